@@ -1,0 +1,62 @@
+"""Write the pages that are made from code: docs/rules/ and docs/formats.md. `--check` fails when one is stale."""
+
+import sys
+from pathlib import Path
+
+from forensics import catalog
+from forensics.report import explain
+
+DOCS = Path(__file__).parent
+
+
+def pages() -> dict[Path, str]:
+    """Return the text of every generated page by path."""
+    rules = catalog.rules()
+    made = {DOCS / "rules" / f"{rule.code}.md": explain.render(rule) + "\n" for rule in rules}
+    made[DOCS / "rules" / "README.md"] = _index()
+    made[DOCS / "formats.md"] = _formats()
+    return made
+
+
+def _index() -> str:
+    rows = [
+        f"| [{rule.code}]({rule.code}.md) | `{rule.name}` | "
+        f"{'mechanism' if rule.mechanism else 'benign' if rule.benign else 'cause'} | {rule.title} |"
+        for rule in catalog.rules()
+    ]
+    head = "# Rules\n\nMade by `python docs/generate.py` from the rules themselves.\n\n"
+    return head + "| code | name | kind | in one sentence |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _formats() -> str:
+    rows = [
+        f"| {reader.name} | {' '.join(f'`{p.pattern}`' for p in reader.match).replace('|', chr(92) + '|') or '-'} | "
+        f"{'yes' if reader.sniff else 'no'} | {(reader.doc.splitlines() or [''])[0]} |"
+        for reader in catalog.readers()
+    ]
+    head = "# Formats\n\nMade by `python docs/generate.py` from the readers themselves.\n\n"
+    return (
+        head + "| reader | file names | by content | what it reads |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    )
+
+
+def main() -> int:
+    """Write the pages, or compare them; return the exit code."""
+    made = pages()
+    known = set((DOCS / "rules").glob("*.md"))
+    stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    orphans = sorted(known - set(made))
+    if "--check" in sys.argv[1:]:
+        for path in [*stale, *orphans]:
+            sys.stderr.write(f"stale: {path.relative_to(DOCS.parent)} (run `python docs/generate.py`)\n")
+        return 1 if stale or orphans else 0
+    for path in orphans:
+        path.unlink()
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(made[path], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Mathematics that detectors and rules share: onsets, robust statistics, the loss filter undone. numpy only."""

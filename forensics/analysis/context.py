@@ -1,0 +1,108 @@
+"""What the settings and the other metrics of a run say about how its loss must be read."""
+
+import numpy as np
+
+from forensics.analysis import sentinel
+from forensics.model import Floats, Precision, Run, Series
+from forensics.names import GRAD_NORM, LOSS
+
+POLICY_GRADIENT = frozenset(
+    {
+        "reward",
+        "reward_std",
+        "frac_reward_zero_std",
+        "completion_length",
+        "completions/mean_length",
+        "objective/kl",
+        "objective/rlhf_reward",
+        "policy/approxkl_avg",
+        "actor/pg_loss",
+        "actor/ppo_kl",
+        "critic/rewards/mean",
+    }
+)
+"""Metrics of TRL's GRPO, RLOO and PPO trainers and of verl, whose loss is no measure of progress."""
+
+SAME_SENTINEL = 1e-6
+"""Relative difference within which two norms are the same square root in float32 and float64."""
+
+FINE, ABSENT, ZERO, NONFINITE, SENTINEL = range(5)
+"""What the gradient norm of one step says."""
+
+
+def policy_gradient(run: Run) -> bool:
+    """Tell whether the loss is a policy-gradient surrogate: GRPO starts at 0.0 and may stay there."""
+    return any(name in run.timeline for name in POLICY_GRADIENT)
+
+
+def logging_window(run: Run) -> int | None:
+    """Return the optimizer steps that one entry of the loss covers: the setting, else the usual distance."""
+    setting = run.environment.number("logging_steps")
+    if setting is not None and setting >= 1 and setting == int(setting):
+        return int(setting)
+    series = run.timeline.get(LOSS) or run.timeline.get(GRAD_NORM)
+    if series is None or len(series) < 2:
+        return None
+    return int(np.median(np.diff(series.steps)))
+
+
+def accumulation(run: Run) -> int | None:
+    """Return the micro-steps of an optimizer step, None when not recorded."""
+    setting = run.environment.number("gradient_accumulation_steps")
+    return int(setting) if setting is not None and setting >= 1 and setting == int(setting) else None
+
+
+def filter_is_off(run: Run) -> bool:
+    """Tell whether the run recorded that NaN losses were logged as they are."""
+    return run.environment.flag("logging_nan_inf_filter") is False
+
+
+def rounded_to(series: Series) -> float:
+    """Return the largest value that the source may have printed as 0: half of 1e-4, or 0 when exact.
+
+    transformers < 5.0 rounds the loss to four decimals before it is stored anywhere, so that a series of
+    doubles is looked at: it counts as rounded when every value is a multiple of 1e-4.
+    """
+    finite = series.values[np.isfinite(series.values)]
+    if len(finite) == 0 or bool(np.any(series.precisions == int(Precision.FOUR_DECIMALS))):
+        return 5e-5
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = finite * 1e4
+        multiples = np.abs(scaled - np.rint(scaled)) <= 1e-6 * np.maximum(1.0, np.abs(scaled))
+    return 5e-5 if bool(np.all(multiples)) else 0.0
+
+
+def gradient_states(
+    values: Floats, precision: Precision = Precision.DOUBLE
+) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
+    """Classify gradient norms as FINE, ZERO, NONFINITE or SENTINEL; int8, (n,)."""
+    states = np.full(len(values), FINE, dtype=np.int8)
+    states[sentinel.groups(values, precision) > 0] = SENTINEL
+    states[values == 0] = ZERO
+    states[~np.isfinite(values)] = NONFINITE
+    return states
+
+
+def gradients_at(run: Run, series: Series) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
+    """Return the state of the gradient norm logged for each step of `series`, else ABSENT; int8, (n,)."""
+    states = np.full(len(series), ABSENT, dtype=np.int8)
+    norms = run.timeline.get(GRAD_NORM)
+    if norms is None or len(norms) == 0 or len(series) == 0:
+        return states
+    index = np.minimum(np.searchsorted(norms.steps, series.steps), len(norms) - 1)
+    matches = norms.steps[index] == series.steps
+    states[matches] = gradient_states(norms.values[index[matches]], coarsest(norms))
+    return states
+
+
+def coarsest(series: Series) -> Precision:
+    return Precision(int(series.precisions.min())) if len(series) else Precision.DOUBLE
+
+
+def gradient_fine_at(run: Run, step: int) -> bool:
+    """Tell whether the gradient norm of this very step was logged and is a healthy number."""
+    norms = run.timeline.get(GRAD_NORM)
+    value = None if norms is None else norms.value_at(step)
+    if norms is None or value is None:
+        return False
+    return int(gradient_states(np.array([value]), coarsest(norms))[0]) == FINE

@@ -1,0 +1,109 @@
+"""One onset from all sources: the loss, the gradient norm, the evaluations and the checkpoints of one failure.
+
+Each source brackets the same event from its own side: the first step whose gradient or forward pass was not
+finite. The loss shows it in that step or, when a NaN gradient was applied, one step later.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from forensics.analysis import context
+from forensics.analysis.onset import Onset, from_bracket, point_onset
+from forensics.analysis.tails import gradient_tail, loss_onset, loss_tail
+from forensics.model import Checkpoint, Finding, Run
+from forensics.names import GRAD_NORM, LOSS
+
+FORWARD = frozenset({"loss-to-zero", "loss-nan"})
+"""Symptoms that show one step after a NaN gradient at the latest."""
+UPDATE = frozenset(
+    {"grad-norm-nan", "grad-norm-sentinel", "weights-nan", "weights-inf", "optimizer-nan", "eval-nan"}
+)
+"""Symptoms of the failed step itself, or of the state that it left."""
+
+
+def refine(run: Run, finding: Finding) -> Finding:
+    """Narrow the bracket of `finding` by what the other sources of the run say about the same failure.
+
+    A source that contradicts the finding's own bracket is left out of account: it speaks of another event.
+    `step` follows the bracket only when it became exact.
+    """
+    own = from_bracket(finding.step_range)
+    forward = finding.symptom in FORWARD
+    if own is None or not (forward or finding.symptom in UPDATE):
+        return finding
+    event = _earlier(own) if forward else own
+    for name, source in SOURCES.items():
+        if name != finding.symptom:
+            event = event.narrowed(source(run))
+    onset = own.narrowed(_later(event)) if forward else own.narrowed(event)
+    bracket = onset.bracket()
+    if forward and onset.exact and onset.latest > 1 and not context.gradient_fine_at(run, onset.latest - 1):
+        bracket = (onset.latest - 1, onset.latest)
+    return replace(finding, step_range=bracket, step=onset.latest if onset.exact else finding.step)
+
+
+def _earlier(onset: Onset) -> Onset:
+    return Onset(None if onset.earliest is None else max(0, onset.earliest - 1), onset.latest)
+
+
+def _later(onset: Onset) -> Onset:
+    return Onset(onset.earliest, onset.latest + 1)
+
+
+def from_loss(run: Run) -> Onset | None:
+    """Return the steps among which the failure lies if the loss ends in 0.0 or NaN."""
+    series = run.timeline.get(LOSS)
+    tail = None if series is None or len(series) == 0 else loss_tail(series)
+    return None if series is None or tail is None else _earlier(loss_onset(run, series, tail))
+
+
+def from_gradients(run: Run) -> Onset | None:
+    norms, tail = run.timeline.get(GRAD_NORM), gradient_tail(run)
+    if norms is None or tail is None:
+        return None
+    return point_onset(norms, tail[0], context.logging_window(run))
+
+
+def from_checkpoints(run: Run) -> Onset | None:
+    """Return the steps between the last checkpoint that was read in full and is clean, and the first poisoned."""
+    bad = poisoned_checkpoint(run)
+    if bad is None or bad.step is None:
+        return None
+    good = last_clean_before(run, bad)
+    return Onset(None if good is None or good.step is None else good.step + 1, bad.step)
+
+
+def poisoned_checkpoint(run: Run) -> Checkpoint | None:
+    """Return the first checkpoint with NaN anywhere, or Inf outside of buffers (masks hold -inf by design)."""
+    return next((checkpoint for checkpoint in run.checkpoints if is_poisoned(checkpoint)), None)
+
+
+def is_poisoned(checkpoint: Checkpoint) -> bool:
+    table = checkpoint.table
+    if table is None:
+        return False
+    buffers = np.array([role == "buffer" for role in table.roles], dtype=bool)
+    return bool(np.any((table.nan > 0) | ((table.infinite > 0) & ~buffers)))
+
+
+def last_clean_before(run: Run, bad: Checkpoint) -> Checkpoint | None:
+    """Return the newest clean checkpoint before `bad` of which every element was looked at."""
+    step = bad.step if bad.step is not None else np.iinfo(np.int64).max
+    return max(_clean_before(run, step), key=lambda c: c.step or 0, default=None)
+
+
+def _clean_before(run: Run, step: int) -> Iterator[Checkpoint]:
+    for checkpoint in run.checkpoints:
+        known = checkpoint.step is not None and checkpoint.step < step
+        clean = checkpoint.status == "clean" or (checkpoint.status == "poisoned" and not is_poisoned(checkpoint))
+        if known and clean and checkpoint.depth == "full":
+            yield checkpoint
+
+
+SOURCES: dict[str, Callable[[Run], Onset | None]] = {
+    "loss": from_loss,
+    "gradients": from_gradients,
+    "checkpoints": from_checkpoints,
+}

@@ -1,0 +1,66 @@
+"""Facts to one run: sources merged, steps resolved, restarts found, settings ranked by their witnesses."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from forensics.assemble.environment import frameworks_of, rank_settings
+from forensics.assemble.merge import merge
+from forensics.assemble.steps import resolve_steps
+from forensics.model import (
+    Artifact,
+    Checkpoint,
+    Events,
+    Fact,
+    Run,
+    Samples,
+    Setting,
+    Skip,
+    Timeline,
+)
+
+
+def assemble(
+    root: Path,
+    artifacts: tuple[Artifact, ...],
+    facts: Iterable[Fact],
+    checkpoints: tuple[Checkpoint, ...] = (),
+    skips: Iterable[Skip] = (),
+) -> Run:
+    """Put everything that was read of one run together.
+
+    The result does not depend on the order in which artifacts were read, but for the order of files in their
+    natural sort (`checkpoint-9` before `checkpoint-10`), which tells the older of two equal witnesses.
+    """
+    samples: list[Samples] = []
+    events: list[Events] = []
+    settings: list[Setting] = []
+    left_out = list(skips)
+    for fact in facts:
+        if isinstance(fact, Samples):
+            samples.append(fact)
+        elif isinstance(fact, Events):
+            events.append(fact)
+        elif isinstance(fact, Setting):
+            settings.append(fact)
+        else:
+            left_out.append(fact)
+    environment = rank_settings(settings, checkpoints)
+    resolved, unresolved = resolve_steps(samples, environment)
+    left_out.extend(unresolved)
+    merged = merge(resolved)
+    timeline = Timeline(
+        series=merged.series,
+        events=(*events, *merged.rewinds),
+        segments=merged.segments,
+        disagreements=merged.disagreements,
+        samples=tuple(resolved),
+    )
+    return Run(
+        root=root,
+        timeline=timeline,
+        environment=environment,
+        checkpoints=checkpoints,
+        artifacts=artifacts,
+        skips=tuple(dict.fromkeys(left_out)),
+        frameworks=frameworks_of(environment, checkpoints, artifacts),
+    )

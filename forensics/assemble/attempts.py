@@ -1,0 +1,148 @@
+"""One family of accounts in the order it was written: attempts, rewinds, and the history that was kept."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.model import Floats, Integers, Samples
+
+MAXIMUM_REWINDS = 1_000
+"""Beyond this the steps are no record of restarts but noise (several writers in one file); they are sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewind:
+    """The step went back: the run was resumed from an older checkpoint, or started anew."""
+
+    from_step: int
+    to_step: int
+    record: int
+    place: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One metric as one family of sources tells it: strictly rising steps, what was overwritten left out.
+
+    `starts` holds the first step of each attempt but the first.
+    """
+
+    steps: Integers
+    values: Floats
+    wall_times: Floats
+    records: Integers
+    origins: NDArray[np.int32]
+    precisions: NDArray[np.int8]
+    places: tuple[tuple[str, str], ...]
+    starts: tuple[int, ...] = ()
+    rewinds: tuple[Rewind, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def take(self, chosen: NDArray[np.bool_] | slice) -> "Account":
+        return replace(
+            self,
+            steps=self.steps[chosen],
+            values=self.values[chosen],
+            wall_times=self.wall_times[chosen],
+            records=self.records[chosen],
+            origins=self.origins[chosen],
+            precisions=self.precisions[chosen],
+        )
+
+    def followed_by(self, later: "Account") -> "Account":
+        return replace(
+            self,
+            steps=np.concatenate([self.steps, later.steps]),
+            values=np.concatenate([self.values, later.values]),
+            wall_times=np.concatenate([self.wall_times, later.wall_times]),
+            records=np.concatenate([self.records, later.records]),
+            origins=np.concatenate([self.origins, later.origins]),
+            precisions=np.concatenate([self.precisions, later.precisions]),
+        )
+
+
+def attempts_of(blocks: Sequence[Samples]) -> Account:
+    """Lay blocks end to end, oldest first, and keep the history that leads to the end.
+
+    An attempt that starts at step r overwrites every earlier entry from r on. A block that only repeats what is
+    already there (each checkpoint's trainer state repeats the history before it; a log may exist twice) adds its
+    new entries and is not taken for a restart.
+    """
+    places = tuple((block.path, block.place) for block in blocks)
+    kept = _account(blocks[0], 0, places).take(slice(0, 0))
+    for number, block in enumerate(blocks):
+        opened = bool(len(kept)) and not block.place.startswith("log_history")
+        for piece in _rising_pieces(_account(block, number, places)):
+            kept = _append(kept, piece, opened=opened)
+            opened = False
+    return kept
+
+
+def _account(block: Samples, number: int, places: tuple[tuple[str, str], ...]) -> Account:
+    size = len(block.steps)
+    return Account(
+        steps=block.steps,
+        values=block.values,
+        wall_times=np.full(size, np.nan) if block.wall_times is None else block.wall_times,
+        records=block.records,
+        origins=np.full(size, number, dtype=np.int32),
+        precisions=np.full(size, int(block.precision), dtype=np.int8),
+        places=places,
+    )
+
+
+def _rising_pieces(whole: Account) -> Iterator[Account]:
+    """Split where the step falls; of entries that share a step the last written one stays."""
+    if not len(whole):
+        return
+    falls = np.flatnonzero(np.diff(whole.steps) < 0) + 1
+    if len(falls) > MAXIMUM_REWINDS:
+        order = np.argsort(whole.steps, kind="stable")
+        whole = _reordered(whole, order)
+        falls = falls[:0]
+    bounds = [0, *falls.tolist(), len(whole)]
+    for begin, end in pairwise(bounds):
+        piece = whole.take(slice(begin, end))
+        last_of_step = np.ones(len(piece), dtype=bool)
+        last_of_step[:-1] = piece.steps[1:] != piece.steps[:-1]
+        yield piece if last_of_step.all() else piece.take(last_of_step)
+
+
+def _reordered(whole: Account, order: Integers) -> Account:
+    return replace(
+        whole,
+        steps=whole.steps[order],
+        values=whole.values[order],
+        wall_times=whole.wall_times[order],
+        records=whole.records[order],
+    )
+
+
+def _append(kept: Account, piece: Account, *, opened: bool) -> Account:
+    if not len(kept):
+        return kept.followed_by(piece)
+    begin, end = int(piece.steps[0]), int(kept.steps[-1])
+    if begin > end:
+        starts = (*kept.starts, begin) if opened else kept.starts
+        return replace(kept.followed_by(piece), starts=starts)
+    if _repeats(kept, piece):
+        return kept.followed_by(piece.take(piece.steps > end))
+    rewind = Rewind(end, begin, int(piece.records[0]), piece.places[int(piece.origins[0])])
+    history = kept.take(kept.steps < begin)
+    starts = (*(start for start in kept.starts if start < begin), begin)
+    return replace(history.followed_by(piece), starts=starts, rewinds=(*kept.rewinds, rewind))
+
+
+def _repeats(kept: Account, piece: Account) -> bool:
+    at = np.searchsorted(kept.steps, piece.steps)
+    at = np.minimum(at, len(kept) - 1)
+    common = kept.steps[at] == piece.steps
+    if not common.any():
+        return False
+    old, new = kept.values[at][common], piece.values[common]
+    return bool(np.array_equal(old, new, equal_nan=True))

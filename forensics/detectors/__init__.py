@@ -1,0 +1,1 @@
+"""Detectors: one module a symptom, run to findings. Adding a file registers it."""

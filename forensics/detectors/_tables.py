@@ -1,0 +1,49 @@
+"""Masks over the rows of a checkpoint's tensor table, and where a finding about one points."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.model import Checkpoint, Run, Source, TensorTable
+
+Mask = NDArray[np.bool_]
+OPTIMIZER = ("master", "exp_avg", "exp_avg_sq", "optimizer")
+FLOATS = ("F", "BF")
+HALVES = ("BF16", "F16")
+
+
+def with_role(table: TensorTable, *roles: str) -> Mask:
+    return np.array([role in roles for role in table.roles], dtype=bool)
+
+
+def floating(table: TensorTable) -> Mask:
+    return np.array([dtype.startswith(FLOATS) for dtype in table.dtypes], dtype=bool)
+
+
+def halves(table: TensorTable) -> Mask:
+    return np.array([dtype in HALVES for dtype in table.dtypes], dtype=bool)
+
+
+def matrices(table: TensorTable) -> Mask:
+    """Tell which tensors have two dimensions or more: kernels and embeddings, not biases and norms."""
+    return np.array([len(shape) >= 2 for shape in table.shapes], dtype=bool)
+
+
+def trainable(table: TensorTable) -> Mask:
+    return np.array([state == "trainable" for state in table.trained], dtype=bool)
+
+
+def all_nan(table: TensorTable) -> Mask:
+    return np.asarray((table.elements > 0) & (table.nan == table.elements), dtype=bool)
+
+
+def scanned(run: Run) -> Iterator[tuple[Checkpoint, TensorTable]]:
+    """Yield the checkpoints whose tensors were looked at, with their tables, in the run's order."""
+    for checkpoint in run.checkpoints:
+        if checkpoint.table is not None and len(checkpoint.table):
+            yield checkpoint, checkpoint.table
+
+
+def source_of(checkpoint: Checkpoint, tensor: str | None = None) -> Source:
+    return Source(checkpoint.path, "" if tensor is None else f"tensor {tensor}")

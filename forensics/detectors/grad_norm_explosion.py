@@ -1,0 +1,73 @@
+"""The gradient norm is many times what it was."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.analysis import context, robust
+from forensics.detectors._wording import counted, number
+from forensics.model import Finding, Floats, Integers, Run
+from forensics.names import GRAD_NORM, LOSS
+from forensics.plugin import detector
+
+TIMES = 10.0
+DEVIATIONS = 10 / 0.6745
+LEAST = 20
+
+
+@detector("grad-norm-explosion", needs=("grad_norm",))
+def grad_norm_explosion(run: Run) -> Iterator[Finding]:
+    """Find gradient norms over ten times the trailing median and over ten deviations above it.
+
+    Source: runmedic 0.1.1 takes 10 x the median, trainspotter 0.2.6 a modified z-score 0.6745 (x - median) / MAD
+    above 10 for gradients; both must hold, over a trailing median, as a global one fires on every converging run.
+    Minimum: 20 finite entries, of which the first max(5, 5 %) are not judged (warm-up).
+    Silenced by: norms below 1e-3, where a relative rise means nothing.
+    Known false alarms: single batches; so it is a notice, and a warning only when the last tenth of the run
+    stays at ten times the level before and the loss rose by a fifth with it.
+    """
+    norms = run.timeline[GRAD_NORM]
+    finite = np.flatnonzero(np.isfinite(norms.values) & (norms.values > 0))
+    if len(finite) < LEAST or context.policy_gradient(run):
+        return
+    values = norms.values[finite]
+    baseline = robust.trailing(values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        high = (values > TIMES * baseline.median) & (robust.scores(values, baseline, floor=0.0) > DEVIATIONS)
+    high &= values > 1e-3
+    high[: max(5, len(values) // 20)] = False
+    if not bool(high.any()):
+        return
+    first, worst = int(np.argmax(high)), int(np.argmax(np.where(high, values, 0.0)))
+    lasting = _lasting(values) and _loss_rose(run, norms.steps[finite], len(values))
+    last = int(np.flatnonzero(high)[-1])
+    step = int(norms.steps[finite[first]])
+    yield Finding(
+        symptom="grad-norm-explosion",
+        severity="warning" if lasting else "notice",
+        statement=f"the gradient norm leaves its level by more than ten times in "
+        f"{counted(int(high.sum()), 'entry', 'entries')}; the highest is {number(float(values[worst]))} at step "
+        f"{int(norms.steps[finite[worst]])} against a median of {number(float(baseline.median[worst]))} before",
+        source=norms.source_at(int(finite[first])),
+        step=step,
+        step_range=(int(norms.steps[finite[first] - 1]), step),
+        until=None if lasting else int(norms.steps[finite[last]]),
+    )
+
+
+def _lasting(values: Floats) -> bool:
+    tenth = max(5, len(values) // 10)
+    return bool(np.median(values[-tenth:]) > TIMES * np.median(values[len(values) // 10 : -tenth]))
+
+
+def _loss_rose(run: Run, steps: Integers, size: int) -> bool:
+    """Tell whether the loss of the last tenth lies a fifth above its level before."""
+    series = run.timeline.get(LOSS)
+    if series is None:
+        return False
+    cut = steps[-max(5, size // 10)]
+    before, after = series.values[series.steps < cut], series.values[series.steps >= cut]
+    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    if len(before) == 0 or len(after) == 0:
+        return False
+    return float(np.median(after)) > 1.2 * float(np.median(before[-max(5, size // 10) :]))

@@ -1,0 +1,103 @@
+"""The gradient norm is NaN or infinite, to the end or now and then."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from forensics.analysis import context
+from forensics.analysis.onset import point_onset, stretches, tail_onset
+from forensics.analysis.refine import refine
+from forensics.analysis.robust import trend
+from forensics.analysis.tails import loss_tail
+from forensics.detectors._wording import began, counted, joined
+from forensics.model import Finding, Run, Series, Severity
+from forensics.names import GRAD_NORM, LOSS
+from forensics.plugin import detector
+
+HEALTHY_AFTER = 10
+"""Entries of a falling loss after the onset that show the weights to be alive."""
+OFTEN = 0.2
+
+
+@detector("grad-norm-nan", needs=("grad_norm",))
+def grad_norm_nan(run: Run) -> Iterator[Finding]:
+    """Find a gradient norm that is NaN or infinite from some entry to the last one.
+
+    Source: one NaN or Inf in any gradient makes the total norm so (`torch.nn.utils.clip_grad_norm_`), and clipping
+    by it spreads the NaN to every gradient; DeepSpeed >= 0.19.8 reports `inf`.
+    Minimum: two entries, or one beside a loss of 0.0 or NaN, or one that is the whole log.
+    Silenced by: nothing; a warning when the loss keeps falling for ten entries and more, which dead weights
+    cannot do: then the steps are skipped or only the report is wrong.
+    Known false alarms: a log that ends in one skipped fp16 step; that is `grad-norm-nan-isolated`.
+    """
+    norms = run.timeline[GRAD_NORM]
+    index = _tail(run, norms)
+    if index is None:
+        return
+    severity, reason = _severity(run, norms, index)
+    bracket = point_onset(norms, index, context.logging_window(run)).bracket()
+    step = int(norms.steps[index])
+    draft = Finding("grad-norm-nan", severity, "", norms.source_at(index), step, bracket)
+    refined = refine(run, draft)
+    count = counted(len(norms) - index, "entry", "entries")
+    first = "in every entry" if index == 0 else f"from step {step} to the end"
+    shown = f"the gradient norm is NaN or infinite {first}, {count}"
+    yield replace(refined, statement=joined((shown, began(refined.step_range), reason)))
+
+
+def _tail(run: Run, norms: Series) -> int | None:
+    """Return where the lasting NaN begins; None without one, or for one last entry that may be a skipped step."""
+    index = tail_onset(~np.isfinite(norms.values))
+    if index is None or len(norms) - index > 1 or index == 0:
+        return index
+    series = run.timeline.get(LOSS)
+    tail = None if series is None or len(series) == 0 else loss_tail(series)
+    return None if tail is None else index
+
+
+def _severity(run: Run, norms: Series, index: int) -> tuple[Severity, str]:
+    series = run.timeline.get(LOSS)
+    if series is None:
+        return "error", ""
+    after = series.values[series.steps >= norms.steps[index]]
+    if len(after) >= HEALTHY_AFTER and bool(np.isfinite(after).all()) and loss_tail(series) is None:
+        moved = trend(after)
+        if moved.falls:
+            return "warning", "the loss keeps falling, so the weights are alive: skipped steps or a wrong report"
+        return "error", "the loss stays finite but does not fall any more, as when every step is skipped"
+    return "error", ""
+
+
+@detector("grad-norm-nan-isolated", needs=("grad_norm",))
+def grad_norm_nan_isolated(run: Run) -> Iterator[Finding]:
+    """Find gradient norms that are NaN or infinite now and then, with finite ones after.
+
+    Source: `torch.amp.GradScaler` and DeepSpeed's dynamic loss scaler skip a step that overflowed and go on
+    (LLaMA-Factory #9462 shows such a healthy run); the Trainer still logs the norm of the skipped step.
+    Minimum: one entry. A notice; a warning when more than 20 % of at least 10 entries are so.
+    Silenced by: nothing.
+    Known false alarms: none, as a notice makes no run suspicious.
+    """
+    norms = run.timeline[GRAD_NORM]
+    nonfinite = ~np.isfinite(norms.values)
+    lasting = _tail(run, norms)
+    if lasting is not None:
+        nonfinite = nonfinite[:lasting]
+    starts, ends = stretches(nonfinite)
+    if len(starts) == 0:
+        return
+    count, first, last = int(nonfinite.sum()), int(starts[0]), int(ends[-1]) - 1
+    often = len(norms) >= 10 and count > OFTEN * len(norms)
+    before = int(norms.steps[first - 1]) if first else None
+    yield Finding(
+        symptom="grad-norm-nan-isolated",
+        severity="warning" if often else "notice",
+        statement=f"the gradient norm is NaN or infinite in {counted(count, 'entry', 'entries')} of "
+        f"{len(norms):,} (steps {int(norms.steps[first])} to {int(norms.steps[last])}) and finite otherwise, as "
+        "when a loss scaler skips a step",
+        source=norms.source_at(first),
+        step=int(norms.steps[first]),
+        step_range=(before, int(norms.steps[first])),
+        until=int(norms.steps[last]),
+    )

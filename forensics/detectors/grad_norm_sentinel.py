@@ -1,0 +1,45 @@
+"""The gradient norm stands at the square root of a small whole number."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from forensics.analysis import context, sentinel
+from forensics.analysis.onset import point_onset
+from forensics.analysis.refine import refine
+from forensics.analysis.tails import gradient_tail
+from forensics.detectors._wording import began, counted, joined
+from forensics.model import Finding, Run
+from forensics.names import GRAD_NORM
+from forensics.plugin import detector
+
+
+@detector("grad-norm-sentinel", needs=("grad_norm", "loss"))
+def grad_norm_sentinel(run: Run) -> Iterator[Finding]:
+    """Find a gradient norm that repeats sqrt(k) to the end beside a loss that is 0.0 or NaN.
+
+    Source: DeepSpeed <= 0.19.6 stands -1 for the norm of a group that is NaN or Inf (`analysis.sentinel`).
+    Minimum: two entries of 1.0, one entry of a higher root, whose value alone is no coincidence.
+    Silenced by: a loss that is an ordinary number: norms logged after clipping to 1.0 repeat 1.0 as well.
+    Known false alarms: none known.
+    """
+    norms = run.timeline[GRAD_NORM]
+    tail = gradient_tail(run)
+    if tail is None or tail[1] != context.SENTINEL or context.policy_gradient(run):
+        return
+    index = tail[0]
+    groups = int(sentinel.groups(norms.values[index : index + 1], context.coarsest(norms))[0])
+    count = len(norms) - index
+    if groups < 1 or (groups == 1 and count < 2):
+        return
+    step = int(norms.steps[index])
+    bracket = point_onset(norms, index, context.logging_window(run)).bracket()
+    refined = refine(run, Finding("grad-norm-sentinel", "error", "", norms.source_at(index), step, bracket))
+    value = repr(float(norms.values[index]))
+    where = f"{counted(count, 'entry', 'entries')} from step {step} to the end"
+    shown = (
+        f"the gradient norm is {value}, the square root of {groups}, in {where}, beside a loss that is no number"
+    )
+    meaning = (
+        f"DeepSpeed reports it when the gradients of {counted(groups, 'parameter group')} are NaN or infinite"
+    )
+    yield replace(refined, statement=joined((shown, began(refined.step_range), meaning)))

@@ -1,0 +1,90 @@
+"""The gradient norm is exactly 0."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.analysis import context
+from forensics.analysis.onset import point_onset, tail_onset
+from forensics.analysis.robust import trend
+from forensics.detectors._loss_zero import LOW
+from forensics.detectors._wording import began, counted, joined
+from forensics.model import Finding, Floats, Run, Series, Severity
+from forensics.names import GRAD_NORM, LOSS
+from forensics.plugin import detector
+
+LASTING = 3
+SURE = 5
+
+
+@detector("grad-norm-zero", needs=("grad_norm",))
+def grad_norm_zero(run: Run) -> Iterator[Finding]:
+    """Find a gradient norm of exactly 0 from some entry to the last one.
+
+    Source: a batch without labels, a detached graph (`None of the inputs have requires_grad=True`, torch
+    `utils/checkpoint.py`) and saturated logits give exactly 0; measured with torch 2.13. No peer reports a norm
+    that turns 0 in mid-run.
+    Minimum: one entry for a notice, three for a warning, five for an error.
+    Silenced by: a policy-gradient trainer (no variance in the reward gives 0), a loss that is close to 0 and so
+    has nothing left to teach, and a loss that falls all the same, which shows the report to be wrong
+    (finetrainers #63): all three are a notice.
+    Known false alarms: a norm that is never reported and stands at 0 beside a loss that no longer falls; from
+    the first entry on it takes ten entries to be an error.
+    """
+    norms = run.timeline[GRAD_NORM]
+    index = tail_onset(norms.values == 0)
+    if index is None:
+        return
+    count = len(norms) - index
+    severity, reason = _judge(run, norms, index)
+    step = int(norms.steps[index])
+    bracket = point_onset(norms, index, context.logging_window(run)).bracket()
+    first = "in every entry" if index == 0 else f"from step {step} to the end"
+    yield Finding(
+        symptom="grad-norm-zero",
+        severity=severity,
+        statement=joined(
+            (
+                f"the gradient norm is exactly 0 {first}, {counted(count, 'entry', 'entries')}",
+                began(bracket),
+                reason,
+            )
+        ),
+        source=norms.source_at(index),
+        step=step,
+        step_range=bracket,
+    )
+
+
+def _judge(run: Run, norms: Series, index: int) -> tuple[Severity, str]:
+    count = len(norms) - index
+    if context.policy_gradient(run):
+        return "notice", "a policy gradient is 0 where all rewards of a group are equal"
+    series = run.timeline.get(LOSS)
+    if series is None or len(series) == 0:
+        return ("warning" if count >= LASTING else "notice"), ""
+    return _beside(series, norms, index, count)
+
+
+def _beside(series: Series, norms: Series, index: int, count: int) -> tuple[Severity, str]:
+    """Judge by the loss beside the zeros."""
+    after = series.values[series.steps >= norms.steps[index]]
+    before = series.values[series.steps < norms.steps[index]]
+    sure = SURE if index else 2 * SURE
+    if _spent(before, after):
+        return "notice", "the loss is close to 0, so there is nothing left to learn from"
+    if len(after) and bool(np.all(after == 0)):
+        return ("error" if count > 1 or index == 0 else "warning"), "the loss beside it is 0.0"
+    if trend(after[np.isfinite(after)]).falls:
+        return "notice", "the loss falls all the same, so the norm is not reported rather than 0"
+    if count < LASTING:
+        return "notice", "too few entries to judge"
+    return ("error" if count >= sure else "warning"), "the loss does not fall, so nothing is learned"
+
+
+def _spent(before: Floats, after: Floats) -> bool:
+    """Tell whether the loss was small before the norm turned 0, or is small and positive after."""
+    positive = np.abs(after[np.isfinite(after) & (after != 0)])
+    recent = np.abs(before[np.isfinite(before)][-5:])
+    small_after = len(positive) > 0 and float(np.median(positive)) < LOW
+    return small_after or (len(recent) > 0 and float(recent.min()) < LOW)

@@ -1,0 +1,118 @@
+"""The loss rises and stays up: what was learned is lost again."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.analysis import context, robust
+from forensics.analysis.onset import tail_onset
+from forensics.analysis.tails import loss_tail
+from forensics.detectors._wording import number
+from forensics.model import Finding, Floats, Run, Series, Severity
+from forensics.names import LOSS
+from forensics.plugin import detector
+
+LEAST = 20
+BIN = 100
+HALF = 0.5
+SMALL = 0.1
+"""A rise below this much loss is a notice: a classifier that has converged moves by as much."""
+
+
+@detector("loss-divergence", needs=("loss",))
+def loss_divergence(run: Run) -> Iterator[Finding]:
+    """Find a loss that ends far above its best level and does not come back.
+
+    Levels are medians of bins, a hundred bins at most and at least five entries each (twenty entries have four),
+    so that no single entry counts; the last level is the lowest of the last tenth of the levels, at least two.
+    Source: runmedic 0.1.1, share of the progress lost: 50 % is a warning, 100 % an error. Progress is the first
+    level minus the best before the rise. Besides, the end must be 1.5 times the best (2 times for an error) and
+    six point-to-point deviations above it.
+    Minimum: 20 finite entries; in a shorter log the loss must leap to more than three times all that came before
+    and stay there: an error with three entries before and two after, else a warning.
+    Silenced by: a policy-gradient trainer; a loss with negative values, whose ratios mean nothing.
+    Known false alarms: a curriculum from easy to hard data, a new loss term; a rise below 0.1 is a notice.
+    """
+    series = run.timeline[LOSS]
+    if context.policy_gradient(run) or len(series) < 2:
+        return
+    tail = loss_tail(series)
+    end = len(series) if tail is None else tail.index
+    finite = np.flatnonzero(np.isfinite(series.values[:end]))
+    values = series.values[finite]
+    if len(values) < 2 or bool((values < 0).any()):
+        return
+    found = _long(values) if len(values) >= LEAST else _short(values)
+    if found is None:
+        return
+    severity, index, best, level = found
+    step = int(series.steps[finite[index]])
+    yield Finding(
+        symptom="loss-divergence",
+        severity=severity,
+        statement=f"the loss rises from {number(best)} to {number(level)} and does not come back; it is above "
+        f"half the way from step {step} to the end",
+        source=series.source_at(int(finite[index])),
+        step=step,
+        step_range=(_step_before(series, int(finite[index])), step),
+    )
+
+
+def _step_before(series: Series, index: int) -> int | None:
+    return int(series.steps[index - 1]) if index else None
+
+
+Found = tuple[Severity, int, float, float]
+
+
+def _long(values: Floats) -> Found | None:
+    levels, width = _levels(values)
+    kept = max(2, len(levels) // 10)
+    level = float(levels[-kept:].min())
+    where = int(np.argmin(levels[:-1]))
+    start, best = float(levels[0]), float(levels[where])
+    rise = level - best
+    scatter = robust.noise(values[: (where + 1) * width])
+    if rise < 6 * scatter or level < 1.5 * best or rise <= 0:
+        return None
+    lost = rise / (start - best) if start > best else float("inf")
+    if lost < HALF:
+        return None
+    middle = best + rise / 2
+    above = tail_onset(np.repeat(levels > middle, width)[: len(values)])
+    index = _first_high(values, middle, above if above is not None else len(values) - 1, width)
+    severe = lost >= 1 and level >= 2 * best and level >= 1.2 * start
+    severity: Severity = "notice" if rise < SMALL else "error" if severe else "warning"
+    return severity, index, best, level
+
+
+def _levels(values: Floats) -> tuple[Floats, int]:
+    """Return the medians of equal bins and their width; a last bin of less than half the width is left out."""
+    width = max(5, -(-len(values) // BIN))
+    whole = len(values) // width
+    levels = np.median(values[: whole * width].reshape(whole, width), axis=1)
+    rest = values[whole * width :]
+    if len(rest) * 2 >= width:
+        levels = np.append(levels, np.median(rest))
+    return levels, width
+
+
+def _first_high(values: Floats, middle: float, about: int, width: int) -> int:
+    """Return the first entry above the middle around the first bin whose level is."""
+    start = max(0, about - width)
+    stretch = values[start : about + width] > middle
+    onset = tail_onset(stretch)
+    return start + (onset if onset is not None else int(np.argmax(stretch)))
+
+
+def _short(values: Floats) -> Found | None:
+    """Judge a log of fewer than 20 entries: a leap to three times all that came before, which lasts."""
+    before = np.maximum.accumulate(values)[:-1]
+    after = np.minimum.accumulate(values[::-1])[::-1][1:]
+    leaps = np.flatnonzero((after > 3 * before) & (after > before + 1))
+    if len(leaps) == 0:
+        return None
+    index = int(leaps[0]) + 1
+    lasts = len(values) - index >= 2 and index >= 3
+    severity: Severity = "error" if lasts else "warning"
+    return severity, index, float(values[:index].min()), float(values[index:].min())

@@ -1,0 +1,102 @@
+"""The loss is logged as NaN or infinite, to the end or for a while."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from forensics.analysis import context
+from forensics.analysis.onset import stretches
+from forensics.analysis.refine import refine
+from forensics.analysis.tails import Tail, loss_onset, loss_tail
+from forensics.detectors._wording import began, counted, joined
+from forensics.model import Finding, Run, Series, Severity
+from forensics.names import LOSS, TRAIN_LOSS
+from forensics.plugin import detector
+
+OFTEN = 0.05
+
+
+@detector("loss-nan", any_of=("loss", "train_loss"))
+def loss_nan(run: Run) -> Iterator[Finding]:
+    """Find a loss that is NaN or infinite from some entry to the last one.
+
+    Source: IEEE 754; with `logging_nan_inf_filter` off, or outside the Trainer, the loss is logged as it is.
+    Minimum: one entry. A lone last one beside an ordinary gradient norm is a warning: a loss scaler may skip it.
+    Silenced by: nothing.
+    Known false alarms: none known for two entries and more.
+    """
+    series = run.timeline.get(LOSS)
+    if series is None or len(series) == 0:
+        yield from _summary(run)
+        return
+    tail = loss_tail(series)
+    if tail is None or tail.shows_zero:
+        return
+    draft = Finding(
+        symptom="loss-nan",
+        severity=_severity(run, series, tail),
+        statement="",
+        source=series.source_at(tail.index),
+        step=int(series.steps[tail.index]),
+        step_range=loss_onset(run, series, tail).bracket(),
+    )
+    refined = refine(run, draft)
+    first = "from the first entry" if tail.index == 0 else f"from the entry of step {draft.step}"
+    shown = f"the loss is NaN or infinite {first} to the end, {counted(tail.count, 'entry', 'entries')}"
+    yield replace(refined, statement=joined((shown, began(refined.step_range))))
+
+
+def _severity(run: Run, series: Series, tail: Tail) -> Severity:
+    if tail.count > 1 or tail.index == 0:
+        return "error"
+    state = int(context.gradients_at(run, series)[tail.index])
+    return "error" if state in {context.NONFINITE, context.ZERO} else "warning"
+
+
+def _summary(run: Run) -> Iterator[Finding]:
+    series = run.timeline.get(TRAIN_LOSS)
+    if series is None or len(series) == 0 or np.isfinite(series.values[-1]):
+        return
+    step = int(series.steps[-1])
+    yield Finding(
+        symptom="loss-nan",
+        severity="error",
+        statement="the mean training loss in the closing summary is NaN or infinite",
+        source=series.source_at(len(series) - 1),
+        step=step,
+        step_range=(0, step),
+    )
+
+
+@detector("loss-nan-transient", needs=("loss",))
+def loss_nan_transient(run: Run) -> Iterator[Finding]:
+    """Find NaN or infinite losses after which the loss is a number again.
+
+    Source: IEEE 754; fp16 loss scaling skips such steps and goes on.
+    Minimum: two entries. A notice; a warning when more than 5 % of the entries and more than two are NaN, which
+    no loss scaler explains once it has settled.
+    Silenced by: nothing.
+    Known false alarms: a mean over ranks or windows turns NaN as soon as one part does.
+    """
+    series = run.timeline[LOSS]
+    nonfinite = ~np.isfinite(series.values)
+    tail = loss_tail(series)
+    if tail is not None:
+        nonfinite = nonfinite[: tail.index]
+    starts, ends = stretches(nonfinite)
+    if len(starts) == 0:
+        return
+    count = int(nonfinite.sum())
+    first, last = int(starts[0]), int(ends[-1]) - 1
+    often = count > 2 and count > OFTEN * len(series)
+    yield Finding(
+        symptom="loss-nan-transient",
+        severity="warning" if often else "notice",
+        statement=f"{counted(count, 'entry', 'entries')} of the loss are NaN or infinite (first at step "
+        f"{int(series.steps[first])}, last at step {int(series.steps[last])}), and then it is a number again",
+        source=series.source_at(first),
+        step=int(series.steps[first]),
+        step_range=(int(series.steps[first - 1]) if first else None, int(series.steps[first])),
+        until=int(series.steps[last]),
+    )

@@ -1,0 +1,73 @@
+"""The learning rate is 0 throughout, or long before the end."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.analysis import context
+from forensics.analysis.onset import tail_onset
+from forensics.analysis.robust import trend
+from forensics.detectors._wording import counted
+from forensics.model import Finding, Run, Series, Severity
+from forensics.names import LEARNING_RATE, LOSS
+from forensics.plugin import detector
+
+LEAST = 3
+SURE = 5
+SHARE = 0.1
+
+
+@detector("lr-zero", needs=("learning_rate",))
+def lr_zero(run: Run) -> Iterator[Finding]:
+    """Find a learning rate of 0 in every entry, or in the last tenth and more of them.
+
+    Source: trainproof 0.22 (99 % of the points fail, 10 % warn), without counting a warm-up or the end of a decay.
+    Minimum: three entries for a warning, five for an error, one when the run recorded a learning rate of 0.
+    Silenced by: a loss that falls all the same (another optimizer moves the weights, a notice); zeros at the start
+    that end (a warm-up from 0, or fp16 steps skipped at the start, BELLE #134); a tail below 10 % or five entries.
+    Known false alarms: a scheduler set up for fewer steps than were trained, which is what the warning says.
+    """
+    series = run.timeline[LEARNING_RATE]
+    index = tail_onset(series.values == 0)
+    if index is None:
+        return
+    if index == 0:
+        yield from _throughout(run, series)
+        return
+    count = len(series) - index
+    if count >= SURE and count > SHARE * len(series):
+        step = int(series.steps[index])
+        yield Finding(
+            symptom="lr-zero",
+            severity="warning",
+            statement=f"the learning rate reached 0 at step {step} and stays there for "
+            f"{counted(count, 'entry', 'entries')} of {len(series):,}: these steps train nothing",
+            source=series.source_at(index),
+            step=step,
+            step_range=(int(series.steps[index - 1]), step),
+        )
+
+
+def _throughout(run: Run, series: Series) -> Iterator[Finding]:
+    set_to_zero = run.environment.number("learning_rate") == 0
+    if len(series) < LEAST and not set_to_zero:
+        return
+    severity: Severity = "error" if set_to_zero or len(series) >= SURE else "warning"
+    reason = "no weight can move"
+    losses = run.timeline.get(LOSS)
+    if losses is None or context.policy_gradient(run):
+        severity = "error" if set_to_zero else "warning"
+    elif trend(losses.values[np.isfinite(losses.values)]).falls and not bool(np.any(losses.values == 0)):
+        severity, reason = (
+            "notice",
+            "but the loss falls, so the optimizer that trains is not the one that is logged",
+        )
+    step = int(series.steps[0])
+    yield Finding(
+        symptom="lr-zero",
+        severity=severity,
+        statement=f"the learning rate is 0 in every entry ({counted(len(series), 'entry', 'entries')}); {reason}",
+        source=series.source_at(0),
+        step=step,
+        step_range=(0 if (context.logging_window(run) or 1) >= step else None, step),
+    )

@@ -1,0 +1,116 @@
+"""Optimizer steps were skipped because gradients were not finite."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from forensics.analysis import sentinel
+from forensics.detectors._tables import source_of
+from forensics.detectors._wording import counted
+from forensics.model import Finding, Precision, Run, Severity, Source
+from forensics.names import GRAD_NORM, LEARNING_RATE, SKIPPED_STEPS, Kind
+from forensics.plugin import detector
+
+NORMAL = 20
+"""Skipped steps that a loss scaler needs to settle: 16 halvings from 2**16, and a few by hysteresis."""
+MANY = 0.05
+MOST = 0.5
+STALE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """How many of how many steps were skipped, as one source tells it."""
+
+    count: int
+    total: int
+    source: Source
+    told: str
+    first: int | None = None
+
+    @property
+    def share(self) -> float:
+        return self.count / max(self.total, self.count, 1)
+
+
+@detector(
+    "steps-skipped",
+    any_of=("event overflow", "event nonfinite-gradients-skipped", "skipped_steps", "optimizer", "grad_norm"),
+)
+def steps_skipped(run: Run) -> Iterator[Finding]:
+    """Find optimizer steps that were skipped, by log lines, counters or a gradient norm left from the step before.
+
+    Source: DeepSpeed prints OVERFLOW lines and counts `skipped`; up to 0.19.6 it leaves the norm of the step
+    before in place (`stage_1_and_2.py`, `step`), so that gradient norm and learning rate repeat to the last digit.
+    Minimum: one skipped step by a counter or a line, three entries with a repeated norm.
+    Silenced by: fewer than 20 skipped steps or 5 % of all are a notice (a loss scaler settles so); from 5 % on it
+    is a warning, from 50 % on an error.
+    Known false alarms: norms that were logged after clipping and repeat the limit are square roots or round
+    numbers; values that print with at most three digits are left out.
+    """
+    found = max(_sources(run), key=lambda skipped: skipped.share, default=None)
+    if found is None or found.count == 0:
+        return
+    severity: Severity = "notice"
+    if found.count > NORMAL and found.share >= MANY:
+        severity = "error" if found.share >= MOST else "warning"
+    yield Finding(
+        symptom="steps-skipped",
+        severity=severity,
+        statement=f"{found.told}, {100 * found.share:.3g} % of {counted(found.total, 'step')}",
+        source=found.source,
+        step=found.first,
+        step_range=(None, found.first),
+    )
+
+
+def _sources(run: Run) -> Iterator[Skipped]:
+    last = run.timeline.last_step or 0
+    for kind in (Kind.OVERFLOW, Kind.NONFINITE_SKIPPED):
+        for events in run.timeline.events_of(kind):
+            first = int(events.steps[0]) if len(events) and events.steps[0] >= 0 else None
+            count = len(events)
+            if count:
+                told = f"{counted(count, 'step was', 'steps were')} skipped because gradients overflowed"
+                yield Skipped(count, max(last, count), events.source_at(0), told, first)
+    series = run.timeline.get(SKIPPED_STEPS)
+    if series is not None and len(series) and np.isfinite(series.values[-1]):
+        index = int(np.argmax(series.values > 0))
+        count, total = int(series.values[-1]), int(series.steps[-1])
+        told = f"the engine counts {counted(count, 'skipped step')}"
+        yield Skipped(count, total, series.source_at(index), told, int(series.steps[index]))
+    yield from _from_optimizer(run)
+    yield from _stale(run)
+
+
+def _from_optimizer(run: Run) -> Iterator[Skipped]:
+    for checkpoint in run.checkpoints:
+        state = checkpoint.optimizer
+        if state is None or state.skipped_steps is None:
+            continue
+        total = state.global_steps or checkpoint.step or 0
+        told = f"the state of {checkpoint.path} counts {counted(state.skipped_steps, 'skipped step')}"
+        yield Skipped(state.skipped_steps, total, source_of(checkpoint), told, None)
+
+
+def _stale(run: Run) -> Iterator[Skipped]:
+    """Yield entries whose gradient norm and learning rate repeat those before to the last digit."""
+    norms = run.timeline.get(GRAD_NORM)
+    if norms is None or len(norms) < STALE + 1 or int(norms.precisions.min()) < int(Precision.SINGLE):
+        return
+    values = norms.values
+    same = np.concatenate(([False], values[1:] == values[:-1]))
+    same &= np.isfinite(values) & (values > 0) & (sentinel.groups(values) == 0)
+    same &= np.abs(values * 1000 - np.rint(values * 1000)) > 1e-6
+    rates = run.timeline.get(LEARNING_RATE)
+    if rates is not None and np.array_equal(rates.steps, norms.steps):
+        same[1:] &= rates.values[1:] == rates.values[:-1]
+    count = int(same.sum())
+    if count >= STALE:
+        index = int(np.argmax(same))
+        told = (
+            f"the gradient norm repeats the one before to the last digit in {counted(count, 'entry', 'entries')}"
+        )
+        window = max(1, int(norms.steps[-1]) // len(norms))
+        yield Skipped(count * window, int(norms.steps[-1]), norms.source_at(index), told, int(norms.steps[index]))

@@ -1,0 +1,54 @@
+"""The loss is lower than real text allows."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.analysis import context
+from forensics.detectors._wording import number
+from forensics.model import Finding, Run
+from forensics.names import LOSS
+from forensics.plugin import detector
+
+LOW = 1e-3
+LEAST = 5
+
+
+@detector("suspiciously-low-loss", needs=("loss",))
+def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
+    """Find a loss whose last entries lie below 0.001.
+
+    Source: the entropy of text is some tenths of a nat a token, so that less means memorised data or leaked
+    labels. The Trainer of transformers < 5.0 prints a loss below 0.00005 as 0.0.
+    Minimum: five finite entries; the median of the last five counts, and the loss must have been 10 times higher.
+    Silenced by: a policy-gradient trainer; a loss with negative values.
+    Known false alarms: classification of separable classes; hence always a notice.
+    """
+    series = run.timeline[LOSS]
+    finite = np.flatnonzero(np.isfinite(series.values))
+    if len(finite) < LEAST or context.policy_gradient(run):
+        return
+    values = series.values[finite]
+    level, start = float(np.median(values[-LEAST:])), float(np.median(values[:LEAST]))
+    if level >= LOW or bool((values < 0).any()) or start < 10 * max(level, 1e-12) or not bool((values > 0).any()):
+        return
+    low = np.flatnonzero(values >= LOW)
+    index = int(finite[min(low[-1] + 1, len(values) - 1)]) if len(low) else int(finite[0])
+    if index == len(series) - 1 or _sudden(values):
+        return
+    step = int(series.steps[index])
+    yield Finding(
+        symptom="suspiciously-low-loss",
+        severity="notice",
+        statement=f"the loss ends near {number(level)}, lower than text that was not seen before can have: "
+        "memorised data, or labels that the input gives away",
+        source=series.source_at(index),
+        step=step,
+        step_range=(int(series.steps[index - 1]) if index else None, step),
+    )
+
+
+def _sudden(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
+    """Tell whether the loss drops from a clear value straight to exactly 0, which is `loss-to-zero`."""
+    zeros = np.flatnonzero(values == 0)
+    return len(zeros) > 0 and zeros[0] > 0 and bool(values[zeros[0] - 1] > 0.05)

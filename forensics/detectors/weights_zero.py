@@ -1,0 +1,76 @@
+"""Weight matrices that are all zero."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.detectors._tables import Mask, floating, matrices, scanned, source_of, with_role
+from forensics.detectors._wording import listed
+from forensics.model import Checkpoint, Finding, Run, Severity, TensorTable
+from forensics.plugin import detector
+
+DEAD = 0.9999
+START = ("lora_B", "lora_embedding_B", "lora_magnitude", "zero_conv", "gate", "vera_lambda", "adaLN")
+"""Parts of names of tensors that are zero at initialisation by design (PEFT `LoraLayer.reset_lora_parameters`,
+ControlNet's zero convolutions, gates of LLaMA-Adapter and DiT)."""
+
+
+@detector("weights-zero", needs=("weights",))
+def weights_zero(run: Run) -> Iterator[Finding]:
+    """Find kernels and embeddings of which 99.99 % of the elements are zero.
+
+    Source: weightlens 0.3.0 `rules.py` (99.99 %, kernels and embeddings only).
+    Minimum: one tensor of two dimensions or more. An error when it was not zero in an earlier checkpoint; a
+    warning when every `lora_B` is still zero in the last of two checkpoints or more, so that the adapter does
+    nothing; else a notice.
+    Silenced by: biases, norms and other vectors, padding rows, buffers, integer and quantised tensors; frozen and
+    tied tensors; tensors that begin at zero by design, in the first checkpoint.
+    Known false alarms: a module that is zeroed on purpose; it is a notice as long as no checkpoint shows it alive.
+    """
+    alive: set[str] = set()
+    tables = list(scanned(run))
+    for position, (checkpoint, table) in enumerate(tables):
+        dead = _dead(table)
+        names = list(table.named(dead))
+        killed = [name for name in names if name in alive]
+        if killed:
+            yield _finding(
+                checkpoint, killed, "error", "were not zero in an earlier checkpoint and are now", tables
+            )
+            return
+        alive.update(table.named(~dead & with_role(table, "weight")))
+        if position == len(tables) - 1 and names:
+            yield from _last(checkpoint, table, names, tables)
+
+
+Tables = list[tuple[Checkpoint, TensorTable]]
+
+
+def _dead(table: TensorTable) -> Mask:
+    candidate = with_role(table, "weight") & floating(table) & matrices(table) & ~table.frozen
+    return np.asarray(candidate & (table.elements > 0) & (table.zero >= DEAD * table.elements), dtype=bool)
+
+
+def _last(checkpoint: Checkpoint, table: TensorTable, names: list[str], tables: Tables) -> Iterator[Finding]:
+    """Judge tensors that are zero in the last checkpoint and were never seen alive."""
+    adapters = [name for name in table.names if "lora_B" in name]
+    if adapters and all(name in names for name in adapters):
+        if len(tables) > 1 or (checkpoint.step or 0) > 1:
+            yield _finding(checkpoint, adapters, "warning", "are still zero, so the adapter does nothing:", tables)
+        return
+    others = [name for name in names if not any(part in name for part in START)]
+    if others:
+        yield _finding(checkpoint, others, "notice", "are", tables)
+
+
+def _finding(checkpoint: Checkpoint, names: list[str], severity: Severity, told: str, tables: Tables) -> Finding:
+    steps = [c.step for c, _ in tables if c.step is not None and checkpoint.step is not None]
+    before = [step for step in steps if step < (checkpoint.step or 0)]
+    return Finding(
+        symptom="weights-zero",
+        severity=severity,
+        statement=f"{len(names):,} weight matrices of {checkpoint.path} {told} all zero ({listed(names)})",
+        source=source_of(checkpoint, names[0]),
+        step=checkpoint.step,
+        step_range=(max(before) if before and severity == "error" else None, checkpoint.step),
+    )

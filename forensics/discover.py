@@ -1,0 +1,99 @@
+"""A directory (or a file) to a sorted list of artifacts. Looks at names and sizes only, opens nothing."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from forensics.errors import UnreadableError
+from forensics.limits import DEFAULT, Limits
+from forensics.model import Artifact, Skip
+
+IGNORED_FOLDERS = frozenset(
+    {".git", ".hg", ".svn", "__pycache__", "node_modules", "site-packages", ".venv", "venv", ".cache"}
+)
+"""Folders that hold no trace of the run. A `site-packages` may nest itself and be endless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What lies under `root`: regular files by path, and what was passed over with the reason."""
+
+    root: Path
+    artifacts: tuple[Artifact, ...]
+    skips: tuple[Skip, ...]
+
+
+def discover(path: Path, limits: Limits = DEFAULT) -> Discovery:
+    """List the files of a run; a single file is a run of one artifact.
+
+    Links that lead out of the directory, to a directory, or nowhere are not followed; FIFOs, sockets and devices
+    are named in `skips`. Raises `UnreadableError` when `path` does not exist or cannot be listed.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UnreadableError(f"{path} cannot be read: {reason}") from error
+    if stat.S_ISREG(status.st_mode):
+        artifact = Artifact(path.parent, path.name, status.st_size, status.st_mtime, limits)
+        return Discovery(path.parent, (artifact,), ())
+    if not stat.S_ISDIR(status.st_mode):
+        raise UnreadableError(f"{path} is neither a directory nor a regular file")
+    artifacts: list[Artifact] = []
+    skips: list[Skip] = []
+    for found in _walk(path, limits):
+        if isinstance(found, Skip):
+            skips.append(found)
+        elif len(artifacts) < limits.files:
+            artifacts.append(found)
+        else:
+            skips.append(Skip("further files", f"more than {limits.files:,} files; name a smaller directory"))
+            break
+    artifacts.sort(key=lambda a: a.path)
+    return Discovery(path, tuple(artifacts), tuple(skips))
+
+
+def _walk(root: Path, limits: Limits) -> Iterator[Artifact | Skip]:
+    # Iterative on purpose: os.walk recursed before Python 3.12 and fails on a thousand nested folders.
+    pending: list[tuple[str, int]] = [("", 0)]
+    inside = os.path.realpath(root)
+    while pending:
+        folder, depth = pending.pop()
+        try:
+            entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
+        except OSError as error:
+            if not folder:
+                raise UnreadableError(f"{root} cannot be listed: {error.strerror}") from error
+            yield Skip(folder, f"cannot be listed: {error.strerror}")
+            continue
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name in IGNORED_FOLDERS:
+                    continue
+                if depth + 1 >= limits.depth:
+                    yield Skip(path, f"more than {limits.depth} folders deep")
+                else:
+                    pending.append((path, depth + 1))
+            else:
+                yield _file(root, path, entry, inside, limits)
+
+
+def _file(root: Path, path: str, entry: "os.DirEntry[str]", inside: str, limits: Limits) -> Artifact | Skip:
+    try:
+        if entry.is_symlink():
+            target = os.path.realpath(entry.path)
+            if os.path.commonpath([target, inside]) != inside:
+                return Skip(path, "a link that leads out of the directory; not followed")
+            if not stat.S_ISREG(os.stat(target).st_mode):  # noqa: PTH116  (a resolved text path)
+                return Skip(path, "a link to something that is no regular file; not followed")
+            return Skip(path, f"a link to {os.path.relpath(target, inside)}, which is read itself")
+        status = entry.stat(follow_symlinks=False)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return Skip(path, f"cannot be read: {reason}")
+    if not stat.S_ISREG(status.st_mode):
+        return Skip(path, "no regular file (a FIFO, socket or device); not opened")
+    return Artifact(root, path, status.st_size, status.st_mtime, limits)

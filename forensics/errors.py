@@ -1,0 +1,60 @@
+"""What can go wrong while reading, as one small family.
+
+Each error carries a `slug`: the anchor of its paragraph in `docs/messages.md`. The command line turns
+every one of them into a single line on stderr; inside `analyze` a malformed file becomes a `Skip` and costs
+that file only.
+"""
+
+
+class ForensicsError(Exception):
+    """Base of every error that a user may see."""
+
+    slug = "error"
+
+
+class UsageError(ForensicsError):
+    """The call cannot be answered as it was made (exit code 2)."""
+
+    slug = "usage"
+
+
+class NothingReadableError(ForensicsError):
+    """There is nothing in the directory that any reader understands (exit code 3)."""
+
+    slug = "nothing-readable"
+
+
+class UnreadableError(ForensicsError):
+    """The operating system does not let the file be read, or it is no regular file."""
+
+    slug = "unreadable"
+
+
+class MalformedError(ForensicsError):
+    """The file says something about itself that cannot be true."""
+
+    slug = "malformed"
+
+
+class TruncatedError(MalformedError):
+    """The file ends before the data that its own header promises."""
+
+    slug = "truncated"
+
+
+class PlaceholderError(MalformedError):
+    """Something else was saved under this name: a Git LFS pointer, an HTML error page, zeros."""
+
+    slug = "placeholder"
+
+
+class LimitError(MalformedError):
+    """Reading on would take more memory or work than `Limits` allows."""
+
+    slug = "limit"
+
+
+class ChangedError(ForensicsError):
+    """The file changed or shrank while it was read: the run may still be alive."""
+
+    slug = "changed"

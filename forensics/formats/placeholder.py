@@ -1,0 +1,33 @@
+"""Recognise what was saved in the place of a file: a Git LFS pointer, an error page, zeros after a crash."""
+
+import re
+
+HEAD_BYTES = 512
+_POINTER = b"version https://git-lfs"  # git-lfs `docs/spec.md`: the first line of every pointer
+_POINTER_SIZE = re.compile(rb"\nsize (\d{1,20})\r?\n?")
+_PAGE = (b"<!doctype html", b"<html", b"<head", b"<?xml")
+_ERROR = re.compile(rb'\s*\{\s*"(?:error|errors|message|detail|code|status)"\s*:')
+
+
+def recognise(head: bytes, size: int) -> str | None:
+    """Say what a file is that cannot be what its name promises, or return None.
+
+    `head` is its first bytes (512 are enough), `size` its length in bytes.
+
+    >>> recognise(b"<!DOCTYPE html><html>403", 24)
+    'an HTML page'
+    """
+    if size == 0 or not head:
+        return "empty"
+    if head.startswith(_POINTER):
+        found = _POINTER_SIZE.search(head)
+        wanted = f" ({int(found[1])} bytes)" if found else ""
+        return f"a Git LFS pointer: the real file{wanted} was never downloaded"
+    if not head.strip(b"\0"):
+        return "all zero bytes" if len(head) >= size else f"zero bytes (the first {len(head)} at least)"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith(_PAGE):
+        return "an HTML page"
+    if _ERROR.match(head):
+        return "a JSON error message"
+    return None

@@ -1,0 +1,166 @@
+"""YAML to plain values, from parser events: no tag is ever constructed, every bound is checked as it is reached.
+
+PyYAML's safe loader still recurses, copies merge keys (an exponential bomb) and refuses a whole file for one
+`!!python/object` tag, which Lightning and OmegaConf files hold. Here tags on containers are ignored, anchors refer
+to the same object, and `<<` is merged within the budget of events.
+
+YAML 1.1 reads `1e-5` as text, since it has no dot; a plain scalar that is a number to Python is read as one.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    Event,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceStartEvent,
+)
+
+from forensics.errors import LimitError, MalformedError
+from forensics.formats.lenient_json import MAX_DIGITS, refuse_placeholder
+from forensics.limits import DEFAULT, Limits
+
+MAX_EVENTS = 300_000
+MAX_ALIASES = 100
+MAX_DEPTH = 64
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_INTEGER = re.compile(r"[-+]?\d[\d_]*")
+_NUMBER = re.compile(r"[-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_WORDS: dict[str, bool | float | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"), True),
+    **dict.fromkeys(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "inf", "Infinity"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF", "-inf", "-Infinity"), float("-inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN", "nan", "NaN"), float("nan")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The first document of a YAML stream. `broken_line` is the line (from 1) where it stops being YAML."""
+
+    value: object
+    broken_line: int | None = None
+
+
+@dataclass(slots=True)
+class _Open:
+    """A container under construction; `key` waits for its value."""
+
+    made: dict[str, object] | list[object]
+    key: str | None = None
+
+
+@dataclass(slots=True)
+class _Builder:
+    root: object = None
+    stack: list[_Open] = field(default_factory=list)
+    anchors: dict[str, object] = field(default_factory=dict)
+    aliases: int = 0
+    merged: int = 0
+
+
+def parse(data: bytes, limits: Limits = DEFAULT) -> Document:
+    """Parse the first document, keeping what stands before the first syntax error.
+
+    Raises `LimitError` past the bounds, `PlaceholderError` for something else in its place, and `MalformedError`
+    when nothing at all can be kept.
+    """
+    if len(data) > limits.yaml_bytes:
+        raise LimitError(f"{len(data):,} bytes of YAML, more than {limits.yaml_bytes:,}")
+    refuse_placeholder(data)
+    builder = _Builder()
+    broken: int | None = None
+    try:
+        for count, event in enumerate(yaml.parse(data, Loader=_LOADER)):
+            if count >= MAX_EVENTS:
+                raise LimitError(f"more than {MAX_EVENTS:,} YAML events")
+            if isinstance(event, DocumentEndEvent):
+                break
+            _take(builder, event)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        broken = 1 if mark is None else int(mark.line) + 1
+        if not isinstance(builder.root, (dict, list)) or not builder.root:
+            raise MalformedError(f"is no YAML: breaks in line {broken}") from None
+    return Document(builder.root, broken)
+
+
+def plain(text: str) -> object:
+    """Return the value of a plain (unquoted) scalar.
+
+    >>> plain("1e-5"), plain("True"), plain("0.12.5"), plain("~"), plain("007")
+    (1e-05, True, '0.12.5', None, 7)
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if len(text) > MAX_DIGITS or not _NUMBER.fullmatch(text):
+        return text
+    digits = text.replace("_", "")
+    return int(digits) if _INTEGER.fullmatch(text) else float(digits)
+
+
+def _take(builder: _Builder, event: Event) -> None:
+    if isinstance(event, AliasEvent):
+        builder.aliases += 1
+        if builder.aliases > MAX_ALIASES:
+            raise LimitError(f"more than {MAX_ALIASES} YAML aliases")
+        value = builder.anchors.get(str(event.anchor))
+        # An alias to a container that is still open would make a cycle.
+        _place(builder, None if any(value is opened.made for opened in builder.stack) else value)
+    elif isinstance(event, ScalarEvent):
+        bare = bool(event.implicit[0])
+        value = plain(event.value) if bare and event.style in (None, "") else event.value
+        _anchor(builder, event, value)
+        _place(builder, value, event.value)
+    elif isinstance(event, (MappingStartEvent, SequenceStartEvent)):
+        if len(builder.stack) >= MAX_DEPTH:
+            raise LimitError(f"YAML nested more than {MAX_DEPTH} deep")
+        made: dict[str, object] | list[object] = {} if isinstance(event, MappingStartEvent) else []
+        _anchor(builder, event, made)
+        _place(builder, made)
+        builder.stack.append(_Open(made))
+    elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+        builder.stack.pop()
+
+
+def _anchor(builder: _Builder, event: NodeEvent, value: object) -> None:
+    if event.anchor is not None:
+        builder.anchors[str(event.anchor)] = value
+
+
+def _place(builder: _Builder, value: object, spelled: str | None = None) -> None:
+    """Put a value where the document stands: the root, the next list element, a key, or the value of a key."""
+    if not builder.stack:
+        builder.root = value
+        return
+    top = builder.stack[-1]
+    if isinstance(top.made, list):
+        top.made.append(value)
+    elif top.key is None:
+        # A mapping or a list as a key has no name in a configuration; its type stands in for it.
+        top.key = spelled if spelled is not None else f"<{type(value).__name__}>"
+    else:
+        key, top.key = top.key, None
+        if key == "<<" and isinstance(value, (dict, list)):
+            _merge(builder, top.made, value)
+        else:
+            top.made[key] = value
+
+
+def _merge(builder: _Builder, into: dict[str, object], value: dict[str, object] | list[object]) -> None:
+    for given in [value] if isinstance(value, dict) else value:
+        if not isinstance(given, dict):
+            continue
+        builder.merged += len(given)
+        if builder.merged > MAX_EVENTS:
+            raise LimitError(f"more than {MAX_EVENTS:,} merged YAML keys")
+        for key, held in given.items():
+            into.setdefault(key, held)

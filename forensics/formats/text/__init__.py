@@ -1,0 +1,28 @@
+"""Text as trainers leave it: any encoding and line end, progress bars, colours, several ranks in one file."""
+
+from forensics.formats.text.bars import BAR, POSTFIX_BAR
+from forensics.formats.text.cleaning import Piece, pieces
+from forensics.formats.text.prefixes import fragment_end, fragment_start, line_rank, strip_prefixes
+from forensics.formats.text.secrets import redact
+from forensics.formats.text.values import clock_times, number, pairs, scalar
+from forensics.formats.text.windows import AHEAD, BEHIND, Window, windows
+
+__all__ = [
+    "AHEAD",
+    "BAR",
+    "BEHIND",
+    "POSTFIX_BAR",
+    "Piece",
+    "Window",
+    "clock_times",
+    "fragment_end",
+    "fragment_start",
+    "line_rank",
+    "number",
+    "pairs",
+    "pieces",
+    "redact",
+    "scalar",
+    "strip_prefixes",
+    "windows",
+]

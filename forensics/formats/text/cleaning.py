@@ -1,0 +1,103 @@
+"""From a file to clean text: one encoding, one line end, no colours, no endless lines.
+
+What comes out are bytes in UTF-8 whose only separators are LF and lone CR. Every piece is cut at a separator, so
+that the same file gives the same text whatever the size of the chunks it is read in.
+"""
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from forensics.formats.file import File
+
+CHUNK_BYTES = 8 << 20
+
+_ANSI = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\r\n]*\x07)")
+_SEPARATOR = re.compile(rb"[\r\n]")
+_UTF8_MARK = codecs.BOM_UTF8
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of clean text, and how many overlong fragments in it lost their rest."""
+
+    data: bytes
+    cut: int
+
+
+def pieces(file: File, line_bytes: int, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Piece]:
+    """Yield the text of `file`; fragments (what stands between CR or LF) are kept up to `line_bytes`.
+
+    UTF-16 is recognised by its mark, anything else is taken as UTF-8 with whatever errors it has.
+    Raises `ChangedError` when the file becomes shorter meanwhile; what was yielded before stays true.
+    """
+    for data, cut in _whole_fragments(_decoded(file, chunk_bytes), line_bytes):
+        clean = data.replace(b"\r\n", b"\n")
+        clean, within = _shortened(clean, line_bytes)
+        if b"\x1b" in clean:
+            clean = _ANSI.sub(b"", clean)
+        yield Piece(clean, cut + within)
+
+
+def _decoded(file: File, chunk_bytes: int) -> Iterator[bytes]:
+    head = file.head(3)
+    if not head.startswith(_UTF16_MARKS):
+        mark = len(_UTF8_MARK) if head == _UTF8_MARK else 0
+        yield from file.window(mark, file.size - mark).blocks(chunk_bytes)
+        return
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    for chunk in file.blocks(chunk_bytes):
+        yield decoder.decode(chunk).encode("utf-8", "replace")
+    yield decoder.decode(b"", final=True).encode("utf-8", "replace")
+
+
+def _whole_fragments(chunks: Iterable[bytes], line_bytes: int) -> Iterator[tuple[bytes, int]]:
+    """Cut the stream at separators; of a fragment that outgrows `line_bytes` the rest is dropped as it comes."""
+    rest = b""
+    dropping = False
+    for chunk in chunks:
+        data = rest + chunk
+        rest = b""
+        if dropping:
+            separator = _SEPARATOR.search(data)
+            if separator is None:
+                continue
+            data = data[separator.start() :]
+            dropping = False
+        cut_at = _last_cut(data)
+        body, rest = data[:cut_at], data[cut_at:]
+        lead = 1 if rest.startswith(b"\r") else 0
+        # One byte more than the limit: a fragment of exactly `line_bytes` is no overlong one.
+        if len(rest) - lead > line_bytes:
+            body, rest, dropping = body + rest[: lead + line_bytes], b"", True
+        yield body, int(dropping)
+    if rest:
+        yield rest, 0
+
+
+def _last_cut(data: bytes) -> int:
+    """Return where to cut: behind the last LF, or before the last CR (an LF may follow it)."""
+    return max(data.rfind(b"\n") + 1, data.rfind(b"\r"), 0)
+
+
+def _shortened(data: bytes, line_bytes: int) -> tuple[bytes, int]:
+    """Cut overlong fragments inside `data`, looking only once every `line_bytes`."""
+    kept: list[bytes] = []
+    done = start = cuts = 0
+    while start + line_bytes < len(data):
+        stop = start + line_bytes + 1
+        last = max(data.rfind(b"\n", start, stop), data.rfind(b"\r", start, stop))
+        if last >= 0:
+            start = last + 1
+            continue
+        separator = _SEPARATOR.search(data, stop)
+        end = separator.start() if separator else len(data)
+        kept.append(data[done : start + line_bytes])
+        done = start = end
+        cuts += 1
+    if not cuts:
+        return data, 0
+    kept.append(data[done:])
+    return b"".join(kept), cuts

@@ -1,0 +1,103 @@
+"""Numbers, dictionaries and times as Python programs print them, read without evaluating anything."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from forensics.model import Floats, Scalar
+
+_NUMBER = re.compile(
+    rb"[-+]?(?:\d[\d,]*(?:\.\d*)?(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?|nan|inf(?:inity)?)", re.IGNORECASE
+)
+_WRAPPED = re.compile(rb"(?:tensor|array|(?:np|numpy|torch)\.\w+)\(\s*\[?([^,()\]]+)[^()]*\)")
+_PAIR = re.compile(
+    rb"""\s*(?:'([^'\r\n]*)'|"([^"\r\n]*)")\s*:\s*"""
+    rb"""(?:'([^'\r\n]*)'|"([^"\r\n]*)"|((?:tensor|array|(?:np|numpy|torch)\.\w+)\([^()\r\n]*\))"""
+    rb"""|([^,'"{}\[\]()\r\n]+))\s*(?:,|\Z)"""
+)
+_INTEGER = re.compile(r"[-+]?\d+")
+_FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?")
+_WORDS: dict[str, Scalar] = {
+    "None": None, "null": None, "True": True, "true": True, "False": False, "false": False,
+    "inf": float("inf"), "Infinity": float("inf"), "-inf": float("-inf"), "-Infinity": float("-inf"),
+    "nan": float("nan"), "NaN": float("nan"),
+}  # fmt: skip
+
+
+def number(text: bytes) -> float | None:
+    """Return the number that `text` is, None when it is none.
+
+    >>> number(b"1.5e-05"), number(b"tensor(0.5, device='cuda:0')"), number(b"52,002"), number(b"1m 2s")
+    (1.5e-05, 0.5, 52002.0, None)
+    """
+    text = text.strip()
+    if not _NUMBER.fullmatch(text):
+        wrapped = _WRAPPED.fullmatch(text)
+        if wrapped is None or not _NUMBER.fullmatch(wrapped[1].strip()):
+            return None
+        text = wrapped[1].strip()
+    return float(text.replace(b",", b""))
+
+
+def pairs(body: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
+    """Yield key, value and whether the value was quoted, from the inside of a flat dict as Python or JSON prints it.
+
+    Stops at the first thing that is no flat pair: a list, a nested dict.
+    """
+    position = 0
+    while position < len(body):
+        found = _PAIR.match(body, position)
+        if found is None:
+            return
+        single, double, quoted, quoted_double, wrapped, bare = found.groups()
+        key = single if single is not None else double
+        text = quoted if quoted is not None else quoted_double
+        if text is not None:
+            yield key, text, True
+        else:
+            yield key, (wrapped or bare).strip(), False
+        position = found.end()
+
+
+def scalar(text: str) -> Scalar:
+    """Return the constant that `text` spells in Python or JSON; the text itself when it is none.
+
+    >>> scalar("True"), scalar("5e8"), scalar("'adamw'"), scalar("<IntervalStrategy.STEPS: 'steps'>")
+    (True, 500000000.0, 'adamw', 'steps')
+    """
+    text = text.strip()
+    if text in _WORDS:
+        return _WORDS[text]
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        return text[1:-1]
+    enumeration = re.fullmatch(r"<[\w.]+: ([^<>]+)>", text)
+    if enumeration:
+        return scalar(enumeration[1])
+    plain = text.replace(",", "") if re.fullmatch(r"\d{1,3}(?:,\d{3})+", text) else text
+    if _INTEGER.fullmatch(plain) and len(plain) < 20:
+        return int(plain)
+    if _FLOAT.fullmatch(plain):
+        return float(plain)
+    return text
+
+
+def clock_times(stamps: Sequence[bytes]) -> Floats:
+    """Return seconds since the epoch for stamps `2025-05-01 10:00:00,123`, NaN for impossible ones.
+
+    Logs do not name their time zone; the clock is read as UTC, so differences are right and the day nearly so.
+    """
+    texts = [stamp.decode("ascii", "replace").replace(",", ".").replace(" ", "T") for stamp in stamps]
+    try:
+        times = np.array(texts, dtype="datetime64[us]")
+    except ValueError:
+        times = np.array([_clock_time(text) for text in texts], dtype="datetime64[us]")
+    seconds = times.astype(np.int64) / 1e6
+    return np.where(np.isnat(times), np.nan, seconds)
+
+
+def _clock_time(text: str) -> np.datetime64:
+    try:
+        return np.datetime64(text, "us")
+    except ValueError:
+        return np.datetime64("NaT", "us")

@@ -1,0 +1,46 @@
+"""One sentence a tired engineer understands."""
+
+from collections.abc import Sequence
+
+from forensics.model import Finding, Hypothesis, Run, RunVerdict
+
+
+def verdict_of(run: Run, findings: Sequence[Finding]) -> RunVerdict:
+    """Return the verdict: broken, suspicious, healthy, or unknown when there was nothing to judge by."""
+    severities = {finding.severity for finding in findings}
+    if "error" in severities:
+        return "broken"
+    if "warning" in severities:
+        return "suspicious"
+    judged = bool(run.timeline.series) or run.has("weights")
+    return "healthy" if judged else "unknown"
+
+
+def headline_of(
+    run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]
+) -> str:
+    if verdict == "healthy":
+        return _healthy(run)
+    if verdict == "unknown":
+        return "Nothing was found wrong, but there was neither a metric nor a weight to judge by."
+    grave = next(f for f in findings if f.severity != "notice")
+    top = next((h for h in hypotheses if not h.benign), None)
+    said = _sentence(grave.statement)
+    if top is None or top.cause == "unknown" or top.verdict in {"unlikely", "ruled out"}:
+        return f"{said} The cause is unknown."
+    word = {"established": "Cause", "likely": "Likely cause", "possible": "Possible cause"}[top.verdict]
+    return f"{said} {word}: {_sentence(top.title)}"
+
+
+def _healthy(run: Run) -> str:
+    last = run.timeline.last_step
+    loss = run.timeline.get("loss")
+    if last is None or loss is None or not len(loss):
+        return "Nothing is wrong with what was examined."
+    first_value, last_value = float(loss.values[0]), float(loss.values[-1])
+    return f"Nothing is wrong: the loss went from {first_value:.4g} to {last_value:.4g} over {last:,} steps."
+
+
+def _sentence(text: str) -> str:
+    text = text.strip().rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,146 @@
+"""The whole pipeline, top to bottom: a path to a run, a run to a report."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from forensics import catalog
+from forensics.assemble import assemble
+from forensics.discover import Discovery, discover
+from forensics.errors import ForensicsError, NothingReadableError
+from forensics.formats.file import File
+from forensics.headline import headline_of, verdict_of
+from forensics.limits import DEFAULT, Limits
+from forensics.model import SEVERITIES, Artifact, Fact, Finding, Report, Run, Skip
+from forensics.plugin import Reader
+from forensics.reason import reason
+from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
+
+HEAD_BYTES = 64 << 10
+GRAVEST = ("crash-", "loss-to-zero", "loss-nan", "loss-", "grad-norm-", "weights-", "lr-", "eval-")
+Progress = Callable[[str, int, int], None]
+
+
+def investigate(
+    path: Path, *, weights: WeightsDepth = "auto", limits: Limits = DEFAULT, progress: Progress | None = None
+) -> Report:
+    """Read a run directory (or one file) and judge it.
+
+    Raises `UnreadableError` when the path cannot be read, `NothingReadableError` when no reader understands
+    anything in it. Everything else that goes wrong is told in the report.
+    """
+    run, failures = _read(path, weights, limits, progress)
+    return judge(run, failures)
+
+
+def read(
+    path: Path, *, weights: WeightsDepth = "off", limits: Limits = DEFAULT, progress: Progress | None = None
+) -> Run:
+    """Read a run without judging it; `read(path).frame()` is a pandas DataFrame of every sample."""
+    return _read(path, weights, limits, progress)[0]
+
+
+def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
+    """Find the symptoms of a run and let the rules argue about them."""
+    findings, skips, broken = detect(run)
+    reasoned = reason(run, findings, catalog.rules())
+    run = _with_skips(run, skips)
+    verdict = verdict_of(run, reasoned.findings)
+    return Report(
+        run=run,
+        verdict=verdict,
+        headline=headline_of(run, verdict, reasoned.findings, reasoned.causes),
+        findings=reasoned.findings,
+        hypotheses=reasoned.causes,
+        mechanisms=reasoned.mechanisms,
+        failures=(*failures, *broken, *reasoned.failures),
+    )
+
+
+def detect(run: Run) -> tuple[list[Finding], list[Skip], list[str]]:
+    """Run every detector whose needs are met; the others are skips, an error of ours is a failure."""
+    findings: list[Finding] = []
+    skips: list[Skip] = []
+    failures: list[str] = []
+    for detector in catalog.detectors():
+        missing = [name for name in detector.needs if not run.has(name)]
+        if missing:
+            skips.append(Skip(f"detector {detector.name}", f"needs {', '.join(missing)}"))
+        elif not detector.any_of or any(run.has(name) for name in detector.any_of):
+            try:
+                findings.extend(detector.find(run))
+            except Exception as error:  # noqa: BLE001  (one bad detector must not cost the report)
+                failures.append(f"detector {detector.name} failed: {type(error).__name__}: {error}")
+    findings.sort(key=lambda f: (SEVERITIES.index(f.severity), _weight(f), _last_fine(f), f.symptom))
+    return findings, skips, failures
+
+
+def _read(
+    path: Path, weights: WeightsDepth, limits: Limits, progress: Progress | None
+) -> tuple[Run, tuple[str, ...]]:
+    found = discover(path, limits)
+    facts: list[Fact] = []
+    failures: list[str] = []
+    for number, artifact in enumerate(found.artifacts):
+        if progress is not None:
+            progress(artifact.path, number, len(found.artifacts))
+        facts.extend(_facts(artifact, failures))
+    checkpoints, skips = find_checkpoints(found.artifacts)
+    if not checkpoints and all(isinstance(fact, Skip) for fact in facts):
+        raise NothingReadableError(_nothing(path, found, facts))
+    checkpoints, unexamined = examine_checkpoints(found.root, checkpoints, weights, progress)
+    run = assemble(found.root, found.artifacts, facts, checkpoints, (*found.skips, *skips, *unexamined))
+    return run, tuple(failures)
+
+
+def readers_of(artifact: Artifact, head: bytes) -> Iterator[Reader]:
+    """Yield the readers that know the file by its name or by its first bytes; a file may be several things."""
+    for reader in catalog.readers():
+        if reader.takes(artifact.path) or (reader.sniff is not None and reader.sniff(head)):
+            yield reader
+
+
+def _facts(artifact: Artifact, failures: list[str]) -> Iterator[Fact]:
+    if not artifact.size:
+        yield Skip(artifact.path, "the file is empty")
+        return
+    try:
+        with File(artifact.location) as file:
+            head = file.head(HEAD_BYTES)
+    except ForensicsError as error:
+        yield Skip(artifact.path, str(error))
+        return
+    for reader in readers_of(artifact, head):
+        try:
+            yield from reader.read(artifact)
+        except ForensicsError as error:
+            yield Skip(artifact.path, str(error))
+        except Exception as error:  # noqa: BLE001  (one bad file must not cost the report; told as a failure)
+            failures.append(f"reader {reader.name} failed on {artifact.path}: {type(error).__name__}: {error}")
+            yield Skip(artifact.path, f"the reader {reader.name} failed; this is an error of medforensics")
+
+
+def _weight(finding: Finding) -> int:
+    """Order symptoms by what a user sees first: the loss, then gradients and weights, then all else."""
+    return next((i for i, prefix in enumerate(GRAVEST) if finding.symptom.startswith(prefix)), len(GRAVEST))
+
+
+def _last_fine(finding: Finding) -> int:
+    known = [step for step in (*finding.step_range, finding.step) if step is not None]
+    return min(known, default=1 << 62)
+
+
+def _nothing(path: Path, found: Discovery, facts: list[Fact]) -> str:
+    reasons = [f"{fact.what}: {fact.reason}" for fact in facts if isinstance(fact, Skip)]
+    if not found.artifacts:
+        return f"{path} holds no files"
+    if len(found.artifacts) == 1 and reasons:
+        return f"nothing readable in {path}: {reasons[0]}"
+    return (
+        f"nothing readable in {path}: none of its {len(found.artifacts)} files is a log, event file, trainer"
+        " state, configuration or checkpoint that medforensics knows (`medforensics formats` lists them)"
+    )
+
+
+def _with_skips(run: Run, skips: list[Skip]) -> Run:
+    return replace(run, skips=(*run.skips, *skips))

@@ -1,0 +1,40 @@
+"""How much one input may cost. Frozen, validated, passed down, never global."""
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Upper bounds for untrusted input; counts unless a unit is named.
+
+    The pickle limits follow what real files need: fickling 0.1.12 stops at 1,000,000 opcodes
+    (`InterpreterLimits`), but a 24,000-chunk `.metadata` of torch.distributed.checkpoint needs about
+    2,000,000. A safetensors header may be 100,000,000 bytes by the format's own rule
+    (`safetensors/src/tensor.rs`, `MAX_HEADER_SIZE`).
+    """
+
+    files: int = 100_000
+    depth: int = 32
+    text_line_bytes: int = 65_536
+    json_bytes: int = 256 << 20
+    yaml_bytes: int = 1 << 20
+    small_file_bytes: int = 16 << 20
+    pickle_opcodes: int = 12_000_000
+    pickle_bytes: int = 64 << 20
+    pickle_cost_bytes: int = 600 << 20
+    pickle_nesting: int = 3
+    zip_entries: int = 500_000
+    header_bytes: int = 100_000_000
+    tensors: int = 1_000_000
+    dimensions: int = 64
+    event_record_bytes: int = 64 << 20
+    archive_bytes: int = 8 << 30
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int) or value <= 0:
+                raise ValueError(f"limit {field.name} must be a positive integer, not {value!r}")
+
+
+DEFAULT = Limits()

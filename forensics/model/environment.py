@@ -1,0 +1,56 @@
+"""What the dead run ran on and with, and how well each piece of it is attested."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from forensics.model.facts import Group, Scalar, Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """All settings of a run by group and name, the best witness first; every witness is kept."""
+
+    entries: Mapping[tuple[Group, str], tuple[Setting, ...]] = field(default_factory=dict)
+
+    def best(self, name: str, group: Group = "setting") -> Setting | None:
+        """Return the setting with the highest standing; the one written last among equals."""
+        found = self.entries.get((group, name))
+        return found[0] if found else None
+
+    def value(self, name: str, group: Group = "setting") -> Scalar:
+        setting = self.best(name, group)
+        return None if setting is None else setting.value
+
+    def number(self, name: str, group: Group = "setting") -> float | None:
+        """Return the value as a number, reading numeric text; None when absent or no number."""
+        value = self.value(name, group)
+        if isinstance(value, bool) or value is None:
+            return None
+        try:
+            return float(value)
+        except ValueError:
+            return None
+
+    def flag(self, name: str, group: Group = "setting") -> bool | None:
+        """Return the value as a truth value, reading "true" / "false" text; None when absent or neither."""
+        value = self.value(name, group)
+        if isinstance(value, bool):
+            return value
+        return {"true": True, "false": False}.get(str(value).lower())
+
+    def version(self, package: str) -> str | None:
+        value = self.value(package, "package")
+        return None if value is None else str(value)
+
+    def witnesses(self, name: str, group: Group = "setting") -> tuple[Setting, ...]:
+        return self.entries.get((group, name), ())
+
+    def conflicts(self, name: str, group: Group = "setting") -> tuple[Setting, ...]:
+        """Return the witnesses that contradict the best one."""
+        found = self.entries.get((group, name), ())
+        return tuple(setting for setting in found[1:] if setting.value != found[0].value)
+
+    def of(self, group: Group) -> Iterator[Setting]:
+        """Yield the best witness of every name in the group, by name."""
+        keys = sorted(key for key in self.entries if key[0] == group)
+        return (self.entries[key][0] for key in keys)

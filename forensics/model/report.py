@@ -1,0 +1,152 @@
+"""The product: findings, the hypotheses that compete to explain them, and the verdict."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from forensics.model.facts import Scalar, Source
+from forensics.model.run import Run
+
+Severity: TypeAlias = Literal["error", "warning", "notice"]
+Verdict: TypeAlias = Literal["established", "likely", "possible", "unlikely", "ruled out"]
+RunVerdict: TypeAlias = Literal["broken", "suspicious", "healthy", "unknown"]
+StepRange: TypeAlias = tuple[int | None, int | None]
+
+DECISIVE = 10
+LIKELY = 4
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "notice")
+VERDICTS: tuple[Verdict, ...] = ("established", "likely", "possible", "unlikely", "ruled out")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A symptom, located.
+
+    `step` is the first step at which it surely holds. `step_range` is the honest bracket: the last step known to
+    be fine and the first known to be bad; equal ends mean that the step is exact. `until` is the last step at
+    which it held, None when it never ended.
+    """
+
+    symptom: str
+    severity: Severity
+    statement: str
+    source: Source
+    step: int | None = None
+    step_range: StepRange = (None, None)
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One argument for (points > 0) or against (points < 0) a hypothesis.
+
+    Plus or minus `DECISIVE` settles the matter alone. Two pieces with the same `key` are the same observation
+    seen twice and count once; without a key the statement is the key.
+    """
+
+    points: int
+    statement: str
+    source: Source | None = None
+    key: str = ""
+
+    @property
+    def identity(self) -> str:
+        return self.key or self.statement
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What to change, as a sentence, and as the setting or package that changes when there is one."""
+
+    action: str
+    change: Mapping[str, Scalar] | None = None
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A run that would tell this cause from the others; `cost` orders them, cheapest first."""
+
+    action: str
+    expect: str
+    cost: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What a rule is asked to explain: a symptom, or a mechanism that another rule established.
+
+    `name` is the symptom or mechanism, `finding` the symptom at the end of the chain, and `chain` the mechanisms
+    between, nearest to the symptom last.
+    """
+
+    name: str
+    finding: Finding
+    chain: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> int | None:
+        return self.finding.step
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A possible cause, with everything that speaks for and against it."""
+
+    cause: str
+    code: str
+    title: str
+    explains: tuple[str, ...]
+    chain: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    missing: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
+    experiments: tuple[Experiment, ...] = ()
+    references: tuple[str, ...] = ()
+    mechanism: bool = False
+    benign: bool = False
+
+    @property
+    def score(self) -> int:
+        return sum(e.points for e in self.evidence)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the verdict that the points add up to.
+
+        One piece at -DECISIVE rules out whatever else speaks for it; one at +DECISIVE with a total of at least
+        DECISIVE establishes; otherwise the total decides: LIKELY and more, 1 and more, less.
+        """
+        points = [e.points for e in self.evidence]
+        if any(p <= -DECISIVE for p in points):
+            return "ruled out"
+        if any(p >= DECISIVE for p in points) and self.score >= DECISIVE:
+            return "established"
+        if self.score >= LIKELY:
+            return "likely"
+        return "possible" if self.score >= 1 else "unlikely"
+
+    @property
+    def holds(self) -> bool:
+        return self.verdict in {"established", "likely"}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run, judged.
+
+    `findings` are the symptoms, most severe first; `hypotheses` the causes in rank order, the best first;
+    `mechanisms` the links between them that were argued. `failures` are errors of ours: the report is partial.
+    """
+
+    run: Run
+    verdict: RunVerdict
+    headline: str
+    findings: tuple[Finding, ...] = ()
+    hypotheses: tuple[Hypothesis, ...] = ()
+    mechanisms: tuple[Hypothesis, ...] = ()
+    failures: tuple[str, ...] = field(default=())
+
+    def worst(self) -> Severity | None:
+        present = {finding.severity for finding in self.findings}
+        return next((s for s in SEVERITIES if s in present), None)

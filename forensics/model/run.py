@@ -1,0 +1,73 @@
+"""All that was read of one run."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forensics.model.environment import Environment
+from forensics.model.facts import Artifact, Skip
+from forensics.model.timeline import Timeline
+from forensics.model.weights import Checkpoint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run directory, read: timeline, environment, checkpoints in step order, and what was not examined."""
+
+    root: Path
+    timeline: Timeline = field(default_factory=Timeline)
+    environment: Environment = field(default_factory=Environment)
+    checkpoints: tuple[Checkpoint, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    skips: tuple[Skip, ...] = ()
+    frameworks: tuple[str, ...] = ()
+
+    def has(self, name: str) -> bool:
+        """Tell whether the run recorded something.
+
+        `name` is a metric or a setting, "package NAME", "hardware NAME", "event KIND", or one of "events",
+        "checkpoints" (any was found), "weights" (any was scanned), "optimizer" (any optimizer state was read).
+        """
+        kind, _, rest = name.partition(" ")
+        if kind == "event":
+            return any(self.timeline.events_of(rest))
+        if kind == "package" and rest:
+            return self.environment.best(rest, "package") is not None
+        if kind == "hardware" and rest:
+            return self.environment.best(rest, "hardware") is not None
+        wholes = {
+            "events": bool(self.timeline.events),
+            "checkpoints": bool(self.checkpoints),
+            "weights": any(c.table is not None for c in self.checkpoints),
+            "optimizer": any(c.optimizer is not None for c in self.checkpoints),
+        }
+        if name in wholes:
+            return wholes[name]
+        return name in self.timeline or self.environment.best(name) is not None
+
+    def frame(self) -> "pd.DataFrame":
+        """Return every sample as a long table; see `Timeline.frame`."""
+        return self.timeline.frame()
+
+    @property
+    def planned_steps(self) -> int | None:
+        planned = self.environment.number("max_steps")
+        return int(planned) if planned is not None and planned > 0 else None
+
+    @property
+    def last_good_checkpoint(self) -> Checkpoint | None:
+        """The newest clean checkpoint that lies before every poisoned one."""
+        good: Checkpoint | None = None
+        for checkpoint in self.checkpoints:
+            if checkpoint.status == "poisoned":
+                break
+            if checkpoint.status == "clean":
+                good = checkpoint
+        return good
+
+    @property
+    def first_bad_checkpoint(self) -> Checkpoint | None:
+        return next((c for c in self.checkpoints if c.status == "poisoned"), None)

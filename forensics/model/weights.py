@@ -1,0 +1,187 @@
+"""Checkpoints as evidence: what each holds, and what a scan saw in every tensor."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.model.facts import Floats, Integers, Source
+
+Role: TypeAlias = Literal["weight", "buffer", "master", "exp_avg", "exp_avg_sq", "optimizer"]
+Status: TypeAlias = Literal["clean", "poisoned", "damaged", "incomplete", "not examined"]
+Depth: TypeAlias = Literal["full", "quick", "off"]
+Trained: TypeAlias = Literal["trainable", "frozen", "tied", "buffer", "unknown"]
+
+NOT_COMPARED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of bytes of one file (path relative to the run) that holds a part of a tensor, in order."""
+
+    path: str
+    offset: int
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRecord:
+    """A tensor as its file declares it.
+
+    `dtype` is the safetensors spelling (F32, BF16, F8_E4M3, ...). `strides` counts elements and is None for a
+    C-contiguous tensor. `alias_of` names the tensor whose bytes this one shares. A tensor may lie in several
+    pieces (a parameter that straddles two ZeRO ranks); pieces are in element order. `trained` says whether the
+    run meant to move it, as far as optimizer and adapter files tell.
+    """
+
+    name: str
+    role: Role
+    dtype: str
+    shape: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+    strides: tuple[int, ...] | None = None
+    alias_of: str | None = None
+    trained: Trained = "unknown"
+
+    @property
+    def elements(self) -> int:
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+    @property
+    def nbytes(self) -> int:
+        return sum(piece.nbytes for piece in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorTable:
+    """One row a tensor of one checkpoint; arrays have shape (n,).
+
+    Counts are elements (int64). `minimum`, `maximum`, `max_abs`, `mean` and `l2` are over finite elements
+    (float64; NaN when there is none). `dead_rows` counts rows of the first dimension that are all zero (-1 when
+    the tensor has fewer than two dimensions). `same` counts elements whose bits equal those of the checkpoint
+    before, `change_l2` and `change_max` are the L2 norm and the largest absolute value of the difference over
+    elements finite in both; `same` is `NOT_COMPARED` and the changes NaN where there was nothing to compare.
+    """
+
+    names: tuple[str, ...]
+    roles: tuple[Role, ...]
+    dtypes: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    trained: tuple[Trained, ...]
+    elements: Integers
+    nan: Integers
+    positive_infinity: Integers
+    negative_infinity: Integers
+    zero: Integers
+    subnormal: Integers
+    minimum: Floats
+    maximum: Floats
+    max_abs: Floats
+    mean: Floats
+    l2: Floats
+    dead_rows: Integers
+    same: Integers
+    change_l2: Floats
+    change_max: Floats
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def infinite(self) -> Integers:
+        return self.positive_infinity + self.negative_infinity
+
+    @property
+    def is_weight(self) -> NDArray[np.bool_]:
+        return np.array([role in {"weight", "buffer"} for role in self.roles], dtype=bool)
+
+    @property
+    def all_zero(self) -> NDArray[np.bool_]:
+        return np.asarray((self.elements > 0) & (self.zero == self.elements), dtype=bool)
+
+    @property
+    def unchanged(self) -> NDArray[np.bool_]:
+        return np.asarray((self.elements > 0) & (self.same == self.elements), dtype=bool)
+
+    @property
+    def frozen(self) -> NDArray[np.bool_]:
+        return np.array([state in {"frozen", "tied", "buffer"} for state in self.trained], dtype=bool)
+
+    def index(self, name: str, role: Role = "weight") -> int | None:
+        for i, (candidate, kind) in enumerate(zip(self.names, self.roles, strict=True)):
+            if candidate == name and kind == role:
+                return i
+        return None
+
+    def named(self, mask: NDArray[np.bool_]) -> Iterator[str]:
+        return (self.names[int(i)] for i in np.flatnonzero(mask))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a checkpoint as files: what, where. `kind` is damaged, incomplete or suspicious."""
+
+    kind: Literal["damaged", "incomplete", "suspicious"]
+    statement: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerState:
+    """What an optimizer, scheduler or scaler file says, read as data.
+
+    `learning_rates` has one entry a parameter group; `step` is the optimizer's own counter. Absent facts are
+    None or empty, never zero.
+    """
+
+    learning_rates: tuple[float, ...] = ()
+    weight_decays: tuple[float, ...] = ()
+    beta1: float | None = None
+    beta2: float | None = None
+    epsilon: float | None = None
+    step: int | None = None
+    scheduler_step: int | None = None
+    loss_scale: float | None = None
+    minimum_loss_scale: float | None = None
+    skipped_steps: int | None = None
+    global_steps: int | None = None
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One saved state of the run.
+
+    `path` is relative to the run ("." for the run itself), `step` the optimizer step it was saved after (None
+    when nothing tells), `kind` the layout (huggingface, deepspeed, dcp, ...). `records` is what the headers
+    declare; `table` what a scan saw, None when the weights were not examined. `detection_limit` is the smallest
+    share of bad elements that a quick look would have found with 95 % probability.
+    """
+
+    path: str
+    kind: str
+    step: int | None = None
+    records: tuple[TensorRecord, ...] = ()
+    table: TensorTable | None = None
+    problems: tuple[Problem, ...] = ()
+    optimizer: OptimizerState | None = None
+    world_size: int | None = None
+    modified: float = 0.0
+    depth: Depth = "off"
+    detection_limit: float | None = None
+    files: tuple[str, ...] = field(default=())
+
+    @property
+    def status(self) -> Status:
+        kinds = {problem.kind for problem in self.problems}
+        if self.table is not None and bool(np.any((self.table.nan > 0) | (self.table.infinite > 0))):
+            return "poisoned"
+        for worst in ("damaged", "incomplete"):
+            if worst in kinds:
+                return worst
+        return "clean" if self.table is not None else "not examined"

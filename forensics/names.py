@@ -1,0 +1,138 @@
+"""Canonical metric names, the aliases that trainers use for them, and the kinds of events.
+
+The canonical names are those of the Hugging Face Trainer and DeepSpeed. An alias that is not here keeps its own
+name, so that nothing is lost; keys under `eval_` and `eval/` become `eval_NAME`.
+"""
+
+from types import MappingProxyType
+
+LOSS = "loss"
+EVAL_LOSS = "eval_loss"
+TRAIN_LOSS = "train_loss"
+GRAD_NORM = "grad_norm"
+LEARNING_RATE = "learning_rate"
+EPOCH = "epoch"
+LOSS_SCALE = "loss_scale"
+SKIPPED_STEPS = "skipped_steps"
+SAMPLES_PER_SECOND = "samples_per_second"
+
+ALIASES = MappingProxyType(
+    {
+        "loss": LOSS,
+        "train/loss": LOSS,
+        "training_loss": LOSS,
+        "train_loss_step": LOSS,  # Lightning, `self.log("train_loss", on_step=True)`
+        "lm loss": LOSS,  # Megatron-LM, `training_log`
+        "lm_loss": LOSS,  # GPT-NeoX, nanotron
+        "train/lm_loss": LOSS,  # GPT-NeoX
+        "loss_metrics/global_avg_loss": LOSS,  # torchtitan
+        "reduced_train_loss": LOSS,  # NeMo
+        "reduced_llm_loss": LOSS,  # XTuner v1
+        "gpt_loss": LOSS,  # OpenRLHF
+        "train/gpt_loss": LOSS,  # OpenRLHF
+        "Train/Samples/train_loss": LOSS,  # DeepSpeed monitor
+        "total_loss": LOSS,
+        "loss/policy_avg": LOSS,  # TRL PPOTrainer: the loss that moves the policy
+        "eval_loss": EVAL_LOSS,
+        "eval/loss": EVAL_LOSS,
+        "val_loss": EVAL_LOSS,  # Lightning
+        "val/loss": EVAL_LOSS,  # verl SFT
+        "validation_loss": EVAL_LOSS,
+        "valid_loss": EVAL_LOSS,
+        "test_loss": "test_loss",
+        "lm loss validation": EVAL_LOSS,  # Megatron-LM
+        "Train/Samples/eval_loss": EVAL_LOSS,  # DeepSpeed monitor
+        "train_loss": TRAIN_LOSS,  # Trainer: the mean over the whole run, in the last entry
+        "train/train_loss": TRAIN_LOSS,
+        "grad_norm": GRAD_NORM,
+        "train/grad_norm": GRAD_NORM,
+        "grad norm": GRAD_NORM,  # Megatron-LM
+        "grad-norm": GRAD_NORM,  # Megatron-LM TensorBoard
+        "gradient_norm": GRAD_NORM,
+        "global_grad_norm": GRAD_NORM,
+        "gnorm": GRAD_NORM,
+        "actor/grad_norm": GRAD_NORM,  # verl
+        "learning_rate": LEARNING_RATE,
+        "train/learning_rate": LEARNING_RATE,
+        "learning rate": LEARNING_RATE,  # Megatron-LM
+        "learning-rate": LEARNING_RATE,  # Megatron-LM TensorBoard
+        "lr": LEARNING_RATE,
+        "train/lr": LEARNING_RATE,
+        "actor/lr": LEARNING_RATE,  # verl
+        "Train/Samples/lr": LEARNING_RATE,  # DeepSpeed monitor
+        "epoch": EPOCH,
+        "train/epoch": EPOCH,
+        "loss_scale": LOSS_SCALE,
+        "loss scale": LOSS_SCALE,  # Megatron-LM
+        "loss-scale": LOSS_SCALE,  # Megatron-LM TensorBoard
+        "train/loss_scale": LOSS_SCALE,
+        "Train/Samples/loss_scale": LOSS_SCALE,  # DeepSpeed monitor
+        "skipped": SKIPPED_STEPS,  # DeepSpeed engine, `_report_progress`
+        "train/train_runtime": "train_runtime",
+        "train/total_flos": "total_flos",
+    }
+)
+
+
+def canonical(name: str) -> str:
+    """Return the canonical name of a metric as a trainer wrote it.
+
+    >>> canonical("train/loss"), canonical("eval/accuracy"), canonical("rewards/margins")
+    ('loss', 'eval_accuracy', 'rewards/margins')
+    """
+    known = ALIASES.get(name)
+    if known is not None:
+        return known
+    for prefix, kept in (("eval/", "eval_"), ("test/", "test_"), ("train/", "")):
+        if name.startswith(prefix):
+            return kept + name[len(prefix) :]
+    return name
+
+
+class Kind:
+    """Kinds of events, as text constants."""
+
+    OVERFLOW = "overflow"
+    """A step skipped because gradients overflowed; the value is the loss scale that was attempted."""
+    HYSTERESIS = "overflow-hysteresis"
+    LOSS_SCALE_AT_MINIMUM = "loss-scale-at-minimum"
+    NONFINITE_SKIPPED = "nonfinite-gradients-skipped"
+    """DeepSpeed >= 0.19.8, or <= 0.11.1 with bf16: skipped without a loss scale."""
+    TRAINING_STARTED = "training-started"
+    TRAINING_FINISHED = "training-finished"
+    RESUMED = "resumed"
+    STEP_REWIND = "step-rewind"
+    """The step fell: `steps` is where the new attempt begins, the value where the one before had ended."""
+    CHECKPOINT_SAVED = "checkpoint-saved"
+    EVALUATED = "evaluated"
+    TOKENIZATION_MISMATCH = "tokenization-mismatch"
+    """The value is the difference of the two lengths; negative values are kept."""
+    RESPONSE_TEMPLATE_NOT_FOUND = "response-template-not-found"
+    ALL_LABELS_IGNORED = "all-labels-ignored"
+    NO_INPUT_REQUIRES_GRAD = "no-input-requires-grad"
+    NEWLY_INITIALIZED = "newly-initialized-weights"
+    UNUSED_WEIGHTS = "unused-weights"
+    PAD_TOKEN = "pad-token-is-eos"  # noqa: S105  (a kind of event, no password)
+    LR_BEFORE_STEP = "scheduler-before-optimizer"
+    LR_UNAVAILABLE = "learning-rate-not-started"
+    CUDNN_SDPA_STRIDES = "cudnn-sdpa-strides"
+    UNSCALE_FP16 = "unscale-fp16-gradients"
+    DATA_PARALLEL = "data-parallel-gather"
+    NAN_ASSERTION = "nan-assertion"
+    OUT_OF_MEMORY = "out-of-memory"
+    NCCL_TIMEOUT = "nccl-timeout"
+    NCCL_ERROR = "nccl-error"
+    CUDA_ERROR = "cuda-error"
+    KILLED = "killed"
+    OOM_KILL_RECORD = "oom-kill-record"
+    """A kernel or cgroup record that confirms a host out-of-memory kill."""
+    SIGNAL = "signal"
+    """A process ended by a signal or an exit code; the value is the code."""
+    TIME_LIMIT = "time-limit"
+    DISK_FULL = "disk-full"
+    DATA_LOADER = "data-loader-worker"
+    TRACEBACK = "traceback"
+    """An uncaught exception; the text is its last line with the innermost frame."""
+    CHECKPOINT_REFUSED = "checkpoint-refused"
+    GATHER_DISABLED = "zero3-gather-disabled"
+    SIZE_MISMATCH = "size-mismatch"

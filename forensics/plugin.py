@@ -1,0 +1,151 @@
+"""How readers, detectors and rules are declared and collected.
+
+A declaration is a value in a module; `collect` reads a folder of modules in file-name order. Adding a file
+registers it: there is no list to edit and nothing happens at import beyond building the value.
+"""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TypeVar
+
+from forensics.model import (
+    Artifact,
+    Evidence,
+    Experiment,
+    Explained,
+    Fact,
+    Finding,
+    Fix,
+    Run,
+)
+
+Declared = TypeVar("Declared")
+ReadFunction = Callable[[Artifact], Iterator[Fact]]
+FindFunction = Callable[[Run], Iterator[Finding]]
+ReasonFunction = Callable[[Run, Explained], Iterator[Evidence | Fix | Experiment]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One format: which files it takes and how it turns one into facts.
+
+    `match` holds regular expressions searched in the path relative to the run (POSIX separators); `sniff`, when
+    given, is asked with the first 64 KiB of a file that no pattern took, or to confirm a pattern.
+    """
+
+    name: str
+    read: ReadFunction
+    match: tuple[re.Pattern[str], ...]
+    sniff: Callable[[bytes], bool] | None
+    doc: str
+
+    def takes(self, path: str) -> bool:
+        return any(pattern.search(path) for pattern in self.match)
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """One symptom: what it needs to be judged at all, and how it is found."""
+
+    name: str
+    find: FindFunction
+    needs: tuple[str, ...]
+    any_of: tuple[str, ...]
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One cause or mechanism: what it can explain and how it argues, for and against.
+
+    `explains` names symptoms, or mechanisms that another rule establishes. `mechanism` is true for a link of a
+    chain that is not itself a root cause. `benign` is true for an explanation under which nothing is wrong.
+    `helps` names evidence that the rule looks at: what of it was not recorded is listed in the report.
+    """
+
+    code: str
+    name: str
+    reason: ReasonFunction
+    explains: tuple[str, ...]
+    mechanism: bool
+    benign: bool
+    needs: tuple[str, ...]
+    helps: tuple[str, ...]
+    references: tuple[str, ...]
+    since: str
+    doc: str = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        return self.doc.strip().splitlines()[0].rstrip(".")
+
+
+def _text(function: Callable[..., object]) -> str:
+    import inspect
+
+    return inspect.cleandoc(function.__doc__ or "")
+
+
+def reader(
+    name: str, *, match: tuple[str, ...] = (), sniff: Callable[[bytes], bool] | None = None
+) -> Callable[[ReadFunction], Reader]:
+    """Declare a reader; the decorated generator function becomes its `read`."""
+
+    def declare(function: ReadFunction) -> Reader:
+        return Reader(name, function, tuple(re.compile(p) for p in match), sniff, _text(function))
+
+    return declare
+
+
+def detector(
+    name: str, *, needs: tuple[str, ...] = (), any_of: tuple[str, ...] = ()
+) -> Callable[[FindFunction], Detector]:
+    """Declare a detector that needs all of `needs` and, when given, at least one of `any_of`."""
+
+    def declare(function: FindFunction) -> Detector:
+        return Detector(name, function, needs, any_of, _text(function))
+
+    return declare
+
+
+def rule(  # noqa: PLR0913  (each is a column of the generated index of rules)
+    code: str,
+    name: str,
+    *,
+    explains: tuple[str, ...],
+    mechanism: bool = False,
+    benign: bool = False,
+    needs: tuple[str, ...] = (),
+    helps: tuple[str, ...] = (),
+    references: tuple[str, ...] = (),
+    since: str = "0.1",
+) -> Callable[[ReasonFunction], Rule]:
+    """Declare a rule; the decorated generator yields `Evidence`, `Fix` and `Experiment`."""
+
+    def declare(function: ReasonFunction) -> Rule:
+        return Rule(
+            code,
+            name,
+            function,
+            explains,
+            mechanism,
+            benign,
+            needs,
+            helps,
+            references,
+            since,
+            _text(function),
+        )
+
+    return declare
+
+
+def collect(package: ModuleType, kind: type[Declared]) -> tuple[Declared, ...]:
+    """Every `kind` declared in `package`, in file-name order; modules with a leading underscore are helpers."""
+    names = sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
+    modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+    return tuple(value for module in modules for value in vars(module).values() if isinstance(value, kind))

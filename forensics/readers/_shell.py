@@ -1,0 +1,102 @@
+"""Shell scripts as far as they set a run up: logical lines, assignments, words. Nothing is ever run.
+
+Only what is written plainly is understood: `NAME=value`, `export NAME=value`, `$NAME`, `${NAME}`,
+`${NAME:-default}`, and a command with its words. Loops, conditions and substitutions are left as they stand.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from forensics.readers._environment import Line
+
+MAX_COMMAND = 65_536
+"""Characters of a command joined over continued lines."""
+_ASSIGNMENT = re.compile(r"^([A-Za-z_]\w{0,120})=(.*)$", re.DOTALL)
+_REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w{0,120})|\{([A-Za-z_]\w{0,120})(?::?-([^{}]{0,200}))?\})")
+_SEPARATOR = re.compile(r"^(?:&&?|\|\|?|;|2>&1|[12&]?>>?.*|<.*)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: what was set before it on its line, or exported, and its words. `number` is its first line."""
+
+    number: int
+    assigned: tuple[tuple[str, str], ...]
+    words: tuple[str, ...]
+    exported: bool = False
+
+
+def find_commands(lines: Sequence[Line]) -> Iterator[Command]:
+    """Yield commands in order, with the variables that the script itself set before replaced by their values."""
+    known: dict[str, str] = {}
+    for number, text in _logical(lines):
+        for words in _commands(text):
+            yield from _interpret(number, words, known)
+
+
+def _interpret(number: int, raw: Sequence[str], known: dict[str, str]) -> Iterator[Command]:
+    words = [_expand(word, known) for word in raw]
+    exported = words[0] in {"export", "declare", "setenv"} if words else False
+    if exported:
+        words = [word for word in words[1:] if not word.startswith("-")]
+    assigned: list[tuple[str, str]] = []
+    while words and (match := _ASSIGNMENT.match(words[0])):
+        assigned.append((match[1], match[2]))
+        words = words[1:]
+    if exported or not words:
+        known.update(assigned)
+        if len(known) > 5000:
+            known.clear()
+    if exported or words:
+        yield Command(number, tuple(assigned), () if exported else tuple(words), exported)
+
+
+def _logical(lines: Sequence[Line]) -> Iterator[tuple[int, str]]:
+    """Join continued lines. A comment between them, as people leave it, does not end the command."""
+    start, parts, size = 0, list[str](), 0
+    for line in lines:
+        text = line.text.strip()
+        comment = text.startswith("#") and not text.startswith("#!")
+        if comment or (not text and not parts):
+            continue
+        start = start if parts else line.number
+        more = text.endswith("\\") and size < MAX_COMMAND
+        parts.append(text[:-1] if more else text)
+        size += len(text)
+        if not more:
+            yield start, " ".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield start, " ".join(parts)
+
+
+def _commands(text: str) -> Iterator[list[str]]:
+    if text.startswith("#!"):
+        return
+    spaced = (
+        re.sub(r"(;|&&|\|\||(?<![>|])\|(?!\|))", r" \1 ", text) if "'" not in text and '"' not in text else text
+    )
+    try:
+        words = shlex.split(spaced, comments=True)
+    except ValueError:  # an unclosed quote: the words as they stand
+        words = spaced.split()
+    current: list[str] = []
+    for word in words:
+        if word in {"&&", "||", ";", "|", "&"}:
+            if current:
+                yield current
+            current = []
+        elif not _SEPARATOR.match(word):
+            current.append(word)
+    if current:
+        yield current
+
+
+def _expand(word: str, known: Mapping[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        return known.get(name, match[3] if match[3] is not None else match[0])[:4000]
+
+    return _REFERENCE.sub(value, word)[:MAX_COMMAND] if "$" in word else word

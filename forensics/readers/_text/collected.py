@@ -1,0 +1,295 @@
+"""What scanning a window gives, in columns; and how columns of many windows become facts."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.model import (
+    UNKNOWN_STEP,
+    Events,
+    Floats,
+    Group,
+    Integers,
+    Precision,
+    Samples,
+    Scalar,
+    Setting,
+    Source,
+    Standing,
+)
+from forensics.names import canonical
+
+PLACE = "line {}"
+NO_RANK = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Records with the same metrics: `values` has shape (n, len(names)), every other column shape (n,).
+
+    `at` (int64) is the place in the clean text and orders records across windows; `records` are line numbers.
+    `epochs` and `wall_times` are NaN, `ranks` is -1 where the log does not tell.
+    """
+
+    names: tuple[str, ...]
+    values: Floats
+    at: Integers
+    records: Integers
+    steps: Integers
+    epochs: Floats
+    wall_times: Floats
+    ranks: Integers
+    precision: Precision = Precision.DOUBLE
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def take(self, kept: NDArray[np.bool_] | Integers) -> "Rows":
+        return replace(
+            self,
+            values=self.values[kept],
+            at=self.at[kept],
+            records=self.records[kept],
+            steps=self.steps[kept],
+            epochs=self.epochs[kept],
+            wall_times=self.wall_times[kept],
+            ranks=self.ranks[kept],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EventRows:
+    """Occurrences of one kind of event, columns of shape (n,); `signatures` tell equal texts of several ranks."""
+
+    kind: str
+    at: Integers
+    records: Integers
+    steps: Integers
+    values: Floats
+    ranks: Integers
+    signatures: Integers
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """A setting and the line it stands on."""
+
+    at: int
+    record: int
+    group: Group
+    name: str
+    value: Scalar
+    standing: Standing
+
+
+@dataclass(slots=True)
+class Found:
+    """Everything that one window told. `dicts` are still without steps (`huggingface_steps`)."""
+
+    rows: list[Rows] = field(default_factory=list)
+    dicts: "list[DictRows]" = field(default_factory=list)
+    events: list[EventRows] = field(default_factory=list)
+    settings: list[SettingRow] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    cut: int = 0
+
+    def extend(self, other: "Found") -> None:
+        self.rows.extend(other.rows)
+        self.dicts.extend(other.dicts)
+        self.events.extend(other.events)
+        self.settings.extend(other.settings)
+        self.unread.extend(other.unread)
+        self.cut += other.cut
+
+
+@dataclass(frozen=True, slots=True)
+class DictRows:
+    """Metric dictionaries with the progress bars around them.
+
+    `before` (n, 2) holds counter and total of the bar on the same line, `after` (n, 2 * BARS_AFTER) those of the
+    bars drawn next, -1 where there is none. `echoed` marks dictionaries that a logger printed.
+    """
+
+    rows: Rows
+    before: Integers
+    after: Integers
+    echoed: NDArray[np.bool_]
+    quoted: bool
+
+
+def as_integers(values: Sequence[int]) -> Integers:
+    return np.asarray(values, dtype=np.int64)
+
+
+def plain_rows(  # noqa: PLR0913  (each is a column of one table)
+    names: tuple[str, ...],
+    values: Floats,
+    at: Sequence[int],
+    records: Integers,
+    steps: Sequence[int],
+    *,
+    epochs: Floats | None = None,
+    wall_times: Floats | None = None,
+    ranks: Sequence[int] | None = None,
+    precision: Precision = Precision.DOUBLE,
+) -> Rows:
+    """Build `Rows`, filling the columns that were not recorded."""
+    size = len(at)
+    unknown = np.full(size, np.nan)
+    return Rows(
+        names=names,
+        values=values,
+        at=as_integers(at),
+        records=records,
+        steps=as_integers(steps),
+        epochs=unknown if epochs is None else epochs,
+        wall_times=unknown if wall_times is None else wall_times,
+        ranks=np.full(size, NO_RANK, dtype=np.int64) if ranks is None else as_integers(ranks),
+        precision=precision,
+    )
+
+
+def unfolded(ranks: Integers, signatures: Integers) -> NDArray[np.bool_]:
+    """Tell which records to keep when several ranks wrote the same ones.
+
+    The k-th record of a rank is dropped when the lowest rank that wrote this signature did so at least k times. So
+    the result does not depend on how the ranks were interleaved; what no rank signed is always kept.
+    """
+    kept = np.ones(len(ranks), dtype=np.bool_)
+    named = np.flatnonzero(ranks != NO_RANK)
+    if named.size == 0 or ranks[named].min() == ranks[named].max():
+        return kept
+    counts: dict[tuple[int, int], int] = defaultdict(int)
+    lowest: dict[int, int] = {}
+    for rank, signature in zip(ranks[named].tolist(), signatures[named].tolist(), strict=True):
+        counts[rank, signature] += 1
+        lowest[signature] = min(rank, lowest.get(signature, rank))
+    seen: dict[tuple[int, int], int] = defaultdict(int)
+    for index in named.tolist():
+        rank, signature = int(ranks[index]), int(signatures[index])
+        if rank == lowest[signature]:
+            continue
+        seen[rank, signature] += 1
+        kept[index] = seen[rank, signature] > counts[lowest[signature], signature]
+    return kept
+
+
+def fold_rows(tables: Iterable[Rows]) -> Iterator[Rows]:
+    """Join the tables of equal metrics, drop what other ranks repeated and what was printed twice in a row."""
+    grouped: dict[tuple[tuple[str, ...], Precision], list[Rows]] = defaultdict(list)
+    for table in tables:
+        grouped[table.names, table.precision].append(table)
+    for group in grouped.values():
+        yield _fold(joined(group))
+
+
+def joined(tables: Sequence[Rows]) -> Rows:
+    """Return one table of several with the same names, in the order of the text."""
+    if len(tables) == 1:
+        return tables[0]
+    whole = replace(
+        tables[0],
+        values=np.concatenate([table.values for table in tables]),
+        at=np.concatenate([table.at for table in tables]),
+        records=np.concatenate([table.records for table in tables]),
+        steps=np.concatenate([table.steps for table in tables]),
+        epochs=np.concatenate([table.epochs for table in tables]),
+        wall_times=np.concatenate([table.wall_times for table in tables]),
+        ranks=np.concatenate([table.ranks for table in tables]),
+    )
+    return whole.take(np.argsort(whole.at, kind="stable"))
+
+
+def _fold(rows: Rows) -> Rows:
+    if (rows.ranks != NO_RANK).any():
+        keyed = np.column_stack([rows.values, rows.epochs, rows.steps.astype(np.float64)])
+        signatures = as_integers([hash(row.tobytes()) for row in keyed])
+        rows = rows.take(unfolded(rows.ranks, signatures))
+    if len(rows) > 1:
+        same = (rows.steps[1:] == rows.steps[:-1]) & (rows.steps[1:] != UNKNOWN_STEP)
+        same &= (rows.ranks[1:] == rows.ranks[:-1]) & _equal(rows.values[1:], rows.values[:-1])
+        rows = rows.take(np.concatenate([[True], ~same]))
+    return rows
+
+
+def _equal(left: Floats, right: Floats) -> NDArray[np.bool_]:
+    equal: NDArray[np.bool_] = ((left == right) | (np.isnan(left) & np.isnan(right))).all(axis=1)
+    return equal
+
+
+def samples(tables: Iterable[Rows], path: str) -> Iterator[Samples]:
+    """Yield one block for each metric, rank and precision."""
+    columns: dict[tuple[str, int, Precision], list[tuple[Rows, int]]] = defaultdict(list)
+    for rows in tables:
+        for rank in np.unique(rows.ranks).tolist():
+            mine = rows.take(rows.ranks == rank)
+            for index, name in enumerate(rows.names):
+                columns[canonical(name), int(rank), rows.precision].append((mine, index))
+    for (name, rank, precision), parts in columns.items():
+        yield _block(name, rank, precision, parts, path)
+
+
+def _block(
+    name: str, rank: int, precision: Precision, parts: Sequence[tuple[Rows, int]], path: str
+) -> Samples:
+    at = np.concatenate([rows.at for rows, _ in parts])
+    order = np.argsort(at, kind="stable")
+
+    def column(arrays: Sequence[NDArray[np.generic]]) -> NDArray[np.generic]:
+        return np.concatenate(arrays)[order]
+
+    epochs = column([rows.epochs for rows, _ in parts]).astype(np.float64)
+    wall_times = column([rows.wall_times for rows, _ in parts]).astype(np.float64)
+    return Samples(
+        name=name,
+        steps=column([rows.steps for rows, _ in parts]).astype(np.int64),
+        values=column([rows.values[:, index] for rows, index in parts]).astype(np.float64),
+        records=column([rows.records for rows, _ in parts]).astype(np.int64),
+        path=path,
+        place=PLACE,
+        precision=precision,
+        wall_times=None if np.isnan(wall_times).all() else wall_times,
+        epochs=None if np.isnan(epochs).all() else epochs,
+        rank=None if rank == NO_RANK else rank,
+    )
+
+
+def events(tables: Iterable[EventRows], path: str) -> Iterator[Events]:
+    """Yield each kind of event once, with all its occurrences; what ranks repeated is folded."""
+    grouped: dict[str, list[EventRows]] = defaultdict(list)
+    for table in tables:
+        if len(table.at):
+            grouped[table.kind].append(table)
+    for kind, parts in grouped.items():
+        at = np.concatenate([part.at for part in parts])
+        order = np.argsort(at, kind="stable")
+        ranks = np.concatenate([part.ranks for part in parts])[order]
+        kept = order[unfolded(ranks, np.concatenate([part.signatures for part in parts])[order])]
+        ranks = np.concatenate([part.ranks for part in parts])[kept]
+        lone = len(np.unique(ranks)) == 1 and ranks[0] != NO_RANK
+        yield Events(
+            kind=kind,
+            steps=np.concatenate([part.steps for part in parts])[kept],
+            values=np.concatenate([part.values for part in parts])[kept],
+            records=np.concatenate([part.records for part in parts])[kept],
+            path=path,
+            place=PLACE,
+            text=min(parts, key=lambda part: int(part.at.min())).text,
+            rank=int(ranks[0]) if lone else None,
+        )
+
+
+def settings(rows: Iterable[SettingRow], path: str) -> Iterator[Setting]:
+    """Yield settings in the order of the text; one that says the same as the last of its name is not repeated."""
+    last: dict[tuple[str, str, Standing], Scalar] = {}
+    for row in sorted(rows, key=lambda row: row.at):
+        key = (row.group, row.name, row.standing)
+        if key in last and repr(last[key]) == repr(row.value):
+            continue
+        last[key] = row.value
+        source = Source(path, PLACE.format(row.record), row.record)
+        yield Setting(row.group, row.name, row.value, source, row.standing)

@@ -1,0 +1,226 @@
+"""Which optimizer step a metric dictionary belongs to, when it does not say.
+
+tqdm draws its bar anew right after it has let a dictionary through (`tqdm.external_write_mode`), so the counter of
+the training bar that follows is the step; the bar before may be late, because tqdm draws at most ten times a second.
+Where standard output was buffered, dictionaries come in bursts and bars tell nothing: there the printed epoch times
+the steps per epoch must do, and where that is not fine enough the step stays unknown.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
+from forensics.names import LOSS, canonical
+from forensics.readers._text.collected import DictRows, Rows, SettingRow, joined
+
+# Share of dictionaries whose bar must agree with their epoch before bars are believed.
+AGREEMENT = 0.8
+# Share of dictionaries that must have a bar of their own: with buffered output only the last of a burst has one.
+FOLLOWED = 0.5
+# Epochs jump by up to a partial accumulation cycle at their ends (`Trainer`, steps in epoch not divisible).
+EPOCH_SLACK = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What the log says about the length of the run; `totals` of all runs in the file, None when they differ."""
+
+    totals: frozenset[int]
+    steps_per_epoch: float | None
+
+
+def schedule_of(settings: Sequence[SettingRow]) -> Schedule:
+    """Take the schedule from the block `***** Running training *****`."""
+
+    def numbers(name: str) -> set[float]:
+        return {float(row.value) for row in settings if row.name == name and isinstance(row.value, int | float)}
+
+    totals, epochs, per_epoch = numbers("max_steps"), numbers("num_train_epochs"), numbers("num_update_steps_per_epoch")
+    steps: float | None = None
+    if len(per_epoch) == 1:
+        steps = per_epoch.pop()
+    elif len(totals) == 1 and len(epochs) == 1 and (count := next(iter(epochs))) > 0:
+        steps = next(iter(totals)) / count
+    return Schedule(frozenset(int(total) for total in totals if total > 0), steps if steps and steps > 0 else None)
+
+
+def resolve(tables: Sequence[DictRows], schedule: Schedule) -> Iterator[Rows]:
+    """Yield the rows of all dictionaries with their steps, metrics apart that were printed less exactly."""
+    kept = _joined([table for table in _without_echoes(tables) if len(table.rows)])
+    if not kept:
+        return
+    at = np.concatenate([table.rows.at for table in kept])
+    order = np.argsort(at, kind="stable")
+    epochs = np.concatenate([table.rows.epochs for table in kept])[order]
+    quoted = np.concatenate([np.full(len(table.rows), table.quoted) for table in kept])[order]
+    named = np.concatenate([table.rows.steps for table in kept])[order]
+    shown = _from_bars(
+        np.concatenate([table.before for table in kept])[order],
+        np.concatenate([table.after for table in kept])[order],
+        schedule,
+    )
+    resolution = np.where(quoted, _four_digit_unit(epochs), 0.005)
+    steps = np.where(named != UNKNOWN_STEP, named, _settled(shown, epochs, resolution, schedule))
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    steps = steps[back]
+    position = 0
+    for table in kept:
+        size = len(table.rows)
+        yield from _by_precision(replace(table.rows, steps=steps[position : position + size]), table.quoted)
+        position += size
+
+
+def _joined(tables: Sequence[DictRows]) -> list[DictRows]:
+    grouped: dict[tuple[tuple[str, ...], bool], list[DictRows]] = defaultdict(list)
+    for table in tables:
+        grouped[table.rows.names, table.quoted].append(table)
+    whole = []
+    for (_, quoted), group in grouped.items():
+        order = np.argsort(np.concatenate([table.rows.at for table in group]), kind="stable")
+        whole.append(
+            DictRows(
+                rows=joined([table.rows for table in group]),
+                before=np.concatenate([table.before for table in group])[order],
+                after=np.concatenate([table.after for table in group])[order],
+                echoed=np.concatenate([table.echoed for table in group])[order],
+                quoted=quoted,
+            )
+        )
+    return whole
+
+
+def _without_echoes(tables: Sequence[DictRows]) -> list[DictRows]:
+    """Drop dictionaries that a logger printed beside the Trainer's own (LLaMA-Factory's LogCallback)."""
+    echoed = sum(int(table.echoed.sum()) for table in tables)
+    plain = sum(len(table.rows) for table in tables) - echoed
+    if not echoed or plain < echoed:
+        return list(tables)
+    return [_taken(table, ~table.echoed) for table in tables]
+
+
+def _taken(table: DictRows, kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> DictRows:
+    return DictRows(
+        rows=table.rows.take(kept),
+        before=table.before[kept],
+        after=table.after[kept],
+        echoed=table.echoed[kept],
+        quoted=table.quoted,
+    )
+
+
+def _four_digit_unit(epochs: Floats) -> Floats:
+    """Return half a unit of the last of four significant digits."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exponent = np.floor(np.log10(np.abs(epochs)))
+    unit: Floats = np.where(np.isfinite(exponent), 0.5 * 10.0 ** (np.nan_to_num(exponent) - 3), 0.0)
+    return unit
+
+
+def _from_bars(before: Integers, after: Integers, schedule: Schedule) -> Integers:
+    """Return the counter of the training bar after each dictionary, else before it on the line, else unknown."""
+    counters, totals = after[:, 0::2], after[:, 1::2]
+    training = _training_totals(totals, before[:, 1], schedule)
+    steps = np.full(len(before), UNKNOWN_STEP, dtype=np.int64)
+    if not training:
+        return steps
+    wanted = np.array(sorted(training), dtype=np.int64)
+    glued = np.isin(before[:, 1], wanted)
+    # A bar before counts only where no bar at all was drawn afterwards: copies of terminals lose the redrawn ones.
+    if not np.isin(totals, wanted).any():
+        steps[glued] = before[glued, 0]
+    for column in reversed(range(counters.shape[1])):
+        hit = np.isin(totals[:, column], wanted)
+        steps[hit] = counters[hit, column]
+    return steps
+
+
+def _training_totals(after: Integers, before: Integers, schedule: Schedule) -> set[int]:
+    """Tell the training bar from nested ones: by the printed number of steps, else as the most frequent total."""
+    counts: Counter[int] = Counter()
+    for row in after.tolist():
+        counts.update({total for total in row if total > 1})
+    if not counts:
+        counts.update(total for total in before.tolist() if total > 1)
+    known = schedule.totals & set(counts)
+    if known or not counts:
+        return set(known)
+    most = max(counts.values())
+    return {max(total for total, count in counts.items() if count == most)}
+
+
+def _settled(shown: Integers, epochs: Floats, resolution: Floats, schedule: Schedule) -> Integers:
+    """Believe the bars where the epochs agree, fill the rest from the epochs."""
+    timed = np.isfinite(epochs) & (epochs > 0)
+    known = (shown > 0) & timed
+    per_epoch = schedule.steps_per_epoch
+    if known.any() and known.sum() >= FOLLOWED * timed.sum():
+        ratio = float(np.median(shown[known] / epochs[known]))
+        predicted = epochs * ratio
+        slack = 1 + resolution * ratio + EPOCH_SLACK * predicted
+        agrees = known & (np.abs(shown - predicted) <= slack)
+        if agrees.sum() >= AGREEMENT * known.sum():
+            trusted = np.where(agrees | ~np.isfinite(epochs), shown, UNKNOWN_STEP)
+            return _filled(trusted, epochs, resolution, per_epoch or ratio)
+        shown = np.full_like(shown, UNKNOWN_STEP)
+    elif (shown > 0).any() and not timed.any():
+        return shown
+    if per_epoch is None:
+        return np.full_like(shown, UNKNOWN_STEP)
+    return _filled(np.full_like(shown, UNKNOWN_STEP), epochs, resolution, per_epoch)
+
+
+def _filled(steps: Integers, epochs: Floats, resolution: Floats, per_epoch: float) -> Integers:
+    """Fill unknown steps where the epoch, or the even spacing of the entries, leaves only one choice."""
+    missing = (steps == UNKNOWN_STEP) & np.isfinite(epochs)
+    if not missing.any():
+        return steps
+    guess = epochs * per_epoch
+    exact = missing & (resolution * per_epoch + 0.05 < 0.5) & (np.abs(guess - np.rint(guess)) < 0.45)
+    filled = np.where(exact, np.rint(guess).astype(np.int64, copy=False), steps) if exact.any() else steps.copy()
+    left = np.flatnonzero((filled == UNKNOWN_STEP) & np.isfinite(epochs))
+    if left.size == 0:
+        return filled
+    spacing = _spacing(filled, guess, resolution * per_epoch)
+    if spacing:
+        near = np.rint(guess[left] / spacing) * spacing
+        sure = (np.abs(near - guess[left]) <= resolution[left] * per_epoch + 1) & (near > 0)
+        filled[left[sure]] = near[sure].astype(np.int64)
+    return filled
+
+
+def _spacing(steps: Integers, guess: Floats, slack: Floats) -> int:
+    """Return `logging_steps` when all entries lie on its multiples and no neighbouring multiple fits as well, else 0."""
+    known = steps[steps > 0]
+    if known.size > 1:
+        gaps = np.diff(np.unique(known))
+        spacing = int(gaps.min()) if gaps.size else 0
+        on_grid = spacing > 0 and bool((known % spacing == 0).all())
+    else:
+        finite = np.unique(guess[np.isfinite(guess)])
+        spacing = round(float(finite[-1]) / finite.size) if finite.size > 2 else 0
+        on_grid = spacing > 0 and bool(
+            (np.abs(finite - spacing * np.arange(1, finite.size + 1)) <= slack.max() + 1).all()
+        )
+    return spacing if on_grid and 2 * (float(np.nanmax(slack)) + 1) < spacing else 0
+
+
+def _by_precision(rows: Rows, quoted: bool) -> Iterator[Rows]:
+    if quoted:
+        yield replace(rows, precision=Precision.FOUR_DIGITS)
+        return
+    rounded = [index for index, name in enumerate(rows.names) if canonical(name) == LOSS and _is_rounded(rows.values[:, index])]
+    exact = [index for index in range(len(rows.names)) if index not in rounded]
+    for indices, precision in ((rounded, Precision.FOUR_DECIMALS), (exact, Precision.DOUBLE)):
+        if indices:
+            names = tuple(rows.names[index] for index in indices)
+            yield replace(rows, names=names, values=rows.values[:, indices], precision=precision)
+
+
+def _is_rounded(values: Floats) -> bool:
+    finite = values[np.isfinite(values)]
+    return bool((finite == np.round(finite, 4)).all())
+

@@ -1,0 +1,163 @@
+"""Lines of `key: value`, `key=value` or `key value`: every trainer that prints its metrics as plain text.
+
+    Step 10 | loss:1.2345 lr:2e-05 grad_norm:0.98                                   torchtune
+    [titan] 2025-05-01 10:00:00,123 - root - INFO - step: 10  loss:  7.9001         torchtitan
+    step:10 - train/loss:1.2345 - train/lr(1e-3):0.01                               verl
+    iteration: 10 / 10000 | consumed_tokens: 10.5M | lm_loss: 9.88 | lr: 3e-05      nanotron
+    Training epoch 0, iteration 9/999 | lr: 1.499e-06 | reduced_train_loss: 9.877   NeMo
+    05/01 10:00:00 - mmengine - INFO - Iter(train) [   10/12000]  loss: 1.9876      mmengine, xtuner
+    Epoch 0:  12%|#   | 120/1000 [02:10<15:53,  0.92it/s, train_loss_step=1.83]     Lightning
+    steps: 100 loss: 2.3457 iter time (s): 1.234 samples/sec: 103.728               DeepSpeed pipeline engine
+    Step 16: train_loss=0.0000, grad_norm=0.0000, lr=1.34e-03                       a loop of one's own
+
+A line counts when it has a step, and a loss or a gradient norm.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from forensics.formats.text import (
+    BAR,
+    POSTFIX_BAR,
+    Window,
+    fragment_end,
+    fragment_start,
+    line_rank,
+    number,
+    strip_prefixes,
+)
+from forensics.model import Precision
+from forensics.readers._text.collected import Rows, plain_rows
+
+# One literal each, so that the search runs at the speed of memchr. HF dictionaries have a quote behind the name.
+_ANCHORS = (
+    re.compile(rb"loss(?:_\w{1,40}|/\w{1,40})?(?: ?[=:] ?| )[ \w(.]{0,12}[-+\dni]"),
+    re.compile(rb"grad[ _-]norm ?[=:] ?[ \w(.]{0,12}[-+\dni]"),
+    re.compile(rb"gnorm ?[=:] ?[-+\dni]"),
+)
+_VALUE = rb"([-+]?(?:\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?|nan|inf)\b|tensor\([^()]*\)|(?:np|numpy)\.\w+\([^()]*\))([KMBT]\b)?"
+_PAIR = re.compile(rb"([A-Za-z_][\w/.@-]*(?:\([\w%/-]+\))?)(?: ?[:=] *| )" + _VALUE)
+_WORDED = re.compile(rb"(grad norm|lm loss|learning rate|loss scale|iter time \(s\)) ?[:=] *" + _VALUE)
+_STEP = re.compile(
+    rb"(?:\b(?:global[_ ]?step|steps?|iteration|iter|Iter\(\w+\)|Epoch\(\w+\) +\[\d+\]|Epoch \[\d+\])"
+    rb"[\s:=#\[]*|\bglobal_step[=:]\s*)(\d{1,18})(?:\s*/\s*(\d{1,18}))?(?![\d.]*[eE.]\d)",
+    re.IGNORECASE,
+)
+_EPOCH_OF_TOTAL = re.compile(rb"(?:Epoch\(\w+\) +|Epoch )\[(\d{1,9})\]\[ *(\d{1,18})/ *(\d{1,18})\]")
+_BAR_EPOCH = re.compile(rb"[Ee]poch:? +(\d{1,9})(?:/\d+)?:? ")
+_GLOBAL_STEP = re.compile(rb"\bglobal_step: *(\d{1,18})\b")
+_VALIDATION = re.compile(rb"\bvalid(?:ate|ation)?\b|\b(?:Iter|Epoch)\((?:val|test)\)|\beval", re.IGNORECASE)
+_SUFFIXES = {b"": 1.0, b"K": 1e3, b"M": 1e6, b"B": 1e9, b"T": 1e12}
+_NOT_METRICS = frozenset(
+    {"step", "steps", "global_step", "iteration", "iter", "epoch", "eta", "rank", "v_num", "pid", "train", "of"}
+)
+# Exact formats print what Python's repr gives; a bar's postfix, human-readable and fixed formats do not.
+_LOSSY = re.compile(rb"consumed_tokens:|reduced_train_loss:|it/s, |s/it, ")
+
+
+@dataclass(slots=True)
+class _Table:
+    """Lines with the same metrics."""
+
+    starts: list[int] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    values: list[list[float]] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
+
+
+def scan_window(window: Window) -> Iterator[Rows]:
+    """Yield the metrics of every line that has a step and a loss or gradient norm, each line once."""
+    tables: dict[tuple[tuple[str, ...], Precision], _Table] = defaultdict(_Table)
+    for start in _line_starts(window):
+        line = window.data[start : fragment_end(window.data, start, window.reach(start))]
+        read = _read(line)
+        if read is None:
+            continue
+        step, values, precision = read
+        table = tables[tuple(values), precision]
+        table.starts.append(max(start, window.begin))
+        table.steps.append(step)
+        table.values.append(list(values.values()))
+        table.ranks.append(line_rank(line[:24]))
+    for (names, precision), table in tables.items():
+        yield plain_rows(
+            names,
+            np.array(table.values, dtype=np.float64).reshape(len(table.starts), len(names)),
+            [window.offset + start for start in table.starts],
+            window.lines(table.starts),
+            table.steps,
+            ranks=table.ranks,
+            precision=precision,
+        )
+
+
+def _line_starts(window: Window) -> list[int]:
+    starts: set[int] = set()
+    for pattern in (*_ANCHORS, POSTFIX_BAR):
+        for found in pattern.finditer(window.data, window.begin, window.end):
+            starts.add(fragment_start(window.data, found.start(), window.floor(found.start())))
+    return sorted(starts)
+
+
+def _read(line: bytes) -> tuple[int, dict[str, float], Precision] | None:
+    """Return step, metrics and precision of a line, None when it is no line of metrics."""
+    if b"elapsed time per iteration" in line or b"validation loss at iteration" in line:
+        return None  # the lines of the Megatron family have a reader of their own
+    bar = BAR.search(line)
+    postfix = POSTFIX_BAR.search(line, bar.end()) if bar else None
+    if bar is not None and postfix is None:
+        return None
+    text = strip_prefixes(line)
+    body = postfix["postfix"] if postfix else text
+    values = _metrics(body)
+    if not any(_is_subject(name) for name in values):
+        return None
+    step = _bar_step(line, bar) if bar else _line_step(text)
+    if step is None:
+        return None
+    if not postfix and _VALIDATION.search(text):
+        values = {name if name.startswith(("val", "eval")) else f"eval_{name}": each for name, each in values.items()}
+    return step, values, Precision.FOUR_DIGITS if _LOSSY.search(line) else Precision.DOUBLE
+
+
+def _metrics(body: bytes) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for pattern in (_WORDED, _PAIR):
+        for found in pattern.finditer(body):
+            name = found[1].decode("utf-8", "replace")
+            value = number(found[2])
+            if value is None or name.lower() in _NOT_METRICS or name in values or name == "norm":
+                continue
+            unit = re.fullmatch(r"(.+)\((1e[+-]?\d+)\)", name)
+            if unit:  # verl prints `train/lr(1e-3)`
+                name, value = unit[1], value * float(unit[2])
+            values[name] = value * _SUFFIXES[found[3] or b""]
+    for worded, last in (("grad norm", "norm"), ("lm loss", "loss"), ("loss scale", "scale"), ("learning rate", "rate")):
+        if worded in values:
+            values.pop(last, None)
+    return values
+
+
+def _is_subject(name: str) -> bool:
+    lowered = name.lower()
+    return "loss" in lowered.replace("loss scale", "").replace("loss_scale", "") or "norm" in lowered
+
+
+def _line_step(text: bytes) -> int | None:
+    paired = _EPOCH_OF_TOTAL.search(text)
+    if paired:
+        return (max(int(paired[1]), 1) - 1) * int(paired[3]) + int(paired[2])
+    found = _GLOBAL_STEP.search(text) or _STEP.search(text)
+    return int(found[1]) if found else None
+
+
+def _bar_step(line: bytes, bar: re.Match[bytes]) -> int | None:
+    """Return the counter of a bar; bars that begin anew with every epoch are laid end to end."""
+    if len(bar[1]) > 18 or len(bar[2]) > 18:
+        return None
+    epoch = _BAR_EPOCH.search(line, 0, bar.start())
+    return int(bar[1]) + (int(epoch[1]) * int(bar[2]) if epoch else 0)

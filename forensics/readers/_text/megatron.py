@@ -1,0 +1,90 @@
+"""Iteration lines of Megatron-LM, Megatron-DeepSpeed and GPT-NeoX: fields between bars, `key: value`.
+
+Sources: Megatron-LM `megatron/training/training.py:training_log` (v2.5 to HEAD), Megatron-DeepSpeed
+`megatron/training.py`, GPT-NeoX `megatron/logging.py`.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from forensics.formats.text import Window, clock_times, fragment_end, fragment_start, line_rank, number
+from forensics.readers._text.collected import Rows, plain_rows
+
+_ANCHOR = re.compile(rb"elapsed time per iteration \(ms\):")
+_ITERATION = re.compile(rb"iteration +(\d{1,18})/")
+_VALIDATION = re.compile(rb"validation loss at iteration (\d{1,18})[^|\r\n]*\|([^\r\n]*)")
+_FIELD = re.compile(rb"([^|:]+): *([-+\w.,]+)%?[^|]*(?:\||\Z)")
+_STAMP = re.compile(rb"\[(20\d\d-\d\d-\d\d \d\d:\d\d:\d\d(?:[.,]\d{1,6})?)\]")
+_NOTHING = b"1970-01-01 00:00:00"
+
+LOSS_FIELD = "lm loss"
+
+
+@dataclass(slots=True)
+class _Table:
+    """Lines with the same fields."""
+
+    starts: list[int] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    values: list[list[float]] = field(default_factory=list)
+    stamps: list[bytes] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
+
+
+def scan_window(window: Window) -> Iterator[Rows]:
+    """Yield the metrics of every iteration line and validation line.
+
+    `lm loss` is printed only when it is finite in at least one iteration of the interval: a line that has a
+    gradient norm but no loss gets a loss of NaN.
+    """
+    tables: dict[tuple[str, ...], _Table] = defaultdict(_Table)
+    for found in _ANCHOR.finditer(window.data, window.begin, window.end):
+        start = fragment_start(window.data, found.start(), window.floor(found.start()))
+        line = window.data[start : fragment_end(window.data, found.end(), window.reach(found.start()))]
+        iteration = _ITERATION.search(line)
+        if iteration is not None:
+            _add(tables, line, found.start(), int(iteration[1]), _fields(line))
+    for found in _VALIDATION.finditer(window.data, window.begin, window.end):
+        fields = {f"{name.removesuffix(' value')} validation": value for name, value in _fields(found[2]).items()}
+        _add(tables, found[0], found.start(), int(found[1]), fields)
+    for names, table in tables.items():
+        times = clock_times(table.stamps)
+        yield plain_rows(
+            names,
+            np.array(table.values, dtype=np.float64).reshape(len(table.starts), len(names)),
+            [window.offset + start for start in table.starts],
+            window.lines(table.starts),
+            table.steps,
+            wall_times=np.where(times == 0, np.nan, times),
+            ranks=table.ranks,
+        )
+
+
+def _fields(line: bytes) -> dict[str, float]:
+    fields: dict[str, float] = {}
+    for part in line.split(b"|"):
+        found = _FIELD.fullmatch(part.strip())
+        value = number(found[2]) if found else None
+        if found is not None and value is not None:
+            fields[found[1].strip().decode("utf-8", "replace")] = value
+    if LOSS_FIELD not in fields and "lm_loss" not in fields and "grad norm" in fields:
+        fields[LOSS_FIELD] = float("nan")
+    return fields
+
+
+def _add(
+    tables: dict[tuple[str, ...], _Table], line: bytes, start: int, step: int, fields: dict[str, float]
+) -> None:
+    if not fields:
+        return
+    table = tables[tuple(fields)]
+    table.starts.append(start)
+    table.steps.append(step)
+    table.values.append(list(fields.values()))
+    stamp = _STAMP.search(line)
+    table.stamps.append(stamp[1] if stamp else _NOTHING)
+    table.ranks.append(line_rank(line[:24].split(b"iteration")[0]))

@@ -1,0 +1,22 @@
+"""Reading a YAML artifact whole, within bounds."""
+
+from collections.abc import Iterator
+
+from forensics.errors import LimitError
+from forensics.formats.file import File
+from forensics.formats.safe_yaml import Document, parse
+from forensics.model import Artifact, Skip
+
+
+def load_yaml(artifact: Artifact) -> tuple[Document, dict[str, object] | None]:
+    """Parse a YAML artifact; the mapping is None when the document is something else."""
+    with File(artifact.location) as file:
+        if file.size > artifact.limits.yaml_bytes:
+            raise LimitError(f"{artifact.path} has {file.size:,} bytes of YAML")
+        document = parse(file.read(0, file.size), artifact.limits)
+    return document, document.value if isinstance(document.value, dict) else None
+
+
+def yaml_damage(artifact: Artifact, document: Document) -> Iterator[Skip]:
+    if document.broken_line is not None:
+        yield Skip(artifact.path, f"stops being YAML in line {document.broken_line}; what stands before was read")

@@ -1,0 +1,178 @@
+"""What every report says, in the order in which it says it: pure functions from the report to short texts."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forensics.model import Checkpoint, Finding, Group, Hypothesis, Report, Run, Setting, Skip
+from forensics.report._safe import clean
+
+PACKAGES = (
+    "transformers",
+    "deepspeed",
+    "accelerate",
+    "torch",
+    "peft",
+    "trl",
+    "python",
+    "numpy",
+    "safetensors",
+    "bitsandbytes",
+    "flash-attn",
+    "lightning",
+    "tokenizers",
+    "datasets",
+)
+HARDWARE = ("gpu", "gpu_count", "driver", "cuda", "nccl", "platform")
+SETTINGS = (
+    "learning_rate",
+    "bf16",
+    "fp16",
+    "bf16.enabled",
+    "fp16.enabled",
+    "zero_optimization.stage",
+    "zero_optimization.overlap_comm",
+    "zero_optimization.contiguous_gradients",
+    "zero_optimization.reduce_bucket_size",
+    "gradient_accumulation_steps",
+    "per_device_train_batch_size",
+    "logging_steps",
+    "logging_nan_inf_filter",
+    "max_grad_norm",
+    "world_size",
+    "model.model_type",
+    "model.dtype",
+    "model.torch_dtype",
+)
+SHOWN_HYPOTHESES = 3
+SHOWN_NAMES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Skips that share a reason, told together."""
+
+    reason: str
+    what: tuple[str, ...]
+
+
+def step_text(finding: Finding) -> str:
+    """Return the onset in words: exact, bracketed, or nothing.
+
+    >>> from forensics.model import Source
+    >>> step_text(Finding("loss-nan", "error", "", Source("log"), 30, (20, 30)))
+    'step 21 to 30'
+    """
+    fine, bad = finding.step_range
+    if finding.step is None and bad is None:
+        return ""
+    first = bad if bad is not None else finding.step
+    if fine is None or first is None or fine >= first - 1:
+        return f"step {first}"
+    return f"step {fine + 1} to {first}"
+
+
+def chain_text(hypothesis: Hypothesis) -> str:
+    return " <- ".join(reversed(hypothesis.chain))
+
+
+def score_text(hypothesis: Hypothesis) -> str:
+    return f"{hypothesis.verdict}, {hypothesis.score:+d}"
+
+
+def shown_hypotheses(report: Report) -> tuple[Hypothesis, ...]:
+    """Return the hypotheses worth a paragraph: those that may be true, at most three."""
+    tenable = [
+        h for h in report.hypotheses if h.verdict in {"established", "likely", "possible"} or h.code == "UNKNOWN"
+    ]
+    return tuple(tenable[:SHOWN_HYPOTHESES])
+
+
+def ruled_out(report: Report) -> tuple[Hypothesis, ...]:
+    return tuple(h for h in report.hypotheses if h.verdict == "ruled out")
+
+
+def checkpoint_line(checkpoint: Checkpoint) -> str:
+    """Return what a scan saw in one checkpoint, in a few words."""
+    table = checkpoint.table
+    if table is None:
+        return "; ".join(clean(p.statement) for p in checkpoint.problems) or "weights not examined"
+    parts = []
+    weights = table.is_weight
+    for word, mask in (
+        ("NaN", table.nan > 0),
+        ("Inf", table.infinite > 0),
+        ("all zero", table.all_zero),
+        ("unchanged", table.unchanged & ~table.frozen),
+    ):
+        count = int(np.count_nonzero(mask & weights))
+        if count:
+            parts.append(f"{count} {word}")
+    other = int(np.count_nonzero((table.nan > 0) & ~weights))
+    if other:
+        parts.append(f"{other} NaN in the optimizer")
+    found = f"{int(np.count_nonzero(weights))} tensors: {', '.join(parts) or 'nothing wrong'}"
+    return "; ".join([found, *(clean(p.statement) for p in checkpoint.problems)])
+
+
+def environment_lines(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield (what, values) in three lines at most: packages, hardware, settings."""
+    environment = run.environment
+    groups: tuple[tuple[str, Group, tuple[str, ...], str], ...] = (
+        ("packages", "package", PACKAGES, " "),
+        ("hardware", "hardware", HARDWARE, " "),
+        ("settings", "setting", SETTINGS, "="),
+    )
+    for title, group, names, joint in groups:
+        found = [(name, environment.best(name, group)) for name in names]
+        shown = [f"{name}{joint}{_value(run, setting)}" for name, setting in found if setting is not None]
+        if shown:
+            yield title, ", ".join(shown)
+
+
+def environment_rows(run: Run) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, value, where it was read) of what usually matters, with conflicts told."""
+    environment = run.environment
+    for name in PACKAGES:
+        setting = environment.best(name, "package")
+        if setting is not None:
+            yield name, _value(run, setting), str(setting.source)
+    for name in HARDWARE:
+        setting = environment.best(name, "hardware")
+        if setting is not None:
+            yield name, _value(run, setting), str(setting.source)
+    for name in SETTINGS:
+        setting = environment.best(name)
+        if setting is not None:
+            yield name, _value(run, setting), str(setting.source)
+
+
+def _value(run: Run, setting: Setting) -> str:
+    shown = clean(str(setting.value), 80)
+    others = dict.fromkeys(str(s.value) for s in run.environment.conflicts(setting.name, setting.group))
+    if others:
+        shown += f" (elsewhere {clean(', '.join(list(others)[:3]), 80)})"
+    return shown
+
+
+def skip_groups(skips: Sequence[Skip]) -> tuple[Skipped, ...]:
+    """Group what was not examined by reason; detectors that lacked input come last, as one group."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    idle: list[str] = []
+    for skip in skips:
+        if skip.what.startswith("detector "):
+            idle.append(f"{skip.what.removeprefix('detector ')} ({skip.reason})")
+        else:
+            groups[skip.reason].append(skip.what)
+    told = [Skipped(reason, tuple(what)) for reason, what in groups.items()]
+    if idle:
+        told.append(Skipped("symptoms that could not be judged", tuple(idle)))
+    return tuple(told)
+
+
+def some(names: Sequence[str], most: int = SHOWN_NAMES) -> str:
+    """Return the first few names and how many more there are."""
+    shown = ", ".join(clean(name, 120) for name in names[:most])
+    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown

@@ -1,0 +1,204 @@
+"""JSON, as docs/report.schema.json says: RFC 8259, nonfinite numbers as text.
+
+Format 1: the first.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any, TypeAlias
+
+import numpy as np
+
+import forensics
+from forensics.model import (
+    Checkpoint,
+    Environment,
+    Finding,
+    Hypothesis,
+    Report,
+    Run,
+    Scalar,
+    Setting,
+    Source,
+)
+from forensics.report._safe import clean
+
+FORMAT = 1
+Json: TypeAlias = dict[str, Any]
+
+
+def render(report: Report) -> str:
+    """Return the report as one JSON object."""
+    return json.dumps(tree(report), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def tree(report: Report) -> Json:
+    """Return the report as plain data, every number finite and every text clean."""
+    run = report.run
+    return {
+        "format": FORMAT,
+        "tool": {"name": "medforensics", "version": forensics.__version__},
+        "run": _run(run),
+        "verdict": report.verdict,
+        "headline": clean(report.headline, 2000),
+        "findings": [_finding(f) for f in report.findings],
+        "hypotheses": [_hypothesis(rank, h) for rank, h in enumerate(report.hypotheses, 1)],
+        "mechanisms": [_hypothesis(rank, h) for rank, h in enumerate(report.mechanisms, 1)],
+        "checkpoints": [_checkpoint(c) for c in run.checkpoints],
+        "last_good_checkpoint": _place(run.last_good_checkpoint),
+        "first_bad_checkpoint": _place(run.first_bad_checkpoint),
+        "environment": _environment(run.environment),
+        "skips": [{"what": clean(s.what), "reason": clean(s.reason)} for s in run.skips],
+        "failures": [clean(f) for f in report.failures],
+    }
+
+
+def number(value: float) -> float | str:
+    """Return a number that JSON can hold: nonfinite ones as "nan", "inf", "-inf"."""
+    if math.isnan(value):
+        return "nan"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return value
+
+
+def _scalar(value: Scalar) -> Scalar:
+    if isinstance(value, str):
+        return clean(value)
+    return number(value) if isinstance(value, float) else value
+
+
+def _source(source: Source | None) -> Json | None:
+    if source is None:
+        return None
+    return {"path": clean(source.path), "place": clean(source.place), "record": source.record}
+
+
+def _run(run: Run) -> Json:
+    started, ended = _times(run)
+    return {
+        "path": clean(str(run.root)),
+        "frameworks": list(run.frameworks),
+        "steps": {"first": run.timeline.first_step, "last": run.timeline.last_step, "planned": run.planned_steps},
+        "segments": [{"first": s.first, "last": s.last} for s in run.timeline.segments],
+        "world_size": _integer(run.environment.number("world_size")),
+        "started": started,
+        "ended": ended,
+    }
+
+
+def _integer(value: float | None) -> int | None:
+    return None if value is None or not math.isfinite(value) else int(value)
+
+
+def _times(run: Run) -> tuple[str | None, str | None]:
+    known = [s.wall_times[np.isfinite(s.wall_times)] for s in run.timeline.series.values()]
+    times = np.concatenate(known) if known else np.array([])
+    if not len(times):
+        return None, None
+    return _moment(float(times.min())), _moment(float(times.max()))
+
+
+def _moment(seconds: float) -> str | None:
+    try:
+        return datetime.fromtimestamp(seconds, tz=timezone.utc).isoformat(timespec="seconds")
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def _finding(finding: Finding) -> Json:
+    return {
+        "symptom": finding.symptom,
+        "severity": finding.severity,
+        "step": finding.step,
+        "step_range": list(finding.step_range),
+        "until": finding.until,
+        "statement": clean(finding.statement, 1000),
+        "source": _source(finding.source),
+    }
+
+
+def _hypothesis(rank: int, h: Hypothesis) -> Json:
+    return {
+        "cause": h.cause,
+        "code": h.code,
+        "title": h.title,
+        "rank": rank,
+        "verdict": h.verdict,
+        "score": h.score,
+        "benign": h.benign,
+        "explains": list(h.explains),
+        "chain": list(h.chain),
+        "evidence": [
+            {"points": e.points, "statement": clean(e.statement, 1000), "source": _source(e.source)}
+            for e in h.evidence
+        ],
+        "missing": list(h.missing),
+        "fixes": [
+            {
+                "action": clean(f.action, 1000),
+                "change": None if f.change is None else {k: _scalar(v) for k, v in f.change.items()},
+                "reference": f.reference or None,
+            }
+            for f in h.fixes
+        ],
+        "experiments": [{"action": clean(e.action, 1000), "expect": clean(e.expect, 1000)} for e in h.experiments],
+        "references": list(h.references),
+    }
+
+
+def _checkpoint(checkpoint: Checkpoint) -> Json:
+    table = checkpoint.table
+    tensors = None
+    if table is not None:
+        tensors = {
+            "total": len(table),
+            "nan": int(np.count_nonzero(table.nan > 0)),
+            "inf": int(np.count_nonzero(table.infinite > 0)),
+            "zero": int(np.count_nonzero(table.all_zero)),
+            "unchanged": int(np.count_nonzero(table.unchanged)),
+            "frozen": int(np.count_nonzero(table.frozen)),
+        }
+    return {
+        "path": clean(checkpoint.path),
+        "step": checkpoint.step,
+        "kind": checkpoint.kind,
+        "status": checkpoint.status,
+        "depth": checkpoint.depth,
+        "detection_limit": checkpoint.detection_limit,
+        "world_size": checkpoint.world_size,
+        "tensors": tensors,
+        "problems": [clean(p.statement) for p in checkpoint.problems],
+    }
+
+
+def _place(checkpoint: Checkpoint | None) -> Json | None:
+    return None if checkpoint is None else {"path": clean(checkpoint.path), "step": checkpoint.step}
+
+
+def _environment(environment: Environment) -> Json:
+    packages = {
+        clean(s.name): {
+            "version": _scalar(s.value),
+            "standing": s.standing.name.lower(),
+            "sources": [_source(w.source) for w in environment.witnesses(s.name, "package")][:5],
+            "conflicts": _conflicts(environment.conflicts(s.name, "package")),
+        }
+        for s in environment.of("package")
+    }
+    return {
+        "packages": packages,
+        "hardware": _values(environment.of("hardware")),
+        "settings": _values(environment.of("setting")),
+        "variables": _values(environment.of("variable")),
+    }
+
+
+def _values(settings: Iterable[Setting]) -> Json:
+    return {clean(s.name): _scalar(s.value) for s in settings}
+
+
+def _conflicts(settings: Iterable[Setting]) -> list[Json]:
+    return [{"version": _scalar(s.value), "source": _source(s.source)} for s in settings][:5]

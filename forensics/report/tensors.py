@@ -1,0 +1,223 @@
+"""Tensor tables for `scan` and `diff`: the worst first."""
+
+import csv
+import fnmatch
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tabulate import tabulate
+
+from forensics.model import NOT_COMPARED, Checkpoint, Skip, TensorTable
+from forensics.report._safe import clean
+from forensics.report.json import number
+
+ONLY = ("nan", "inf", "zero", "unchanged", "changed", "dead-rows")
+COLUMNS = (
+    "checkpoint",
+    "tensor",
+    "role",
+    "dtype",
+    "shape",
+    "elements",
+    "nan",
+    "inf",
+    "zero",
+    "subnormal",
+    "minimum",
+    "maximum",
+    "max_abs",
+    "mean",
+    "l2",
+    "dead_rows",
+    "same",
+    "change_l2",
+    "relative_change",
+    "change_max",
+    "trained",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which rows are shown: name patterns, properties, how many (0: all)."""
+
+    select: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    top: int = 20
+
+
+def render(checkpoints: Sequence[Checkpoint], skips: Sequence[Skip], choice: Choice, form: str) -> str:
+    """Return the tables of the checkpoints in the format asked for: table, csv or json."""
+    return {"table": _table, "csv": _csv, "json": _json}[form](checkpoints, skips, choice)
+
+
+def worst_first(table: TensorTable) -> NDArray[np.int64]:
+    """Return row numbers: NaN, then infinities, dead and unchanged tensors, then the largest change."""
+    trainable_still = table.unchanged & ~table.frozen
+    change = np.nan_to_num(relative_change(table), nan=0.0, posinf=np.inf)
+    share = table.nan / np.maximum(table.elements, 1)
+    return np.lexsort((np.arange(len(table)), -change, ~trainable_still, ~table.all_zero, -table.infinite, -share))
+
+
+def relative_change(table: TensorTable) -> NDArray[np.float64]:
+    """Return the L2 norm of the change over that of the tensor (NaN where nothing was compared)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(table.change_l2 == 0, 0.0, table.change_l2 / table.l2)
+
+
+def chosen_rows(table: TensorTable, choice: Choice) -> NDArray[np.int64]:
+    masks = {
+        "nan": table.nan > 0,
+        "inf": table.infinite > 0,
+        "zero": table.all_zero,
+        "unchanged": table.unchanged,
+        "changed": (table.same != NOT_COMPARED) & ~table.unchanged,
+        "dead-rows": table.dead_rows > 0,
+    }
+    keep = np.ones(len(table), dtype=bool)
+    if choice.only:
+        keep &= np.any([masks[name] for name in choice.only], axis=0)
+    if choice.select:
+        named = [any(fnmatch.fnmatchcase(name, glob) for glob in choice.select) for name in table.names]
+        keep &= np.array(named, dtype=bool)
+    order = worst_first(table)
+    return order[keep[order]]
+
+
+def _table(checkpoints: Sequence[Checkpoint], skips: Sequence[Skip], choice: Choice) -> str:
+    parts = []
+    for checkpoint in checkpoints:
+        parts.append(_heading(checkpoint))
+        if checkpoint.table is not None:
+            parts.append(_rows(checkpoint.table, choice))
+    parts.extend(f"not examined: {clean(skip.what)}: {clean(skip.reason)}" for skip in skips)
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(checkpoint: Checkpoint) -> str:
+    table = checkpoint.table
+    lines = [f"{clean(checkpoint.path)}: {checkpoint.status}"]
+    if table is not None:
+        lines.append(
+            f"{len(table):,} tensors, {int(table.elements.sum()):,} elements; NaN in"
+            f" {np.count_nonzero(table.nan > 0):,}, Inf in {np.count_nonzero(table.infinite > 0):,},"
+            f" all zero {np.count_nonzero(table.all_zero):,}"
+        )
+        compared = table.same != NOT_COMPARED
+        if compared.any():
+            lines.append(
+                f"compared with the one before: {np.count_nonzero(table.unchanged):,} of "
+                f"{np.count_nonzero(compared):,} tensors unchanged"
+            )
+    lines.extend(f"{problem.kind}: {clean(problem.statement)}" for problem in checkpoint.problems)
+    return "\n".join(lines)
+
+
+def _rows(table: TensorTable, choice: Choice) -> str:
+    rows = chosen_rows(table, choice)
+    shown = rows[: choice.top] if choice.top else rows
+    compared = bool((table.same != NOT_COMPARED).any())
+    headers = ["tensor", "dtype", "shape", "NaN", "Inf", "zero", "min", "max", "L2"]
+    cells = [_cells(table, int(i)) for i in shown]
+    if compared:
+        headers += ["same", "change"]
+        change = relative_change(table)
+        for cell, i in zip(cells, shown, strict=True):
+            cell += [_share(table.same[i], table.elements[i]), _real(change[i])]
+    more = f"\n({len(rows) - len(shown):,} more tensors; --top 0 shows all)" if len(shown) < len(rows) else ""
+    return tabulate(cells, headers=headers, disable_numparse=True) + more
+
+
+def _cells(table: TensorTable, i: int) -> list[str]:
+    role = table.roles[i]
+    name = clean(table.names[i], 100) + ("" if role == "weight" else f" ({role})")
+    return [
+        name,
+        table.dtypes[i],
+        "x".join(str(size) for size in table.shapes[i]) or "()",
+        f"{int(table.nan[i]):,}",
+        f"{int(table.infinite[i]):,}",
+        _share(table.zero[i], table.elements[i]),
+        _real(table.minimum[i]),
+        _real(table.maximum[i]),
+        _real(table.l2[i]),
+    ]
+
+
+def _share(part: np.int64, whole: np.int64) -> str:
+    if part < 0:
+        return ""
+    return f"{part / whole:.1%}" if whole else "-"
+
+
+def _real(value: np.float64) -> str:
+    return "" if np.isnan(value) else f"{value:.4g}"
+
+
+def _records(checkpoints: Sequence[Checkpoint], choice: Choice) -> Iterator[dict[str, object]]:
+    for checkpoint in checkpoints:
+        table = checkpoint.table
+        if table is None:
+            continue
+        change = relative_change(table)
+        for i in (int(i) for i in chosen_rows(table, choice)):
+            yield {
+                "checkpoint": clean(checkpoint.path),
+                "tensor": clean(table.names[i]),
+                "role": table.roles[i],
+                "dtype": table.dtypes[i],
+                "shape": list(table.shapes[i]),
+                "elements": int(table.elements[i]),
+                "nan": int(table.nan[i]),
+                "inf": int(table.infinite[i]),
+                "zero": int(table.zero[i]),
+                "subnormal": int(table.subnormal[i]),
+                "minimum": number(float(table.minimum[i])),
+                "maximum": number(float(table.maximum[i])),
+                "max_abs": number(float(table.max_abs[i])),
+                "mean": number(float(table.mean[i])),
+                "l2": number(float(table.l2[i])),
+                "dead_rows": int(table.dead_rows[i]),
+                "same": int(table.same[i]),
+                "change_l2": number(float(table.change_l2[i])),
+                "relative_change": number(float(change[i])),
+                "change_max": number(float(table.change_max[i])),
+                "trained": table.trained[i],
+            }
+
+
+def _csv(checkpoints: Sequence[Checkpoint], skips: Sequence[Skip], choice: Choice) -> str:
+    del skips  # a table of tensors has no row for what is no tensor; the other formats tell it
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for record in _records(checkpoints, choice):
+        # A spreadsheet takes a cell that begins with one of these for a formula (OWASP, "CSV Injection").
+        safe = {
+            k: f"'{v}" if isinstance(v, str) and v[:1] in {"=", "+", "-", "@"} else v for k, v in record.items()
+        }
+        writer.writerow(safe)
+    return out.getvalue()
+
+
+def _json(checkpoints: Sequence[Checkpoint], skips: Sequence[Skip], choice: Choice) -> str:
+    tree = {
+        "format": 1,
+        "checkpoints": [
+            {
+                "path": clean(c.path),
+                "step": c.step,
+                "kind": c.kind,
+                "status": c.status,
+                "problems": [clean(p.statement) for p in c.problems],
+                "tensors": list(_records([c], choice)),
+            }
+            for c in checkpoints
+        ],
+        "skips": [{"what": clean(s.what), "reason": clean(s.reason)} for s in skips],
+    }
+    return json.dumps(tree, indent=1, allow_nan=False) + "\n"

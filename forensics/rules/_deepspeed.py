@@ -1,0 +1,105 @@
+"""What the run recorded of DeepSpeed: whether it ran, at which ZeRO stage, with overlapping communication."""
+
+from forensics.model import Run, Source
+from forensics.rules._seen import Seen, holds
+from forensics.rules._setup import package_within, precision_is
+
+UNGUARDED = ">=0.11.2,<0.19.3"
+"""DeepSpeed releases that apply nonfinite bf16 gradients unless told otherwise (pull requests 4512 and 8035)."""
+
+UNSET = {"", "none", "null", "false", "[]", "{}"}
+
+
+def deepspeed_used(run: Run) -> Seen | None:
+    """Tell whether DeepSpeed ran. An installed package proves nothing; an empty `deepspeed` argument nearly does.
+
+    The argument is also empty under `accelerate launch --use_deepspeed`, so absence needs that no package of that
+    name was recorded either, or a checkpoint with a plain optimizer state.
+    """
+    return _traces(run) or _absence(run)
+
+
+def _traces(run: Run) -> Seen | None:
+    stage = run.environment.best("zero_optimization.stage")
+    if stage is not None:
+        return Seen(True, f"DeepSpeed ran (zero_optimization.stage is {stage.value})", stage.source, "deepspeed")
+    if "deepspeed" in run.frameworks:
+        return Seen(True, "DeepSpeed left its traces in the run", None, "deepspeed")
+    setting = run.environment.best("deepspeed")
+    if setting is not None and str(setting.value).lower() not in UNSET:
+        return Seen(True, f"DeepSpeed ran (deepspeed is {setting.value})", setting.source, "deepspeed")
+    return None
+
+
+def _absence(run: Run) -> Seen | None:
+    sharded = run.environment.best("fsdp")
+    if sharded is not None and str(sharded.value).strip("[]'\" ").lower() not in UNSET:
+        return Seen(
+            False, f"the run used FSDP, not DeepSpeed (fsdp is {sharded.value})", sharded.source, "deepspeed"
+        )
+    installed = run.has("package deepspeed")
+    setting = run.environment.best("deepspeed")
+    whole = [c for c in run.checkpoints if c.optimizer is not None and "deepspeed" not in c.kind]
+    if setting is not None and not installed:
+        return Seen(False, "DeepSpeed did not run (deepspeed is not set)", setting.source, "deepspeed")
+    if setting is not None and whole:
+        said = "DeepSpeed did not run (deepspeed is not set, and the optimizer state is a plain one)"
+        return Seen(False, said, Source(whole[0].path), "deepspeed")
+    packages = list(run.environment.of("package"))
+    if not installed and len(packages) >= WHOLE_LIST:
+        said = f"DeepSpeed is not among the {len(packages)} packages that were recorded"
+        return Seen(False, said, packages[0].source, "deepspeed")
+    return None
+
+
+WHOLE_LIST = 10
+"""A capture with this many packages is taken for a whole list, in which a missing name means not installed."""
+
+
+def zero_stage(run: Run) -> tuple[int, Source] | None:
+    for name in ("zero_optimization.stage", "zero_stage", "accelerate.deepspeed_config.zero_stage"):
+        setting, number = run.environment.best(name), run.environment.number(name)
+        if setting is not None and number is not None:
+            return int(number), setting.source
+    return None
+
+
+def stage_in(run: Run, *wanted: int) -> Seen | None:
+    found = zero_stage(run)
+    if found is None:
+        return None
+    return Seen(found[0] in wanted, f"ZeRO stage is {found[0]}", found[1], "zero stage")
+
+
+def overlap_comm(run: Run) -> Seen | None:
+    """Tell whether communication overlaps; unset means true for stage 3 only (DeepSpeed, `zero/config.py`)."""
+    name = "zero_optimization.overlap_comm"
+    setting, flag = run.environment.best(name), run.environment.flag(name)
+    if setting is not None and flag is not None:
+        return Seen(flag, f"overlap_comm is {setting.value}", setting.source, "overlap_comm")
+    found = zero_stage(run)
+    # only a DeepSpeed configuration that was read as a whole tells that the key is absent
+    if found is None or not run.has("zero_optimization.reduce_bucket_size"):
+        return None
+    return Seen(
+        found[0] == 3,
+        f"overlap_comm is not set, which means {found[0] == 3} for stage {found[0]}",
+        found[1],
+        "overlap_comm",
+    )
+
+
+def unguarded(run: Run) -> Seen | None:
+    """Tell whether the recorded DeepSpeed applies bf16 gradients without looking for NaN."""
+    asked = run.environment.best("bf16.check_grad_overflow")
+    if asked is not None and run.environment.flag("bf16.check_grad_overflow"):
+        return Seen(False, "bf16.check_grad_overflow is true", asked.source, "guard")
+    if not holds(precision_is(run, "bf16")) or not holds(deepspeed_used(run)):
+        return None
+    version = package_within(run, "deepspeed", UNGUARDED)
+    if version is None:
+        return None
+    said = (
+        f"{version.statement}, where bf16 gradients are applied unchecked" if version.holds else version.statement
+    )
+    return Seen(version.holds, said, version.source, "guard")

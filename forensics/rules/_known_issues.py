@@ -1,0 +1,190 @@
+"""Known issues as data: one TOML file a cause, argued by the same evidence engine as the rules written in Python.
+
+A file declares `code`, `name`, `title`, `explains`, the text of its page (`mechanism`, `tell`), `sources`,
+`confidence`, `checked` (how the claim was verified) and `date`; `[affected]` names a package and its versions (PEP
+440); each `[[evidence]]` names one thing to look at with its points:
+
+    setting = "NAME" with is = [values] | set = true | above = number | below = number | matches = "regex"
+    observation = "NAME of OBSERVATIONS"      event = "KIND"      hardware = "regex"
+    package = "NAME" with within = "specifier"    problem = "regex" (what is wrong with a checkpoint's files)
+    metric = "NAME" (it was logged)
+    yes = points where it holds, no = points where it does not, because = "why it counts"
+
+What the run did not record yields nothing, so an unknown version never counts as affected.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib import resources
+from typing import Any
+
+from forensics.model import Evidence, Experiment, Explained, Fix, Run
+from forensics.plugin import ReasonFunction, Rule
+from forensics.rules import _curves as curves
+from forensics.rules import _deepspeed as deepspeed
+from forensics.rules import _setup as setup
+from forensics.rules import _tensors as tensors
+from forensics.rules._seen import Seen, weigh
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Table = Mapping[str, Any]
+Observe = Callable[[Run, Explained], Seen | None]
+
+OBSERVATIONS: Mapping[str, Observe] = {
+    "norm is nonfinite": lambda r, e: curves.norm_is(r, e, "nonfinite", "sentinel"),
+    "norm recovers": lambda r, e: curves.norm_is(r, e, "recovering"),
+    "norm is zero": lambda r, e: curves.norm_is(r, e, "zero"),
+    "norm is positive": lambda r, e: curves.norm_is(r, e, "positive"),
+    "norm grew": curves.norms_grew,
+    "loss rose": curves.loss_rose,
+    "loss falls": lambda r, _: curves.loss_falls(r),
+    "healthy before": curves.healthy_before,
+    "sudden": curves.sudden,
+    "from first entry": curves.from_first_entry,
+    "backward first": lambda r, _: curves.first_norm_bad_loss_good(r),
+    "first norm bad": lambda r, _: curves.bad_at_first_norm(r),
+    "eval is nan": curves.eval_is_nan,
+    "weights poisoned": tensors.poisoned,
+    "weights unmoved": lambda r, _: tensors.unmoved(r),
+    "lora_B is zero": lambda r, _: tensors.zero_lora_b(r),
+    "shapes with a 0": lambda r, _: tensors.empty_shapes(r),
+    "a file is damaged": lambda r, _: tensors.damaged(r),
+    "one tensor only": lambda r, _: tensors.single(r),
+    "several ranks": lambda r, _: setup.several_ranks(r),
+    "deepspeed": lambda r, _: deepspeed.deepspeed_used(r),
+    "overlap_comm": lambda r, _: deepspeed.overlap_comm(r),
+    "zero stage 0": lambda r, _: deepspeed.stage_in(r, 0),
+    "zero stage 1 or 2": lambda r, _: deepspeed.stage_in(r, 1, 2),
+    "zero stage 2": lambda r, _: deepspeed.stage_in(r, 2),
+    "zero stage 3": lambda r, _: deepspeed.stage_in(r, 3),
+    "bf16": lambda r, _: setup.precision_is(r, "bf16"),
+    "fp16": lambda r, _: setup.precision_is(r, "fp16"),
+    "half precision": lambda r, _: setup.precision_is(r, "bf16", "fp16"),
+    "no half precision": lambda r, _: setup.precision_is(r, "fp32"),
+}
+"""What an `[[evidence]]` table may observe by name."""
+
+
+def _hardware(table: Table, run: Run, _: Explained) -> Seen | None:
+    return setup.hardware_matches(
+        run, re.compile(table["hardware"], re.IGNORECASE), table.get("what", "concerned")
+    )
+
+
+def _setting(table: Table, run: Run, _: Explained) -> Seen | None:
+    name = table["setting"]
+    if "is" in table:
+        return setup.setting_is(run, name, table["is"])
+    if table.get("set"):
+        return setup.is_set(run, name)
+    setting, number = run.environment.best(name), run.environment.number(name)
+    if setting is None or setting.value is None:
+        return None
+    said = f"{name} is {setting.value}"
+    if "matches" in table:
+        match = re.search(table["matches"], str(setting.value), re.IGNORECASE)
+        return Seen(match is not None, said, setting.source, name)
+    if number is None:
+        return None
+    inside = number > table.get("above", float("-inf")) and number < table.get("below", float("inf"))
+    return Seen(inside, said, setting.source, name)
+
+
+LOOKS: Mapping[str, Callable[[Table, Run, Explained], Seen | None]] = {
+    "setting": _setting,
+    "observation": lambda table, run, explained: OBSERVATIONS[table["observation"]](run, explained),
+    "event": lambda table, run, _: setup.happened(run, table["event"]),
+    "hardware": _hardware,
+    "package": lambda table, run, _: setup.package_within(run, table["package"], table["within"]),
+    "problem": lambda table, run, _: tensors.problem_matches(run, table["problem"]),
+    "metric": lambda table, run, _: setup.has_metric(run, table["metric"]),
+}
+"""How each subject of an `[[evidence]]` table is looked at."""
+
+
+def look(table: Table, run: Run, explained: Explained) -> Seen | None:
+    """Return what one `[[evidence]]` table asks for; None where the run does not tell."""
+    subject = next(name for name in LOOKS if name in table)
+    return LOOKS[subject](table, run, explained)
+
+
+def _reason(issue: Table) -> ReasonFunction:
+    def reason(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
+        affected = issue.get("affected")
+        if affected is not None:
+            seen = setup.package_within(run, affected["package"], affected["versions"])
+            yield from weigh(seen, affected.get("yes", 4), affected.get("no", -6), affected.get("because", ""))
+        for table in issue.get("evidence", ()):
+            yield from weigh(
+                look(table, run, explained), table.get("yes", 0), table.get("no", 0), table.get("because", "")
+            )
+        for fix in issue.get("fix", ()):
+            yield Fix(fix["action"], fix.get("change"), fix.get("reference", ""))
+        for trial in issue.get("experiment", ()):
+            yield Experiment(trial["action"], trial["expect"], trial.get("cost", 1))
+
+    return reason
+
+
+def _page(issue: Table) -> str:
+    fixes = "\n".join(f"- {fix['action']}" for fix in issue.get("fix", ()))
+    sources = "\n".join(f"- {url}" for url in issue["sources"])
+    checked = f"Confidence: {issue['confidence']}. Checked {issue['date']}: {issue['checked']}."
+    parts = (
+        issue["title"] + ".",
+        "## What happens\n" + issue["mechanism"].strip(),
+        "## How to tell\n" + issue["tell"].strip(),
+        "## What to do\n" + (fixes or "Nothing."),
+        "## Sources\n" + sources + "\n\n" + checked,
+    )
+    return "\n\n".join(parts)
+
+
+def _helps(issue: Table) -> tuple[str, ...]:
+    found = [f"package {issue['affected']['package']}"] if "affected" in issue else []
+    for table in issue.get("evidence", ()):
+        if "setting" in table:
+            found.append(table["setting"])
+        elif "event" in table:
+            found.append("events")
+        elif "package" in table:
+            found.append(f"package {table['package']}")
+        elif "hardware" in table:
+            found.append("hardware gpu")
+        elif "metric" in table:
+            found.append(table["metric"])
+        elif "problem" in table:
+            found.append("checkpoints")
+        elif table["observation"].startswith("norm"):
+            found.append("grad_norm")
+    return tuple(dict.fromkeys(found))
+
+
+def declare(issue: Table) -> Rule:
+    """Make a rule of one parsed file."""
+    return Rule(
+        code=issue["code"],
+        name=issue["name"],
+        reason=_reason(issue),
+        explains=tuple(issue["explains"]),
+        mechanism=issue.get("is_mechanism", False),
+        benign=issue.get("benign", False),
+        needs=(),
+        helps=_helps(issue),
+        references=tuple(issue["sources"]),
+        since=issue.get("since", "0.1"),
+        doc=_page(issue),
+    )
+
+
+def load() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (file name, contents) of every known issue, in file-name order."""
+    folder = resources.files("forensics.rules") / "known_issues"
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".toml"):
+            yield entry.name, tomllib.loads(entry.read_text(encoding="utf-8"))

@@ -1,0 +1,37 @@
+"""What a run of reinforcement learning logs of its rewards."""
+
+import numpy as np
+
+from forensics.model import Run
+from forensics.rules._curves import series_of, shown
+from forensics.rules._seen import Seen
+from forensics.rules._setup import has_metric
+
+REWARDS = (
+    "reward",
+    "rewards/mean",
+    "reward_std",
+    "frac_reward_zero_std",
+    "completions/mean_length",
+    "completion_length",
+)
+
+
+def rewarded(run: Run) -> Seen | None:
+    """Tell whether the run logged rewards of sampled completions: GRPO, RLOO and their kin."""
+    return has_metric(run, *REWARDS)
+
+
+def no_variance(run: Run) -> Seen | None:
+    """Tell whether the rewards within each group were all equal in nine of ten entries."""
+    series = series_of(run, "frac_reward_zero_std")
+    if series is not None:
+        share = float(np.mean(series.values >= 1.0))
+        said = f"frac_reward_zero_std is 1.0 in {share:.0%} of {len(series)} entries"
+        return Seen(share >= 0.9, said, series.source_at(len(series) - 1), "reward variance")
+    series = series_of(run, "reward_std")
+    if series is None:
+        return None
+    share = float(np.mean(series.values == 0))
+    said = f"reward_std is {shown(float(series.values[-1]))} at the end, 0 in {share:.0%} of {len(series)} entries"
+    return Seen(share >= 0.9, said, series.source_at(len(series) - 1), "reward variance")

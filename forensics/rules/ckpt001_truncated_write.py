@@ -1,0 +1,71 @@
+"""A checkpoint was cut short while it was written."""
+
+from collections.abc import Iterator
+
+from forensics.model import Evidence, Experiment, Explained, Fix, Run
+from forensics.names import Kind
+from forensics.plugin import rule
+from forensics.rules._seen import Seen, holds, weigh, weigh_yes
+from forensics.rules._setup import happened
+from forensics.rules._tensors import damaged, problem_matches
+
+CUT = (
+    r"\bcut\b|short|truncat|past the end|beyond|\bends?\b|too few|not in the file|not fully covered|never written"
+)
+LFS = r"\blfs\b|pointer"
+
+
+def _newest(run: Run) -> Seen | None:
+    bad = [c for c in run.checkpoints if any(p.kind == "damaged" for p in c.problems)]
+    if not bad or len(run.checkpoints) < 2:
+        return None
+    last = run.checkpoints[-1]
+    said = f"{bad[-1].path} is {'' if bad[-1] is last else 'not '}the last checkpoint of the run"
+    return Seen(bad[-1] is last, said, None, "position of the damage")
+
+
+@rule(
+    "CKPT001",
+    "truncated-write",
+    explains=("checkpoint-damaged", "checkpoint-incomplete"),
+    helps=("checkpoints", "events"),
+    references=(
+        "https://github.com/lyogavin/airllm/issues/137",
+        "https://github.com/openpsi-project/ReaLHF/issues/44",
+        "https://github.com/bghira/SimpleTuner/issues/2613",
+    ),
+)
+def truncated_write(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
+    """A checkpoint file is cut short: the process died or the disk was full while it was written.
+
+    ## What happens
+    Checkpoints are written in place. A kill, a time limit or a full disk leaves a file that is shorter than
+    its header says; kill -9 leaves no line in the log at all.
+
+    ## How to tell
+    The header of a safetensors file (8 bytes + JSON + data) promises more bytes than there are; a torch file
+    has no central directory at its end. Usually it is the last checkpoint, and trainer_state.json, which is
+    written last, is missing beside it.
+
+    ## What to do
+    Resume from the checkpoint before. Do not resume from this one, even if some files of it open.
+
+    ## Sources
+    safetensors `MetadataIncompleteBuffer` and `HeaderTooLarge`; airllm issue 137, ReaLHF issue 44,
+    SimpleTuner 2613.
+    """
+    del explained
+    yield from weigh(damaged(run), 3, -10)
+    pointer = problem_matches(run, LFS)
+    yield from weigh_yes(pointer, -10, "this is a pointer, not a cut file")
+    if not holds(pointer):
+        yield from weigh_yes(problem_matches(run, CUT), 3, "it ends too early")
+    yield from weigh(_newest(run), 1, -1)
+    yield from weigh_yes(happened(run, Kind.KILLED), 1)
+    yield from weigh_yes(happened(run, Kind.SIGNAL), 1)
+    yield from weigh_yes(happened(run, Kind.TIME_LIMIT), 1)
+    yield from weigh_yes(happened(run, Kind.DISK_FULL), -1, "the full disk is the closer cause")
+    good = run.last_good_checkpoint
+    where = f"from {good.path}" if good is not None else "from an earlier checkpoint"
+    yield Fix(f"Resume {where}, and delete the damaged one so that no automatic resume picks it.")
+    yield Experiment("Compare the size of the file with what its header promises.", "it is smaller", 1)

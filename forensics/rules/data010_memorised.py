@@ -1,0 +1,72 @@
+"""The model knows its training data by heart."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.model import Evidence, Experiment, Explained, Run
+from forensics.names import EPOCH, LOSS
+from forensics.plugin import rule
+from forensics.rules._curves import ALIVE, before, eval_is_nan, norm_is, onset, series_of, shown, sudden
+from forensics.rules._seen import Seen, weigh, weigh_yes
+from forensics.rules._tensors import poisoned
+
+
+def _fades(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether the loss sank step by step below 0.05, through at least three falling levels."""
+    loss = series_of(run, LOSS)
+    if loss is None:
+        return None
+    values = before(loss, onset(explained))
+    finite = values[np.isfinite(values) & (values > 0)]
+    if len(finite) < 3:
+        return None
+    last, half = float(np.median(finite[-3:])), float(np.median(finite[: max(1, len(finite) // 2)]))
+    said = f"loss sank from {shown(half)} (median of the first half) to {shown(last)} before"
+    return Seen(last < ALIVE and last < half, said, loss.source_at(len(values) - 1), "shape of the loss")
+
+
+def _epochs(run: Run) -> Seen | None:
+    series = series_of(run, EPOCH)
+    if series is None:
+        return None
+    epochs = float(series.values[-1])
+    return Seen(epochs >= 3, f"the data were seen {epochs:.3g} times", series.source_at(len(series) - 1), "epochs")
+
+
+@rule(
+    "DATA010",
+    "memorised",
+    explains=("log-precision-rounds-to-zero", "loss-to-zero", "loss-zero-transient", "suspiciously-low-loss"),
+    benign=True,
+    helps=("loss", "grad_norm", "eval_loss", "epoch", "weights"),
+    references=("https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/trainer.py",),
+)
+def memorised(run: Run, explained: Explained) -> Iterator[Evidence | Experiment]:
+    """The training data are known by heart, so their loss really is about zero; the numbers are in order.
+
+    ## What happens
+    A small or repetitive data set seen many times is memorised. Its loss sinks through 0.1, 0.01, 0.001, and
+    a log that keeps four decimals ends in 0.0.
+
+    ## How to tell
+    The loss sinks gradually, grad_norm is finite and small, eval_loss is a number, weights are finite. Any
+    NaN rules it out, and so does a fall from above 0.05 to 0.0 in one entry.
+
+    ## What to do
+    Nothing is broken. Stop earlier or add data if the model is to generalise: compare with eval_loss.
+
+    ## Sources
+    `round(..., 4)` in the Trainer of transformers 4.x; measured: trivial labels fall to 1e-9 with finite
+    weights.
+    """
+    yield from weigh(_fades(run, explained), 10, -4)
+    yield from weigh_yes(norm_is(run, explained, "positive"), 2)
+    yield from weigh_yes(
+        norm_is(run, explained, "nonfinite", "recovering", "sentinel"), -10, "its gradients are numbers"
+    )
+    yield from weigh_yes(eval_is_nan(run, explained), -10)
+    yield from weigh_yes(poisoned(run, explained), -10)
+    yield from weigh_yes(sudden(run, explained), -10, "memorising takes many steps")
+    yield from weigh_yes(_epochs(run), 1)
+    yield Experiment("Evaluate on data the model has not seen.", "a loss well above zero", 1)

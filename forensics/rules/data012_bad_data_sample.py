@@ -1,0 +1,64 @@
+"""One sample breaks the step."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.model import Evidence, Experiment, Explained, Fix, Run
+from forensics.names import GRAD_NORM, LOSS
+from forensics.plugin import rule
+from forensics.rules._curves import first_norm_bad_loss_good, from_first_entry, norm_is, norms_grew, series_of
+from forensics.rules._seen import Seen, weigh_no, weigh_yes
+
+
+def periodic(run: Run) -> Seen | None:
+    """Tell whether bad entries come back at an equal distance: the same sample, once an epoch."""
+    series = series_of(run, GRAD_NORM) or series_of(run, LOSS)
+    if series is None:
+        return None
+    steps = series.steps[~np.isfinite(series.values)]
+    gaps = np.diff(steps)
+    gaps = gaps[gaps > (series.steps[1] - series.steps[0] if len(series) > 1 else 1)]
+    if len(gaps) < 2:
+        return None
+    same = bool(np.ptp(gaps) <= max(1, 0.02 * float(np.mean(gaps))))
+    said = f"bad entries come back every {int(np.median(gaps))} steps"
+    return Seen(same, said, series.source_at(int(np.searchsorted(series.steps, steps[0]))), "distance")
+
+
+@rule(
+    "DATA012",
+    "bad-data-sample",
+    explains=("nan-gradient-applied", "loss-nan-transient", "grad-norm-nan-isolated", "loss-spike", "loss-nan"),
+    helps=("grad_norm", "loss", "epoch"),
+    references=(
+        "https://github.com/NVIDIA/Megatron-LM/issues/780",
+        "https://github.com/alibaba/Pai-Megatron-Patch/issues/366",
+    ),
+)
+def bad_data_sample(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
+    """A single sample (empty, all padding, out of range) makes the NaN or the spike.
+
+    ## What happens
+    A mean over no token is 0/0, an empty image or an extreme value explodes in the first layers.
+
+    ## How to tell
+    The same data position fails again with the same seed, or once every epoch. If it fails elsewhere in a
+    second run, it is hardware or a race.
+
+    ## What to do
+    Print the batch of the failing step, and bisect it.
+
+    ## Sources
+    Megatron-LM issue 780 (reproducible: data; not reproducible: hardware), Pai-Megatron-Patch issue 366.
+    """
+    yield from weigh_yes(periodic(run), 5)
+    yield from weigh_no(first_norm_bad_loss_good(run), 1, "the forward pass broke first")
+    yield from weigh_yes(norm_is(run, explained, "recovering"), 2)
+    yield from weigh_yes(norms_grew(run, explained), -3, "a divergence")
+    yield from weigh_yes(from_first_entry(run, explained), -3, "not one sample, but all")
+    yield Fix("Drop samples without a label or with empty fields before training.")
+    yield Experiment(
+        "Run again from the same checkpoint with the same seed.", "the same step fails: it is the data", 2
+    )
+    yield Experiment("Run again with another data seed.", "another step fails", 2)

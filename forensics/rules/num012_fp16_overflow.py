@@ -1,0 +1,60 @@
+"""fp16 ran out of range."""
+
+from collections.abc import Iterator
+
+from forensics.model import Evidence, Experiment, Explained, Fix, Run
+from forensics.names import Kind
+from forensics.plugin import rule
+from forensics.rules._curves import eval_is_nan, norm_is
+from forensics.rules._seen import holds, weigh, weigh_yes
+from forensics.rules._setup import happened, precision_is, pretrained_in
+from forensics.rules._tensors import weights_stored_as
+
+
+@rule(
+    "NUM012",
+    "fp16-overflow",
+    explains=(
+        "overflow-steps-skipped",
+        "nan-gradient-applied",
+        "nan-loss-logged-as-zero",
+        "loss-nan",
+        "weights-inf",
+    ),
+    helps=("fp16", "events", "loss_scale", "weights"),
+    references=(
+        "https://github.com/deepspeedai/DeepSpeed/issues/4017",
+        "https://github.com/ymcui/Chinese-LLaMA-Alpaca/issues/534",
+        "https://github.com/hiyouga/LlamaFactory/issues/470",
+    ),
+)
+def fp16_overflow(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
+    """Activations or gradients left the range of fp16, which ends at 65504.
+
+    ## What happens
+    A value above 65504 becomes infinite, and the next subtraction or product makes NaN of it. Under a loss
+    scaler the step is skipped and the scale halved, until it reaches its minimum. Without a scaler (weights
+    in fp16) the NaN goes into the weights.
+
+    ## How to tell
+    fp16 is on; OVERFLOW lines in a row, a loss scale that falls to 1, grad_norm NaN while the loss is
+    finite. The first 16 or so OVERFLOW lines of a run are the scale finding its level. If the model was
+    pretrained in bf16, that is the closer cause.
+
+    ## What to do
+    Use bf16, or float32 for the layers that overflow; lower the learning rate if the loss had risen before.
+
+    ## Sources
+    DeepSpeed issues 4017 and 1599; Chinese-LLaMA-Alpaca issue 534; LLaMA-Factory issue 470.
+    """
+    yield from weigh(precision_is(run, "fp16"), 3, -10)
+    yield from weigh_yes(happened(run, Kind.OVERFLOW), 2)
+    yield from weigh_yes(happened(run, Kind.LOSS_SCALE_AT_MINIMUM), 2)
+    yield from weigh_yes(norm_is(run, explained, "nonfinite"), 1)
+    yield from weigh_yes(eval_is_nan(run, explained), 1)
+    yield from weigh_yes(weights_stored_as(run, "F16"), 1)
+    pretrained = pretrained_in(run, "bfloat16")
+    if holds(pretrained):
+        yield from weigh_yes(pretrained, -3, "a bf16 model in fp16 is the closer cause")
+    yield Fix("Compute in bf16, which has the range of float32.", {"bf16": True, "fp16": False})
+    yield Experiment("Run the same steps in bf16 or float32.", "no overflow", 1)

@@ -1,0 +1,66 @@
+"""The parameters that train are stored in fp16."""
+
+from collections.abc import Iterator
+
+from forensics.model import Evidence, Experiment, Explained, Fix, Run
+from forensics.names import Kind
+from forensics.plugin import rule
+from forensics.rules._deepspeed import deepspeed_used
+from forensics.rules._seen import weigh, weigh_no, weigh_yes
+from forensics.rules._setup import happened, precision_is, setting_is
+from forensics.rules._tensors import keeps_masters, weights_stored_as
+
+
+@rule(
+    "NUM017",
+    "fp16-trainable-params",
+    explains=(
+        "nan-gradient-applied",
+        "nan-loss-logged-as-zero",
+        "loss-nan",
+        "weights-nan",
+        "weights-inf",
+        "crash-exception",
+    ),
+    helps=("torch_dtype", "weights", "events", "fp16"),
+    references=(
+        "https://github.com/huggingface/peft/issues/1522",
+        "https://github.com/huggingface/transformers/issues/27212",
+        "https://github.com/Lightning-AI/litgpt/issues/200",
+    ),
+)
+def fp16_trainable_params(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
+    """The parameters that train are themselves float16, which an optimizer cannot handle.
+
+    ## What happens
+    Adam's epsilon of 1e-8 is 0 in fp16, so the first update divides by zero; the gradients have no float32
+    copy that a scaler could unscale. Weights are infinite or NaN after one step.
+
+    ## How to tell
+    Tensors that train are stored as F16; the loss is fine at the first step and 0 or NaN from the second on;
+    or torch stops with "Attempting to unscale FP16 gradients".
+
+    ## What to do
+    Load in float32 (or bf16) and let fp16=True do the casting; keep adapters and heads in float32.
+
+    ## Sources
+    PEFT issue 1522, transformers issue 27212, litgpt issue 200 ("16-true"); measured: pure fp16 weights with
+    AdamW are NaN after one step.
+    """
+    del explained
+    yield from weigh_yes(happened(run, Kind.UNSCALE_FP16), 10)
+    stored = weights_stored_as(run, "F16")
+    yield from weigh_yes(stored, 4)
+    yield from weigh_no(stored, -10, "they are not float16")
+    for name in ("torch_dtype", "dtype"):
+        yield from weigh_yes(setting_is(run, name, ("float16", "torch.float16", "fp16", "half")), 3)
+    yield from weigh_yes(setting_is(run, "precision", ("16-true",)), 5, "fp16 weights without a scaler")
+    yield from weigh(precision_is(run, "bf16"), -6, 0)
+    yield from weigh_yes(deepspeed_used(run), -4, "its fp16 optimizer keeps fp32 masters")
+    yield from weigh_yes(keeps_masters(run), -10)
+    yield Fix(
+        "Load in float32 and cast in the forward pass only.",
+        {"torch_dtype": "float32", "fp16": True},
+        "https://github.com/huggingface/peft/issues/1522",
+    )
+    yield Experiment("Print the dtype of the parameters with requires_grad.", "torch.float16", 1)

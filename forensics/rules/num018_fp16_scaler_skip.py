@@ -1,0 +1,71 @@
+"""A loss scaler at its normal work."""
+
+from collections.abc import Iterator
+
+from forensics.model import Evidence, Experiment, Explained, Run
+from forensics.names import Kind
+from forensics.plugin import rule
+from forensics.rules._curves import loss_falls, norm_is
+from forensics.rules._seen import Seen, weigh, weigh_no, weigh_yes
+from forensics.rules._setup import happened, precision_is
+from forensics.rules._tensors import poisoned, unmoved
+
+FEW = 0.01
+"""Maintainers call a skip in a hundred steps normal (LLaMA-Factory issue 9462)."""
+WARMUP = 16
+"""An initial scale of 2^16 may be halved 16 times before it fits."""
+
+
+def skipped_share(run: Run) -> Seen | None:
+    """Tell whether few steps were skipped: at most one in a hundred, beyond the first 16."""
+    events = next(iter(run.timeline.events_of(Kind.OVERFLOW)), None)
+    last = run.timeline.last_step
+    if events is None or not len(events) or not last:
+        return None
+    count = run.timeline.count_of(Kind.OVERFLOW)
+    few = count <= max(WARMUP, FEW * last) and count < last / 2
+    said = f"{count} of {last} steps were skipped"
+    return Seen(few, said, events.source_at(0), "share of skipped steps")
+
+
+@rule(
+    "NUM018",
+    "fp16-scaler-skip",
+    explains=("overflow-steps-skipped", "steps-skipped", "grad-norm-nan-isolated", "lr-zero"),
+    benign=True,
+    helps=("events", "grad_norm", "loss", "fp16"),
+    references=(
+        "https://github.com/hiyouga/LlamaFactory/issues/9462",
+        "https://github.com/LianjiaTech/BELLE/issues/134",
+    ),
+)
+def fp16_scaler_skip(run: Run, explained: Explained) -> Iterator[Evidence | Experiment]:
+    """The fp16 loss scaler skipped a few steps, as it is meant to, and the run went on.
+
+    ## What happens
+    The scaler raises its scale until a gradient overflows, drops that step, halves the scale and goes on. At
+    the start it does so several times in a row; the learning rate then shows 0, as the scheduler has not
+    moved yet.
+
+    ## How to tell
+    Single NaN or infinite norms with finite ones after, a loss that keeps falling, at most one skip in a
+    hundred steps beyond the first 16. Skips that never stop, or a scale at its minimum, are another matter.
+
+    ## What to do
+    Nothing.
+
+    ## Sources
+    LLaMA-Factory issue 9462, xtuner issue 187, BELLE issue 134; `torch.amp.GradScaler`.
+    """
+    yield from weigh(precision_is(run, "fp16"), 3, -10)
+    share = skipped_share(run)
+    yield from weigh_yes(share, 6)
+    yield from weigh_no(share, -10, "that is no exception any more")
+    yield from weigh_yes(norm_is(run, explained, "recovering"), 5)
+    yield from weigh_yes(norm_is(run, explained, "nonfinite"), -8, "it does not recover")
+    falls = loss_falls(run)
+    yield from weigh_yes(falls, 2)
+    yield from weigh_yes(happened(run, Kind.LOSS_SCALE_AT_MINIMUM), -10)
+    yield from weigh_yes(unmoved(run), -8)
+    yield from weigh_yes(poisoned(run, explained), -10)
+    yield Experiment("Count skipped steps after step 100.", "below one in a hundred", 1)

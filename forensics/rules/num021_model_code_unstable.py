@@ -1,0 +1,68 @@
+"""The model's own arithmetic makes the NaN."""
+
+from collections.abc import Iterator
+
+from forensics.model import Evidence, Experiment, Explained, Fix, Run
+from forensics.plugin import rule
+from forensics.rules._curves import first_norm_bad_loss_good, healthy_before, norms_grew
+from forensics.rules._deepspeed import deepspeed_used
+from forensics.rules._seen import holds, weigh_no, weigh_yes
+from forensics.rules._setup import is_set, precision_is, several_ranks
+from forensics.rules._tensors import single, widespread
+
+
+@rule(
+    "NUM021",
+    "model-code-unstable",
+    explains=("nan-gradient-applied", "weights-nan", "loss-nan", "loss-nan-transient"),
+    helps=("weights", "grad_norm", "loss", "bf16", "world_size"),
+    references=(
+        "https://github.com/modelscope/modelscope/issues/909",
+        "https://pytorch.org/docs/stable/autograd.html#anomaly-detection",
+    ),
+)
+def model_code_unstable(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
+    """The NaN arises in the model itself: one operation or one tensor, before anything spreads it.
+
+    ## What happens
+    A division by a sum that can be zero, a logarithm or root at zero, an unbounded exponential, a custom
+    layer or loss. The NaN starts in the tensor that the operation belongs to.
+
+    ## How to tell
+    The first checkpoint with NaN has it in one tensor only; or the loss is NaN in the very step in which
+    grad_norm first is: the forward pass broke first. One process and full range (bf16 or float32) leave
+    little else. NaN in all tensors at once tells nothing, as clipping spreads it.
+
+    ## What to do
+    Look at the code around that tensor. Run the step before the onset under anomaly detection.
+
+    ## Sources
+    modelscope issue 909 (NaN in a range of layers only); PyTorch, automatic differentiation, anomaly
+    detection; measured: NaN in one weight kills all tensors one step later.
+    """
+    one = single(run)
+    yield from weigh_yes(one, 5, "it began there")
+    if not holds(one):
+        yield from weigh_yes(widespread(run), -1, "the place where it began is lost")
+    forward = first_norm_bad_loss_good(run)
+    yield from weigh_no(forward, 2, "the forward pass broke first")
+    yield from weigh_yes(forward, -1, "the backward pass broke first")
+    used = deepspeed_used(run)
+    yield from weigh_no(used, 1)
+    yield from weigh_yes(used, -1)
+    yield from weigh_no(several_ranks(run), 1, "no communication to blame")
+    yield from weigh_yes(precision_is(run, "fp32"), 1, "no range to leave")
+    yield from weigh_yes(precision_is(run, "fp16"), -3, "the range of fp16 is the nearer cause")
+    yield from weigh_yes(is_set(run, "use_liger_kernel"), -1)
+    yield from weigh_yes(norms_grew(run, explained), -3, "a divergence")
+    if holds(healthy_before(run, explained)):
+        yield from weigh_no(norms_grew(run, explained), 1)
+    yield Fix("Guard the operation behind the first bad tensor: an epsilon, a clamp, or float32 for that layer.")
+    yield Experiment(
+        "Resume from the last clean checkpoint under torch.autograd.set_detect_anomaly(True).",
+        "it names the operation that first returns NaN",
+        2,
+    )
+    yield Experiment(
+        "Run the same steps with eager attention and without fused kernels.", "NaN stays: model code", 2
+    )

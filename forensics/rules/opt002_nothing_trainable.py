@@ -1,0 +1,77 @@
+"""No parameter trains."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.model import Evidence, Experiment, Explained, Fix, Run, Source
+from forensics.plugin import rule
+from forensics.rules._curves import from_first_entry, loss_falls, norm_is
+from forensics.rules._seen import Seen, weigh, weigh_no, weigh_yes
+from forensics.rules._tensors import scanned, table_of, unmoved
+
+COUNTS = ("trainable_params", "trainable_parameters", "number_of_trainable_parameters")
+
+
+def all_frozen(run: Run) -> Seen | None:
+    """Tell whether every weight is declared frozen, where the optimizer state told which are."""
+    for checkpoint in scanned(run):
+        table = table_of(checkpoint)
+        weights = np.array([role == "weight" for role in table.roles], dtype=bool)
+        known = np.array([state != "unknown" for state in table.trained], dtype=bool)
+        if (weights & known).any():
+            total, frozen = int((weights & known).sum()), int((weights & known & table.frozen).sum())
+            said = f"{frozen} of {total} tensors of {checkpoint.path} are frozen"
+            return Seen(frozen == total, said, Source(checkpoint.path), "frozen tensors")
+    return None
+
+
+def _count(run: Run) -> Seen | None:
+    for name in COUNTS:
+        setting, number = run.environment.best(name), run.environment.number(name)
+        if setting is not None and number is not None:
+            return Seen(number == 0, f"{name} is {setting.value}", setting.source, "trainable parameters")
+    return None
+
+
+@rule(
+    "OPT002",
+    "nothing-trainable",
+    explains=("gradients-all-zero", "weights-unchanged"),
+    helps=("grad_norm", "weights", "trainable_params"),
+    references=(
+        "https://github.com/unslothai/unsloth/issues/1282",
+        "https://github.com/modelscope/ms-swift/issues/3935",
+    ),
+)
+def nothing_trainable(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
+    """No parameter that the optimizer holds receives a gradient: everything is frozen, or the wrong part is.
+
+    ## What happens
+    The freezing code matched too much, the adapter was added after the optimizer, an adapter was loaded for
+    inference (PEFT is_trainable=False), or a framework release does not count a tied embedding.
+
+    ## How to tell
+    grad_norm is exactly 0.0 from the first entry, loss is flat, all tensors are bit-identical; "trainable
+    params: 0".
+
+    ## What to do
+    Print the names with requires_grad before training; load adapters with is_trainable=True.
+
+    ## Sources
+    Unsloth issue 1282 (number of trainable parameters too small), ms-swift issue 3935.
+    """
+    yield from weigh(_count(run), 10, -4)
+    frozen = all_frozen(run)
+    yield from weigh_yes(frozen, 6)
+    yield from weigh_no(frozen, -2)
+    zero = norm_is(run, explained, "zero")
+    yield from weigh_yes(zero, 3)
+    yield from weigh_no(zero, -10, "some parameter has a gradient")
+    first = from_first_entry(run, explained)
+    yield from weigh_yes(first, 1)
+    yield from weigh_no(first, -4, "it trained before")
+    yield from weigh_yes(unmoved(run), 1)
+    yield from weigh_yes(loss_falls(run), -10, "something learns")
+    yield Fix("Print the parameters with requires_grad, and unfreeze what should train (PEFT: is_trainable=True).")
+    yield Experiment("Count parameters with requires_grad right before trainer.train().", "0", 1)

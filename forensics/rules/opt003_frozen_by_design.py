@@ -1,0 +1,44 @@
+"""Only frozen tensors stood still."""
+
+from collections.abc import Iterator
+
+from forensics.model import Evidence, Explained, Run
+from forensics.plugin import rule
+from forensics.rules._curves import norm_is
+from forensics.rules._seen import weigh, weigh_yes
+from forensics.rules._setup import is_set
+from forensics.rules._tensors import only_frozen_unmoved, unmoved
+
+
+@rule(
+    "OPT003",
+    "frozen-by-design",
+    explains=("weights-unchanged",),
+    benign=True,
+    helps=("weights", "adapter.peft_type", "optimizer"),
+    references=("https://github.com/modelscope/ms-swift/issues/3935",),
+)
+def frozen_by_design(run: Run, explained: Explained) -> Iterator[Evidence]:
+    """The tensors that did not change are frozen on purpose; those that train did change.
+
+    ## What happens
+    A vision tower, the embeddings, or the base model under an adapter are frozen. They are saved all the
+    same and are bit-identical in every checkpoint.
+
+    ## How to tell
+    Every unchanged tensor is one that the optimizer does not hold, and other tensors moved. A gradient norm
+    above zero says the same.
+
+    ## What to do
+    Nothing.
+
+    ## Sources
+    ms-swift issue 3935 (maintainer: frozen vision tower is no fault).
+    """
+    yield from weigh(only_frozen_unmoved(run), 10, -6)
+    yield from weigh_yes(unmoved(run), -6, "they should have moved")
+    yield from weigh_yes(is_set(run, "adapter.peft_type"), 1)
+    for name in ("freeze_vision_tower", "freeze_backbone", "tune_mm_mlp_adapter", "freeze_trainable_layers"):
+        yield from weigh_yes(is_set(run, name), 2)
+    yield from weigh_yes(norm_is(run, explained, "positive"), 1)
+    yield from weigh_yes(norm_is(run, explained, "zero"), -4)

@@ -1,0 +1,96 @@
+"""The learning rate was too high."""
+
+from collections.abc import Iterator
+
+from forensics.model import Evidence, Experiment, Explained, Fix, Run
+from forensics.plugin import rule
+from forensics.rules._curves import healthy_before, loss_rose, norms_grew, peak_rate, shown
+from forensics.rules._seen import Seen, weigh, weigh_no, weigh_yes
+from forensics.rules._tensors import single
+
+HIGH_ADAPTER, USUAL_ADAPTER = 1e-3, 3e-4
+"""LoRA: maintainers of LLaMA-Factory and alpaca-lora advise 1e-4 to 2e-4 and see 1e-3 and above diverge."""
+HIGH_FULL, USUAL_FULL = 1e-4, 3e-5
+"""Full fine-tuning: the projects' own scripts use 1e-5 to 2e-5 (Stanford Alpaca, LLaVA, FastChat)."""
+
+
+def _rate(run: Run) -> Iterator[Evidence]:
+    found = peak_rate(run)
+    if found is None:
+        return
+    rate, source = found
+    adapter = run.has("adapter.r") or run.has("lora_r") or "peft" in run.frameworks
+    high, usual = (HIGH_ADAPTER, USUAL_ADAPTER) if adapter else (HIGH_FULL, USUAL_FULL)
+    what = "an adapter" if adapter else "full fine-tuning"
+    if rate >= high:
+        said = f"the highest learning rate is {shown(rate)}; {high:g} and more is high for {what}"
+        yield Evidence(2, said, source, "learning rate")
+    elif rate <= usual:
+        said = f"the highest learning rate is {shown(rate)}, which is usual for {what}"
+        yield Evidence(-4, said, source, "learning rate")
+
+
+def _scaling(run: Run) -> Seen | None:
+    alpha, rank = run.environment.number("adapter.lora_alpha"), run.environment.number("adapter.r")
+    setting = run.environment.best("adapter.lora_alpha")
+    if alpha is None or rank is None or rank <= 0 or setting is None:
+        return None
+    return Seen(alpha / rank >= 2, f"lora_alpha / r is {alpha / rank:g}", setting.source, "scaling")
+
+
+@rule(
+    "OPT010",
+    "lr-too-high",
+    explains=(
+        "nan-gradient-applied",
+        "loss-divergence",
+        "loss-spike",
+        "loss-uniform",
+        "grad-norm-explosion",
+        "weights-exploded",
+        "overflow-steps-skipped",
+    ),
+    helps=("learning_rate", "grad_norm", "loss", "warmup_steps", "adapter.r"),
+    references=(
+        "https://github.com/hiyouga/LlamaFactory/issues/1989",
+        "https://github.com/tloen/alpaca-lora/issues/391",
+        "https://github.com/hiyouga/LlamaFactory/issues/1483",
+    ),
+)
+def lr_too_high(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
+    """The learning rate is too high for this model: the loss diverged before it broke.
+
+    ## What happens
+    Updates overshoot, the loss rises and the gradients grow, until activations overflow or the outputs
+    saturate at uniform probabilities (loss = ln of the vocabulary size). Norm layers may hide it: huge
+    finite weights without a single NaN.
+
+    ## How to tell
+    The loss rises or jumps about and grad_norm grows before the onset, near the peak of the schedule. A
+    fault of a kernel or of communication strikes from healthy numbers, in one step. A high rate alone proves
+    nothing.
+
+    ## What to do
+    1e-4 to 2e-4 for LoRA, 1e-5 to 2e-5 for full fine-tuning, with warmup and max_grad_norm 1.0.
+
+    ## Sources
+    LLaMA-Factory issues 1989 and 1483 (maintainer's advice), alpaca-lora issue 391 (3e-3, alpha / r of 2).
+    """
+    yield from _rate(run)
+    yield from weigh_yes(_scaling(run), 1)
+    rose = loss_rose(run, explained)
+    yield from weigh_yes(rose, 3)
+    yield from weigh_no(rose, -2, "a divergence shows before it ends")
+    grew = norms_grew(run, explained)
+    yield from weigh_yes(grew, 3)
+    yield from weigh_no(grew, -3, "a divergence shows before it ends")
+    yield from weigh_no(healthy_before(run, explained), -2)
+    yield from weigh(single(run), -3, 0)
+    if explained.name in {"loss-divergence", "grad-norm-explosion", "weights-exploded"}:
+        yield Evidence(1, f"{explained.name} is how a rate that is too high looks", explained.finding.source)
+    yield Fix(
+        "Lower the learning rate by three to ten times, warm up over 3 % of the steps, and clip at 1.0.",
+        {"learning_rate": 1e-05, "warmup_ratio": 0.03, "max_grad_norm": 1.0},
+        "https://github.com/hiyouga/LlamaFactory/issues/1989",
+    )
+    yield Experiment("Run the same steps at a tenth of the rate.", "no divergence", 1)

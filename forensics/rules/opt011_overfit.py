@@ -1,0 +1,66 @@
+"""The model learns its data by heart at the expense of everything else."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.model import Evidence, Experiment, Explained, Fix, Run
+from forensics.names import EPOCH, EVAL_LOSS
+from forensics.plugin import rule
+from forensics.rules._curves import loss_falls, series_of, shown
+from forensics.rules._seen import Seen, weigh, weigh_yes
+
+RISE = 1.05
+"""eval_loss 5 % above its lowest value counts as rising; below that it is noise of the evaluation set."""
+
+
+def evaluation_rises(run: Run) -> Seen | None:
+    """Tell whether eval_loss ends well above its lowest value; needs three evaluations."""
+    series = series_of(run, EVAL_LOSS)
+    if series is None:
+        return None
+    finite = np.flatnonzero(np.isfinite(series.values))
+    if len(finite) < 3:
+        return None
+    lowest = finite[int(np.argmin(series.values[finite]))]
+    low, last = float(series.values[lowest]), float(series.values[finite[-1]])
+    said = f"eval_loss is lowest at step {series.steps[lowest]} ({shown(low)}) and ends at {shown(last)}"
+    return Seen(last > RISE * low, said, series.source_at(int(lowest)), "eval_loss")
+
+
+@rule(
+    "OPT011",
+    "overfit",
+    explains=("eval-gap", "suspiciously-low-loss"),
+    helps=("eval_loss", "loss", "epoch"),
+    references=(
+        "https://huggingface.co/docs/transformers/main/en/main_classes/callback#transformers.EarlyStoppingCallback",
+    ),
+)
+def overfit(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
+    """The model overfits: the training loss falls while the evaluation loss rises.
+
+    ## What happens
+    After several passes the model remembers samples instead of learning from them.
+
+    ## How to tell
+    eval_loss has its minimum before the end and rises from there, loss goes on falling, often in a step at
+    each epoch boundary.
+
+    ## What to do
+    Take the checkpoint with the lowest eval_loss; train for fewer epochs.
+
+    ## Sources
+    The curves themselves; `EarlyStoppingCallback` of transformers.
+    """
+    del explained
+    yield from weigh(evaluation_rises(run), 5, -4)
+    yield from weigh_yes(loss_falls(run), 2)
+    epochs = series_of(run, EPOCH)
+    if epochs is not None and float(epochs.values[-1]) >= 3:
+        said = f"the data were seen {float(epochs.values[-1]):.3g} times"
+        yield Evidence(1, said, epochs.source_at(len(epochs) - 1))
+    yield Fix(
+        "Load the best checkpoint at the end, and stop when eval_loss rises.", {"load_best_model_at_end": True}
+    )
+    yield Experiment("Evaluate the earlier checkpoints.", "one of them is better", 1)

@@ -1,0 +1,81 @@
+"""Gradient accumulation scaled the loss wrongly."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.model import Evidence, Experiment, Explained, Fix, Run
+from forensics.names import EVAL_LOSS, LOSS
+from forensics.plugin import rule
+from forensics.rules._curves import series_of, shown
+from forensics.rules._seen import Seen, weigh, weigh_no, weigh_yes
+from forensics.rules._setup import package_within
+
+AFFECTED = ">=4.46.0,<4.48.1"
+
+
+def accumulation(run: Run) -> Seen | None:
+    name = "gradient_accumulation_steps"
+    setting, steps = run.environment.best(name), run.environment.number(name)
+    if setting is None or steps is None:
+        return None
+    return Seen(steps > 1, f"{name} is {setting.value}", setting.source, "accumulation")
+
+
+def ratio(run: Run) -> Seen | None:
+    """Tell whether loss / eval_loss is the number of accumulation steps, within a quarter."""
+    loss, evaluated = series_of(run, LOSS), series_of(run, EVAL_LOSS)
+    steps = run.environment.number("gradient_accumulation_steps")
+    if loss is None or evaluated is None or steps is None or steps <= 1:
+        return None
+    trained, measured = float(np.nanmedian(loss.values[-5:])), float(evaluated.values[-1])
+    if not (measured > 0 and np.isfinite(measured) and np.isfinite(trained)):
+        return None
+    quotient = trained / measured
+    said = f"loss is {shown(quotient)} times eval_loss, gradient_accumulation_steps is {steps:g}"
+    return Seen(abs(quotient / steps - 1) < 0.25, said, loss.source_at(len(loss) - 1), "ratio")
+
+
+@rule(
+    "OPT012",
+    "hf-grad-accum-loss-scaling",
+    explains=("loss-scale-wrong", "grad-norm-explosion"),
+    helps=("package transformers", "gradient_accumulation_steps", "eval_loss", "loss"),
+    references=(
+        "https://github.com/huggingface/transformers/issues/34263",
+        "https://github.com/huggingface/transformers/pull/35438",
+        "https://github.com/huggingface/transformers/issues/35663",
+        "https://github.com/huggingface/transformers/pull/34191",
+    ),
+)
+def hf_grad_accum_loss_scaling(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
+    """Transformers 4.46.0 to 4.48.0 scales the loss by the number of accumulation steps.
+
+    ## What happens
+    4.46.0 began to normalise the loss by the tokens of the whole accumulation window. Models and losses that
+    do not take that count were left with a sum where a mean belongs; 4.48.0 had the condition inverted. The
+    logged loss, the gradients, or both are too large by gradient_accumulation_steps.
+
+    ## How to tell
+    loss is about gradient_accumulation_steps times eval_loss, grad_norm likewise. Before 4.46.0 the mean of
+    means differed only a little and never gave 0.
+
+    ## What to do
+    Install transformers 4.48.1 or later, or 4.45.2.
+
+    ## Sources
+    transformers issues 34263, 35556, 35663, pull requests 35438, 35651 and 34191; wheels of 4.46.0, 4.47.1
+    and 4.48.0.
+    """
+    del explained
+    version = package_within(run, "transformers", AFFECTED)
+    yield from weigh_yes(version, 3)
+    yield from weigh_no(version, -3, "the known releases are others")
+    yield from weigh(accumulation(run), 1, -10)
+    yield from weigh(ratio(run), 4, -3)
+    yield Fix(
+        "Install transformers 4.48.1 or later (4.45.2 was free of it, too).",
+        {"transformers": ">=4.48.1"},
+        "https://github.com/huggingface/transformers/issues/35663",
+    )
+    yield Experiment("Run ten steps with gradient_accumulation_steps=1.", "loss equals eval_loss", 1)

@@ -1,0 +1,118 @@
+"""What a layout says about one checkpoint before anything of it is scanned."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from forensics.errors import ForensicsError, PlaceholderError, TruncatedError
+from forensics.formats.file import File
+from forensics.formats.pickle_values import StoredTensor
+from forensics.formats.safetensors import read_layout
+from forensics.formats.torch_file import TorchFile, read_torch
+from forensics.model import Artifact, OptimizerState, Piece, Problem, Role, Skip, Source, TensorRecord, Trained
+
+
+@dataclass(slots=True)
+class Found:
+    """A checkpoint in the making: layouts add to it, `find` freezes it."""
+
+    path: str
+    kind: str
+    step: int | None = None
+    records: list[TensorRecord] = field(default_factory=list)
+    trained: dict[str, Trained] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
+    optimizer: OptimizerState | None = None
+    world_size: int | None = None
+    modified: float = 0.0
+    files: list[str] = field(default_factory=list)
+
+    def damaged(self, statement: str, path: str, place: str = "") -> None:
+        self.problems.append(Problem("damaged", statement, Source(path, place)))
+
+    def incomplete(self, statement: str, path: str, place: str = "") -> None:
+        self.problems.append(Problem("incomplete", statement, Source(path, place)))
+
+    def suspicious(self, statement: str, path: str, place: str = "") -> None:
+        self.problems.append(Problem("suspicious", statement, Source(path, place)))
+
+
+def open_torch(found: Found, artifact: Artifact) -> TorchFile | None:
+    """Read a torch file of the checkpoint as data; what is wrong with it becomes a problem."""
+    try:
+        with File(artifact.location) as file:
+            read = read_torch(file, artifact.limits)
+            file.check_unchanged()
+    except ForensicsError as error:
+        report_error(found, artifact, error)
+        return None
+    found.files.append(artifact.path)
+    if read.partial:
+        found.damaged(f"{artifact.path} is cut off or corrupt: {'; '.join(read.problems[:2])}", artifact.path)
+    elif read.problems:
+        found.suspicious(f"{artifact.path}: {'; '.join(read.problems[:2])}", artifact.path)
+    if read.dangerous:
+        names = ", ".join(read.dangerous[:3])
+        found.suspicious(
+            f"{artifact.path} asks for {names}: a program that unpickles it runs them; here nothing was run",
+            artifact.path,
+        )
+    return read
+
+
+def report_error(found: Found, artifact: Artifact, error: ForensicsError) -> None:
+    """Tell an unreadable file as a problem of the checkpoint: damaged, unless the system kept it from us."""
+    if isinstance(error, (TruncatedError, PlaceholderError)) or error.slug not in {
+        "unreadable",
+        "changed",
+        "limit",
+    }:
+        found.damaged(f"{artifact.path}: {error}", artifact.path)
+    else:
+        found.skips.append(Skip(artifact.path, str(error)))
+
+
+def safetensors_records(found: Found, artifact: Artifact, role: Role = "weight") -> list[TensorRecord]:
+    """Return the tensors of a safetensors file that are there in full."""
+    try:
+        with File(artifact.location) as file:
+            layout = read_layout(file, artifact.limits)
+    except ForensicsError as error:
+        report_error(found, artifact, error)
+        return []
+    found.files.append(artifact.path)
+    if layout.missing_bytes:
+        found.damaged(
+            f"{artifact.path} is cut short: {layout.missing_bytes:,} bytes are missing, {len(layout.cut)} of "
+            f"{len(layout.entries)} tensors are affected",
+            artifact.path,
+        )
+    elif layout.problems:
+        found.suspicious(f"{artifact.path}: {'; '.join(layout.problems[:2])}", artifact.path)
+    return [
+        TensorRecord(e.name, role, e.dtype, e.shape, (Piece(artifact.path, e.offset, e.nbytes),))
+        for e in layout.entries
+        if e.name not in layout.cut
+    ]
+
+
+def stored_records(
+    found: Found, artifact: Artifact, tensors: Iterable[tuple[str, StoredTensor]], role: Role
+) -> list[TensorRecord]:
+    """Return records of tensors in a torch file; views of one storage region are aliases of the first."""
+    records: list[TensorRecord] = []
+    seen: dict[tuple[object, ...], str] = {}
+    lost = 0
+    for name, tensor in tensors:
+        if tensor.problem is not None:
+            lost += 1
+            continue
+        region = (tensor.offset, tensor.nbytes, tensor.dtype, tensor.shape, tensor.strides)
+        alias = seen.get(region) if tensor.nbytes else None
+        seen.setdefault(region, name)
+        strides = None if tensor.contiguous else tensor.strides
+        piece = Piece(artifact.path, tensor.offset, tensor.nbytes)
+        records.append(TensorRecord(name, role, tensor.dtype, tensor.shape, (piece,), strides, alias))
+    if lost:
+        found.damaged(f"{artifact.path}: the bytes of {lost} tensors are not in the file", artifact.path)
+    return records

@@ -1,0 +1,43 @@
+"""Weight files that no framework's layout claims: any safetensors, torch or numpy file on its own."""
+
+from forensics.errors import ForensicsError
+from forensics.formats.file import File
+
+from forensics.formats.torch_file import named_tensors
+from forensics.model import Artifact, Piece, TensorRecord
+from forensics.weights.folders import step_of
+from forensics.weights.found import Found, open_torch, report_error, safetensors_records, stored_records
+
+TORCH_ENDINGS = (".pt", ".pth", ".bin", ".ckpt")
+
+
+def recognise(artifact: Artifact) -> Found | None:
+    """Return the file as a checkpoint of its own, or None when its name is not one of a weight file."""
+    name = artifact.path.rpartition("/")[2]
+    found = Found(artifact.path, "file", step_of(name.rpartition(".")[0]), modified=artifact.modified)
+    if name.endswith(".safetensors"):
+        found.records.extend(safetensors_records(found, artifact))
+    elif name.endswith(TORCH_ENDINGS):
+        read = open_torch(found, artifact)
+        if read is not None:
+            found.records.extend(stored_records(found, artifact, named_tensors(read.value), "weight"))
+    elif name.endswith((".npz", ".npy")):
+        found.records.extend(_numpy(found, artifact))
+    else:
+        return None
+    return found
+
+
+def _numpy(found: Found, artifact: Artifact) -> list[TensorRecord]:
+    from forensics.formats.npz import read_npz
+
+    try:
+        with File(artifact.location) as file:
+            arrays = read_npz(file, artifact.limits)
+    except ForensicsError as error:
+        report_error(found, artifact, error)
+        return []
+    return [
+        TensorRecord(a.name, "weight", a.dtype, a.shape, (Piece(artifact.path, a.offset, a.nbytes),))
+        for a in arrays
+    ]

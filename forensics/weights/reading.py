@@ -1,0 +1,173 @@
+"""Bytes of tensors brought into memory: few system calls, few open files, no file trusted to stay as it was."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from forensics.errors import ChangedError, ForensicsError
+from forensics.formats.dtypes import Bytes
+from forensics.formats.file import File
+from forensics.model.weights import Piece
+from forensics.weights.blocks import Part
+from forensics.weights.tracks import Track, span_of
+
+OPEN_FILES = 256
+
+
+class Files:
+    """Files of one run, opened once and shared by threads.
+
+    At most about `OPEN_FILES` stay open. A file that is no longer the one that was first opened, at any time until
+    `close`, is named in `changed`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._open: OrderedDict[str, File] = OrderedDict()
+        self._users: dict[str, int] = {}
+        self._signatures: dict[str, tuple[int, int]] = {}
+        self._errors: dict[str, ForensicsError] = {}
+        self.changed: dict[str, str] = {}
+
+    @contextmanager
+    def borrow(self, path: str) -> Iterator[File]:
+        """Lend the open file; raises what `File` raises, the same error again for a file that failed to open."""
+        with self._lock:
+            file = self._opened(path)
+            self._users[path] = self._users.get(path, 0) + 1
+        try:
+            yield file
+        finally:
+            with self._lock:
+                self._users[path] -= 1
+
+    def close(self) -> None:
+        """Close all files, noticing those that changed."""
+        with self._lock:
+            for path, file in self._open.items():
+                self._retire(path, file)
+            self._open.clear()
+
+    def _opened(self, path: str) -> File:
+        if path in self._errors:
+            raise self._errors[path]
+        file = self._open.get(path)
+        if file is not None:
+            self._open.move_to_end(path)
+            return file
+        if len(self._open) >= OPEN_FILES:
+            self._close_idle()
+        try:
+            file = File(self._root / path)
+        except ForensicsError as error:
+            self._errors[path] = error
+            raise
+        self._open[path] = file
+        signature = file.size, os.fstat(file.descriptor).st_mtime_ns
+        if self._signatures.setdefault(path, signature) != signature:
+            self.changed[path] = f"{path} changed while it was read"
+        return file
+
+    def _close_idle(self) -> None:
+        for path in list(self._open):
+            if not self._users.get(path):
+                self._retire(path, self._open.pop(path))
+                return
+
+    def _retire(self, path: str, file: File) -> None:
+        try:
+            file.check_unchanged()
+        except ChangedError as error:
+            self.changed[path] = str(error)
+        file.close()
+
+
+def extents(pieces: Sequence[Piece], first: int, stop: int) -> Iterator[tuple[str, int, int]]:
+    """Yield (path, offset in the file, size) of bytes `first` up to `stop` of a tensor that lies in pieces."""
+    begin = 0
+    for piece in pieces:
+        end = begin + piece.nbytes
+        low, high = max(first, begin), min(stop, end)
+        if low < high:
+            yield piece.path, piece.offset + low - begin, high - low
+        begin = end
+
+
+class Slot(NamedTuple):
+    """A part, the pieces that its tensor lies in, and where in the buffer it goes."""
+
+    part: Part
+    pieces: Sequence[Piece]
+    start: int
+
+
+def read_slots(files: Files, slots: Sequence[Slot], buffer: memoryview) -> dict[int, tuple[str, str]]:
+    """Fill `buffer` with each part at its start; neighbours in the file are read together.
+
+    Return the numbers of the parts that could not be read, each with its path and the reason.
+    """
+    failed: dict[int, tuple[str, str]] = {}
+    joined: list[tuple[str, int, int, int]] = []
+    for part, pieces, start in slots:
+        bits, target = part.track.dtype.bits, start
+        for path, offset, size in extents(pieces, part.first * bits // 8, part.stop * bits // 8):
+            last = joined[-1] if joined else None
+            if last and last[0] == path and last[1] + last[2] == offset and last[3] + last[2] == target:
+                joined[-1] = path, last[1], last[2] + size, last[3]
+            else:
+                joined.append((path, offset, size, target))
+            target += size
+    for path, offset, size, target in joined:
+        reason = _read(files, path, offset, buffer[target : target + size])
+        if reason is None:
+            continue
+        inside = [n for n, slot in enumerate(slots) if _overlaps(slot, target, target + size)]
+        if len(inside) == 1:
+            failed[inside[0]] = path, reason
+            continue
+        for number in inside:  # one by one, so that only those suffer whose bytes are missing
+            alone = read_slots(files, [slots[number]], buffer)
+            if alone:
+                failed[number] = alone[0]
+    return failed
+
+
+def _overlaps(slot: Slot, low: int, high: int) -> bool:
+    return slot.start < high and slot.start + slot.part.nbytes > low
+
+
+def _read(files: Files, path: str, offset: int, into: memoryview) -> str | None:
+    try:
+        with files.borrow(path) as file:
+            file.read_into(offset, into)
+    except (ForensicsError, OSError) as error:
+        return str(error)
+    return None
+
+
+def gather(files: Files, track: Track, pieces: Sequence[Piece], first: int, stop: int) -> Bytes:
+    """Return whole rows (elements `first` up to `stop`) of a strided tensor, put in order of elements.
+
+    Raises what `File` raises, and `OSError`.
+    """
+    assert track.strides is not None
+    width = track.dtype.itemsize
+    row = track.elements // track.shape[0]
+    shape = ((stop - first) // row, *track.shape[1:])
+    begin = first // row * track.strides[0]
+    raw = np.empty(span_of(shape, track.strides) * width, dtype=np.uint8)
+    done = 0
+    for path, offset, size in extents(pieces, begin * width, begin * width + raw.size):
+        with files.borrow(path) as file:
+            file.read_into(offset, raw.data[done : done + size])
+        done += size
+    unit = raw.view(f"V{width}")
+    view = np.lib.stride_tricks.as_strided(unit, shape, tuple(width * stride for stride in track.strides))
+    return np.ascontiguousarray(view).reshape(-1).view(np.uint8)

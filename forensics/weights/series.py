@@ -1,0 +1,281 @@
+"""Series of checkpoints: every byte read once, each tensor compared with itself in the checkpoint before.
+
+Work goes tensor by tensor (and block by block of a large one) through all checkpoints, so that the block before is
+still in the cache when it is compared; threads take blocks from one list. Under `KERNEL_BYTES` in all, numpy does
+the arithmetic and no compiler is waited for.
+"""
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from forensics.errors import ForensicsError
+from forensics.formats.dtypes import Bytes, DType
+from forensics.model.facts import Floats, Integers
+from forensics.model.weights import Depth, TensorRecord, TensorTable, Trained
+from forensics.weights import plain, sampling, statistics
+from forensics.weights.blocks import BUFFER_BYTES, GATHER_BYTES, Block, Part, blocks, tasks
+from forensics.weights.reading import Files, Slot, gather, read_slots
+from forensics.weights.tracks import Plan, Track, follow
+
+KERNEL_BYTES = 100_000_000
+"""Below this numpy needs less time than the first compilation of the kernels (2 - 3 s) would."""
+MOST_THREADS = 16
+
+Engine: TypeAlias = Callable[[DType, Bytes | None, Bytes, Integers, Floats], None]
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What a look at a series of checkpoints found.
+
+    `tables` has one table a checkpoint, rows in the order of its records. A tensor whose bytes could not be read
+    keeps its row: its `elements` are those declared, its counts are `statistics.UNEXAMINED` (-1), its numbers NaN;
+    `failures` tells why, by the path of the file (relative to the run). `detection_limits` has one number a
+    checkpoint for a quick look, see `sampling.detection_limit`; None for a full one. In a quick look, `elements`
+    counts those looked at, so that shares stay shares, and dead rows are not counted.
+    """
+
+    tables: tuple[TensorTable, ...]
+    failures: Mapping[str, str]
+    detection_limits: tuple[float | None, ...]
+    bytes_read: int
+
+
+def scan_series(  # noqa: PLR0913  # options, by keyword
+    root: Path,
+    checkpoints: Sequence[Sequence[TensorRecord]],
+    *,
+    depth: Depth = "full",
+    threads: int | None = None,
+    progress: Progress | None = None,
+    trained: Callable[[TensorRecord], Trained] | None = None,
+) -> tuple[TensorTable, ...]:
+    """Return the tables of `examine_series` alone."""
+    return examine_series(
+        root, checkpoints, depth=depth, threads=threads, progress=progress, trained=trained
+    ).tables
+
+
+def examine_series(  # noqa: PLR0913  # options, by keyword
+    root: Path,
+    checkpoints: Sequence[Sequence[TensorRecord]],
+    *,
+    depth: Depth = "full",
+    threads: int | None = None,
+    progress: Progress | None = None,
+    trained: Callable[[TensorRecord], Trained] | None = None,
+    kernels: bool | None = None,
+) -> Examination:
+    """Look at all tensors of the checkpoints, in order, and compare each with the checkpoint before that has it.
+
+    A tensor is compared with the one of the same name and role when dtype, shape and memory order are the same;
+    elements are equal when their bits are. Records with `alias_of` take the row of that tensor. Every byte is
+    read once. `progress(done, total)` gets bytes, in the calling thread. `kernels` forces or forbids compiled
+    kernels (default: for `KERNEL_BYTES` and more). Never raises because of a file: see `Examination.failures`.
+    """
+    plan = follow(checkpoints, GATHER_BYTES)
+    paths = {row: record.pieces for row, record in enumerate(_chained(checkpoints))}
+    failures = {(paths[row][0].path if paths[row] else ""): text for row, text in plan.unreadable.items()}
+    ranges = list(_ranges(plan, checkpoints, depth))
+    total = sum(Part(*item).nbytes * len(item[0].places) for item in ranges)
+    use_kernels = total >= KERNEL_BYTES if kernels is None else kernels
+    work = _Work(root, plan, tasks(ranges), len(paths), _engine(use_kernels))
+    if depth != "off":
+        work.run(threads or _threads(), total, progress)
+    failures.update(work.failures)
+    for row, pieces in paths.items():
+        if any(piece.path in work.files.changed for piece in pieces):
+            work.failed.add(row)
+    failures.update(work.files.changed)
+    work.failed.update(plan.unreadable)
+    tables = _tables(checkpoints, plan, work, depth, trained or _declared)
+    return Examination(tables, failures, _limits(checkpoints, depth), work.done)
+
+
+def _declared(record: TensorRecord) -> Trained:
+    return record.trained
+
+
+def _chained(checkpoints: Sequence[Sequence[TensorRecord]]) -> Iterator[TensorRecord]:
+    return (record for records in checkpoints for record in records)
+
+
+def _threads() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return min(len(affinity(0)) if affinity else os.cpu_count() or 1, MOST_THREADS)
+
+
+def _engine(use_kernels: bool) -> Engine:
+    if not use_kernels:
+        return plain.accumulate
+    try:
+        from forensics.weights import kernels
+    except ImportError:
+        return plain.accumulate
+    accumulate: Engine = kernels.accumulate
+    return accumulate
+
+
+def _ranges(
+    plan: Plan, checkpoints: Sequence[Sequence[TensorRecord]], depth: Depth
+) -> Iterator[tuple[Track, int, int]]:
+    """Yield what to read of each tensor, in the order of the files of the checkpoint that has it first."""
+    present = [track for track in plan.tracks if track.elements and track.places]
+    present.sort(key=lambda track: (track.places[0].pieces[0].path, track.places[0].pieces[0].offset))
+    sizes = [_size(records) for records in checkpoints]
+    for track in present:
+        smallest = min(sizes[number] for number in track.checkpoints)
+        if depth == "quick" and not track.gathered and smallest[0] > sampling.BLOCKS * sampling.BLOCK_BYTES:
+            yield from ((track, first, stop) for first, stop in sampling.drawn(track, smallest[1]))
+        else:
+            yield track, 0, track.elements
+
+
+def _limits(checkpoints: Sequence[Sequence[TensorRecord]], depth: Depth) -> tuple[float | None, ...]:
+    if depth != "quick":
+        return (None,) * len(checkpoints)
+    blocks_there = [math.ceil(_size(records)[0] / sampling.BLOCK_BYTES) for records in checkpoints]
+    return tuple(sampling.detection_limit(sampling.BLOCKS, of=count) for count in blocks_there)
+
+
+def _size(records: Sequence[TensorRecord]) -> tuple[int, int]:
+    """Return bytes and elements of the tensors with bytes of their own."""
+    own = [record for record in records if record.alias_of is None]
+    return sum(record.nbytes for record in own), sum(record.elements for record in own)
+
+
+class _Work:
+    """Threads that take tasks from one list and add what they count to one matrix."""
+
+    def __init__(
+        self, root: Path, plan: Plan, todo: Iterator[tuple[Part, ...]], rows: int, engine: Engine
+    ) -> None:
+        self.files = Files(root)
+        self.matrix = statistics.fresh(rows)
+        self.failed: set[int] = set()
+        self.failures: dict[str, str] = {}
+        self.done = 0
+        self.stopped = False
+        self._plan, self._todo, self._engine = plan, todo, engine
+        self._lock = threading.Lock()
+
+    def run(self, threads: int, total: int, progress: Progress | None) -> None:
+        with ThreadPoolExecutor(threads) as pool:
+            pending: Iterable[Future[None]] = {pool.submit(self._take) for _ in range(threads)}
+            try:
+                while pending:
+                    finished, pending = wait(pending, 0.1, FIRST_EXCEPTION)
+                    for future in finished:
+                        future.result()
+                    if progress is not None:
+                        progress(self.done, total)
+            finally:
+                self.stopped = True
+        self.files.close()
+
+    def _take(self) -> None:
+        buffers = np.empty(BUFFER_BYTES, np.uint8), np.empty(BUFFER_BYTES, np.uint8)
+        while not self.stopped:
+            with self._lock:
+                task = next(self._todo, None)
+            if task is None:
+                return
+            self._work(task, buffers)
+
+    def _work(self, task: tuple[Part, ...], buffers: tuple[Bytes, Bytes]) -> None:
+        places = len(task[0].track.places)
+        found = statistics.fresh(places * len(task)).reshape(places, len(task), statistics.COLUMNS)
+        failed: dict[int, tuple[str, str]] = {}
+        order: tuple[int, ...] = ()
+        for block in blocks(task):
+            order = block.order
+            if task[0].track.gathered:
+                failed.update(self._gathered(block, found))
+            else:
+                failed.update(self._buffered(block, found, buffers))
+        rows = np.array([[task[part].track.places[place].row for part in order] for place in range(places)])
+        with self._lock:
+            statistics.merge(self.matrix, rows.reshape(-1), found.reshape(-1, statistics.COLUMNS))
+            self.done += sum(part.nbytes for part in task) * places
+            self.failed.update(failed)
+            self.failures.update(failed.values())
+
+    def _buffered(self, block: Block, found: Floats, buffers: tuple[Bytes, Bytes]) -> dict[int, tuple[str, str]]:
+        failed: dict[int, tuple[str, str]] = {}
+        previous, (current, spare) = None, buffers
+        for place in range(found.shape[0]):
+            slots = [
+                Slot(part, part.track.places[place].pieces, start)
+                for part, start in zip(block.parts, block.starts, strict=True)
+            ]
+            missing = read_slots(self.files, slots, current.data)
+            failed.update({block.parts[n].track.places[place].row: why for n, why in missing.items()})
+            for dtype, runs, rows in block.groups:
+                self._engine(dtype, previous, current, runs, found[place, rows])
+            previous, current, spare = current, spare, current
+        return failed
+
+    def _gathered(self, block: Block, found: Floats) -> dict[int, tuple[str, str]]:
+        failed: dict[int, tuple[str, str]] = {}
+        track, first, stop = block.parts[0]
+        previous: Bytes | None = None
+        dtype, runs, rows = block.groups[0]
+        for place, where in enumerate(track.places):
+            try:
+                current = gather(self.files, track, where.pieces, first, stop)
+            except (ForensicsError, OSError) as error:
+                failed[where.row] = where.pieces[0].path, str(error)
+                previous = None
+                continue
+            self._engine(dtype, previous, current, runs, found[place, rows])
+            previous = current
+        return failed
+
+
+def _tables(
+    checkpoints: Sequence[Sequence[TensorRecord]],
+    plan: Plan,
+    work: _Work,
+    depth: Depth,
+    trained: Callable[[TensorRecord], Trained],
+) -> tuple[TensorTable, ...]:
+    rows = len(work.matrix)
+    examined = np.full(rows, depth != "off")
+    examined[np.fromiter(work.failed, dtype=np.intp)] = False
+    compared, counted, opaque = np.zeros((3, rows), dtype=bool)
+    for track in plan.tracks:
+        before = None
+        for place in track.places:
+            compared[place.row] = before is not None and examined[before] and examined[place.row]
+            before = place.row
+            opaque[place.row] = track.dtype.kind == "opaque"
+            counted[place.row] = depth == "full" and _count_rows(track, work.matrix[place.row])
+    for row, target in plan.copies.items():
+        work.matrix[row] = work.matrix[target]
+        for flags in (examined, compared, counted, opaque):
+            flags[row] = flags[target]
+    tables, base = [], 0
+    for records in checkpoints:
+        own = slice(base, base + len(records))
+        known = statistics.Known(examined[own], compared[own], counted[own], opaque[own])
+        states = [trained(record) for record in records]
+        tables.append(statistics.table_of(records, states, work.matrix[own], known))
+        base += len(records)
+    return tuple(tables)
+
+
+def _count_rows(track: Track, found: Floats) -> bool:
+    """Say whether dead rows are known; of a tensor of one row they follow from its zeros."""
+    if len(track.shape) > 1 and track.elements and track.shape[0] == 1 and track.dtype.kind != "opaque":
+        found[statistics.DEAD_ROWS] = found[statistics.ZERO] == track.elements
+        return True
+    return track.row_length > 0 or (len(track.shape) > 1 and not track.elements)

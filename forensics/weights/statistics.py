@@ -1,0 +1,89 @@
+"""What is counted in a tensor, as columns of one float64 matrix: partial results add up, then become a table.
+
+A row belongs to one tensor of one checkpoint. The first `ADDITIVE` columns of two parts of a tensor add, of
+`MINIMUM` the smaller counts, of the columns after it the larger. Counts stay exact below 2**53 elements.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.model.facts import Floats, Integers
+from forensics.model.weights import NOT_COMPARED, TensorRecord, TensorTable, Trained
+
+NAN, POSITIVE_INFINITY, NEGATIVE_INFINITY, ZERO, SUBNORMAL = 0, 1, 2, 3, 4
+LOOKED_AT, FINITE, TOTAL, SQUARES = 5, 6, 7, 8
+SAME, BOTH_FINITE, CHANGE_SQUARES, DEAD_ROWS = 9, 10, 11, 12
+ADDITIVE = 13
+MINIMUM, MAXIMUM, LARGEST, CHANGE_LARGEST = 13, 14, 15, 16
+ZEROS_IN_ROW = 17
+"""Zeros seen so far of a row that is longer than a block: state of one part, never merged."""
+ZEROS_IN_RUN = 18
+"""Zeros of the run just seen; never merged."""
+COLUMNS = 19
+
+UNEXAMINED = -1
+"""Stands in every count of a tensor whose bytes could not be read, and in counts that its dtype does not allow."""
+
+
+def fresh(rows: int) -> Floats:
+    """Return a matrix (rows, COLUMNS) of tensors of which nothing was seen yet."""
+    matrix = np.zeros((rows, COLUMNS))
+    matrix[:, MINIMUM] = np.inf
+    matrix[:, MAXIMUM] = -np.inf
+    return matrix
+
+
+def merge(total: Floats, rows: Integers, part: Floats) -> None:
+    """Add the rows of `part` to the named rows of `total`; a row may be named several times."""
+    np.add.at(total[:, :ADDITIVE], rows, part[:, :ADDITIVE])
+    np.minimum.at(total[:, MINIMUM], rows, part[:, MINIMUM])
+    np.maximum.at(total[:, MAXIMUM:ZEROS_IN_ROW], rows, part[:, MAXIMUM:ZEROS_IN_ROW])
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of rows besides their sums: arrays of shape (rows,), bool."""
+
+    examined: NDArray[np.bool_]
+    compared: NDArray[np.bool_]
+    rows_counted: NDArray[np.bool_]
+    opaque: NDArray[np.bool_]
+
+
+def table_of(
+    records: Sequence[TensorRecord], trained: Sequence[Trained], matrix: Floats, known: Known
+) -> TensorTable:
+    """Turn summed rows into the table of one checkpoint."""
+    examined, counted = known.examined, known.examined & ~known.opaque
+    finite = np.where(counted, matrix[:, FINITE], 0.0)
+    seen, both = finite > 0, known.compared & ~known.opaque & (matrix[:, BOTH_FINITE] > 0)
+    declared = np.array([min(record.elements, 2**63 - 1) for record in records], dtype=np.int64)
+    return TensorTable(
+        names=tuple(record.name for record in records),
+        roles=tuple(record.role for record in records),
+        dtypes=tuple(record.dtype for record in records),
+        shapes=tuple(record.shape for record in records),
+        trained=tuple(trained),
+        elements=np.where(examined, matrix[:, LOOKED_AT].astype(np.int64), declared),
+        nan=_count(matrix, NAN, examined),
+        positive_infinity=_count(matrix, POSITIVE_INFINITY, examined),
+        negative_infinity=_count(matrix, NEGATIVE_INFINITY, examined),
+        zero=_count(matrix, ZERO, counted),
+        subnormal=_count(matrix, SUBNORMAL, counted),
+        minimum=np.where(seen, matrix[:, MINIMUM], np.nan),
+        maximum=np.where(seen, matrix[:, MAXIMUM], np.nan),
+        max_abs=np.where(seen, matrix[:, LARGEST], np.nan),
+        mean=np.divide(matrix[:, TOTAL], finite, out=np.full(len(records), np.nan), where=seen),
+        l2=np.where(seen, np.sqrt(matrix[:, SQUARES]), np.nan),
+        dead_rows=_count(matrix, DEAD_ROWS, counted & known.rows_counted),
+        same=np.where(known.compared, matrix[:, SAME].astype(np.int64), NOT_COMPARED),
+        change_l2=np.where(both, np.sqrt(matrix[:, CHANGE_SQUARES]), np.nan),
+        change_max=np.where(both, matrix[:, CHANGE_LARGEST], np.nan),
+    )
+
+
+def _count(matrix: Floats, column: int, mask: NDArray[np.bool_]) -> Integers:
+    return np.where(mask, matrix[:, column].astype(np.int64), UNEXAMINED)

@@ -1,0 +1,180 @@
+"""Tensors followed through a series of checkpoints, so that each can be read once and compared on the way."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from forensics.errors import MalformedError
+from forensics.formats.dtypes import DType, dtype_named
+from forensics.model.weights import Piece, Role, TensorRecord
+
+EXPANDED_BYTES = 64 << 20
+"""A strided view may hold this much, or four times the bytes that it views; more is a hostile expansion."""
+
+
+class Place(NamedTuple):
+    """Where a tensor lies in one checkpoint; `row` counts the records of all checkpoints."""
+
+    checkpoint: int
+    row: int
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(slots=True)
+class Track:
+    """A tensor of one dtype, shape and memory order through the checkpoints that hold it, one after the other.
+
+    `row_length` counts elements, 0 when rows are not counted. `gathered` tensors must be put in order of elements
+    by their `strides`; others are looked at in the order of their bytes.
+    """
+
+    name: str
+    role: Role
+    dtype: DType
+    shape: tuple[int, ...]
+    elements: int
+    row_length: int
+    strides: tuple[int, ...] | None
+    gathered: bool
+    places: list[Place] = field(default_factory=list)
+
+    @property
+    def checkpoints(self) -> tuple[int, ...]:
+        return tuple(place.checkpoint for place in self.places)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to read (`tracks`), which rows copy another (`copies`: row -> row), which cannot be read and why."""
+
+    tracks: list[Track] = field(default_factory=list)
+    copies: dict[int, int] = field(default_factory=dict)
+    unreadable: dict[int, str] = field(default_factory=dict)
+
+
+def follow(checkpoints: Sequence[Sequence[TensorRecord]], gather_bytes: int) -> Plan:
+    """Match the tensors of the checkpoints by name and role.
+
+    A tensor whose dtype, shape or memory order changes starts anew: nothing is compared across the change. Strided
+    tensors that span up to `gather_bytes` are gathered.
+    """
+    plan, latest, base = Plan(), dict[tuple[str, Role], Track](), 0
+    for number, records in enumerate(checkpoints):
+        firsts = _firsts(records, base) if any(record.alias_of for record in records) else {}
+        for row, record in enumerate(records, base):
+            target = _target(record, row, firsts, records, base)
+            if target is not None:
+                plan.copies[row] = target
+                continue
+            key = record.name, record.role
+            try:
+                track = _continue(latest.get(key), record, number, gather_bytes, plan)
+            except MalformedError as error:
+                plan.unreadable[row] = str(error)
+                latest.pop(key, None)
+                continue
+            track.places.append(Place(number, row, record.pieces))
+            latest[key] = track
+        base += len(records)
+    return plan
+
+
+def _firsts(records: Sequence[TensorRecord], base: int) -> dict[tuple[str, Role | None], int]:
+    """Return the row of each tensor with bytes of its own, by name and role and by name alone."""
+    found: dict[tuple[str, Role | None], int] = {}
+    for row, record in enumerate(records, base):
+        if record.alias_of is None:
+            found.setdefault((record.name, record.role), row)
+            found.setdefault((record.name, None), row)
+    return found
+
+
+def _target(
+    record: TensorRecord,
+    row: int,
+    firsts: dict[tuple[str, Role | None], int],
+    records: Sequence[TensorRecord],
+    base: int,
+) -> int | None:
+    if record.alias_of is None:
+        return None
+    found = firsts.get((record.alias_of, record.role), firsts.get((record.alias_of, None)))
+    if found is None or found == row:
+        return None
+    other = records[found - base]
+    return found if (other.dtype, other.shape) == (record.dtype, record.shape) else None
+
+
+def _continue(latest: Track | None, record: TensorRecord, number: int, gather_bytes: int, plan: Plan) -> Track:
+    if latest is not None and _continues(latest, record, number):
+        _check_bytes(record, latest)
+        return latest
+    track = _start(record, gather_bytes)
+    _check_bytes(record, track)
+    plan.tracks.append(track)
+    return track
+
+
+def _continues(track: Track, record: TensorRecord, number: int) -> bool:
+    return (
+        record.dtype == track.dtype.name
+        and record.shape == track.shape
+        and track.places[-1].checkpoint < number
+        and _strides(record) == track.strides
+    )
+
+
+def _start(record: TensorRecord, gather_bytes: int) -> Track:
+    dtype, elements, strides = dtype_named(record.dtype), record.elements, _strides(record)
+    rows = record.shape[0] if len(record.shape) > 1 else 1
+    row_length = elements // rows if rows > 1 else 0
+    gathered = strides is not None and _gathered(record, strides, dtype, gather_bytes)
+    in_row_order = strides is None or gathered
+    if not in_row_order or row_length % dtype.group or dtype.kind == "opaque":
+        row_length = 0
+    return Track(record.name, record.role, dtype, record.shape, elements, row_length, strides, gathered)
+
+
+def _gathered(record: TensorRecord, strides: tuple[int, ...], dtype: DType, gather_bytes: int) -> bool:
+    if len(strides) != len(record.shape) or min(strides) < 0 or dtype.bits < 8:
+        raise MalformedError(f"tensor {record.name[:80]!r} has strides that no tensor of its shape can have")
+    span = span_of(record.shape, strides) * dtype.itemsize
+    if record.elements * dtype.itemsize > max(EXPANDED_BYTES, 4 * span):
+        raise MalformedError(f"tensor {record.name[:80]!r} expands {span} bytes to {record.elements} elements")
+    return span <= gather_bytes or not _dense(record.shape, strides)
+
+
+def _strides(record: TensorRecord) -> tuple[int, ...] | None:
+    """Return the strides unless they are those of a C-contiguous tensor (sizes of one have any stride)."""
+    if record.strides is None or not record.elements:
+        return None
+    expected = 1
+    for size, stride in zip(reversed(record.shape), reversed(record.strides), strict=False):
+        if size != 1 and stride != expected:
+            return record.strides
+        expected *= size
+    return None if len(record.strides) == len(record.shape) else record.strides
+
+
+def span_of(shape: Sequence[int], strides: Sequence[int]) -> int:
+    """Return how many elements lie between the first and the last of a strided tensor, both counted."""
+    return 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=False))
+
+
+def _dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    expected = 1
+    for stride, size in sorted(zip(strides, shape, strict=False)):
+        if size != 1 and stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def _check_bytes(record: TensorRecord, track: Track) -> None:
+    strides = _strides(record)
+    needed = track.elements if strides is None else span_of(record.shape, strides)
+    have = record.nbytes
+    if track.dtype.nbytes(needed) > have:
+        raise MalformedError(
+            f"tensor {record.name[:80]!r} needs {track.dtype.nbytes(needed)} bytes, its file names {have}"
+        )

@@ -1,0 +1,124 @@
+"""YAML of strangers: bounds, tags, numbers without a dot."""
+
+import math
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forensics.errors import LimitError, MalformedError
+from forensics.formats.safe_yaml import parse, plain
+
+CONFIG = b"""\
+### model
+model_name_or_path: meta-llama/Llama-2-7b-hf
+learning_rate: 1e-5
+bf16: yes
+lora_target: [q_proj, v_proj]
+quoted: '1e-5'
+deepspeed_config: &ds
+  zero_stage: 2
+again: *ds
+merged:
+  <<: *ds
+  zero_stage: 3
+  extra: null
+"""
+
+
+def test_configuration_is_read_with_numbers_and_merges() -> None:
+    """A scalar that is a number to Python is one; a quoted one stays text; << adds what is not set."""
+    assert parse(CONFIG).value == {
+        "model_name_or_path": "meta-llama/Llama-2-7b-hf",
+        "learning_rate": 1e-5,
+        "bf16": True,
+        "lora_target": ["q_proj", "v_proj"],
+        "quoted": "1e-5",
+        "deepspeed_config": {"zero_stage": 2},
+        "again": {"zero_stage": 2},
+        "merged": {"zero_stage": 3, "extra": None},
+    }
+
+
+def test_python_tags_are_never_constructed() -> None:
+    """An object tag leaves its plain content and calls nothing."""
+    data = b"hparams: !!python/object/apply:os.system ['exit 1']\nargs: !!python/object:argparse.Namespace {lr: 1e-4}\n"
+    assert parse(data).value == {"hparams": ["exit 1"], "args": {"lr": 1e-4}}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-5", 1e-5),
+        ("2E+3", 2000.0),
+        (".5", 0.5),
+        ("-3", -3),
+        ("0.12.5", "0.12.5"),
+        ("12:30", "12:30"),
+        ("0x1F", "0x1F"),
+        ("-.inf", -math.inf),
+        ("e5", "e5"),
+        ("2024-05-01", "2024-05-01"),
+    ],
+)
+def test_plain_scalars(text: str, value: object) -> None:
+    """Numbers in Python's spelling are numbers, all else stays text."""
+    assert plain(text) == value
+
+
+def _bomb() -> bytes:
+    lines = ["a0: &a0 [x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 15)]
+    return "\n".join(lines).encode()
+
+
+def _merge_bomb() -> bytes:
+    keys = ", ".join(f"k{i}: 0" for i in range(5000))
+    return f"base: &b {{{keys}}}\n".encode() + b"".join(b"m%d: {<<: *b}\n" % i for i in range(99))
+
+
+@pytest.mark.parametrize("data", [_bomb(), _merge_bomb(), b"[" * 100_000, b"- " * 5000 + b"x", b"a" * (2 << 20)])
+def test_bombs_are_limits(data: bytes) -> None:
+    """Aliases, merges, nesting and size are bounded before they cost anything."""
+    with pytest.raises(LimitError):
+        parse(data)
+
+
+def test_an_alias_to_its_own_container_is_nothing() -> None:
+    """A cycle is cut, so that the value can be walked."""
+    assert parse(b"a: &a {b: *a, c: [1]}").value == {"a": {"b": None, "c": [1]}}
+
+
+def test_a_broken_file_keeps_what_stands_before() -> None:
+    """A syntax error loses what follows it, and its line is told."""
+    document = parse(b"learning_rate: 0.1\nbf16: true\nx: [1, 2\ny: }\n")
+
+    assert isinstance(document.value, dict)
+    assert document.value["learning_rate"] == 0.1
+    assert document.broken_line == 4
+
+
+@given(
+    st.dictionaries(
+        st.text("abcdef_", min_size=1),
+        st.recursive(
+            st.integers(-9999, 9999) | st.booleans() | st.none() | st.text("abc -", max_size=9),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("xyz", min_size=1), inner, max_size=3),
+        ),
+        min_size=1,
+    )
+)
+def test_agrees_with_the_safe_loader(value: dict[str, object]) -> None:
+    """What PyYAML dumps is read back as PyYAML's safe loader reads it."""
+    data = yaml.safe_dump(value).encode()
+    assert parse(data).value == yaml.safe_load(data)
+
+
+@given(st.integers(1, len(CONFIG)))
+def test_any_prefix_gives_a_document_or_a_typed_error(cut: int) -> None:
+    """No prefix raises anything else."""
+    try:
+        parse(CONFIG[:cut])
+    except MalformedError:
+        return

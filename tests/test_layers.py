@@ -1,0 +1,106 @@
+"""Imports point down only."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import forensics
+
+PACKAGE = Path(forensics.__file__).parent
+
+LAYERS = (
+    {"errors", "limits", "names"},
+    {"model"},
+    {"formats", "plugin", "analysis", "progress"},
+    {"readers", "detectors", "rules", "weights", "discover", "assemble", "testing"},
+    {"catalog"},
+    {"reason", "headline", "inspection"},
+    {"investigate"},
+    {"report"},
+    {"cli"},
+    {"__main__"},
+)
+"""From the bottom up; members of one layer do not import each other, except inside a folder.
+
+The package itself (`forensics/__init__.py`) hands out the public names lazily and may name any layer.
+"""
+HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        relative = path.relative_to(PACKAGE)
+        top = relative.parts[0].removesuffix(".py")
+        if top != "__init__":
+            yield top, path
+
+
+def imported(source: str) -> Iterator[str]:
+    """Yield the top part below `forensics` of everything that a module imports, at any depth of its code."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [
+                f"{node.module}.{a.name}" if node.module == "forensics" else node.module or "" for a in node.names
+            ]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "forensics" and len(parts) > 1:
+                yield parts[1]
+
+
+def violations(top: str, source: str) -> list[str]:
+    known = (name for name in imported(source) if name in HEIGHT)
+    return [name for name in known if name != top and HEIGHT[name] >= HEIGHT[top]]
+
+
+@pytest.mark.parametrize(("top", "path"), list(modules()), ids=lambda v: v.name if isinstance(v, Path) else v)
+def test_imports_point_down(top: str, path: Path) -> None:
+    assert top in HEIGHT, f"{path.name} belongs to no layer; put it into one in this test"
+    assert violations(top, path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("top", "source"),
+    [
+        ("model", "from forensics.formats.file import File"),
+        ("readers", "import forensics.detectors"),
+        ("formats", "def f():\n    from forensics import investigate"),
+    ],
+)
+def test_an_import_turned_round_is_seen(top: str, source: str) -> None:
+    """The test above would fail if one import pointed up."""
+    assert violations(top, source)
+
+
+HEAVY = {"torch", "pandas", "tensorboard", "numba"}
+
+
+def test_nothing_imports_torch_but_the_verifier() -> None:
+    """torch is the oracle of the tests and of --verify-with-torch, never the reader."""
+    for _, path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.split(".")[0] in {"torch", "transformers", "deepspeed"} for name in names):
+                assert path.name == "verify_with_torch.py"
+
+
+def test_help_is_light() -> None:
+    """`--help` imports none of the heavy libraries."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\nfrom forensics.cli import main\n"
+        "try:\n    main(['analyze', '--help'])\nexcept SystemExit:\n    pass\n"
+        f"print('HEAVY', sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
