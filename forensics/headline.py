@@ -29,7 +29,9 @@ def headline_of(
     if top is None or top.cause == "unknown" or top.verdict in {"unlikely", "ruled out"}:
         return f"{said} The cause is unknown."
     word = {"established": "Cause", "likely": "Likely cause", "possible": "Possible cause"}[top.verdict]
-    return f"{said} {word}: {_sentence(top.title)}"
+    strongest = max(top.evidence, key=lambda e: e.points)
+    because = f" {_sentence(strongest.statement)}" if strongest.points > 0 else ""
+    return f"{said} {word}: {_sentence(top.title)}{because}"
 
 
 def _healthy(run: Run) -> str:
@@ -43,4 +45,6 @@ def _healthy(run: Run) -> str:
 
 def _sentence(text: str) -> str:
     text = text.strip().rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}."
+    first = text.partition(" ")[0]
+    # A path or a metric keeps its spelling.
+    return f"{text[:1].upper()}{text[1:]}." if first.isalpha() else f"{text}."

@@ -1,11 +1,14 @@
 """The whole pipeline, top to bottom: a path to a run, a run to a report."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from forensics import catalog
 from forensics.assemble import assemble
+from forensics.coincidence import coincidences
+from forensics.cost import cost_of
 from forensics.discover import Discovery, discover
 from forensics.errors import ForensicsError, NothingReadableError
 from forensics.formats.file import File
@@ -14,9 +17,19 @@ from forensics.limits import DEFAULT, Limits
 from forensics.model import SEVERITIES, Artifact, Fact, Finding, Report, Run, Skip
 from forensics.plugin import Reader
 from forensics.reason import reason
+from forensics.unpack import opened
 from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
 
 HEAD_BYTES = 64 << 10
+TOLD_REASONS = 3
+UNKNOWN_FILE = "no reader knows what this is"
+COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\x00")
+"""gzip, zstd, bzip2, xz."""
+NOISE = re.compile(
+    r"(?:^|/)(?:tokenizer[^/]*|vocab[^/]*|merges\.txt|special_tokens_map\.json|added_tokens\.json|chat_template[^/]*"
+    r"|preprocessor_config\.json|[^/]*\.(?:py|png|jpg|svg|ipynb|md|gitattributes|gitignore)|latest|LICENSE[^/]*)$"
+)
+"""Files that belong to a run and say nothing about what became of it."""
 GRAVEST = ("crash-", "loss-to-zero", "loss-nan", "loss-", "grad-norm-", "weights-", "lr-", "eval-")
 Progress = Callable[[str, int, int], None]
 
@@ -46,6 +59,7 @@ def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
     reasoned = reason(run, findings, catalog.rules())
     run = _with_skips(run, skips)
     verdict = verdict_of(run, reasoned.findings)
+    leading = next((f for f in reasoned.findings if f.severity != "notice" and f.onset is not None), None)
     return Report(
         run=run,
         verdict=verdict,
@@ -54,6 +68,8 @@ def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
         hypotheses=reasoned.causes,
         mechanisms=reasoned.mechanisms,
         failures=(*failures, *broken, *reasoned.failures),
+        coincidences=() if leading is None else coincidences(run, leading),
+        cost=cost_of(run, reasoned.findings),
     )
 
 
@@ -78,16 +94,28 @@ def detect(run: Run) -> tuple[list[Finding], list[Skip], list[str]]:
 def _read(
     path: Path, weights: WeightsDepth, limits: Limits, progress: Progress | None
 ) -> tuple[Run, tuple[str, ...]]:
-    found = discover(path, limits)
+    with opened(path, limits) as place:
+        run, failures = _read_place(place, path, weights, limits, progress)
+        return replace(run, root=path), failures
+
+
+def _read_place(
+    place: Path, path: Path, weights: WeightsDepth, limits: Limits, progress: Progress | None
+) -> tuple[Run, tuple[str, ...]]:
+    found = discover(place, limits)
     facts: list[Fact] = []
     failures: list[str] = []
+    unread: list[str] = []
     for number, artifact in enumerate(found.artifacts):
         if progress is not None:
             progress(artifact.path, number, len(found.artifacts))
-        facts.extend(_facts(artifact, failures))
-    checkpoints, skips = find_checkpoints(found.artifacts)
+        facts.extend(_facts(artifact, failures, unread))
+    checkpoints, skips = find_checkpoints(found.artifacts, loose=True)
+    used = {file for checkpoint in checkpoints for file in checkpoint.files}
+    skips = (*skips, *(Skip(name, UNKNOWN_FILE) for name in unread if name not in used and not NOISE.search(name)))
     if not checkpoints and all(isinstance(fact, Skip) for fact in facts):
-        raise NothingReadableError(_nothing(path, found, facts))
+        left = [*found.skips, *(fact for fact in facts if isinstance(fact, Skip)), *skips]
+        raise NothingReadableError(_nothing(path, found, left))
     checkpoints, unexamined = examine_checkpoints(found.root, checkpoints, weights, progress)
     run = assemble(found.root, found.artifacts, facts, checkpoints, (*found.skips, *skips, *unexamined))
     return run, tuple(failures)
@@ -100,7 +128,7 @@ def readers_of(artifact: Artifact, head: bytes) -> Iterator[Reader]:
             yield reader
 
 
-def _facts(artifact: Artifact, failures: list[str]) -> Iterator[Fact]:
+def _facts(artifact: Artifact, failures: list[str], unread: list[str]) -> Iterator[Fact]:
     if not artifact.size:
         yield Skip(artifact.path, "the file is empty")
         return
@@ -110,7 +138,13 @@ def _facts(artifact: Artifact, failures: list[str]) -> Iterator[Fact]:
     except ForensicsError as error:
         yield Skip(artifact.path, str(error))
         return
-    for reader in readers_of(artifact, head):
+    if head.startswith(COMPRESSED) and not artifact.path.endswith((".pt", ".bin", ".ckpt")):
+        yield Skip(artifact.path, "compressed; unpack it, or name it alone")
+        return
+    chosen = list(readers_of(artifact, head))
+    if not chosen:
+        unread.append(artifact.path)
+    for reader in chosen:
         try:
             yield from reader.read(artifact)
         except ForensicsError as error:
@@ -130,12 +164,13 @@ def _last_fine(finding: Finding) -> int:
     return min(known, default=1 << 62)
 
 
-def _nothing(path: Path, found: Discovery, facts: list[Fact]) -> str:
-    reasons = [f"{fact.what}: {fact.reason}" for fact in facts if isinstance(fact, Skip)]
+def _nothing(path: Path, found: Discovery, skips: Sequence[Skip]) -> str:
+    reasons = [f"{skip.what}: {skip.reason}" for skip in skips]
+    if reasons:
+        more = f"; and {len(reasons) - TOLD_REASONS} more" if len(reasons) > TOLD_REASONS else ""
+        return f"nothing readable in {path}: {'; '.join(reasons[:TOLD_REASONS])}{more}"
     if not found.artifacts:
         return f"{path} holds no files"
-    if len(found.artifacts) == 1 and reasons:
-        return f"nothing readable in {path}: {reasons[0]}"
     return (
         f"nothing readable in {path}: none of its {len(found.artifacts)} files is a log, event file, trainer"
         " state, configuration or checkpoint that medforensics knows (`medforensics formats` lists them)"

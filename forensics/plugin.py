@@ -64,6 +64,7 @@ class Rule:
 
     `explains` names symptoms, or mechanisms that another rule establishes. `mechanism` is true for a link of a
     chain that is not itself a root cause. `benign` is true for an explanation under which nothing is wrong.
+    `stands_alone` marks a mechanism that is an answer by itself when nothing behind it is known.
     `helps` names evidence that the rule looks at: what of it was not recorded is listed in the report.
     """
 
@@ -78,6 +79,7 @@ class Rule:
     references: tuple[str, ...]
     since: str
     doc: str = field(repr=False)
+    stands_alone: bool = False
 
     @property
     def title(self) -> str:
@@ -118,6 +120,7 @@ def rule(  # noqa: PLR0913  (each is a column of the generated index of rules)
     *,
     explains: tuple[str, ...],
     mechanism: bool = False,
+    stands_alone: bool = False,
     benign: bool = False,
     needs: tuple[str, ...] = (),
     helps: tuple[str, ...] = (),
@@ -128,17 +131,18 @@ def rule(  # noqa: PLR0913  (each is a column of the generated index of rules)
 
     def declare(function: ReasonFunction) -> Rule:
         return Rule(
-            code,
-            name,
-            function,
-            explains,
-            mechanism,
-            benign,
-            needs,
-            helps,
-            references,
-            since,
-            _text(function),
+            code=code,
+            name=name,
+            reason=function,
+            explains=explains,
+            mechanism=mechanism,
+            benign=benign,
+            needs=needs,
+            helps=helps,
+            references=references,
+            since=since,
+            doc=_text(function),
+            stands_alone=stands_alone,
         )
 
     return declare

@@ -101,7 +101,8 @@ def reason(run: Run, findings: Sequence[Finding], rules: Sequence[Rule]) -> Reas
     causes = sorted((h for h in merged if not h.mechanism), key=rank)
     mechanisms = sorted((h for h in merged if h.mechanism), key=rank)
     judged = _calm(findings, causes)
-    causes = _with_unknown(judged, causes, mechanisms)
+    alone = {rule.name for rule in rules if rule.stands_alone}
+    causes = _with_unknown(judged, causes, mechanisms, alone)
     return Reasoned(judged, tuple(causes), tuple(mechanisms), tuple(dict.fromkeys(search.failures)))
 
 
@@ -142,11 +143,14 @@ def _calm(findings: Sequence[Finding], causes: Sequence[Hypothesis]) -> tuple[Fi
 
 
 def _with_unknown(
-    findings: Sequence[Finding], causes: list[Hypothesis], mechanisms: Sequence[Hypothesis]
+    findings: Sequence[Finding], causes: list[Hypothesis], mechanisms: Sequence[Hypothesis], alone: set[str]
 ) -> list[Hypothesis]:
     grave = [f for f in findings if f.severity != "notice"]
     if not grave or any(h.holds and not h.benign for h in causes):
         return causes
+    telling = [h for h in mechanisms if h.cause in alone and h.holds and grave[0].symptom in h.explains]
+    if telling:
+        return [*telling, *causes]
     answer = _unknown(grave, causes, mechanisms)
     at = sum(1 for h in causes if not h.benign and h.verdict == "possible" and h.score >= CONVINCING)
     better = [h for h in causes if not h.benign][:at]

@@ -30,6 +30,24 @@ FINE, ABSENT, ZERO, NONFINITE, SENTINEL = range(5)
 """What the gradient norm of one step says."""
 
 
+NOTHING = Series(
+    name="",
+    steps=np.empty(0, dtype=np.int64),
+    values=np.empty(0),
+    wall_times=np.empty(0),
+    records=np.empty(0, dtype=np.int64),
+    origins=np.empty(0, dtype=np.int32),
+    precisions=np.empty(0, dtype=np.int8),
+    places=(),
+)
+
+
+def recorded(run: Run, name: str) -> Series:
+    """Return the metric of this name, an empty series when none was logged (a setting may bear the name)."""
+    series = run.timeline.get(name)
+    return NOTHING if series is None else series
+
+
 def policy_gradient(run: Run) -> bool:
     """Tell whether the loss is a policy-gradient surrogate: GRPO starts at 0.0 and may stay there."""
     return any(name in run.timeline for name in POLICY_GRADIENT)
@@ -40,8 +58,8 @@ def logging_window(run: Run) -> int | None:
     setting = run.environment.number("logging_steps")
     if setting is not None and setting >= 1 and setting == int(setting):
         return int(setting)
-    series = run.timeline.get(LOSS) or run.timeline.get(GRAD_NORM)
-    if series is None or len(series) < 2:
+    series = recorded(run, LOSS) if LOSS in run.timeline else recorded(run, GRAD_NORM)
+    if len(series) < 2:
         return None
     return int(np.median(np.diff(series.steps)))
 
@@ -97,12 +115,3 @@ def gradients_at(run: Run, series: Series) -> np.ndarray[tuple[int], np.dtype[np
 
 def coarsest(series: Series) -> Precision:
     return Precision(int(series.precisions.min())) if len(series) else Precision.DOUBLE
-
-
-def gradient_fine_at(run: Run, step: int) -> bool:
-    """Tell whether the gradient norm of this very step was logged and is a healthy number."""
-    norms = run.timeline.get(GRAD_NORM)
-    value = None if norms is None else norms.value_at(step)
-    if norms is None or value is None:
-        return False
-    return int(gradient_states(np.array([value]), coarsest(norms))[0]) == FINE

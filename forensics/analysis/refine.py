@@ -1,7 +1,8 @@
 """One onset from all sources: the loss, the gradient norm, the evaluations and the checkpoints of one failure.
 
-Each source brackets the same event from its own side: the first step whose gradient or forward pass was not
-finite. The loss shows it in that step or, when a NaN gradient was applied, one step later.
+Each source brackets the same event from its own side: the step that left the first NaN, in a gradient, in the
+forward pass or in a weight. Loss and gradient norm show it in that step or in the next, whose forward pass sees
+what the update left; a checkpoint shows it from that step on.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,18 +10,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from forensics.analysis import context
-from forensics.analysis.onset import Onset, from_bracket, point_onset
-from forensics.analysis.tails import gradient_tail, loss_onset, loss_tail
+from forensics.analysis.onset import Onset, from_bracket
+from forensics.analysis.tails import gradient_fine_at, gradient_onset, loss_onset, loss_tail
 from forensics.model import Checkpoint, Finding, Run
-from forensics.names import GRAD_NORM, LOSS
+from forensics.names import LOSS
 
-FORWARD = frozenset({"loss-to-zero", "loss-nan"})
-"""Symptoms that show one step after a NaN gradient at the latest."""
-UPDATE = frozenset(
-    {"grad-norm-nan", "grad-norm-sentinel", "weights-nan", "weights-inf", "optimizer-nan", "eval-nan"}
-)
-"""Symptoms of the failed step itself, or of the state that it left."""
+LOSSES = frozenset({"loss-to-zero", "loss-nan"})
+NORMS = frozenset({"grad-norm-nan", "grad-norm-sentinel"})
+STATES = frozenset({"weights-nan", "weights-inf", "optimizer-nan", "eval-nan"})
+"""Symptoms of the state that the failed step left."""
 
 
 def refine(run: Run, finding: Finding) -> Finding:
@@ -30,16 +28,21 @@ def refine(run: Run, finding: Finding) -> Finding:
     `step` follows the bracket only when it became exact.
     """
     own = from_bracket(finding.step_range)
-    forward = finding.symptom in FORWARD
-    if own is None or not (forward or finding.symptom in UPDATE):
+    forward = finding.symptom in LOSSES | NORMS
+    if own is None or not (forward or finding.symptom in STATES):
         return finding
     event = _earlier(own) if forward else own
-    for name, source in SOURCES.items():
-        if name != finding.symptom:
-            event = event.narrowed(source(run))
-    onset = own.narrowed(_later(event)) if forward else own.narrowed(event)
+    for source in SOURCES:
+        event = event.narrowed(source(run))
+    onset = own.narrowed(_later(event) if forward else event)
     bracket = onset.bracket()
-    if forward and onset.exact and onset.latest > 1 and not context.gradient_fine_at(run, onset.latest - 1):
+    if (
+        finding.symptom in LOSSES
+        and onset.exact
+        and onset.latest > 1
+        and not gradient_fine_at(run, onset.latest - 1)
+    ):
+        # The loss of the step before was finite, but its gradient may be what broke the weights.
         bracket = (onset.latest - 1, onset.latest)
     return replace(finding, step_range=bracket, step=onset.latest if onset.exact else finding.step)
 
@@ -59,13 +62,6 @@ def from_loss(run: Run) -> Onset | None:
     return None if series is None or tail is None else _earlier(loss_onset(run, series, tail))
 
 
-def from_gradients(run: Run) -> Onset | None:
-    norms, tail = run.timeline.get(GRAD_NORM), gradient_tail(run)
-    if norms is None or tail is None:
-        return None
-    return point_onset(norms, tail[0], context.logging_window(run))
-
-
 def from_checkpoints(run: Run) -> Onset | None:
     """Return the steps between the last checkpoint that was read in full and is clean, and the first poisoned."""
     bad = poisoned_checkpoint(run)
@@ -73,6 +69,12 @@ def from_checkpoints(run: Run) -> Onset | None:
         return None
     good = last_clean_before(run, bad)
     return Onset(None if good is None or good.step is None else good.step + 1, bad.step)
+
+
+def from_gradients(run: Run) -> Onset | None:
+    """Return the steps among which the failure lies if the gradient norm ends in NaN, Inf or a sentinel."""
+    onset = gradient_onset(run)
+    return None if onset is None else _earlier(onset)
 
 
 def poisoned_checkpoint(run: Run) -> Checkpoint | None:
@@ -102,8 +104,4 @@ def _clean_before(run: Run, step: int) -> Iterator[Checkpoint]:
             yield checkpoint
 
 
-SOURCES: dict[str, Callable[[Run], Onset | None]] = {
-    "loss": from_loss,
-    "gradients": from_gradients,
-    "checkpoints": from_checkpoints,
-}
+SOURCES: tuple[Callable[[Run], Onset | None], ...] = (from_loss, from_gradients, from_checkpoints)

@@ -11,7 +11,7 @@ WINDOW = 64
 MINIMUM = 8
 NORMAL = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
-WORK = 4_000_000
+WORK = 2_000_000
 """Elements that the trailing medians may sort; longer series are looked at every few points."""
 
 

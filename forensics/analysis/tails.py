@@ -9,6 +9,8 @@ from forensics.analysis.onset import Onset, mean_onset, point_onset, tail_onset,
 from forensics.model import Run, Series
 from forensics.names import GRAD_NORM, LOSS
 
+MIXED = 1.5
+"""Times the median norm before from which an entry before a lasting sqrt(k) is taken for a mixture."""
 REFERENCE = 8
 """Entries before a contaminated one that say what its true loss was."""
 
@@ -44,7 +46,7 @@ def loss_onset(run: Run, series: Series, tail: Tail) -> Onset:
     index, window = tail.index, context.logging_window(run)
     if not np.isfinite(series.values[index]) or index == 0:
         return point_onset(series, index, window)
-    fine_before = context.gradient_fine_at(run, int(series.steps[index - 1]))
+    fine_before = gradient_fine_at(run, int(series.steps[index - 1]))
     onset = mean_onset(series, index, window, fine_before=fine_before)
     return onset if fine_before else onset.narrowed(decoded_onset(run, series, index))
 
@@ -104,6 +106,39 @@ def gradient_tail(run: Run) -> tuple[int, int] | None:
     if index is not None:
         return index, context.NONFINITE
     return _sentinel_tail(run, norms, states)
+
+
+def gradient_onset(run: Run) -> Onset | None:
+    """Return the steps among which the gradient stopped being a number.
+
+    Where only some parameter groups are bad at first, the norm is sqrt(k + the squares of the sound ones), which
+    is 1 or more and no square root of a whole number. Such an entry before a lasting sqrt(k) is the onset when it
+    is also out of line with the norms before, and may be it when it is not.
+    """
+    tail = gradient_tail(run)
+    if tail is None:
+        return None
+    norms, window = run.timeline[GRAD_NORM], context.logging_window(run)
+    index, state = tail
+    onset = point_onset(norms, index, window)
+    if state != context.SENTINEL or index == 0 or not norms.values[index - 1] >= 1:
+        return onset
+    before = norms.values[max(0, index - 1 - REFERENCE) : index - 1]
+    mixed = point_onset(norms, index - 1, window)
+    if len(before) and norms.values[index - 1] > MIXED * float(np.median(before)):
+        return mixed
+    return Onset(mixed.earliest, onset.latest)
+
+
+def gradient_fine_at(run: Run, step: int) -> bool:
+    """Tell whether the gradient norm of this very step was logged, is healthy and lies before a lasting fault."""
+    norms = run.timeline.get(GRAD_NORM)
+    value = None if norms is None else norms.value_at(step)
+    if norms is None or value is None:
+        return False
+    fine = int(context.gradient_states(np.array([value]), context.coarsest(norms))[0]) == context.FINE
+    onset = gradient_onset(run) if fine and value >= 1 else None
+    return fine and (onset is None or onset.earliest is None or step < onset.earliest)
 
 
 def _sentinel_tail(

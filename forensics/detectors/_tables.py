@@ -34,10 +34,6 @@ def trainable(table: TensorTable) -> Mask:
     return np.array([state == "trainable" for state in table.trained], dtype=bool)
 
 
-def all_nan(table: TensorTable) -> Mask:
-    return np.asarray((table.elements > 0) & (table.nan == table.elements), dtype=bool)
-
-
 def scanned(run: Run) -> Iterator[tuple[Checkpoint, TensorTable]]:
     """Yield the checkpoints whose tensors were looked at, with their tables, in the run's order."""
     for checkpoint in run.checkpoints:

@@ -29,10 +29,10 @@ def joined(parts: Iterable[str]) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def began(bracket: StepRange) -> str:
-    """Return the bracket in words, empty when the entry's own step says it all."""
+def began(bracket: StepRange, step: int | None = None) -> str:
+    """Return the bracket in words, empty when `step`, the entry's own, says it all."""
     fine, bad = bracket
-    if bad is None or fine is None:
+    if bad is None or fine is None or (bad == step and bad - fine <= 1):
         return ""
     return (
         f"it began at step {bad}"

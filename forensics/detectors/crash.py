@@ -1,5 +1,6 @@
 """The run crashed: what the log says it died of."""
 
+import math
 from collections.abc import Iterator
 
 from forensics.detectors._wording import counted
@@ -15,6 +16,7 @@ EXCEPTIONS = (
     Kind.CHECKPOINT_REFUSED,
     Kind.SIZE_MISMATCH,
     Kind.UNSCALE_FP16,
+    Kind.SIGNAL,
 )
 KILLS = (Kind.OOM_KILL_RECORD, Kind.KILLED, Kind.SIGNAL, Kind.TIME_LIMIT)
 NCCL = (Kind.NCCL_TIMEOUT, Kind.NCCL_ERROR)
@@ -53,7 +55,8 @@ def crash_nccl(run: Run) -> Iterator[Finding]:
 def crash_killed(run: Run) -> Iterator[Finding]:
     """Find processes that were killed from outside.
 
-    Source: launcher and scheduler lines (exit code -9, SIGKILL, "DUE TO TIME LIMIT", kernel out-of-memory records).
+    Source: launcher and scheduler lines (exit code -9, SIGKILL, "DUE TO TIME LIMIT", kernel out-of-memory
+    records).
     Minimum: one. A bare "Killed" says nothing of who did it: only a kernel or cgroup record confirms a host
     out-of-memory kill.
     Silenced by: a run that finished, a notice.
@@ -91,7 +94,7 @@ def crash_exception(run: Run) -> Iterator[Finding]:
 
 
 def _crash(run: Run, symptom: str, kinds: tuple[str, ...], told: str) -> Iterator[Finding]:
-    found = [events for kind in kinds for events in run.timeline.events_of(kind) if len(events)]
+    found = [events for kind in kinds for events in run.timeline.events_of(kind) if _belongs(symptom, events)]
     if not found:
         return
     first = min(found, key=lambda events: (kinds.index(events.kind), events.path, int(events.records[0])))
@@ -112,8 +115,17 @@ def _crash(run: Run, symptom: str, kinds: tuple[str, ...], told: str) -> Iterato
     )
 
 
+def _belongs(symptom: str, events: Events) -> bool:
+    """Tell a signal (negative, or 128 and more, as shells count) from the exit code of a failed process."""
+    if len(events) == 0 or events.kind != Kind.SIGNAL:
+        return len(events) > 0
+    code = float(events.values[0])
+    signal = code < 0 or code >= 128 or math.isnan(code)
+    return signal == (symptom == "crash-killed") and code != 0
+
+
 def _severity(run: Run, events: Events) -> tuple[Severity, str]:
-    """An error unless the same log goes on: it finished, or logged steps, after the last such line."""
+    """Return error unless the run finished, or logged steps, after the last such line."""
     if any(word in events.text for word in STOPPED):
         return "notice", ", by the user"
     last = int(events.records[-1])

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.analysis import context
 from forensics.detectors._wording import number
 from forensics.model import Finding, Run
 from forensics.names import EVAL_LOSS
@@ -23,7 +24,7 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     Silenced by: a best evaluation loss below 0.01.
     Known false alarms: classification, where accuracy still rises while the loss does; hence always a notice.
     """
-    series = run.timeline[EVAL_LOSS]
+    series = context.recorded(run, EVAL_LOSS)
     finite = np.flatnonzero(np.isfinite(series.values))
     if len(finite) < LEAST:
         return

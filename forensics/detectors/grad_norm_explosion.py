@@ -6,7 +6,7 @@ import numpy as np
 
 from forensics.analysis import context, robust
 from forensics.detectors._wording import counted, number
-from forensics.model import Finding, Floats, Integers, Run
+from forensics.model import Finding, Floats, Run
 from forensics.names import GRAD_NORM, LOSS
 from forensics.plugin import detector
 
@@ -26,7 +26,7 @@ def grad_norm_explosion(run: Run) -> Iterator[Finding]:
     Known false alarms: single batches; so it is a notice, and a warning only when the last tenth of the run
     stays at ten times the level before and the loss rose by a fifth with it.
     """
-    norms = run.timeline[GRAD_NORM]
+    norms = context.recorded(run, GRAD_NORM)
     finite = np.flatnonzero(np.isfinite(norms.values) & (norms.values > 0))
     if len(finite) < LEAST or context.policy_gradient(run):
         return
@@ -39,9 +39,9 @@ def grad_norm_explosion(run: Run) -> Iterator[Finding]:
     if not bool(high.any()):
         return
     first, worst = int(np.argmax(high)), int(np.argmax(np.where(high, values, 0.0)))
-    lasting = _lasting(values) and _loss_rose(run, norms.steps[finite], len(values))
     last = int(np.flatnonzero(high)[-1])
     step = int(norms.steps[finite[first]])
+    lasting = _lasting(values) and _loss_rose(run, step, len(values))
     yield Finding(
         symptom="grad-norm-explosion",
         severity="warning" if lasting else "notice",
@@ -60,14 +60,13 @@ def _lasting(values: Floats) -> bool:
     return bool(np.median(values[-tenth:]) > TIMES * np.median(values[len(values) // 10 : -tenth]))
 
 
-def _loss_rose(run: Run, steps: Integers, size: int) -> bool:
-    """Tell whether the loss of the last tenth lies a fifth above its level before."""
-    series = run.timeline.get(LOSS)
-    if series is None:
-        return False
-    cut = steps[-max(5, size // 10)]
-    before, after = series.values[series.steps < cut], series.values[series.steps >= cut]
+def _loss_rose(run: Run, step: int, size: int) -> bool:
+    """Tell whether the loss of the last tenth lies a fifth above that of the entries before `step`."""
+    series = context.recorded(run, LOSS)
+    values = series.values
+    tenth = max(5, size // 10)
+    before, after = values[series.steps < step][-tenth:], values[-tenth:]
     before, after = before[np.isfinite(before)], after[np.isfinite(after)]
     if len(before) == 0 or len(after) == 0:
         return False
-    return float(np.median(after)) > 1.2 * float(np.median(before[-max(5, size // 10) :]))
+    return float(np.median(after)) > 1.2 * float(np.median(before))

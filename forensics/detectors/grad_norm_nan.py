@@ -18,6 +18,8 @@ from forensics.plugin import detector
 HEALTHY_AFTER = 10
 """Entries of a falling loss after the onset that show the weights to be alive."""
 OFTEN = 0.2
+CHANCE = 1e-3
+"""Probability that as many entries at the end are NaN by the frequency of isolated ones before."""
 
 
 @detector("grad-norm-nan", needs=("grad_norm",))
@@ -27,11 +29,12 @@ def grad_norm_nan(run: Run) -> Iterator[Finding]:
     Source: one NaN or Inf in any gradient makes the total norm so (`torch.nn.utils.clip_grad_norm_`), and clipping
     by it spreads the NaN to every gradient; DeepSpeed >= 0.19.8 reports `inf`.
     Minimum: two entries, or one beside a loss of 0.0 or NaN, or one that is the whole log.
-    Silenced by: nothing; a warning when the loss keeps falling for ten entries and more, which dead weights
-    cannot do: then the steps are skipped or only the report is wrong.
-    Known false alarms: a log that ends in one skipped fp16 step; that is `grad-norm-nan-isolated`.
+    Silenced by: nothing; a warning when every entry is so and the loss falls for ten entries and more, which dead
+    weights cannot do: then only the report is wrong.
+    Known false alarms: a log that ends in a skipped fp16 step, or in as many as chance allows where such steps are
+    frequent; those are `grad-norm-nan-isolated`.
     """
-    norms = run.timeline[GRAD_NORM]
+    norms = context.recorded(run, GRAD_NORM)
     index = _tail(run, norms)
     if index is None:
         return
@@ -43,13 +46,17 @@ def grad_norm_nan(run: Run) -> Iterator[Finding]:
     count = counted(len(norms) - index, "entry", "entries")
     first = "in every entry" if index == 0 else f"from step {step} to the end"
     shown = f"the gradient norm is NaN or infinite {first}, {count}"
-    yield replace(refined, statement=joined((shown, began(refined.step_range), reason)))
+    yield replace(refined, statement=joined((shown, began(refined.step_range, refined.step), reason)))
 
 
 def _tail(run: Run, norms: Series) -> int | None:
-    """Return where the lasting NaN begins; None without one, or for one last entry that may be a skipped step."""
-    index = tail_onset(~np.isfinite(norms.values))
-    if index is None or len(norms) - index > 1 or index == 0:
+    """Return where the lasting NaN begins; None without one, or when the last entries may be skipped steps."""
+    nonfinite = ~np.isfinite(norms.values)
+    index = tail_onset(nonfinite)
+    if index is None or index == 0:
+        return index
+    count = len(norms) - index
+    if count > 1 and float(np.mean(nonfinite[:index])) ** count < CHANCE:
         return index
     series = run.timeline.get(LOSS)
     tail = None if series is None or len(series) == 0 else loss_tail(series)
@@ -63,9 +70,9 @@ def _severity(run: Run, norms: Series, index: int) -> tuple[Severity, str]:
     after = series.values[series.steps >= norms.steps[index]]
     if len(after) >= HEALTHY_AFTER and bool(np.isfinite(after).all()) and loss_tail(series) is None:
         moved = trend(after)
-        if moved.falls:
-            return "warning", "the loss keeps falling, so the weights are alive: skipped steps or a wrong report"
-        return "error", "the loss stays finite but does not fall any more, as when every step is skipped"
+        if moved.falls and index == 0:
+            return "warning", "the loss falls all the same, so the weights are alive and the report is wrong"
+        return "error", "the loss stays finite, as when every step is skipped"
     return "error", ""
 
 
@@ -79,7 +86,7 @@ def grad_norm_nan_isolated(run: Run) -> Iterator[Finding]:
     Silenced by: nothing.
     Known false alarms: none, as a notice makes no run suspicious.
     """
-    norms = run.timeline[GRAD_NORM]
+    norms = context.recorded(run, GRAD_NORM)
     nonfinite = ~np.isfinite(norms.values)
     lasting = _tail(run, norms)
     if lasting is not None:

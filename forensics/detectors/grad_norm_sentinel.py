@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from forensics.analysis import context, sentinel
-from forensics.analysis.onset import point_onset
 from forensics.analysis.refine import refine
-from forensics.analysis.tails import gradient_tail
+from forensics.analysis.tails import gradient_onset, gradient_tail
 from forensics.detectors._wording import began, counted, joined
 from forensics.model import Finding, Run
 from forensics.names import GRAD_NORM
@@ -22,7 +21,7 @@ def grad_norm_sentinel(run: Run) -> Iterator[Finding]:
     Silenced by: a loss that is an ordinary number: norms logged after clipping to 1.0 repeat 1.0 as well.
     Known false alarms: none known.
     """
-    norms = run.timeline[GRAD_NORM]
+    norms = context.recorded(run, GRAD_NORM)
     tail = gradient_tail(run)
     if tail is None or tail[1] != context.SENTINEL or context.policy_gradient(run):
         return
@@ -32,7 +31,8 @@ def grad_norm_sentinel(run: Run) -> Iterator[Finding]:
     if groups < 1 or (groups == 1 and count < 2):
         return
     step = int(norms.steps[index])
-    bracket = point_onset(norms, index, context.logging_window(run)).bracket()
+    onset = gradient_onset(run)
+    bracket = (None, step) if onset is None else onset.bracket()
     refined = refine(run, Finding("grad-norm-sentinel", "error", "", norms.source_at(index), step, bracket))
     value = repr(float(norms.values[index]))
     where = f"{counted(count, 'entry', 'entries')} from step {step} to the end"
@@ -42,4 +42,4 @@ def grad_norm_sentinel(run: Run) -> Iterator[Finding]:
     meaning = (
         f"DeepSpeed reports it when the gradients of {counted(groups, 'parameter group')} are NaN or infinite"
     )
-    yield replace(refined, statement=joined((shown, began(refined.step_range), meaning)))
+    yield replace(refined, statement=joined((shown, began(refined.step_range, refined.step), meaning)))

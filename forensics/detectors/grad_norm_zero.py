@@ -31,7 +31,7 @@ def grad_norm_zero(run: Run) -> Iterator[Finding]:
     Known false alarms: a norm that is never reported and stands at 0 beside a loss that no longer falls; from
     the first entry on it takes ten entries to be an error.
     """
-    norms = run.timeline[GRAD_NORM]
+    norms = context.recorded(run, GRAD_NORM)
     index = tail_onset(norms.values == 0)
     if index is None:
         return
@@ -46,7 +46,7 @@ def grad_norm_zero(run: Run) -> Iterator[Finding]:
         statement=joined(
             (
                 f"the gradient norm is exactly 0 {first}, {counted(count, 'entry', 'entries')}",
-                began(bracket),
+                began(bracket, step),
                 reason,
             )
         ),

@@ -28,7 +28,7 @@ def loss_absurd_entry(run: Run) -> Iterator[Finding]:
     Known false alarms: a first loss of a broken forward pass; with a window and an accumulation of 1 nothing but
     that makes it, and the statement says so.
     """
-    series = run.timeline[LOSS]
+    series = context.recorded(run, LOSS)
     if len(series) == 0 or context.policy_gradient(run):
         return
     tail = loss_tail(series)

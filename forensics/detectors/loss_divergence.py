@@ -8,7 +8,7 @@ from forensics.analysis import context, robust
 from forensics.analysis.onset import tail_onset
 from forensics.analysis.tails import loss_tail
 from forensics.detectors._wording import number
-from forensics.model import Finding, Floats, Run, Series, Severity
+from forensics.model import Finding, Floats, Run, Severity
 from forensics.names import LOSS
 from forensics.plugin import detector
 
@@ -33,7 +33,7 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     Silenced by: a policy-gradient trainer; a loss with negative values, whose ratios mean nothing.
     Known false alarms: a curriculum from easy to hard data, a new loss term; a rise below 0.1 is a notice.
     """
-    series = run.timeline[LOSS]
+    series = context.recorded(run, LOSS)
     if context.policy_gradient(run) or len(series) < 2:
         return
     tail = loss_tail(series)
@@ -50,19 +50,16 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     yield Finding(
         symptom="loss-divergence",
         severity=severity,
-        statement=f"the loss rises from {number(best)} to {number(level)} and does not come back; it is above "
-        f"half the way from step {step} to the end",
+        statement=f"the loss rises from {number(best)} to {number(level)} and does not come back; "
+        f"it leaves its level at step {step}",
         source=series.source_at(int(finite[index])),
         step=step,
-        step_range=(_step_before(series, int(finite[index])), step),
+        step_range=(int(series.steps[finite[index - 1]]) if index else None, step),
     )
 
 
-def _step_before(series: Series, index: int) -> int | None:
-    return int(series.steps[index - 1]) if index else None
-
-
 Found = tuple[Severity, int, float, float]
+"""Severity, index of the first high entry, best level, last level."""
 
 
 def _long(values: Floats) -> Found | None:
@@ -78,9 +75,9 @@ def _long(values: Floats) -> Found | None:
     lost = rise / (start - best) if start > best else float("inf")
     if lost < HALF:
         return None
-    middle = best + rise / 2
-    above = tail_onset(np.repeat(levels > middle, width)[: len(values)])
-    index = _first_high(values, middle, above if above is not None else len(values) - 1, width)
+    high = tail_onset(levels > best + rise / 2)
+    about = len(values) - 1 if high is None else high * width
+    index = _leaving(values, about, best + min(0.25 * rise, 3 * scatter), best + rise / 2)
     severe = lost >= 1 and level >= 2 * best and level >= 1.2 * start
     severity: Severity = "notice" if rise < SMALL else "error" if severe else "warning"
     return severity, index, best, level
@@ -97,12 +94,13 @@ def _levels(values: Floats) -> tuple[Floats, int]:
     return levels, width
 
 
-def _first_high(values: Floats, middle: float, about: int, width: int) -> int:
-    """Return the first entry above the middle around the first bin whose level is."""
+def _leaving(values: Floats, about: int, low: float, middle: float) -> int:
+    """Return the entry after the last low one before the loss is first above the middle, around `about`."""
+    width = max(5, -(-len(values) // BIN))
     start = max(0, about - width)
-    stretch = values[start : about + width] > middle
-    onset = tail_onset(stretch)
-    return start + (onset if onset is not None else int(np.argmax(stretch)))
+    high = start + int(np.argmax(values[start : about + width] > middle))
+    below = np.flatnonzero(values[: high + 1] <= low)
+    return int(below[-1]) + 1 if len(below) and below[-1] < high else high
 
 
 def _short(values: Floats) -> Found | None:

@@ -44,7 +44,7 @@ def loss_nan(run: Run) -> Iterator[Finding]:
     refined = refine(run, draft)
     first = "from the first entry" if tail.index == 0 else f"from the entry of step {draft.step}"
     shown = f"the loss is NaN or infinite {first} to the end, {counted(tail.count, 'entry', 'entries')}"
-    yield replace(refined, statement=joined((shown, began(refined.step_range))))
+    yield replace(refined, statement=joined((shown, began(refined.step_range, refined.step))))
 
 
 def _severity(run: Run, series: Series, tail: Tail) -> Severity:
@@ -79,7 +79,7 @@ def loss_nan_transient(run: Run) -> Iterator[Finding]:
     Silenced by: nothing.
     Known false alarms: a mean over ranks or windows turns NaN as soon as one part does.
     """
-    series = run.timeline[LOSS]
+    series = context.recorded(run, LOSS)
     nonfinite = ~np.isfinite(series.values)
     tail = loss_tail(series)
     if tail is not None:

@@ -28,7 +28,7 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     that is constant (`loss-constant`).
     Known false alarms: continued training of a model that knows the data; hence always a notice.
     """
-    series = run.timeline[LOSS]
+    series = context.recorded(run, LOSS)
     values = series.values[np.isfinite(series.values)]
     resumed = len(run.timeline.segments) > 1 or run.has("event resumed")
     if len(values) < LEAST or context.policy_gradient(run) or resumed or loss_tail(series) is not None:
@@ -58,7 +58,7 @@ def loss_constant(run: Run) -> Iterator[Finding]:
     Known false alarms: a rounded loss that barely moves because of a tiny learning rate (a DPO run stays at
     0.6931 through its warm-up); so a rounded one is a warning unless the gradient norm is 0 beside it.
     """
-    series = run.timeline[LOSS]
+    series = context.recorded(run, LOSS)
     index = tail_onset(series.values == series.values[-1]) if len(series) else None
     if index is None or context.policy_gradient(run) or not abs(series.values[-1]) > 0.01:
         return

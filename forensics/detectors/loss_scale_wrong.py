@@ -27,7 +27,7 @@ def loss_scale_wrong(run: Run) -> Iterator[Finding]:
     accumulation of 2 three evaluations must agree within 8 %.
     """
     accumulation = context.accumulation(run)
-    series = run.timeline[LOSS]
+    series = context.recorded(run, LOSS)
     if accumulation is None or accumulation < 2 or context.policy_gradient(run) or len(series) == 0:
         return
     ratios = _ratios(run)
@@ -51,7 +51,7 @@ def loss_scale_wrong(run: Run) -> Iterator[Finding]:
 
 def _ratios(run: Run) -> Floats:
     """Return training over evaluation loss at each evaluation, with the last training loss at or before it."""
-    evals, series = run.timeline.get(EVAL_LOSS), run.timeline[LOSS]
+    evals, series = run.timeline.get(EVAL_LOSS), context.recorded(run, LOSS)
     if evals is None or len(evals) == 0:
         return np.empty(0)
     index = np.searchsorted(series.steps, evals.steps, side="right") - 1

@@ -30,7 +30,7 @@ def loss_spike(run: Run) -> Iterator[Finding]:
     Known false alarms: hard batches; so it is always a notice. A loss that does not come back is
     `loss-divergence`.
     """
-    series = run.timeline[LOSS]
+    series = context.recorded(run, LOSS)
     finite = np.flatnonzero(np.isfinite(series.values) & (series.values > 0))
     if len(finite) < LEAST or context.policy_gradient(run):
         return

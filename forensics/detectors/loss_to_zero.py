@@ -13,6 +13,9 @@ from forensics.model import Finding, Run, Series, Severity
 from forensics.names import LOSS, TRAIN_LOSS
 from forensics.plugin import detector
 
+CLEAR = 0.3
+"""A loss this high was no memorised one: two exact zeros after it are enough."""
+
 Judgement = tuple[Severity, str] | None
 
 
@@ -22,12 +25,12 @@ def loss_to_zero(run: Run) -> Iterator[Finding]:
 
     Source: `logging_nan_inf_filter` of transformers >= 4.11.0 logs a NaN loss as 0.0; a loss over no labels at
     all is NaN and looks the same. trainproof 0.22 asks for five zeros in a row; here one is enough beside a NaN
-    gradient, a repeated sqrt(k), a NaN evaluation or a poisoned checkpoint, and three alone after a loss that was
-    clearly positive.
+    gradient, a repeated sqrt(k), a NaN evaluation or a poisoned checkpoint, and alone three after a loss
+    above 0.05 or two after one above 0.3.
     Minimum: one entry.
     Silenced by: metrics of a policy-gradient trainer, whose loss may be 0, unless something proves a NaN.
-    Known false alarms, all told as a notice: a memorised set whose loss decays into the rounding; gradient norms
-    that are ordinary numbers beside the zeros; a last batch without labels.
+    Known false alarms: a memorised set whose loss decays into the rounding, and zeros beside ordinary gradient
+    norms, are told as a notice; a last batch without labels is a warning.
     """
     series = run.timeline.get(LOSS)
     if series is None or len(series) == 0:
@@ -67,7 +70,8 @@ def _alone(series: Series, tail: Tail, seen: Witnesses) -> Judgement:
     if seen.eval_small:
         return ("notice", "the evaluation loss is close to 0 too")
     sudden = tail.index == 0 or seen.low > 0.05
-    if tail.count >= 3 and sudden and not seen.eval_fine:
+    enough = tail.count >= 3 or (tail.count == 2 and seen.low > CLEAR)
+    if enough and sudden and not seen.eval_fine:
         return ("error", "it was not falling to 0 before" if tail.index else "from the first entry on")
     if tail.count > 1 or (sudden and (tail.index == 0 or len(series) >= 4)):
         return ("warning", "nothing else recorded tells why")
@@ -91,7 +95,7 @@ def _finding(run: Run, series: Series, tail: Tail, judged: tuple[Severity, str])
     before = f" (the entry before says {number(last)})" if np.isfinite(last) else ""
     first = "from the first entry" if tail.index == 0 else f"from the entry of step {step}"
     shown = f"the loss is logged as exactly 0.0 {first} to the end, {entries}{before}"
-    statement = joined((shown, began(refined.step_range), reason))
+    statement = joined((shown, began(refined.step_range, refined.step), reason))
     return Finding(
         refined.symptom, severity, statement, refined.source, refined.step, refined.step_range, refined.until
     )

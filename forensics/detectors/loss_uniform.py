@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.analysis import context
 from forensics.analysis.onset import tail_onset
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Run, Severity
@@ -26,7 +27,7 @@ def loss_uniform(run: Run) -> Iterator[Finding]:
     Known false alarms: training from scratch begins here; so it is a notice, an error when the loss was lower
     before by a tenth or when the gradient norm beside it is 0.
     """
-    series = run.timeline[LOSS]
+    series = context.recorded(run, LOSS)
     vocabulary = run.environment.number("model.vocab_size")
     if vocabulary is None or vocabulary < 16 or len(series) < LEAST:
         return

@@ -26,7 +26,7 @@ def loss_zero_transient(run: Run) -> Iterator[Finding]:
     ordinary gradient norms beside them.
     Known false alarms: a last batch of one pair in a contrastive loss, whose true loss is 0.
     """
-    series = run.timeline[LOSS]
+    series = context.recorded(run, LOSS)
     zero = series.values == 0
     if len(series) < 3 or context.policy_gradient(run) or not bool(zero.any()):
         return

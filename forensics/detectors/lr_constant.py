@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.analysis import context
 from forensics.analysis.onset import tail_onset
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Precision, Run, Severity
@@ -27,7 +28,7 @@ def lr_constant(run: Run) -> Iterator[Finding]:
     a lower bound (the equal entries must be half of the log).
     Known false alarms: an optimizer and schedule of the user's own beside the default `linear`.
     """
-    series = run.timeline[LEARNING_RATE]
+    series = context.recorded(run, LEARNING_RATE)
     if len(series) < LEAST or not (np.isfinite(series.values[-1]) and series.values[-1] > 0):
         return
     index = tail_onset(series.values == series.values[-1])
@@ -54,7 +55,7 @@ def lr_constant(run: Run) -> Iterator[Finding]:
 
 def _visible(run: Run, index: int) -> bool:
     """Tell whether a decay over the equal entries would show in the digits that were printed."""
-    series = run.timeline[LEARNING_RATE]
+    series = context.recorded(run, LEARNING_RATE)
     if int(series.precisions.min()) != int(Precision.FOUR_DIGITS):
         return True
     planned = run.planned_steps

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.analysis import context
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Run
 from forensics.names import LEARNING_RATE
@@ -24,7 +25,7 @@ def lr_jump(run: Run) -> Iterator[Finding]:
     Silenced by: leaps of the same size beside it (a coarsely logged ramp).
     Known false alarms: cosine restarts and staged schedules; hence always a notice.
     """
-    series = run.timeline[LEARNING_RATE]
+    series = context.recorded(run, LEARNING_RATE)
     finite = np.flatnonzero(np.isfinite(series.values))
     if len(finite) < LEAST:
         return

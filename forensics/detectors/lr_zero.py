@@ -27,7 +27,7 @@ def lr_zero(run: Run) -> Iterator[Finding]:
     that end (a warm-up from 0, or fp16 steps skipped at the start, BELLE #134); a tail below 10 % or five entries.
     Known false alarms: a scheduler set up for fewer steps than were trained, which is what the warning says.
     """
-    series = run.timeline[LEARNING_RATE]
+    series = context.recorded(run, LEARNING_RATE)
     index = tail_onset(series.values == 0)
     if index is None:
         return

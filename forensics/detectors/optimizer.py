@@ -1,6 +1,7 @@
 """The optimizer's own state is NaN, or began anew."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from forensics.analysis.refine import last_clean_before, refine
 from forensics.detectors._tables import OPTIMIZER, scanned, source_of, with_role
@@ -35,7 +36,7 @@ def optimizer_nan(run: Run) -> Iterator[Finding]:
             step=checkpoint.step,
             step_range=(None if good is None else good.step, checkpoint.step),
         )
-        yield refine(run, finding)
+        yield replace(refine(run, finding), step=checkpoint.step)
         return
 
 

@@ -25,7 +25,7 @@ def resume_jump(run: Run) -> Iterator[Finding]:
     Silenced by: a change below 30 % or six point-to-point deviations; a policy-gradient trainer.
     Known false alarms: a resume with other data; a rise is a warning, a fall a notice.
     """
-    series = run.timeline[LOSS]
+    series = context.recorded(run, LOSS)
     if context.policy_gradient(run):
         return
     for seam in sorted(_seams(run)):

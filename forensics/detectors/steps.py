@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from forensics.analysis import context
 from forensics.detectors._wording import counted
 from forensics.model import Finding, Run, Source
 from forensics.names import LOSS, Kind
@@ -24,7 +25,7 @@ def step_gap(run: Run) -> Iterator[Finding]:
     Silenced by: nothing.
     Known false alarms: a changed `logging_steps`; hence always a notice.
     """
-    series = run.timeline[LOSS]
+    series = context.recorded(run, LOSS)
     if len(series) < LEAST:
         return
     distances = np.diff(series.steps)

@@ -12,8 +12,8 @@ from forensics.model import Finding, Precision, Run, Severity, Source
 from forensics.names import GRAD_NORM, LEARNING_RATE, SKIPPED_STEPS, Kind
 from forensics.plugin import detector
 
-NORMAL = 20
-"""Skipped steps that a loss scaler needs to settle: 16 halvings from 2**16, and a few by hysteresis."""
+NORMAL = 16
+"""Skipped steps that a loss scaler needs to settle: 16 halvings from 2**16."""
 MANY = 0.05
 MOST = 0.5
 STALE = 3
@@ -44,8 +44,8 @@ def steps_skipped(run: Run) -> Iterator[Finding]:
     Source: DeepSpeed prints OVERFLOW lines and counts `skipped`; up to 0.19.6 it leaves the norm of the step
     before in place (`stage_1_and_2.py`, `step`), so that gradient norm and learning rate repeat to the last digit.
     Minimum: one skipped step by a counter or a line, three entries with a repeated norm.
-    Silenced by: fewer than 20 skipped steps or 5 % of all are a notice (a loss scaler settles so); from 5 % on it
-    is a warning, from 50 % on an error.
+    Silenced by: no more than 16 skipped steps or 5 % of all are a notice (a loss scaler settles so); from 5 % on
+    it is a warning, from 50 % on an error.
     Known false alarms: norms that were logged after clipping and repeat the limit are square roots or round
     numbers; values that print with at most three digits are left out.
     """
@@ -61,7 +61,7 @@ def steps_skipped(run: Run) -> Iterator[Finding]:
         statement=f"{found.told}, {100 * found.share:.3g} % of {counted(found.total, 'step')}",
         source=found.source,
         step=found.first,
-        step_range=(None, found.first),
+        step_range=(None, run.timeline.last_step if found.first is None else found.first),
     )
 
 
@@ -99,9 +99,9 @@ def _stale(run: Run) -> Iterator[Skipped]:
     norms = run.timeline.get(GRAD_NORM)
     if norms is None or len(norms) < STALE + 1 or int(norms.precisions.min()) < int(Precision.SINGLE):
         return
-    values = norms.values
+    values = np.where(np.isfinite(norms.values), norms.values, 0.0)
     same = np.concatenate(([False], values[1:] == values[:-1]))
-    same &= np.isfinite(values) & (values > 0) & (sentinel.groups(values) == 0)
+    same &= (values > 0) & (sentinel.groups(values) == 0)
     same &= np.abs(values * 1000 - np.rint(values * 1000)) > 1e-6
     rates = run.timeline.get(LEARNING_RATE)
     if rates is not None and np.array_equal(rates.steps, norms.steps):

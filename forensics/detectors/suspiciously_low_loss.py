@@ -24,7 +24,7 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
     Silenced by: a policy-gradient trainer; a loss with negative values.
     Known false alarms: classification of separable classes; hence always a notice.
     """
-    series = run.timeline[LOSS]
+    series = context.recorded(run, LOSS)
     finite = np.flatnonzero(np.isfinite(series.values))
     if len(finite) < LEAST or context.policy_gradient(run):
         return

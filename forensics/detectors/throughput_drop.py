@@ -25,7 +25,7 @@ def throughput_drop(run: Run) -> Iterator[Finding]:
     Silenced by: a policy-gradient trainer, whose completions grow longer (a notice at most).
     Known false alarms: a shared machine; 1.4 times is a notice, 3 times a warning.
     """
-    series = run.timeline[LOSS]
+    series = context.recorded(run, LOSS)
     timed = np.flatnonzero(np.isfinite(series.wall_times))
     if len(timed) < LEAST + 1:
         return

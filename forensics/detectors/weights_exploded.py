@@ -58,8 +58,8 @@ def _finding(
     return Finding(
         symptom="weights-exploded",
         severity=severity,
-        statement=f"{checkpoint.path} holds weights out of all proportion in {len(names):,} tensors ({listed(names)}): "
-        f"{table.names[worst]} reaches {number(float(table.max_abs[worst]))}{was}",
+        statement=f"{checkpoint.path} holds weights out of all proportion in {len(names):,} tensors "
+        f"({listed(names)}): {table.names[worst]} reaches {number(float(table.max_abs[worst]))}{was}",
         source=source_of(checkpoint, table.names[worst]),
         step=checkpoint.step,
         step_range=(None if before is None else before.step, checkpoint.step),

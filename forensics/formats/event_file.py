@@ -6,7 +6,6 @@ reading goes on behind it. Both are told, as are torn tails, zeros and records o
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -116,12 +115,16 @@ def _beyond_block(file: File, offset: int, block: Bytes, collected: "_Collected"
     left = file.size - offset
     if length is None or length > left - FRAME_BYTES:
         record = collected.records + 1
-        collected.damage.append(f"ends inside record {record}: only {left} bytes of it, from byte {offset} on, are there")
+        collected.damage.append(
+            f"ends inside record {record}: only {left} bytes of it, from byte {offset} on, are there"
+        )
         return file.size, 0
     whole = length + FRAME_BYTES
     if whole > collected.limits.event_record_bytes:
         collected.records += 1
-        collected.damage.append(f"record {collected.records} at byte {offset}: {length} bytes are more than is read")
+        collected.damage.append(
+            f"record {collected.records} at byte {offset}: {length} bytes are more than is read"
+        )
         return offset + whole, BLOCK_BYTES
     return offset, whole
 

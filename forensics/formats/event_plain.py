@@ -37,8 +37,9 @@ class Walked:
 
     `consumed` bytes and `records` records were walked; `corrupt` says that the length that follows fails its
     CRC. The points are columns of shape (n,): `tag_ids` (int32), `steps` (int64), `values` (float32),
-    `wall_times` (float64), `numbers` (int32), the record of each point, from 0 in this block. `others`, int64 (m, 3), are payloads that were
-    not recognised: record, start, end. `failed`, int64 (m, 2), are records whose payload fails its CRC: record, start of the frame.
+    `wall_times` (float64), `numbers` (int32), the record of each point, from 0 in this block. `others`, int64
+    (m, 3), are payloads that were not recognised: record, start, end. `failed`, int64 (m, 2), are records whose
+    payload fails its CRC: record, start of the frame.
     """
 
     consumed: int
@@ -103,9 +104,7 @@ class PlainWalk:
         failed = np.stack([bad, starts[bad]], axis=1)
         return _gather(points, others, failed, (consumed, len(starts), corrupt))
 
-    def _point(
-        self, record: int, data: memoryview, begin: int, end: int
-    ) -> _Point | None:
+    def _point(self, record: int, data: memoryview, begin: int, end: int) -> _Point | None:
         """Return tag id, step, wall time and value (as bytes), record; None when it is not the usual shape."""
         found = _USUAL.fullmatch(data, begin, end) if end - begin <= _USUAL_BYTES else None
         if found is None:

@@ -11,7 +11,7 @@ and viewed as floats outside, which is exact for every NaN.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numba
 import numpy as np
@@ -26,6 +26,9 @@ SLOTS = 1 << 16
 """Slots of the open-addressed table of tags; four times `TAGS`, a power of two."""
 POINT_BYTES = 10
 """The least a point takes: a value of a tag of one byte with its keys and lengths."""
+
+Typed: TypeAlias = Any
+"""A type that numba infers from the signature of `_walk`; a checker that took it for Python's would be wrong."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -43,8 +46,8 @@ def _compiled(*signature: str) -> Callable[[Function], Function]:
             options = {name: value for name, value in wanted.items() if name not in without}
             try:
                 return cast("Function", numba.njit(*signature, **options)(function))
-            except (KeyError, RuntimeError):
-                # No such option, or no place for the cache ("cannot cache function: no locator available").
+            except (KeyError, RuntimeError, OSError):
+                # No such option, no place for the cache ("cannot cache function: no locator available"), no room.
                 continue
         raise ImportError("numba cannot compile the walk over event files")
 
@@ -52,14 +55,14 @@ def _compiled(*signature: str) -> Callable[[Function], Function]:
 
 
 @_compiled()
-def _word(block: Any, at: int) -> Any:
+def _word(block: Typed, at: Typed) -> Typed:
     low = np.uint32(block[at]) | (np.uint32(block[at + 1]) << np.uint32(8))
     high = np.uint32(block[at + 2]) | (np.uint32(block[at + 3]) << np.uint32(8))
     return np.uint32(low | (high << np.uint32(16)))
 
 
 @_compiled()
-def _masked(block: Any, at: int, stop: int, tables: Any) -> Any:
+def _masked(block: Typed, at: Typed, stop: Typed, tables: Typed) -> Typed:
     """Return the masked CRC-32C of `block[at:stop]`, eight bytes at a time (slicing-by-8)."""
     low = np.uint32(0xFF)
     state = np.uint32(0xFFFFFFFF)
@@ -84,7 +87,7 @@ def _masked(block: Any, at: int, stop: int, tables: Any) -> Any:
 
 
 @_compiled()
-def _varint(block: Any, at: int, stop: int) -> Any:
+def _varint(block: Typed, at: Typed, stop: Typed) -> Typed:
     """Return the varint at `at` and where the next byte lies; -1 when it does not end before `stop`."""
     number = np.int64(0)
     for shift in range(0, 7 * VARINT_BYTES, 7):
@@ -99,7 +102,7 @@ def _varint(block: Any, at: int, stop: int) -> Any:
 
 
 @_compiled()
-def _same(block: Any, at: int, texts: Any, start: int, size: int) -> Any:
+def _same(block: Typed, at: Typed, texts: Typed, start: Typed, size: Typed) -> Typed:
     index = 0
     while index + 4 <= size:
         if _word(block, at + index) != _word(texts, start + index):
@@ -113,7 +116,7 @@ def _same(block: Any, at: int, texts: Any, start: int, size: int) -> Any:
 
 
 @_compiled()
-def _digest(block: Any, at: int, size: int) -> Any:
+def _digest(block: Typed, at: Typed, size: Typed) -> Typed:
     """Mix a tag, a word at a time; only where tags are looked for depends on it."""
     digest = np.uint64(size)
     stop = at + size
@@ -128,7 +131,9 @@ def _digest(block: Any, at: int, size: int) -> Any:
 
 
 @_compiled()
-def _intern(block: Any, at: int, size: int, texts: Any, spans: Any, slots: Any) -> Any:
+def _intern(  # noqa: PLR0913, PLR0917  (columns; a record of them would have to be compiled too)
+    block: Typed, at: Typed, size: Typed, texts: Typed, spans: Typed, slots: Typed
+) -> Typed:
     """Return the number of the tag `block[at : at + size]`, a new one when it was never seen; -1 when full.
 
     `spans[0]` holds the count of tags and the bytes used of `texts`; `spans[1 + number]` start and size of one.
@@ -153,7 +158,7 @@ def _intern(block: Any, at: int, size: int, texts: Any, spans: Any, slots: Any) 
 
 
 @_compiled()
-def _value(block: Any, at: int, stop: int) -> Any:
+def _value(block: Typed, at: Typed, stop: Typed) -> Typed:
     """Return start and size of the tag and the end of the value at `at`; -1 when it is not the usual shape."""
     wrong = (np.int64(-1), np.int64(-1), np.int64(-1))
     if block[at] != 10:
@@ -169,7 +174,7 @@ def _value(block: Any, at: int, stop: int) -> Any:
 
 
 @_compiled()
-def _event(block: Any, at: int, stop: int) -> Any:
+def _event(block: Typed, at: Typed, stop: Typed) -> Typed:
     """Return the position of the wall time, the step and where the values start; -1 when it is unusual."""
     wrong = (np.int64(-1), np.int64(0), np.int64(-1))
     wall, step = np.int64(-1), np.int64(0)
@@ -191,17 +196,17 @@ def _event(block: Any, at: int, stop: int) -> Any:
 
 
 @_compiled()
-def _points(  # noqa: PLR0913  (a record of arrays would have to be compiled too)
-    block: Any,
-    begin: int,
-    stop: int,
-    record: int,
-    count: int,
-    texts: Any,
-    spans: Any,
-    slots: Any,
-    points: Any,
-) -> Any:
+def _points(  # noqa: PLR0913, PLR0917  (columns; a record of them would have to be compiled too)
+    block: Typed,
+    begin: Typed,
+    stop: Typed,
+    record: Typed,
+    count: Typed,
+    texts: Typed,
+    spans: Typed,
+    slots: Typed,
+    points: Typed,
+) -> Typed:
     """Append the points of one record after `count`; return the new count, -1 when the record is unusual."""
     wall, step, at = _event(block, begin, stop)
     if at < 0:
@@ -230,9 +235,16 @@ def _points(  # noqa: PLR0913  (a record of arrays would have to be compiled too
     "UniTuple(int64, 6)(uint8[::1], uint32[:, ::1], uint8[::1], int64[:, ::1], int32[::1],"
     " int64[:, ::1], int64[:, ::1], int64[:, ::1])"
 )
-def _walk(  # noqa: PLR0913  (as above)
-    block: Any, tables: Any, texts: Any, spans: Any, slots: Any, points: Any, others: Any, failed: Any
-) -> Any:
+def _walk(  # noqa: PLR0913, PLR0917  (columns; a record of them would have to be compiled too)
+    block: Typed,
+    tables: Typed,
+    texts: Typed,
+    spans: Typed,
+    slots: Typed,
+    points: Typed,
+    others: Typed,
+    failed: Typed,
+) -> Typed:
     """Fill the rows; return bytes and records walked, corrupt or not, points, others and failed."""
     at, record, count, unusual, bad = np.int64(0), np.int64(0), np.int64(0), np.int64(0), np.int64(0)
     corrupt = np.int64(0)

@@ -48,7 +48,7 @@ def flatten(value: object, prefix: str = "") -> Iterator[tuple[str, Scalar]]:
     while pending:
         name, found, depth = pending.pop()
         if depth > MAX_DEPTH:
-            raise LimitError(f"{_clip(name, 80)} is nested more than {MAX_DEPTH} deep")
+            raise LimitError(f"{printable(name, 80)} is nested more than {MAX_DEPTH} deep")
         if isinstance(found, Sized) and len(found) > MAX_MEMBERS and _nested(found):
             yield name, f"<{len(found):,} entries>"
             count += 1
@@ -82,9 +82,11 @@ def scalar(name: str, value: object) -> Scalar:
         text = ", ".join(listed) + (", ..." if len(value) > MAX_LISTED else "")
     else:
         text = _plain(value)
+    if text == f"<{name.rpartition('.')[2].upper()}>":
+        return None  # TrainingArguments.to_dict puts <HUB_TOKEN> for any value, an unset one too
     if text and is_secret(name) and text.lower() not in {"true", "false", "none", "null"}:
         return REDACTED
-    return _SECRET_VALUE.sub(REDACTED, _clip(text, MAX_TEXT))
+    return _SECRET_VALUE.sub(REDACTED, printable(text, MAX_TEXT))
 
 
 def is_secret(name: str) -> bool:
@@ -103,17 +105,18 @@ def _nested(value: object) -> bool:
 
 def _plain(value: object) -> str:
     if isinstance(value, str):
-        return _clip(value, MAX_TEXT)
+        return printable(value, MAX_TEXT)
     if value is None or isinstance(value, (bool, int, float)):
         return str(value)
     return f"<{type(value).__name__}>"
 
 
 def _word(key: object) -> str:
-    return _clip(key, 200) if isinstance(key, str) else _plain(key)
+    return printable(key, 200) if isinstance(key, str) else _plain(key)
 
 
-def _clip(text: str, length: int) -> str:
+def printable(text: str, length: int) -> str:
+    """Return at most `length` characters of a text, and nothing in it that cannot be encoded as UTF-8."""
     kept = text if len(text) <= length else text[: length - 3] + "..."
     # A lone surrogate (from bad bytes or a JSON escape) cannot be encoded when the report is written.
     return kept.encode("utf-8", "replace").decode("utf-8")

@@ -35,8 +35,9 @@ class Work:
     """What reading one file has cost so far, and what was noticed; shared with files nested in its pickles.
 
     `handlers` holds what is done for the names that are interpreted: called with the machine and the pickle's
-    arguments, it returns data. `names` maps names as they were asked for to their present spelling. `cost` estimates bytes of Python objects. `open_nested` reads a torch file that lies in a pickle's bytes;
-    the flag tells whether its offsets are offsets of the file on disk.
+    arguments, it returns data. `names` maps names as they were asked for to their present spelling. `cost`
+    estimates bytes of Python objects. `open_nested` reads a torch file that lies in a pickle's bytes; the flag
+    tells whether its offsets are offsets of the file on disk.
     """
 
     limits: Limits

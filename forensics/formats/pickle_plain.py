@@ -36,7 +36,7 @@ class _Plain:
         leaf = _LEAVES.get(type(value))
         if leaf is not None:
             return leaf(value)
-        if depth >= DEEPEST or self.left <= 0:
+        if depth >= DEEPEST:
             return LEFT_OUT
         if isinstance(value, dict):
             return self.mapping(value, depth)

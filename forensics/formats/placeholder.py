@@ -5,7 +5,7 @@ import re
 HEAD_BYTES = 512
 _POINTER = b"version https://git-lfs"  # git-lfs `docs/spec.md`: the first line of every pointer
 _POINTER_SIZE = re.compile(rb"\nsize (\d{1,20})\r?\n?")
-_PAGE = (b"<!doctype html", b"<html", b"<head", b"<?xml")
+_PAGE = (b"<!doctype html", b"<html", b"<head")
 _ERROR = re.compile(rb'\s*\{\s*"(?:error|errors|message|detail|code|status)"\s*:')
 
 
@@ -25,9 +25,14 @@ def recognise(head: bytes, size: int) -> str | None:
         return f"a Git LFS pointer: the real file{wanted} was never downloaded"
     if not head.strip(b"\0"):
         return "all zero bytes" if len(head) >= size else f"zero bytes (the first {len(head)} at least)"
+    return _answer(head)
+
+
+def _answer(head: bytes) -> str | None:
+    """Tell what a web server answered instead of the file."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(_PAGE):
         return "an HTML page"
-    if _ERROR.match(head):
-        return "a JSON error message"
-    return None
+    if text.startswith(b"<?xml"):
+        return "an XML document (object stores answer errors so)"
+    return "a JSON error message" if _ERROR.match(head) else None

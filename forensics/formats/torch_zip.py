@@ -65,7 +65,8 @@ def _find_pickle(index: ZipIndex, work: Work) -> Entry:
     if not found:
         names = list(index.entries)[:50]
         numpy = " (a numpy .npz file)" if names and all(name.endswith(".npy") for name in names) else ""
-        raise MalformedError(f"a zip archive without {_PICKLE}{numpy}")
+        reason = f" ({index.problems[0]})" if index.problems else numpy
+        raise MalformedError(f"a zip archive without {_PICKLE}{reason}")
     if len(found) > 1:
         work.note(f"zip: several {_PICKLE}; the first counts")
     return found[0]

@@ -35,6 +35,39 @@ class Finding:
     step_range: StepRange = (None, None)
     until: int | None = None
 
+    @property
+    def onset(self) -> int | None:
+        """The first step at which the symptom surely holds."""
+        bad = self.step_range[1]
+        return self.step if bad is None else bad
+
+    @property
+    def earliest(self) -> int | None:
+        """The first step at which the symptom may hold: the one after the last that is known to be fine."""
+        fine, onset = self.step_range[0], self.onset
+        return onset if fine is None or onset is None else min(fine + 1, onset)
+
+
+@dataclass(frozen=True, slots=True)
+class Coincidence:
+    """Something else that happened at the onset. `step` is the optimizer step after which it happened."""
+
+    kind: str
+    step: int
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What was spent after the onset: optimizer steps of all `total` that were logged, and wall time.
+
+    `seconds` leaves out the time between two attempts; None when no source wrote the time.
+    """
+
+    steps: int
+    total: int
+    seconds: float | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -137,6 +170,7 @@ class Report:
 
     `findings` are the symptoms, most severe first; `hypotheses` the causes in rank order, the best first;
     `mechanisms` the links between them that were argued. `failures` are errors of ours: the report is partial.
+    `coincidences` is what else happened where the gravest finding begins, `cost` what was spent after it.
     """
 
     run: Run
@@ -146,6 +180,8 @@ class Report:
     hypotheses: tuple[Hypothesis, ...] = ()
     mechanisms: tuple[Hypothesis, ...] = ()
     failures: tuple[str, ...] = field(default=())
+    coincidences: tuple[Coincidence, ...] = ()
+    cost: Cost | None = None
 
     def worst(self) -> Severity | None:
         present = {finding.severity for finding in self.findings}

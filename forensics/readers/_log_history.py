@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from forensics.formats.flatten import printable
 from forensics.model import Artifact, Floats, Integers, Precision, Samples, Skip
 from forensics.names import LOSS, canonical
 
@@ -103,14 +104,14 @@ def _samples(
 ) -> Iterator[Samples | Skip]:
     values, records, nulls, unread = _convert(column)
     if unread:
-        yield Skip(f"{artifact.path}:{key[:80]}", f"{unread:,} values of log_history are no numbers")
+        yield Skip(f"{artifact.path}:{printable(key, 80)}", f"{unread:,} values of log_history are no numbers")
     if nulls == len(values) and key not in _ALWAYS_METRICS:
         # A key that only ever held null is an unset field, not a metric.
         return
     if nulls:
-        yield Skip(f"{artifact.path}:{key[:80]}", f"{nulls:,} values are null and were read as NaN")
-    name = canonical(key[:200])
-    rounded = key == LOSS and bool(np.all(_rounded(values)))
+        yield Skip(f"{artifact.path}:{printable(key, 80)}", f"{nulls:,} values are null and were read as NaN")
+    name = canonical(printable(key, 200))
+    rounded = key == LOSS and _rounded(values)
     yield Samples(
         name=name,
         steps=steps[records],
@@ -140,13 +141,11 @@ def _convert(column: _Column) -> tuple[Floats, Integers, int, int]:
     return np.array(kept, dtype=np.float64), records[where], nulls, len(column.values) - len(kept)
 
 
-def _rounded(values: Floats) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    finite = values[np.isfinite(values)]
-    # np.round agrees with Python's round to within an ulp; beyond 2**53 / 10**4 every double is "rounded".
-    rounded: np.ndarray[tuple[int], np.dtype[np.bool_]] = np.abs(
-        finite - np.round(finite, 4)
-    ) <= 1e-12 * np.maximum(np.abs(finite), 1.0)
-    return rounded
+def _rounded(values: Floats) -> bool:
+    """Tell whether all values have at most four decimals. From 1e10 on a double can hardly have more."""
+    finite = values[np.abs(values) < 1e10]
+    # np.round agrees with Python's round to within an ulp.
+    return bool(np.all(np.abs(finite - np.round(finite, 4)) <= 1e-12 * np.maximum(np.abs(finite), 1.0)))
 
 
 def _skips(artifact: Artifact, without_step: list[int], strange: list[int], dropped: int) -> Iterator[Skip]:

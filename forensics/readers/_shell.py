@@ -15,7 +15,8 @@ MAX_COMMAND = 65_536
 """Characters of a command joined over continued lines."""
 _ASSIGNMENT = re.compile(r"^([A-Za-z_]\w{0,120})=(.*)$", re.DOTALL)
 _REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w{0,120})|\{([A-Za-z_]\w{0,120})(?::?-([^{}]{0,200}))?\})")
-_SEPARATOR = re.compile(r"^(?:&&?|\|\|?|;|2>&1|[12&]?>>?.*|<.*)$")
+# 2>&1, > train.log, &>> all.log, < /dev/null
+_REDIRECTION = re.compile(r"(?:(?<=\s)\d)?(?:&>>?|>>?&?|<<?)(?:(?<=&)\d|\s{0,8}[^\s;&|<>()]{1,400})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +76,20 @@ def _logical(lines: Sequence[Line]) -> Iterator[tuple[int, str]]:
 def _commands(text: str) -> Iterator[list[str]]:
     if text.startswith("#!"):
         return
-    spaced = (
-        re.sub(r"(;|&&|\|\||(?<![>|])\|(?!\|))", r" \1 ", text) if "'" not in text and '"' not in text else text
-    )
+    text = _REDIRECTION.sub(" ", text)
     try:
-        words = shlex.split(spaced, comments=True)
+        lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|")
+        lexer.whitespace_split = True
+        words = list(lexer)
     except ValueError:  # an unclosed quote: the words as they stand
-        words = spaced.split()
+        words = text.split()
     current: list[str] = []
     for word in words:
-        if word in {"&&", "||", ";", "|", "&"}:
+        if word and not word.strip(";&|"):
             if current:
                 yield current
             current = []
-        elif not _SEPARATOR.match(word):
+        else:
             current.append(word)
     if current:
         yield current

@@ -43,7 +43,7 @@ def date_state(
         lower, upper, why = ">=5.0", "", "loss"  # `Trainer._maybe_log_save_evaluate` rounded to 4 places before
     if why:
         text = ",".join(part for part in (lower, upper) if part)
-        yield Setting("package", "inferred.transformers", text, artifact.at(why), Standing.INFERRED)
+        yield Setting("setting", "inferred.transformers", text, artifact.at(why), Standing.INFERRED)
 
 
 def _loss_in_full(rows: Sequence[Mapping[str, object]]) -> bool:

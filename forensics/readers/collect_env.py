@@ -29,7 +29,7 @@ _KEY = re.compile(
     r"^[\s>]{0,4}(PyTorch version|CUDA used to build PyTorch|CUDA runtime version|OS|Python version"
     r"|Python platform|Nvidia driver version|GPU models and configuration): ?(.{0,400})$"
 )
-_GPU = re.compile(r"^(?:GPU models and configuration: )?GPU (\d{1,3}): (.{1,200}?)(?: \(UUID: .*)?$")
+_GPU = re.compile(r"^(?:GPU models and configuration: )?GPU (\d{1,3}): ((?!.{1,200}\(UUID: ).{1,200})$")
 _LIBRARY = re.compile(r"^\[(?:pip\d?|conda)\] ([\w.\-]{1,100})(?:==| {1,80})(\d[\w.!+\-]{0,80})")
 _HARDWARE = {
     "CUDA used to build PyTorch": "cuda",

@@ -26,7 +26,7 @@ from forensics.readers._environment import package, settings
 _STATES = re.compile(
     r"(^|/)(?P<kind>mp_rank_\d+_model_states|(?:\w+_)?zero_pp_rank_\d+_mp_rank_\d+_(?:optim|model)_states)\.pt$"
 )
-_FIRST_RANK = re.compile(r"(?:zero_pp_rank_0_)?mp_rank_0+_(?:optim|model)_states\.pt$")
+_FIRST_RANK = re.compile(r"(?:^|/)(?:(?:(?:bf|fp)16_)?zero_pp_rank_0_)?mp_rank_0+_(?:optim|model)_states\.pt$")
 _STEP = re.compile(r"(?:global_step|checkpoint-)(\d{1,15})/")
 _SIZES = ("dp_world_size", "mp_world_size", "global_steps", "global_samples", "skipped_steps")
 MAX_COUNT = 1 << 62

@@ -6,9 +6,9 @@
     event 4   step 10  train/loss                   1.9342000484466553
 
 The Trainer writes `args` and `model_config` once and each log under `train/`, `eval/` or `test/`
-(`integrations/integration_utils.py`, `TensorBoardCallback`, `rewrite_logs`). It never asks for a purge, so that steps
-trained again after a resume are there twice; every point is kept. DeepSpeed's monitor counts samples instead of
-steps (`runtime/engine.py`, `_write_monitor`), and so do Megatron's tags that end in " vs samples"
+(`integrations/integration_utils.py`, `TensorBoardCallback`, `rewrite_logs`). It never asks for a purge, so that
+steps trained again after a resume are there twice; every point is kept. DeepSpeed's monitor counts samples
+instead of steps (`runtime/engine.py`, `_write_monitor`), and so do Megatron's tags that end in " vs samples"
 (`training.py`, `training_log`). Events are counted from 1.
 """
 
@@ -25,7 +25,7 @@ from forensics.formats.file import File
 from forensics.formats.flatten import flatten, scalar
 from forensics.formats.lenient_json import parse
 from forensics.formats.placeholder import HEAD_BYTES, recognise
-from forensics.model import UNKNOWN_STEP, Artifact, Axis, Events, Fact, Samples, Scalar, Setting, Skip, Standing
+from forensics.model import Artifact, Axis, Events, Fact, Samples, Scalar, Setting, Skip, Standing
 from forensics.names import ALIASES, Kind, canonical
 from forensics.plugin import reader
 from forensics.readers._environment import package
@@ -66,7 +66,8 @@ def event_file(artifact: Artifact) -> Iterator[Fact]:
         yield from _settings_of_hparams(artifact, stated)
     yield from _events(artifact, contents.sessions)
     for points in contents.points:
-        yield _samples(artifact, points)
+        if not points.tag.endswith(_TOKENS):
+            yield _samples(artifact, points)
 
 
 def _skips(artifact: Artifact, contents: Contents) -> Iterator[Skip]:
@@ -74,6 +75,9 @@ def _skips(artifact: Artifact, contents: Contents) -> Iterator[Skip]:
         yield Skip(artifact.path, damage)
     if not contents.events and not contents.damage:
         yield Skip(artifact.path, f"holds no event: {artifact.size} bytes of header, then the writer ended")
+    tokens = sum(points.tag.endswith(_TOKENS) for points in contents.points)
+    if tokens:
+        yield Skip(artifact.path, f"tags over tokens have no step and were not examined: {tokens}")
     others = dict(contents.passed_over)
     texts = sum(text.tag not in {ARGUMENTS, MODEL} for text in contents.texts)
     if texts:
@@ -91,22 +95,25 @@ def _settings_of_text(artifact: Artifact, text: Stated) -> Iterator[Fact]:
     source = artifact.at(EVENT, text.record)
     try:
         found = parse(text.value.text.encode("utf-8", "surrogatepass"), artifact.limits).value
-        if not isinstance(found, dict):
-            raise MalformedError("is no JSON object")
-        if text.tag == MODEL:
-            version = found.get("transformers_version")
-            if isinstance(version, str):
-                yield from package("transformers", version, source, Standing.RECORDED)
-            named = list(flatten(found, "model"))
-        else:
-            deepspeed = found.get("deepspeed")
-            named = list(flatten(found if not isinstance(deepspeed, dict) else found | {"deepspeed": None}))
-            named += flatten(deepspeed) if isinstance(deepspeed, dict) else ()
+        named = list(_named(found, "model" if text.tag == MODEL else ""))
     except MalformedError as error:
         yield Skip(f"{artifact.path}:{source.place}", f"{text.tag}: {error}")
         return
     for name, value in named:
+        if name == "model.transformers_version" and isinstance(value, str):
+            yield from package("transformers", value, source, Standing.RECORDED)
         yield Setting("setting", name, value, source, Standing.RECORDED)
+
+
+def _named(found: object, prefix: str) -> Iterator[tuple[str, Scalar]]:
+    if not isinstance(found, dict):
+        raise MalformedError("is no JSON object")
+    deepspeed = None if prefix else found.get("deepspeed")
+    if isinstance(deepspeed, dict):
+        yield from flatten(found | {"deepspeed": "<given as a dictionary>"})
+        yield from flatten(deepspeed)
+    else:
+        yield from flatten(found, prefix)
 
 
 def _settings_of_hparams(artifact: Artifact, stated: Stated) -> Iterator[Fact]:
@@ -148,12 +155,9 @@ def _events(artifact: Artifact, sessions: tuple[Announced, ...]) -> Iterator[Eve
 
 def _samples(artifact: Artifact, points: Points) -> Samples:
     name, axis = metric_of(points.tag, artifact.path)
-    steps = points.steps
-    if points.tag.endswith(_TOKENS):
-        steps = np.full(len(steps), UNKNOWN_STEP, np.int64)
     return Samples(
         name=name,
-        steps=steps,
+        steps=points.steps,
         values=points.values,
         records=points.records,
         path=artifact.path,
@@ -168,7 +172,7 @@ def metric_of(tag: str, path: str) -> tuple[str, Axis]:
     """Return the canonical name of a tag and what its steps count.
 
     The folder counts where the writer put the difference there: `add_scalars("loss", {"val": ...})` writes tag
-    `loss` to `loss_val/` (torch, `SummaryWriter.add_scalars`), Keras writes `validation/`.
+    `loss` to `loss_val/` (torch) or `loss/val/` (tensorboardX), Keras writes to `validation/`.
 
     >>> metric_of("Train/Samples/lr", "a"), metric_of("lm loss vs samples", "a"), metric_of("loss", "loss_val/a")
     (('learning_rate', 'sample'), ('loss', 'sample'), ('eval_loss', 'step'))
@@ -178,10 +182,12 @@ def metric_of(tag: str, path: str) -> tuple[str, Axis]:
     axis: Axis = "step"
     if tag.endswith(_SAMPLES):
         tag, axis = tag.removesuffix(_SAMPLES), "sample"
-    folder = path.rpartition("/")[0].rpartition("/")[2]
-    joined = tag.replace("/", "_").replace(" ", "_") + "_"
+    above, _, folder = path.rpartition("/")[0].rpartition("/")
+    joined = tag.replace("/", "_") + "_"
     if folder.startswith(joined) and len(folder) > len(joined):
         return canonical(f"{folder[len(joined) :]}/{tag}"), axis
+    if f"/{above}".endswith(f"/{tag}"):
+        return canonical(f"{folder}/{tag}"), axis
     if folder in _EVALUATION and not tag.startswith(("eval", "val", "test", "train")):
         return canonical(_EVALUATION[folder] + tag), axis
     for prefix in _MEGATRON_FOLDERS:

@@ -41,4 +41,4 @@ def hf_checkpoint_index(artifact: Artifact) -> Iterator[Fact]:
         yield Setting("setting", f"{_PREFIX}.{name}", value, Source(artifact.path, name), Standing.RECORDED)
     if "total_parameters" in held:
         place = Source(artifact.path, "metadata.total_parameters")
-        yield Setting("package", "inferred.transformers", ">4.51.3", place, Standing.INFERRED)
+        yield Setting("setting", "inferred.transformers", ">4.51.3", place, Standing.INFERRED)

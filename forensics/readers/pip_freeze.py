@@ -31,7 +31,7 @@ _LIST_HEADER = re.compile(r"^Package\s{1,200}Version\b.*\n-{3,}\s{1,8}-{3,}", re
 _JSON_LIST = re.compile(rb'^\s*\[\s*\{\s*"name":\s*"[^"]{1,80}",\s*"version":')
 _REQUIREMENTS = re.compile(r"(?i)(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$")
 _ALWAYS_WISHES = re.compile(r"(?i)(^|/)[^/]*constraints[^/]*\.txt$|\.in$")
-_INSTALLER = re.compile(r"^Successfully installed ((?:\S{3,120} ?){1,500})$")
+_INSTALLER = re.compile(r"^Successfully installed (\S.{0,60000})$")
 
 
 @dataclass(frozen=True, slots=True)

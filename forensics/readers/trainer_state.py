@@ -29,7 +29,6 @@ from forensics.readers._transformers_dating import date_state
 
 _BARE = (
     "max_steps",
-    "num_train_epochs",
     "logging_steps",
     "eval_steps",
     "save_steps",
@@ -37,8 +36,17 @@ _BARE = (
     "best_metric",
     "best_global_step",
 )
-# `train_batch_size` is that of one process here, but the global one under the same name in DeepSpeed.
-_OWN = ("global_step", "epoch", "num_input_tokens_seen", "train_batch_size", "is_hyper_param_search", "trial_name")
+# Two of these mean something else under the bare name: `train_batch_size` is that of one process here, the global
+# one in DeepSpeed; `num_train_epochs` is what `max_steps` amounts to, rounded up, not the argument.
+_OWN = (
+    "global_step",
+    "epoch",
+    "num_train_epochs",
+    "num_input_tokens_seen",
+    "train_batch_size",
+    "is_hyper_param_search",
+    "trial_name",
+)
 _MARKS = re.compile(rb'"log_history"\s*:')
 _NO_STEPS = 1 << 62
 """Above this, `max_steps` is sys.maxsize: an iterable dataset without a length."""

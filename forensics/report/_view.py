@@ -74,6 +74,30 @@ def step_text(finding: Finding) -> str:
     return f"step {fine + 1} to {first}"
 
 
+def fine_text(finding: Finding) -> str:
+    """Return which step was still fine, to be put after the onset; empty when none is known."""
+    fine = finding.step_range[0]
+    return "" if fine is None else f" (step {fine} was fine)"
+
+
+def family(hypothesis: Hypothesis) -> str:
+    """Return the letters of the code: causes of one family are told apart, the others are far away.
+
+    >>> family(Hypothesis("ds-zero12-comm-corruption", "DIST001", "", (), (), ()))
+    'DIST'
+    """
+    return hypothesis.code.rstrip("0123456789")
+
+
+def optimizer_text(checkpoint: Checkpoint) -> str:
+    """Say whether the optimizer state of a clean checkpoint was examined too: a resume reads it."""
+    table = checkpoint.table
+    if table is None:
+        return ""
+    held = not bool(np.all(table.is_weight))
+    return ", its optimizer state is clean too" if held else ", weights only; the optimizer state was not examined"
+
+
 def chain_text(hypothesis: Hypothesis) -> str:
     return " <- ".join(reversed(hypothesis.chain))
 

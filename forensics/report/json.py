@@ -14,6 +14,8 @@ import numpy as np
 import forensics
 from forensics.model import (
     Checkpoint,
+    Coincidence,
+    Cost,
     Environment,
     Finding,
     Hypothesis,
@@ -44,6 +46,8 @@ def tree(report: Report) -> Json:
         "verdict": report.verdict,
         "headline": clean(report.headline, 2000),
         "findings": [_finding(f) for f in report.findings],
+        "coincidences": [_coincidence(c) for c in report.coincidences],
+        "cost": _cost(report.cost),
         "hypotheses": [_hypothesis(rank, h) for rank, h in enumerate(report.hypotheses, 1)],
         "mechanisms": [_hypothesis(rank, h) for rank, h in enumerate(report.mechanisms, 1)],
         "checkpoints": [_checkpoint(c) for c in run.checkpoints],
@@ -118,6 +122,14 @@ def _finding(finding: Finding) -> Json:
         "statement": clean(finding.statement, 1000),
         "source": _source(finding.source),
     }
+
+
+def _coincidence(coincidence: Coincidence) -> Json:
+    return {"kind": coincidence.kind, "step": coincidence.step, "statement": clean(coincidence.statement)}
+
+
+def _cost(cost: Cost | None) -> Json | None:
+    return None if cost is None else {"steps": cost.steps, "total": cost.total, "seconds": cost.seconds}
 
 
 def _hypothesis(rank: int, h: Hypothesis) -> Json:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import forensics
 from forensics.model import Checkpoint, Finding, Hypothesis, Report
 from forensics.report import _view as view
+from forensics.report._onset import coincidences, lost
 from forensics.report._safe import code, markdown
 
 
@@ -12,6 +13,7 @@ def render(report: Report) -> str:
     """Return the report as GitHub-flavoured Markdown."""
     parts = [
         f"## medforensics: {report.verdict}\n\n{markdown(report.headline, 2000)}\n",
+        *_circumstances(report),
         *_findings(report),
         *(line for rank, h in enumerate(view.shown_hypotheses(report), 1) for line in _hypothesis(rank, h)),
         *_checkpoints(report),
@@ -21,6 +23,14 @@ def render(report: Report) -> str:
         f"\n<sub>medforensics {forensics.__version__}</sub>\n",
     ]
     return "\n".join(parts)
+
+
+def _circumstances(report: Report) -> Iterator[str]:
+    wasted, also = lost(report), coincidences(report)
+    if wasted:
+        yield f"{markdown(wasted)}.\n"
+    if also:
+        yield f"At the same time: {markdown('; '.join(also))}.\n"
 
 
 def _findings(report: Report) -> Iterator[str]:

@@ -3,23 +3,30 @@
 import io
 from collections.abc import Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from forensics.model import Hypothesis, Report
+from forensics.model import Report
+from forensics.report import _terminal_parts as parts
 from forensics.report import _view as view
-from forensics.report._safe import clean
+from forensics.report._mapped import mapped
+from forensics.report._onset import coincidences, curves, leading, lost, onset_step
+from forensics.report._plot import ASCII, UNICODE, plot
+from forensics.report._safe import ascii_only, clean
 
 WIDTH = 80
 VERDICT_STYLE = {"broken": "bold red", "suspicious": "bold yellow", "healthy": "bold green", "unknown": "bold"}
-SEVERITY_STYLE = {"error": "red", "warning": "yellow", "notice": "dim"}
-SHOWN_SKIPS = 6
+SHOWN_SKIPS = 4
 
 
-def render(report: Report, *, width: int = WIDTH, color: bool = False, verbose: bool = False) -> str:
-    """Return the report as terminal text; escape sequences occur only when `color` is true."""
+def render(
+    report: Report, *, width: int = WIDTH, color: bool = False, verbose: bool = False, unicode: bool = True
+) -> str:
+    """Return the report as terminal text, no line wider than `width`.
+
+    Escape sequences occur only when `color` is true, characters beyond ASCII only when `unicode` is.
+    """
     console = Console(
         file=io.StringIO(),
         width=width,
@@ -30,117 +37,56 @@ def render(report: Report, *, width: int = WIDTH, color: bool = False, verbose: 
         emoji=False,
         markup=False,
     )
-    for part in _parts(report, verbose):
+    for part in _parts(report if unicode else mapped(report, ascii_only), verbose, width, unicode):
         console.print(part)
     file = console.file
     assert isinstance(file, io.StringIO)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+    text = file.getvalue() if unicode else ascii_only(file.getvalue())
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
-def _parts(report: Report, verbose: bool) -> Iterator[RenderableType]:
+def _parts(report: Report, verbose: bool, width: int, unicode: bool) -> Iterator[RenderableType]:
     verdict = Text(report.verdict.upper(), style=VERDICT_STYLE[report.verdict])
     yield Text.assemble(verdict, "  ", clean(report.headline, 2000))
-    if report.findings:
-        yield _title("What the run shows")
-        yield _findings(report)
-    shown = view.shown_hypotheses(report)
-    if shown:
-        yield _title("Why")
-        for number, hypothesis in enumerate(shown, 1):
-            yield _hypothesis(number, hypothesis)
-    excluded = view.ruled_out(report)
-    if excluded:
-        yield Text(f"Ruled out: {', '.join(h.cause for h in excluded)}", style="dim")
-    if report.run.checkpoints:
-        yield _title("Checkpoints")
-        yield _checkpoints(report)
+    yield from _onset(report, width, unicode)
+    yield from parts.findings(report, verbose)
+    yield from parts.causes(report, verbose)
+    yield from parts.remedies(report, verbose)
+    yield from parts.checkpoints(report, verbose, width)
+    yield from parts.experiments(report, verbose)
     lines = list(view.environment_lines(report.run))
     if lines:
-        yield _title("Environment, from the run (medforensics env RUN tells where each value was read)")
-        yield _environment(lines)
+        yield parts.title("Environment, from the run (medforensics env RUN tells where each was read)")
+        yield parts.rows(lines, "dim")
     yield from _skips(report, verbose)
     for failure in report.failures:
         yield Text(f"internal error: {clean(failure)}", style="red")
 
 
-def _title(text: str) -> RenderableType:
-    return Padding(Text(text, style="bold"), (1, 0, 0, 0))
-
-
-def _findings(report: Report) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(ratio=1)
-    for f in report.findings:
-        where = Text(f"\n{clean(str(f.source))}", style="dim")
-        said = Text.assemble(Text(f.symptom, style="bold"), ": ", clean(f.statement, 1000), where)
-        table.add_row(Text(f.severity, style=SEVERITY_STYLE[f.severity]), view.step_text(f), said)
-    return table
-
-
-def _hypothesis(number: int, h: Hypothesis) -> RenderableType:
-    head = Text.assemble(f"{number}. ", Text(h.cause, style="bold"), f" ({h.code})  {view.score_text(h)}")
-    lines: list[RenderableType] = [head, Padding(Text(f"{h.title}."), (0, 0, 0, 3))]
-    if len(h.chain) > 1:
-        lines.append(Padding(Text(view.chain_text(h), style="cyan"), (0, 0, 0, 3)))
-    table = Table.grid(padding=(0, 1))
-    table.add_column(justify="right", no_wrap=True, min_width=6)
-    table.add_column(ratio=1)
-    for e in h.evidence:
-        where = Text(f"\n{clean(str(e.source))}", style="dim") if e.source is not None else Text("")
-        table.add_row(f"{e.points:+d}", Text.assemble(clean(e.statement, 1000), where))
-    if h.missing:
-        table.add_row("", Text(f"not recorded: {', '.join(h.missing)}", style="dim"))
-    lines.append(table)
-    lines.extend(_advice(h))
-    return Padding(Group(*lines), (0, 0, 1, 0))
-
-
-def _advice(h: Hypothesis) -> Iterator[RenderableType]:
-    table = Table.grid(padding=(0, 1))
-    table.add_column(justify="right", no_wrap=True, min_width=6)
-    table.add_column(ratio=1)
-    for fix in h.fixes:
-        reference = Text(f"\n{fix.reference}", style="dim") if fix.reference else Text("")
-        table.add_row("fix", Text.assemble(clean(fix.action, 1000), reference))
-    for e in h.experiments:
-        table.add_row("try", Text.assemble(clean(e.action, 1000), Text(f" Expect: {clean(e.expect, 1000)}")))
-    if table.row_count:
-        yield table
-
-
-def _checkpoints(report: Report) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(ratio=1)
-    styles = {"clean": "green", "poisoned": "red", "damaged": "red", "incomplete": "yellow"}
-    for c in report.run.checkpoints:
-        table.add_row(clean(c.path), Text(c.status, style=styles.get(c.status, "")), view.checkpoint_line(c))
-    good, bad = report.run.last_good_checkpoint, report.run.first_bad_checkpoint
-    lines: list[RenderableType] = [table]
-    if good is not None:
-        lines.append(Text(f"last good: {clean(good.path)}", style="bold"))
-    if bad is not None:
-        lines.append(Text(f"first poisoned: {clean(bad.path)}", style="bold"))
-    return Group(*lines)
-
-
-def _environment(lines: list[tuple[str, str]]) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column(ratio=1)
-    for title, values in lines:
-        table.add_row(title, values)
-    return table
+def _onset(report: Report, width: int, unicode: bool) -> Iterator[RenderableType]:
+    finding = leading(report)
+    step = None if finding is None else onset_step(finding)
+    if finding is not None:
+        yield parts.title(f"Onset: {view.step_text(finding)}{view.fine_text(finding)}")
+    for curve in list(curves(report))[: 2 if finding is not None else 1]:
+        lines = plot(curve, step, min(width, WIDTH), ink=UNICODE if unicode else ASCII)
+        yield Padding(
+            Text("\n".join(lines), no_wrap=True, overflow="crop"), (1 if finding is None else 0, 0, 0, 0)
+        )
+    if finding is None:
+        return
+    wasted, also = lost(report), coincidences(report)
+    if wasted:
+        yield Text(f"{wasted}.")
+    if also:
+        yield Text(f"At the same time: {'; '.join(also)}.")
 
 
 def _skips(report: Report, verbose: bool) -> Iterator[RenderableType]:
     groups = view.skip_groups(report.run.skips)
     if not groups:
         return
-    yield _title("Not examined")
+    yield parts.title("Not examined")
     for group in groups if verbose else groups[:SHOWN_SKIPS]:
         names = ", ".join(clean(what) for what in group.what) if verbose else view.some(group.what)
         yield Text(f"{names}: {clean(group.reason)}", style="dim")
@@ -148,6 +94,7 @@ def _skips(report: Report, verbose: bool) -> Iterator[RenderableType]:
         yield Text(f"and {len(groups) - SHOWN_SKIPS} more reasons (--verbose)", style="dim")
 
 
-def brief(report: Report) -> str:
+def brief(report: Report, *, unicode: bool = True) -> str:
     """Return the verdict and the headline, one line each."""
-    return f"{report.verdict}\n{clean(report.headline, 2000)}\n"
+    headline = clean(report.headline, 2000)
+    return f"{report.verdict}\n{headline if unicode else ascii_only(headline)}\n"

@@ -72,10 +72,11 @@ class Norms:
 
     @property
     def statement(self) -> str:
+        root = round(self.value**2) if math.isfinite(self.value) else 0
         told = {
             "nonfinite": f"grad_norm is {shown(self.value)}",
             "recovering": "grad_norm is NaN or infinite, then finite again",
-            "sentinel": f"grad_norm is exactly {self.value!r}, the root of {round(self.value**2)},",
+            "sentinel": f"grad_norm is exactly {self.value!r}, the root of {root},",
             "zero": "grad_norm is exactly 0.0",
             "positive": f"grad_norm is finite and above zero (first {shown(self.value)})",
         }
@@ -230,12 +231,13 @@ def loss_rose(run: Run, explained: Explained) -> Seen | None:
     )
 
 
-def loss_falls(run: Run) -> Seen | None:
-    """Tell whether the loss falls over the run by a tenth at least; needs six finite positive entries."""
+def loss_falls(run: Run, step: int | None = None) -> Seen | None:
+    """Tell whether the loss falls by a tenth at least, from `step` on; needs six finite positive entries there."""
     loss = series_of(run, LOSS)
     if loss is None:
         return None
-    finite = loss.values[np.isfinite(loss.values) & (loss.values > 0)]
+    values = after(loss, step)
+    finite = values[np.isfinite(values) & (values > 0)]
     if len(finite) < 6:
         return None
     third = max(1, len(finite) // 3)
@@ -244,6 +246,18 @@ def loss_falls(run: Run) -> Seen | None:
     told = "falls" if fell else "stays"
     said = f"loss {told} from {shown(first)} to {shown(last)} (medians of the outer thirds)"
     return Seen(fell, said, loss.source_at(len(loss) - 1), "loss over the run")
+
+
+def finite_beside(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether the loss from the onset on is mostly a finite number above zero."""
+    loss = series_of(run, LOSS)
+    values = after(loss, onset(explained)) if loss is not None else None
+    if loss is None or values is None or not len(values):
+        return None
+    alive = np.isfinite(values) & (values > 0)
+    index = len(loss) - len(values)
+    said = f"loss is {shown(float(values[0]))} beside it, finite in {int(alive.sum())} of {len(values)} entries"
+    return Seen(bool(alive.mean() > 0.5), said, loss.source_at(index), "loss beside it")
 
 
 def eval_is_nan(run: Run, explained: Explained) -> Seen | None:

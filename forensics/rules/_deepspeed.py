@@ -2,7 +2,7 @@
 
 from forensics.model import Run, Source
 from forensics.rules._seen import Seen, holds
-from forensics.rules._setup import package_within, precision_is
+from forensics.rules._setup import package_within, precision_is, whole_number
 
 UNGUARDED = ">=0.11.2,<0.19.3"
 """DeepSpeed releases that apply nonfinite bf16 gradients unless told otherwise (pull requests 4512 and 8035)."""
@@ -58,9 +58,9 @@ WHOLE_LIST = 10
 
 def zero_stage(run: Run) -> tuple[int, Source] | None:
     for name in ("zero_optimization.stage", "zero_stage", "accelerate.deepspeed_config.zero_stage"):
-        setting, number = run.environment.best(name), run.environment.number(name)
+        setting, number = run.environment.best(name), whole_number(run, name)
         if setting is not None and number is not None:
-            return int(number), setting.source
+            return number, setting.source
     return None
 
 

@@ -9,6 +9,7 @@ A file declares `code`, `name`, `title`, `explains`, the text of its page (`mech
     package = "NAME" with within = "specifier"    problem = "regex" (what is wrong with a checkpoint's files)
     metric = "NAME" (it was logged)
     yes = points where it holds, no = points where it does not, because = "why it counts"
+    sign = true: a mark that many causes share; it counts for this one only where something else already does
 
 What the run did not record yields nothing, so an unknown version never counts as affected.
 """
@@ -42,7 +43,8 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "norm is positive": lambda r, e: curves.norm_is(r, e, "positive"),
     "norm grew": curves.norms_grew,
     "loss rose": curves.loss_rose,
-    "loss falls": lambda r, _: curves.loss_falls(r),
+    "loss falls": lambda r, e: curves.loss_falls(r, curves.onset(e)),
+    "loss finite beside": curves.finite_beside,
     "healthy before": curves.healthy_before,
     "sudden": curves.sudden,
     "from first entry": curves.from_first_entry,
@@ -78,13 +80,19 @@ def _hardware(table: Table, run: Run, _: Explained) -> Seen | None:
 
 def _setting(table: Table, run: Run, _: Explained) -> Seen | None:
     name = table["setting"]
+    setting, stage = run.environment.best(name), run.environment.best("zero_optimization.stage")
+    if setting is None and stage is not None and name.startswith("zero_optimization."):
+        return Seen(False, f"{name} is not set", stage.source, name)
     if "is" in table:
         return setup.setting_is(run, name, table["is"])
     if table.get("set"):
         return setup.is_set(run, name)
+    return _bounded(table, run, name) if setting is not None and setting.value is not None else None
+
+
+def _bounded(table: Table, run: Run, name: str) -> Seen | None:
     setting, number = run.environment.best(name), run.environment.number(name)
-    if setting is None or setting.value is None:
-        return None
+    assert setting is not None
     said = f"{name} is {setting.value}"
     if "matches" in table:
         match = re.search(table["matches"], str(setting.value), re.IGNORECASE)
@@ -113,16 +121,28 @@ def look(table: Table, run: Run, explained: Explained) -> Seen | None:
     return LOOKS[subject](table, run, explained)
 
 
+def _evidence(issue: Table, run: Run, explained: Explained) -> Iterator[Evidence]:
+    tables = issue.get("evidence", ())
+    own = [e for table in tables if not table.get("sign") for e in _weighed(table, run, explained)]
+    yield from own
+    supported = any(e.points > 0 for e in own)
+    for table in tables:
+        if table.get("sign"):
+            yield from (e for e in _weighed(table, run, explained) if e.points < 0 or supported)
+
+
+def _weighed(table: Table, run: Run, explained: Explained) -> Iterator[Evidence]:
+    points = table.get("yes", 0), table.get("no", 0)
+    return weigh(look(table, run, explained), *points, table.get("because", ""))
+
+
 def _reason(issue: Table) -> ReasonFunction:
     def reason(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
         affected = issue.get("affected")
         if affected is not None:
             seen = setup.package_within(run, affected["package"], affected["versions"])
             yield from weigh(seen, affected.get("yes", 4), affected.get("no", -6), affected.get("because", ""))
-        for table in issue.get("evidence", ()):
-            yield from weigh(
-                look(table, run, explained), table.get("yes", 0), table.get("no", 0), table.get("because", "")
-            )
+        yield from _evidence(issue, run, explained)
         for fix in issue.get("fix", ()):
             yield Fix(fix["action"], fix.get("change"), fix.get("reference", ""))
         for trial in issue.get("experiment", ()):

@@ -1,9 +1,10 @@
 """How the run was set up: precision, DeepSpeed, ranks, hardware, events of its log."""
 
+import math
 import re
 from collections.abc import Collection
 
-from forensics.model import Run, Scalar, Setting, Source
+from forensics.model import Group, Run, Scalar, Setting, Source
 from forensics.rules._seen import Seen
 from forensics.rules._versions import within, witness
 
@@ -14,6 +15,12 @@ NO_BF16 = re.compile(
 ACCELERATOR = re.compile(r"(gpu|device|accelerator)(s|_?names?|_?models?|_?types?|\.\w+|_?\d+)?$", re.IGNORECASE)
 """Names under which readers give the board."""
 HOPPER = re.compile(r"\b(H100|H200|H800|H20|GH200)\b", re.IGNORECASE)
+
+
+def whole_number(run: Run, name: str, group: Group = "setting") -> int | None:
+    """Return a setting as a whole number of zero or more; None when it is absent, "auto" or no such number."""
+    number = run.environment.number(name, group)
+    return int(number) if number is not None and math.isfinite(number) and number >= 0 else None
 
 
 def setting_is(run: Run, name: str, wanted: Collection[Scalar]) -> Seen | None:
@@ -130,12 +137,13 @@ def pretrained_in(run: Run, wanted: str) -> Seen | None:
 
 
 def world_size(run: Run) -> tuple[int, Source] | None:
-    for group in ("setting", "hardware", "variable"):
+    """Return the number of processes and where it was read."""
+    groups: tuple[Group, ...] = ("setting", "hardware", "variable")
+    for group in groups:
         for name in ("world_size", "WORLD_SIZE", "num_processes", "accelerate.num_processes"):
-            setting = run.environment.best(name, group)
-            number = run.environment.number(name, group)
-            if setting is not None and number is not None and number >= 1:
-                return int(number), setting.source
+            setting, number = run.environment.best(name, group), whole_number(run, name, group)
+            if setting is not None and number:
+                return number, setting.source
     checkpoint = next((c for c in run.checkpoints if c.world_size), None)
     if checkpoint is None or checkpoint.world_size is None:
         return None

@@ -131,6 +131,28 @@ def only_frozen_unmoved(run: Run) -> Seen | None:
     return Seen(held, said, Source(checkpoint.path), "frozen tensors")
 
 
+def only_open_unmoved(run: Run) -> Seen | None:
+    """Tell whether the unchanged tensors may be frozen: not one is known to train, and all that train moved.
+
+    The optimizer state tells parameters apart by their shapes; two of one shape (embedding and head) stay unknown.
+    """
+    found = compared(run)
+    if found is None:
+        return None
+    checkpoint, mask = found
+    table = table_of(checkpoint)
+    training = mask & np.array([state == "trainable" for state in table.trained], dtype=bool)
+    still = mask & table.unchanged & ~table.frozen & ~bad_mask(table)
+    if not still.any() or not training.any():
+        return None
+    held = not (still & training).any()
+    name = next(table.named(still))
+    said = f"all {int(training.sum())} tensors known to train moved, {name} did not"
+    if not held:
+        said = f"{int((still & training).sum())} of {int(training.sum())} tensors known to train did not move"
+    return Seen(held, said, Source(checkpoint.path, f"tensor {name}"), "frozen tensors")
+
+
 def ones_unmoved(run: Run) -> Seen | None:
     """Tell whether norm weights stayed bit-identical while matrices moved: the mark of bf16 without fp32 masters.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Experiment, Explained, Run
 from forensics.names import Kind
 from forensics.plugin import rule
-from forensics.rules._curves import from_first_entry, norm_is
+from forensics.rules._curves import finite_beside, from_first_entry, norm_is
 from forensics.rules._seen import weigh_no, weigh_yes
 from forensics.rules._setup import happened, has_metric
 from forensics.rules._tensors import poisoned
@@ -53,6 +53,7 @@ def all_labels_ignored(run: Run, explained: Explained) -> Iterator[Evidence | Ex
     yield from weigh_yes(
         norm_is(run, explained, "nonfinite", "sentinel"), -10, "ignored labels give gradients of zero"
     )
+    yield from weigh_yes(finite_beside(run, explained), -10, "a mean over no token is no number")
     yield from weigh_yes(norm_is(run, explained, "positive", "recovering"), -8, "some token counted")
     yield from weigh_yes(happened(run, Kind.ALL_LABELS_IGNORED), 5)
     yield from weigh_yes(happened(run, Kind.TOKENIZATION_MISMATCH), 4, "each drops the labels of a sample")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
 from forensics.plugin import rule
-from forensics.rules._curves import from_first_entry, norm_is
+from forensics.rules._curves import finite_beside, from_first_entry, norm_is
 from forensics.rules._seen import Seen, holds, weigh_no, weigh_yes
 from forensics.rules._setup import happened, has_metric
 from forensics.rules._tensors import poisoned
@@ -55,6 +55,7 @@ def all_labels_masked(run: Run, explained: Explained) -> Iterator[Evidence | Fix
     yield from weigh_yes(
         norm_is(run, explained, "nonfinite", "sentinel"), -10, "masked labels give gradients of zero"
     )
+    yield from weigh_yes(finite_beside(run, explained), -10, "a mean over no token is no number")
     yield from weigh_yes(norm_is(run, explained, "positive", "recovering"), -8)
     yield from weigh_yes(happened(run, Kind.ALL_LABELS_IGNORED), 6)
     saved = poisoned(run, explained)

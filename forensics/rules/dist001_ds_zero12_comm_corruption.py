@@ -7,7 +7,7 @@ from forensics.names import Kind
 from forensics.plugin import rule
 from forensics.rules._curves import healthy_before, norms_grew, sudden
 from forensics.rules._deepspeed import deepspeed_used, overlap_comm, stage_in, unguarded
-from forensics.rules._seen import Seen, holds, weigh, weigh_no, weigh_yes
+from forensics.rules._seen import Seen, fails, holds, weigh, weigh_no, weigh_yes
 from forensics.rules._setup import happened, precision_is, setting_is, several_ranks
 from forensics.rules._tensors import single
 from forensics.rules._versions import within, witness
@@ -26,8 +26,8 @@ WINDOWS = (
     (">=0.14.3,<0.17.2", 1, "the main race is fixed in 0.14.3, reports continue to 0.16"),
     (">=0.17.2,<0.17.5", 3, "bucket.clear() resets the ping-pong index here (pull request 6993)"),
     (">=0.17.5,<0.18.5", -3, "overlap is masked here (pull request 7371)"),
-    (">=0.18.5,<0.19.3", -4, "the buffer race is fixed in 0.18.5 (pull request 7805)"),
-    (">=0.19.3", -6, "every known variant is fixed by 0.19.3"),
+    (">=0.18.5,<0.19.3", -6, "the buffer race is fixed in 0.18.5 (pull request 7805)"),
+    (">=0.19.3", -8, "every known variant is fixed by 0.19.3"),
 )
 SMALL_BUCKET = 5e7
 """Reporters cured the fault by going from 5e7 to 2e8 (DeepSpeed issue 5347)."""
@@ -145,14 +145,14 @@ def ds_zero12_comm_corruption(run: Run, explained: Explained) -> Iterator[Eviden
     overlap = overlap_comm(run)
     if holds(stage):
         yield from weigh_yes(overlap, 3, "reduction and backward pass share a buffer")
-        yield from weigh_no(overlap, -4, "without overlap the main race cannot happen")
+        yield from weigh_no(overlap, -5, "without overlap the main race cannot happen")
         yield from weigh_yes(_small_bucket(run), 1, "many small buckets, many chances for the race")
         yield from weigh_yes(setting_is(run, "zero_optimization.use_multi_rank_bucket_allreduce", (False,)), -3)
         yield from weigh_yes(precision_is(run, "bf16"), 1)
         yield from weigh_yes(unguarded(run), 1)
     yield from weigh_yes(precision_is(run, "fp16"), -3, "its scaler skips bad steps")
     yield from weigh_yes(happened(run, Kind.OVERFLOW), -4, "a scaler at work points to fp16")
-    if holds(used) and holds(healthy_before(run, explained)):
+    if holds(used) and not fails(overlap) and holds(healthy_before(run, explained)):
         yield from weigh_yes(sudden(run, explained), 2, "a race strikes without warning")
     yield from weigh_yes(norms_grew(run, explained), -4, "a divergence, not a race")
     yield from weigh_yes(single(run), -5, "the race hits slices of many tensors")

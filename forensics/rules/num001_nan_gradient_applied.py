@@ -34,6 +34,7 @@ def _to_the_end(explained: Explained) -> Seen | None:
         "weights-nan",
         "weights-inf",
         "optimizer-nan",
+        "crash-exception",
     ),
     mechanism=True,
     helps=("grad_norm", "weights", "events", "package deepspeed", "bf16"),
@@ -41,6 +42,7 @@ def _to_the_end(explained: Explained) -> Seen | None:
         "https://github.com/deepspeedai/DeepSpeed/pull/4512",
         "https://github.com/deepspeedai/DeepSpeed/pull/6976",
         "https://github.com/deepspeedai/DeepSpeed/pull/8035",
+        "https://github.com/deepspeedai/DeepSpeed/issues/5223",
     ),
 )
 def nan_gradient_applied(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
@@ -79,6 +81,7 @@ def nan_gradient_applied(run: Run, explained: Explained) -> Iterator[Evidence | 
     guard = unguarded(run)
     yield from weigh_yes(guard, 2)
     yield from weigh_no(guard, -2, "such steps are skipped there")
+    yield from weigh_yes(happened(run, Kind.NAN_ASSERTION), 5, "it means a norm of NaN, not of zero")
     yield from weigh_yes(happened(run, Kind.NONFINITE_SKIPPED), -4, "the steps were skipped")
     yield from weigh_yes(happened(run, Kind.OVERFLOW), -3, "a scaler guards the run")
     yield Fix(

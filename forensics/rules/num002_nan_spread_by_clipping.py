@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Explained, Run
 from forensics.plugin import rule
 from forensics.rules._curves import norm_is
-from forensics.rules._seen import weigh_no, weigh_yes
+from forensics.rules._seen import holds, weigh_no, weigh_yes
 from forensics.rules._setup import clipping
 from forensics.rules._tensors import single, widespread
 
@@ -39,8 +39,10 @@ def nan_spread_by_clipping(run: Run, explained: Explained) -> Iterator[Evidence]
     """
     spread = widespread(run)
     yield from weigh_yes(spread, 4)
-    yield from weigh_no(spread, -4, "clipping would have reached all of them")
-    yield from weigh_yes(single(run), -6)
+    one = single(run)
+    yield from weigh_yes(one, -6, "clipping would have reached the others")
+    if not holds(one):
+        yield from weigh_no(spread, -4, "clipping would have reached all of them")
     clip = clipping(run)
     yield from weigh_yes(clip, 1)
     yield from weigh_no(clip, -4, "nothing is clipped")

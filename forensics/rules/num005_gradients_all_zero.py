@@ -2,26 +2,11 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from forensics.model import Evidence, Experiment, Explained, Run
-from forensics.names import LOSS
 from forensics.plugin import rule
-from forensics.rules._curves import after, loss_falls, norm_is, onset, series_of, shown
-from forensics.rules._seen import Seen, weigh_yes
+from forensics.rules._curves import finite_beside, loss_falls, norm_is, onset
+from forensics.rules._seen import weigh_yes
 from forensics.rules._tensors import poisoned, unmoved
-
-
-def finite_loss(run: Run, explained: Explained) -> Seen | None:
-    """Tell whether the loss beside the zero gradient is a finite number above zero."""
-    loss = series_of(run, LOSS)
-    values = after(loss, onset(explained)) if loss is not None else None
-    if loss is None or values is None or not len(values):
-        return None
-    alive = np.isfinite(values) & (values > 0)
-    index = len(loss) - len(values)
-    said = f"loss is {shown(float(values[0]))} beside it, finite in {int(alive.sum())} of {len(values)} entries"
-    return Seen(bool(alive.mean() > 0.5), said, loss.source_at(index), "loss beside it")
 
 
 @rule(
@@ -29,6 +14,7 @@ def finite_loss(run: Run, explained: Explained) -> Seen | None:
     "gradients-all-zero",
     explains=("grad-norm-zero", "weights-unchanged", "loss-plateau", "loss-constant", "loss-uniform"),
     mechanism=True,
+    stands_alone=True,
     helps=("grad_norm", "loss", "weights"),
     references=("https://github.com/microsoft/LoRA/issues/120",),
 )
@@ -55,11 +41,11 @@ def gradients_all_zero(run: Run, explained: Explained) -> Iterator[Evidence | Ex
     yield from weigh_yes(
         norm_is(run, explained, "positive", "nonfinite", "sentinel"), -10, "the gradients are not zero"
     )
-    beside = finite_loss(run, explained)
+    beside = finite_beside(run, explained)
     yield from weigh_yes(beside, 1)
     if beside is not None and not beside.holds:
         yield Evidence(-5, f"{beside.statement}; masked labels show so", beside.source, beside.key)
-    yield from weigh_yes(loss_falls(run), -8, "something learns")
+    yield from weigh_yes(loss_falls(run, onset(explained)), -8, "something learns")
     yield from weigh_yes(unmoved(run), 2)
     yield from weigh_yes(poisoned(run, explained), -6)
     yield Experiment(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Experiment, Explained, Run
 from forensics.names import Kind
 from forensics.plugin import rule
-from forensics.rules._curves import loss_falls, norm_is
+from forensics.rules._curves import loss_falls, norm_is, onset
 from forensics.rules._seen import Seen, weigh, weigh_no, weigh_yes
 from forensics.rules._setup import happened, precision_is
 from forensics.rules._tensors import poisoned, unmoved
@@ -63,7 +63,7 @@ def fp16_scaler_skip(run: Run, explained: Explained) -> Iterator[Evidence | Expe
     yield from weigh_no(share, -10, "that is no exception any more")
     yield from weigh_yes(norm_is(run, explained, "recovering"), 5)
     yield from weigh_yes(norm_is(run, explained, "nonfinite"), -8, "it does not recover")
-    falls = loss_falls(run)
+    falls = loss_falls(run, onset(explained))
     yield from weigh_yes(falls, 2)
     yield from weigh_yes(happened(run, Kind.LOSS_SCALE_AT_MINIMUM), -10)
     yield from weigh_yes(unmoved(run), -8)

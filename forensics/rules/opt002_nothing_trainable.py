@@ -6,7 +6,7 @@ import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run, Source
 from forensics.plugin import rule
-from forensics.rules._curves import from_first_entry, loss_falls, norm_is
+from forensics.rules._curves import from_first_entry, loss_falls, norm_is, onset
 from forensics.rules._seen import Seen, weigh, weigh_no, weigh_yes
 from forensics.rules._tensors import scanned, table_of, unmoved
 
@@ -72,6 +72,6 @@ def nothing_trainable(run: Run, explained: Explained) -> Iterator[Evidence | Fix
     yield from weigh_yes(first, 1)
     yield from weigh_no(first, -4, "it trained before")
     yield from weigh_yes(unmoved(run), 1)
-    yield from weigh_yes(loss_falls(run), -10, "something learns")
+    yield from weigh_yes(loss_falls(run, onset(explained)), -10, "something learns")
     yield Fix("Print the parameters with requires_grad, and unfreeze what should train (PEFT: is_trainable=True).")
     yield Experiment("Count parameters with requires_grad right before trainer.train().", "0", 1)

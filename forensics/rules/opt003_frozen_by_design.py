@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Explained, Run
 from forensics.plugin import rule
 from forensics.rules._curves import norm_is
-from forensics.rules._seen import weigh, weigh_yes
+from forensics.rules._seen import holds, weigh, weigh_yes
 from forensics.rules._setup import is_set
-from forensics.rules._tensors import only_frozen_unmoved, unmoved
+from forensics.rules._tensors import only_frozen_unmoved, only_open_unmoved, unmoved
 
 
 @rule(
@@ -35,7 +35,10 @@ def frozen_by_design(run: Run, explained: Explained) -> Iterator[Evidence]:
     ## Sources
     ms-swift issue 3935 (maintainer: frozen vision tower is no fault).
     """
-    yield from weigh(only_frozen_unmoved(run), 10, -6)
+    frozen = only_frozen_unmoved(run)
+    yield from weigh_yes(frozen, 10)
+    if not holds(frozen):
+        yield from weigh(only_open_unmoved(run), 5, -6)
     yield from weigh_yes(unmoved(run), -6, "they should have moved")
     yield from weigh_yes(is_set(run, "adapter.peft_type"), 1)
     for name in ("freeze_vision_tower", "freeze_backbone", "tune_mm_mlp_adapter", "freeze_trainable_layers"):

@@ -13,7 +13,7 @@ from forensics.formats.dtypes import DType
 from forensics.model.facts import Integers
 from forensics.weights.tracks import Track
 
-BUFFER_BYTES = 1 << 20
+BUFFER_BYTES = 512 << 10
 """Fits the second level of cache with its twin of the checkpoint before (512 KiB to 1 MiB measured best)."""
 TASK_BYTES = 8 << 20
 """What a thread takes at a time of one large tensor."""
@@ -70,18 +70,15 @@ def tasks(ranges: Iterable[tuple[Track, int, int]]) -> Iterator[tuple[Part, ...]
         yield tuple(batch)
 
 
-def blocks(task: tuple[Part, ...]) -> Iterator[Block]:
-    """Cut a task into what a buffer holds."""
-    (track, first, stop) = task[0]
-    if len(task) > 1 or track.gathered or task[0].nbytes <= BUFFER_BYTES:
-        yield _block(task)
-        return
+def steps(part: Part) -> Iterator[tuple[int, int]]:
+    """Cut a range of a large tensor into ranges of elements that a buffer holds."""
+    track, first, stop = part
     step, row_length = _step(track, BUFFER_BYTES), track.row_length
     while first < stop:
         end = min(first + step, stop)
         if row_length > step:
             end = min(end, first - first % row_length + row_length)
-        yield _block((Part(track, first, end),))
+        yield first, end
         first = end
 
 
@@ -112,7 +109,8 @@ def _gathered_step(track: Track) -> int:
     return row * max(min(by_span, limit // row, track.shape[0]), 1)
 
 
-def _block(parts: tuple[Part, ...]) -> Block:
+def block_of(parts: tuple[Part, ...]) -> Block:
+    """Lay out parts in a buffer, and their results by dtype."""
     starts, position = [], 0
     by_dtype: dict[DType, list[int]] = {}
     for number, part in enumerate(parts):
@@ -121,7 +119,10 @@ def _block(parts: tuple[Part, ...]) -> Block:
         by_dtype.setdefault(part.track.dtype, []).append(number)
     groups, order = [], list[int]()
     for dtype, numbers in by_dtype.items():
-        runs = [(starts[i], parts[i].nbytes, parts[i].track.row_length, parts[i].first) for i in numbers]
+        runs = [
+            (row, starts[i], parts[i].nbytes, parts[i].track.row_length, parts[i].first)
+            for row, i in enumerate(numbers)
+        ]
         groups.append((dtype, np.array(runs, dtype=np.int64), slice(len(order), len(order) + len(numbers))))
         order += numbers
     return Block(parts, tuple(starts), tuple(groups), tuple(order))

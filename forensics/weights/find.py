@@ -37,7 +37,7 @@ def find_checkpoints(
                 found[path] = one if path not in found else _joined(found[path], one)
     if loose and not found:
         ones = ((artifact.path, loose_layout.recognise(artifact)) for artifact in artifacts)
-        found = {path: one for path, one in ones if one is not None}
+        found = {path: one for path, one in ones if one is not None and (one.records or one.problems or one.skips)}
     merged = _with_parents(found)
     checkpoints = [_frozen(one, folders) for one in merged.values()]
     checkpoints.sort(key=lambda c: (c.step is None, c.step or 0, natural(c.path)))

@@ -83,7 +83,7 @@ def safetensors_records(found: Found, artifact: Artifact, role: Role = "weight")
     found.files.append(artifact.path)
     if layout.missing_bytes:
         found.damaged(
-            f"{artifact.path} is cut short: {layout.missing_bytes:,} bytes are missing, {len(layout.cut)} of "
+            f"{artifact.path} is cut off: {layout.missing_bytes:,} bytes are missing, {len(layout.cut)} of "
             f"{len(layout.entries)} tensors are affected",
             artifact.path,
         )
@@ -102,10 +102,10 @@ def stored_records(
     """Return records of tensors in a torch file; views of one storage region are aliases of the first."""
     records: list[TensorRecord] = []
     seen: dict[tuple[object, ...], str] = {}
-    lost = 0
+    lost: list[str] = []
     for name, tensor in tensors:
         if tensor.problem is not None:
-            lost += 1
+            lost.append(tensor.problem)
             continue
         region = (tensor.offset, tensor.nbytes, tensor.dtype, tensor.shape, tensor.strides)
         alias = seen.get(region) if tensor.nbytes else None
@@ -114,5 +114,6 @@ def stored_records(
         piece = Piece(artifact.path, tensor.offset, tensor.nbytes)
         records.append(TensorRecord(name, role, tensor.dtype, tensor.shape, (piece,), strides, alias))
     if lost:
-        found.damaged(f"{artifact.path}: the bytes of {lost} tensors are not in the file", artifact.path)
+        reasons = "; ".join(list(dict.fromkeys(lost))[:2])
+        found.damaged(f"{artifact.path}: {len(lost)} tensors cannot be read: {reasons}", artifact.path)
     return records

@@ -17,20 +17,26 @@ _BLOCK_BYTES = 1 << 16
 def accumulate(dtype: DType, previous: Bytes | None, current: Bytes, runs: Integers, into: Floats) -> None:
     """Add the statistics of runs of elements to the rows of `into` (n, COLUMNS).
 
-    `runs` (n, 4) names for each run its first byte in the buffers, its length in bytes, the row length of its
-    tensor in elements (0: rows are not counted) and its first element within the tensor. A run holds whole rows
-    or lies within one row. `previous` is the buffer of the checkpoint before, None when nothing is to be compared.
+    `runs` (n, 5) names for each run its row in `into` (0, 1, ...), its first byte in the buffers, its length in
+    bytes, the row length of its tensor in elements (0: rows are not counted) and its first element there. A run holds
+    whole rows or lies within one row. `previous` is the buffer of the checkpoint before, None when nothing is
+    to be compared.
     """
-    for (start, size, row_length, first), row in zip(runs.tolist(), into, strict=True):
+    for (_, start, size, row_length, first), row in zip(runs.tolist(), into, strict=True):
         before = None if previous is None else previous[start : start + size]
+        zeros = row[columns.ZERO]
         _accumulate_run(dtype, before, current[start : start + size], row)
         if row_length and dtype.kind != "opaque":
-            _count_dead_rows(dtype, current[start : start + size], row_length, first, row)
+            zeros = row[columns.ZERO] - zeros
+            position = first + size * 8 // dtype.bits
+            if position - first < row_length:
+                _close_row(row_length, position, zeros, row)
+            elif zeros >= row_length:
+                row[columns.DEAD_ROWS] += _dead_rows(dtype, current[start : start + size], row_length)
 
 
 def _accumulate_run(dtype: DType, previous: Bytes | None, current: Bytes, into: Floats) -> None:
     step = _BLOCK_BYTES - _BLOCK_BYTES % (3 if dtype.bits == 6 else 1)
-    into[columns.ZEROS_IN_RUN] = -into[columns.ZERO]
     for start in range(0, current.size, step):
         part = current[start : start + step]
         before = None if previous is None else previous[start : start + step]
@@ -39,18 +45,12 @@ def _accumulate_run(dtype: DType, previous: Bytes | None, current: Bytes, into: 
         else:
             with np.errstate(over="ignore", invalid="ignore"):
                 _look(dtype, before, part, into)
-    into[columns.ZEROS_IN_RUN] += into[columns.ZERO]
 
 
-def _count_dead_rows(dtype: DType, raw: Bytes, row_length: int, first: int, into: Floats) -> None:
-    elements = raw.size * 8 // dtype.bits
-    zeros = into[columns.ZEROS_IN_RUN]
-    if elements >= row_length:
-        if zeros >= row_length:
-            into[columns.DEAD_ROWS] += _dead_rows(dtype, raw, row_length)
-        return
+def _close_row(row_length: int, position: int, zeros: float, into: Floats) -> None:
+    """Note the zeros of a part of a row; where it ends, at `position`, count it when all of it was zero."""
     into[columns.ZEROS_IN_ROW] += zeros
-    if (first + elements) % row_length == 0:
+    if position % row_length == 0:
         into[columns.DEAD_ROWS] += into[columns.ZEROS_IN_ROW] == row_length
         into[columns.ZEROS_IN_ROW] = 0
 

@@ -4,7 +4,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,6 +98,24 @@ def extents(pieces: Sequence[Piece], first: int, stop: int) -> Iterator[tuple[st
         if low < high:
             yield piece.path, piece.offset + low - begin, high - low
         begin = end
+
+
+class Pieces:
+    """The bytes of one tensor, read by their offset in it; its files stay open until `stack` is left."""
+
+    def __init__(self, files: Files, pieces: Sequence[Piece], stack: ExitStack) -> None:
+        self._files, self._pieces, self._stack = files, pieces, stack
+        self._lent: dict[str, File] = {}
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer`; raises what `File` raises, and `OSError`."""
+        done = 0
+        for path, start, size in extents(self._pieces, offset, offset + len(buffer)):
+            file = self._lent.get(path)
+            if file is None:
+                file = self._lent[path] = self._stack.enter_context(self._files.borrow(path))
+            file.read_into(start, buffer[done : done + size])
+            done += size
 
 
 class Slot(NamedTuple):

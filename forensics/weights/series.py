@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -21,8 +22,8 @@ from forensics.formats.dtypes import Bytes, DType
 from forensics.model.facts import Floats, Integers
 from forensics.model.weights import Depth, TensorRecord, TensorTable, Trained
 from forensics.weights import plain, sampling, statistics
-from forensics.weights.blocks import BUFFER_BYTES, GATHER_BYTES, Block, Part, blocks, tasks
-from forensics.weights.reading import Files, Slot, gather, read_slots
+from forensics.weights.blocks import BUFFER_BYTES, GATHER_BYTES, Block, Part, block_of, steps, tasks
+from forensics.weights.reading import Files, Pieces, Slot, gather, read_slots
 from forensics.weights.tracks import Plan, Track, follow
 
 KERNEL_BYTES = 100_000_000
@@ -30,6 +31,8 @@ KERNEL_BYTES = 100_000_000
 MOST_THREADS = 16
 
 Engine: TypeAlias = Callable[[DType, Bytes | None, Bytes, Integers, Floats], None]
+Failed: TypeAlias = dict[int, tuple[str, str]]
+"""Rows that could not be read: path and reason."""
 Progress: TypeAlias = Callable[[int, int], None]
 
 
@@ -192,16 +195,16 @@ class _Work:
             self._work(task, buffers)
 
     def _work(self, task: tuple[Part, ...], buffers: tuple[Bytes, Bytes]) -> None:
-        places = len(task[0].track.places)
+        track = task[0].track
+        places = len(track.places)
         found = statistics.fresh(places * len(task)).reshape(places, len(task), statistics.COLUMNS)
-        failed: dict[int, tuple[str, str]] = {}
-        order: tuple[int, ...] = ()
-        for block in blocks(task):
-            order = block.order
-            if task[0].track.gathered:
-                failed.update(self._gathered(block, found))
-            else:
-                failed.update(self._buffered(block, found, buffers))
+        if track.gathered:
+            failed, order = self._gathered(task[0], found), (0,)
+        elif task[0].nbytes > BUFFER_BYTES:
+            failed, order = self._streamed(task[0], found, buffers), (0,)
+        else:
+            block = block_of(task)
+            failed, order = self._buffered(block, found, buffers), block.order
         rows = np.array([[task[part].track.places[place].row for part in order] for place in range(places)])
         with self._lock:
             statistics.merge(self.matrix, rows.reshape(-1), found.reshape(-1, statistics.COLUMNS))
@@ -209,8 +212,9 @@ class _Work:
             self.failed.update(failed)
             self.failures.update(failed.values())
 
-    def _buffered(self, block: Block, found: Floats, buffers: tuple[Bytes, Bytes]) -> dict[int, tuple[str, str]]:
-        failed: dict[int, tuple[str, str]] = {}
+    def _buffered(self, block: Block, found: Floats, buffers: tuple[Bytes, Bytes]) -> Failed:
+        """Read many small parts at once, checkpoint by checkpoint."""
+        failed: Failed = {}
         previous, (current, spare) = None, buffers
         for place in range(found.shape[0]):
             slots = [
@@ -224,19 +228,40 @@ class _Work:
             previous, current, spare = current, spare, current
         return failed
 
-    def _gathered(self, block: Block, found: Floats) -> dict[int, tuple[str, str]]:
-        failed: dict[int, tuple[str, str]] = {}
-        track, first, stop = block.parts[0]
+    def _streamed(self, part: Part, found: Floats, buffers: tuple[Bytes, Bytes]) -> Failed:
+        """Read a range of a large tensor buffer by buffer, each from every checkpoint in turn."""
+        failed: Failed = {}
+        track, bits = part.track, part.track.dtype.bits
+        runs = np.array([[0, 0, 0, track.row_length, 0]])
+        with ExitStack() as stack:
+            sources = [Pieces(self.files, place.pieces, stack) for place in track.places]
+            for first, stop in steps(part):
+                begin, size = first * bits // 8, (stop - first) * bits // 8
+                runs[0, 2], runs[0, 4] = size, first
+                previous, (current, spare) = None, buffers
+                for source, into, place in zip(sources, found, track.places, strict=True):
+                    try:
+                        source.read_into(begin, current.data[:size])
+                    except (ForensicsError, OSError) as error:
+                        failed[place.row] = place.pieces[0].path, str(error)
+                    self._engine(track.dtype, previous, current[:size], runs, into)
+                    previous, current, spare = current, spare, current
+        return failed
+
+    def _gathered(self, part: Part, found: Floats) -> Failed:
+        """Read rows of a strided tensor into memory of their own, in order."""
+        failed: Failed = {}
+        track, first, stop = part
+        runs = np.array([[0, 0, part.nbytes, track.row_length, first]])
         previous: Bytes | None = None
-        dtype, runs, rows = block.groups[0]
-        for place, where in enumerate(track.places):
+        for place, into in zip(track.places, found, strict=True):
             try:
-                current = gather(self.files, track, where.pieces, first, stop)
+                current = gather(self.files, track, place.pieces, first, stop)
             except (ForensicsError, OSError) as error:
-                failed[where.row] = where.pieces[0].path, str(error)
+                failed[place.row] = place.pieces[0].path, str(error)
                 previous = None
                 continue
-            self._engine(dtype, previous, current, runs, found[place, rows])
+            self._engine(track.dtype, previous, current, runs, into)
             previous = current
         return failed
 

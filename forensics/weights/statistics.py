@@ -20,9 +20,7 @@ ADDITIVE = 13
 MINIMUM, MAXIMUM, LARGEST, CHANGE_LARGEST = 13, 14, 15, 16
 ZEROS_IN_ROW = 17
 """Zeros seen so far of a row that is longer than a block: state of one part, never merged."""
-ZEROS_IN_RUN = 18
-"""Zeros of the run just seen; never merged."""
-COLUMNS = 19
+COLUMNS = 18
 
 UNEXAMINED = -1
 """Stands in every count of a tensor whose bytes could not be read, and in counts that its dtype does not allow."""

@@ -30,17 +30,34 @@ def test_names_are_dotted_in_the_order_of_the_document() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["hub_token", "WANDB_API_KEY", "HF_TOKEN", "aws-secret", "db.password", "push_to_hub_token", "model.hub_token"],
+    [
+        "hub_token",
+        "WANDB_API_KEY",
+        "HF_TOKEN",
+        "aws-secret",
+        "db.password",
+        "push_to_hub_token",
+        "model.hub_token",
+    ],
 )
 def test_secret_names_are_redacted(name: str) -> None:
     """The value of a name that ends in a secret's word is dropped."""
     assert is_secret(name)
     assert scalar(name, "abc123") == REDACTED
+    assert scalar(name, f"<{name.rpartition('.')[2].upper()}>") is None
 
 
 @pytest.mark.parametrize(
     "name",
-    ["tokenizer", "pad_token", "model.eos_token", "pad_token_id", "max_new_tokens", "num_key_value_heads", "text_key"],
+    [
+        "tokenizer",
+        "pad_token",
+        "model.eos_token",
+        "pad_token_id",
+        "max_new_tokens",
+        "num_key_value_heads",
+        "text_key",
+    ],
 )
 def test_settings_of_tokenizers_and_columns_are_kept(name: str) -> None:
     """Names that only look like secrets keep their values."""

@@ -11,7 +11,9 @@ from forensics.errors import LimitError, MalformedError, PlaceholderError
 from forensics.formats.lenient_json import parse
 from forensics.limits import Limits
 
-STATE = b'{"global_step": 20, "log_history": [{"loss": NaN, "step": 10}, {"loss": 0.5, "step": 20}], "name": "a\\"]b"}'
+STATE = (
+    b'{"global_step": 20, "log_history": [{"loss": NaN, "step": 10}, {"loss": 0.5, "step": 20}], "name": "a\\"]b"}'
+)
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -31,7 +33,11 @@ def test_bare_nan_and_infinity_are_numbers() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b'\xef\xbb\xbf{"a": "\xc3\xa9"}', '{"a": "é"}'.encode("utf-16"), b"\xfe\xff" + '{"a": "é"}'.encode("utf-16-be")],
+    [
+        b'\xef\xbb\xbf{"a": "\xc3\xa9"}',
+        '{"a": "é"}'.encode("utf-16"),
+        b"\xfe\xff" + '{"a": "é"}'.encode("utf-16-be"),
+    ],
 )
 def test_byte_order_marks_are_understood(data: bytes) -> None:
     """UTF-8 with a mark and both UTF-16 orders give the same value."""

@@ -23,9 +23,7 @@ def facts_of(reader: Reader, root: Path, path: str, content: str | bytes) -> lis
 
 def settings_of(facts: list[Fact]) -> list[tuple[str, str, object, str, str]]:
     """Return settings as (group, name, value, place, standing), in order."""
-    return [
-        (f.group, f.name, f.value, f.source.place, f.standing.name) for f in facts if isinstance(f, Setting)
-    ]
+    return [(f.group, f.name, f.value, f.source.place, f.standing.name) for f in facts if isinstance(f, Setting)]
 
 
 def samples_of(facts: list[Fact]) -> dict[str, Samples]:

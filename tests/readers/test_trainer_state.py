@@ -82,7 +82,7 @@ def test_only_a_loss_of_four_decimals_is_marked_as_rounded(tmp_path: Path) -> No
     full = samples_of(read_rows(tmp_path, [{"loss": 2.345678901, "step": 1}, {"loss": 0.0, "step": 2}]))
 
     assert rounded["loss"].precision is Precision.FOUR_DECIMALS
-    assert rounded["learning_rate"].precision is Precision.DOUBLE
+    assert rounded["grad_norm"].precision is Precision.DOUBLE
     assert full["loss"].precision is Precision.DOUBLE
 
 
@@ -90,13 +90,13 @@ def test_the_schedule_becomes_settings(tmp_path: Path) -> None:
     """Fields of the state are recorded under their own names; null ones are absent."""
     assert settings_of(facts_of(trainer_state, tmp_path, PATH, STATE)) == [
         ("setting", "max_steps", 40, "max_steps", "RECORDED"),
-        ("setting", "num_train_epochs", 1, "num_train_epochs", "RECORDED"),
         ("setting", "logging_steps", 10, "logging_steps", "RECORDED"),
         ("setting", "eval_steps", 10, "eval_steps", "RECORDED"),
         ("setting", "save_steps", 10, "save_steps", "RECORDED"),
         ("setting", "best_model_checkpoint", "./out/checkpoint-10", "best_model_checkpoint", "RECORDED"),
         ("setting", "trainer_state.global_step", 20, "global_step", "RECORDED"),
         ("setting", "trainer_state.epoch", 0.5, "epoch", "RECORDED"),
+        ("setting", "trainer_state.num_train_epochs", 1, "num_train_epochs", "RECORDED"),
         ("setting", "trainer_state.train_batch_size", 4, "train_batch_size", "RECORDED"),
         ("setting", "trainer_state.is_hyper_param_search", False, "is_hyper_param_search", "RECORDED"),
         (
@@ -106,7 +106,7 @@ def test_the_schedule_becomes_settings(tmp_path: Path) -> None:
             "stateful_callbacks.TrainerControl.args.should_training_stop",
             "RECORDED",
         ),
-        ("package", "inferred.transformers", ">4.40.2,<4.51.3", "stateful_callbacks", "INFERRED"),
+        ("setting", "inferred.transformers", ">4.40.2,<4.51.3", "stateful_callbacks", "INFERRED"),
     ]
 
 
@@ -132,16 +132,26 @@ def test_the_release_is_inferred_from_fields(
 
 def test_texts_and_nulls_that_stand_for_numbers_are_read(tmp_path: Path) -> None:
     """Spelled NaN and infinity are values; null is NaN and told; other text is left out and told."""
-    values = ["nan", "NaN", "Infinity", "-inf", None, "1.5", "about one", True, [1]]
+    values = ["nan", "NaN", "about one", "Infinity", "-inf", None, True, "1.5", [1]]
     facts = read_rows(tmp_path, [{"loss": value, "step": i} for i, value in enumerate(values)])
     loss = samples_of(facts)["loss"]
 
-    assert loss.steps.tolist() == [0, 1, 2, 3, 4, 5]
+    assert loss.steps.tolist() == [0, 1, 3, 4, 5, 7]
+    assert loss.records.tolist() == [0, 1, 3, 4, 5, 7]
     assert repr(loss.values.tolist()) == "[nan, nan, inf, -inf, nan, 1.5]"
     assert skips_of(facts) == [
         (f"{PATH}:loss", "3 values of log_history are no numbers"),
         (f"{PATH}:loss", "1 values are null and were read as NaN"),
     ]
+
+
+def test_extreme_values_and_names_are_kept(tmp_path: Path) -> None:
+    """The largest doubles warn of nothing; a name with bytes that are no text can be written out."""
+    rows = b'{"log_history": [{"loss": 1.7e308, "step": 1}, {"loss": -Infinity, "n\xff": 1e-320, "step": 2}]}'
+    samples = samples_of(facts_of(trainer_state, tmp_path, PATH, rows))
+
+    assert samples["loss"].values.tolist() == [1.7e308, -math.inf]
+    assert samples["n?"].values.tolist() == [1e-320]
 
 
 def test_rows_without_a_step_are_skipped_and_told(tmp_path: Path) -> None:
@@ -170,7 +180,24 @@ def test_a_cut_file_gives_its_complete_rows(tmp_path: Path) -> None:
     broken = STATE.index('"learning_rate": 1.9e-06')
     where = f"breaks off at byte {broken:,} of {cut:,}"
     assert skips_of(facts) == [(PATH, f"{where}; 2 complete entries of log_history were read")]
-    assert not [s for s in settings_of(facts) if s[2] == ">4.40.2,<4.51.3"]
+
+
+@pytest.mark.parametrize("end", ["}", "},", "},\n    {"])
+def test_a_row_that_was_written_whole_is_kept(tmp_path: Path, end: str) -> None:
+    """A file that ends right behind a row has that row."""
+    data = '{"log_history": [{"loss": 1.5, "step": 1}, {"loss": 2.5, "step": 2' + end
+
+    assert samples_of(facts_of(trainer_state, tmp_path, PATH, data))["loss"].steps.tolist() == [1, 2]
+
+
+def test_a_missing_field_dates_only_a_whole_file(tmp_path: Path) -> None:
+    """What a cut file lacks may have stood behind the cut."""
+    data = '{"logging_steps": 10, "log_history": []'
+    ranges = [
+        [s[2] for s in settings_of(facts_of(trainer_state, tmp_path, PATH, text)) if s[4] == "INFERRED"]
+        for text in (data + "}", data)
+    ]
+    assert ranges == [[">4.30.2,<4.36.2"], [">4.30.2"]]
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 5000, b"version https://git-lfs.github.com/spec/v1\n"])

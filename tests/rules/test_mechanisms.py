@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import Judge
+from rule_judging import Judge
 
 from forensics import catalog
 from forensics.model import Precision, Run
@@ -42,7 +42,12 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     ),
     ("nan-loss-logged-as-zero", "weights NaN", {"loss": FALL, "checkpoints": [poisoned(6)]}, "likely"),
     ("nan-loss-logged-as-zero", "absurd entry", {"loss": [2.1, 2.0, 2.0, 121486.8, 0.0, 0.0]}, "likely"),
-    ("nan-loss-logged-as-zero", "from the first entry", {"loss": [0.0] * 5, "learning_rate": RATE[:5]}, "likely"),
+    (
+        "nan-loss-logged-as-zero",
+        "from the first entry",
+        {"onset": 1, "loss": [0.0] * 5, "learning_rate": RATE[:5]},
+        "likely",
+    ),
     ("nan-loss-logged-as-zero", "faded", {"loss": [0.2, 0.03, 0.01, 0.001, 0.0, 0.0]}, "unlikely"),
     (
         "nan-loss-logged-as-zero",
@@ -170,6 +175,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         {"loss": FALL, "events": [make_events(Kind.OVERFLOW, [5])]},
         "unlikely",
     ),
+    ("nan-gradient-applied", "assertion of a norm", {"events": [make_events(Kind.NAN_ASSERTION)]}, "likely"),
     # NUM002
     ("nan-spread-by-clipping", "all tensors", {"checkpoints": [poisoned(6)]}, "likely"),
     (
@@ -251,7 +257,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     (
         "gradients-all-zero",
         "loss falls",
-        {"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0], "grad_norm": [0.0] * 7},
+        {"onset": 1, "loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0], "grad_norm": [0.0] * 7},
         "unlikely",
     ),
     ("gradients-all-zero", "norms above zero", {"loss": [2.3] * 7, "grad_norm": [0.5] * 7}, "ruled out"),
@@ -283,7 +289,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
 )
 def test_a_mechanism_is_judged(judge: Judge, name: str, facts: dict[str, Any], verdict: str) -> None:
     """Each branch of the evidence moves the verdict as the table says."""
-    run: Run = make_run(**facts)
+    run: Run = make_run(**{key: value for key, value in facts.items() if key != "onset"})
     rule = catalog.find_rule(name)
 
-    assert judge(rule, run, "loss-to-zero", step=5).verdict == verdict
+    assert judge(rule, run, "loss-to-zero", step=facts.get("onset", 5)).verdict == verdict

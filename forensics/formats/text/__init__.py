@@ -1,7 +1,7 @@
 """Text as trainers leave it: any encoding and line end, progress bars, colours, several ranks in one file."""
 
-from forensics.formats.text.bars import BAR, POSTFIX_BAR
-from forensics.formats.text.cleaning import Piece, pieces
+from forensics.formats.text.bars import BAR, POSTFIXES
+from forensics.formats.text.cleaning import Piece, numbered_lines, pieces
 from forensics.formats.text.prefixes import fragment_end, fragment_start, line_rank, strip_prefixes
 from forensics.formats.text.secrets import redact
 from forensics.formats.text.values import clock_times, number, pairs, scalar
@@ -11,7 +11,7 @@ __all__ = [
     "AHEAD",
     "BAR",
     "BEHIND",
-    "POSTFIX_BAR",
+    "POSTFIXES",
     "Piece",
     "Window",
     "clock_times",
@@ -19,6 +19,7 @@ __all__ = [
     "fragment_start",
     "line_rank",
     "number",
+    "numbered_lines",
     "pairs",
     "pieces",
     "redact",

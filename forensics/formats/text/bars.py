@@ -5,7 +5,8 @@ import re
 BAR = re.compile(rb"%\|[^|\r\n]*\| *(\d+)/(\d+) \[")
 """The counter of a bar: `n`, `total`. Bars with unit scaling (`1.2k/5k`) are not counters and do not match."""
 
-POSTFIX_BAR = re.compile(
-    rb"(?P<rate>it/s|s/it), (?P<postfix>[^\]\r\n]*=[^\]\r\n]*)\]",
+POSTFIXES = (
+    re.compile(rb"it/s, ([^\]\r\n]*=[^\]\r\n]*)\]"),
+    re.compile(rb"s/it, ([^\]\r\n]*=[^\]\r\n]*)\]"),
 )
 """The tail of a bar that carries metrics, `1.08s/it, loss=1.83, lr=2e-5]`: numbers cut to three digits."""

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from forensics.formats.file import File
 
-CHUNK_BYTES = 8 << 20
+CHUNK_BYTES = 2 << 20
 
 _ANSI = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\r\n]*\x07)")
+# Sought by its LF, which is rarer than CR where bars are drawn.
+_CRLF = re.compile(rb"\n(?<=\r\n)")
 _SEPARATOR = re.compile(rb"[\r\n]")
 _UTF8_MARK = codecs.BOM_UTF8
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -34,11 +36,25 @@ def pieces(file: File, line_bytes: int, chunk_bytes: int = CHUNK_BYTES) -> Itera
     Raises `ChangedError` when the file becomes shorter meanwhile; what was yielded before stays true.
     """
     for data, cut in _whole_fragments(_decoded(file, chunk_bytes), line_bytes):
-        clean = data.replace(b"\r\n", b"\n")
+        clean = data.replace(b"\r\n", b"\n") if _CRLF.search(data) else data
         clean, within = _shortened(clean, line_bytes)
         if b"\x1b" in clean:
             clean = _ANSI.sub(b"", clean)
         yield Piece(clean, cut + within)
+
+
+def numbered_lines(file: File, line_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """Yield number (1-based) and text of every line that is not blank; CR ends a line as LF does."""
+    rest = b""
+    number = 0
+    for piece in pieces(file, line_bytes):
+        *lines, rest = (rest + piece.data.replace(b"\r", b"\n")).split(b"\n")
+        for line in lines:
+            number += 1
+            if line.strip():
+                yield number, line
+    if rest.strip():
+        yield number + 1, rest
 
 
 def _decoded(file: File, chunk_bytes: int) -> Iterator[bytes]:

@@ -6,6 +6,9 @@ torchrun `--tee` writes `[default0]:`, c10d and uncaught exceptions `[rank0]:`, 
 
 import re
 
+# Most fragments begin nearby: look there first, so that a file without any CR is not searched for one.
+NEAR_BYTES = 256
+
 _RANK = re.compile(rb"\[(?:default|rank)(\d{1,6})\]:")
 _NUMBERED = re.compile(rb"(\d{1,6}): (?=\S)")
 _HOST = re.compile(rb"(?:worker-|node-?|host-?)(\d{1,6}): ")
@@ -29,7 +32,11 @@ _PREFIX = re.compile(
 
 def fragment_start(data: bytes, position: int, floor: int = 0) -> int:
     """Return where the fragment (between CR or LF) that holds `position` begins, not before `floor`."""
-    return max(data.rfind(b"\n", floor, position) + 1, data.rfind(b"\r", floor, position) + 1, floor)
+    near = max(floor, position - NEAR_BYTES)
+    start = max(data.rfind(b"\n", near, position), data.rfind(b"\r", near, position))
+    if start < 0 and near > floor:
+        start = max(data.rfind(b"\n", floor, near), data.rfind(b"\r", floor, near))
+    return max(start + 1, floor)
 
 
 def fragment_end(data: bytes, position: int, ceiling: int | None = None) -> int:
@@ -44,8 +51,8 @@ def fragment_end(data: bytes, position: int, ceiling: int | None = None) -> int:
 def line_rank(prefix: bytes) -> int:
     """Return the rank that the text before a record names, -1 when it names none.
 
-    >>> line_rank(b"[default3]:"), line_rank(b" 12%|# | 1/8 [00:01<00:02][rank1]:"), line_rank(b"0: "), line_rank(b"")
-    (3, 1, 0, -1)
+    >>> line_rank(b"[default3]:"), line_rank(b" 12%|# | 1/8 [00:01<00:02][rank1]:"), line_rank(b"0: ")
+    (3, 1, 0)
     """
     if not prefix:
         return -1

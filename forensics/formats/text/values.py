@@ -41,7 +41,7 @@ def number(text: bytes) -> float | None:
 
 
 def pairs(body: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
-    """Yield key, value and whether the value was quoted, from the inside of a flat dict as Python or JSON prints it.
+    """Yield key, value and whether the value was quoted, from the inside of a flat dict in Python or JSON.
 
     Stops at the first thing that is no flat pair: a list, a nested dict.
     """

@@ -6,7 +6,7 @@ not change what is found.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ class Window:
     """Text `data[begin:end]` with its surroundings.
 
     `offset` is the place of `data[0]` in the clean text, `line` the number of the line (1-based, counting LF only,
-    as an editor does) that `data[begin]` lies in. `cut` counts overlong fragments.
+    as an editor does) that `data[begin]` lies in, `newlines` (int64) the positions of LF in `data[begin:end]`. `cut` counts overlong fragments.
     """
 
     data: bytes
@@ -30,20 +30,15 @@ class Window:
     end: int
     offset: int
     line: int
+    newlines: Integers
     cut: int = 0
     ahead: int = AHEAD
     behind: int = BEHIND
 
-    def lines(self, positions: Sequence[int]) -> Integers:
-        """Return the line numbers of ascending positions in `data`, none of them before `begin`."""
-        numbers = np.empty(len(positions), dtype=np.int64)
-        number, previous = self.line, self.begin
-        count = self.data.count
-        for index, position in enumerate(positions):
-            number += count(b"\n", previous, position)
-            previous = position
-            numbers[index] = number
-        return numbers
+    def lines(self, positions: Sequence[int] | Integers) -> Integers:
+        """Return the line numbers of positions between `begin` and `end`."""
+        found: Integers = self.line + np.searchsorted(self.newlines, np.asarray(positions, dtype=np.int64))
+        return found
 
     def reach(self, position: int) -> int:
         """Return how far a record that starts at `position` may be read."""
@@ -64,14 +59,19 @@ def windows(text: Iterable[Piece], ahead: int = AHEAD, behind: int = BEHIND) -> 
         size = _size(held, len(held) - ahead)
         if size <= 0:
             continue
-        begin = len(tail)
-        yield Window(tail + held, begin, begin + size, offset - begin, line, cut, ahead, behind)
-        line += held.count(b"\n", 0, size)
+        window = _window(tail, held, size, offset, line)
+        yield replace(window, cut=cut, ahead=ahead, behind=behind)
+        line += len(window.newlines)
         tail = (tail + held[:size])[-behind:] if behind else b""
         held, cut, offset = held[size:], 0, offset + size
     if held or cut:
-        begin = len(tail)
-        yield Window(tail + held, begin, begin + len(held), offset - begin, line, cut, ahead, behind)
+        yield replace(_window(tail, held, len(held), offset, line), cut=cut, ahead=ahead, behind=behind)
+
+
+def _window(tail: bytes, held: bytes, size: int, offset: int, line: int) -> Window:
+    data, begin = tail + held, len(tail)
+    text = np.frombuffer(data, dtype=np.uint8, count=size, offset=begin)
+    return Window(data, begin, begin + size, offset - begin, line, np.flatnonzero(text == ord("\n")) + begin)
 
 
 def _size(held: bytes, most: int) -> int:

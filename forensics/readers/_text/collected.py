@@ -121,16 +121,16 @@ class DictRows:
     quoted: bool
 
 
-def as_integers(values: Sequence[int]) -> Integers:
+def as_integers(values: Sequence[int] | Sequence[Sequence[int]] | Integers) -> Integers:
     return np.asarray(values, dtype=np.int64)
 
 
 def plain_rows(  # noqa: PLR0913  (each is a column of one table)
     names: tuple[str, ...],
     values: Floats,
-    at: Sequence[int],
+    at: Sequence[int] | Integers,
     records: Integers,
-    steps: Sequence[int],
+    steps: Sequence[int] | Integers,
     *,
     epochs: Floats | None = None,
     wall_times: Floats | None = None,
@@ -233,9 +233,7 @@ def samples(tables: Iterable[Rows], path: str) -> Iterator[Samples]:
         yield _block(name, rank, precision, parts, path)
 
 
-def _block(
-    name: str, rank: int, precision: Precision, parts: Sequence[tuple[Rows, int]], path: str
-) -> Samples:
+def _block(name: str, rank: int, precision: Precision, parts: Sequence[tuple[Rows, int]], path: str) -> Samples:
     at = np.concatenate([rows.at for rows, _ in parts])
     order = np.argsort(at, kind="stable")
 

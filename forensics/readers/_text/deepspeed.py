@@ -1,7 +1,7 @@
 """Lines of the DeepSpeed engine: step reports, throughput, checkpoints and the configuration dump.
 
-Every line stands in the envelope `[time] [LEVEL] [file:line:function] [Rank N] message` (`deepspeed/utils/logging.py`,
-0.3.16 to 0.19). Most are INFO and hidden since 0.17.6, when the default level became WARNING.
+Every line stands in the envelope `[time] [LEVEL] [file:line:function] [Rank N] message` (`utils/logging.py`, 0.3.16
+to 0.19). Most are INFO and hidden since 0.17.6, when the default level became WARNING.
 """
 
 import re
@@ -12,34 +12,50 @@ import numpy as np
 from forensics.formats.text import Window, clock_times, fragment_start, number
 from forensics.model import UNKNOWN_STEP
 from forensics.readers._text.collected import NO_RANK, Rows, plain_rows
+from forensics.readers._text.phrases import Positions
 
 STAMP = re.compile(rb"\[(20\d\d-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\]")
 
 # `engine._report_progress`; `skipped` is cumulative. The line of step 0 is printed when the engine is made.
-_STEP = re.compile(rb"step=(\d{1,18}), skipped=(\d{1,18}), lr=\[([^,\]\r\n]*)")
+_REPORT = re.compile(rb"kipped=(\d{1,18}), lr=\[([^,\]\r\n]*)")
+_STEP = re.compile(rb"\bstep=(\d{1,18}), s\Z")
 # `ThroughputTimer.stop`
-_THROUGHPUT = re.compile(rb"/global_step=(\d{1,18}), RunningAvgSamplesPerSec=([^,\s]+), CurrSamplesPerSec=([^,\s]+)")
+_THROUGHPUT = re.compile(rb"RunningAvgSamplesPerSec=([^,\s]+), CurrSamplesPerSec=([^,\s]+)")
+_GLOBAL_STEP = re.compile(rb"/global_step=(\d{1,18}), \Z")
 _RANK = re.compile(rb"\[Rank (\d{1,6})\]|\[(?:default|rank)(\d{1,6})\]:")
+ANCHORS = (b"kipped=", b"RunningAvgSamplesPerSec=")
+
 _NOTHING = b"1970-01-01 00:00:00,000"
 
 
-def scan_window(window: Window) -> Iterator[Rows]:
+def scan_window(window: Window, positions: Positions) -> Iterator[Rows]:
     """Yield learning rate and skipped steps, and the samples per second, of each reported step."""
-    yield from _reported(window, _STEP, ("skipped", "lr"))
-    yield from _reported(window, _THROUGHPUT, ("running_samples_per_second", "samples_per_second"))
+    reports, throughputs = (positions.get(anchor, []) for anchor in ANCHORS)
+    yield from _reported(window, reports, (_REPORT, _STEP), ("skipped", "lr"))
+    yield from _reported(
+        window, throughputs, (_THROUGHPUT, _GLOBAL_STEP), ("running_samples_per_second", "samples_per_second")
+    )
 
 
-def _reported(window: Window, pattern: re.Pattern[bytes], names: tuple[str, str]) -> Iterator[Rows]:
+def _reported(
+    window: Window,
+    places: list[int],
+    patterns: tuple[re.Pattern[bytes], re.Pattern[bytes]],
+    names: tuple[str, str],
+) -> Iterator[Rows]:
+    pattern, counter = patterns
     starts, steps, values, stamps, ranks = [], [], [], [], []
-    for found in pattern.finditer(window.data, window.begin, window.end):
-        step = int(found[1])
-        first, second = number(found[2]), number(found[3])
-        if step == 0 or first is None or second is None:
+    for place in places:
+        found = pattern.match(window.data, place, window.reach(place))
+        if found is None:
             continue
-        head = window.data[
-            fragment_start(window.data, found.start(), window.floor(found.start())) : found.start()
-        ]
-        starts.append(found.start())
+        head = window.data[fragment_start(window.data, place, window.floor(place)) : place]
+        counted = counter.search(head)
+        first, second = number(found[1]), number(found[2])
+        if counted is None or first is None or second is None or int(counted[1]) == 0:
+            continue
+        step = int(counted[1])
+        starts.append(place)
         steps.append(step)
         values.append((first, second))
         stamp = STAMP.search(head)

@@ -14,9 +14,11 @@ from forensics.formats.lenient_json import parse
 from forensics.formats.text import Window, scalar
 from forensics.model import Scalar, Standing
 from forensics.readers._text.collected import SettingRow
+from forensics.readers._text.phrases import Positions
 
-_ROW = re.compile(rb":print\] +(\w{1,80}) (?:\.{2,} )?([^\r\n]*)")
-_JSON = re.compile(rb":print_user_config\] +json = (?=\{)")
+_ROW = re.compile(rb"print\] {2,4}(\w{1,80}) (?:\.{2,} )?([^\r\n]*)")
+_JSON = re.compile(rb"print_user_config\] +json = (?=\{)")
+ANCHORS = (b"print] ", b"print_user_config] ")
 _EQUATION = re.compile(r"(\w+)=")
 _INFINITY = re.compile(rb"(?<=: )(-?)inf\b")
 
@@ -50,11 +52,9 @@ _SECTIONS = {
 _DROPPED = frozenset({"zero_enabled", "global_rank", "amp_params", "pld_params"})
 
 
-def scan_window(window: Window) -> Iterator[SettingRow | str]:
+def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow | str]:
     """Yield settings in force; a text where a block could not be read."""
-    if window.data.find(b":print", window.begin, window.end) < 0:
-        return
-    rows = [found for found in _ROW.finditer(window.data, window.begin, window.end)]
+    rows = [found for place in positions.get(ANCHORS[0], []) if (found := _ROW.match(window.data, place))]
     for found, record in zip(rows, window.lines([found.start() for found in rows]).tolist(), strict=True):
         row = found[1].decode()
         if row in _DROPPED:
@@ -64,8 +64,10 @@ def scan_window(window: Window) -> Iterator[SettingRow | str]:
             text = _block(window, found.end() - 1).decode("utf-8", "replace")
         for name, value in _row_values(row, text):
             yield SettingRow(window.offset + found.start(), record, "setting", name, value, Standing.EFFECTIVE)
-    for found in _JSON.finditer(window.data, window.begin, window.end):
-        yield from _user_json(window, found)
+    for place in positions.get(ANCHORS[1], []):
+        user = _JSON.match(window.data, place)
+        if user:
+            yield from _user_json(window, user)
 
 
 def _row_values(row: str, text: str) -> Iterator[tuple[str, Scalar]]:
@@ -114,7 +116,9 @@ def equations(text: str) -> Iterator[tuple[str, Scalar]]:
             prefix.append(found[1])
             position = found.end() + nested.end()
             continue
-        plain = re.match(r"'[^']*'|\"[^\"]*\"|<[^<>]*>|\[[^\[\]]*\]|\{[^{}]*\}|\([^()]*\)|[^\s,()]+(?:,\d{3})*", rest)
+        plain = re.match(
+            r"'[^']*'|\"[^\"]*\"|<[^<>]*>|\[[^\[\]]*\]|\{[^{}]*\}|\([^()]*\)|[^\s,()]+(?:,\d{3})*", rest
+        )
         if plain is None:
             continue
         position = found.end() + plain.end()

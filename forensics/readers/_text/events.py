@@ -2,8 +2,8 @@
 
 One table: what is searched, which kind it is, which number belongs to it. Sources: transformers `trainer.py`,
 `trainer_utils.py`, `modeling_utils.py` (4.21 to 5.23), DeepSpeed `loss_scaler.py`, `engine.py`, `launch.py`, torch
-`elastic/multiprocessing/errors`, `ProcessGroupNCCL.cpp`, FastChat `train.py`, TRL `DataCollatorForCompletionOnlyLM`,
-the Linux kernel's and Slurm's out-of-memory records.
+`elastic/multiprocessing/errors`, `ProcessGroupNCCL.cpp`, FastChat `train.py`, TRL's completion-only collator, the
+Linux kernel's and Slurm's out-of-memory records.
 """
 
 import re
@@ -81,40 +81,50 @@ SIGNS = (
     _sign("Running Evaluation *****", Kind.EVALUATED),
     _sign("Continuing training from global step", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
     _sign("Resuming training from checkpoint with", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
-    _sign("successfully loaded checkpoint from", Kind.RESUMED, r"iteration +(\d{1,18})", _step),
+    _sign("kpoint from", Kind.RESUMED, r"successfully loaded checkpoint from .*iteration +(\d{1,18})", _step),
     _sign("Saving model checkpoint", Kind.CHECKPOINT_SAVED, r"Saving model checkpoint(?: to|:) (\S+)", _saved),
-    _sign("successfully saved checkpoint", Kind.CHECKPOINT_SAVED, r"iteration +(\d{1,18})", _step),
+    _sign(
+        "kpoint from", Kind.CHECKPOINT_SAVED, r"successfully saved checkpoint from iteration +(\d{1,18})", _step
+    ),
     _sign("Saved checkpoint at epoch", Kind.CHECKPOINT_SAVED, r"step (\d{1,18})", _step),
     # Data and labels.
-    _sign("tokenization mismatch: ", Kind.TOKENIZATION_MISMATCH, r"mismatch: (-?\d{1,18}) vs\. (-?\d{1,18})", _difference),
+    _sign(
+        "kenization mismatch: ",
+        Kind.TOKENIZATION_MISMATCH,
+        r"mismatch: (-?\d{1,18}) vs\. (-?\d{1,18})",
+        _difference,
+    ),
     _sign("Could not find response key", Kind.RESPONSE_TEMPLATE_NOT_FOUND),
     _sign("Could not find instruction key", Kind.RESPONSE_TEMPLATE_NOT_FOUND),
     _sign("All labels in your dataset are -100", Kind.ALL_LABELS_IGNORED),
     _sign("Setting `pad_token_id` to `eos_token_id`", Kind.PAD_TOKEN),
-    _sign("same as eos token", Kind.PAD_TOKEN, r"pad token is same as eos token"),
+    _sign("pad token is same as eos token", Kind.PAD_TOKEN),
     # Model and weights.
     _sign("None of the inputs have requires_grad=True", Kind.NO_INPUT_REQUIRES_GRAD),
     _sign(_WEIGHTS, Kind.NEWLY_INITIALIZED, r"not initialized from .*newly initialized(?!.*shapes did not match)"),
     _sign(_WEIGHTS, Kind.SIZE_MISMATCH, r"shapes did not match"),
     _sign(_WEIGHTS, Kind.UNUSED_WEIGHTS, r"Some weights of the model checkpoint .*were not used"),
-    _sign("size mismatch for ", Kind.SIZE_MISMATCH),
+    _sign("Size([", Kind.SIZE_MISMATCH, r"size mismatch for "),
     _sign("Error(s) in loading state_dict", Kind.CHECKPOINT_REFUSED),
     _sign("PytorchStreamReader failed", Kind.CHECKPOINT_REFUSED),
     _sign("Error while deserializing header", Kind.CHECKPOINT_REFUSED),
     _sign("Weights only load failed", Kind.CHECKPOINT_REFUSED),
     _sign("Unable to find latest file at", Kind.CHECKPOINT_REFUSED),
     _sign("Can't find a valid checkpoint at", Kind.CHECKPOINT_REFUSED),
-    _sign("stage3_gather_16bit_weights_on_model_save=false", Kind.GATHER_DISABLED),
-    _sign("stage3_gather_fp16_weights_on_model_save=false", Kind.GATHER_DISABLED),
+    _sign(
+        "Saving the full checkpoint instead",
+        Kind.GATHER_DISABLED,
+        r"stage3_gather_\w+_weights_on_model_save=false",
+    ),
     # Optimizer and schedule.
     _sign("Detected call of `lr_scheduler.step()` before", Kind.LR_BEFORE_STEP),
-    _sign("scheduler/optimizer started stepping", Kind.LR_UNAVAILABLE, r"tried to get lr value before"),
+    _sign("pping, returning lr=0", Kind.LR_UNAVAILABLE, r"tried to get lr value before"),
     _sign("Attempting to unscale FP16 gradients", Kind.UNSCALE_FP16),
     # Numerics.
     _sign("SDPA backward got grad_output.strides()", Kind.CUDNN_SDPA_STRIDES, r"cuDNN SDPA backward"),
     _sign("Was asked to gather along dimension 0", Kind.DATA_PARALLEL),
     _sign("Detected inf/nan during batch_number", Kind.NAN_ASSERTION),
-    _sign("s_norm > 0", Kind.NAN_ASSERTION, r"assert all_groups_norm > 0"),
+    _sign("ps_norm > 0", Kind.NAN_ASSERTION, r"assert all_groups_norm > 0"),
     _sign("NaN in local", Kind.NAN_ASSERTION, r"found NaN in local"),
     # The machine.
     _sign("CUDA out of memory", Kind.OUT_OF_MEMORY),
@@ -128,12 +138,11 @@ SIGNS = (
     _sign("NN error: ", Kind.CUDA_ERROR, r"cuDNN error: "),
     _sign("CUBLAS_STATUS_", Kind.CUDA_ERROR, r"CUBLAS_STATUS_(?!SUCCESS)"),
     _sign("Killed", Kind.KILLED, r"(?:^|\s|: )Killed(?:\s*$|\s+\S*python|\s{2,})"),
-    _sign("oom-kill", Kind.OOM_KILL_RECORD),
-    _sign("oom_kill", Kind.OOM_KILL_RECORD, r"oom_kill(?: event|er)?\b"),
+    _sign("kill", Kind.OOM_KILL_RECORD, r"oom-kill|oom_kill(?: event|er)?\b"),
     _sign("Out of memory: Kill", Kind.OOM_KILL_RECORD),
     _sign("Memory cgroup out of memory", Kind.OOM_KILL_RECORD),
     _sign("Out Of Memory", Kind.OOM_KILL_RECORD, r"srun: error: .*Out Of Memory"),
-    _sign("s with return code = ", Kind.SIGNAL, r"exits with return code = (-?\d{1,9})", _value),
+    _sign("xits with return code = ", Kind.SIGNAL, r"exits with return code = (-?\d{1,9})", _value),
     _sign("xitcode  : ", Kind.SIGNAL, r"exitcode  : (-?\d{1,9})", _value),
     _sign("DUE TO TIME LIMIT", Kind.TIME_LIMIT),
     _sign("No space left on device", Kind.DISK_FULL),

@@ -1,4 +1,4 @@
-"""Metric dictionaries on the console: transformers' Trainer and everything built on it (TRL, axolotl, ms-swift ...).
+"""Metric dictionaries on the console: transformers' Trainer and what is built on it (TRL, axolotl, ms-swift ...).
 
 transformers 4 prints Python floats (`loss` rounded to four decimals, `nan` bare), transformers >= 5.0 prints every
 float as quoted text in `%.4g` (`trainer_callback.ProgressCallback.on_log`). The step is not among them; ms-swift,
@@ -11,15 +11,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forensics.formats.text import BAR, Window, fragment_start, line_rank, number, pairs
-from forensics.model import UNKNOWN_STEP, Floats, Precision
+from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.names import EVAL_LOSS, LOSS, TRAIN_LOSS, canonical
 from forensics.readers._text.collected import DictRows, as_integers, plain_rows
 
 BARS_AFTER = 3
 """A nested bar (evaluation, "Writing model shards") may be drawn before the training bar is drawn again."""
 NEAR_BYTES = 4096
+MAX_LAYOUTS = 24
+"""Sets of keys in a window that get an expression of their own; the rest is read one by one."""
 
 STEP_KEYS = (
     b"step",
@@ -32,89 +35,98 @@ STEP_KEYS = (
 )
 
 _OPENING = re.compile(rb"""\{['"]""")
+_NEXT_BAR = rb"(?:\n\r? *\d+%\|[^|\r\n]*\| *(\d{1,18})/(\d{1,18}) \[[^\r\n{]*(\n?))?"
+_WHOLE_BAR = re.compile(BAR.pattern + rb"[^\r\n]*")
 _DICT = re.compile(rb"""\{(['"][^{}\r\n]*)\}""")
 _COUNTER = re.compile(rb"(\d+)(?:/\d+)?")
 _STEP_BEFORE = re.compile(rb"[Ss]tep[ :=]+(\d+)\D{0,3}\Z")
 _ECHO = b">> "
+_NO_BARS = (-1,) * (2 * BARS_AFTER)
+
+
+Shape = tuple[tuple[bytes, ...], tuple[bool, ...]]
 
 
 @dataclass(slots=True)
 class _Layout:
-    """Dictionaries with the same keys in the same order and quotes: one regular expression, one group a value."""
+    """Dictionaries with the same keys in the same order and quotes, read by one regular expression.
+
+    Its groups are the values, then counter, total and line end of the bar that follows. `odd` holds start, end and
+    values of dictionaries that it does not fit (`tensor(...)` values) or that stand where no bar follows at once.
+    """
 
     keys: tuple[bytes, ...]
     quoted: tuple[bool, ...]
     pattern: re.Pattern[bytes]
-    groups: list[tuple[bytes, ...]] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
+    matches: list[re.Match[bytes]] = field(default_factory=list)
+    odd: list[tuple[int, int, tuple[bytes, ...]]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Records:
+    """The dictionaries of a layout in the order of the text: `texts` has a column for each key."""
+
+    starts: Integers
+    texts: list[tuple[bytes, ...]]
+    before: Integers
+    after: Integers
+    heads: dict[int, bytes]
 
 
 def scan_window(window: Window) -> Iterator[DictRows]:
     """Yield the metric dictionaries of a window, one table for each set of keys."""
-    layouts: dict[tuple[tuple[bytes, ...], tuple[bool, ...]], _Layout] = {}
-    recent: list[_Layout] = []
+    layouts: dict[Shape, _Layout] = {}
     data = window.data
-    for opening in (b"{'", b'{"'):
-        start = data.find(opening, window.begin, window.end)
-        while start >= 0:
-            end = _take(data, start, window.reach(start), layouts, recent)
-            start = data.find(opening, end, window.end)
+    reach = min(len(data), window.end + window.ahead)
+    pending = _openings(window)
+    while (layout := _learn(data, pending, reach, layouts)) is not None:
+        match = layout.pattern.match
+        found = [match(data, start, reach) for start in pending]
+        layout.matches.extend(filter(None, found))
+        pending = [start for start, each in zip(pending, found, strict=True) if each is None]
     for layout in layouts.values():
-        if layout.starts:
-            yield from _tables(layout, window)
+        yield from _tables(layout, window)
 
 
-def _take(
-    data: bytes,
-    start: int,
-    reach: int,
-    layouts: dict[tuple[tuple[bytes, ...], tuple[bool, ...]], _Layout],
-    recent: list[_Layout],
-) -> int:
-    """File the dictionary at `start` under its layout; return where to search on."""
-    for layout in recent:
-        found = layout.pattern.match(data, start, reach)
-        if found is not None:
-            break
-    else:
+def _openings(window: Window) -> list[int]:
+    """Return where a brace with a quote behind it stands."""
+    size = min(window.end, len(window.data) - 1) - window.begin
+    if size <= 0:
+        return []
+    text = np.frombuffer(window.data, dtype=np.uint8, count=size + 1, offset=window.begin)
+    braces = np.flatnonzero(text[:-1] == ord("{"))
+    following = text[braces + 1]
+    openings: list[int] = (braces[(following == ord("'")) | (following == ord('"'))] + window.begin).tolist()
+    return openings
+
+
+def _learn(data: bytes, pending: list[int], reach: int, layouts: dict[Shape, _Layout]) -> _Layout | None:
+    """Take dictionaries off the front of `pending` until one has a layout that is new; None when none has.
+
+    Those of known layouts that were met are odd ones: their layout's expression has already passed them over.
+    """
+    for index, start in enumerate(pending):
         whole = _DICT.match(data, start, reach)
         if whole is None:
-            return start + 1
-        layout_or_none, values = _learn(whole[1], layouts)
-        if layout_or_none is None:
-            return whole.end()
-        layout_or_none.groups.append(values)
-        layout_or_none.starts.append(start)
-        layout_or_none.ends.append(whole.end())
-        if layout_or_none not in recent:
-            recent.insert(0, layout_or_none)
-            del recent[6:]
-        return whole.end()
-    layout.groups.append(found.groups())
-    layout.starts.append(start)
-    layout.ends.append(found.end())
-    return found.end()
-
-
-def _learn(
-    body: bytes, layouts: dict[tuple[tuple[bytes, ...], tuple[bool, ...]], _Layout]
-) -> tuple[_Layout | None, tuple[bytes, ...]]:
-    found = list(pairs(body))
-    keys = tuple(key for key, _, _ in found)
-    quoted = tuple(flag for _, _, flag in found)
-    values = tuple(value for _, value, _ in found)
-    layout = layouts.get((keys, quoted))
-    if layout is None:
+            continue
+        parsed = list(pairs(whole[1]))
+        keys = tuple(key for key, _, _ in parsed)
         if not _is_metrics(keys):
-            return None, ()
-        layout = _Layout(keys, quoted, _pattern(keys, quoted))
-        layouts[keys, quoted] = layout
-    return layout, values
+            continue
+        shape = (keys, tuple(flag for _, _, flag in parsed))
+        layout = layouts.get(shape)
+        fresh = layout is None
+        if layout is None:
+            layout = layouts[shape] = _Layout(*shape, _pattern(*shape))
+        if fresh and len(layouts) <= MAX_LAYOUTS and layout.pattern.match(data, start, reach):
+            del pending[:index]
+            return layout
+        layout.odd.append((start, whole.end(), tuple(value for _, value, _ in parsed)))
+    return None
 
 
 def _is_metrics(keys: Sequence[bytes]) -> bool:
-    """A dictionary of metrics has an epoch, a step or a loss; configurations printed as dictionaries have not."""
+    """Tell whether there is an epoch, a step or a loss; configurations printed as dictionaries have none."""
     if b"epoch" in keys or any(key in keys for key in STEP_KEYS):
         return True
     return any(canonical(key.decode("utf-8", "replace")) in {LOSS, EVAL_LOSS, TRAIN_LOSS} for key in keys)
@@ -125,62 +137,112 @@ def _pattern(keys: Sequence[bytes], quoted: Sequence[bool]) -> re.Pattern[bytes]
     for key, is_quoted in zip(keys, quoted, strict=True):
         value = rb"""['"]([^'"{}\r\n]*)['"]""" if is_quoted else rb"""([^'",:{}()\[\]\r\n]+)"""
         parts.append(rb"""['"]""" + re.escape(key) + rb"""['"]: """ + value)
-    return re.compile(rb"\{" + rb", ".join(parts) + rb"\}")
+    return re.compile(rb"\{" + rb", ".join(parts) + rb"\}" + _NEXT_BAR)
 
 
 def _tables(layout: _Layout, window: Window) -> Iterator[DictRows]:
-    """Turn the collected texts of a layout into columns; rows with an unreadable number get a table of their own."""
-    columns = [_numbers(column) for column in zip(*layout.groups, strict=True)]
-    clean = [index for index, column in enumerate(columns) if not np.isnan(column[1]).any()]
-    numeric = tuple(index for index, column in enumerate(columns) if (column[1] == 0).any())
-    if numeric == tuple(clean) or not numeric:
-        yield _table(layout, window, numeric, [values for values, _ in columns], slice(None))
+    """Turn the texts of a layout into columns; rows with an unreadable number get a table of their own."""
+    records = _records(layout, window)
+    columns = [_numbers(column) for column in records.texts]
+    numeric = tuple(index for index, (_, readable) in enumerate(columns) if readable.any())
+    if all(columns[index][1].all() for index in numeric):
+        yield _table(layout, window, records, columns, numeric, np.arange(len(records.starts)))
         return
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for row in range(len(layout.starts)):
-        groups[tuple(index for index in numeric if columns[index][1][row] == 0)].append(row)
+    for row in range(len(records.starts)):
+        groups[tuple(index for index in numeric if columns[index][1][row])].append(row)
     for indices, rows in groups.items():
-        yield _table(layout, window, indices, [values for values, _ in columns], rows)
+        yield _table(layout, window, records, columns, indices, as_integers(rows))
 
 
-def _numbers(column: Sequence[bytes]) -> tuple[Floats, Floats]:
-    """Return the numbers of a column, and 0 where there is one and NaN where there is none."""
+def _records(layout: _Layout, window: Window) -> _Records:
+    """Order the dictionaries of a layout and find the bars around them."""
+    size = len(layout.keys)
+    texts, starts, after = _matched(layout.matches, size, window)
+    if layout.odd:
+        starts = np.concatenate([starts, as_integers([start for start, _, _ in layout.odd])])
+        bars = as_integers([_bars_after(window, end) for _, end, _ in layout.odd])
+        order = np.argsort(starts, kind="stable")
+        odd = list(zip(*(values for _, _, values in layout.odd), strict=True))
+        texts = [
+            tuple((*column, *more)[row] for row in order)
+            for column, more in zip(texts or [()] * size, odd, strict=True)
+        ]
+        starts, after = starts[order], np.concatenate([after, bars])[order]
+    heads = {row: _head(window, int(starts[row])) for row in _headed(window, starts)}
+    before = np.full((len(starts), 2), -1, dtype=np.int64)
+    for row, head in heads.items():
+        before[row] = _bar_before(head)
+    return _Records(starts, texts, before, after, heads)
+
+
+def _matched(
+    matches: Sequence[re.Match[bytes]], size: int, window: Window
+) -> tuple[list[tuple[bytes, ...]], Integers, Integers]:
+    """Return the texts of the matches by key, where they start, and the bars that follow them."""
+    after = np.full((len(matches), 2 * BARS_AFTER), -1, dtype=np.int64)
+    columns = list(zip(*[match.groups() for match in matches], strict=True))
+    if not columns:
+        return [], as_integers([]), after
+    counters, totals, line_ends = columns[size:]
+    # An LF behind the bar means that nested bars may follow: those rows are looked at one by one.
+    lone = np.array([line_end == b"" for line_end in line_ends], dtype=np.bool_)
+    after[lone, 0] = [
+        int(counter) for counter, line_end in zip(counters, line_ends, strict=True) if line_end == b""
+    ]
+    after[lone, 1] = [int(total) for total, line_end in zip(totals, line_ends, strict=True) if line_end == b""]
+    for row in np.flatnonzero(~lone).tolist():
+        after[row] = _bars_after(window, matches[row].end(size) + 1)
+    return columns[:size], as_integers([match.start() for match in matches]), after
+
+
+def _headed(window: Window, starts: Integers) -> list[int]:
+    """Return which dictionaries have something before them on their line."""
+    text = np.frombuffer(window.data, dtype=np.uint8)
+    previous = text[np.maximum(starts - 1, 0)]
+    rows: list[int] = np.flatnonzero((starts > 0) & (previous != 10) & (previous != 13)).tolist()
+    return rows
+
+
+def _numbers(column: Sequence[bytes]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the numbers of a column, and where there is one."""
     try:
         values = np.array(list(map(float, column)), dtype=np.float64)
     except ValueError:
         parsed = [number(text) for text in column]
         values = np.array([np.nan if value is None else value for value in parsed], dtype=np.float64)
-        return values, np.array([np.nan if value is None else 0.0 for value in parsed], dtype=np.float64)
-    return values, np.zeros(len(values))
+        return values, np.array([value is not None for value in parsed], dtype=np.bool_)
+    return values, np.ones(len(values), dtype=np.bool_)
 
 
-def _table(
-    layout: _Layout, window: Window, indices: Sequence[int], columns: list[Floats], chosen: slice | list[int]
+def _table(  # noqa: PLR0913, PLR0917  (a layout, what it collected, and which part of it)
+    layout: _Layout,
+    window: Window,
+    records: _Records,
+    columns: Sequence[tuple[Floats, NDArray[np.bool_]]],
+    indices: Sequence[int],
+    rows: Integers,
 ) -> DictRows:
-    rows = list(range(len(layout.starts))[chosen]) if isinstance(chosen, slice) else chosen
-    starts = [layout.starts[row] for row in rows]
-    ends = [layout.ends[row] for row in rows]
-    heads = [_head(window, start) for start in starts]
     metric = [index for index in indices if layout.keys[index] not in (b"epoch", *STEP_KEYS)]
-    epochs = columns[layout.keys.index(b"epoch")][rows] if b"epoch" in layout.keys else None
-    values = np.column_stack([columns[index][rows] for index in metric]) if metric else np.empty((len(rows), 0))
-    quoted = any(
-        flag and layout.keys[index] not in STEP_KEYS for index, flag in enumerate(layout.quoted) if index in indices
-    )
+    epochs = columns[layout.keys.index(b"epoch")][0][rows] if b"epoch" in layout.keys else None
+    values = np.column_stack([columns[index][0][rows] for index in metric]) if metric else np.empty((len(rows), 0))
+    quoted = any(layout.quoted[index] and layout.keys[index] not in STEP_KEYS for index in indices)
+    heads = [records.heads.get(row, b"") for row in rows.tolist()]
+    starts = records.starts[rows]
     table = plain_rows(
         tuple(layout.keys[index].decode("utf-8", "replace") for index in metric),
         values,
-        [window.offset + start for start in starts],
+        window.offset + starts,
         window.lines(starts),
-        _steps(layout, rows, heads),
+        _steps(layout, records, rows, heads),
         epochs=epochs,
-        ranks=[line_rank(head) for head in heads],
+        ranks=[line_rank(head) for head in heads] if records.heads else None,
         precision=Precision.FOUR_DIGITS if quoted else Precision.DOUBLE,
     )
     return DictRows(
         rows=table,
-        before=as_integers([_bar_before(head) for head in heads]).reshape(-1, 2),
-        after=as_integers([_bars_after(window, end) for end in ends]).reshape(-1, 2 * BARS_AFTER),
+        before=records.before[rows],
+        after=records.after[rows],
         echoed=np.array([head.endswith(_ECHO) for head in heads], dtype=np.bool_),
         quoted=quoted,
     )
@@ -191,14 +253,22 @@ def _head(window: Window, start: int) -> bytes:
     return window.data[fragment_start(window.data, start, window.floor(start)) : start]
 
 
-def _steps(layout: _Layout, rows: Sequence[int], heads: Sequence[bytes]) -> list[int]:
+def _steps(layout: _Layout, records: _Records, rows: Integers, heads: Sequence[bytes]) -> Integers:
+    """Return the steps that dictionaries name themselves, or that the words before them name."""
+    steps = np.full(len(rows), UNKNOWN_STEP, dtype=np.int64)
     for key in STEP_KEYS:
         if key in layout.keys:
             index = layout.keys.index(key)
-            found = [_COUNTER.match(layout.groups[row][index]) for row in rows]
-            return [int(match[1]) if match and len(match[1]) < 19 else UNKNOWN_STEP for match in found]
-    named = [_STEP_BEFORE.search(head[-40:]) if head else None for head in heads]
-    return [int(match[1]) if match and len(match[1]) < 19 else UNKNOWN_STEP for match in named]
+            found = [_COUNTER.match(records.texts[index][row]) for row in rows.tolist()]
+            break
+    else:
+        if not records.heads:
+            return steps
+        found = [_STEP_BEFORE.search(head[-40:]) for head in heads]
+    for row, match in enumerate(found):
+        if match and len(match[1]) < 19:
+            steps[row] = int(match[1])
+    return steps
 
 
 def _bar_before(head: bytes) -> tuple[int, int]:
@@ -209,20 +279,28 @@ def _bar_before(head: bytes) -> tuple[int, int]:
     return _counter(found) if found else (-1, -1)
 
 
-def _bars_after(window: Window, end: int) -> list[int]:
-    """Return counters and totals of the bars drawn after a dictionary and before the next one."""
+def _bars_after(window: Window, end: int) -> tuple[int, ...]:
+    """Return counters and totals of the bars drawn after a dictionary and before the next one.
+
+    One bar is enough where it is alone: nested bars stand on lines of their own, so only an LF behind a bar
+    makes the next one worth a look.
+    """
     data = window.data
     limit = min(len(data), end + NEAR_BYTES)
-    bars: list[int] = []
-    position = data.find(b"%|", end, limit)
-    if position >= 0:
-        following = _OPENING.search(data, end, limit)
-        limit = following.start() if following else limit
-        found = BAR.search(data, end, limit)
-        while found and len(bars) < 2 * BARS_AFTER:
-            bars.extend(_counter(found))
-            found = BAR.search(data, found.end(), limit)
-    return bars + [-1] * (2 * BARS_AFTER - len(bars))
+    bars: tuple[int, ...] = ()
+    position = end
+    while len(bars) < 2 * BARS_AFTER:
+        place = data.find(b"%", position, limit)
+        if place < 0 or _OPENING.search(data, position, place):
+            break
+        found = _WHOLE_BAR.match(data, place, limit)
+        position = place + 1
+        if found is not None:
+            bars += _counter(found)
+            position = found.end()
+            if data[position : position + 1] != b"\n":
+                break
+    return bars + _NO_BARS[len(bars) :]
 
 
 def _counter(found: re.Match[bytes]) -> tuple[int, int]:

@@ -1,12 +1,12 @@
 """Which optimizer step a metric dictionary belongs to, when it does not say.
 
 tqdm draws its bar anew right after it has let a dictionary through (`tqdm.external_write_mode`), so the counter of
-the training bar that follows is the step; the bar before may be late, because tqdm draws at most ten times a second.
-Where standard output was buffered, dictionaries come in bursts and bars tell nothing: there the printed epoch times
-the steps per epoch must do, and where that is not fine enough the step stays unknown.
+the training bar that follows is the step; the bar before may be late: tqdm draws at most ten times a second. Where
+standard output was buffered, dictionaries come in bursts and bars tell nothing: there the printed epoch times the
+steps per epoch must do, and where that is not fine enough the step stays unknown.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -38,7 +38,11 @@ def schedule_of(settings: Sequence[SettingRow]) -> Schedule:
     def numbers(name: str) -> set[float]:
         return {float(row.value) for row in settings if row.name == name and isinstance(row.value, int | float)}
 
-    totals, epochs, per_epoch = numbers("max_steps"), numbers("num_train_epochs"), numbers("num_update_steps_per_epoch")
+    totals, epochs, per_epoch = (
+        numbers("max_steps"),
+        numbers("num_train_epochs"),
+        numbers("num_update_steps_per_epoch"),
+    )
     steps: float | None = None
     if len(per_epoch) == 1:
         steps = per_epoch.pop()
@@ -140,16 +144,17 @@ def _from_bars(before: Integers, after: Integers, schedule: Schedule) -> Integer
 
 def _training_totals(after: Integers, before: Integers, schedule: Schedule) -> set[int]:
     """Tell the training bar from nested ones: by the printed number of steps, else as the most frequent total."""
-    counts: Counter[int] = Counter()
-    for row in after.tolist():
-        counts.update({total for total in row if total > 1})
-    if not counts:
-        counts.update(total for total in before.tolist() if total > 1)
+    counts = _counts(after) or _counts(before)
     known = schedule.totals & set(counts)
     if known or not counts:
         return set(known)
     most = max(counts.values())
     return {max(total for total, count in counts.items() if count == most)}
+
+
+def _counts(totals: Integers) -> dict[int, int]:
+    values, counts = np.unique(totals[totals > 1], return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 
 def _settled(shown: Integers, epochs: Floats, resolution: Floats, schedule: Schedule) -> Integers:
@@ -193,7 +198,7 @@ def _filled(steps: Integers, epochs: Floats, resolution: Floats, per_epoch: floa
 
 
 def _spacing(steps: Integers, guess: Floats, slack: Floats) -> int:
-    """Return `logging_steps` when all entries lie on its multiples and no neighbouring multiple fits as well, else 0."""
+    """Return `logging_steps` when all entries lie on its multiples and only one multiple fits each, else 0."""
     known = steps[steps > 0]
     if known.size > 1:
         gaps = np.diff(np.unique(known))
@@ -212,7 +217,11 @@ def _by_precision(rows: Rows, quoted: bool) -> Iterator[Rows]:
     if quoted:
         yield replace(rows, precision=Precision.FOUR_DIGITS)
         return
-    rounded = [index for index, name in enumerate(rows.names) if canonical(name) == LOSS and _is_rounded(rows.values[:, index])]
+    rounded = [
+        index
+        for index, name in enumerate(rows.names)
+        if canonical(name) == LOSS and _is_rounded(rows.values[:, index])
+    ]
     exact = [index for index in range(len(rows.names)) if index not in rounded]
     for indices, precision in ((rounded, Precision.FOUR_DECIMALS), (exact, Precision.DOUBLE)):
         if indices:
@@ -223,4 +232,3 @@ def _by_precision(rows: Rows, quoted: bool) -> Iterator[Rows]:
 def _is_rounded(values: Floats) -> bool:
     finite = values[np.isfinite(values)]
     return bool((finite == np.round(finite, 4)).all())
-

@@ -22,7 +22,7 @@ import numpy as np
 
 from forensics.formats.text import (
     BAR,
-    POSTFIX_BAR,
+    POSTFIXES,
     Window,
     fragment_end,
     fragment_start,
@@ -36,12 +36,16 @@ from forensics.readers._text.collected import Rows, plain_rows
 # One literal each, so that the search runs at the speed of memchr. HF dictionaries have a quote behind the name.
 _ANCHORS = (
     re.compile(rb"loss(?:_\w{1,40}|/\w{1,40})?(?: ?[=:] ?| )[ \w(.]{0,12}[-+\dni]"),
+    re.compile(rb"=[-+.\dni][^\]\[\r\n(=]*\]"),  # the last metric of a bar's postfix
     re.compile(rb"grad[ _-]norm ?[=:] ?[ \w(.]{0,12}[-+\dni]"),
-    re.compile(rb"gnorm ?[=:] ?[-+\dni]"),
 )
-_VALUE = rb"([-+]?(?:\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?|nan|inf)\b|tensor\([^()]*\)|(?:np|numpy)\.\w+\([^()]*\))([KMBT]\b)?"
-_PAIR = re.compile(rb"([A-Za-z_][\w/.@-]*(?:\([\w%/-]+\))?)(?: ?[:=] *| )" + _VALUE)
-_WORDED = re.compile(rb"(grad norm|lm loss|learning rate|loss scale|iter time \(s\)) ?[:=] *" + _VALUE)
+_VALUE = (
+    rb"([-+]?(?:\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?|nan|inf)(?![\w.])|[-+]?\d+(?:\.\d+)?(?=[KMBT]\b)"
+    rb"|tensor\([^()]*\)|(?:np|numpy)\.\w+\([^()]*\))([KMBT]\b)?"
+)
+_PAIR = re.compile(rb"([A-Za-z_][\w/.@-]*(?:\([\w%/-]+\))?)( ?[:=] *| )" + _VALUE)
+_WORDED = re.compile(rb"(grad norm|lm loss|learning rate|loss scale|iter time \(s\))( ?[:=] *)" + _VALUE)
+_SPACED = re.compile(r"loss|norm|^lr$|^acc|^ppl$", re.IGNORECASE)
 _STEP = re.compile(
     rb"(?:\b(?:global[_ ]?step|steps?|iteration|iter|Iter\(\w+\)|Epoch\(\w+\) +\[\d+\]|Epoch \[\d+\])"
     rb"[\s:=#\[]*|\bglobal_step[=:]\s*)(\d{1,18})(?:\s*/\s*(\d{1,18}))?(?![\d.]*[eE.]\d)",
@@ -53,7 +57,10 @@ _GLOBAL_STEP = re.compile(rb"\bglobal_step: *(\d{1,18})\b")
 _VALIDATION = re.compile(rb"\bvalid(?:ate|ation)?\b|\b(?:Iter|Epoch)\((?:val|test)\)|\beval", re.IGNORECASE)
 _SUFFIXES = {b"": 1.0, b"K": 1e3, b"M": 1e6, b"B": 1e9, b"T": 1e12}
 _NOT_METRICS = frozenset(
-    {"step", "steps", "global_step", "iteration", "iter", "epoch", "eta", "rank", "v_num", "pid", "train", "of"}
+    (
+        *("step", "steps", "global_step", "iteration", "iter", "epoch", "eta", "rank", "v_num", "pid", "norm"),
+        *("dp", "pp", "tp", "cp", "ep"),  # nanotron's prefix
+    )
 )
 # Exact formats print what Python's repr gives; a bar's postfix, human-readable and fixed formats do not.
 _LOSSY = re.compile(rb"consumed_tokens:|reduced_train_loss:|it/s, |s/it, ")
@@ -97,7 +104,7 @@ def scan_window(window: Window) -> Iterator[Rows]:
 
 def _line_starts(window: Window) -> list[int]:
     starts: set[int] = set()
-    for pattern in (*_ANCHORS, POSTFIX_BAR):
+    for pattern in _ANCHORS:
         for found in pattern.finditer(window.data, window.begin, window.end):
             starts.add(fragment_start(window.data, found.start(), window.floor(found.start())))
     return sorted(starts)
@@ -108,11 +115,11 @@ def _read(line: bytes) -> tuple[int, dict[str, float], Precision] | None:
     if b"elapsed time per iteration" in line or b"validation loss at iteration" in line:
         return None  # the lines of the Megatron family have a reader of their own
     bar = BAR.search(line)
-    postfix = POSTFIX_BAR.search(line, bar.end()) if bar else None
+    postfix = next(filter(None, (each.search(line, bar.end()) for each in POSTFIXES)), None) if bar else None
     if bar is not None and postfix is None:
         return None
     text = strip_prefixes(line)
-    body = postfix["postfix"] if postfix else text
+    body = postfix[1] if postfix else text
     values = _metrics(body)
     if not any(_is_subject(name) for name in values):
         return None
@@ -120,7 +127,9 @@ def _read(line: bytes) -> tuple[int, dict[str, float], Precision] | None:
     if step is None:
         return None
     if not postfix and _VALIDATION.search(text):
-        values = {name if name.startswith(("val", "eval")) else f"eval_{name}": each for name, each in values.items()}
+        values = {
+            name if name.startswith(("val", "eval")) else f"eval_{name}": each for name, each in values.items()
+        }
     return step, values, Precision.FOUR_DIGITS if _LOSSY.search(line) else Precision.DOUBLE
 
 
@@ -129,14 +138,21 @@ def _metrics(body: bytes) -> dict[str, float]:
     for pattern in (_WORDED, _PAIR):
         for found in pattern.finditer(body):
             name = found[1].decode("utf-8", "replace")
-            value = number(found[2])
-            if value is None or name.lower() in _NOT_METRICS or name in values or name == "norm":
+            value = number(found[3])
+            if value is None or name.lower() in _NOT_METRICS or name in values:
+                continue
+            if found[2] == b" " and not _SPACED.search(name):
                 continue
             unit = re.fullmatch(r"(.+)\((1e[+-]?\d+)\)", name)
             if unit:  # verl prints `train/lr(1e-3)`
                 name, value = unit[1], value * float(unit[2])
-            values[name] = value * _SUFFIXES[found[3] or b""]
-    for worded, last in (("grad norm", "norm"), ("lm loss", "loss"), ("loss scale", "scale"), ("learning rate", "rate")):
+            values[name] = value * _SUFFIXES[found[4] or b""]
+    for worded, last in (
+        ("grad norm", "norm"),
+        ("lm loss", "loss"),
+        ("loss scale", "scale"),
+        ("learning rate", "rate"),
+    ):
         if worded in values:
             values.pop(last, None)
     return values

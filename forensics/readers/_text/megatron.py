@@ -13,8 +13,11 @@ import numpy as np
 
 from forensics.formats.text import Window, clock_times, fragment_end, fragment_start, line_rank, number
 from forensics.readers._text.collected import Rows, plain_rows
+from forensics.readers._text.phrases import Positions
 
-_ANCHOR = re.compile(rb"elapsed time per iteration \(ms\):")
+# `elapsed time per iteration (ms):` and `lm loss PPL:`, from a letter on that is quickly found.
+ANCHORS = (b"psed time per iteration (ms):", b"PPL: ")
+
 _ITERATION = re.compile(rb"iteration +(\d{1,18})/")
 _VALIDATION = re.compile(rb"validation loss at iteration (\d{1,18})[^|\r\n]*\|([^\r\n]*)")
 _FIELD = re.compile(rb"([^|:]+): *([-+\w.,]+)%?[^|]*(?:\||\Z)")
@@ -35,22 +38,22 @@ class _Table:
     ranks: list[int] = field(default_factory=list)
 
 
-def scan_window(window: Window) -> Iterator[Rows]:
+def scan_window(window: Window, positions: Positions) -> Iterator[Rows]:
     """Yield the metrics of every iteration line and validation line.
 
     `lm loss` is printed only when it is finite in at least one iteration of the interval: a line that has a
     gradient norm but no loss gets a loss of NaN.
     """
     tables: dict[tuple[str, ...], _Table] = defaultdict(_Table)
-    for found in _ANCHOR.finditer(window.data, window.begin, window.end):
-        start = fragment_start(window.data, found.start(), window.floor(found.start()))
-        line = window.data[start : fragment_end(window.data, found.end(), window.reach(found.start()))]
-        iteration = _ITERATION.search(line)
-        if iteration is not None:
-            _add(tables, line, found.start(), int(iteration[1]), _fields(line))
-    for found in _VALIDATION.finditer(window.data, window.begin, window.end):
-        fields = {f"{name.removesuffix(' value')} validation": value for name, value in _fields(found[2]).items()}
-        _add(tables, found[0], found.start(), int(found[1]), fields)
+    for place in sorted(positions.get(ANCHORS[0], []) + positions.get(ANCHORS[1], [])):
+        start = fragment_start(window.data, place, window.floor(place))
+        line = window.data[start : fragment_end(window.data, place, window.reach(place))]
+        iteration, validation = _ITERATION.search(line), _VALIDATION.search(line)
+        if validation is not None:
+            fields = _fields(validation[2], "{} validation")
+            _add(tables, line, place, int(validation[1]), fields)
+        elif iteration is not None:
+            _add(tables, line, place, int(iteration[1]), _fields(line))
     for names, table in tables.items():
         times = clock_times(table.stamps)
         yield plain_rows(
@@ -64,13 +67,13 @@ def scan_window(window: Window) -> Iterator[Rows]:
         )
 
 
-def _fields(line: bytes) -> dict[str, float]:
+def _fields(line: bytes, form: str = "{}") -> dict[str, float]:
     fields: dict[str, float] = {}
     for part in line.split(b"|"):
         found = _FIELD.fullmatch(part.strip())
         value = number(found[2]) if found else None
         if found is not None and value is not None:
-            fields[found[1].strip().decode("utf-8", "replace")] = value
+            fields[form.format(found[1].strip().removesuffix(b" value").decode("utf-8", "replace"))] = value
     if LOSS_FIELD not in fields and "lm_loss" not in fields and "grad norm" in fields:
         fields[LOSS_FIELD] = float("nan")
     return fields

@@ -9,7 +9,7 @@ MAX_LINES = 400
 
 _FRAME = re.compile(rb'\s+File "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
 _RANK = re.compile(rb"\[(?:default|rank)\d{1,6}\]:")
-_ENDED = re.compile(rb"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|Warning|Iteration|[A-Z]\w*)\b")
+_ENDED = re.compile(rb"(?:[A-Za-z_]\w*\.)*[A-Z]\w*\b")
 
 
 def exception_text(window: Window, position: int) -> bytes:

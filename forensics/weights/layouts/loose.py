@@ -1,19 +1,24 @@
 """Weight files that no framework's layout claims: any safetensors, torch or numpy file on its own."""
 
+import re
+
 from forensics.errors import ForensicsError
 from forensics.formats.file import File
-
 from forensics.formats.torch_file import named_tensors
 from forensics.model import Artifact, Piece, TensorRecord
 from forensics.weights.folders import step_of
 from forensics.weights.found import Found, open_torch, report_error, safetensors_records, stored_records
 
-TORCH_ENDINGS = (".pt", ".pth", ".bin", ".ckpt")
+TORCH_ENDINGS = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar", ".joblib")
+NO_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state|random_states).*")
+"""Files that stand beside weights and hold none."""
 
 
 def recognise(artifact: Artifact) -> Found | None:
     """Return the file as a checkpoint of its own, or None when its name is not one of a weight file."""
     name = artifact.path.rpartition("/")[2]
+    if NO_WEIGHTS.fullmatch(name):
+        return None
     found = Found(artifact.path, "file", step_of(name.rpartition(".")[0]), modified=artifact.modified)
     if name.endswith(".safetensors"):
         found.records.extend(safetensors_records(found, artifact))

@@ -1,0 +1,92 @@
+"""Where two runs part: each metric over the steps that both logged."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.comparison.difference import Divergence
+from forensics.model import Floats, Precision, Run, Series
+from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS, LOSS_SCALE
+
+COMPARED = (LOSS, GRAD_NORM, LEARNING_RATE, EVAL_LOSS, LOSS_SCALE)
+ROUNDING = {
+    Precision.FOUR_DIGITS: (5e-4, 0.0),
+    Precision.FOUR_DECIMALS: (0.0, 5e-5),
+    Precision.SINGLE: (1e-6, 0.0),
+    Precision.DOUBLE: (1e-9, 0.0),
+}
+"""Relative and absolute error of a source; the loss of transformers < 5.0 is rounded before anything stores it."""
+NOISES = 5.0
+"""Runs have parted when they are further apart than five times the usual step of GOOD's curve (its median absolute
+difference from entry to entry, as a standard deviation)."""
+LASTING = 0.9
+"""Share of the entries from a point on that must be apart for the runs to have parted there."""
+
+
+def divergences(good: Run, bad: Run) -> Iterator[Divergence]:
+    """Yield one divergence a metric that both runs logged at one step at least."""
+    for name in COMPARED:
+        one, other = good.timeline.get(name), bad.timeline.get(name)
+        if one is not None and other is not None:
+            found = divergence(one, other)
+            if found is not None:
+                yield found
+
+
+def divergence(good: Series, bad: Series) -> Divergence | None:
+    """Compare one metric; None when the runs share no step."""
+    steps, mine, theirs = np.intersect1d(good.steps, bad.steps, assume_unique=True, return_indices=True)
+    if not len(steps):
+        return None
+    one, other = good.values[mine], bad.values[theirs]
+    differs = _further(one, other, _rounding(good, bad, one))
+    parts = lasting(_further(one, other, _rounding(good, bad, one) + NOISES * _noise(one)))
+    at = parts if parts is not None else len(steps) - 1
+    return Divergence(
+        metric=good.name,
+        aligned=len(steps),
+        differs_from=int(steps[np.argmax(differs)]) if differs.any() else None,
+        parts_from=None if parts is None else int(steps[parts]),
+        step=int(steps[at]),
+        good=float(one[at]),
+        bad=float(other[at]),
+    )
+
+
+def _further(one: Floats, other: Floats, tolerance: Floats) -> NDArray[np.bool_]:
+    """Tell where two curves are further apart than the tolerance; finite against nonfinite always is."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.abs(one - other) > tolerance
+    both = np.isfinite(one) & np.isfinite(other)
+    unlike = ~both & ~((one == other) | (np.isnan(one) & np.isnan(other)))
+    # Exactly 0 is what a logger writes for NaN, what a mask leaves, or a rate that was never set: never noise.
+    vanished = (other == 0) != (one == 0)
+    return np.asarray((apart & both) | unlike | vanished, dtype=np.bool_)
+
+
+def _rounding(good: Series, bad: Series, values: Floats) -> Floats:
+    relative, absolute = (
+        max(ROUNDING[Precision(int(s.precisions.min()))][i] for s in (good, bad)) for i in (0, 1)
+    )
+    if good.name in {LOSS, EVAL_LOSS}:
+        absolute = max(absolute, 5e-5)
+    return np.asarray(2 * (absolute + relative * np.abs(np.nan_to_num(values))), dtype=np.float64)
+
+
+def _noise(values: Floats) -> float:
+    steps = np.abs(np.diff(values[np.isfinite(values)]))
+    # 1.4826 turns a median absolute deviation into a standard deviation of normal noise.
+    return 1.4826 * float(np.median(steps)) if len(steps) else 0.0
+
+
+def lasting(apart: NDArray[np.bool_]) -> int | None:
+    """Return the first entry from which on the curves stay apart, single returns allowed; None when they do not.
+
+    >>> lasting(np.array([True, False, False, True, True])), lasting(np.array([True, False]))
+    (3, None)
+    """
+    if not len(apart) or not apart[-1]:
+        return None
+    rest = np.cumsum(apart[::-1])[::-1] / np.arange(len(apart), 0, -1)
+    return int(np.argmax(apart & (rest >= LASTING)))

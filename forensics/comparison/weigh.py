@@ -1,0 +1,134 @@
+"""How much each difference matters: BAD is judged again with GOOD's value in its place."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from forensics.comparison.difference import RELEVANCES, Difference
+from forensics.model import Environment, Events, Finding, Group, Hypothesis, Report, Run
+from forensics.plugin import Rule
+from forensics.reason import reason
+
+UNKNOWN = "unknown"
+WEIGHED = 200
+"""Differences are judged again one by one, those that a rule looks at first; beyond this many the rest is only told."""
+GROUPS: Mapping[str, Group] = {
+    "package": "package",
+    "setting": "setting",
+    "hardware": "hardware",
+    "variable": "variable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Why a rule looks at something: its code and the reason in words."""
+
+    code: str
+    why: str
+
+
+def leading(report: Report) -> tuple[Finding | None, Hypothesis | None]:
+    """Return the gravest finding of a report and the cause that explains it best, when one is tenable."""
+    finding = next((f for f in report.findings if f.severity != "notice"), None)
+    if finding is None:
+        return None, None
+    tenable = (h for h in report.hypotheses if h.cause != UNKNOWN and not h.benign)
+    return finding, next((h for h in tenable if h.verdict in {"established", "likely", "possible"}), None)
+
+
+def weigh(
+    found: Sequence[Difference], good: Run, bad: Report, rules: Sequence[Rule]
+) -> tuple[Difference, ...]:
+    """Return the differences, the most relevant first."""
+    finding, cause = leading(bad)
+    if finding is None:
+        return tuple(sorted(found, key=_order))
+    concerns = _concerns(bad, rules)
+    asked = [replace(d, **_concern(concerns.get(d.name))) for d in found]
+    asked.sort(key=_order)
+    if cause is None:
+        return tuple(asked)
+    of_symptom = [f for f in bad.findings if f.severity != "notice"]
+    weighed = [
+        _weighed(d, good, bad.run, of_symptom, cause, rules) if i < WEIGHED else d for i, d in enumerate(asked)
+    ]
+    return tuple(sorted(weighed, key=_order))
+
+
+def _order(difference: Difference) -> tuple[int, bool, int, str, str]:
+    return (
+        RELEVANCES.index(difference.relevance),
+        not difference.recorded_twice,
+        -difference.points,
+        difference.group,
+        difference.name,
+    )
+
+
+def _concern(concern: Concern | None) -> dict[str, str]:
+    if concern is None:
+        return {}
+    return {"relevance": "concerned", "code": concern.code, "why": concern.why}
+
+
+def _concerns(bad: Report, rules: Sequence[Rule]) -> dict[str, Concern]:
+    """Return what the rules that may explain BAD look at, by name; the better the hypothesis, the earlier."""
+    by_name = {rule.name: rule for rule in rules}
+    concerns: dict[str, Concern] = {}
+    tenable = [h for h in bad.hypotheses if h.verdict not in {"unlikely", "ruled out"}]
+    for hypothesis in (*tenable, *(m for m in bad.mechanisms if m.holds)):
+        for name, why in _looks(hypothesis, by_name.get(hypothesis.cause)):
+            concerns.setdefault(name, Concern(hypothesis.code, why))
+    return concerns
+
+
+def _looks(hypothesis: Hypothesis, rule: Rule | None) -> Iterator[tuple[str, str]]:
+    for fix in hypothesis.fixes:
+        for name in fix.change or ():
+            yield name, f"a fix for {hypothesis.cause} changes it"
+    for name in rule.helps if rule is not None else ():
+        yield name.rpartition(" ")[2], f"the rule for {hypothesis.cause} looks at it"
+
+
+def _weighed(
+    difference: Difference,
+    good: Run,
+    bad: Run,
+    findings: Sequence[Finding],
+    cause: Hypothesis,
+    rules: Sequence[Rule],
+) -> Difference:
+    if not difference.recorded_twice:
+        return difference
+    other = _hypothesis(cause.cause, reason(with_value(bad, good, difference), findings, rules).causes)
+    after = 0 if other is None else other.score
+    if other is None or (cause.holds and not other.holds) or other.verdict == "ruled out":
+        verdict = "not argued" if other is None else other.verdict
+        why = f"with {difference.good}, {cause.cause} is {verdict} ({cause.score:+d} becomes {after:+d})"
+        return replace(
+            difference, relevance="decides", points=cause.score - after, why=why, code=cause.code
+        )
+    if after < cause.score:
+        why = f"with {difference.good}, {cause.cause} has {after:+d} instead of {cause.score:+d}"
+        return replace(difference, relevance="counts", points=cause.score - after, why=why, code=cause.code)
+    return difference
+
+
+def _hypothesis(name: str, causes: Sequence[Hypothesis]) -> Hypothesis | None:
+    return next((h for h in causes if h.cause == name), None)
+
+
+def with_value(bad: Run, good: Run, difference: Difference) -> Run:
+    """Return BAD as if it had had GOOD's value of one thing, all its witnesses included."""
+    if difference.group == "event":
+        return _with_events(bad, good, difference.name)
+    group = GROUPS[difference.group]
+    entries = dict(bad.environment.entries)
+    entries[(group, difference.name)] = good.environment.witnesses(difference.name, group)
+    return replace(bad, environment=Environment(entries))
+
+
+def _with_events(bad: Run, good: Run, kind: str) -> Run:
+    kept: list[Events] = [events for events in bad.timeline.events if events.kind != kind]
+    timeline = replace(bad.timeline, events=(*kept, *good.timeline.events_of(kind)))
+    return replace(bad, timeline=timeline)

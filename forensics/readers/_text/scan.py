@@ -1,0 +1,34 @@
+"""One window through all families."""
+
+from forensics.formats.text import Window
+from forensics.readers._text import deepspeed, deepspeed_config, events, huggingface, key_value, megatron, settings
+from forensics.readers._text.collected import Found, SettingRow
+from forensics.readers._text.phrases import find_phrases, prepare
+
+_PHRASES = prepare(
+    [
+        *events.ANCHORS,
+        *settings.READERS,
+        *deepspeed.ANCHORS,
+        *deepspeed_config.ANCHORS,
+        *megatron.ANCHORS,
+    ]
+)
+
+
+def scan_window(window: Window) -> Found:
+    """Return everything that a window tells, whatever families are mixed in it."""
+    found = Found(cut=window.cut)
+    positions = find_phrases(window, _PHRASES)
+    found.dicts.extend(huggingface.scan_window(window))
+    found.rows.extend(key_value.scan_window(window))
+    found.rows.extend(deepspeed.scan_window(window, positions))
+    found.rows.extend(megatron.scan_window(window, positions))
+    found.events.extend(events.scan_window(window, positions))
+    found.settings.extend(settings.scan_window(window, positions))
+    for each in deepspeed_config.scan_window(window, positions):
+        if isinstance(each, SettingRow):
+            found.settings.append(each)
+        else:
+            found.unread.append(each)
+    return found

@@ -1,0 +1,258 @@
+"""Versions, hardware, arguments and schedule that a log tells about its own run.
+
+Sources: transformers `Trainer` (block `***** Running training *****`, repr of `TrainingArguments`), unsloth
+`models/llama.py` (banner), DeepSpeed `launcher/runner.py` and `launch.py`, NCCL, wandb, pip, paths in tracebacks.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Iterator
+
+from forensics.formats.flatten import scalar as bounded
+from forensics.formats.text import Window, fragment_end, fragment_start, redact, scalar
+from forensics.model import Group, Scalar, Standing
+from forensics.readers._text.collected import SettingRow
+from forensics.readers._text.phrases import Positions
+
+BLOCK_BYTES = 4096
+ARGUMENT_BYTES = 1 << 16
+
+Told = tuple[Group, str, Scalar, Standing]
+
+# `Trainer._inner_training_loop`; transformers < 4.30 prints without thousands separators.
+_BLOCK = {
+    rb"Num examples = ([\d,]+)": "num_examples",
+    rb"Num Epochs = ([\d,]+)": "num_train_epochs",
+    rb"Num update steps per epoch = ([\d,]+)": "num_update_steps_per_epoch",
+    rb"Instantaneous batch size per device = ([\d,]+)": "per_device_train_batch_size",
+    rb"Total train batch size[^=\r\n]*= ([\d,]+)": "total_train_batch_size",
+    rb"Gradient Accumulation steps = ([\d,]+)": "gradient_accumulation_steps",
+    rb"Total optimization steps = ([\d,]+)": "max_steps",
+    rb"Number of trainable parameters = ([\d,]+)": "num_trainable_parameters",
+}
+_UNSLOTH = {
+    rb"Unsloth:? (\d[\w.]*)": ("package", "unsloth"),
+    rb"Transformers: (\d[\w.+]*)": ("package", "transformers"),
+    rb"vLLM: (\d[\w.+]*)": ("package", "vllm"),
+    rb"(?:Torch|Pytorch): (\d[\w.+]*)": ("package", "torch"),
+    rb"Triton: (\d[\w.+]*)": ("package", "triton"),
+    rb"Xformers = (\d[\w.+]*)": ("package", "xformers"),
+    rb"CUDA Toolkit[:=] ?(\d[\w.]*)": ("hardware", "cuda"),
+    rb"\\\\\s+/\|\s+(?:GPU: )?((?:NVIDIA|Tesla|AMD) [^.\r\n]+)\. ": ("hardware", "gpu"),
+    rb"Num GPUs(?: used)? = (\d+)": ("hardware", "gpu_count"),
+    rb"Num examples = ([\d,]+)": ("setting", "num_examples"),
+    rb"Num Epochs = ([\d,]+)": ("setting", "num_train_epochs"),
+    rb"Total steps = ([\d,]+)": ("setting", "max_steps"),
+    rb"Batch size per device = ([\d,]+)": ("setting", "per_device_train_batch_size"),
+    rb"Gradient [Aa]ccumulation steps = ([\d,]+)": ("setting", "gradient_accumulation_steps"),
+    rb"Total batch size(?: \([^)]*\))? = ([\d,]+)": ("setting", "total_train_batch_size"),
+    rb"Trainable parameters = ([\d,]+)": ("setting", "num_trainable_parameters"),
+}  # fmt: skip
+_ARGUMENT = re.compile(rb"(\w{1,80})=([^\r\n]*?),?[ \t]*\r?$", re.MULTILINE)
+_INSTALLED = re.compile(r"([A-Za-z0-9][\w.-]*?)-(\d[\w.+!]*)(?=\s|$)")
+_PIP_TABLE_NAME = re.compile(r"[-_.]+")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _number(raw: bytes) -> Scalar:
+    return scalar(_text(raw).replace(",", ""))
+
+
+def _training_block(text: bytes) -> Iterator[Told]:
+    block = text[: BLOCK_BYTES // 2]
+    for pattern, name in _BLOCK.items():
+        found = re.search(pattern, block)
+        if found:
+            yield "setting", name, _number(found[1]), Standing.EFFECTIVE
+
+
+def _unsloth(text: bytes) -> Iterator[Told]:
+    banner = b"\n".join(text[:BLOCK_BYTES].splitlines()[:5])
+    for pattern, (group, name) in _UNSLOTH.items():
+        found = re.search(pattern, banner)
+        if found:
+            value = _text(found[1]) if group == "package" or name in {"cuda", "gpu"} else _number(found[1])
+            yield group, name, value, Standing.RECORDED  # type: ignore[misc]  # group is one of the literal names
+
+
+def _arguments(text: bytes) -> Iterator[Told]:
+    """Read `TrainingArguments(` and its subclasses: one `name=value,` on a line, closed by `)`."""
+    block = text[:ARGUMENT_BYTES]
+    end = re.search(rb"^\)", block, re.MULTILINE)
+    if end is None:
+        return
+    for found in _ARGUMENT.finditer(block[block.find(b"(") + 1 : end.start()]):
+        name, value = _text(found[1]), _text(found[2])
+        if not value.endswith(("{", "[", "(")):
+            yield "setting", name.lstrip("_"), bounded(name, scalar(value)), Standing.RECORDED
+
+
+def _version(package: str, pattern: bytes) -> Callable[[bytes], Iterator[Told]]:
+    compiled = re.compile(pattern)
+
+    def read(text: bytes) -> Iterator[Told]:
+        found = compiled.search(text[:400].splitlines()[0])
+        if found:
+            yield "package", package, _text(found[1]), Standing.RECORDED
+
+    return read
+
+
+def _nccl(text: bytes) -> Iterator[Told]:
+    found = re.match(rb"NCCL version (\d+\.\d+\.\d+)(?:\+cuda(\d+\.\d+))?", text)
+    if found:
+        yield "package", "nccl", _text(found[1]), Standing.RECORDED
+        if found[2]:
+            yield "hardware", "nccl.cuda", _text(found[2]), Standing.RECORDED
+
+
+def _driver(text: bytes) -> Iterator[Told]:
+    found = re.match(rb"DriverVersion (\d{4,6})", text)
+    if found:
+        number = int(found[1])
+        yield "hardware", "driver.cuda", f"{number // 1000}.{number % 1000 // 10}", Standing.RECORDED
+
+
+def _installed(text: bytes) -> Iterator[Told]:
+    line = _text(text[:ARGUMENT_BYTES].splitlines()[0])
+    for name, version in _INSTALLED.findall(line):
+        yield "package", _PIP_TABLE_NAME.sub("-", name).lower(), version, Standing.CONFIGURED
+
+
+def _launcher(text: bytes) -> Iterator[Told]:
+    line = text[:ARGUMENT_BYTES].splitlines()[0].partition(b"cmd = ")[2]
+    yield "command", "launcher", redact(_text(line))[:4000], Standing.RECORDED
+    found = re.search(rb"--world_info=([\w=-]+)", line)
+    if found:
+        yield from world(found[1])
+
+
+def world(encoded: bytes) -> Iterator[Told]:
+    """Decode DeepSpeed's `--world_info`: URL-safe base64 of JSON, host to GPU numbers."""
+    try:
+        hosts = json.loads(base64.urlsafe_b64decode(encoded))
+    except (binascii.Error, ValueError):
+        return
+    if isinstance(hosts, dict) and all(isinstance(gpus, list) for gpus in hosts.values()):
+        yield "setting", "world_size", sum(map(len, hosts.values())), Standing.RECORDED
+        yield "setting", "nodes", len(hosts), Standing.RECORDED
+
+
+def _world_size(text: bytes) -> Iterator[Told]:
+    found = re.match(rb"WORLD INFO DICT: (\{[^\r\n]{1,100000}\})", text)
+    if found:
+        hosts = re.findall(rb"\[([\d, ]*)\]", found[1])
+        yield (
+            "setting",
+            "world_size",
+            sum(len(host.split(b",")) for host in hosts if host.strip()),
+            Standing.EFFECTIVE,
+        )
+
+
+def _nodes(text: bytes) -> Iterator[Told]:
+    found = re.search(rb"nnodes=(\d{1,9}), num_local_procs=(\d{1,9})", text)
+    if found:
+        yield "setting", "nodes", int(found[1]), Standing.EFFECTIVE
+        yield "setting", "processes_per_node", int(found[2]), Standing.EFFECTIVE
+
+
+def _spawned(text: bytes) -> Iterator[Told]:
+    line = text[:ARGUMENT_BYTES].splitlines()[0]
+    words = re.findall(rb"'([^']*)'", line[line.find(b"[") :])
+    if words:
+        yield "command", "train", redact(_text(b" ".join(words)))[:4000], Standing.RECORDED
+
+
+def _visible(text: bytes) -> Iterator[Told]:
+    found = re.match(rb"Setting CUDA_VISIBLE_DEVICES=([\w,-]+)", text)
+    if found:
+        yield "variable", "CUDA_VISIBLE_DEVICES", _text(found[1]), Standing.EFFECTIVE
+
+
+def _resumed(text: bytes) -> Iterator[Told]:
+    found = re.match(
+        rb"You are resuming training from a checkpoint trained with (\S+) of Transformers "
+        rb"but your current version is (\d[\w.]*\w)",
+        text,
+    )
+    if found:
+        yield "setting", "resumed.transformers", _text(found[1]), Standing.RECORDED
+        yield "package", "transformers", _text(found[2]), Standing.RECORDED
+
+
+def _path(text: bytes) -> Iterator[Told]:
+    found = re.search(rb"/lib/python(3\.\d{1,2})/(?:site|dist)-packages/([\w.-]*)", text)
+    if not found:
+        return
+    yield "package", "python", _text(found[1]), Standing.RECORDED
+    egg = re.match(rb"(\w+)-(\d[\w.+]*?)(?:\.dist-info|\.egg-info|-py3)", found[2])
+    if egg:
+        yield "package", _PIP_TABLE_NAME.sub("-", _text(egg[1])).lower(), _text(egg[2]), Standing.RECORDED
+
+
+def _megatron_arguments(text: bytes) -> Iterator[Told]:
+    block = text[:ARGUMENT_BYTES].partition(b"end of arguments")[0]
+    for found in re.finditer(rb"^ *(?:\d+: +)?(\w+) \.{2,} *([^\r\n]*)$", block, re.MULTILINE):
+        name = _text(found[1])
+        yield "setting", name, bounded(name, scalar(_text(found[2]))), Standing.EFFECTIVE
+
+
+READERS: dict[bytes, Callable[[bytes], Iterator[Told]]] = {
+    b"Running training *****": _training_block,
+    b"Unsloth ": _unsloth,
+    b"TrainingArguments(\n": _arguments,
+    b"Config(\n": _arguments,
+    b"DeepSpeed info: version=": _version("deepspeed", rb"version=([^,\s]+)"),
+    b"Parsing checkpoint created by deepspeed==": _version("deepspeed", rb"deepspeed==(\d[\w.+]*)"),
+    b"Tracking run with wandb version": _version("wandb", rb"wandb version (\d[\w.]*)"),
+    b"PyTorch Version ": _version("torch", rb"PyTorch Version (\d[\w.+]*)"),
+    b"NCCL version ": _nccl,
+    b"DriverVersion ": _driver,
+    b"Successfully installed ": _installed,
+    b"peed.launcher.launch --world_info": _launcher,
+    b"WORLD INFO DICT: ": _world_size,
+    b"procs=": _nodes,
+    b"pawned with command: ": _spawned,
+    b"Setting CUDA_VISIBLE_DEVICES=": _visible,
+    b"You are resuming training from a checkpoint": _resumed,
+    b"python3.": _path,
+}
+_ARGUMENTS = b"- arguments -"
+
+
+_WHOLE_FRAGMENT = frozenset({b"Unsloth ", b"peed.launcher.launch --world_info", b"procs=", b"python3."})
+_ONE_FRAGMENT = frozenset({b"python3."})
+
+
+def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow]:
+    """Yield everything that the phrases in `READERS` tell."""
+    for anchor, read in (*READERS.items(), (_ARGUMENTS, _megatron_arguments)):
+        places = positions.get(anchor, []) if anchor in READERS else _places(window, anchor)
+        told: tuple[Told, ...] = ()
+        for place, record in zip(places, window.lines(places).tolist(), strict=True):
+            start, stop = place, min(window.reach(place), place + ARGUMENT_BYTES)
+            if anchor in _WHOLE_FRAGMENT:
+                start = fragment_start(window.data, place, window.floor(place))
+            if anchor in _ONE_FRAGMENT:
+                start, stop = max(start, place - 5), fragment_end(window.data, place, stop)
+            now = tuple(read(window.data[start:stop]))
+            if now == told:
+                continue
+            told = now
+            for group, name, value, standing in now:
+                yield SettingRow(window.offset + place, record, group, name, value, standing)
+
+
+def _places(window: Window, phrase: bytes) -> list[int]:
+    places = []
+    position = window.data.find(phrase, window.begin, window.end)
+    while position >= 0:
+        places.append(position)
+        position = window.data.find(phrase, position + 1, window.end)
+    return places

@@ -1,0 +1,100 @@
+"""From what all windows told to facts: steps settled, ranks folded, settings in order."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from forensics.model import UNKNOWN_STEP, Events, Fact, Standing
+from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS_SCALE, Kind, canonical
+from forensics.readers._text.collected import (
+    EventRows,
+    Found,
+    Rows,
+    SettingRow,
+    events,
+    fold_rows,
+    plain_rows,
+    samples,
+    settings,
+)
+from forensics.readers._text.huggingface_steps import resolve, schedule_of
+
+
+def facts(found: Found, path: str) -> Iterator[Fact]:
+    """Turn what all windows told into facts: steps settled, ranks folded, settings in order."""
+    rows = list(fold_rows([*resolve(found.dicts, schedule_of(found.settings)), *found.rows]))
+    told = _with_milestones(found.events, rows)
+    scales = [_loss_scales(table) for table in told if table.kind == Kind.OVERFLOW]
+    yield from samples([*rows, *scales], path)
+    for each in events(told, path):
+        yield _once_a_step(each) if each.kind == Kind.CHECKPOINT_SAVED else each
+    yield from settings([*found.settings, *_inferred(found)], path)
+
+
+def _loss_scales(table: EventRows) -> Rows:
+    """Return the loss scale in force at each overflow; the log does not name the step."""
+    return plain_rows(
+        (LOSS_SCALE,),
+        table.values[:, None],
+        table.at.tolist(),
+        table.records,
+        table.steps.tolist(),
+        ranks=table.ranks.tolist(),
+    )
+
+
+def _with_milestones(told: list[EventRows], rows: list[Rows]) -> list[EventRows]:
+    """Prefer the Trainer's metrics, which have steps, as signs of an evaluation and of the end of training."""
+    made = [
+        _milestone(kind, metric, table)
+        for kind, metric in ((Kind.EVALUATED, "eval_runtime"), (Kind.TRAINING_FINISHED, "train_runtime"))
+        for table in rows
+        if metric in table.names and (kind == Kind.EVALUATED or "train_loss" in table.names)
+    ]
+    replaced = {table.kind for table in made}
+    return [table for table in told if table.kind not in replaced] + made
+
+
+def _milestone(kind: str, metric: str, table: Rows) -> EventRows:
+    return EventRows(
+        kind=kind,
+        at=table.at,
+        records=table.records,
+        steps=table.steps,
+        values=np.full(len(table), np.nan),
+        ranks=table.ranks,
+        signatures=table.steps,
+        text=metric,
+    )
+
+
+def _once_a_step(saved: Events) -> Events:
+    """Count a checkpoint once that the Trainer and the engine below it both announce."""
+    repeated = np.zeros(len(saved), dtype=np.bool_)
+    repeated[1:] = (saved.steps[1:] == saved.steps[:-1]) & (saved.steps[1:] != UNKNOWN_STEP)
+    return replace(
+        saved, steps=saved.steps[~repeated], values=saved.values[~repeated], records=saved.records[~repeated]
+    )
+
+
+def _inferred(found: Found) -> Iterator[SettingRow]:
+    """Date transformers by its dictionaries: values quoted since 5.0.0, a gradient norm among them since 4.38.0."""
+    for table in found.dicts:
+        names = {canonical(name) for name in table.rows.names}
+        if not len(table.rows) or np.isnan(table.rows.epochs).all() or LEARNING_RATE not in names:
+            continue
+        if table.quoted:
+            value = ">=5"
+        elif GRAD_NORM in names:
+            value = ">=4.38,<5"
+        else:
+            value = "<5"
+        yield SettingRow(
+            int(table.rows.at[0]),
+            int(table.rows.records[0]),
+            "setting",
+            "inferred.transformers",
+            value,
+            Standing.INFERRED,
+        )

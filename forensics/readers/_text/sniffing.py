@@ -1,0 +1,42 @@
+"""Whether a file is a log at all, told from its first bytes."""
+
+import re
+
+_SIGNS_OF_LOG = re.compile(
+    rb"""\{['"][^{}\r\n]{0,400}['"](?:loss|epoch|train_runtime|eval_loss|grad_norm)['"]: """
+    rb"|\d%\|[^\r\n]{0,200}\d/\d+ \["
+    rb"|\[20\d\d-\d\d-\d\d [\d:,]+\] \[[A-Z]+\] \["
+    rb"|elapsed time per iteration|\*\*\*\*\* Running |Traceback \(most recent call last\)|==\(\(====\)\)=="
+    rb"|NCCL (?:INFO|WARN|version)|slurmstepd: |srun: |CUDA out of memory"
+    rb"|(?:\A|[\r\n])[^\r\n]{0,120}(?:\b[Ss]teps?|[Ii]ter(?:ation)?|[Ii]ter\(train\))[ :=#\[]*\d+"
+    rb"[^\r\n]{0,120}(?:loss|norm)"
+    rb"|\|?(?:it/s|s/it), [\w/]+="
+    rb"|(?:\A|[\r\n])\[?20\d\d[-/]\d\d[-/]\d\d[ T]\d\d:\d\d"
+    rb"|(?:\A|[\r\n])(?:INFO|WARNING|ERROR)[: ]"
+    rb"|Warning: |Killed"
+)
+_SIGNS_OF_CAPTURE = re.compile(
+    rb"Collecting environment information|Is debug build: |^PyTorch version: "
+    rb"|^- `(?:transformers|Accelerate|llamafactory)` version: |DeepSpeed C\+\+/CUDA extension op report"
+    rb"|^# packages in environment at |^@EXPLICIT|^# platform: |^\| NVIDIA-SMI |^Package +Version",
+    re.MULTILINE,
+)
+_PINNED = re.compile(rb"^[A-Za-z0-9][\w.\-\[\]]* ?(?:==|@ |>=|<=|~=)", re.MULTILINE)
+_SOURCE_CODE = re.compile(rb"^(?:import \w|from [\w.]+ import |def \w+\(|class \w+[(:])", re.MULTILINE)
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def looks_like_log(head: bytes) -> bool:
+    """Tell whether text is what a program printed while it trained, and no environment capture or source code."""
+    if head.startswith(_UTF16):
+        head = head[: len(head) & ~1].decode("utf-16", "replace").encode("utf-8", "replace")
+    if not head or head.count(b"\0") > len(head) // 100 + 8:
+        return False
+    lines = head.count(b"\n") + 1
+    if len(_PINNED.findall(head)) > 0.6 * lines or len(_SOURCE_CODE.findall(head)) > 2:
+        return False
+    strong = _SIGNS_OF_LOG.search(head)
+    if strong is None:
+        return False
+    # A capture that was echoed into the middle of a log does not make it one.
+    return _SIGNS_OF_CAPTURE.search(head) is None or b"'epoch'" in head or b"%|" in head

@@ -1,0 +1,170 @@
+"""Who and where: users, hosts, addresses, paths, job ids. Masked in everything that is meant to be passed on."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from forensics.redaction.words import COMMON, PUBLIC_HOSTS, PUBLIC_OWNERS
+
+EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}(?![\w-])")
+MAC = re.compile(r"(?<![0-9A-Fa-f:.-])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![0-9A-Fa-f:.-])")
+IP4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9])")
+IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
+UUID = re.compile(r"(?i)(?<![0-9a-f-])(?:(?:GPU|MIG)-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f-])")
+GIT_REMOTE = re.compile(
+    r"(?:\bgit@[A-Za-z0-9.-]{1,100}:|\bssh://(?:git@)?[A-Za-z0-9.-]{1,100}[:/])[\w./~-]{1,200}"
+    r"|\bhttps?://[A-Za-z0-9.-]{1,100}/[\w./~-]{1,200}\.git\b"
+)
+CLOUD = re.compile(
+    r"(?i)\b(?:s3a?|gs|gcs|hdfs|abfss?|wasbs?|az|azureml|oss|cos|obs|file|nfs|lustre|dbfs|r2)://[^\s\"'<>,;)]{1,500}"
+)
+URL = re.compile(
+    r"(?i)\b(?:https?|wss?|ftp|grpc|tcp|redis|postgres(?:ql)?|mysql|mongodb|amqp)://(?:<secret-[0-9]{1,7}>@)?[^\s\"'<>,;)\]]{1,1000}"
+)
+WINDOWS = re.compile(
+    r"(?<![\w])[A-Za-z]:\\{1,2}(?:[^\\/:*?\"'<>|\r\n\x00]{1,80}\\{1,2}){0,30}[^\\/:*?\"'<>|\s\x00]{0,120}"
+    r"|\\\\[\w.-]{1,60}\\[^\s\"'<>|]{1,200}"
+)
+PATH = re.compile(r"(?<![\w./>\\])~?(?:/[^\s/\"'`<>:,;|(){}\[\]=*\x00]{1,120}){2,40}/?")
+HOME_BLANK = re.compile(r"(?i)[A-Z]:\\{1,2}Users\\{1,2}([^\\/:*?\"'<>|\r\n]{1,60})")
+HOME = re.compile(
+    r"/(?:home|Users|users|export/home|data/home|nfs/home|homes|u|afs/[\w./-]{1,40}/user)"
+    r"/([^\s/\"'`<>:,;|(){}\[\]=*\\]{1,60})"
+)
+FQDN = re.compile(
+    r"(?i)(?<![\w./@-])(?:[a-z0-9](?:[a-z0-9-]{0,61})\.){1,8}"
+    r"(?:internal|intern|local|localdomain|lan|corp|intra|intranet|cluster|hpc|invalid|private|home\.arpa|example"
+    r"|compute\.amazonaws\.com|cloudapp\.azure\.com|svc|edu|gov|mil|ac\.[a-z]{2}|edu\.[a-z]{2})(?![\w-])"
+)
+JOB = re.compile(
+    r"(?i)(?:\bslurm[-_]|\bjob(?:[ _-]?id)?\s{0,2}[=:#]?\s{0,2}|\bslurmstepd-|\bstep(?=[0-9]{5,12}\.[0-9]))"
+    r"([0-9]{4,12})(?:[._][0-9]{1,6})?"
+)
+JOB_VARIABLE = re.compile(
+    r"\b((?:SLURM|SLURMD|PBS|LSB|SGE|KUBERNETES|K8S|POD)_[A-Z0-9_]{1,60}=)([^\s;,\"']{1,200})"
+)
+SBATCH = re.compile(
+    r"(--(?:account|partition|mail-user|qos|reservation|job-name|nodelist|exclude|chdir|uid|wckey)[= ])"
+    r"([^\s\"']{1,200})"
+)
+POD = re.compile(
+    r"\b(?:[a-z0-9]{1,30}-){1,8}(?=[a-z0-9]{0,10}[0-9])[a-f0-9]{8,10}-[bcdfghjklmnpqrstvwxz2456789]{5}\b"
+    r"|\b(?:[a-z0-9]{1,30}-){1,8}(?:worker|master|launcher)-[0-9]{1,5}\b"
+)
+
+_HOST = r"([A-Za-z0-9][A-Za-z0-9_.-]{1,120})"
+HOST_SOURCES: tuple[re.Pattern[str], ...] = (
+    re.compile(r"events\.out\.tfevents\.[0-9]{1,14}\." + _HOST),
+    # TensorBoard folder of the Trainer: `default_logdir`, runs/%b%d_%H-%M-%S_HOST
+    re.compile(r"[A-Z][a-z]{2}[0-9]{2}_[0-9]{2}-[0-9]{2}-[0-9]{2}_" + _HOST),
+    re.compile(
+        r"(?i)\b(?:hostname|host|master_addr|node_?name|slurmd_nodename|nodelist|slurm_nodelist|rdzv_endpoint"
+        r"|rdzv_host)\"?\s{0,8}[:=]\s{0,4}[\"']?" + _HOST
+    ),
+    re.compile(r"(?m)^" + _HOST + r":[0-9]{1,8}:[0-9]{1,8} \[[0-9]{1,3}\] NCCL"),
+    re.compile(r"\[" + _HOST + r":[0-9]{2,8}\]"),  # Open MPI
+    re.compile(r"(?:\bJOB [0-9]{1,12} ON |\bsrun: error: |\bssh |\bon host |\bhost:)" + _HOST),
+    re.compile(r"(?:\b[\w.-]{1,40}@)([A-Za-z][A-Za-z0-9-]{1,60})(?=[:~\s]|$)"),  # a shell prompt
+)
+USER_SOURCES: tuple[re.Pattern[str], ...] = (
+    HOME,
+    HOME_BLANK,
+    re.compile(
+        r"(?i)\b(?:user|username|logname|user_name|entity|wandb_entity|owner)"
+        r"\"?\s{0,4}[:=]\s{0,4}[\"']?([A-Za-z][\w.-]{2,40})"
+    ),
+    re.compile(r"\b([A-Za-z][\w.-]{1,40})@[A-Za-z][A-Za-z0-9-]{1,60}:[~/]"),
+)
+
+KEPT_ROOTS = (
+    "/usr/",
+    "/lib",
+    "/bin/",
+    "/sbin/",
+    "/etc/",
+    "/dev/",
+    "/proc/",
+    "/sys/",
+    "/opt/conda/",
+    "/opt/nvidia/",
+    "/opt/hpcx/",
+)
+KEPT_TAIL = re.compile(r"/((?:site|dist)-packages/.*|lib/python[0-9.]{1,6}/.*)")
+
+
+def hosts_in(text: str) -> Iterator[str]:
+    """Yield the host names that a text gives away."""
+    for pattern in HOST_SOURCES:
+        for match in pattern.finditer(text):
+            name = _without_numbers(match[1]) if "tfevents" in pattern.pattern else match[1]
+            name = name.strip("._-")
+            if is_telling(name) and not name.replace(".", "").isdigit():
+                yield name
+
+
+def _without_numbers(name: str) -> str:
+    """Cut process and file number off the name of an event file: HOST.PID.NUMBER[.v2]."""
+    parts = name.split(".")
+    while len(parts) > 1 and (parts[-1].isdigit() or parts[-1] in {"v2", "profile-empty"}):
+        parts.pop()
+    return ".".join(parts)
+
+
+def users_in(text: str) -> Iterator[str]:
+    """Yield the user names that a text gives away."""
+    for pattern in USER_SOURCES:
+        for match in pattern.finditer(text):
+            name = match[1].strip(" ._-")
+            if is_telling(name):
+                yield name
+
+
+def is_telling(name: str) -> bool:
+    """Tell whether a name is rare enough to be masked wherever it stands."""
+    return len(name) >= 3 and name.lower() not in COMMON and not name.isdigit()
+
+
+def is_address(text: str) -> bool:
+    """Tell whether text is an IPv6 address that means a machine; the unspecified one and loopback do not."""
+    if "::" not in text and text.count(":") != 7:
+        return False
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return not (address.is_unspecified or address.is_loopback)
+
+
+_VERSION_BEFORE = re.compile(
+    r"(?i)(?:[=~<>!]=?\s?|\bv|version\s{0,2}[:=]?\s{0,2}|[-_]"
+    r"|(?:cu[0-9]{2}|nvidia[\w-]{1,40}|driver|cudnn|cublas|nccl)\s{1,40})\Z"
+)
+
+
+def is_host_address(text: str, before: str) -> bool:
+    """Tell whether four numbers are an IPv4 address and no version: nvidia-cublas-cu12 has 12.1.3.1."""
+    parts = [int(part) for part in text.split(".")]
+    if any(part > 255 for part in parts) or text.startswith(("127.", "0.0.0.0", "255.")):  # noqa: S104  (not bound)
+        return False
+    private = parts[0] == 10 or (parts[0], parts[1]) == (192, 168) or (parts[0] == 172 and 16 <= parts[1] < 32)
+    named_version = _VERSION_BEFORE.search(before[-60:]) is not None
+    return not named_version or (private and before.endswith("=") and not before.endswith("=="))
+
+
+def is_public_url(url: str) -> bool:
+    """Tell whether a link leads to public documentation or to a project that everybody knows."""
+    _, _, rest = url.partition("://")
+    host, _, path = rest.partition("/")
+    owner = path.split("/")[0].lower()
+    host = host.lower()
+    if host in PUBLIC_HOSTS or host.endswith(".readthedocs.io"):
+        return True
+    if host == "huggingface.co":
+        return owner in PUBLIC_OWNERS | {"docs", "blog"}
+    return host in {"github.com", "www.github.com", "raw.githubusercontent.com"} and owner in PUBLIC_OWNERS
+
+
+def is_public_model(name: str) -> bool:
+    """Tell whether a hub id belongs to a known owner: `meta-llama/Llama-2-7b-hf`."""
+    owner, slash, rest = name.partition("/")
+    return bool(slash and rest and "/" not in rest) and owner.lower() in PUBLIC_OWNERS

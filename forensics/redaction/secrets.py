@@ -1,0 +1,117 @@
+"""Secrets as they look: tokens with a known prefix, keys of known length, values of keys named like secrets.
+
+Every repeat is bounded and no two neighbouring repeats can match the same character, so that no line makes the
+search slow. Prefixes are those that the issuers document for secret scanning (GitHub, "Supported secret scanning
+patterns"); a W&B key is 40 hexadecimal digits (`wandb.sdk.lib.apikey`), as is a git commit, so both are masked.
+"""
+
+import re
+from collections.abc import Iterator
+
+_B = r"(?<![A-Za-z0-9])"
+_E = r"(?![A-Za-z0-9])"
+
+PATTERNS: tuple[re.Pattern[str], ...] = (
+    # PEM blocks, also cut ones, also with line breaks written as \n.
+    re.compile(
+        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"(?:(?!-----END)[\s\S]){0,20000}(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?"
+    ),
+    re.compile(_B + r"(?:hf|api_org)_[A-Za-z0-9]{16,200}"),  # Hugging Face
+    re.compile(_B + r"wandb_v[0-9]_[A-Za-z0-9_-]{16,200}"),
+    re.compile(_B + r"sk-[A-Za-z0-9_-]{16,300}"),  # OpenAI, Anthropic, OpenRouter
+    re.compile(_B + r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{10,200}"),  # Stripe
+    re.compile(_B + r"gh[oprsu]_[A-Za-z0-9]{16,300}"),  # GitHub
+    re.compile(_B + r"github_pat_[A-Za-z0-9_]{16,300}"),
+    re.compile(_B + r"glpat-[A-Za-z0-9_-]{16,200}"),  # GitLab
+    re.compile(_B + r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA)[A-Z0-9]{12,128}" + _E),  # AWS key ids
+    re.compile(_B + r"AIza[A-Za-z0-9_-]{30,60}"),  # Google API key
+    re.compile(_B + r"(?:ya29\.|1//0)[A-Za-z0-9_-]{16,500}"),  # Google OAuth
+    re.compile(_B + r"GOCSPX-[A-Za-z0-9_-]{16,100}"),
+    re.compile(_B + r"(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,300}"),  # Slack
+    re.compile(r"/services/T[A-Z0-9]{4,20}/B[A-Z0-9]{4,20}/[A-Za-z0-9]{8,100}"),  # Slack webhook
+    re.compile(r"/api/webhooks/[0-9]{8,30}/[A-Za-z0-9_-]{16,200}"),  # Discord webhook
+    re.compile(_B + r"eyJ[A-Za-z0-9_-]{4,4000}\.[A-Za-z0-9_-]{4,4000}(?:\.[A-Za-z0-9_-]{0,4000})?"),  # JWT
+    re.compile(_B + r"eyJ[A-Za-z0-9_-]{40,4000}={0,2}"),  # base64 JSON: Neptune API token
+    re.compile(_B + r"(?:gsk|r8|nvapi|xai|tvly|dckr_pat|npm|pypi|lsv2_[ps]t|hvs|dop_v1)[_-][A-Za-z0-9_-]{20,300}"),
+    re.compile(_B + r"ssh-(?:rsa|ed25519) [A-Za-z0-9+/]{40,2000}={0,2}"),
+    re.compile(_B + r"(?:local-)?[0-9a-fA-F]{40}" + _E),  # W&B key; a git commit looks the same
+    re.compile(r"(?<![A-Za-z0-9/+=])(?=[a-z0-9/+]{0,40}[A-Z])(?=[A-Z0-9/+]{0,40}[a-z])[A-Za-z0-9/+]{40}"
+               r"(?![A-Za-z0-9/+=])"),  # AWS secret access key
+)  # fmt: skip
+
+URL_CREDENTIALS = re.compile(r"(?<=://)[^\s/@\"'<>]{1,200}@")
+"""The user and the password before the host of a URL."""
+SIGNED = re.compile(
+    r"(?i)(?<=[?&;])((?:x-amz-(?:signature|credential|security-token)|x-goog-signature|sig|signature|token|key"
+    r"|api_?key|access_token)=)[^\s&\"'<>]{6,1000}"
+)
+"""Query parameters that open what the URL names."""
+BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s{1,3})[A-Za-z0-9._~+/=-]{12,2000}")
+CONNECTION = re.compile(
+    r"(?i)\b((?:account|shared_?access|access|shared_?secret)_?(?:key|signature)\s{0,2}=\s{0,2})[A-Za-z0-9+/=%&._-]{8,500}"
+)
+"""Azure: `AccountKey=...`, `SharedAccessSignature=...`."""
+
+_KEYWORD = (
+    r"pass(?:word|wd|phrase|code)|pwd|secret|token|credential|cookie|webhook|authorization|dsn|connection[_-]?string"
+    r"|(?:api|access|private|account|auth|signing|encryption|wandb|comet|license|ssh)[_-]?key(?:[_-]?id)?|apikey"
+)
+ASSIGNED = re.compile(
+    rf"(?i)({_KEYWORD})([A-Za-z0-9_]{{0,30}}[\"']?)(\s{{0,4}}[:=]{{1,2}}\s{{0,4}}|\s{{1,3}})"
+    r"(?:([\"'])([^\"'\r\n]{1,1000})|([^\s\"',;}&<>]{1,1000}))"
+)
+"""keyword, rest of the name, joint, then a quoted or a bare value."""
+_NAME_BEFORE = re.compile(r"[A-Za-z0-9_.-]{0,60}\Z")
+
+_NOT_SECRET = re.compile(
+    r"(?i)(?:^|[._-])(?:pad|eos|bos|unk|sep|cls|mask|image|video|audio|boi|eoi|special|stop|per|num|max|min|first|last"
+    r"|decoder_start|forced_bos|forced_eos|suppress|padding|response|instruction|prefix|suffix|middle|eot|tool|think)"
+    r"_?tokens?$|tokeniz|tokens|token_(?:id|ids|type|count|embedding|index|level|loss|acc|accuracy|dropout|mask|idx)"
+    r"|^tokens?_(?:per|seen)|password_?prompt"
+)
+_EMPTY = frozenset({"", "none", "null", "true", "false", "auto", "yes", "no", "nil", "undefined", "unset", "nan"})
+_MASKED = re.compile(r"<[a-z]+-[0-9]+>|[*x.]{3,}|<\|?[\w ]{1,40}\|?>|\[[A-Z]{2,10}\]")
+_KEYWORDS = re.compile(rf"(?i){_KEYWORD}")
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether a setting or variable is named like a secret; the tokens of a tokenizer are none.
+
+    >>> is_secret_name("hub_token"), is_secret_name("pad_token"), is_secret_name("model.eos_token_id")
+    (True, False, False)
+    """
+    name = name[-200:]
+    return _KEYWORDS.search(name) is not None and _NOT_SECRET.search(name) is None
+
+
+def is_secret_value(name: str, value: str) -> bool:
+    """Tell whether a value of a key named like a secret is one, not a flag, a number or an empty default.
+
+    A password may be short; tokens and keys have at least eight characters (the shortest that a service above
+    issues has sixteen) and are no plain word.
+    """
+    bare = value.strip()
+    if bare.lower() in _EMPTY or _MASKED.fullmatch(bare) or not bare:
+        return False
+    if re.search(r"(?i)pass|pwd|secret|credential", name):
+        return len(bare) >= 3
+    return len(bare) >= 8 and not bare.isalpha() and not re.fullmatch(r"[0-9.eE+-]{1,40}", bare)
+
+
+def assigned(text: str) -> Iterator[tuple[int, int]]:
+    """Yield start and end of every value in `text` that stands behind a name like that of a secret.
+
+    `NAME=value`, `name: value` and `"name": "value"` count, and `--name value` and `password value` as on a command
+    line and in a .netrc; any other word before a blank is prose.
+    """
+    for match in ASSIGNED.finditer(text):
+        before = _NAME_BEFORE.search(text, max(0, match.start() - 60), match.start())
+        prefix = before[0] if before else ""
+        name = f"{prefix}{match[1]}{match[2]}".rstrip("\"'").lstrip("-.")
+        blank = not match[3].strip()
+        if blank and not (prefix.startswith("-") or match[1].lower() in {"password", "passwd"}):
+            continue
+        group = 5 if match[5] is not None else 6
+        if is_secret_name(name) and is_secret_value(name, match[group]):
+            yield match.span(group)

@@ -1,0 +1,47 @@
+"""One function over every text of a report: masking and plain ASCII are both such a function."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
+TextFunction = Callable[[str], str]
+
+OURS = frozenset(
+    {
+        "benign", "cause", "chain", "code", "depth", "explains", "group", "kind", "key", "mechanism", "missing",
+        "reference", "references", "role", "roles", "severity", "symptom", "title", "trained", "verdict",
+    }
+)  # fmt: skip
+"""Fields whose text is written by medforensics itself and carries nothing from the run."""
+
+
+@cache
+def _text_fields(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if field.init and field.name not in OURS)
+
+
+def mapped(value: Value, function: TextFunction) -> Value:
+    """Return `value` with `function` applied to every text in it, however deep; arrays and paths stay as they are.
+
+    Dataclasses, tuples and mappings are rebuilt; fields named in `OURS` are left alone. Keys of mappings that are
+    texts are mapped as well.
+    """
+    made: Any = _mapped(value, function)
+    return made  # type: ignore[no-any-return]  # rebuilt with the type it had
+
+
+def _mapped(value: Any, function: TextFunction) -> Any:  # noqa: ANN401  (any field of any dataclass)
+    if isinstance(value, str):
+        return function(value)
+    if isinstance(value, tuple):
+        return tuple(_mapped(item, function) for item in value)
+    if isinstance(value, Mapping):
+        return {_mapped(key, function): _mapped(item, function) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        old = {name: getattr(value, name) for name in _text_fields(type(value))}
+        new = {name: _mapped(item, function) for name, item in old.items()}
+        changed = {name: item for name, item in new.items() if item is not old[name]}
+        return replace(value, **changed) if changed else value
+    return value

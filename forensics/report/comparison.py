@@ -1,0 +1,194 @@
+"""Two runs side by side: the sentence first, then what matters, then where the metrics part."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from forensics.comparison import Comparison, Difference, Divergence, WeightsCompared
+from forensics.report._safe import clean, code, markdown
+from forensics.report.json import number
+
+FORMAT = 1
+FORMATS = ("table", "markdown", "json")
+SHOWN_OTHER = 10
+"""Differences that no rule knows of, shown in the table; JSON has them all."""
+WORDS = {"decides": "decides", "counts": "counts", "concerned": "looked at", "other": ""}
+
+
+def render(comparison: Comparison, form: str) -> str:
+    """Return the comparison as a table, Markdown or JSON."""
+    if form == "json":
+        return json.dumps(tree(comparison), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return _markdown(comparison) if form == "markdown" else _table(comparison)
+
+
+def tree(comparison: Comparison) -> dict[str, Any]:
+    """Return the comparison as plain data."""
+    cause = comparison.cause
+    return {
+        "format": FORMAT,
+        "headline": clean(comparison.headline, 2000),
+        "good": _side(comparison, "good"),
+        "bad": _side(comparison, "bad"),
+        "symptom": comparison.symptom,
+        "cause": None if cause is None else {"cause": cause.cause, "code": cause.code, "verdict": cause.verdict},
+        "differences": [_difference(d) for d in comparison.differences],
+        "metrics": [_divergence(d) for d in comparison.divergences],
+        "weights": _weights(comparison.weights),
+    }
+
+
+def _side(comparison: Comparison, which: str) -> dict[str, Any]:
+    side = comparison.good if which == "good" else comparison.bad
+    report = side.report
+    return {"path": clean(side.name), "verdict": report.verdict, "headline": clean(report.headline, 2000)}
+
+
+def _difference(d: Difference) -> dict[str, Any]:
+    return {
+        "group": d.group,
+        "name": clean(d.name),
+        "good": _plain(d.good),
+        "bad": _plain(d.bad),
+        "good_source": None if d.good_source is None else clean(str(d.good_source)),
+        "bad_source": None if d.bad_source is None else clean(str(d.bad_source)),
+        "relevance": d.relevance,
+        "points": d.points,
+        "why": clean(d.why),
+        "code": d.code or None,
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return clean(value)
+    return number(value) if isinstance(value, float) else value
+
+
+def _divergence(d: Divergence) -> dict[str, Any]:
+    return {
+        "metric": clean(d.metric),
+        "aligned": d.aligned,
+        "differs_from": d.differs_from,
+        "parts_from": d.parts_from,
+        "step": d.step,
+        "good": number(d.good),
+        "bad": number(d.bad),
+    }
+
+
+def _weights(weights: WeightsCompared | None) -> dict[str, Any] | None:
+    if weights is None:
+        return None
+    return {
+        "step": weights.step,
+        "good": clean(weights.good),
+        "bad": clean(weights.bad),
+        "tensors": weights.tensors,
+        "differ": weights.differ,
+        "poisoned": weights.poisoned,
+        "largest": None if weights.largest is None else clean(weights.largest),
+        "relative_change": number(weights.relative_change),
+    }
+
+
+def _shown(comparison: Comparison) -> tuple[Sequence[Difference], int]:
+    """Return the differences worth a row, and how many are left: those of both sides that a rule knows first."""
+    known = [d for d in comparison.differences if d.relevance != "other"]
+    other = [d for d in comparison.differences if d.relevance == "other"]
+    shown = [*known, *[d for d in other if d.recorded_twice][:SHOWN_OTHER]]
+    return shown, len(comparison.differences) - len(shown)
+
+
+def _row(d: Difference) -> list[str]:
+    return [WORDS[d.relevance], clean(d.name, 60), _value(d, "good"), _value(d, "bad"), _why(d)]
+
+
+def _why(d: Difference) -> str:
+    return f"{d.code}: {clean(d.why, 200)}" if d.code else ""
+
+
+def _value(d: Difference, which: str) -> str:
+    source, value = (d.good_source, d.good) if which == "good" else (d.bad_source, d.bad)
+    return "(not recorded)" if source is None else clean(str(value), 40)
+
+
+HEADINGS = ("", "what differs", "GOOD", "BAD", "why it matters")
+METRIC_HEADINGS = ("metric", "common steps", "first differs at", "parts at", "GOOD there", "BAD there")
+
+
+def _metric_row(d: Divergence) -> list[str]:
+    return [
+        clean(d.metric),
+        f"{d.aligned:,}",
+        _step(d.differs_from, "never"),
+        _step(d.parts_from, "they stay together"),
+        f"{d.good:.6g}",
+        f"{d.bad:.6g}",
+    ]
+
+
+def _step(step: int | None, otherwise: str) -> str:
+    return otherwise if step is None else f"step {step:,}"
+
+
+def _weights_line(weights: WeightsCompared) -> str:
+    largest = ""
+    if weights.largest is not None:
+        largest = f"; the largest relative difference is {weights.relative_change:.3g} in {clean(weights.largest)}"
+    bad = f"; {weights.poisoned} of BAD's hold NaN or Inf" if weights.poisoned else ""
+    return (
+        f"Weights after step {weights.step:,} ({clean(weights.good)}, {clean(weights.bad)}):"
+        f" {weights.differ} of {weights.tensors} tensors differ{bad}{largest}."
+    )
+
+
+def _table(comparison: Comparison) -> str:
+    shown, left = _shown(comparison)
+    parts = [clean(comparison.headline, 2000), _sides(comparison)]
+    if shown:
+        rows = [_row(d) for d in shown]
+        parts.append(
+            tabulate(rows, headers=HEADINGS, disable_numparse=True, maxcolwidths=[None, 34, 20, 20, 48])
+        )
+    if left:
+        parts.append(f"and {left} more that no rule knows of or one run did not record (--format json has all)")
+    if comparison.divergences:
+        metric_rows = [_metric_row(d) for d in comparison.divergences]
+        parts.append(tabulate(metric_rows, headers=METRIC_HEADINGS, disable_numparse=True))
+    if comparison.weights is not None:
+        parts.append(_weights_line(comparison.weights))
+    return "\n\n".join(parts) + "\n"
+
+
+def _sides(comparison: Comparison) -> str:
+    rows = [
+        [label, side.report.verdict, clean(side.name, 80), clean(side.report.headline, 300)]
+        for label, side in (("GOOD", comparison.good), ("BAD", comparison.bad))
+    ]
+    return tabulate(rows, tablefmt="plain", disable_numparse=True, maxcolwidths=[None, None, 30, 60])
+
+
+def _markdown(comparison: Comparison) -> str:
+    shown, left = _shown(comparison)
+    lines = [f"## {markdown(comparison.headline, 2000)}\n"]
+    for label, side in (("GOOD", comparison.good), ("BAD", comparison.bad)):
+        lines.append(f"- {label}: {code(side.name)}, {side.report.verdict}: {markdown(side.report.headline, 1000)}")
+    if shown:
+        lines.append(f"\n| {' | '.join(HEADINGS)} |\n|---|---|---|---|---|")
+        lines.extend(_markdown_row(d) for d in shown)
+    if left:
+        lines.append(f"\nand {left} more that no rule knows of or one run did not record.")
+    if comparison.divergences:
+        lines.append(f"\n| {' | '.join(METRIC_HEADINGS)} |\n|---|---|---|---|---|---|")
+        lines.extend(f"| {' | '.join(_metric_row(d))} |" for d in comparison.divergences)
+    if comparison.weights is not None:
+        lines.append(f"\n{markdown(_weights_line(comparison.weights), 1000)}")
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_row(d: Difference) -> str:
+    word, _, good, bad, why = _row(d)
+    return f"| {word} | {code(d.name, 60)} | {code(good)} | {code(bad)} | {markdown(why)} |"

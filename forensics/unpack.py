@@ -1,0 +1,128 @@
+"""A path as users have it: a directory, a file, an archive, or `-` for a log on standard input.
+
+Archives are unpacked member by member into a temporary directory: regular files only, names kept inside it, sizes
+counted while they are written. Nothing an archive says about itself is believed (no `extractall`).
+"""
+
+import gzip
+import lzma
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from forensics.errors import LimitError, MalformedError, UnreadableError
+from forensics.limits import DEFAULT, Limits
+
+BLOCK = 1 << 20
+STANDARD_INPUT = "-"
+TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+PACKED_ENDINGS = (".gz", ".xz")
+BROKEN = (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, RuntimeError)
+
+
+@contextmanager
+def opened(path: Path, limits: Limits = DEFAULT) -> Iterator[Path]:
+    """Yield a path that can be discovered; what was unpacked is deleted at the end.
+
+    Raises `UnreadableError` or `MalformedError` when an archive cannot be read, `LimitError` when it holds more
+    than `limits` allows.
+    """
+    name = path.name.lower()
+    packed = name.endswith((".zip", *TAR_ENDINGS, *PACKED_ENDINGS)) and path.is_file()
+    if str(path) != STANDARD_INPUT and not packed:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="medforensics-") as made:
+        folder = Path(made)
+        if str(path) == STANDARD_INPUT:
+            yield _standard_input(folder, limits)
+            return
+        try:
+            yield _unpacked(path, name, folder, limits)
+        except BROKEN as error:
+            raise MalformedError(f"{path.name} cannot be unpacked: {error}") from error
+
+
+def _standard_input(folder: Path, limits: Limits) -> Path:
+    import sys
+
+    target = folder / "stdin.log"
+    with target.open("wb") as out:
+        _copy(sys.stdin.buffer, out, limits.archive_bytes, "standard input")
+    return target
+
+
+def _unpacked(path: Path, name: str, folder: Path, limits: Limits) -> Path:
+    if name.endswith(".zip"):
+        _zip(path, folder, limits)
+        return _inner(folder)
+    if name.endswith(TAR_ENDINGS):
+        _tar(path, folder, limits)
+        return _inner(folder)
+    target = folder / path.name[:-3]
+    with gzip.open(path) if name.endswith(".gz") else lzma.open(path) as packed, target.open("wb") as out:
+        _copy(packed, out, limits.archive_bytes, path.name)
+    return target
+
+
+def _zip(path: Path, folder: Path, limits: Limits) -> None:
+    left = limits.archive_bytes
+    with zipfile.ZipFile(path) as archive:
+        members = [m for m in archive.infolist() if not m.is_dir()]
+        _check_count(len(members), path, limits)
+        for member in members:
+            # The upper half of the external attributes is the Unix mode; a link has 0o12 as its type.
+            if member.external_attr >> 28 in {0, 0o10}:
+                target = _inside(folder, member.filename)
+                with archive.open(member) as packed, target.open("wb") as out:
+                    left -= _copy(packed, out, left, path.name)
+
+
+def _tar(path: Path, folder: Path, limits: Limits) -> None:
+    left = limits.archive_bytes
+    with tarfile.open(path) as archive:
+        for number, member in enumerate(archive):
+            _check_count(number, path, limits)
+            packed = archive.extractfile(member) if member.isreg() else None
+            if packed is not None:
+                target = _inside(folder, member.name)
+                with packed, target.open("wb") as out:
+                    left -= _copy(packed, out, left, path.name)
+
+
+def _check_count(count: int, path: Path, limits: Limits) -> None:
+    if count > limits.files:
+        raise LimitError(f"{path.name} holds more than {limits.files:,} files")
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Return the place of a member, whatever its name tries, and make its folders."""
+    parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in {"/", "..", "."}]
+    target = folder.joinpath(*(part.replace("\0", "_")[:200] for part in parts or ["unnamed"]))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        raise MalformedError(f"the archive holds {name[:80]!r} twice")
+    return target
+
+
+def _copy(packed: IO[bytes], out: IO[bytes], most: int, name: str) -> int:
+    written = 0
+    while block := packed.read(BLOCK):
+        written += len(block)
+        if written > most:
+            raise LimitError(f"{name} unpacks to more than the limit of bytes ({most:,} were left)")
+        out.write(block)
+    return written
+
+
+def _inner(folder: Path) -> Path:
+    """Return the one folder that an archive of a directory holds, or the folder itself."""
+    held = list(folder.iterdir())
+    if not held:
+        raise UnreadableError("the archive holds no regular file")
+    return held[0] if len(held) == 1 and held[0].is_dir() else folder

@@ -1,0 +1,89 @@
+"""One way to ask a rule, and the runs that several tables ask about."""
+
+from collections.abc import Callable
+from typing import Any
+
+from forensics.model import (
+    Checkpoint,
+    Evidence,
+    Experiment,
+    Explained,
+    Finding,
+    Fix,
+    Hypothesis,
+    Problem,
+    Run,
+    Source,
+)
+from forensics.plugin import Rule
+from forensics.testing import make_checkpoint, make_table
+
+Judge = Callable[..., Hypothesis]
+
+NAN = float("nan")
+FALL = [2.3, 2.2, 2.1, 2.0, 0.0, 0.0, 0.0]
+GOOD = [1.0, 1.1, 0.9, 1.0]
+DEAD: dict[str, Any] = {"loss": FALL, "grad_norm": [*GOOD, NAN, NAN, NAN]}
+GREW: dict[str, Any] = {
+    "loss": [2.0, 2.0, 2.6, 3.4, 5.0, 9.0, NAN],
+    "grad_norm": [1.0, 1.0, 1.0, 1.1, 8.0, 40.0, NAN],
+    "onset": 7,
+}
+ONE = [make_checkpoint(6, make_table(nan={"model.norm.weight": 1}))]
+WHOLE = [make_checkpoint(6, make_table(nan={"model.layers.0.mlp.weight": 64, "model.norm.weight": 64}))]
+STILL = [make_checkpoint(6, make_table(same=64))]
+NORMS = {"model.layers.0.mlp.weight": 30, "model.norm.weight": 64}
+LORA = ("layers.0.q.lora_A.weight", "layers.0.q.lora_B.weight")
+RACE = {
+    "zero_optimization.stage": 2,
+    "zero_optimization.overlap_comm": True,
+    "zero_optimization.reduce_bucket_size": "auto",
+    "bf16.enabled": True,
+    "world_size": 7,
+}
+FOUNDING: dict[str, Any] = {**DEAD, "settings": RACE, "packages": {"deepspeed": "0.12.5"}}
+
+
+def founding(**settings: Any) -> dict[str, Any]:
+    """Return the founding case with some of its settings changed."""
+    return {**FOUNDING, "settings": {**RACE, **settings}}
+
+
+def release(version: str) -> dict[str, Any]:
+    return {**FOUNDING, "packages": {"deepspeed": version}}
+
+
+def broken_file(statement: str, kind: Any = "damaged") -> list[Checkpoint]:
+    problem = Problem(kind, statement, Source("checkpoint-6/model.safetensors"))
+    return [make_checkpoint(3), make_checkpoint(6, problems=[problem])]
+
+
+def zero2_without(*names: str) -> dict[str, Any]:
+    return {**FOUNDING, "settings": {key: value for key, value in RACE.items() if key not in names}}
+
+
+def argue(rule: Rule, run: Run, symptom: str, step: int | None = None, name: str | None = None) -> Hypothesis:
+    """Return what `rule` says of `run` when `symptom`, with its onset at `step`, is to be explained.
+
+    `name` is the mechanism asked for; the first name that the rule explains when it is left out.
+    """
+    finding = Finding(symptom, "error", symptom, Source("trainer_state.json"), step, (None, step))
+    said = list(rule.reason(run, Explained(name or rule.explains[0], finding)))
+    evidence: dict[str, Evidence] = {}
+    for item in said:
+        if isinstance(item, Evidence):
+            assert item.identity not in evidence, f"counted twice: {item}"
+            evidence[item.identity] = item
+    return Hypothesis(
+        cause=rule.name,
+        code=rule.code,
+        title=rule.title,
+        explains=(symptom,),
+        chain=(rule.name, symptom),
+        evidence=tuple(evidence.values()),
+        fixes=tuple(item for item in said if isinstance(item, Fix)),
+        experiments=tuple(item for item in said if isinstance(item, Experiment)),
+        references=rule.references,
+        mechanism=rule.mechanism,
+        benign=rule.benign,
+    )
