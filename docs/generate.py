@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from forensics import catalog
+from forensics.plugin import Reader
 from forensics.report import explain
 
 DOCS = Path(__file__).parent
@@ -30,14 +31,20 @@ def _index() -> str:
 
 def _formats() -> str:
     rows = [
-        f"| {reader.name} | {' '.join(f'`{p.pattern}`' for p in reader.match).replace('|', chr(92) + '|') or '-'} | "
-        f"{'yes' if reader.sniff else 'no'} | {(reader.doc.splitlines() or [''])[0]} |"
+        f"| {reader.name} | {_patterns(reader)} | {'yes' if reader.sniff else 'no'} | {_first_line(reader.doc)} |"
         for reader in catalog.readers()
     ]
     head = "# Formats\n\nMade by `python docs/generate.py` from the readers themselves.\n\n"
-    return (
-        head + "| reader | file names | by content | what it reads |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
-    )
+    columns = "| reader | file names | by content | what it reads |\n|---|---|---|---|\n"
+    return head + columns + "\n".join(rows) + "\n"
+
+
+def _patterns(reader: Reader) -> str:
+    return " ".join(f"`{pattern.pattern}`" for pattern in reader.match).replace("|", r"\|") or "-"
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ class Limits:
     small_file_bytes: int = 16 << 20
     pickle_opcodes: int = 12_000_000
     pickle_bytes: int = 64 << 20
-    pickle_cost_bytes: int = 600 << 20
+    pickle_cost_bytes: int = 400 << 20
     pickle_nesting: int = 3
     zip_entries: int = 500_000
     header_bytes: int = 100_000_000

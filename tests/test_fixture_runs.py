@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from runs import BROKEN, FOUNDING, HEALTHY, ROOT, Case
 
 from forensics.investigate import investigate
 from forensics.model import Checkpoint, Finding, Report
 from forensics.report import json as json_report
 from forensics.report import markdown
+from runs import BROKEN, FOUNDING, HEALTHY, ROOT, Case
 
 
 @functools.cache

@@ -13,11 +13,11 @@ PACKAGE = Path(forensics.__file__).parent
 LAYERS = (
     {"errors", "limits", "names"},
     {"model"},
-    {"formats", "plugin", "analysis", "progress"},
+    {"formats", "plugin", "analysis", "progress", "redaction"},
     {"readers", "detectors", "rules", "weights", "discover", "assemble", "testing", "unpack"},
     {"catalog"},
     {"reason", "headline", "inspection", "coincidence", "cost"},
-    {"investigate", "comparison"},
+    {"investigate", "comparison", "settings"},
     {"triage"},
     {"report"},
     {"commands"},

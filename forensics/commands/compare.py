@@ -5,13 +5,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+import click
+
+from forensics.commands.shared import EXIT_FINE, RUN_PATH, guarded, output_option, quiet_option
+
 if TYPE_CHECKING:
     from forensics.comparison import WeightsCompared
     from forensics.model import Run
 
 
-def compare(good: Path, bad: Path, form: str, output: IO[str], *, weights: bool, quiet: bool) -> int:
-    """Judge both runs, write what differs, and return the exit code."""
+@click.command()
+@click.argument("good", type=RUN_PATH)
+@click.argument("bad", type=RUN_PATH)
+@click.option("-f", "--format", "form", type=click.Choice(("table", "markdown", "json")), default="table")
+@click.option("--weights", is_flag=True, help="Compare checkpoints of the same step too.")
+@output_option
+@quiet_option
+@guarded
+def compare(good: Path, bad: Path, form: str, weights: bool, output: IO[str], quiet: bool) -> int:  # noqa: PLR0913, PLR0917  (the options of the command)
+    r"""Say what differs between GOOD and BAD, and which of it can matter for what went wrong in BAD.
+
+    BAD is judged again with each of GOOD's values in its place; what the cause loses by it is the weight of the
+    difference. Exits with 0 whatever differs.
+
+    \b
+    Example:
+        medforensics compare runs/with-deepspeed-0.11.1 runs/with-deepspeed-0.12.5
+        medforensics compare runs/a runs/b --weights --format markdown -o difference.md
+    """
     from forensics import catalog
     from forensics.comparison import Side
     from forensics.comparison import compare as compared
@@ -26,7 +47,7 @@ def compare(good: Path, bad: Path, form: str, output: IO[str], *, weights: bool,
         ]
     looked = _weights([side.report.run for side in sides]) if weights else None
     output.write(page.render(compared(sides[0], sides[1], catalog.rules(), weights=looked), form))
-    return 0
+    return EXIT_FINE
 
 
 def _weights(runs: Sequence["Run"]) -> "WeightsCompared | None":

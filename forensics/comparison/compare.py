@@ -13,9 +13,7 @@ NAMED = 3
 """Differences that the headline names."""
 
 
-def compare(
-    good: Side, bad: Side, rules: Sequence[Rule], *, weights: WeightsCompared | None = None
-) -> Comparison:
+def compare(good: Side, bad: Side, rules: Sequence[Rule], *, weights: WeightsCompared | None = None) -> Comparison:
     """Return what differs between two runs, by what `rules` make of it for the symptom seen in BAD."""
     finding, cause = leading(bad.report)
     ranked = weigh(list(differences(good.report.run, bad.report.run)), good.report.run, bad.report, rules)

@@ -15,8 +15,8 @@ class Difference:
     """One thing that the runs do not share. A side that recorded nothing has the value and the source None.
 
     `relevance` says what the rules make of it, for the symptom seen in BAD: it *decides* when the cause no longer
-    holds with GOOD's value, *counts* when the cause loses `points` by it, is *concerned* when a rule looks at it or
-    a fix would change it, and is *other* when no rule knows of it. `code` names the rule.
+    holds with GOOD's value, *counts* when the cause loses `points` by it, is *concerned* when a rule looks at it
+    or a fix would change it, and is *other* when no rule knows of it. `code` names the rule.
     """
 
     group: DifferenceGroup
@@ -63,7 +63,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class WeightsCompared:
-    """A checkpoint of each run after the same step: how many tensors differ, and how many of BAD's hold NaN or Inf.
+    """A checkpoint of each run after the same step: how many tensors differ, how many of BAD's hold NaN or Inf.
 
     `largest` names the tensor with the largest relative change, None when all are equal.
     """

@@ -51,7 +51,9 @@ def differences(good: Run, bad: Run) -> Iterator[Difference]:
     """Yield all that differs, by group and name."""
     for group in GROUPS:
         names = {name for run in (good, bad) for kind, name in run.environment.entries if kind == group}
-        for name in sorted(names - OF_THE_MOMENT):
+        for name in sorted(names - OF_THE_MOMENT if group in {"setting", "variable"} else names):
+            if name.startswith("inferred."):
+                continue  # deduced from the look of a log, for want of the version itself
             one, other = good.environment.best(name, group), bad.environment.best(name, group)
             if not same(_value(one), _value(other)):
                 yield _difference(group, name, one, other)

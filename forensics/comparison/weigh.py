@@ -10,7 +10,7 @@ from forensics.reason import reason
 
 UNKNOWN = "unknown"
 WEIGHED = 200
-"""Differences are judged again one by one, those that a rule looks at first; beyond this many the rest is only told."""
+"""So many differences are judged again, one by one, those that a rule looks at first; the rest is only told."""
 GROUPS: Mapping[str, Group] = {
     "package": "package",
     "setting": "setting",
@@ -36,21 +36,22 @@ def leading(report: Report) -> tuple[Finding | None, Hypothesis | None]:
     return finding, next((h for h in tenable if h.verdict in {"established", "likely", "possible"}), None)
 
 
-def weigh(
-    found: Sequence[Difference], good: Run, bad: Report, rules: Sequence[Rule]
-) -> tuple[Difference, ...]:
+def weigh(found: Sequence[Difference], good: Run, bad: Report, rules: Sequence[Rule]) -> tuple[Difference, ...]:
     """Return the differences, the most relevant first."""
     finding, cause = leading(bad)
     if finding is None:
         return tuple(sorted(found, key=_order))
     concerns = _concerns(bad, rules)
-    asked = [replace(d, **_concern(concerns.get(d.name))) for d in found]
+    asked = [_with_concern(d, concerns.get(d.name)) for d in found]
     asked.sort(key=_order)
     if cause is None:
         return tuple(asked)
     of_symptom = [f for f in bad.findings if f.severity != "notice"]
     weighed = [
-        _weighed(d, good, bad.run, of_symptom, cause, rules) if i < WEIGHED else d for i, d in enumerate(asked)
+        _weighed(d, cause, reason(with_value(bad.run, good, d), of_symptom, rules).causes)
+        if d.recorded_twice and i < WEIGHED
+        else d
+        for i, d in enumerate(asked)
     ]
     return tuple(sorted(weighed, key=_order))
 
@@ -65,10 +66,10 @@ def _order(difference: Difference) -> tuple[int, bool, int, str, str]:
     )
 
 
-def _concern(concern: Concern | None) -> dict[str, str]:
+def _with_concern(difference: Difference, concern: Concern | None) -> Difference:
     if concern is None:
-        return {}
-    return {"relevance": "concerned", "code": concern.code, "why": concern.why}
+        return difference
+    return replace(difference, relevance="concerned", code=concern.code, why=concern.why)
 
 
 def _concerns(bad: Report, rules: Sequence[Rule]) -> dict[str, Concern]:
@@ -90,32 +91,21 @@ def _looks(hypothesis: Hypothesis, rule: Rule | None) -> Iterator[tuple[str, str
         yield name.rpartition(" ")[2], f"the rule for {hypothesis.cause} looks at it"
 
 
-def _weighed(
-    difference: Difference,
-    good: Run,
-    bad: Run,
-    findings: Sequence[Finding],
-    cause: Hypothesis,
-    rules: Sequence[Rule],
-) -> Difference:
-    if not difference.recorded_twice:
-        return difference
-    other = _hypothesis(cause.cause, reason(with_value(bad, good, difference), findings, rules).causes)
-    after = 0 if other is None else other.score
-    if other is None or (cause.holds and not other.holds) or other.verdict == "ruled out":
-        verdict = "not argued" if other is None else other.verdict
-        why = f"with {difference.good}, {cause.cause} is {verdict} ({cause.score:+d} becomes {after:+d})"
-        return replace(
-            difference, relevance="decides", points=cause.score - after, why=why, code=cause.code
-        )
-    if after < cause.score:
-        why = f"with {difference.good}, {cause.cause} has {after:+d} instead of {cause.score:+d}"
-        return replace(difference, relevance="counts", points=cause.score - after, why=why, code=cause.code)
+def _weighed(difference: Difference, cause: Hypothesis, causes: Sequence[Hypothesis]) -> Difference:
+    """Compare the cause as BAD is with the causes as they would be with GOOD's value."""
+    other = next((h for h in causes if h.cause == cause.cause), None)
+    instead = f"with {difference.good} instead of {difference.bad}"
+    if other is None:
+        why = f"{instead}, nothing leads to {cause.cause} any more"
+        return replace(difference, relevance="decides", points=cause.score, why=why, code=cause.code)
+    lost = cause.score - other.score
+    why = f"{instead}, {cause.cause} has {other.score:+d} points, not {cause.score:+d}"
+    if other.verdict == "ruled out" or (cause.holds and not other.holds):
+        why = f"{why}, and is {other.verdict}"
+        return replace(difference, relevance="decides", points=lost, why=why, code=cause.code)
+    if lost > 0:
+        return replace(difference, relevance="counts", points=lost, why=why, code=cause.code)
     return difference
-
-
-def _hypothesis(name: str, causes: Sequence[Hypothesis]) -> Hypothesis | None:
-    return next((h for h in causes if h.cause == name), None)
 
 
 def with_value(bad: Run, good: Run, difference: Difference) -> Run:

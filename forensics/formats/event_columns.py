@@ -82,7 +82,8 @@ class Columns:
         del tag_ids
         steps = steps[order]
         walls = walls[order]
-        values = values[order].astype(np.float64)
+        with np.errstate(invalid="ignore"):  # widening a signalling NaN is an invalid operation to the processor
+            values = values[order].astype(np.float64)
         records = records[order].astype(np.int64)
         for tag, start, stop in zip(tags, bounds, bounds[1:], strict=False):
             if stop > start:

@@ -206,12 +206,12 @@ def _duplicate(machine: Machine) -> None:
     machine.stack.append(machine.stack[-1])
 
 
-@opcode(b"q", 40)
+@opcode(b"q", 32)
 def _put(machine: Machine) -> None:
     machine.memo[machine.byte()] = machine.stack[-1]
 
 
-@opcode(b"r", 80)
+@opcode(b"r", 50)
 def _long_put(machine: Machine) -> None:
     machine.memo[_UNSIGNED(machine.take(4))[0]] = machine.stack[-1]
 
@@ -221,7 +221,7 @@ def _text_put(machine: Machine) -> None:
     machine.memo[text_number(machine.line())] = machine.stack[-1]
 
 
-@opcode(0x94, 80)
+@opcode(0x94, 50)
 def _memoize(machine: Machine) -> None:
     memo = machine.memo
     memo[len(memo)] = machine.stack[-1]
@@ -282,13 +282,13 @@ def _extension(machine: Machine, size: int) -> None:
     machine.stack.append(machine.name("copyreg extension", str(number)))
 
 
-@opcode(b"R", 120)
+@opcode(b"R", 90)
 def _reduce(machine: Machine) -> None:
     arguments = machine.stack.pop()
     machine.stack[-1] = machine.reduce(machine.stack[-1], arguments)
 
 
-@opcode(0x81, 120)
+@opcode(0x81, 90)
 def _new_object(machine: Machine) -> None:
     arguments = machine.stack.pop()
     machine.stack[-1] = machine.reduce(machine.stack[-1], arguments)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from forensics.errors import MalformedError
 from forensics.formats.pickle_machine import Machine
 
-BASE_COST = 16
+BASE_COST = 8
 
 
 class StopReachedError(Exception):

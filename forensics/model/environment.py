@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from forensics.model.facts import Group, Scalar, Setting
+from forensics.model.facts import Group, Scalar, Setting, Standing
+
+PROGRESS = ("trainer_state.", "deepspeed.", "loss_scaler.", "results.", "optimizer.")
+"""Names whose values move while the run goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,19 @@ class Environment:
         return self.entries.get((group, name), ())
 
     def conflicts(self, name: str, group: Group = "setting") -> tuple[Setting, ...]:
-        """Return the witnesses that contradict the best one."""
+        """Return the witnesses that contradict the best one.
+
+        "auto" leaves a value to the framework and contradicts none; an inferred value is no witness; progress
+        (`trainer_state.global_step`, a loss scale) differs from checkpoint to checkpoint by its nature.
+        """
         found = self.entries.get((group, name), ())
-        return tuple(setting for setting in found[1:] if setting.value != found[0].value)
+        if name.startswith(PROGRESS):
+            return ()
+        return tuple(
+            setting
+            for setting in found[1:]
+            if setting.value not in {found[0].value, "auto"} and setting.standing is not Standing.INFERRED
+        )
 
     def of(self, group: Group) -> Iterator[Setting]:
         """Yield the best witness of every name in the group, by name."""

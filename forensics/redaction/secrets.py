@@ -62,7 +62,7 @@ ASSIGNED = re.compile(
     r"(?:([\"'])([^\"'\r\n]{1,1000})|([^\s\"',;}&<>]{1,1000}))"
 )
 """keyword, rest of the name, joint, then a quoted or a bare value."""
-_NAME_BEFORE = re.compile(r"[A-Za-z0-9_.-]{0,60}\Z")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{0,60}")
 
 _NOT_SECRET = re.compile(
     r"(?i)(?:^|[._-])(?:pad|eos|bos|unk|sep|cls|mask|image|video|audio|boi|eoi|special|stop|per|num|max|min|first|last"
@@ -106,11 +106,12 @@ def assigned(text: str) -> Iterator[tuple[int, int]]:
     line and in a .netrc; any other word before a blank is prose.
     """
     for match in ASSIGNED.finditer(text):
-        before = _NAME_BEFORE.search(text, max(0, match.start() - 60), match.start())
-        prefix = before[0] if before else ""
+        before = text[max(0, match.start() - 60) : match.start()]
+        backwards = _NAME.match(before[::-1])
+        prefix = backwards[0][::-1] if backwards else ""
         name = f"{prefix}{match[1]}{match[2]}".rstrip("\"'").lstrip("-.")
         blank = not match[3].strip()
-        if blank and not (prefix.startswith("-") or match[1].lower() in {"password", "passwd"}):
+        if blank and not (prefix.startswith("-") or (match[1].lower() == "password" and " login " in before)):
             continue
         group = 5 if match[5] is not None else 6
         if is_secret_name(name) and is_secret_value(name, match[group]):

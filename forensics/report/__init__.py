@@ -1,11 +1,18 @@
-"""Reports: one module an output format, each a pure function of the report."""
+"""Reports: one module an output format, each a pure function of the report.
+
+No format masks anything by itself: pass `masked(report, identities=...)` to what is meant for others, and at least
+`identities=False`, which takes out the secrets, to everything that is shown.
+"""
 
 import importlib
 from collections.abc import Callable
 
 from forensics.model import Report
+from forensics.report._masking import masked, masked_run, without_secrets
 
-FORMATS = ("terminal", "markdown", "json")
+__all__ = ["FORMATS", "masked", "masked_run", "renderer", "without_secrets"]
+
+FORMATS = ("terminal", "markdown", "html", "json", "sarif")
 
 
 def renderer(name: str) -> Callable[[Report], str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from forensics.model import Environment, Report, Run, Setting
 from forensics.redaction import Redactor
-from forensics.report._mapped import mapped
+from forensics.report._mapped import Value, mapped
 
 ROOT = Path("RUN")
 """What a masked report calls the run directory."""
@@ -23,9 +23,15 @@ def masked(report: Report, *, identities: bool, names: dict[str, str] | None = N
     return mapped(replace(lean, run=_masked_run(lean.run, redactor)), redactor)
 
 
-def masked_run(run: Run, redactor: Redactor) -> Run:
-    """Return the run with every text masked."""
+def masked_run(run: Run) -> Run:
+    """Return the run without its secrets; users, hosts and paths stay."""
+    redactor = redactor_for(run, identities=False, names={})
     return mapped(_masked_run(_lean(run), redactor), redactor)
+
+
+def without_secrets(value: Value) -> Value:
+    """Return anything that holds texts with the secrets in them masked."""
+    return mapped(value, Redactor(identities=False))
 
 
 def redactor_for(run: Run, *, identities: bool, names: dict[str, str]) -> Redactor:

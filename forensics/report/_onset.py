@@ -24,19 +24,14 @@ class Curve:
 
 def leading(report: Report) -> Finding | None:
     """Return the finding that the headline speaks of: the gravest one with a known step."""
-    grave = [f for f in report.findings if f.severity != "notice" and onset_step(f) is not None]
+    grave = [f for f in report.findings if f.severity != "notice" and f.onset is not None]
     return grave[0] if grave else None
-
-
-def onset_step(finding: Finding) -> int | None:
-    """Return the first step at which the symptom surely holds."""
-    return finding.onset
 
 
 def curves(report: Report, before: int = BEFORE, after: int = AFTER) -> Iterator[Curve]:
     """Yield loss and gradient norm around the onset; the whole run when nothing broke."""
     finding = leading(report)
-    step = None if finding is None else onset_step(finding)
+    step = None if finding is None else finding.onset
     for name in PLOTTED:
         series = report.run.timeline.get(name)
         if series is not None and len(series) > 1:
@@ -54,13 +49,14 @@ def window(series: Series, step: int | None, before: int, after: int) -> Curve:
     return Curve(series.name, series.steps[first:last], series.values[first:last])
 
 
-def lost(report: Report) -> str:
-    """Return how many steps, and how much time, went by after the onset; empty when nothing did."""
+def aftermath(report: Report) -> Iterator[str]:
+    """Yield what was spent after the onset and what else happened at it, one sentence each."""
     cost = report.cost
-    if cost is None:
-        return ""
-    time = f", {duration(cost.seconds)}" if cost.seconds is not None and cost.seconds >= 1 else ""
-    return f"{cost.steps:,} of {cost.total:,} steps were run from there on ({cost.steps / cost.total:.0%}{time})"
+    if cost is not None:
+        time = f", {duration(cost.seconds)}" if cost.seconds is not None and cost.seconds >= 1 else ""
+        yield f"{cost.steps:,} of {cost.total:,} steps were run from there on ({cost.steps / cost.total:.0%}{time})."
+    if report.coincidences:
+        yield f"At the same time: {'; '.join(c.statement for c in report.coincidences)}."
 
 
 def duration(seconds: float) -> str:
@@ -75,8 +71,3 @@ def duration(seconds: float) -> str:
             rest = whole % size // smaller
             return f"{whole // size} {unit} {rest} {name}" if rest else f"{whole // size} {unit}"
     return f"{whole} s"
-
-
-def coincidences(report: Report) -> tuple[str, ...]:
-    """Return what else happened at the onset: a save, an evaluation, an epoch, a resume, the peak of the rate."""
-    return tuple(coincidence.statement for coincidence in report.coincidences)

@@ -150,9 +150,7 @@ def _table(comparison: Comparison) -> str:
     parts = [clean(comparison.headline, 2000), _sides(comparison)]
     if shown:
         rows = [_row(d) for d in shown]
-        parts.append(
-            tabulate(rows, headers=HEADINGS, disable_numparse=True, maxcolwidths=[None, 34, 20, 20, 48])
-        )
+        parts.append(tabulate(rows, headers=HEADINGS, disable_numparse=True, maxcolwidths=[None, 34, 20, 20, 48]))
     if left:
         parts.append(f"and {left} more that no rule knows of or one run did not record (--format json has all)")
     if comparison.divergences:
@@ -175,7 +173,9 @@ def _markdown(comparison: Comparison) -> str:
     shown, left = _shown(comparison)
     lines = [f"## {markdown(comparison.headline, 2000)}\n"]
     for label, side in (("GOOD", comparison.good), ("BAD", comparison.bad)):
-        lines.append(f"- {label}: {code(side.name)}, {side.report.verdict}: {markdown(side.report.headline, 1000)}")
+        lines.append(
+            f"- {label}: {code(side.name)}, {side.report.verdict}: {markdown(side.report.headline, 1000)}"
+        )
     if shown:
         lines.append(f"\n| {' | '.join(HEADINGS)} |\n|---|---|---|---|---|")
         lines.extend(_markdown_row(d) for d in shown)

@@ -1,123 +1,85 @@
-"""Markdown for an issue: most important first, details folded."""
+"""Markdown for an issue: most important first, details folded, never longer than GitHub takes.
 
-from collections.abc import Iterator
+An issue or a comment holds 65,536 characters; the cap is kept by construction, whatever the run holds.
+"""
+
+from collections.abc import Iterator, Sequence
 
 import forensics
-from forensics.model import Checkpoint, Finding, Hypothesis, Report
-from forensics.report import _view as view
-from forensics.report._onset import coincidences, lost
-from forensics.report._safe import code, markdown
+from forensics.model import Report
+from forensics.redaction import NOT_MASKED
+from forensics.report import _markdown_sections as sections
+from forensics.report._markdown_sections import Section
+from forensics.report._safe import markdown
+from forensics.report._templates import TEMPLATES
+
+MAX_CHARS = 60_000
+SMALLEST = 2_000
+"""Below this not even verdict, cause and fix fit."""
+LEAST_LEFT = 300
 
 
-def render(report: Report) -> str:
-    """Return the report as GitHub-flavoured Markdown."""
-    parts = [
-        f"## medforensics: {report.verdict}\n\n{markdown(report.headline, 2000)}\n",
-        *_circumstances(report),
-        *_findings(report),
-        *(line for rank, h in enumerate(view.shown_hypotheses(report), 1) for line in _hypothesis(rank, h)),
-        *_checkpoints(report),
-        *_excluded(report),
-        *_environment(report),
-        *_skips(report),
-        f"\n<sub>medforensics {forensics.__version__}</sub>\n",
-    ]
-    return "\n".join(parts)
+def render(
+    report: Report, *, max_chars: int = MAX_CHARS, template: str | None = None, masked: bool = False
+) -> str:
+    """Return the report as GitHub-flavoured Markdown of at most `max_chars` characters.
+
+    `template` puts it under the headings of a project's bug form (`_templates.TEMPLATES`); `masked` says that the
+    report was masked, and the footer then tells what was not.
+    """
+    max_chars = max(max_chars, SMALLEST)
+    footer = _footer(masked)
+    head = f"## medforensics: {report.verdict}\n\n{markdown(report.headline, 1000)}\n\n"
+    ordered = _ordered(report) if template is None else _templated(report, template)
+    return head + _fitted(ordered, max_chars - len(head) - len(footer)) + footer
 
 
-def _circumstances(report: Report) -> Iterator[str]:
-    wasted, also = lost(report), coincidences(report)
-    if wasted:
-        yield f"{markdown(wasted)}.\n"
-    if also:
-        yield f"At the same time: {markdown('; '.join(also))}.\n"
+def _footer(masked: bool) -> str:
+    told = f" Masked values are shown as &lt;kind-number&gt;. Not masked: {NOT_MASKED}." if masked else ""
+    return f"\n<sub>medforensics {forensics.__version__}, read from what the run left behind.{told}</sub>\n"
 
 
-def _findings(report: Report) -> Iterator[str]:
-    if not report.findings:
-        return
-    yield "### What the run shows\n"
-    yield "| | symptom | onset | what | where |\n|---|---|---|---|---|"
-    for f in report.findings:
-        yield _finding_row(f)
-    yield ""
+def _ordered(report: Report) -> list[Section]:
+    return [*sections.story(report), *sections.details(report)]
 
 
-def _finding_row(f: Finding) -> str:
-    where = code(str(f.source))
-    return f"| {f.severity} | {code(f.symptom)} | {view.step_text(f)} | {markdown(f.statement, 1000)} | {where} |"
+def _templated(report: Report, template: str) -> list[Section]:
+    """Return the sections under the headings of a bug form; what no heading asks for comes last."""
+    made: list[Section] = []
+    for heading, parts in TEMPLATES[template]:
+        made.append(Section(f"### {heading}", ()))
+        for part in parts:
+            made.extend(sections.PARTS[part](report))
+    used = {part for _, parts in TEMPLATES[template] for part in parts}
+    rest = [section for name, make in sections.PARTS.items() if name not in used for section in make(report)]
+    return [*made, *rest]
 
 
-def _hypothesis(rank: int, h: Hypothesis) -> Iterator[str]:
-    yield f"### {rank}. {h.cause} ({h.code}): {view.score_text(h)}\n"
-    yield f"{markdown(h.title)}.\n"
-    if len(h.chain) > 1:
-        yield f"Chain: {' ← '.join(code(link) for link in reversed(h.chain))}\n"
-    for e in h.evidence:
-        where = f" ({code(str(e.source))})" if e.source is not None else ""
-        yield f"- `{e.points:+d}` {markdown(e.statement, 1000)}{where}"
-    if h.missing:
-        yield f"- not recorded: {', '.join(code(name) for name in h.missing)}"
-    if h.fixes:
-        yield "\n**What to change**\n"
-        for fix in h.fixes:
-            reference = f" ([source]({fix.reference}))" if fix.reference else ""
-            yield f"- {markdown(fix.action, 1000)}{reference}"
-    if h.experiments:
-        yield "\n**To be sure, cheapest first**\n"
-        for number, experiment in enumerate(h.experiments, 1):
-            yield f"{number}. {markdown(experiment.action, 1000)} Expect: {markdown(experiment.expect, 1000)}"
-    yield ""
+def _fitted(ordered: Sequence[Section], room: int) -> str:
+    """Return the sections in order, each cut at a row when the room ends; what is left out is counted."""
+    parts: list[str] = []
+    for section in ordered:
+        text = _cut(section, room)
+        parts.append(text)
+        room -= len(text)
+    return "".join(parts)
 
 
-def _checkpoints(report: Report) -> Iterator[str]:
-    checkpoints = report.run.checkpoints
-    if not checkpoints:
-        return
-    yield "### Checkpoints\n"
-    good, bad = report.run.last_good_checkpoint, report.run.first_bad_checkpoint
-    if good is not None:
-        yield f"Last good: {code(good.path)}. "
-    if bad is not None:
-        yield f"First poisoned: {code(bad.path)}."
-    yield "\n| checkpoint | step | status | weights |\n|---|---|---|---|"
-    for c in checkpoints:
-        yield _checkpoint_row(c)
-    yield ""
+def _cut(section: Section, room: int) -> str:
+    fixed = len(section.head) + len(section.tail) + LEAST_LEFT
+    if fixed > room:
+        return ""
+    if not section.rows and not section.tail:
+        return f"{section.head}\n\n"
+    kept = list(_kept(section.rows[: section.most], room - fixed))
+    missing = len(section.rows) - len(kept)
+    more = f"{section.more.format(f'{missing:,}')}\n" if missing else ""
+    return f"{section.head}\n{''.join(f'{row}{chr(10)}' for row in kept)}{more}{section.tail}\n"
 
 
-def _checkpoint_row(c: Checkpoint) -> str:
-    step = "" if c.step is None else str(c.step)
-    return f"| {code(c.path)} | {step} | {c.status} | {markdown(view.checkpoint_line(c), 1000)} |"
-
-
-def _excluded(report: Report) -> Iterator[str]:
-    excluded = view.ruled_out(report)
-    if not excluded:
-        return
-    yield "<details><summary>Ruled out</summary>\n"
-    for h in excluded:
-        against = min(h.evidence, key=lambda e: e.points)
-        yield f"- {h.cause} ({h.code}): {markdown(against.statement, 1000)}"
-    yield "\n</details>\n"
-
-
-def _environment(report: Report) -> Iterator[str]:
-    rows = list(view.environment_rows(report.run))
-    if not rows:
-        return
-    yield "<details><summary>Environment, from the run</summary>\n"
-    yield "| | value | read in |\n|---|---|---|"
-    for name, value, where in rows:
-        yield f"| {code(name)} | {code(value)} | {code(where)} |"
-    yield "\n</details>\n"
-
-
-def _skips(report: Report) -> Iterator[str]:
-    groups = view.skip_groups(report.run.skips)
-    if not groups:
-        return
-    yield "<details><summary>Not examined</summary>\n"
-    for group in groups:
-        yield f"- {markdown(group.reason)}: {markdown(view.some(group.what), 1000)}"
-    yield "\n</details>\n"
+def _kept(rows: Sequence[str], room: int) -> Iterator[str]:
+    for row in rows:
+        room -= len(row) + 1
+        if room < 0:
+            return
+        yield row

@@ -11,7 +11,7 @@ from forensics.model import Report
 from forensics.report import _terminal_parts as parts
 from forensics.report import _view as view
 from forensics.report._mapped import mapped
-from forensics.report._onset import coincidences, curves, leading, lost, onset_step
+from forensics.report._onset import aftermath, curves, leading
 from forensics.report._plot import ASCII, UNICODE, plot
 from forensics.report._safe import ascii_only, clean
 
@@ -65,7 +65,7 @@ def _parts(report: Report, verbose: bool, width: int, unicode: bool) -> Iterator
 
 def _onset(report: Report, width: int, unicode: bool) -> Iterator[RenderableType]:
     finding = leading(report)
-    step = None if finding is None else onset_step(finding)
+    step = None if finding is None else finding.onset
     if finding is not None:
         yield parts.title(f"Onset: {view.step_text(finding)}{view.fine_text(finding)}")
     for curve in list(curves(report))[: 2 if finding is not None else 1]:
@@ -75,11 +75,8 @@ def _onset(report: Report, width: int, unicode: bool) -> Iterator[RenderableType
         )
     if finding is None:
         return
-    wasted, also = lost(report), coincidences(report)
-    if wasted:
-        yield Text(f"{wasted}.")
-    if also:
-        yield Text(f"At the same time: {'; '.join(also)}.")
+    for sentence in aftermath(report):
+        yield Text(clean(sentence, 1000))
 
 
 def _skips(report: Report, verbose: bool) -> Iterator[RenderableType]:

@@ -12,7 +12,7 @@ NO_BF16 = re.compile(
     r"\b(V100|T4|P100|P40|K80|GTX ?\d+|RTX ?20\d\d|2080|TITAN (RTX|Xp|V)|Quadro RTX|M40)\b", re.IGNORECASE
 )
 """Pascal, Volta and Turing boards: no bfloat16 units (compute capability below 8.0)."""
-ACCELERATOR = re.compile(r"(gpu|device|accelerator)(s|_?names?|_?models?|_?types?|\.\w+|_?\d+)?$", re.IGNORECASE)
+ACCELERATOR = re.compile(r"gpu$|gpu_name$|accelerator$")
 """Names under which readers give the board."""
 HOPPER = re.compile(r"\b(H100|H200|H800|H20|GH200)\b", re.IGNORECASE)
 

@@ -13,7 +13,7 @@ from forensics.formats.dtypes import DType
 from forensics.model.facts import Integers
 from forensics.weights.tracks import Track
 
-BUFFER_BYTES = 512 << 10
+BUFFER_BYTES = 1 << 20
 """Fits the second level of cache with its twin of the checkpoint before (512 KiB to 1 MiB measured best)."""
 TASK_BYTES = 8 << 20
 """What a thread takes at a time of one large tensor."""

@@ -6,6 +6,10 @@ block and in float64 over blocks; a block that holds NaN or Inf, or whose square
 summed in float64 throughout. BF16 blocks without anything special, which are most, stay in 16 bits; all others
 are looked at as float32.
 
+Large tensors are read and looked at in one compiled loop without the interpreter's lock, `STREAM_BYTES` at a time
+so that what was read is still in the second level of cache. It reads with `pread` from files that
+`forensics.formats.file.File` opened and whose bounds were checked; anything unexpected makes it stop and say so.
+
 Importing compiles once, for 2 - 3 s. numba keeps the code in `__pycache__` beside this file, in the user's cache
 folder where that is not writable, or in `NUMBA_CACHE_DIR`; where no folder can be written it compiles every time.
 """
@@ -27,8 +31,12 @@ _f4, _f8, _u2, _u4 = np.float32, np.float64, np.uint16, np.uint32
 _SIGN, _INFINITY = _u4(0x80000000), _u4(0x7F800000)
 _BF16, _F16, _F32 = 0, 1, 2
 _KINDS = {"BF16": _BF16, "F16": _F16, "F32": _F32}
-_PAIRS = types.Tuple((HALVES, WORDS))
-_TABLE, _RUNS = types.Array(types.float64, 2, "C"), types.Array(types.int64, 2, "C")
+_BUFFER = types.Tuple((BYTES, HALVES, WORDS))
+_TABLE, _TABLES = types.Array(types.float64, 2, "C"), types.Array(types.float64, 3, "C")
+_LIST = types.Array(types.int64, 2, "C")
+_pread = types.ExternalFunction("pread", types.intp(types.int32, types.voidptr, types.uintp, types.int64))
+STREAM_BYTES = 256 << 10
+"""Of a large tensor in each of two checkpoints: together they stay in the second level of cache."""
 
 
 @compiled(types.uint32(NUMBERS, types.int64, types.UniTuple(types.uint32, 8)))
@@ -53,44 +61,6 @@ def _settle(row, elements, seen):
     row[columns.MINIMUM] = min(row[columns.MINIMUM], minimum)
     row[columns.LARGEST] = max(row[columns.LARGEST], _f8(as_f4(largest)))
     return largest
-
-
-@compiled(types.int64(_PAIRS, _PAIRS, types.boolean, _RUNS, _TABLE, _RUNS), entry=True)
-def _pairs(previous, current, compare, runs, into, left):
-    """Add BF16 blocks without anything special; list the others in `left` (run, start, size), return how many."""
-    listed, shift, none = 0, _u4(16), _u4(0)
-    old_halves, old_words = previous
-    halves, words = current
-    for run in range(runs.shape[0]):
-        row, begin, end = into[run], runs[run, 1], runs[run, 1] + runs[run, 2]
-        for start in range(begin, end, 2 * SPAN):
-            stop = min(start + 2 * SPAN, end)
-            i, k, m, n = start // 2, stop // 2, start // 4, stop // 4
-            simple, top, most_negative, low = loops.extremes16(halves[i:k])
-            same, squares, difference = _u2(0), _f4(0), none
-            if simple and compare:
-                same = loops.same16(old_halves[i:k], halves[i:k])
-                if same < k - i:
-                    squares, difference = loops.change_pairs(old_words[m:n], words[m:n])
-                simple = difference == none or (difference >= loops.SMALL and difference <= loops.LARGE)
-            if not simple:
-                left[listed, 0] = run
-                left[listed, 1] = start
-                left[listed, 2] = stop - start
-                listed += 1
-                continue
-            seen = _u4(top) << shift, _u4(most_negative) << shift, _u4(low) << shift
-            _settle(row, k - i, (none, none, none, none, none, *seen))
-            total, powers = loops.moments_pairs(words[m:n])
-            row[columns.TOTAL] += total
-            row[columns.SQUARES] += powers
-            if compare:
-                row[columns.SAME] += same
-                row[columns.BOTH_FINITE] += k - i
-                row[columns.CHANGE_SQUARES] += squares
-                if as_f4(difference) > row[columns.CHANGE_LARGEST]:
-                    row[columns.CHANGE_LARGEST] = as_f4(difference)
-    return listed
 
 
 @compiled(types.void(WORDS, WORDS, types.boolean, types.uint32, NUMBERS))
@@ -126,89 +96,167 @@ def _words(before, now, compare, normal, row):
     row[columns.CHANGE_LARGEST] = max(row[columns.CHANGE_LARGEST], farthest)
 
 
-@compiled(types.void(WORDS, WORDS, types.boolean, _RUNS, _TABLE), entry=True)
-def _words_runs(previous, current, compare, listed, into):
-    """Add the listed runs (row of `into`, first byte, size, ...) of float32 elements."""
-    for i in range(listed.shape[0]):
-        begin, end = listed[i, 1] // 4, (listed[i, 1] + listed[i, 2]) // 4
-        for start in range(begin, end, SPAN):
-            stop = min(start + SPAN, end)
-            _words(previous[start:stop], current[start:stop], compare, _u4(0x00800000), into[listed[i, 0]])
-
-
-@compiled(types.void(HALVES, HALVES, types.boolean, types.int64, _RUNS, _TABLE, WORDS), entry=True)
-def _halves_runs(previous, current, compare, kind, listed, into, scratch):
-    """Add the listed runs of BF16 or F16 elements, widened to float32 block by block."""
-    normal = _u4(0x38800000) if kind == _F16 else _u4(0x00800000)
-    for i in range(listed.shape[0]):
-        begin, end = listed[i, 1] // 2, (listed[i, 1] + listed[i, 2]) // 2
-        for start in range(begin, end, SPAN):
-            stop = min(start + SPAN, end)
-            before, now = scratch[: stop - start], scratch[SPAN : SPAN + stop - start]
-            loops.widen(current[start:stop], kind, now)
+@compiled(types.void(_BUFFER, _BUFFER, types.boolean, types.int64, types.UniTuple(types.int64, 2), NUMBERS, WORDS))
+def _halves(previous, current, compare, kind, where, row, scratch):
+    """Add a block (first byte, byte after the last) of BF16 or F16 elements, in 16 bits if it is simple BF16."""
+    i, k, m, n = where[0] // 2, where[1] // 2, where[0] // 4, where[1] // 4
+    before, now = previous[1][i:k], current[1][i:k]
+    if kind == _BF16:
+        simple, top, most_negative, low = loops.extremes16(now)
+        same, squares, difference = _u2(0), _f4(0), _u4(0)
+        if simple and compare:
+            same = loops.same16(before, now)
+            if same < k - i:
+                squares, difference = loops.change_pairs(previous[2][m:n], current[2][m:n])
+                simple = difference == 0 or loops.SMALL <= difference <= loops.LARGE
+        if simple:
+            none, shift = _u4(0), _u4(16)
+            seen = _u4(top) << shift, _u4(most_negative) << shift, _u4(low) << shift
+            _settle(row, k - i, (none, none, none, none, none, *seen))
+            total, powers = loops.moments_pairs(current[2][m:n])
+            row[columns.TOTAL] += total
+            row[columns.SQUARES] += powers
             if compare:
-                loops.widen(previous[start:stop], kind, before)
-            _words(before, now, compare, normal, into[listed[i, 0]])
+                row[columns.SAME] += same
+                row[columns.BOTH_FINITE] += k - i
+                row[columns.CHANGE_SQUARES] += squares
+                row[columns.CHANGE_LARGEST] = max(row[columns.CHANGE_LARGEST], _f8(as_f4(difference)))
+            return
+    wide_before, wide_now = scratch[: k - i], scratch[SPAN : SPAN + k - i]
+    loops.widen(now, kind, wide_now)
+    if compare:
+        loops.widen(before, kind, wide_before)
+    _words(wide_before, wide_now, compare, _u4(0x38800000) if kind == _F16 else _u4(0x00800000), row)
 
 
-@compiled(types.int64(BYTES, types.int64, types.int64))
-def _dead_rows(raw, row_bytes, width):
-    """Count rows without a bit set, signs left out; `width` is that of an element in bytes."""
-    dead = 0
-    for start in range(0, raw.size, row_bytes):
-        clean = True
-        for i in range(start, start + row_bytes):
-            ignored = np.uint8(0x80) if (i - start) % width == width - 1 else np.uint8(0)
-            if raw[i] & ~ignored:
-                clean = False
-                break
-        dead += clean
-    return dead
+@compiled(types.void(BYTES, types.int64, types.UniTuple(types.int64, 3), NUMBERS))
+def _rows(raw, width, where, row):
+    """Count dead rows of a run (row length, first element, zeros in it); see `plain.accumulate`."""
+    row_length, first, zeros = where
+    elements = raw.size // width
+    if elements < row_length:
+        row[columns.ZEROS_IN_ROW] += zeros
+        if (first + elements) % row_length == 0:
+            row[columns.DEAD_ROWS] += row[columns.ZEROS_IN_ROW] == row_length
+            row[columns.ZEROS_IN_ROW] = 0
+    elif zeros == elements:
+        row[columns.DEAD_ROWS] += elements // row_length
+    elif zeros >= row_length:
+        for start in range(0, raw.size, row_length * width):
+            clean = True
+            for i in range(start, start + row_length * width):
+                sign = (i - start) % width == width - 1
+                if raw[i] & (np.uint8(0x7F) if sign else np.uint8(0xFF)):
+                    clean = False
+                    break
+            row[columns.DEAD_ROWS] += clean
 
 
-@compiled(types.void(BYTES, types.int64, _RUNS, NUMBERS, _TABLE), entry=True)
-def _rows(current, width, runs, zeros_of, into):
-    """Count dead rows of runs whose zeros are known; see `plain.accumulate`."""
-    for i in range(runs.shape[0]):
-        _, start, size, row_length, first = runs[i]
-        elements, zeros, row = size // width, zeros_of[i], into[i]
-        if row_length == 0:
-            continue
-        if elements < row_length:
-            row[columns.ZEROS_IN_ROW] += zeros
-            if (first + elements) % row_length == 0:
-                row[columns.DEAD_ROWS] += row[columns.ZEROS_IN_ROW] == row_length
-                row[columns.ZEROS_IN_ROW] = 0
-        elif zeros == elements:
-            row[columns.DEAD_ROWS] += elements // row_length
-        elif zeros >= row_length:
-            row[columns.DEAD_ROWS] += _dead_rows(current[start : start + size], row_length * width, width)
+@compiled(types.void(_BUFFER, _BUFFER, types.boolean, types.int64, _LIST, _TABLE, WORDS))
+def _runs(previous, current, compare, kind, runs, into, scratch):
+    """Add runs that lie in the buffers."""
+    width = 4 if kind == _F32 else 2
+    for run in range(runs.shape[0]):
+        row, begin, end = into[run], runs[run, 1], runs[run, 1] + runs[run, 2]
+        zeros = row[columns.ZERO]
+        for start in range(begin, end, width * SPAN):
+            stop = min(start + width * SPAN, end)
+            if kind == _F32:
+                i, k = start // 4, stop // 4
+                _words(previous[2][i:k], current[2][i:k], compare, _u4(0x00800000), row)
+            else:
+                _halves(previous, current, compare, kind, (start, stop), row, scratch)
+        if runs[run, 3]:
+            where = runs[run, 3], runs[run, 4], np.int64(row[columns.ZERO] - zeros)
+            _rows(current[0][begin:end], width, where, row)
+
+
+@compiled(types.boolean(types.int64, types.int64, BYTES))
+def _read(descriptor, offset, into):
+    """Fill `into`; say no when the file ends or cannot be read."""
+    done = 0
+    while done < into.size:
+        count = _pread(np.int32(descriptor), into[done:].ctypes, into.size - done, offset + done)
+        if count <= 0:
+            return False
+        done += count
+    return True
+
+
+@compiled(
+    types.int64(
+        _LIST, types.int64, types.int64, _BUFFER, _BUFFER, types.boolean, types.int64, _LIST, _TABLES, WORDS
+    ),
+    entry=True,
+)
+def _walk(reads, total, step, current, previous, compare, kind, runs, into, scratch):  # noqa: PLR0913, PLR0917  # one call, no interpreter
+    """Read and add, checkpoint by checkpoint; return 0, or the number (from 1) of the one that failed.
+
+    With `total`, the bytes of a tensor that is larger than a buffer, go through it `step` bytes at a time.
+    """
+    width, position = 4 if kind == _F32 else 2, 0
+    row_bytes = runs[0, 3] * width
+    while True:
+        size = min(step, total - position)
+        if row_bytes > step:
+            size = min(size, row_bytes - runs[0, 4] * width % row_bytes)
+        if total:
+            runs[0, 2] = size
+        done = 0
+        for place in range(into.shape[0]):
+            while done < reads.shape[0] and reads[done, 0] == place:
+                target = reads[done, 4]
+                filled = current[0][target : target + (size if total else reads[done, 3])]
+                if not _read(reads[done, 1], reads[done, 2] + position, filled):
+                    return place + 1
+                done += 1
+            _runs(previous, current, compare or place > 0, kind, runs, into[place], scratch)
+            previous, current = current, previous
+        position += size
+        runs[0, 4] += size // width
+        if position >= total:
+            return 0
+
+
+def handles(dtype: DType) -> bool:
+    """Say whether there are compiled loops for the dtype."""
+    return dtype.name in _KINDS
 
 
 def accumulate(dtype: DType, previous: Bytes | None, current: Bytes, runs: Integers, into: Floats) -> None:
     """Do what `plain.accumulate` does, with the compiled loops where there are any for the dtype."""
-    kind = _KINDS.get(dtype.name)
-    if kind is None:
+    if dtype.name not in _KINDS:
         plain.accumulate(dtype, previous, current, runs, into)
-        return
-    compare = previous is not None
-    new = _views(current)
-    old = new if previous is None else _views(previous)
-    before = into[:, columns.ZERO].copy()
-    if kind == _F32:
-        _words_runs(old[1], new[1], compare, runs, into)
-    else:
-        listed = runs
-        if kind == _BF16:
-            listed = np.empty((current.size // (2 * SPAN) + len(runs), 3), np.int64)
-            listed = listed[: _pairs(old, new, compare, runs, into, listed)]
-        if len(listed):
-            _halves_runs(old[0], new[0], compare, kind, listed, into, np.empty(2 * SPAN, np.uint32))
-    np.subtract(into[:, columns.ZERO], before, out=before)
-    if before.any() or into[:, columns.ZEROS_IN_ROW].any():
-        _rows(current, dtype.itemsize, runs, before, into)
+    elif len(runs):
+        now = _views(current)
+        before = now if previous is None else _views(previous)
+        scratch = np.empty(2 * SPAN, np.uint32)
+        compare = previous is not None
+        kind = _KINDS[dtype.name]
+        _walk(_NO_READS, 0, 0, now, before, compare, kind, runs.copy(), into[np.newaxis], scratch)
 
 
-def _views(raw: Bytes) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
-    """View bytes as halves and as words, without the bytes that do not fill one."""
-    return raw[: raw.size & ~1].view(np.uint16), raw[: raw.size & ~3].view(np.uint32)
+def walk(
+    dtype: DType, reads: Integers, total: int, runs: Integers, into: Floats, buffers: tuple[Bytes, Bytes]
+) -> bool:
+    """Read and add runs of one dtype from several checkpoints, comparing each with the one before.
+
+    `reads` (k, 5) are, in order of checkpoints: number of the checkpoint, descriptor, offset in the file, size,
+    target in the buffer. `runs` is that of `plain.accumulate`, `into` has shape (checkpoints, n, COLUMNS). With
+    `total`, the one run is that many bytes of a tensor larger than a buffer. Return False when a read failed, in
+    which case `into` holds part of the work and is to be thrown away.
+    """
+    row_bytes = int(runs[0, 3]) * dtype.itemsize
+    step = STREAM_BYTES - STREAM_BYTES % row_bytes if 0 < row_bytes <= STREAM_BYTES else STREAM_BYTES
+    first, second = _views(buffers[0]), _views(buffers[1])
+    scratch = np.empty(2 * SPAN, np.uint32)
+    kind = _KINDS[dtype.name]
+    return bool(_walk(reads, total, step, first, second, False, kind, runs.copy(), into, scratch) == 0)
+
+
+_NO_READS = np.empty((0, 5), np.int64)
+
+
+def _views(raw: Bytes) -> tuple[Bytes, NDArray[np.uint16], NDArray[np.uint32]]:
+    """View bytes also as halves and as words, without the bytes that do not fill one."""
+    return raw, raw[: raw.size & ~1].view(np.uint16), raw[: raw.size & ~3].view(np.uint32)

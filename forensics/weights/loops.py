@@ -86,7 +86,7 @@ def extremes16(raw):
         low = min(low, _u2(bits & _u2(0x7FFF)))
     positive = _u2(top) if top >= 0 else _u2(0)
     negative = _u2(most_negative & _u2(0x7FFF)) if most_negative > _u2(0x7FFF) else _u2(0)
-    largest = positive if positive > negative else negative
+    largest = max(negative, positive)
     simple = raw.size % 2 == 0 and low >= _u2(0x0080) and largest >= _SMALL_HALF and largest < _LARGE_HALF
     return simple, _u2(top), most_negative, low
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from forensics.errors import ChangedError, ForensicsError
+from forensics.errors import ChangedError, ForensicsError, TruncatedError
 from forensics.formats.dtypes import Bytes
 from forensics.formats.file import File
 from forensics.model.weights import Piece
@@ -126,23 +126,28 @@ class Slot(NamedTuple):
     start: int
 
 
+def joined(slots: Sequence[Slot]) -> list[tuple[str, int, int, int]]:
+    """Return what to read: path, offset in the file, size, place in the buffer; neighbours are joined."""
+    made: list[tuple[str, int, int, int]] = []
+    for part, pieces, start in slots:
+        bits, target = part.track.dtype.bits, start
+        for path, offset, size in extents(pieces, part.first * bits // 8, part.stop * bits // 8):
+            last = made[-1] if made else None
+            if last and last[0] == path and last[1] + last[2] == offset and last[3] + last[2] == target:
+                made[-1] = path, last[1], last[2] + size, last[3]
+            else:
+                made.append((path, offset, size, target))
+            target += size
+    return made
+
+
 def read_slots(files: Files, slots: Sequence[Slot], buffer: memoryview) -> dict[int, tuple[str, str]]:
-    """Fill `buffer` with each part at its start; neighbours in the file are read together.
+    """Fill `buffer` with each part at its start.
 
     Return the numbers of the parts that could not be read, each with its path and the reason.
     """
     failed: dict[int, tuple[str, str]] = {}
-    joined: list[tuple[str, int, int, int]] = []
-    for part, pieces, start in slots:
-        bits, target = part.track.dtype.bits, start
-        for path, offset, size in extents(pieces, part.first * bits // 8, part.stop * bits // 8):
-            last = joined[-1] if joined else None
-            if last and last[0] == path and last[1] + last[2] == offset and last[3] + last[2] == target:
-                joined[-1] = path, last[1], last[2] + size, last[3]
-            else:
-                joined.append((path, offset, size, target))
-            target += size
-    for path, offset, size, target in joined:
+    for path, offset, size, target in joined(slots):
         reason = _read(files, path, offset, buffer[target : target + size])
         if reason is None:
             continue
@@ -155,6 +160,25 @@ def read_slots(files: Files, slots: Sequence[Slot], buffer: memoryview) -> dict[
             if alone:
                 failed[number] = alone[0]
     return failed
+
+
+def located(
+    files: Files, places: Sequence[Sequence[Slot]], stack: ExitStack
+) -> list[tuple[int, int, int, int, int]]:
+    """Return the reads that fill a buffer from each checkpoint, for `kernels.walk`; files stay open with `stack`.
+
+    Raises what `File` raises when one cannot be opened or ends before what is to be read.
+    """
+    lent: dict[str, File] = {}
+    reads = []
+    for number, slots in enumerate(places):
+        for path, offset, size, target in joined(slots):
+            if path not in lent:
+                lent[path] = stack.enter_context(files.borrow(path))
+            if offset < 0 or offset + size > lent[path].size:
+                raise TruncatedError(f"{path} ends before byte {offset + size}")
+            reads.append((number, lent[path].descriptor, offset, size, target))
+    return reads
 
 
 def _overlaps(slot: Slot, low: int, high: int) -> bool:

@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TypeAlias
 
 import numpy as np
@@ -23,7 +24,7 @@ from forensics.model.facts import Floats, Integers
 from forensics.model.weights import Depth, TensorRecord, TensorTable, Trained
 from forensics.weights import plain, sampling, statistics
 from forensics.weights.blocks import BUFFER_BYTES, GATHER_BYTES, Block, Part, block_of, steps, tasks
-from forensics.weights.reading import Files, Pieces, Slot, gather, read_slots
+from forensics.weights.reading import Files, Pieces, Slot, gather, located, read_slots
 from forensics.weights.tracks import Plan, Track, follow
 
 KERNEL_BYTES = 100_000_000
@@ -91,7 +92,7 @@ def examine_series(  # noqa: PLR0913  # options, by keyword
     ranges = list(_ranges(plan, checkpoints, depth))
     total = sum(Part(*item).nbytes * len(item[0].places) for item in ranges)
     use_kernels = total >= KERNEL_BYTES if kernels is None else kernels
-    work = _Work(root, plan, tasks(ranges), len(paths), _engine(use_kernels))
+    work = _Work(root, tasks(ranges), len(paths), _compiled() if use_kernels else None)
     if depth != "off":
         work.run(threads or _threads(), total, progress)
     failures.update(work.failures)
@@ -117,15 +118,12 @@ def _threads() -> int:
     return min(len(affinity(0)) if affinity else os.cpu_count() or 1, MOST_THREADS)
 
 
-def _engine(use_kernels: bool) -> Engine:
-    if not use_kernels:
-        return plain.accumulate
+def _compiled() -> ModuleType | None:
     try:
         from forensics.weights import kernels
     except ImportError:
-        return plain.accumulate
-    accumulate: Engine = kernels.accumulate
-    return accumulate
+        return None
+    return kernels
 
 
 def _ranges(
@@ -160,7 +158,7 @@ class _Work:
     """Threads that take tasks from one list and add what they count to one matrix."""
 
     def __init__(
-        self, root: Path, plan: Plan, todo: Iterator[tuple[Part, ...]], rows: int, engine: Engine
+        self, root: Path, todo: Iterator[tuple[Part, ...]], rows: int, kernels: ModuleType | None
     ) -> None:
         self.files = Files(root)
         self.matrix = statistics.fresh(rows)
@@ -168,7 +166,8 @@ class _Work:
         self.failures: dict[str, str] = {}
         self.done = 0
         self.stopped = False
-        self._plan, self._todo, self._engine = plan, todo, engine
+        self._todo, self._kernels = todo, kernels
+        self._engine: Engine = plain.accumulate if kernels is None else kernels.accumulate
         self._lock = threading.Lock()
 
     def run(self, threads: int, total: int, progress: Progress | None) -> None:
@@ -198,39 +197,53 @@ class _Work:
         track = task[0].track
         places = len(track.places)
         found = statistics.fresh(places * len(task)).reshape(places, len(task), statistics.COLUMNS)
+        large = task[0].nbytes > BUFFER_BYTES
+        block = block_of(task)
+        failed: Failed = {}
         if track.gathered:
-            failed, order = self._gathered(task[0], found), (0,)
-        elif task[0].nbytes > BUFFER_BYTES:
-            failed, order = self._streamed(task[0], found, buffers), (0,)
-        else:
-            block = block_of(task)
-            failed, order = self._buffered(block, found, buffers), block.order
-        rows = np.array([[task[part].track.places[place].row for part in order] for place in range(places)])
+            failed = self._gathered(task[0], found)
+        elif not self._walk(block, large, found, buffers):
+            found = statistics.fresh(places * len(task)).reshape(found.shape)
+            failed = (self._streamed if large else self._buffered)(block, found, buffers)
+        rows = np.array([[task[part].track.places[place].row for part in block.order] for place in range(places)])
         with self._lock:
             statistics.merge(self.matrix, rows.reshape(-1), found.reshape(-1, statistics.COLUMNS))
             self.done += sum(part.nbytes for part in task) * places
             self.failed.update(failed)
             self.failures.update(failed.values())
 
+    def _walk(self, block: Block, large: bool, found: Floats, buffers: tuple[Bytes, Bytes]) -> bool:
+        """Let compiled code read and count; say no when it cannot, or when a file fails it."""
+        if self._kernels is None or len(block.groups) > 1 or not self._kernels.handles(block.groups[0][0]):
+            return False
+        dtype, runs, _ = block.groups[0]
+        with ExitStack() as stack:
+            try:
+                reads = located(self.files, [_slots(block, place) for place in range(len(found))], stack)
+            except ForensicsError:
+                return False
+            if large and len(reads) > len(found):
+                return False
+            total = block.parts[0].nbytes if large else 0
+            done: bool = self._kernels.walk(dtype, np.array(reads), total, runs, found, buffers)
+            return done
+
     def _buffered(self, block: Block, found: Floats, buffers: tuple[Bytes, Bytes]) -> Failed:
         """Read many small parts at once, checkpoint by checkpoint."""
         failed: Failed = {}
         previous, (current, spare) = None, buffers
         for place in range(found.shape[0]):
-            slots = [
-                Slot(part, part.track.places[place].pieces, start)
-                for part, start in zip(block.parts, block.starts, strict=True)
-            ]
-            missing = read_slots(self.files, slots, current.data)
+            missing = read_slots(self.files, _slots(block, place), current.data)
             failed.update({block.parts[n].track.places[place].row: why for n, why in missing.items()})
             for dtype, runs, rows in block.groups:
                 self._engine(dtype, previous, current, runs, found[place, rows])
             previous, current, spare = current, spare, current
         return failed
 
-    def _streamed(self, part: Part, found: Floats, buffers: tuple[Bytes, Bytes]) -> Failed:
+    def _streamed(self, block: Block, found: Floats, buffers: tuple[Bytes, Bytes]) -> Failed:
         """Read a range of a large tensor buffer by buffer, each from every checkpoint in turn."""
         failed: Failed = {}
+        part = block.parts[0]
         track, bits = part.track, part.track.dtype.bits
         runs = np.array([[0, 0, 0, track.row_length, 0]])
         with ExitStack() as stack:
@@ -264,6 +277,13 @@ class _Work:
             self._engine(track.dtype, previous, current, runs, into)
             previous = current
         return failed
+
+
+def _slots(block: Block, place: int) -> list[Slot]:
+    return [
+        Slot(part, part.track.places[place].pieces, start)
+        for part, start in zip(block.parts, block.starts, strict=True)
+    ]
 
 
 def _tables(

@@ -12,7 +12,7 @@ from forensics.model import UNKNOWN_STEP, Precision, Run, Samples, Segment, Sett
 from forensics.names import Kind
 
 
-def block(
+def block(  # noqa: PLR0913  (the columns of a block)
     steps: list[int],
     values: list[float],
     path: str = "trainer_state.json",
@@ -42,12 +42,16 @@ def run_of(*facts: Samples | Setting) -> Run:
     return assemble(Path("run"), (), facts)
 
 
-LOG = {"path": "train.log", "place": "line {}", "precision": Precision.FOUR_DECIMALS}
+def logged(
+    steps: list[int], values: list[float], path: str = "train.log", *, epochs: list[float] | None = None
+) -> Samples:
+    """Return a block as the console of transformers 4 gives it."""
+    return block(steps, values, path, place="line {}", precision=Precision.FOUR_DECIMALS, epochs=epochs)
 
 
 def test_the_more_exact_source_wins() -> None:
     """A value rounded by the console gives way to the trainer state's, and is no disagreement."""
-    run = run_of(block([1, 2], [0.5, 0.25], **LOG), block([1], [0.500049]))
+    run = run_of(logged([1, 2], [0.5, 0.25]), block([1], [0.500049]))
 
     assert run.timeline["loss"].values.tolist() == [0.500049, 0.25]
     assert [run.timeline["loss"].source_at(i).path for i in (0, 1)] == ["trainer_state.json", "train.log"]
@@ -56,15 +60,15 @@ def test_the_more_exact_source_wins() -> None:
 
 def test_a_disagreement_is_kept() -> None:
     """Two sources that differ by more than their rounding are both on record."""
-    run = run_of(block([1, 2], [0.5, 0.25], **LOG), block([1, 2], [0.5, 0.26]))
+    run = run_of(logged([1, 2], [0.5, 0.25]), block([1, 2], [0.5, 0.26]))
 
     (found,) = run.timeline.disagreements
     assert (found.step, found.kept, found.other, str(found.other_source)) == (2, 0.26, 0.25, "train.log:line 1")
 
 
 def test_nan_in_both_sources_agrees_and_nan_in_one_does_not() -> None:
-    both = run_of(block([1], [np.nan], **LOG), block([1], [np.nan]))
-    one = run_of(block([1], [np.nan], **LOG), block([1], [0.0]))
+    both = run_of(logged([1], [np.nan]), block([1], [np.nan]))
+    one = run_of(logged([1], [np.nan]), block([1], [0.0]))
 
     assert (len(both.timeline.disagreements), len(one.timeline.disagreements)) == (0, 1)
 
@@ -83,7 +87,7 @@ def test_nested_histories_of_checkpoints_are_one_history() -> None:
 
 def test_a_restart_overwrites_the_branch_that_was_lost() -> None:
     """After a resume from step 2, the old entries from there on do not count, and the rewind is an event."""
-    run = run_of(block([1, 2, 3, 4, 3, 4, 5], [9, 8, 7, 6, 5, 4, 3], **LOG))
+    run = run_of(logged([1, 2, 3, 4, 3, 4, 5], [9, 8, 7, 6, 5, 4, 3]))
 
     (rewind,) = run.timeline.events_of(Kind.STEP_REWIND)
     assert run.timeline["loss"].values.tolist() == [9, 8, 5, 4, 3]
@@ -92,13 +96,13 @@ def test_a_restart_overwrites_the_branch_that_was_lost() -> None:
 
 
 def test_a_second_log_that_continues_starts_a_segment() -> None:
-    run = run_of(block([1, 2], [2.0, 1.0], **LOG), block([3, 4], [0.9, 0.8], **{**LOG, "path": "resumed.log"}))
+    run = run_of(logged([1, 2], [2.0, 1.0]), logged([3, 4], [0.9, 0.8], "resumed.log"))
 
     assert run.timeline.segments == (Segment(1, 2), Segment(3, 4))
 
 
 def test_a_line_printed_twice_counts_once() -> None:
-    run = run_of(block([1, 1, 2, 2], [2.0, 2.0, 1.0, 1.0], **LOG))
+    run = run_of(logged([1, 1, 2, 2], [2.0, 2.0, 1.0, 1.0]))
 
     assert run.timeline["loss"].steps.tolist() == [1, 2]
     assert len(run.timeline.segments) == 1
@@ -116,7 +120,7 @@ def test_a_line_printed_twice_counts_once() -> None:
 def test_missing_steps_are_derived(facts: list[Setting], expected: list[int]) -> None:
     """A dict line without a step gets one from its epoch, else from logging_steps, else its number."""
     epochs = [0.5, 1.0] if len(facts) == 2 else None
-    run = run_of(block([UNKNOWN_STEP] * 2, [2.0, 1.0], epochs=epochs, **LOG), *facts)
+    run = run_of(logged([UNKNOWN_STEP] * 2, [2.0, 1.0], epochs=epochs), *facts)
 
     assert run.timeline["loss"].steps.tolist() == expected
     assert bool(run.skips) == (not facts)
@@ -125,7 +129,7 @@ def test_missing_steps_are_derived(facts: list[Setting], expected: list[int]) ->
 def test_samples_seen_become_steps() -> None:
     """DeepSpeed's monitor counts samples; its x axis is divided by the global batch size."""
     seen = Samples(
-        "loss", np.array([8, 16, 24]), np.ones(3), np.arange(3), "Train_Samples_train_loss.csv", "row {}", axis="sample"
+        "loss", np.array([8, 16, 24]), np.ones(3), np.arange(3), "Train_Samples_loss.csv", "row {}", axis="sample"
     )
 
     assert run_of(seen, setting("train_batch_size", 8)).timeline["loss"].steps.tolist() == [1, 2, 3]
@@ -150,7 +154,7 @@ def test_the_order_of_reading_does_not_matter(order: list[int]) -> None:
     facts = [
         block([1, 2, 3], [3.0, 2.0, 1.0], "checkpoint-3/trainer_state.json"),
         block([1], [3.0], "checkpoint-1/trainer_state.json"),
-        block([1, 2], [3.0, 2.5], **LOG),
+        logged([1, 2], [3.0, 2.5]),
         block([2, 3], [2.0, 1.0], "events", place="event {}", precision=Precision.SINGLE),
     ]
     expected, given_order = run_of(*facts), run_of(*(facts[i] for i in order))
@@ -161,7 +165,7 @@ def test_the_order_of_reading_does_not_matter(order: list[int]) -> None:
 
 @given(st.lists(st.integers(0, 30), max_size=40), st.lists(st.floats(), min_size=40, max_size=40))
 def test_any_steps_give_a_rising_series(steps: list[int], values: list[float]) -> None:
-    run = run_of(block(steps, values[: len(steps)], **LOG))
+    run = run_of(logged(steps, values[: len(steps)]))
 
     if steps:
         merged = run.timeline["loss"].steps

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from detecting import INF, NAN, detectors, everything, falling, find, norms
+from detectors.detecting import INF, NAN, detectors, everything, falling, find, norms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

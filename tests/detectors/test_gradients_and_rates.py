@@ -1,7 +1,7 @@
 """grad-norm-*, lr-*, loss-scale-collapse, steps-skipped."""
 
 import pytest
-from detecting import INF, NAN, ROOT_OF_TWO, falling, find, linear, norms, severities
+from detectors.detecting import INF, NAN, ROOT_OF_TWO, falling, find, linear, norms, severities
 
 from forensics.model import Events, OptimizerState, Precision, Run
 from forensics.testing import make_checkpoint, make_events, make_run

@@ -1,7 +1,7 @@
 """loss-to-zero, loss-zero-transient, loss-nan, loss-nan-transient, loss-absurd-entry, suspiciously-low-loss."""
 
 import pytest
-from detecting import INF, NAN, ROOT_OF_TWO, alarms, falling, find, linear, norms, severities
+from detectors.detecting import INF, NAN, ROOT_OF_TWO, alarms, falling, find, linear, norms, severities
 
 from forensics.model import Run
 from forensics.testing import make_checkpoint, make_run, make_table

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from detecting import INF, NAN, alarms, falling, find, linear, norms, severities
+from detectors.detecting import INF, NAN, alarms, falling, find, linear, norms, severities
 
 from forensics.model import Precision, Run
 from forensics.testing import make_checkpoint, make_events, make_run, make_table

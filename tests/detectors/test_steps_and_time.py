@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from detecting import NAN, falling, find, severities
+from detectors.detecting import NAN, falling, find, severities
 
 from forensics.model import Events, Run, Segment
 from forensics.testing import make_events, make_run

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from detecting import NAN, falling, find, severities
+from detectors.detecting import NAN, falling, find, severities
 
 from forensics.model import Checkpoint, OptimizerState, Problem, Role, Run, Source, TensorRecord, TensorTable
 from forensics.testing import make_checkpoint, make_run, make_table

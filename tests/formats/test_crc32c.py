@@ -1,11 +1,11 @@
 """CRC-32C: the loop, the lanes and the columns give what the definition gives."""
 
 import numpy as np
-from event_records import crc32c as defined
-from event_records import masked as defined_masked
 from hypothesis import given
 from hypothesis import strategies as st
 
+from event_records import crc32c as defined
+from event_records import masked as defined_masked
 from forensics.formats.crc32c import LANE_BYTES, LONG_BYTES, MANY, crc32c, mask, masked_checksums
 
 

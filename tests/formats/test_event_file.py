@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from event_records import VERSION, event, frame, message, scalar, tensor, varint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from event_records import VERSION, event, frame, message, scalar, tensor, varint
 from forensics.formats import event_file, event_plain
 from forensics.formats.crc32c import crc32c, mask
 from forensics.formats.event_file import Contents, read_events
@@ -25,11 +25,11 @@ def read(data: bytes, *, compiled: bool = False, limits: Limits | None = None) -
     return read_events(File.of_bytes(data, Path("events")), limits or Limits(), compiled=compiled)
 
 
-def told(contents: Contents) -> dict[str, list[tuple[int, int, bytes, float]]]:
-    """Return record, step, bits of the value and wall time of every point, by tag."""
+def told(contents: Contents) -> dict[str, list[tuple[int, int, str, str]]]:
+    """Return record, step, value and wall time of every point, by tag; exact, and with NaN equal to NaN."""
     return {
         p.tag: [
-            (record, step, struct.pack("<d", value), wall)
+            (record, step, value.hex(), wall.hex())
             for record, step, value, wall in zip(
                 p.records.tolist(), p.steps.tolist(), p.values.tolist(), p.wall_times.tolist(), strict=True
             )
@@ -137,6 +137,16 @@ def test_values_are_kept_bit_for_bit(compiled: bool) -> None:
 
 
 @pytest.mark.parametrize("compiled", [False, True])
+def test_signalling_nan(compiled: bool) -> None:
+    """A signalling NaN, which stray bytes may spell, is a NaN and raises no warning on its way."""
+    usual_form = message(1, b"loss") + b"\x15\x01\x00\x80\x7f"
+    in_tensors = [tensor("loss", FORMS["half_val as bf16"][0]), tensor("loss", b"\x08\x01\x2d\x01\x00\x80\x7f")]
+    (points,) = read(b"".join(frame(event([v])) for v in (usual_form, *in_tensors)), compiled=compiled).points
+
+    assert np.isnan(points.values).tolist() == [True, True, True]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
 def test_any_prefix(compiled: bool) -> None:
     """Of a file cut anywhere, the whole records are read, and a cut within one is told with its byte."""
     records = [frame(event([scalar("loss", i)], i)) for i in range(1, 4)]
@@ -205,7 +215,7 @@ def test_record_over_the_limit(compiled: bool, monkeypatch: pytest.MonkeyPatch) 
 
     assert len(contents.damage) == 1
     assert "record 2 at byte" in contents.damage[0]
-    assert {"loss": [(3, 5, struct.pack("<d", 2.0), 0.0)]} == told(contents)
+    assert {"loss": [(3, 5, (2.0).hex(), (0.0).hex())]} == told(contents)
 
 
 def test_more_tags_than_the_compiled_table_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,10 @@
 """The protobuf wire format: what it says is read, what it cannot say is refused."""
 
 import pytest
-from event_records import message, varint
 from hypothesis import given
 from hypothesis import strategies as st
 
+from event_records import message, varint
 from forensics.errors import MalformedError
 from forensics.formats.protobuf import fields, packed_varints
 

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator
 
-from hostile_bytes import (
+from hostile.hostile_bytes import (
     NONE,
     call,
     data,
@@ -18,7 +18,7 @@ from hostile_bytes import (
     text,
     torch_zip,
 )
-from hostile_case import Case, Payload
+from hostile.hostile_case import Case, Payload
 
 SYSTEM = name("os", "system")
 HASH_MODULUS = (1 << 61) - 1  # CPython, 64 bits: integers that differ by it have the same hash

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hostile_case import Case, Payload
-from old_cases import joblib_case, legacy_cases, numpy_cases, tar_cases
-from pickle_cases import pickle_cases
-from zip_cases import zip_cases
+from hostile.hostile_case import Case, Payload
+from hostile.old_cases import joblib_case, legacy_cases, numpy_cases, tar_cases
+from hostile.pickle_cases import pickle_cases
+from hostile.zip_cases import zip_cases
 
 import forensics
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hostile_bytes import (
+from hostile.hostile_bytes import (
     NONE,
     ORDERED_DICT,
     Member,
@@ -20,7 +20,7 @@ from hostile_bytes import (
     torch_zip,
     zipped,
 )
-from hostile_case import Case, Payload
+from hostile.hostile_case import Case, Payload
 
 GOOD = pickled(mapping(w=tensor()))
 BOMB = deflated(bytes(256 << 20))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reading import facts_of, settings_of, survives
+from readers.reading import facts_of, settings_of, survives
 
 from forensics.plugin import Reader
 from forensics.readers.accelerate_env import accelerate_env

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reading import facts_of, samples_of, settings_of, survives
+from readers.reading import facts_of, samples_of, settings_of, survives
 
 from forensics.model import Precision
 from forensics.readers.launch_script import launch_script

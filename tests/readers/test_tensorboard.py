@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from event_records import VERSION, event, frame, message, scalar, tensor
-from reading import facts_of, samples_of, settings_of, skips_of
+from readers.reading import facts_of, samples_of, settings_of, skips_of
 
+from event_records import VERSION, event, frame, message, scalar, tensor
 from forensics.model import Artifact, Events, Fact, Precision, Samples
 from forensics.names import Kind
 from forensics.readers.event_file import event_file, metric_of

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reading import facts_of, samples_of, settings_of, skips_of, survives
+from readers.reading import facts_of, samples_of, settings_of, skips_of, survives
 
 from forensics.errors import MalformedError
 from forensics.readers.deepspeed_states import deepspeed_states

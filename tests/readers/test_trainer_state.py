@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reading import facts_of, samples_of, settings_of, skips_of, survives
+from readers.reading import facts_of, samples_of, settings_of, skips_of, survives
 
 from forensics.errors import MalformedError, PlaceholderError
 from forensics.model import Fact, Precision, Standing

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from event_records import message, varint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reading import facts_of, samples_of, settings_of, skips_of
+from readers.reading import facts_of, samples_of, settings_of, skips_of
 
+from event_records import message, varint
 from forensics.errors import MalformedError
 from forensics.formats.wandb_log import BLOCK_BYTES, MAGIC
 from forensics.model import Events, Fact, Precision, Samples

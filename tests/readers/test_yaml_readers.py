@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reading import facts_of, samples_of, settings_of, skips_of, survives
+from readers.reading import facts_of, samples_of, settings_of, skips_of, survives
 
 from forensics.errors import LimitError
 from forensics.plugin import Reader

@@ -1,7 +1,7 @@
 """Fixtures of the tests of rules."""
 
 import pytest
-from rule_judging import Judge, argue
+from rules.rule_judging import Judge, argue
 
 from forensics.model import Run
 from forensics.testing import make_run

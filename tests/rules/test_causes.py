@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from rule_judging import (
+from rules.rule_judging import (
     DEAD,
     FOUNDING,
     GOOD,

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from rule_judging import DEAD, FALL, GOOD, GREW, LORA, NAN, ONE, WHOLE, Judge, broken_file
+from rules.rule_judging import DEAD, FALL, GOOD, GREW, LORA, NAN, ONE, WHOLE, Judge, broken_file
 
 from forensics import catalog
 from forensics.model import Run

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from rule_judging import DEAD, FALL, FOUNDING, GOOD, NAN, WHOLE
+from rules.rule_judging import DEAD, FALL, FOUNDING, GOOD, NAN, WHOLE
 
 from forensics import catalog
 from forensics.model import Finding, Run, Source

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from rule_judging import Judge
+from rules.rule_judging import Judge
 
 from forensics import catalog
 from forensics.model import Run

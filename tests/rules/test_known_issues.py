@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from packaging.specifiers import SpecifierSet
-from rule_judging import DEAD, FALL, NAN, Judge, broken_file
+from rules.rule_judging import DEAD, FALL, NAN, Judge, broken_file
 
 from forensics import catalog
 from forensics.model import Explained, Finding, Run, Source

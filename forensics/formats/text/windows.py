@@ -22,7 +22,8 @@ class Window:
     """Text `data[begin:end]` with its surroundings.
 
     `offset` is the place of `data[0]` in the clean text, `line` the number of the line (1-based, counting LF only,
-    as an editor does) that `data[begin]` lies in, `newlines` (int64) the positions of LF in `data[begin:end]`. `cut` counts overlong fragments.
+    as an editor does) that `data[begin]` lies in, `newlines` (int64) the positions of LF in `data[begin:end]`.
+    `cut` counts overlong fragments.
     """
 
     data: bytes

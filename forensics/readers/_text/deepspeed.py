@@ -1,7 +1,7 @@
 """Lines of the DeepSpeed engine: step reports, throughput, checkpoints and the configuration dump.
 
-Every line stands in the envelope `[time] [LEVEL] [file:line:function] [Rank N] message` (`utils/logging.py`, 0.3.16
-to 0.19). Most are INFO and hidden since 0.17.6, when the default level became WARNING.
+Every line stands in the envelope `[time] [LEVEL] [file:line:function] [Rank N] message` (`utils/logging.py`,
+0.3.16 to 0.19). Most are INFO and hidden since 0.17.6, when the default level became WARNING.
 """
 
 import re

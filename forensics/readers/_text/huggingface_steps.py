@@ -64,6 +64,7 @@ def resolve(tables: Sequence[DictRows], schedule: Schedule) -> Iterator[Rows]:
     shown = _from_bars(
         np.concatenate([table.before for table in kept])[order],
         np.concatenate([table.after for table in kept])[order],
+        epochs,
         schedule,
     )
     resolution = np.where(quoted, _four_digit_unit(epochs), 0.005)
@@ -124,7 +125,7 @@ def _four_digit_unit(epochs: Floats) -> Floats:
     return unit
 
 
-def _from_bars(before: Integers, after: Integers, schedule: Schedule) -> Integers:
+def _from_bars(before: Integers, after: Integers, epochs: Floats, schedule: Schedule) -> Integers:
     """Return the counter of the training bar after each dictionary, else before it on the line, else unknown."""
     counters, totals = after[:, 0::2], after[:, 1::2]
     training = _training_totals(totals, before[:, 1], schedule)
@@ -132,14 +133,23 @@ def _from_bars(before: Integers, after: Integers, schedule: Schedule) -> Integer
     if not training:
         return steps
     wanted = np.array(sorted(training), dtype=np.int64)
-    glued = np.isin(before[:, 1], wanted)
-    # A bar before counts only where no bar at all was drawn afterwards: copies of terminals lose the redrawn ones.
-    if not np.isin(totals, wanted).any():
-        steps[glued] = before[glued, 0]
+    late = np.where(np.isin(before[:, 1], wanted), before[:, 0], UNKNOWN_STEP)
     for column in reversed(range(counters.shape[1])):
         hit = np.isin(totals[:, column], wanted)
         steps[hit] = counters[hit, column]
+    # Copies of terminals lose the bars that were drawn over: then the one on the same line is all there is.
+    if (steps == UNKNOWN_STEP).all() or _misfit(late, epochs) < _misfit(steps, epochs):
+        return late
     return steps
+
+
+def _misfit(steps: Integers, epochs: Floats) -> float:
+    """Return how far steps are from being proportional to the epochs, in steps an entry; infinite when few are known."""
+    known = (steps > 0) & np.isfinite(epochs) & (epochs > 0)
+    if known.sum() < 3 or known.sum() < FOLLOWED * len(steps):
+        return float("inf")
+    ratio = np.median(steps[known] / epochs[known])
+    return float(np.mean(np.abs(steps[known] - epochs[known] * ratio)))
 
 
 def _training_totals(after: Integers, before: Integers, schedule: Schedule) -> set[int]:

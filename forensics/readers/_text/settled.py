@@ -79,7 +79,7 @@ def _once_a_step(saved: Events) -> Events:
 
 
 def _inferred(found: Found) -> Iterator[SettingRow]:
-    """Date transformers by its dictionaries: values quoted since 5.0.0, a gradient norm among them since 4.38.0."""
+    """Date transformers by its dictionaries: values quoted since 5.0.0, a gradient norm since 4.38.0."""
     for table in found.dicts:
         names = {canonical(name) for name in table.rows.names}
         if not len(table.rows) or np.isnan(table.rows.epochs).all() or LEARNING_RATE not in names:

@@ -1,0 +1,178 @@
+"""`medforensics analyze RUN`: the report in every format."""
+
+import os
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from forensics.commands.shared import (
+    EXIT_FINDINGS,
+    EXIT_FINE,
+    EXIT_INTERNAL,
+    FAIL_ON,
+    RUN_PATH,
+    guarded,
+    machine_names,
+    no_redact_option,
+    output_option,
+    quiet_option,
+)
+from forensics.errors import UsageError
+
+if TYPE_CHECKING:
+    from forensics.model import Report
+
+FORMATS = ("terminal", "markdown", "html", "json", "sarif")
+TEMPLATES = ("transformers", "deepspeed", "accelerate", "trl", "peft")
+SHARED = ("markdown", "html", "sarif")
+"""Formats that are made to be passed on: masked wherever they are written."""
+
+
+@click.command()
+@click.argument("run_dir", type=RUN_PATH)
+@click.option("-f", "--format", "form", type=click.Choice(FORMATS), default="terminal")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@output_option
+@click.option(
+    "--weights",
+    type=click.Choice(("auto", "full", "quick", "off")),
+    default="auto",
+    help="How deep to look into checkpoints.",
+)
+@click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit with 1 from this severity on; error by default.")
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever was found.")
+@click.option("--strict", is_flag=True, help="Exit with 1 when something was not examined.")
+@click.option("--select", multiple=True, metavar="CODE", help="Only these rules or symptoms; several times or by comma.")
+@click.option("--ignore", multiple=True, metavar="CODE", help="Not these rules or symptoms.")
+@click.option("--config", type=RUN_PATH, help="A medforensics.toml to take instead of the one found.")
+@click.option("--template", type=click.Choice(TEMPLATES), help="Markdown under the headings of a project's bug form.")
+@click.option("--max-chars", type=click.IntRange(min=2_000), help="Markdown: at most so many characters.")
+@no_redact_option
+@click.option("-v", "--verbose", is_flag=True, help="Show everything, also what was passed over.")
+@quiet_option
+@guarded
+def analyze(  # noqa: PLR0913, PLR0917  (the options of the command)
+    run_dir: Path,
+    form: str,
+    as_json: bool,
+    output: IO[str],
+    weights: str,
+    fail_on: str | None,
+    exit_zero: bool,
+    strict: bool,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    config: Path | None,
+    template: str | None,
+    max_chars: int | None,
+    no_redact: bool,
+    verbose: bool,
+    quiet: bool,
+) -> int:
+    r"""Read RUN_DIR and say what happened, from which step, and because of what.
+
+    Reports that are passed on (markdown, html, sarif, and json written to a file) are masked: users, hosts, paths,
+    addresses, ids. Secrets are masked everywhere.
+
+    \b
+    Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 usage,
+    3 nothing readable there, 4 internal error (a partial report is still written).
+
+    \b
+    Example:
+        medforensics analyze runs/llama-lora-17
+        medforensics analyze runs/llama-lora-17 --format markdown -o report.md
+        medforensics analyze runs/llama-lora-17 --format html -o report.html
+    """
+    from forensics import settings as configuration
+    from forensics.investigate import investigate
+    from forensics.progress import reporter
+
+    form = "json" if as_json else form
+    if form != "markdown" and (template or max_chars):
+        raise UsageError("--template and --max-chars belong to --format markdown")
+    settings = configuration.load(run_dir, Path.cwd(), config)
+    with reporter(quiet=quiet) as progress:
+        report = investigate(run_dir, weights=weights, progress=progress)  # type: ignore[arg-type]  # a click choice
+    report = configuration.filtered(
+        report, configuration.Settings(_split(select) or settings.select, _split(ignore) or settings.ignore)
+    )
+    identities = not no_redact and (form in SHARED or (form == "json" and _to_file(output)))
+    shown = _masked(report, identities=identities)
+    if form == "terminal":
+        output.write(_terminal(shown, output, verbose=verbose, quiet=quiet))
+    else:
+        output.write(_rendered(shown, form, template, max_chars, masked=identities))
+    if report.failures:
+        return EXIT_INTERNAL
+    return EXIT_FINE if exit_zero else _exit_code(report, fail_on or settings.fail_on or "error", strict=strict)
+
+
+def _split(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part.strip() for name in names for part in name.split(",") if part.strip())
+
+
+def _masked(report: "Report", *, identities: bool) -> "Report":
+    from forensics.report import masked
+
+    return masked(report, identities=identities, names=machine_names() if identities else None)
+
+
+def _terminal(report: "Report", output: IO[str], *, verbose: bool, quiet: bool) -> str:
+    from forensics.report import terminal
+
+    if quiet:
+        return terminal.brief(report, unicode=_unicode(output))
+    return terminal.render(
+        report, width=_width(output), color=_color(output), verbose=verbose, unicode=_unicode(output)
+    )
+
+
+def _rendered(report: "Report", form: str, template: str | None, max_chars: int | None, *, masked: bool) -> str:
+    from forensics.report import html, markdown, renderer
+
+    if form == "markdown":
+        text = markdown.render(report, max_chars=max_chars or markdown.MAX_CHARS, template=template, masked=masked)
+    elif form == "html":
+        text = html.render(report, masked=masked)
+    else:
+        text = renderer(form)(report)
+    return text if text.endswith("\n") else text + "\n"
+
+
+def _exit_code(report: "Report", fail_on: str, *, strict: bool) -> int:
+    from forensics.model import SEVERITIES
+
+    worst = report.worst()
+    reached = worst is not None and fail_on != "never" and SEVERITIES.index(worst) <= FAIL_ON.index(fail_on)
+    unexamined = strict and any(not skip.what.startswith("detector ") for skip in report.run.skips)
+    return EXIT_FINDINGS if reached or unexamined else EXIT_FINE
+
+
+def _to_file(output: IO[str]) -> bool:
+    # click opens a named file lazily and hands out standard output as it is.
+    return isinstance(output, click.utils.LazyFile)
+
+
+def _unicode(output: IO[str]) -> bool:
+    if _to_file(output):
+        return True
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    return encoding.lower().replace("-", "").replace("_", "") in {"utf8", "utf16", "utf32", "utf8sig", "gb18030"}
+
+
+def _color(output: IO[str]) -> bool:
+    # https://no-color.org: any non-empty NO_COLOR switches colour off; FORCE_COLOR switches it on in pipes.
+    if os.environ.get("NO_COLOR") or _to_file(output):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or output.isatty()
+
+
+def _width(output: IO[str]) -> int:
+    import shutil
+
+    if _to_file(output) or not output.isatty():
+        return 80
+    return max(40, min(shutil.get_terminal_size((80, 24)).columns, 120))

@@ -1,0 +1,88 @@
+"""What the commands share: exit codes, options, and errors as one line on stderr."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+
+from forensics.errors import ForensicsError, NothingReadableError, UsageError
+
+Given = ParamSpec("Given")
+
+EXIT_FINE = 0
+EXIT_FINDINGS = 1
+EXIT_USAGE = 2
+EXIT_NOTHING_READABLE = 3
+EXIT_INTERNAL = 4
+FAIL_ON = ("error", "warning", "notice", "never")
+
+RUN_PATH = click.Path(path_type=Path)
+
+
+def guarded(command: Callable[Given, int]) -> Callable[Given, None]:
+    """Turn the return value into the exit code, and every error into one line on stderr."""
+
+    @functools.wraps(command)
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except NothingReadableError as error:
+            code = _fail(str(error), EXIT_NOTHING_READABLE)
+        except UsageError as error:
+            code = _fail(str(error), EXIT_USAGE)
+        except ForensicsError as error:
+            code = _fail(str(error), EXIT_NOTHING_READABLE)
+        except BrokenPipeError:
+            # The reader of our output went away (`| head`); nothing is wrong and nothing is left to say.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = EXIT_FINE
+        except (KeyboardInterrupt, click.Abort):
+            code = _fail("interrupted", 130)
+        except click.ClickException:
+            raise
+        except Exception as error:  # noqa: BLE001  (no traceback ever reaches a user)
+            code = _fail(f"internal error: {type(error).__name__}: {error}; please report it", EXIT_INTERNAL)
+        sys.exit(code)
+
+    return run
+
+
+def _fail(message: str, code: int) -> int:
+    from forensics.report import without_secrets
+    from forensics.report._safe import clean
+
+    click.echo(f"medforensics: {clean(without_secrets(message), 2000)}", err=True)
+    return code
+
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.File("w", encoding="utf-8", lazy=True),
+    default="-",
+    help="Write the report to a file.",
+)
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Only the verdict and the headline; no progress.")
+no_redact_option = click.option(
+    "--no-redact", is_flag=True, help="Keep users, hosts, paths and ids as they are; secrets are masked all the same."
+)
+
+
+def machine_names() -> dict[str, str]:
+    """Return the names of this machine and of who uses it, by name with their kind: masked in shared reports."""
+    import getpass
+    import socket
+
+    from forensics.redaction.names import is_telling
+
+    found = {socket.gethostname(): "host", socket.gethostname().partition(".")[0]: "host"}
+    try:
+        found[getpass.getuser()] = "user"
+    except (OSError, KeyError):
+        # No user database and no variable: a container with a bare user id. Then there is no name to hide.
+        pass
+    return {name: kind for name, kind in found.items() if is_telling(name)}

@@ -1,0 +1,133 @@
+"""`medforensics.toml`, or `[tool.medforensics]` in a pyproject.toml: what to leave out and when to fail.
+
+Looked for in the current directory and its parents up to the first repository, never in the run that is read: what
+lies there is evidence, not configuration.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from forensics.errors import ForensicsError, UsageError
+from forensics.formats.file import File
+from forensics.headline import headline_of, verdict_of
+from forensics.limits import DEFAULT
+from forensics.model import Report
+
+FAIL_ON = ("error", "warning", "notice", "never")
+KEYS = ("select", "ignore", "fail-on")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a configuration file says; empty where it says nothing.
+
+    `select` and `ignore` hold rule codes, beginnings of them (`DIST`), names of causes, or names of symptoms.
+    """
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    fail_on: str | None = None
+
+
+def load(run_dir: Path, start: Path, explicit: Path | None = None) -> Settings:
+    """Return the settings of `explicit`, else of the first file found from `start` upwards.
+
+    Raises `UsageError` when the file is no valid TOML or says something that is not known.
+    """
+    if explicit is not None:
+        return _read(explicit)
+    for path in _candidates(start):
+        if not _inside(path, run_dir):
+            found = _table(path)
+            if found is not None:
+                return _settings(found, path)
+    return Settings()
+
+
+def _candidates(start: Path) -> Iterator[Path]:
+    for folder in (start, *start.parents):
+        yield folder / "medforensics.toml"
+        yield folder / "pyproject.toml"
+        if (folder / ".git").exists():
+            return
+
+
+def _inside(path: Path, run_dir: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(run_dir.resolve())
+    except (OSError, RuntimeError):
+        return True
+
+
+def _read(path: Path) -> Settings:
+    found = _table(path)
+    if found is None:
+        raise UsageError(f"{path} holds no settings of medforensics")
+    return _settings(found, path)
+
+
+def _table(path: Path) -> Mapping[str, Any] | None:
+    """Return the settings that a file holds; None when there is no file or it is not about us."""
+    if not path.is_file():
+        return None
+    try:
+        with File(path) as file:
+            text = file.head(DEFAULT.small_file_bytes).decode("utf-8")
+        tree = _parse(text)
+    except (ForensicsError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+    if path.name == "pyproject.toml":
+        found = tree.get("tool", {}).get("medforensics")
+        return found if isinstance(found, dict) else None
+    return tree
+
+
+def _parse(text: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return tomllib.loads(text)
+
+
+def _settings(table: Mapping[str, Any], path: Path) -> Settings:
+    unknown = [key for key in table if key not in KEYS]
+    if unknown:
+        raise UsageError(f"{path}: {unknown[0]!r} is not known; it takes {', '.join(KEYS)}")
+    fail_on = table.get("fail-on")
+    if fail_on is not None and fail_on not in FAIL_ON:
+        raise UsageError(f"{path}: fail-on takes {', '.join(FAIL_ON)}, not {fail_on!r}")
+    return Settings(_names(table, "select", path), _names(table, "ignore", path), fail_on)
+
+
+def _names(table: Mapping[str, Any], key: str, path: Path) -> tuple[str, ...]:
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise UsageError(f"{path}: {key} takes a list of rule codes, causes or symptoms")
+    return tuple(value)
+
+
+def filtered(report: Report, settings: Settings) -> Report:
+    """Return the report without what is ignored, judged again; unchanged when nothing is selected or ignored."""
+    if not settings.select and not settings.ignore:
+        return report
+    findings = tuple(f for f in report.findings if _kept("", f.symptom, settings))
+    causes = tuple(h for h in report.hypotheses if h.code == "UNKNOWN" or _kept(h.code, h.cause, settings))
+    causes = tuple(h for h in causes if set(h.explains) & {f.symptom for f in findings} or not h.explains)
+    verdict = verdict_of(report.run, findings)
+    headline = headline_of(report.run, verdict, findings, causes)
+    return replace(report, findings=findings, hypotheses=causes, verdict=verdict, headline=headline)
+
+
+def _kept(code: str, name: str, settings: Settings) -> bool:
+    """Tell whether a rule (by code and name) or a symptom (no code) stays; `select` speaks of its own kind only."""
+    kind = tuple(wanted for wanted in settings.select if wanted[:1].isupper() == bool(code) or wanted == name)
+    chosen = not kind or any(_means(wanted, code, name) for wanted in kind)
+    return chosen and not any(_means(unwanted, code, name) for unwanted in settings.ignore)
+
+
+def _means(wanted: str, code: str, name: str) -> bool:
+    return wanted == name or (bool(code) and wanted[:1].isupper() and code.startswith(wanted))

@@ -1,0 +1,104 @@
+"""Metrics as JSON lines."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from forensics.model import UNKNOWN_STEP, Artifact, Fact, Samples, Setting, Skip
+from forensics.readers.metrics_jsonl import looks_like_metrics, metrics_jsonl
+
+LLAMA_FACTORY = """\
+{"current_steps": 10, "total_steps": 1752, "loss": 3.5534, "lr": 2.0454545454545457e-06, "epoch": 0.0057, "percentage": 0.57, "elapsed_time": "0:00:29", "remaining_time": "1:24:17"}
+{"current_steps": 20, "total_steps": 1752, "loss": NaN, "lr": 4.3e-06, "epoch": 0.0114, "throughput": "4211.77", "total_tokens": 240128}
+{"current_steps": 500, "total_steps": 1752, "eval_loss": 1.2345678, "epoch": 0.2853}
+"""  # noqa: E501  (lines as the tool writes them)
+MS_SWIFT = """\
+{"loss": 1.61643, "grad_norm": 1.25, "learning_rate": 1e-05, "epoch": 0.01, "global_step/max_steps": "10/1200", "memory(GiB)": 38.51}
+{"last_model_checkpoint": "out/checkpoint-1200", "best_metric": 1.5, "global_step": 1200, "log_history": [{"loss": 9.0}], "memory": 38.5}
+"""  # noqa: E501
+OTHERS = """\
+{"step": 3, "loss": 1.75, "lr": 9e-06, "tokens_per_second_per_gpu": 829.9}
+
+{"lr": 1.0001e-05, "loss": 1.9876, "iter": 10, "step": 10}
+{"step": 11, "data": {"train/loss": 1.5}}
+"""
+
+
+def read(tmp_path: Path, data: str | bytes) -> list[Fact]:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return list(metrics_jsonl.read(Artifact(tmp_path, path.name, path.stat().st_size, 0.0)))
+
+
+def block(facts: list[Fact], name: str) -> Samples:
+    (found,) = [fact for fact in facts if isinstance(fact, Samples) and fact.name == name]
+    return found
+
+
+def test_llama_factory(tmp_path: Path) -> None:
+    """Steps, NaN, the renamed learning rate, numbers in text; the planned steps are a setting."""
+    facts = read(tmp_path, LLAMA_FACTORY)
+
+    assert block(facts, "loss").steps.tolist() == [10, 20]
+    assert block(facts, "loss").values[0] == 3.5534
+    assert math.isnan(block(facts, "loss").values[1])
+    assert block(facts, "learning_rate").values.tolist() == [2.0454545454545457e-06, 4.3e-06]
+    assert block(facts, "throughput").values.tolist() == [4211.77]
+    assert block(facts, "eval_loss").steps.tolist() == [500]
+    assert block(facts, "eval_loss").records.tolist() == [3]
+    epochs = block(facts, "loss").epochs
+    assert epochs is not None
+    assert epochs.tolist() == [0.0057, 0.0114]
+    assert [(fact.name, fact.value) for fact in facts if isinstance(fact, Setting)] == [("max_steps", 1752)]
+    assert not {"percentage", "elapsed_time"} & {fact.name for fact in facts if isinstance(fact, Samples)}
+
+
+def test_ms_swift(tmp_path: Path) -> None:
+    """The counter is a text with the total; the summary in the last line adds no point to the metrics."""
+    facts = read(tmp_path, MS_SWIFT)
+
+    assert block(facts, "loss").steps.tolist() == [10]
+    assert block(facts, "grad_norm").values.tolist() == [1.25]
+    assert [fact.value for fact in facts if isinstance(fact, Setting)] == [1200]
+
+
+def test_other_tools(tmp_path: Path) -> None:
+    """torchtune, mmengine and verl in one file: blank lines count as lines."""
+    facts = read(tmp_path, OTHERS)
+
+    assert block(facts, "loss").steps.tolist() == [3, 10, 11]
+    assert block(facts, "loss").records.tolist() == [1, 3, 4]
+    assert block(facts, "learning_rate").values.tolist() == [9e-06, 1.0001e-05]
+
+
+def test_damage_costs_the_line(tmp_path: Path) -> None:
+    """A line that is cut or no JSON is reported; the others are read."""
+    facts = read(tmp_path, '{"step": 1, "loss": 2.0}\nnot json\n{"step": 2, "loss": 1.0}\n{"step": 3, "lo')
+
+    assert block(facts, "loss").steps.tolist() == [1, 2]
+    (skip,) = [fact for fact in facts if isinstance(fact, Skip)]
+    assert skip.reason == "2 lines are no whole JSON object, the first of them line 2"
+
+
+def test_rows_without_a_place_are_left_out(tmp_path: Path) -> None:
+    """A number without step and epoch belongs nowhere; with an epoch alone its step is unknown."""
+    facts = read(tmp_path, '{"loss": 9.0}\n{"loss": 2.0, "epoch": 1}\n{"step": true, "loss": 8.0}\n')
+
+    assert block(facts, "loss").values.tolist() == [2.0]
+    assert block(facts, "loss").steps.tolist() == [UNKNOWN_STEP]
+
+
+@pytest.mark.parametrize(
+    ("head", "taken"),
+    [
+        (LLAMA_FACTORY.encode(), True),
+        (MS_SWIFT.encode(), True),
+        (b'{"messages": [{"role": "user"}]}\n', False),
+        (b'{"step": 1}\nplain text\nmore\n', False),
+        (b"", False),
+    ],
+)
+def test_sniffing(head: bytes, taken: bool) -> None:
+    """Metrics are told from data sets in the same format."""
+    assert looks_like_metrics(head) is taken
