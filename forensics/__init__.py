@@ -22,12 +22,14 @@ __all__ = ["__version__", "analyze", "read"]
 def analyze(path: str | PathLike[str]) -> "Report":
     """Read a run directory (or one file) and judge it; raises a `forensics.errors.ForensicsError`."""
     from forensics.investigate import investigate
+    from forensics.triage.alone import apart_of
 
-    return investigate(Path(path))
+    return investigate(Path(path), apart=apart_of)
 
 
 def read(path: str | PathLike[str]) -> "Run":
     """Read a run directory (or one file) without judging it; the weights are not scanned."""
     from forensics.investigate import read as read_path
+    from forensics.triage.alone import apart_of
 
-    return read_path(Path(path))
+    return read_path(Path(path), apart=apart_of)

@@ -21,6 +21,7 @@ from forensics.commands.shared import (
     output_option,
     quiet_option,
 )
+from forensics.commands.triage import triage
 from forensics.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def main() -> None:
 main.add_command(analyze)
 main.add_command(bundle)
 main.add_command(compare)
+main.add_command(triage)
 
 
 @main.command()

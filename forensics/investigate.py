@@ -1,7 +1,7 @@
 """The whole pipeline, top to bottom: a path to a run, a run to a report."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,27 +30,43 @@ NOISE = re.compile(
     r"|preprocessor_config\.json|[^/]*\.(?:py|png|jpg|svg|ipynb|md|gitattributes|gitignore)|latest|LICENSE[^/]*)$"
 )
 """Files that belong to a run and say nothing about what became of it."""
-GRAVEST = ("crash-", "loss-to-zero", "loss-nan", "loss-", "grad-norm-", "weights-", "lr-", "eval-")
+CRASHES = ("crash-oom", "crash-disk", "crash-exception", "crash-killed", "crash-nccl")
+"""From what may be a root to what is mostly an echo: launchers kill the other ranks, which time out meanwhile."""
+GRAVEST = (*CRASHES, "loss-to-zero", "loss-nan", "loss-", "grad-norm-", "weights-", "lr-", "eval-")
 Progress = Callable[[str, int, int], None]
+Apart = Callable[[Path, Path], Collection[str]]
+"""Names the folders of a place (as opened, as the user named it) that are runs of their own."""
 
 
 def investigate(
-    path: Path, *, weights: WeightsDepth = "auto", limits: Limits = DEFAULT, progress: Progress | None = None
+    path: Path,
+    *,
+    weights: WeightsDepth = "auto",
+    limits: Limits = DEFAULT,
+    progress: Progress | None = None,
+    apart: Collection[str] | Apart = (),
 ) -> Report:
     """Read a run directory (or one file) and judge it.
 
+    `apart` names folders inside of it, relative, that are runs of their own and are not read; or it is a function
+    that finds them (`forensics.triage.alone.apart_of`), and refuses a folder of several runs with `UsageError`.
     Raises `UnreadableError` when the path cannot be read, `NothingReadableError` when no reader understands
     anything in it. Everything else that goes wrong is told in the report.
     """
-    run, failures = _read(path, weights, limits, progress)
+    run, failures = _read(path, weights, limits, progress, apart)
     return judge(run, failures)
 
 
 def read(
-    path: Path, *, weights: WeightsDepth = "off", limits: Limits = DEFAULT, progress: Progress | None = None
+    path: Path,
+    *,
+    weights: WeightsDepth = "off",
+    limits: Limits = DEFAULT,
+    progress: Progress | None = None,
+    apart: Collection[str] | Apart = (),
 ) -> Run:
     """Read a run without judging it; `read(path).frame()` is a pandas DataFrame of every sample."""
-    return _read(path, weights, limits, progress)[0]
+    return _read(path, weights, limits, progress, apart)[0]
 
 
 def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
@@ -92,17 +108,30 @@ def detect(run: Run) -> tuple[list[Finding], list[Skip], list[str]]:
 
 
 def _read(
-    path: Path, weights: WeightsDepth, limits: Limits, progress: Progress | None
+    path: Path,
+    weights: WeightsDepth,
+    limits: Limits,
+    progress: Progress | None,
+    apart: Collection[str] | Apart,
 ) -> tuple[Run, tuple[str, ...]]:
     with opened(path, limits) as place:
-        run, failures = _read_place(place, path, weights, limits, progress)
+        found = _without(discover(place, limits), apart(place, path) if callable(apart) else apart)
+        run, failures = _read_place(found, path, weights, progress)
         return replace(run, root=path), failures
 
 
+def _without(found: Discovery, apart: Collection[str]) -> Discovery:
+    if not apart:
+        return found
+    inside = tuple(f"{folder}/" for folder in apart)
+    skips = (Skip(folder, "a run of its own; name it to have it read") for folder in sorted(apart))
+    kept = tuple(a for a in found.artifacts if not a.path.startswith(inside))
+    return replace(found, artifacts=kept, skips=(*found.skips, *skips))
+
+
 def _read_place(
-    place: Path, path: Path, weights: WeightsDepth, limits: Limits, progress: Progress | None
+    found: Discovery, path: Path, weights: WeightsDepth, progress: Progress | None
 ) -> tuple[Run, tuple[str, ...]]:
-    found = discover(place, limits)
     facts: list[Fact] = []
     failures: list[str] = []
     unread: list[str] = []

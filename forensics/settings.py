@@ -123,7 +123,7 @@ def filtered(report: Report, settings: Settings) -> Report:
 
 
 def _kept(code: str, name: str, settings: Settings) -> bool:
-    """Tell whether a rule (by code and name) or a symptom (no code) stays; `select` speaks of its own kind only."""
+    """Tell whether a rule (by code and name) or a symptom (no code) stays; `select` speaks of its own kind."""
     kind = tuple(wanted for wanted in settings.select if wanted[:1].isupper() == bool(code) or wanted == name)
     chosen = not kind or any(_means(wanted, code, name) for wanted in kind)
     return chosen and not any(_means(unwanted, code, name) for unwanted in settings.ignore)

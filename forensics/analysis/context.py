@@ -55,9 +55,9 @@ def policy_gradient(run: Run) -> bool:
 
 def logging_window(run: Run) -> int | None:
     """Return the optimizer steps that one entry of the loss covers: the setting, else the usual distance."""
-    setting = run.environment.number("logging_steps")
-    if setting is not None and setting >= 1 and setting == int(setting):
-        return int(setting)
+    setting = _count(run, "logging_steps")
+    if setting is not None:
+        return setting
     series = recorded(run, LOSS) if LOSS in run.timeline else recorded(run, GRAD_NORM)
     if len(series) < 2:
         return None
@@ -66,8 +66,14 @@ def logging_window(run: Run) -> int | None:
 
 def accumulation(run: Run) -> int | None:
     """Return the micro-steps of an optimizer step, None when not recorded."""
-    setting = run.environment.number("gradient_accumulation_steps")
-    return int(setting) if setting is not None and setting >= 1 and setting == int(setting) else None
+    return _count(run, "gradient_accumulation_steps")
+
+
+def _count(run: Run, name: str) -> int | None:
+    """Return a setting that is a whole number of 1 or more; a share of the run, as 0.05, is none."""
+    value = run.environment.number(name)
+    whole = value is not None and np.isfinite(value) and value >= 1 and value == np.rint(value)
+    return int(value) if value is not None and whole else None
 
 
 def filter_is_off(run: Run) -> bool:

@@ -22,6 +22,8 @@ from forensics.model import Floats, Integers
 
 PLAUSIBLE = (0.3, 6.0)
 """Means that a language model's cross-entropy takes while it is fine-tuned; 6 is below ln of most vocabularies."""
+LONGEST_WINDOW = 10_000
+"""Steps of the longest window that is decoded; a longer one leaves too many readings to be of use."""
 COMMON_WINDOWS = (1, 2, 5, 10, 20, 25, 50, 100, 500)
 COMMON_ACCUMULATIONS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -61,9 +63,11 @@ def candidates(
 ) -> tuple[Decoding, ...]:
     """Return every number of finite steps in 1..window that explains `entry` by a plausible true loss.
 
+    Empty for a window of more than `LONGEST_WINDOW` steps.
+
     More than one is an honest answer: neighbouring counts give similar losses when the window is long.
     """
-    if not np.isfinite(entry) or entry <= 0:
+    if not np.isfinite(entry) or entry <= 0 or window > LONGEST_WINDOW:
         return ()
     counts = np.arange(1, window + 1, dtype=np.int64)
     losses = entry / factor(counts, window, accumulation)

@@ -44,10 +44,14 @@ SHARED = ("markdown", "html", "sarif")
 @click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit with 1 from this severity on; error by default.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 whatever was found.")
 @click.option("--strict", is_flag=True, help="Exit with 1 when something was not examined.")
-@click.option("--select", multiple=True, metavar="CODE", help="Only these rules or symptoms; several times or by comma.")
+@click.option(
+    "--select", multiple=True, metavar="CODE", help="Only these rules or symptoms; several times or by comma."
+)
 @click.option("--ignore", multiple=True, metavar="CODE", help="Not these rules or symptoms.")
 @click.option("--config", type=RUN_PATH, help="A medforensics.toml to take instead of the one found.")
-@click.option("--template", type=click.Choice(TEMPLATES), help="Markdown under the headings of a project's bug form.")
+@click.option(
+    "--template", type=click.Choice(TEMPLATES), help="Markdown under the headings of a project's bug form."
+)
 @click.option("--max-chars", type=click.IntRange(min=2_000), help="Markdown: at most so many characters.")
 @no_redact_option
 @click.option("-v", "--verbose", is_flag=True, help="Show everything, also what was passed over.")
@@ -89,22 +93,22 @@ def analyze(  # noqa: PLR0913, PLR0917  (the options of the command)
     from forensics import settings as configuration
     from forensics.investigate import investigate
     from forensics.progress import reporter
+    from forensics.triage.alone import apart_of
 
     form = "json" if as_json else form
     if form != "markdown" and (template or max_chars):
         raise UsageError("--template and --max-chars belong to --format markdown")
     settings = configuration.load(run_dir, Path.cwd(), config)
     with reporter(quiet=quiet) as progress:
-        report = investigate(run_dir, weights=weights, progress=progress)  # type: ignore[arg-type]  # a click choice
+        report = investigate(run_dir, weights=weights, progress=progress, apart=apart_of)  # type: ignore[arg-type]  # a click choice
     report = configuration.filtered(
         report, configuration.Settings(_split(select) or settings.select, _split(ignore) or settings.ignore)
     )
     identities = not no_redact and (form in SHARED or (form == "json" and _to_file(output)))
-    shown = _masked(report, identities=identities)
     if form == "terminal":
-        output.write(_terminal(shown, output, verbose=verbose, quiet=quiet))
+        output.write(_terminal(report, output, verbose=verbose, quiet=quiet))
     else:
-        output.write(_rendered(shown, form, template, max_chars, masked=identities))
+        output.write(_rendered(report, form, template, max_chars, identities=identities))
     if report.failures:
         return EXIT_INTERNAL
     return EXIT_FINE if exit_zero else _exit_code(report, fail_on or settings.fail_on or "error", strict=strict)
@@ -114,31 +118,32 @@ def _split(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(part.strip() for name in names for part in name.split(",") if part.strip())
 
 
-def _masked(report: "Report", *, identities: bool) -> "Report":
-    from forensics.report import masked
-
-    return masked(report, identities=identities, names=machine_names() if identities else None)
-
-
 def _terminal(report: "Report", output: IO[str], *, verbose: bool, quiet: bool) -> str:
-    from forensics.report import terminal
+    from forensics.report import masked, terminal
 
+    shown, unicode = masked(report, identities=False), _unicode(output)
     if quiet:
-        return terminal.brief(report, unicode=_unicode(output))
-    return terminal.render(
-        report, width=_width(output), color=_color(output), verbose=verbose, unicode=_unicode(output)
-    )
+        return terminal.brief(shown, unicode=unicode)
+    return terminal.render(shown, width=_width(output), color=_color(output), verbose=verbose, unicode=unicode)
 
 
-def _rendered(report: "Report", form: str, template: str | None, max_chars: int | None, *, masked: bool) -> str:
-    from forensics.report import html, markdown, renderer
+def _rendered(
+    report: "Report", form: str, template: str | None, max_chars: int | None, *, identities: bool
+) -> str:
+    from forensics.report import html, markdown, masked_by, redactor_for, renderer
 
+    redactor = redactor_for(report.run, identities=identities, names=machine_names() if identities else {})
+    if form == "html":
+        from forensics.excerpts import excerpts, masked_excerpts
+
+        found = masked_excerpts(tuple(excerpts(report)), redactor)
+        return html.render(masked_by(report, redactor), masked=identities, excerpts=found)
+    shown = masked_by(report, redactor)
     if form == "markdown":
-        text = markdown.render(report, max_chars=max_chars or markdown.MAX_CHARS, template=template, masked=masked)
-    elif form == "html":
-        text = html.render(report, masked=masked)
-    else:
-        text = renderer(form)(report)
+        return markdown.render(
+            shown, max_chars=max_chars or markdown.MAX_CHARS, template=template, masked=identities
+        )
+    text = renderer(form)(shown)
     return text if text.endswith("\n") else text + "\n"
 
 
@@ -152,8 +157,9 @@ def _exit_code(report: "Report", fail_on: str, *, strict: bool) -> int:
 
 
 def _to_file(output: IO[str]) -> bool:
-    # click opens a named file lazily and hands out standard output as it is.
-    return isinstance(output, click.utils.LazyFile)
+    # A named file keeps the name it was given; standard output has the number 1, a mark, or no name at all.
+    name = getattr(output, "name", None)
+    return isinstance(name, str) and name not in {"<stdout>", "-"}
 
 
 def _unicode(output: IO[str]) -> bool:

@@ -1,0 +1,59 @@
+"""`medforensics bundle RUN`: an archive to attach to an issue."""
+
+from pathlib import Path
+
+import click
+
+from forensics.commands.shared import (
+    EXIT_FINE,
+    EXIT_INTERNAL,
+    RUN_PATH,
+    guarded,
+    machine_names,
+    no_redact_option,
+    quiet_option,
+)
+from forensics.errors import UnreadableError, UsageError
+
+
+@click.command()
+@click.argument("run_dir", type=RUN_PATH)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="evidence.zip", show_default=True
+)
+@click.option("--weights", type=click.Choice(("auto", "full", "quick", "off")), default="auto")
+@no_redact_option
+@quiet_option
+@guarded
+def bundle(run_dir: Path, output: Path, weights: str, no_redact: bool, quiet: bool) -> int:
+    r"""Write the report of RUN_DIR in all formats, excerpts of its logs and its tables into one archive.
+
+    Users, hosts, paths and ids are masked, secrets always; weights never enter it. The same run gives the same
+    bytes. The archive stays under 25 MB, what GitHub takes.
+
+    \b
+    Example:
+        medforensics bundle runs/llama-lora-17 -o evidence.zip
+    """
+    from forensics.excerpts import excerpts
+    from forensics.investigate import investigate
+    from forensics.progress import reporter
+    from forensics.report import bundle as archive
+    from forensics.report import redactor_for
+    from forensics.triage.alone import apart_of
+
+    if run_dir.is_dir() and output.resolve().is_relative_to(run_dir.resolve()):
+        raise UsageError("nothing is written into the run directory; name a place outside with -o")
+    with reporter(quiet=quiet) as progress:
+        report = investigate(run_dir, weights=weights, progress=progress, apart=apart_of)  # type: ignore[arg-type]  # a click choice
+    redactor = redactor_for(report.run, identities=not no_redact, names={} if no_redact else machine_names())
+    data = archive.render(report, tuple(excerpts(report)), redactor)
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise UnreadableError(f"{output} cannot be written: {error.strerror}") from error
+    if not quiet:
+        click.echo(
+            f"{output}: {len(data):,} bytes. Look into it before you attach it: what is attached is public."
+        )
+    return EXIT_INTERNAL if report.failures else EXIT_FINE

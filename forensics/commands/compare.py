@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
@@ -39,10 +39,12 @@ def compare(good: Path, bad: Path, form: str, weights: bool, output: IO[str], qu
     from forensics.investigate import investigate
     from forensics.progress import reporter
     from forensics.report import comparison as page
+    from forensics.triage.alone import apart_of
 
+    depth: Literal["auto", "off"] = "auto" if weights else "off"
     with reporter(quiet=quiet) as progress:
         sides = [
-            Side(str(path), investigate(path, weights="auto" if weights else "off", progress=progress))
+            Side(str(path), investigate(path, weights=depth, progress=progress, apart=apart_of))
             for path in (good, bad)
         ]
     looked = _weights([side.report.run for side in sides]) if weights else None

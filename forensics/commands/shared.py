@@ -1,5 +1,6 @@
 """What the commands share: exit codes, options, and errors as one line on stderr."""
 
+import contextlib
 import functools
 import os
 import sys
@@ -68,7 +69,9 @@ output_option = click.option(
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Only the verdict and the headline; no progress.")
 no_redact_option = click.option(
-    "--no-redact", is_flag=True, help="Keep users, hosts, paths and ids as they are; secrets are masked all the same."
+    "--no-redact",
+    is_flag=True,
+    help="Keep users, hosts, paths and ids as they are; secrets are masked all the same.",
 )
 
 
@@ -80,9 +83,7 @@ def machine_names() -> dict[str, str]:
     from forensics.redaction.names import is_telling
 
     found = {socket.gethostname(): "host", socket.gethostname().partition(".")[0]: "host"}
-    try:
+    # Without user database and variable (a container with a bare user id) there is no name to hide.
+    with contextlib.suppress(OSError, KeyError):
         found[getpass.getuser()] = "user"
-    except (OSError, KeyError):
-        # No user database and no variable: a container with a bare user id. Then there is no name to hide.
-        pass
     return {name: kind for name, kind in found.items() if is_telling(name)}

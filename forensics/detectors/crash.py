@@ -90,7 +90,10 @@ def crash_exception(run: Run) -> Iterator[Finding]:
     Silenced by: a run that finished or went on, and the user's own interrupt: a notice.
     Known false alarms: a traceback that the script printed and survived as its last output.
     """
-    yield from _crash(run, "crash-exception", EXCEPTIONS, "the run ended in an exception")
+    told = any(run.has(f"event {kind}") for kind in (Kind.OUT_OF_MEMORY, Kind.DISK_FULL, *NCCL))
+    # The exit code of a process that died of something else is no exception of its own.
+    kinds = EXCEPTIONS[:-1] if told else EXCEPTIONS
+    yield from _crash(run, "crash-exception", kinds, "the run ended in an exception")
 
 
 def _crash(run: Run, symptom: str, kinds: tuple[str, ...], told: str) -> Iterator[Finding]:

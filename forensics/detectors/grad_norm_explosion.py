@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forensics.analysis import context, robust
 from forensics.detectors._wording import counted, number
@@ -13,6 +14,7 @@ from forensics.plugin import detector
 TIMES = 10.0
 DEVIATIONS = 10 / 0.6745
 LEAST = 20
+FEW = 5
 
 
 @detector("grad-norm-explosion", needs=("grad_norm",))
@@ -21,21 +23,19 @@ def grad_norm_explosion(run: Run) -> Iterator[Finding]:
 
     Source: runmedic 0.1.1 takes 10 x the median, trainspotter 0.2.6 a modified z-score 0.6745 (x - median) / MAD
     above 10 for gradients; both must hold, over a trailing median, as a global one fires on every converging run.
-    Minimum: 20 finite entries, of which the first max(5, 5 %) are not judged (warm-up).
+    Minimum: 20 finite entries, of which the first max(5, 5 %) are not judged (warm-up); in a shorter log the norm
+    must be ten times all of at least five before it, whose median is told.
     Silenced by: norms below 1e-3, where a relative rise means nothing.
     Known false alarms: single batches; so it is a notice, and a warning only when the last tenth of the run
     stays at ten times the level before and the loss rose by a fifth with it.
     """
     norms = context.recorded(run, GRAD_NORM)
     finite = np.flatnonzero(np.isfinite(norms.values) & (norms.values > 0))
-    if len(finite) < LEAST or context.policy_gradient(run):
+    if len(finite) <= FEW or context.policy_gradient(run):
         return
     values = norms.values[finite]
-    baseline = robust.trailing(values)
-    with np.errstate(over="ignore", invalid="ignore"):
-        high = (values > TIMES * baseline.median) & (robust.scores(values, baseline, floor=0.0) > DEVIATIONS)
-    high &= values > 1e-3
-    high[: max(5, len(values) // 20)] = False
+    baseline = robust.trailing(values, minimum=FEW)
+    high = _high(values, baseline)
     if not bool(high.any()):
         return
     first, worst = int(np.argmax(high)), int(np.argmax(np.where(high, values, 0.0)))
@@ -55,8 +55,22 @@ def grad_norm_explosion(run: Run) -> Iterator[Finding]:
     )
 
 
+def _high(values: Floats, baseline: robust.Baseline) -> NDArray[np.bool_]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        if len(values) < LEAST:
+            before = np.maximum.accumulate(np.concatenate((values[:1], values[:-1])))
+            high = values > TIMES * before
+        else:
+            high = (values > TIMES * baseline.median) & (robust.scores(values, baseline) > DEVIATIONS)
+    high &= values > 1e-3
+    high[: max(FEW, len(values) // 20)] = False
+    return high
+
+
 def _lasting(values: Floats) -> bool:
     tenth = max(5, len(values) // 10)
+    if len(values) < LEAST:
+        return False
     return bool(np.median(values[-tenth:]) > TIMES * np.median(values[len(values) // 10 : -tenth]))
 
 

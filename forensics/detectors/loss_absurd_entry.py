@@ -13,6 +13,7 @@ from forensics.plugin import detector
 
 ABSURD = 100.0
 TIMES = 30.0
+RECENT = 8
 
 
 @detector("loss-absurd-entry", needs=("loss",))
@@ -38,9 +39,9 @@ def loss_absurd_entry(run: Run) -> Iterator[Finding]:
     entry = float(series.values[index])
     before = series.values[:index]
     before = np.abs(before[np.isfinite(before)])
-    if len(before) and entry < TIMES * float(np.median(before)):
+    if len(before) and entry < TIMES * max(float(np.median(before)), float(np.median(before[-RECENT:]))):
         return
-    found = decodings(run, series, index + 1)
+    found = tuple(d for d in decodings(run, series, index + 1) if d.loss < entry / 2)
     severity: Severity = "warning" if found or (tail is not None and tail.shows_zero) else "notice"
     step = int(series.steps[index])
     yield Finding(

@@ -25,6 +25,7 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
 
     Levels are medians of bins, a hundred bins at most and at least five entries each (twenty entries have four),
     so that no single entry counts; the last level is the lowest of the last tenth of the levels, at least two.
+    It is dated to the entry after the last one no higher than the best bin's highest, plus two deviations.
     Source: runmedic 0.1.1, share of the progress lost: 50 % is a warning, 100 % an error. Progress is the first
     level minus the best before the rise. Besides, the end must be 1.5 times the best (2 times for an error) and
     six point-to-point deviations above it.
@@ -77,7 +78,8 @@ def _long(values: Floats) -> Found | None:
         return None
     high = tail_onset(levels > best + rise / 2)
     about = len(values) - 1 if high is None else high * width
-    index = _leaving(values, about, best + min(0.25 * rise, 3 * scatter), best + rise / 2)
+    usual = float(values[where * width : (where + 1) * width].max()) + 2 * scatter
+    index = _leaving(values, about, min(usual, best + rise / 2), best + rise / 2)
     severe = lost >= 1 and level >= 2 * best and level >= 1.2 * start
     severity: Severity = "notice" if rise < SMALL else "error" if severe else "warning"
     return severity, index, best, level

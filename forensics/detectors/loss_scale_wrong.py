@@ -6,12 +6,15 @@ import numpy as np
 
 from forensics.analysis import context
 from forensics.detectors._wording import number
-from forensics.model import Finding, Floats, Run
+from forensics.model import Finding, Floats, Run, Severity
 from forensics.names import EVAL_LOSS, LOSS
 from forensics.plugin import detector
 
 NEAR = 0.15
 LEAST = 2
+GUESSED = 0.12
+SMALL = 0.05
+"""Evaluation losses below this give no ratio worth comparing."""
 
 
 @detector("loss-scale-wrong", needs=("loss",))
@@ -21,49 +24,81 @@ def loss_scale_wrong(run: Run) -> Iterator[Finding]:
     Source: transformers 4.46.0-4.47.1 and models that ignore `num_items_in_batch` log the sum over the
     accumulated micro-steps (`Trainer.compute_loss`); evaluation is not accumulated. Without evaluation: a first
     loss above ln(vocabulary) by half that is plausible once divided.
-    Minimum: gradient accumulation of 2 or more recorded, and two evaluations, or the vocabulary size.
-    Silenced by: a ratio that is not the accumulation within 15 %; a policy-gradient trainer.
-    Known false alarms: a task whose training data are harder by just that factor; so it is a warning. With an
-    accumulation of 2 three evaluations must agree within 8 %.
+    Minimum: two evaluations and an accumulation of 4 or more recorded that the ratio equals within 15 %, an
+    error; a warning with an accumulation of 2 (three evaluations within 8 %), by the vocabulary size, or when
+    nothing is recorded and three evaluations give the same power of two from 4 on, within 12 %.
+    Silenced by: any other ratio; a policy-gradient trainer.
+    Known false alarms: a training loss with further terms that happens to be just that much higher.
     """
     accumulation = context.accumulation(run)
     series = context.recorded(run, LOSS)
-    if accumulation is None or accumulation < 2 or context.policy_gradient(run) or len(series) == 0:
+    if accumulation == 1 or context.policy_gradient(run) or len(series) == 0:
         return
     ratios = _ratios(run)
-    near, least = (NEAR, LEAST) if accumulation > 2 else (NEAR / 2, LEAST + 1)
-    told = ""
-    if len(ratios) >= least and bool(np.all(np.abs(ratios / accumulation - 1) < near)):
-        told = f"the training loss is {number(float(np.median(ratios)))} times the evaluation loss"
-    elif len(ratios) == 0 and _above_uniform(run, float(series.values[0]), accumulation):
-        told = f"the first loss, {number(float(series.values[0]))}, is far above that of uniform guessing"
-    if told:
+    if accumulation is None:
+        judged = _guess(ratios)
+    elif len(ratios):
+        judged = _known(ratios, accumulation)
+    else:
+        judged = _first(run, float(series.values[0]), accumulation)
+    if judged is not None:
+        severity, told = judged
         yield Finding(
             symptom="loss-scale-wrong",
-            severity="warning",
-            statement=f"{told}, and gradients are accumulated over {accumulation} micro-steps: the logged loss is "
-            "a sum where it should be a mean",
+            severity=severity,
+            statement=f"{told}: the logged loss is a sum over micro-steps where it should be a mean",
             source=series.source_at(0),
             step=int(series.steps[0]),
             step_range=(None, int(series.steps[0])),
         )
 
 
+Judgement = tuple[Severity, str] | None
+
+
+def _known(ratios: Floats, accumulation: int) -> Judgement:
+    near, least = (NEAR, LEAST) if accumulation > 2 else (NEAR / 2, LEAST + 1)
+    if len(ratios) < least or not bool(np.all(np.abs(ratios / accumulation - 1) < near)):
+        return None
+    times = number(float(np.median(ratios)))
+    told = f"the training loss is {times} times the evaluation loss, with an accumulation of {accumulation}"
+    return ("error" if accumulation > 2 else "warning"), told
+
+
+def _guess(ratios: Floats) -> Judgement:
+    """Judge by the ratio alone, when the accumulation is not recorded."""
+    if len(ratios) <= LEAST:
+        return None
+    power = 2 ** round(float(np.log2(np.median(ratios))))
+    if power < 4 or not bool(np.all(np.abs(ratios / power - 1) < GUESSED)):
+        return None
+    return "warning", f"the training loss is about {power} times the evaluation loss at every evaluation"
+
+
+def _first(run: Run, first: float, accumulation: int) -> Judgement:
+    if not _above_uniform(run, first, accumulation):
+        return None
+    return "warning", f"the first loss, {number(first)}, is far above that of uniform guessing"
+
+
 def _ratios(run: Run) -> Floats:
-    """Return training over evaluation loss at each evaluation, with the last training loss at or before it."""
-    evals, series = run.timeline.get(EVAL_LOSS), context.recorded(run, LOSS)
-    if evals is None or len(evals) == 0:
-        return np.empty(0)
-    index = np.searchsorted(series.steps, evals.steps, side="right") - 1
-    known = (index >= 0) & np.isfinite(evals.values) & (evals.values > 0.05)
-    train = series.values[index[known]]
-    finite = np.isfinite(train) & (train > 0)
-    return np.asarray(train[finite] / evals.values[known][finite], dtype=np.float64)
+    """Return training over evaluation loss, with the mean training loss since the evaluation before; (n,)."""
+    evals, series = context.recorded(run, EVAL_LOSS), context.recorded(run, LOSS)
+    ends = np.searchsorted(series.steps, evals.steps, side="right")
+    starts = np.concatenate(([0], ends))[: len(ends)]
+    kept = (ends > starts) & np.isfinite(evals.values) & (evals.values > SMALL)
+    # Zeros and what is no number count as NaN, so that their whole stretch gives no ratio.
+    counted = np.where(np.isfinite(series.values) & (series.values > 0), series.values, np.nan)
+    sums = np.concatenate(([0.0], np.cumsum(np.nan_to_num(counted))))
+    gaps = np.concatenate(([0], np.cumsum(np.isnan(counted))))
+    kept &= gaps[ends] == gaps[starts]
+    starts, ends = starts[kept], ends[kept]
+    return np.asarray((sums[ends] - sums[starts]) / (ends - starts) / evals.values[kept], dtype=np.float64)
 
 
 def _above_uniform(run: Run, first: float, accumulation: int) -> bool:
     vocabulary = run.environment.number("model.vocab_size")
-    if vocabulary is None or vocabulary < 16 or not np.isfinite(first):
+    if vocabulary is None or not 16 <= vocabulary < 1e9 or not np.isfinite(first):
         return False
     uniform = float(np.log(vocabulary))
     return first > 1.5 * uniform and 0.3 < first / accumulation < uniform

@@ -32,6 +32,7 @@ def tokenization_mismatch_warnings(run: Run) -> Iterator[Finding]:
         known = events.values[np.isfinite(events.values)]
         same = len(known) > 1 and bool(np.all(known == known[0]))
         by = f", always by {int(known[0])}" if same and kind == Kind.TOKENIZATION_MISMATCH else ""
+        step = int(events.steps[0]) if events.steps[0] >= 0 else None
         severity: Severity = "warning" if count >= MANY else "notice"
         yield Finding(
             symptom="tokenization-mismatch-warnings",
@@ -39,5 +40,6 @@ def tokenization_mismatch_warnings(run: Run) -> Iterator[Finding]:
             statement=f"the log warns {counted(count, 'time')} of {kind.replace('-', ' ')}{by}: the labels of "
             "these samples are ignored",
             source=events.source_at(0),
-            step=int(events.steps[0]) if events.steps[0] >= 0 else None,
+            step=step,
+            step_range=(None, run.timeline.last_step if step is None else step),
         )

@@ -34,9 +34,7 @@ def weights_zero(run: Run) -> Iterator[Finding]:
         names = list(table.named(dead))
         killed = [name for name in names if name in alive]
         if killed:
-            yield _finding(
-                checkpoint, killed, "error", "were not zero in an earlier checkpoint and are now", tables
-            )
+            yield _finding(checkpoint, killed, "error", "were alive in an earlier checkpoint and are now", tables)
             return
         alive.update(table.named(~dead & with_role(table, "weight")))
         if position == len(tables) - 1 and names:
@@ -56,7 +54,7 @@ def _last(checkpoint: Checkpoint, table: TensorTable, names: list[str], tables: 
     adapters = [name for name in table.names if "lora_B" in name]
     if adapters and all(name in names for name in adapters):
         if len(tables) > 1 or (checkpoint.step or 0) > 1:
-            yield _finding(checkpoint, adapters, "warning", "are still zero, so the adapter does nothing:", tables)
+            yield _finding(checkpoint, adapters, "warning", "still are, so that the adapter does nothing,", tables)
         return
     others = [name for name in names if not any(part in name for part in START)]
     if others:

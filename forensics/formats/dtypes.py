@@ -158,8 +158,9 @@ def decode(dtype: DType, raw: Bytes) -> Values | NDArray[np.complex128]:
     """
     elements = codes(dtype, raw)
     with np.errstate(invalid="ignore"):
+        values: Values
         if dtype.kind == "table" and dtype.values is not None:
-            values: Values = dtype.values[elements.astype(np.intp)]
+            values = dtype.values[elements.astype(np.intp)]
             return values
         if dtype.kind == "complex":
             return elements.astype(np.complex128)
@@ -167,9 +168,10 @@ def decode(dtype: DType, raw: Bytes) -> Values | NDArray[np.complex128]:
             widened = elements.astype(np.uint32) << np.uint32(16)
             return widened.view(np.float32).astype(np.float64)
         if dtype.kind == "float":
-            return np.asarray(elements.view(f"<f{dtype.itemsize}"), dtype=np.float64)
+            values = elements.view(f"<f{dtype.itemsize}").astype(np.float64)
+            return values
         if dtype.kind == "bool":
-            return (elements != 0).astype(np.float64)
+            return elements.astype(np.bool_).astype(np.float64)
         if dtype.kind == "integer":
             return elements.astype(np.float64)
     raise UnknownDtypeError(f"elements of {dtype.name} have no agreed order within their bytes")

@@ -13,16 +13,12 @@ from typing import Any
 from forensics.errors import LimitError, MalformedError, PlaceholderError, TruncatedError
 from forensics.formats.dtypes import DType, dtype_named
 from forensics.formats.file import File
+from forensics.formats.placeholder import HEAD_BYTES, recognise
 from forensics.limits import DEFAULT, Limits
 from forensics.model.weights import Piece, Role, TensorRecord
 
 _LENGTH_BYTES = 8
 _LARGEST = 2**63 - 1
-_FOREIGN = (
-    (b"version https://git-lfs", "a Git LFS pointer"),
-    (b"<!doctype", "an HTML page"),
-    (b"<html", "an HTML page"),
-)
 _PROBLEMS_NAMED = 20
 
 
@@ -101,14 +97,12 @@ def tensor_records(layout: Layout, path: str, role: Role = "weight") -> tuple[Te
 
 
 def _header_length(file: File, limits: Limits) -> int:
-    head = file.head(64)
-    for mark, meaning in _FOREIGN:
-        if head.lstrip().lower().startswith(mark):
-            raise PlaceholderError(f"{file.path.name} is {meaning}, not safetensors")
-    if head and not head.strip(b"\0"):
-        raise PlaceholderError(f"{file.path.name} begins with zeros: it was allocated but never written")
-    if len(head) <= _LENGTH_BYTES:
+    head = file.head(HEAD_BYTES)
+    if len(head) <= _LENGTH_BYTES and head.strip(b"\0"):
         raise TruncatedError(f"{file.path.name} has {file.size} bytes, too few for a safetensors header")
+    meaning = recognise(head, file.size)
+    if meaning is not None:
+        raise PlaceholderError(f"{file.path.name} is no safetensors file but {meaning}")
     length = int.from_bytes(head[:_LENGTH_BYTES], "little")
     if length > limits.header_bytes:
         raise LimitError(f"{file.path.name} claims a header of {length} bytes, more than {limits.header_bytes}")

@@ -43,12 +43,16 @@ class Redactor:
         self._masked: dict[str, str] = {}
 
     def learn(self, texts: Iterable[str]) -> None:
-        """Take up users and hosts that the texts give away."""
+        """Take up users, hosts and jobs that the texts give away."""
         if not self.identities:
             return
         for text in texts:
             shown = visible(text[:20_000])
-            for kind, found in (("user", names.users_in(shown)), ("host", names.hosts_in(shown))):
+            for kind, found in (
+                ("user", names.users_in(shown)),
+                ("host", names.hosts_in(shown)),
+                ("job", names.jobs_in(shown)),
+            ):
                 for name in found:
                     self.learn_value(kind, name)
 

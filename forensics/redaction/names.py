@@ -19,7 +19,8 @@ CLOUD = re.compile(
     r"(?i)\b(?:s3a?|gs|gcs|hdfs|abfss?|wasbs?|az|azureml|oss|cos|obs|file|nfs|lustre|dbfs|r2)://[^\s\"'<>,;)]{1,500}"
 )
 URL = re.compile(
-    r"(?i)\b(?:https?|wss?|ftp|grpc|tcp|redis|postgres(?:ql)?|mysql|mongodb|amqp)://(?:<secret-[0-9]{1,7}>@)?[^\s\"'<>,;)\]]{1,1000}"
+    r"(?i)\b(?:https?|wss?|ftp|grpc|tcp|redis|postgres(?:ql)?|mysql|mongodb|amqp)://"
+    r"(?:<secret-[0-9]{1,7}>@)?[^\s\"'<>,;)\]]{1,1000}"
 )
 WINDOWS = re.compile(
     r"(?<![\w])[A-Za-z]:\\{1,2}(?:[^\\/:*?\"'<>|\r\n\x00]{1,80}\\{1,2}){0,30}[^\\/:*?\"'<>|\s\x00]{0,120}"
@@ -41,8 +42,14 @@ JOB = re.compile(
     r"([0-9]{4,12})(?:[._][0-9]{1,6})?"
 )
 JOB_VARIABLE = re.compile(
-    r"\b((?:SLURM|SLURMD|PBS|LSB|SGE|KUBERNETES|K8S|POD)_[A-Z0-9_]{1,60}=)([^\s;,\"']{1,200})"
+    r"(?i)\b((?:SLURM|SLURMD|PBS|LSB|SGE|KUBERNETES|K8S|POD)_[A-Z0-9_]{1,60}[\"']?\s{0,3}[:=]\s{0,3}[\"']?)"
+    r"([^\s;,\"']{1,200})"
 )
+JOB_NAMES = re.compile(
+    r"(?i)(?:SLURM|SLURMD|PBS|LSB|SGE|KUBERNETES|K8S|POD)_\w{0,40}"
+    r"(?:ID|JOBID|ACCOUNT|USER|NODELIST|NODENAME|PARTITION|NAME|NAMESPACE|HOST|QOS|IP|UID)"
+)
+"""Variables of a scheduler whose value tells who and where, not how much."""
 SBATCH = re.compile(
     r"(--(?:account|partition|mail-user|qos|reservation|job-name|nodelist|exclude|chdir|uid|wckey)[= ])"
     r"([^\s\"']{1,200})"
@@ -122,6 +129,18 @@ def users_in(text: str) -> Iterator[str]:
 def is_telling(name: str) -> bool:
     """Tell whether a name is rare enough to be masked wherever it stands."""
     return len(name) >= 3 and name.lower() not in COMMON and not name.isdigit()
+
+
+def jobs_in(text: str) -> Iterator[str]:
+    """Yield ids, accounts and names of jobs that a text gives away."""
+    for match in JOB_VARIABLE.finditer(text):
+        if JOB_NAMES.fullmatch(match[1].rstrip(" \t:=\"'")) and len(match[2]) >= 4 and is_telling_job(match[2]):
+            yield match[2]
+
+
+def is_telling_job(value: str) -> bool:
+    """Tell whether a value of a scheduler's variable is worth masking wherever it stands."""
+    return value.lower() not in COMMON and re.fullmatch(r"<[a-z]+-[0-9]+>", value) is None
 
 
 def is_address(text: str) -> bool:

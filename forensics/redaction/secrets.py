@@ -35,6 +35,7 @@ PATTERNS: tuple[re.Pattern[str], ...] = (
     re.compile(_B + r"eyJ[A-Za-z0-9_-]{40,4000}={0,2}"),  # base64 JSON: Neptune API token
     re.compile(_B + r"(?:gsk|r8|nvapi|xai|tvly|dckr_pat|npm|pypi|lsv2_[ps]t|hvs|dop_v1)[_-][A-Za-z0-9_-]{20,300}"),
     re.compile(_B + r"ssh-(?:rsa|ed25519) [A-Za-z0-9+/]{40,2000}={0,2}"),
+    re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}=="),  # Azure account key: 64 bytes
     re.compile(_B + r"(?:local-)?[0-9a-fA-F]{40}" + _E),  # W&B key; a git commit looks the same
     re.compile(r"(?<![A-Za-z0-9/+=])(?=[a-z0-9/+]{0,40}[A-Z])(?=[A-Z0-9/+]{0,40}[a-z])[A-Za-z0-9/+]{40}"
                r"(?![A-Za-z0-9/+=])"),  # AWS secret access key
@@ -49,7 +50,8 @@ SIGNED = re.compile(
 """Query parameters that open what the URL names."""
 BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s{1,3})[A-Za-z0-9._~+/=-]{12,2000}")
 CONNECTION = re.compile(
-    r"(?i)\b((?:account|shared_?access|access|shared_?secret)_?(?:key|signature)\s{0,2}=\s{0,2})[A-Za-z0-9+/=%&._-]{8,500}"
+    r"(?i)\b((?:account|shared_?access|access|shared_?secret)_?(?:key|signature)\s{0,2}=\s{0,2})"
+    r"[A-Za-z0-9+/=%&._-]{8,500}"
 )
 """Azure: `AccountKey=...`, `SharedAccessSignature=...`."""
 
@@ -102,8 +104,8 @@ def is_secret_value(name: str, value: str) -> bool:
 def assigned(text: str) -> Iterator[tuple[int, int]]:
     """Yield start and end of every value in `text` that stands behind a name like that of a secret.
 
-    `NAME=value`, `name: value` and `"name": "value"` count, and `--name value` and `password value` as on a command
-    line and in a .netrc; any other word before a blank is prose.
+    `NAME=value`, `name: value` and `"name": "value"` count, and `--name value` and `login x password value` as on
+    a command line and in a .netrc; any other word before a blank is prose.
     """
     for match in ASSIGNED.finditer(text):
         before = text[max(0, match.start() - 60) : match.start()]

@@ -8,9 +8,9 @@ import importlib
 from collections.abc import Callable
 
 from forensics.model import Report
-from forensics.report._masking import masked, masked_run, without_secrets
+from forensics.report._masking import masked, masked_by, masked_run, redactor_for, without_secrets
 
-__all__ = ["FORMATS", "masked", "masked_run", "renderer", "without_secrets"]
+__all__ = ["FORMATS", "masked", "masked_by", "masked_run", "redactor_for", "renderer", "without_secrets"]
 
 FORMATS = ("terminal", "markdown", "html", "json", "sarif")
 

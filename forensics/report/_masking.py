@@ -18,9 +18,13 @@ def masked(report: Report, *, identities: bool, names: dict[str, str] | None = N
     `names` are values to mask that are known beforehand, by value with their kind (the user and the host of this
     machine). Artifacts, tensor records and unmerged samples are left out: no report shows them.
     """
-    redactor = redactor_for(report.run, identities=identities, names=names or {})
-    lean = replace(report, run=_lean(report.run))
-    return mapped(replace(lean, run=_masked_run(lean.run, redactor)), redactor)
+    return masked_by(report, redactor_for(report.run, identities=identities, names=names or {}))
+
+
+def masked_by(report: Report, redactor: Redactor) -> Report:
+    """Return the report masked by a redactor that has learnt from its run, so that tokens agree elsewhere."""
+    run = _masked_run(_lean(report.run), redactor)
+    return mapped(replace(report, run=run), redactor)
 
 
 def masked_run(run: Run) -> Run:

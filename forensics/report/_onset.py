@@ -54,7 +54,8 @@ def aftermath(report: Report) -> Iterator[str]:
     cost = report.cost
     if cost is not None:
         time = f", {duration(cost.seconds)}" if cost.seconds is not None and cost.seconds >= 1 else ""
-        yield f"{cost.steps:,} of {cost.total:,} steps were run from there on ({cost.steps / cost.total:.0%}{time})."
+        share = f"{cost.steps / cost.total:.0%}"
+        yield f"{cost.steps:,} of {cost.total:,} steps were run from there on ({share}{time})."
     if report.coincidences:
         yield f"At the same time: {'; '.join(c.statement for c in report.coincidences)}."
 

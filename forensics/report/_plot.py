@@ -13,7 +13,7 @@ from forensics.model import Floats
 from forensics.report._onset import Curve
 
 ROWS = 6
-LABEL = 9
+LABEL = 11
 LOG_RATIO = 100.0
 """Positive values that span more than this are drawn on a logarithmic axis."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from forensics.model import NOT_COMPARED, Checkpoint, Skip, TensorTable
-from forensics.report._safe import clean
+from forensics.report._safe import cell, clean
 from forensics.report.json import number
 
 ONLY = ("nan", "inf", "zero", "unchanged", "changed", "dead-rows")
@@ -196,11 +196,7 @@ def _csv(checkpoints: Sequence[Checkpoint], skips: Sequence[Skip], choice: Choic
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for record in _records(checkpoints, choice):
-        # A spreadsheet takes a cell that begins with one of these for a formula (OWASP, "CSV Injection").
-        safe = {
-            k: f"'{v}" if isinstance(v, str) and v[:1] in {"=", "+", "-", "@"} else v for k, v in record.items()
-        }
-        writer.writerow(safe)
+        writer.writerow({k: cell(v) if isinstance(v, str) else v for k, v in record.items()})
     return out.getvalue()
 
 

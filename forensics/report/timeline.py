@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from forensics.errors import UsageError
 from forensics.model import Run, Series
-from forensics.report._safe import clean
+from forensics.report._safe import cell, clean
 from forensics.report.json import number
 
 MAXIMUM_COLUMNS = 8
@@ -46,22 +46,17 @@ def _csv(chosen: Sequence[Series]) -> str:
     for s in chosen:
         for i in range(len(s)):
             wall = float(s.wall_times[i])
-            source = _formula_safe(clean(str(s.source_at(i))))
+            source = cell(str(s.source_at(i)))
             writer.writerow(
                 [
                     int(s.steps[i]),
-                    _formula_safe(clean(s.name)),
+                    cell(s.name),
                     repr(float(s.values[i])),
                     "" if wall != wall else wall,  # noqa: PLR0124  (NaN)
                     source,
                 ]
             )
     return out.getvalue()
-
-
-def _formula_safe(text: str) -> str:
-    # A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text
 
 
 def _json(chosen: Sequence[Series]) -> str:

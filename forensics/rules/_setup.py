@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection
 
 from forensics.model import Group, Run, Scalar, Setting, Source
+from forensics.names import Kind
 from forensics.rules._seen import Seen
 from forensics.rules._versions import within, witness
 
@@ -75,6 +76,20 @@ def happened(run: Run, kind: str, *, told: str = "") -> Seen | None:
     if run.timeline.events:
         return Seen(False, f"no {kind} line is in the log", None, f"event {kind}")
     return None
+
+
+def ended_by_signal(run: Run, *numbers: int) -> Seen | None:
+    """Tell whether a launcher says that a process was ended by one of these signals; None when it says nothing.
+
+    A launcher writes -9, a shell 137 for signal 9.
+    """
+    codes = [(events, i) for events in run.timeline.events_of(Kind.SIGNAL) for i in range(len(events))]
+    for events, i in codes:
+        code = float(events.values[i])
+        if code in {float(-n) for n in numbers} | {128.0 + n for n in numbers}:
+            said = f"a process ended with exit code {code:.0f}"
+            return Seen(True, said, events.source_at(i), "exit code")
+    return Seen(False, "no process was ended by a signal", None, "exit code") if codes else None
 
 
 def _first_flag(run: Run, names: tuple[str, ...]) -> Setting | None:

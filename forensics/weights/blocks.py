@@ -55,15 +55,18 @@ def tasks(ranges: Iterable[tuple[Track, int, int]]) -> Iterator[tuple[Part, ...]
     """
     batch: list[Part] = []
     room = BUFFER_BYTES
+    together: tuple[int, ...] = ()
     for track, first, stop in ranges:
         part = Part(track, first, stop)
         size = part.nbytes + _ALIGNMENT
         if track.gathered or size > BUFFER_BYTES:
             yield from ((piece,) for piece in _pieces(part))
             continue
-        if batch and (size > room or len(batch) == PARTS or batch[0].track.checkpoints != track.checkpoints):
+        checkpoints = track.checkpoints
+        if batch and (size > room or len(batch) == PARTS or together != checkpoints):
             yield tuple(batch)
             batch, room = [], BUFFER_BYTES
+        together = checkpoints
         batch.append(part)
         room -= size
     if batch:

@@ -1,17 +1,36 @@
 """Artifacts to checkpoints: every layout looks at every folder; parts of one save are joined."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 
 from forensics.errors import ForensicsError
-from forensics.model import Artifact, Checkpoint, Skip, TensorRecord, Trained
-from forensics.weights.folders import Folder, folders_of, natural
+from forensics.model import Artifact, Checkpoint, OptimizerState, Problem, Skip, Source, TensorRecord, Trained
+from forensics.weights.folders import Folder, Folders, folders_of, natural, step_of
 from forensics.weights.found import Found
-from forensics.weights.judge import judge_files
-from forensics.weights.layouts import deepspeed, huggingface
+from forensics.weights.judge import judge_files, judge_tags
+from forensics.weights.judge_config import judge_config
+from forensics.weights.layouts import (
+    dcp,
+    deepspeed,
+    huggingface,
+    megatron,
+    sharded,
+    trainers,
+    trees,
+    universal,
+)
 from forensics.weights.layouts import loose as loose_layout
 
-LAYOUTS: tuple[Callable[[Folder], Found | None], ...] = (huggingface.recognise, deepspeed.recognise)
+LAYOUTS: tuple[Callable[[Folder, Folders], Iterator[Found]], ...] = (
+    huggingface.recognise,
+    deepspeed.recognise,
+    universal.recognise,
+    dcp.recognise,
+    megatron.recognise,
+    sharded.recognise,
+    trainers.recognise,
+    trees.recognise,
+)
 
 
 def find_checkpoints(
@@ -29,32 +48,43 @@ def find_checkpoints(
     for path, folder in folders.items():
         for recognise in LAYOUTS:
             try:
-                one = recognise(folder)
+                for one in recognise(folder, folders):
+                    found[one.path] = one if one.path not in found else _joined(found[one.path], one)
             except ForensicsError as error:
                 skips.append(Skip(path, str(error)))
-                continue
-            if one is not None:
-                found[path] = one if path not in found else _joined(found[path], one)
     if loose and not found:
         ones = ((artifact.path, loose_layout.recognise(artifact)) for artifact in artifacts)
         found = {path: one for path, one in ones if one is not None and (one.records or one.problems or one.skips)}
-    merged = _with_parents(found)
+    merged = _with_parents(found, folders)
+    for path, problem in judge_tags(list(merged.values()), folders):
+        merged[path].problems.append(problem)
     checkpoints = [_frozen(one, folders) for one in merged.values()]
     checkpoints.sort(key=lambda c: (c.step is None, c.step or 0, natural(c.path)))
     skips.extend(skip for one in merged.values() for skip in one.skips)
     return tuple(checkpoints), tuple(skips)
 
 
-def _with_parents(found: dict[str, Found]) -> dict[str, Found]:
+def _with_parents(found: dict[str, Found], folders: Folders) -> dict[str, Found]:
     merged: dict[str, Found] = {}
     for path in sorted(found, key=natural):
         parent = path.rpartition("/")[0] or "."
         inner = found[path]
-        if inner.kind == "deepspeed" and parent in merged and parent != ".":
+        if inner.part_of_parent:
+            outer = merged.get(parent) or Found(parent, "", step_of(parent.rpartition("/")[2]))
+            merged[parent] = _joined(outer, inner)
+        elif inner.kind == "deepspeed" and parent in merged and _is_one_save(parent, folders):
             merged[parent] = _joined(merged[parent], inner)
         else:
             merged[path] = inner
     return merged
+
+
+def _is_one_save(path: str, folders: Folders) -> bool:
+    """Tell whether a DeepSpeed folder in `path` belongs to the save there, and not to a run that ended there."""
+    if path != ".":
+        return True
+    folder = folders.get(path)
+    return folder is not None and {"latest", "trainer_state.json"} <= folder.files.keys()
 
 
 def _joined(outer: Found, inner: Found) -> Found:
@@ -67,28 +97,45 @@ def _joined(outer: Found, inner: Found) -> Found:
         if (record.name, record.role) not in known and not (has_weights and record.role == "weight")
     ]
     trained = {**outer.trained, **inner.trained}
+    problems = [*outer.problems, *inner.problems]
+    if outer.world_size and inner.world_size and outer.world_size != inner.world_size and not outer.part_of_parent:
+        told = f"{outer.path} has the random states of {outer.world_size} ranks and the shards of {inner.world_size}"
+        problems.append(Problem("suspicious", told, Source(outer.path)))
     return replace(
         outer,
-        kind=f"{outer.kind}+{inner.kind}",
+        kind=f"{outer.kind}+{inner.kind}" if outer.kind not in {"", inner.kind} else inner.kind,
         step=outer.step if outer.step is not None else inner.step,
         records=[*outer.records, *added],
         trained=trained,
-        problems=[*outer.problems, *inner.problems],
+        problems=problems,
         skips=[*outer.skips, *inner.skips],
-        optimizer=inner.optimizer or outer.optimizer,
+        optimizer=_combined(outer.optimizer, inner.optimizer),
         world_size=inner.world_size or outer.world_size,
         modified=max(outer.modified, inner.modified),
         files=[*outer.files, *inner.files],
     )
 
 
-def _frozen(found: Found, folders: Mapping[str, Folder]) -> Checkpoint:
+def _combined(outer: OptimizerState | None, inner: OptimizerState | None) -> OptimizerState | None:
+    """Return the inner state, with what only the outer one knows: the scheduler of an engine of Trainer's own."""
+    if outer is None or inner is None:
+        return inner or outer
+    lacking = {
+        field.name: getattr(outer, field.name)
+        for field in fields(inner)
+        if getattr(inner, field.name) in {None, (), ""}
+    }
+    return replace(inner, **lacking)
+
+
+def _frozen(found: Found, folders: Folders) -> Checkpoint:
+    problems = [*found.problems, *judge_files(found, folders), *judge_config(found, folders)]
     return Checkpoint(
         path=found.path,
         kind=found.kind,
         step=found.step,
         records=tuple(_labelled(record, found.trained) for record in found.records),
-        problems=tuple(dict.fromkeys([*found.problems, *judge_files(found, folders)])),
+        problems=tuple(dict.fromkeys(problems)),
         optimizer=found.optimizer,
         world_size=found.world_size,
         modified=found.modified,

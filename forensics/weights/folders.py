@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from forensics.model import Artifact
 
@@ -19,6 +20,10 @@ class Folder:
         """Yield (match, artifact) of the files whose whole name matches, in natural order of their numbers."""
         found = [(match, self.files[name]) for name in self.files if (match := pattern.fullmatch(name))]
         return iter(sorted(found, key=lambda pair: natural(pair[0].string)))
+
+    def below(self, name: str) -> str:
+        """Return the path of a folder in this one, as `folders_of` names it."""
+        return name if self.path == "." else f"{self.path}/{name}"
 
     @property
     def name(self) -> str:
@@ -38,16 +43,32 @@ def natural(name: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(p), "") if p.isdigit() and len(p) < 19 else (-1, p) for p in re.split(r"(\d+)", name))
 
 
-def folders_of(artifacts: Sequence[Artifact]) -> dict[str, Folder]:
+class Folders(dict[str, Folder]):
+    """The folders of a run by path, in natural order."""
+
+    @cached_property
+    def children(self) -> Mapping[str, Sequence[Folder]]:
+        """Return the folders that hold files, by the folder around them, in natural order."""
+        found: dict[str, list[Folder]] = defaultdict(list)
+        for folder in self.values():
+            found[folder.parent].append(folder)
+        return found
+
+
+def folders_of(artifacts: Sequence[Artifact]) -> Folders:
     """Group artifacts by directory, in natural order of the paths."""
     groups: dict[str, dict[str, Artifact]] = defaultdict(dict)
     for artifact in artifacts:
         parent, _, name = artifact.path.rpartition("/")
         groups[parent or "."][name] = artifact
-    return {path: Folder(path, groups[path]) for path in sorted(groups, key=natural)}
+    return Folders((path, Folder(path, groups[path])) for path in sorted(groups, key=natural))
 
 
-_STEP = re.compile(r"(?:checkpoint|global_?step|iter|step|epoch=\d+-step)[-_=]?0*(\d{1,15})$", re.IGNORECASE)
+_STEP = re.compile(
+    r"(?:checkpoint|ckpt|global_?step|iter(?:ation)?|step|epoch=\d+-step)[-_=]?0*(\d{1,15})"
+    r"(?:[-_](?:universal|consumed_samples=.*|last|v\d+))?$",
+    re.IGNORECASE,
+)
 
 
 def step_of(name: str) -> int | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from forensics.errors import ForensicsError, PlaceholderError, TruncatedError
+from forensics.errors import ChangedError, ForensicsError, LimitError, UnreadableError
 from forensics.formats.file import File
 from forensics.formats.pickle_values import StoredTensor
 from forensics.formats.safetensors import read_layout
@@ -26,6 +26,8 @@ class Found:
     world_size: int | None = None
     modified: float = 0.0
     files: list[str] = field(default_factory=list)
+    part_of_parent: bool = False
+    """Whether this folder is one part of the save in the folder around it, whatever else lies there."""
 
     def damaged(self, statement: str, path: str, place: str = "") -> None:
         self.problems.append(Problem("damaged", statement, Source(path, place)))
@@ -47,14 +49,16 @@ def open_torch(found: Found, artifact: Artifact) -> TorchFile | None:
         report_error(found, artifact, error)
         return None
     found.files.append(artifact.path)
+    told = "; ".join(grepable(problem) for problem in read.problems[:TOLD])
     if read.partial:
-        found.damaged(f"{artifact.path} is cut off or corrupt: {'; '.join(read.problems[:2])}", artifact.path)
+        found.damaged(f"{artifact.path} is cut off or corrupt: {told}", artifact.path)
     elif read.problems:
-        found.suspicious(f"{artifact.path}: {'; '.join(read.problems[:2])}", artifact.path)
+        found.suspicious(f"{artifact.path}: {told}", artifact.path)
     if read.dangerous:
-        names = ", ".join(read.dangerous[:3])
+        names = ", ".join(read.dangerous[:TOLD])
         found.suspicious(
-            f"{artifact.path} asks for {names}: a program that unpickles it runs them; here nothing was run",
+            f"{artifact.path} asks for {names}, a dangerous global: a program that unpickles the file runs it; "
+            "here nothing was run",
             artifact.path,
         )
     return read
@@ -62,14 +66,40 @@ def open_torch(found: Found, artifact: Artifact) -> TorchFile | None:
 
 def report_error(found: Found, artifact: Artifact, error: ForensicsError) -> None:
     """Tell an unreadable file as a problem of the checkpoint: damaged, unless the system kept it from us."""
-    if isinstance(error, (TruncatedError, PlaceholderError)) or error.slug not in {
-        "unreadable",
-        "changed",
-        "limit",
-    }:
-        found.damaged(f"{artifact.path}: {error}", artifact.path)
-    else:
+    text = f"{artifact.path}: {grepable(str(error))}"
+    if isinstance(error, (UnreadableError, ChangedError)):
         found.skips.append(Skip(artifact.path, str(error)))
+    elif isinstance(error, LimitError) and "claims a header" not in text:
+        found.suspicious(f"{text}; it was not examined", artifact.path)
+        found.skips.append(Skip(artifact.path, str(error)))
+    else:
+        found.damaged(text, artifact.path)
+
+
+TOLD = 3
+_WORDS = (
+    ("more than once", "duplicate keys"),
+    ("two entries named", "duplicate entries"),
+    ("is encrypted", "encrypted entry"),
+    ("holds Python objects", "object array"),
+    ("claims a header of", "header length"),
+    ("within its header of", "header length, the file is cut off"),
+    ("too few for a safetensors header", "the file is cut off"),
+    ("begins with zeros", "zero-filled"),
+    ("all zero bytes", "zero-filled"),
+    (" bytes are there", "cut off"),
+)
+"""What a reader says, and the words by which people search for it."""
+
+
+def grepable(problem: str) -> str:
+    """Add the usual words for a problem where the sentence of the reader lacks them.
+
+    >>> grepable("the header names 'a' more than once; the last one counts")
+    "the header names 'a' more than once; the last one counts (duplicate keys)"
+    """
+    words = [word for said, word in _WORDS if said in problem and word not in problem]
+    return f"{problem} ({', '.join(words)})" if words else problem
 
 
 def safetensors_records(found: Found, artifact: Artifact, role: Role = "weight") -> list[TensorRecord]:
@@ -88,7 +118,8 @@ def safetensors_records(found: Found, artifact: Artifact, role: Role = "weight")
             artifact.path,
         )
     elif layout.problems:
-        found.suspicious(f"{artifact.path}: {'; '.join(layout.problems[:2])}", artifact.path)
+        told = "; ".join(grepable(problem) for problem in layout.problems[:TOLD])
+        found.suspicious(f"{artifact.path}: {told}", artifact.path)
     return [
         TensorRecord(e.name, role, e.dtype, e.shape, (Piece(artifact.path, e.offset, e.nbytes),))
         for e in layout.entries
@@ -114,6 +145,6 @@ def stored_records(
         piece = Piece(artifact.path, tensor.offset, tensor.nbytes)
         records.append(TensorRecord(name, role, tensor.dtype, tensor.shape, (piece,), strides, alias))
     if lost:
-        reasons = "; ".join(list(dict.fromkeys(lost))[:2])
+        reasons = "; ".join(grepable(reason) for reason in list(dict.fromkeys(lost))[:TOLD])
         found.damaged(f"{artifact.path}: {len(lost)} tensors cannot be read: {reasons}", artifact.path)
     return records

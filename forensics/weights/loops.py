@@ -6,9 +6,9 @@ two BF16 elements.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias, TypeVar, cast
 
-import numba as nb
+import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -25,54 +25,67 @@ BYTES, HALVES = types.Array(types.uint8, 1, "C"), types.Array(types.uint16, 1, "
 WORDS, NUMBERS = types.Array(types.uint32, 1, "C"), types.Array(types.float64, 1, "C")
 
 
-def compiled(signature: Any, *, reorder: bool = False, entry: bool = False) -> Callable[[Any], Any]:  # noqa: ANN401  # numba has no types
-    """Compile for one signature; without a cache when there is no place to keep it."""
-    options = {"nogil": True, "error_model": "numpy", "boundscheck": False, "fastmath": reorder and _REORDERED,
-               "no_cpython_wrapper": not entry, "no_cfunc_wrapper": True, "_nrt": False}
-
-    def compile_now(function: Any) -> Any:  # noqa: ANN401  # numba has no types
-        try:
-            return nb.njit(signature, cache=True, **options)(function)
-        except RuntimeError:
-            return nb.njit(signature, **options)(function)
-
-    return compile_now
+Typed: TypeAlias = Any
+"""A type that numba infers from the signature; a checker that took it for Python's would be wrong."""
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
-def as_f4(_context: Any, _bits: Any) -> Any:  # noqa: ANN401  # numba has no types
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401  # as above
+def compiled(signature: Typed, *, reorder: bool = False, entry: bool = False) -> Callable[[Function], Function]:
+    """Compile a function for a signature and keep the result on disk; one that is no `entry` only for other loops.
+
+    Without numba's counting of references (`_nrt`; no array is made in a loop) blocks take two thirds of the time.
+    A release without that option, or a machine without a place for the cache, must do as well.
+    """
+
+    def wrap(function: Function) -> Function:
+        wanted: dict[str, Any] = {"cache": True, "_nrt": False, "no_cpython_wrapper": not entry}
+        fixed: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+        fixed["fastmath"] = _REORDERED if reorder else False
+        for without in ((), ("_nrt",), ("cache",), ("_nrt", "cache")):
+            options = {name: value for name, value in wanted.items() if name not in without}
+            try:
+                return cast("Function", numba.njit(signature, **fixed, **options)(function))
+            except (KeyError, RuntimeError, OSError):
+                continue
+        raise ImportError("numba cannot compile the loops over weights")
+
+    return wrap
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba is untyped
+def as_f4(_context: Typed, _bits: Typed) -> Typed:
+    def generate(_context: Typed, builder: Typed, _signature: Typed, arguments: Typed) -> Typed:
         return builder.bitcast(arguments[0], ir.FloatType())
 
     return types.float32(types.uint32), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
-def as_u4(_context: Any, _value: Any) -> Any:  # noqa: ANN401  # numba has no types
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401  # as above
+@intrinsic  # type: ignore[untyped-decorator]  # numba is untyped
+def as_u4(_context: Typed, _value: Typed) -> Typed:
+    def generate(_context: Typed, builder: Typed, _signature: Typed, arguments: Typed) -> Typed:
         return builder.bitcast(arguments[0], ir.IntType(32))
 
     return types.uint32(types.float32), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
-def _as_u8(_context: Any, _value: Any) -> Any:  # noqa: ANN401  # numba has no types
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401  # as above
+@intrinsic  # type: ignore[untyped-decorator]  # numba is untyped
+def _as_u8(_context: Typed, _value: Typed) -> Typed:
+    def generate(_context: Typed, builder: Typed, _signature: Typed, arguments: Typed) -> Typed:
         return builder.bitcast(arguments[0], ir.IntType(64))
 
     return types.uint64(types.float64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
-def _as_f8(_context: Any, _bits: Any) -> Any:  # noqa: ANN401  # numba has no types
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401  # as above
+@intrinsic  # type: ignore[untyped-decorator]  # numba is untyped
+def _as_f8(_context: Typed, _bits: Typed) -> Typed:
+    def generate(_context: Typed, builder: Typed, _signature: Typed, arguments: Typed) -> Typed:
         return builder.bitcast(arguments[0], ir.DoubleType())
 
     return types.float64(types.uint64), generate
 
 
 @compiled(types.Tuple((types.boolean, types.uint16, types.uint16, types.uint16))(HALVES))
-def extremes16(raw):
+def extremes16(raw: Typed) -> Typed:
     """Return the extremes of BF16 bits, and whether `moments_pairs` suffices: an even number, nothing special.
 
     The extremes are the largest as signed number (a positive element unless its sign bit is set), the largest as
@@ -92,7 +105,7 @@ def extremes16(raw):
 
 
 @compiled(types.UniTuple(types.uint32, 3)(WORDS))
-def extremes(raw):
+def extremes(raw: Typed) -> Typed:
     """Return the extremes of float32 bits, as `extremes16` does."""
     top, most_negative, low = _i4(-2147483648), _u4(0), _u4(0xFFFFFFFF)
     for i in range(raw.size):
@@ -104,7 +117,7 @@ def extremes(raw):
 
 
 @compiled(types.UniTuple(types.uint32, 8)(WORDS, types.uint32))
-def count(raw, normal):
+def count(raw: Typed, normal: Typed) -> Typed:
     """Count NaN, +Inf, -Inf, zero and subnormal elements; return them with the extremes of the finite ones."""
     nan, positive, negative, zero, below = _u4(0), _u4(0), _u4(0), _u4(0), _u4(0)
     top, most_negative, low = _i4(-2147483648), _u4(0), _u4(0xFFFFFFFF)
@@ -124,7 +137,7 @@ def count(raw, normal):
 
 
 @compiled(types.uint16(HALVES, HALVES))
-def same16(before, now):
+def same16(before: Typed, now: Typed) -> Typed:
     same = _u2(0)
     for i in range(now.size):
         same = _u2(same + _u2(before[i] == now[i]))
@@ -132,7 +145,7 @@ def same16(before, now):
 
 
 @compiled(types.uint32(WORDS, WORDS))
-def same(before, now):
+def same(before: Typed, now: Typed) -> Typed:
     same = _u4(0)
     for i in range(now.size):
         same = _u4(same + _u4(before[i] == now[i]))
@@ -140,7 +153,7 @@ def same(before, now):
 
 
 @compiled(types.UniTuple(types.float32, 2)(WORDS), reorder=True)
-def moments_pairs(raw):
+def moments_pairs(raw: Typed) -> Typed:
     """Sum and squares of BF16 elements, two in each word: the low one is shifted up, the high one masked."""
     total, squares = _f4(0), _f4(0)
     for i in range(raw.size):
@@ -151,7 +164,7 @@ def moments_pairs(raw):
 
 
 @compiled(types.Tuple((types.float32, types.uint32))(WORDS, WORDS), reorder=True)
-def change_pairs(before, now):
+def change_pairs(before: Typed, now: Typed) -> Typed:
     squares, largest = _f4(0), _u4(0)
     for i in range(now.size):
         a, b = before[i], now[i]
@@ -164,7 +177,7 @@ def change_pairs(before, now):
 
 
 @compiled(types.UniTuple(types.float32, 2)(WORDS), reorder=True)
-def moments(raw):
+def moments(raw: Typed) -> Typed:
     total, squares = _f4(0), _f4(0)
     for i in range(raw.size):
         value = as_f4(raw[i])
@@ -174,7 +187,7 @@ def moments(raw):
 
 
 @compiled(types.Tuple((types.float32, types.uint32))(WORDS, WORDS), reorder=True)
-def change(before, now):
+def change(before: Typed, now: Typed) -> Typed:
     squares, largest = _f4(0), _u4(0)
     for i in range(now.size):
         value = as_f4(now[i]) - as_f4(before[i])
@@ -184,7 +197,7 @@ def change(before, now):
 
 
 @compiled(types.UniTuple(types.float64, 2)(WORDS), reorder=True)
-def careful_moments(raw):
+def careful_moments(raw: Typed) -> Typed:
     total, squares = 0.0, 0.0
     for i in range(raw.size):
         finite = _u4(raw[i] & _u4(0x7FFFFFFF)) < _u4(0x7F800000)
@@ -195,7 +208,7 @@ def careful_moments(raw):
 
 
 @compiled(types.Tuple((types.uint32, types.float64, types.float64))(WORDS, WORDS), reorder=True)
-def careful_change(before, now):
+def careful_change(before: Typed, now: Typed) -> Typed:
     both, squares, largest = _u4(0), 0.0, _u8(0)
     for i in range(now.size):
         magnitude = max(_u4(before[i] & _u4(0x7FFFFFFF)), _u4(now[i] & _u4(0x7FFFFFFF)))
@@ -208,7 +221,7 @@ def careful_change(before, now):
 
 
 @compiled(types.void(HALVES, types.int64, WORDS))
-def widen(raw, kind, into):
+def widen(raw: Typed, kind: Typed, into: Typed) -> Typed:
     """Turn BF16 (kind 0) or F16 bits into those of the same float32; 2**112 rebases an F16 exponent, exactly."""
     if kind == 0:
         for i in range(raw.size):

@@ -1,6 +1,6 @@
 """Optimizer, scheduler and scaler files, read as data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from forensics.formats.file import File
@@ -10,29 +10,57 @@ from forensics.model import Artifact, OptimizerState
 from forensics.weights.found import Found, open_torch
 
 SMALL_BYTES = 4096
+MOST_STEPS = 1024
+"""Step counters read of one optimizer: a few bytes each."""
 
 
-def read_optimizer(optimizer: TorchFile | None, artifact: Artifact | None) -> OptimizerState | None:
-    """Return what `torch.optim.Optimizer.state_dict()` says about itself.
-
-    The step counter is the largest of the state's `step` entries, which torch keeps a tensor since 1.12.
-    """
+def read_optimizer(found: Found, optimizer: TorchFile | None, artifact: Artifact | None) -> OptimizerState | None:
+    """Return what an optimizer file says, see `state_of`; None when there is none or it is no such dict."""
     if optimizer is None or artifact is None or not isinstance(optimizer.value, Mapping):
         return None
-    groups = optimizer.value.get("param_groups")
-    state = optimizer.value.get("state")
-    first = groups[0] if isinstance(groups, list) and groups and isinstance(groups[0], Mapping) else {}
+    return state_of(found, optimizer.value, artifact)
+
+
+def state_of(found: Found, saved: Mapping[object, object], artifact: Artifact) -> OptimizerState | None:
+    """Return what `torch.optim.Optimizer.state_dict()` says about itself.
+
+    The step counter is the largest of the state's `step` entries, which torch keeps a tensor since 1.12; counters
+    that disagree become a problem of the checkpoint.
+    """
+    groups = saved.get("param_groups")
+    state = saved.get("state")
+    listed = list(groups.values()) if isinstance(groups, Mapping) else groups
+    first = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], Mapping) else {}
     betas = first.get("betas")
     pair = betas if isinstance(betas, tuple | list) and len(betas) == 2 else (None, None)
+    steps = _steps(state, artifact) or [step for step in [whole(first.get("step"))] if step is not None]
     return OptimizerState(
-        learning_rates=group_numbers(groups, "lr"),
-        weight_decays=group_numbers(groups, "weight_decay"),
+        learning_rates=group_numbers(listed, "lr"),
+        weight_decays=group_numbers(listed, "weight_decay"),
         beta1=real(pair[0]),
         beta2=real(pair[1]),
         epsilon=real(first.get("eps")),
-        step=_step(state, artifact),
+        step=checked_steps(found, steps),
         kind="adam" if "betas" in first else "sgd" if "momentum" in first else "",
     )
+
+
+def checked_steps(found: Found, steps: Sequence[int]) -> int | None:
+    """Return the optimizer's step; parameters that count different steps become a problem.
+
+    Adam's bias correction is per parameter: one that lacks steps had no gradient, or was added later.
+    """
+    if not steps:
+        return None
+    low, high = min(steps), max(steps)
+    if low != high:
+        behind = sum(step < high for step in steps)
+        found.suspicious(
+            f"the step counters of the optimizer disagree: {behind} of {len(steps)} parameters looked at are behind "
+            f"({low:,} against {high:,} steps): they had no gradient in some steps, or began later",
+            found.path,
+        )
+    return high
 
 
 def add_scheduler(found: Found, state: OptimizerState | None, artifact: Artifact) -> OptimizerState:
@@ -80,9 +108,9 @@ def record_state(value: object) -> Mapping[object, object]:
     return {}
 
 
-def _step(state: object, artifact: Artifact) -> int | None:
+def _steps(state: object, artifact: Artifact) -> list[int]:
     if not isinstance(state, Mapping):
-        return None
+        return []
     steps: list[int] = []
     tensors: dict[int, StoredTensor] = {}
     for entry in state.values():
@@ -91,8 +119,8 @@ def _step(state: object, artifact: Artifact) -> int | None:
             tensors[step.offset] = step
         elif (known := whole(step)) is not None:
             steps.append(known)
-    steps.extend(_tensor_steps(list(tensors.values())[:64], artifact))
-    return max(steps, default=None)
+    steps.extend(_tensor_steps(list(tensors.values())[:MOST_STEPS], artifact))
+    return steps
 
 
 def _tensor_steps(tensors: list[StoredTensor], artifact: Artifact) -> list[int]:

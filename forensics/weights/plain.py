@@ -17,10 +17,10 @@ _BLOCK_BYTES = 1 << 16
 def accumulate(dtype: DType, previous: Bytes | None, current: Bytes, runs: Integers, into: Floats) -> None:
     """Add the statistics of runs of elements to the rows of `into` (n, COLUMNS).
 
-    `runs` (n, 5) names for each run its row in `into` (0, 1, ...), its first byte in the buffers, its length in
-    bytes, the row length of its tensor in elements (0: rows are not counted) and its first element there. A run holds
-    whole rows or lies within one row. `previous` is the buffer of the checkpoint before, None when nothing is
-    to be compared.
+    `runs` (n, 5) names for each run its row in `into` (0, 1, ...), its first byte in the buffers (divisible by 8),
+    its length in bytes, the row length of its tensor in elements (0: rows are not counted) and its first element
+    there. A run holds whole rows or lies within one. `previous` is the buffer of the checkpoint before, None when
+    nothing is to be compared.
     """
     for (_, start, size, row_length, first), row in zip(runs.tolist(), into, strict=True):
         before = None if previous is None else previous[start : start + size]

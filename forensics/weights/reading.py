@@ -91,6 +91,9 @@ class Files:
 
 def extents(pieces: Sequence[Piece], first: int, stop: int) -> Iterator[tuple[str, int, int]]:
     """Yield (path, offset in the file, size) of bytes `first` up to `stop` of a tensor that lies in pieces."""
+    if len(pieces) == 1:
+        yield pieces[0].path, pieces[0].offset + first, stop - first
+        return
     begin = 0
     for piece in pieces:
         end = begin + piece.nbytes

@@ -63,6 +63,11 @@ def test_what_the_filter_never_shows_has_no_reading(entry: float) -> None:
     assert candidates(entry, 10, 8) == ()
 
 
+def test_a_window_of_a_whole_run_costs_no_memory() -> None:
+    """The distance of two entries may be any number in a hostile file."""
+    assert candidates(1.0, 2**60, 8) == ()
+
+
 def test_unknown_settings_give_candidates_and_never_one_answer() -> None:
     found = {(d.window, d.accumulation) for d in explanations(121486.8)}
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from detectors.detecting import INF, NAN, detectors, everything, falling, find, norms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import forensics.detectors
+from detectors.detecting import INF, NAN, detectors, everything, falling, find, norms
 from forensics.model import SEVERITIES, Precision, Run, Timeline
 from forensics.testing import make_events, make_run, make_series
 

@@ -1,8 +1,8 @@
 """grad-norm-*, lr-*, loss-scale-collapse, steps-skipped."""
 
 import pytest
-from detectors.detecting import INF, NAN, ROOT_OF_TWO, falling, find, linear, norms, severities
 
+from detectors.detecting import INF, NAN, ROOT_OF_TWO, falling, find, linear, norms, severities
 from forensics.model import Events, OptimizerState, Precision, Run
 from forensics.testing import make_checkpoint, make_events, make_run
 
@@ -29,6 +29,12 @@ def test_a_norm_that_is_nan_in_two_entries_is_an_error_while_the_loss_still_fall
 def test_a_norm_that_is_always_nan_is_judged_by_the_loss(loss: list[float], severity: str) -> None:
     assert severities("grad-norm-nan", make_run(loss=loss, grad_norm=[NAN] * len(loss))) == [severity]
     assert severities("grad-norm-nan", make_run(grad_norm=[NAN] * 9)) == ["error"]
+
+
+def test_a_norm_that_turns_nan_for_good_is_an_error_though_the_loss_falls() -> None:
+    run = make_run(loss=[3.0 - 0.04 * i for i in range(60)], grad_norm=norms(30) + [NAN] * 30)
+
+    assert severities("grad-norm-nan", run) == ["error"]
 
 
 def test_one_last_nan_is_a_skipped_step_unless_the_loss_is_gone() -> None:
@@ -128,6 +134,16 @@ def test_a_norm_ten_times_its_level_is_a_notice() -> None:
     assert [(f.severity, f.step, f.step_range, f.until) for f in found] == [("notice", 46, (45, 46), 46)]
 
 
+def test_a_short_log_needs_ten_times_all_before() -> None:
+    """SGD without clipping, dead at step 14: the loss is NaN before twenty norms are logged."""
+    run = make_run(grad_norm=[0.45, 1.05, 1.2, 2.4, 2.9, 3.6, 41.9, 34.9, 109.0, 8073.0, INF, NAN, NAN])
+    found = find("grad-norm-explosion", run)
+
+    assert [(f.severity, f.step, f.step_range) for f in found] == [("notice", 7, (6, 7))]
+    assert find("grad-norm-explosion", make_run(grad_norm=[0.4, 1.0, 1.2, 2.4, 2.9, 3.6, 30.0])) == []
+    assert find("grad-norm-explosion", make_run(grad_norm=[0.4, 1.0, 1.2, 2.4, 90.0])) == []
+
+
 def test_a_norm_that_stays_up_with_the_loss_is_a_warning() -> None:
     both = make_run(loss=GOOD[:50] + [6.0] * 10, grad_norm=norms(50) + [300.0] * 10)
     alone = make_run(loss=GOOD, grad_norm=norms(50) + [300.0] * 10)
@@ -137,7 +153,7 @@ def test_a_norm_that_stays_up_with_the_loss_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [norms(60), [1e-6] * 40 + [1e-4] + [1e-6] * 19, [50.0, *norms(59)], [NAN] * 60, norms(10)]
+    "values", [norms(60), [1e-6 * n for n in norms(59)] + [1e-4], [50.0, *norms(59)], [NAN] * 60, norms(10)]
 )
 def test_other_norms_do_not_explode(values: list[float]) -> None:
     assert find("grad-norm-explosion", make_run(loss=GOOD, grad_norm=values)) == []
@@ -157,9 +173,10 @@ def test_a_rate_of_zero_throughout(count: int, expected: list[str]) -> None:
         (make_run(loss=[3.0, 2.9, 2.8, *FLAT[:3]], learning_rate=[0.0] * 3 + [1e-6] * 3), []),
         (make_run(loss=GOOD, learning_rate=linear(60)), []),
         (make_run(loss=GOOD, learning_rate=[1e-5] * 50 + [0.0] * 10), ["warning"]),
-        (make_run(loss=GOOD, learning_rate=[1e-5] * 56 + [0.0] * 4), []),
+        (make_run(loss=GOOD, learning_rate=[1e-5] * 54 + [0.0] * 6), []),
+        (make_run(loss=GOOD[:20], learning_rate=[1e-5] * 16 + [0.0] * 4), []),
     ],
-    ids=["another optimizer", "set to 0", "no loss", "warm-up", "decay", "exhausted", "end of decay"],
+    ids=["another optimizer", "set to 0", "no loss", "warm-up", "decay", "exhausted", "a tenth", "end of decay"],
 )
 def test_a_rate_of_zero_is_judged_by_what_else_is_known(run: Run, expected: list[str]) -> None:
     assert severities("lr-zero", run) == expected
@@ -181,7 +198,7 @@ def test_a_setting_of_the_same_name_is_no_series() -> None:
         (make_run(learning_rate=[1e-5] * 9, settings={"lr_scheduler_type": "cosine_with_min_lr"}), []),
         (make_run(learning_rate=[1e-5] * 5), ["notice"]),
         (make_run(learning_rate=[1e-5] * 4), []),
-        (make_run(learning_rate=[3e-5, 2e-5, 1e-5, 9e-6, 8e-6, *[1e-5] * 3]), []),
+        (make_run(learning_rate=[*linear(12), *[1e-6] * 5]), []),
         (make_run(learning_rate=[0.0] * 9), []),
         (make_run(learning_rate=linear(30)), []),
     ],
@@ -258,6 +275,7 @@ def test_a_logged_scale_or_a_saved_one_tells_it_as_well() -> None:
         (make_run(loss=GOOD, grad_norm=[0.123456] * 60, precision=Precision.FOUR_DIGITS), []),
         (make_run(loss=GOOD, grad_norm=[0.5] * 60), []),
         (make_run(loss=GOOD, grad_norm=[1.0] * 60), []),
+        (make_run(loss=GOOD, grad_norm=[ROOT_OF_TWO] * 60), []),
         (make_run(loss=GOOD, grad_norm=norms(60)), []),
     ],
 )

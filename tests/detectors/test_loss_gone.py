@@ -1,8 +1,8 @@
 """loss-to-zero, loss-zero-transient, loss-nan, loss-nan-transient, loss-absurd-entry, suspiciously-low-loss."""
 
 import pytest
-from detectors.detecting import INF, NAN, ROOT_OF_TWO, alarms, falling, find, linear, norms, severities
 
+from detectors.detecting import INF, NAN, ROOT_OF_TWO, alarms, falling, find, linear, norms, severities
 from forensics.model import Run
 from forensics.testing import make_checkpoint, make_run, make_table
 
@@ -78,11 +78,19 @@ MEMORISED = [2.1, 1.4, 0.7, 0.3, 0.09, 0.02, 0.004, 0.0009, 0.0002, 0.0001, *zer
     [
         make_run(loss=MEMORISED, grad_norm=[10.0**-i for i in range(16)], learning_rate=linear(16)),
         make_run(loss=MEMORISED),
+        make_run(loss=[0.5, 0.3, 0.1, 0.03, 0.009, *zeros(5)]),
         make_run(loss=MEMORISED, grad_norm=[1.0] * 10 + zeros(6)),
         make_run(loss=[0.4, 0.06, *zeros(5)], eval_loss=[0.001], steps={"eval_loss": [7]}),
         make_run(loss=[1.2, 0.8, *zeros(5)], grad_norm=norms(7)),
     ],
-    ids=["norms falling", "no norms", "norms 0 in the end", "evaluation is low too", "norms are ordinary"],
+    ids=[
+        "norms falling",
+        "no norms",
+        "to a hundredth",
+        "norms 0 in the end",
+        "evaluation is low too",
+        "norms are ordinary",
+    ],
 )
 def test_a_loss_that_is_small_rather_than_broken_raises_no_alarm(run: Run) -> None:
     assert alarms(run) == []
@@ -205,7 +213,9 @@ def test_several_readings_are_told_as_a_range() -> None:
     assert "when 1 to 2 steps of its window were finite" in found[0].statement
 
 
-@pytest.mark.parametrize("loss", [[3e5, 2e5, 1e5], GOOD, [*GOOD, 7.0], zeros(3), [INF, 2.0], [3.0, NAN]])
+@pytest.mark.parametrize(
+    "loss", [[3e5, 2e5, 1e5], [0.9] * 20 + [1100.0] * 20, GOOD, [*GOOD, 7.0], zeros(3), [INF, 2.0], [3.0, NAN]]
+)
 def test_large_losses_of_other_tasks_are_not_absurd(loss: list[float]) -> None:
     assert find("loss-absurd-entry", make_run(loss=loss)) == []
 

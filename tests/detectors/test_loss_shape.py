@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from detectors.detecting import INF, NAN, alarms, falling, find, linear, norms, severities
 
+from detectors.detecting import INF, NAN, alarms, falling, find, linear, norms, severities
 from forensics.model import Precision, Run
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
 
@@ -52,6 +52,15 @@ def test_a_loss_that_loses_all_it_learned_diverges() -> None:
     found = find("loss-divergence", make_run(loss=GOOD[:40] + flat(20, 6.0), logging_steps=5))
 
     assert [(f.severity, f.step, f.step_range) for f in found] == [("error", 205, (200, 205))]
+
+
+def test_a_slow_divergence_is_dated_to_where_it_leaves_the_level() -> None:
+    """AdamW at a rate that warms up to 3, logged every 2 steps."""
+    level = [1.17, 1.29, 1.58, 1.74, 1.82, 1.84, 1.86, 1.57, 1.51, 1.87]
+    rise = [2.16, 2.99, 2.72, 2.56, 3.16, 3.03, 3.9, 3.79, 4.07, 5.03, 5.4, 6.05, 5.7, 5.16, 4.7, 4.85, 4.94]
+    found = find("loss-divergence", make_run(loss=level + rise, logging_steps=2))
+
+    assert [(f.severity, f.step, f.step_range) for f in found] == [("error", 22, (20, 22))]
 
 
 def test_half_of_the_progress_lost_is_a_warning() -> None:
@@ -160,6 +169,18 @@ def test_uniform_guessing_without_a_gradient_is_an_error() -> None:
     assert severities("loss-uniform", run) == ["error"]
 
 
+def test_a_loss_that_never_leaves_uniform_guessing_is_an_error() -> None:
+    """The base model was not loaded; the loss is (T-1)/T of the logarithm for short sequences."""
+    settings = {"model.vocab_size": 64}
+    stuck = make_run(loss=flat(40, 4.0, 0.004), settings=settings)
+    warming = make_run(loss=flat(40, 4.0, 0.004), learning_rate=[1e-7 * i for i in range(40)], settings=settings)
+
+    assert [(f.severity, f.step, f.step_range) for f in find("loss-uniform", stuck)] == [("error", 1, (0, 1))]
+    assert find("loss-uniform", warming) == []
+    assert find("loss-uniform", make_run(loss=flat(19, 4.0, 0.004), settings=settings)) == []
+    assert find("loss-uniform", make_run(loss=[4.02 - 0.001 * i for i in range(40)], settings=settings)) == []
+
+
 def test_training_from_scratch_begins_there() -> None:
     settings = {"model.vocab_size": 256}
 
@@ -172,7 +193,7 @@ def test_training_from_scratch_begins_there() -> None:
 @pytest.mark.parametrize(
     ("accumulation", "ratio", "evaluations", "expected"),
     [
-        (8, 8.2, 2, ["warning"]),
+        (8, 8.2, 2, ["error"]),
         (8, 8.2, 1, []),
         (8, 6.0, 3, []),
         (8, 1.0, 3, []),
@@ -195,6 +216,19 @@ def test_a_loss_that_is_a_sum_over_micro_steps(
     assert severities("loss-scale-wrong", run) == expected
 
 
+def test_an_unrecorded_accumulation_is_guessed_from_three_evaluations() -> None:
+    """The training loss since the evaluation before counts, not its last entry alone."""
+    loss, evals = [9.3, 9.0, 7.6, 8.8, 7.9, 7.6, 9.9, 7.8, 7.6], [1.1, 1.12, 1.1]
+    steps = {"eval_loss": [3, 6, 9]}
+
+    assert severities("loss-scale-wrong", make_run(loss=loss, eval_loss=evals, steps=steps)) == ["warning"]
+    assert (
+        severities("loss-scale-wrong", make_run(loss=loss, eval_loss=evals[:2], steps={"eval_loss": [3, 9]})) == []
+    )
+    assert severities("loss-scale-wrong", make_run(loss=GOOD[:9], eval_loss=evals, steps=steps)) == []
+    assert severities("loss-scale-wrong", make_run(loss=loss, eval_loss=[1.1, NAN, 1.1], steps=steps)) == []
+
+
 def test_a_first_loss_far_above_uniform_guessing_is_a_sum() -> None:
     """transformers #37197: gemma3 with an accumulation of 4."""
     settings = {"gradient_accumulation_steps": 8, "model.vocab_size": 32000}
@@ -209,6 +243,14 @@ def test_an_evaluation_that_rises_again_is_a_notice() -> None:
     found = find("eval-gap", run)
 
     assert [(f.severity, f.step, f.step_range) for f in found] == [("notice", 4, (2, 4))]
+
+
+def test_an_evaluation_at_twice_its_best_is_a_warning_unless_another_quality_is_known() -> None:
+    evals = [1.4, 1.6, 2.0, 2.9, 3.1, 3.2]
+
+    assert severities("eval-gap", make_run(eval_loss=evals, eval_runtime=[1.0] * 6)) == ["warning"]
+    assert severities("eval-gap", make_run(eval_loss=evals, eval_accuracy=[0.9] * 6)) == ["notice"]
+    assert severities("eval-gap", make_run(eval_loss=[value / 10 for value in evals])) == ["notice"]
 
 
 @pytest.mark.parametrize("evals", [[1.0, 0.9, 0.8, 0.7], [1.0, 0.8, 1.2], [1.0, 0.8, 1.2, 0.9, 1.2], [NAN] * 5])

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from detectors.detecting import NAN, falling, find, severities
 
+from detectors.detecting import NAN, falling, find, severities
 from forensics.model import Events, Run, Segment
 from forensics.testing import make_events, make_run
 
@@ -46,7 +46,7 @@ def test_a_change_of_level_at_a_resume(after: float, expected: list[str]) -> Non
 
 def test_a_resume_told_by_the_log_counts_once_with_its_segment() -> None:
     loss = [1.0 + 0.01 * (i % 3) for i in range(30)] + [2.5] * 30
-    run = segmented(make_run(loss=loss, events=[make_events("resumed", [30])]), (1, 30), (31, 60))
+    run = segmented(make_run(loss=loss, events=[make_events("resumed", [31])]), (1, 30), (31, 60))
 
     assert severities("resume-jump", run) == ["warning"]
     assert severities("resume-jump", make_run(loss=loss)) == []

@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from detectors.detecting import NAN, falling, find, severities
 
+from detectors.detecting import NAN, falling, find, severities
 from forensics.model import Checkpoint, OptimizerState, Problem, Role, Run, Source, TensorRecord, TensorTable
 from forensics.testing import make_checkpoint, make_run, make_table
 
@@ -31,7 +31,7 @@ def test_the_first_poisoned_checkpoint_is_bracketed_by_the_last_clean_one(sympto
     found = find(symptom, run_of(make_table(), make_table(), bad, bad))
 
     assert [(f.severity, f.step, f.step_range, f.until) for f in found] == [("error", 30, (20, 30), None)]
-    assert "1 of 2 tensors (model.norm.weight)" in found[0].statement
+    assert "1 of 2 tensors (model.norm.weight); checkpoint-20 is clean" in found[0].statement
     assert str(found[0].source) == "checkpoint-30:tensor model.norm.weight"
 
 
@@ -219,7 +219,7 @@ def sized(maximum: float, dtype: str = "F32", name: str = MLP) -> TensorTable:
     [
         ([sized(0.5), sized(800.0)], ["error"]),
         ([sized(2e4)], ["warning"]),
-        ([sized(0.5), sized(40.0)], []),
+        ([sized(0.01), sized(40.0)], []),
         ([sized(20.0), sized(150.0)], []),
         ([sized(2e4, "I64")], []),
         ([sized(2e4, name="bn.running_var")], []),

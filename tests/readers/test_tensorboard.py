@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from readers.reading import facts_of, samples_of, settings_of, skips_of
 
 from event_records import VERSION, event, frame, message, scalar, tensor
 from forensics.model import Artifact, Events, Fact, Precision, Samples
 from forensics.names import Kind
 from forensics.readers.event_file import event_file, metric_of
+from readers.reading import facts_of, samples_of, settings_of, skips_of
 
 NAME = "events.out.tfevents.1714557600.node01.4242.0"
 VALUES = [2.5, 1.0 / 3.0, float("nan"), float("inf"), -0.0, 2e-05]

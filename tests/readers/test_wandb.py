@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from readers.reading import facts_of, samples_of, settings_of, skips_of
 
 from event_records import message, varint
 from forensics.errors import MalformedError
@@ -19,6 +18,7 @@ from forensics.names import Kind
 from forensics.plugin import Reader
 from forensics.readers.wandb_files import wandb_config, wandb_metadata, wandb_summary
 from forensics.readers.wandb_offline import wandb_log
+from readers.reading import facts_of, samples_of, settings_of, skips_of
 
 NAME = "run-0p9ucopp.wandb"
 REAL = (Path(__file__).parents[1] / "data/wandb" / NAME).read_bytes()

@@ -128,7 +128,9 @@ def equations(text: str) -> Iterator[tuple[str, Scalar]]:
 def _block(window: Window, start: int) -> bytes:
     """Return the text from the brace at `start` to the one that closes it, as far as a window reaches."""
     data = window.data
-    depth, position, reach = 0, start, window.reach(start)
+    reach = window.reach(start)
+    following = data.find(ANCHORS[0], start, reach)
+    depth, position, reach = 0, start, reach if following < 0 else following
     brace = re.compile(rb'[{}]|"(?:[^"\\\r\n]|\\.)*"')
     while found := brace.search(data, position, reach):
         position = found.end()

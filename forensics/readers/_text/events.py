@@ -31,6 +31,12 @@ REPORTED = {
 """Status words of the loading report; the value of the event is the number of rows with that status."""
 
 NOT_A_NUMBER = float("nan")
+TOLD_OTHERWISE = re.compile(
+    rb"(?:[\w.]+\.)?(?:ChildFailedError|CalledProcessError|ProcessExitedException|OutOfMemoryError|DistBackendError)\b"
+    rb"|.{0,80}(?:CUDA|HIP) out of memory|.{0,80}No space left on device|.{0,80}NCCL error"
+)
+"""Last lines of tracebacks that are no event of their own: a launcher that reports the failure of its processes
+(torch elastic, accelerate, deepspeed), and errors of which the same line is an event of a more exact kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +183,13 @@ def scan_window(window: Window, positions: Positions) -> Iterator[EventRows]:
     columns: dict[str, _Column] = {}
     data = window.data
     for anchor, signs in ANCHORS.items():
+        ended = -1
         for position in positions.get(anchor, ()):
+            if position < ended:
+                continue
             start = fragment_start(data, position, window.floor(position))
-            line = data[start : fragment_end(data, position, window.reach(position))]
+            ended = fragment_end(data, position, window.reach(position))
+            line = data[start:ended]
             for sign in signs:
                 for kind, value, step in _readings(sign, window, position, line):
                     _note(columns.setdefault(kind, _Column()), window, kind, position, line, value, step)
@@ -192,11 +202,15 @@ def _readings(sign: _Sign, window: Window, position: int, line: bytes) -> Iterat
     if sign.confirm is not None and confirmed is None:
         return
     if sign.anchor == b"LOAD REPORT":
-        table = window.data[position : min(window.reach(position), position + REPORT_BYTES)]
+        stop = min(window.reach(position), position + REPORT_BYTES)
+        following = window.data.find(sign.anchor, position + 1, stop)
+        table = window.data[position : stop if following < 0 else following]
         for word, kind in REPORTED.items():
             count = len(re.findall(rb"\| *" + word + rb" *\|", table.partition(b"\n\n")[0]))
             if count:
                 yield kind, float(count), UNKNOWN_STEP
+        return
+    if sign.kind == Kind.TRACEBACK and TOLD_OTHERWISE.match(exception_text(window, position)):
         return
     value, step = sign.read(confirmed) if sign.read and confirmed else (NOT_A_NUMBER, UNKNOWN_STEP)
     yield sign.kind, value, step

@@ -144,7 +144,7 @@ def _from_bars(before: Integers, after: Integers, epochs: Floats, schedule: Sche
 
 
 def _misfit(steps: Integers, epochs: Floats) -> float:
-    """Return how far steps are from being proportional to the epochs, in steps an entry; infinite when few are known."""
+    """Return how far steps are from proportional to the epochs, in steps; infinite when few are known."""
     known = (steps > 0) & np.isfinite(epochs) & (epochs > 0)
     if known.sum() < 3 or known.sum() < FOLLOWED * len(steps):
         return float("inf")

@@ -45,9 +45,13 @@ def scan_window(window: Window, positions: Positions) -> Iterator[Rows]:
     gradient norm but no loss gets a loss of NaN.
     """
     tables: dict[tuple[str, ...], _Table] = defaultdict(_Table)
+    ended = -1
     for place in sorted(positions.get(ANCHORS[0], []) + positions.get(ANCHORS[1], [])):
+        if place < ended:
+            continue
         start = fragment_start(window.data, place, window.floor(place))
-        line = window.data[start : fragment_end(window.data, place, window.reach(place))]
+        ended = fragment_end(window.data, place, window.reach(place))
+        line = window.data[start:ended]
         iteration, validation = _ITERATION.search(line), _VALIDATION.search(line)
         if validation is not None:
             fields = _fields(validation[2], "{} validation")

@@ -226,8 +226,8 @@ READERS: dict[bytes, Callable[[bytes], Iterator[Told]]] = {
 _ARGUMENTS = b"- arguments -"
 
 
-_WHOLE_FRAGMENT = frozenset({b"Unsloth ", b"peed.launcher.launch --world_info", b"procs=", b"python3."})
-_ONE_FRAGMENT = frozenset({b"python3."})
+# Read from the beginning of their line to its end; the others from the phrase on, over several lines.
+_ONE_FRAGMENT = frozenset({b"peed.launcher.launch --world_info", b"procs=", b"python3."})
 
 
 def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow]:
@@ -235,18 +235,27 @@ def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow]:
     for anchor, read in (*READERS.items(), (_ARGUMENTS, _megatron_arguments)):
         places = positions.get(anchor, []) if anchor in READERS else _places(window, anchor)
         told: tuple[Told, ...] = ()
+        ended = -1
         for place, record in zip(places, window.lines(places).tolist(), strict=True):
-            start, stop = place, min(window.reach(place), place + ARGUMENT_BYTES)
-            if anchor in _WHOLE_FRAGMENT:
-                start = fragment_start(window.data, place, window.floor(place))
-            if anchor in _ONE_FRAGMENT:
-                start, stop = max(start, place - 5), fragment_end(window.data, place, stop)
-            now = tuple(read(window.data[start:stop]))
+            if anchor in _ONE_FRAGMENT and place < ended:
+                continue
+            start, ended = _extent(window, anchor, place)
+            now = tuple(read(window.data[start:ended]))
             if now == told:
                 continue
             told = now
             for group, name, value, standing in now:
                 yield SettingRow(window.offset + place, record, group, name, value, standing)
+
+
+def _extent(window: Window, anchor: bytes, place: int) -> tuple[int, int]:
+    """Return from where to where a phrase is to be read: a block ends at the latest where the next one begins."""
+    stop = min(window.reach(place), place + ARGUMENT_BYTES)
+    if anchor in _ONE_FRAGMENT:
+        stop = fragment_end(window.data, place, stop)
+        return fragment_start(window.data, place, window.floor(place)), stop
+    following = window.data.find(anchor, place + 1, stop)
+    return place, stop if following < 0 else following
 
 
 def _places(window: Window, phrase: bytes) -> list[int]:

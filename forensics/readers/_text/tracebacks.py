@@ -7,6 +7,7 @@ from forensics.formats.text import Window, fragment_end, fragment_start, strip_p
 
 MAX_LINES = 400
 
+_BEGIN = b"Traceback (most recent call last)"
 _FRAME = re.compile(rb'\s+File "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
 _RANK = re.compile(rb"\[(?:default|rank)\d{1,6}\]:")
 _ENDED = re.compile(rb"(?:[A-Za-z_]\w*\.)*[A-Z]\w*\b")
@@ -21,6 +22,8 @@ def exception_text(window: Window, position: int) -> bytes:
     last = b"Traceback without an end"
     for line in _own_lines(window, position):
         found = _FRAME.match(line)
+        if _BEGIN in line:
+            break
         if found:
             frame = found[1] + b":" + found[2] + (b" in " + found[3] if found[3] else b"")
         elif line[:1].strip() and frame:

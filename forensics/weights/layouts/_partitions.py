@@ -1,8 +1,10 @@
 """Flat ZeRO partitions as pieces of files, by parameter name.
 
 ZeRO-1/2 (`deepspeed/runtime/zero/stage_1_and_2.py`): per parameter group the parameters are laid end to end, the
-total is rounded up to 2 x ranks, and each rank owns one consecutive slice; `param_slice_mappings` says which part
-of its slice belongs to which parameter. ZeRO-3 (`stage3.py`): every parameter is cut into `ranks` equal parts of
+total is rounded up to 2 x ranks, and each rank owns one consecutive slice. The order is that of `param_shapes`,
+which `zero_to_fp32.py` follows. `param_slice_mappings` also says which part of its slice belongs to which parameter,
+but with `round_robin_gradients` DeepSpeed 0.19.8 saves it in an order that the slices do not have (measured: six of
+nine parameters elsewhere), so it is only asked when the sizes do not add up. ZeRO-3 (`stage3.py`): every parameter is cut into `ranks` equal parts of
 ceil(elements / ranks), and a rank's parts lie end to end over its sub-groups.
 """
 
@@ -67,11 +69,12 @@ Named = tuple[str, tuple[int, ...], Pieces]
 
 
 def named_pieces(
-    partitions: Sequence[Partition], groups: Sequence[Mapping[object, object]], role: Role
+    partitions: Sequence[Partition], groups: Sequence[Mapping[object, object]], role: Role, *, flat: bool = False
 ) -> Iterator[Named]:
     """Yield (name, shape, pieces) of every parameter whose elements are all there.
 
-    `groups` is `param_shapes` of the model states: one mapping of name to shape a parameter group.
+    `groups` is `param_shapes` of the model states: one mapping of name to shape a parameter group. With `flat`,
+    the one name of a group stands for the whole flat tensor of the one partition, whatever it holds.
     """
     if partitions and partitions[0].is_stage3:
         shapes = {name: shape for group in groups for name, shape in _shapes(group)}
@@ -79,14 +82,60 @@ def named_pieces(
         return
     for number, group in enumerate(groups):
         flats = [_Flat(p.path, _group_tensors(p.state, number, role)) for p in partitions]
-        if not all(flat.tensors for flat in flats):
+        if not group or not all(one.tensors for one in flats):
             continue
+        if flat:
+            name, size = str(next(iter(group))), flats[0].elements
+            yield name, (size,), Pieces(tuple(flats[0].cut(0, size)), flats[0].tensors[0].dtype)
+            continue
+        shapes, padding = dict(_shapes(group)), _alignment(partitions[0].state, number)
         mappings = [_slices(p.state, number) for p in partitions]
-        shapes = dict(_shapes(group))
-        if all(mapping is not None for mapping in mappings):
-            yield from _by_slices(flats, [m or {} for m in mappings], shapes)
+        needed = sum(math.prod(shape) for shape in shapes.values()) + sum(padding)
+        if needed <= sum(one.elements for one in flats) or not all(mapping is not None for mapping in mappings):
+            yield from _by_order(flats, shapes, padding)
         else:
-            yield from _by_order(flats, shapes)
+            yield from _by_slices(flats, [m or {} for m in mappings], shapes)
+
+
+def unaccounted(partitions: Sequence[Partition], groups: Sequence[Mapping[object, object]]) -> str | None:
+    """Say by how much the flat fp32 partitions and the parameters' shapes disagree; None when they agree.
+
+    ZeRO-1/2 round a group up to 2 x ranks elements (`stage_1_and_2.py`, `nccl_start_alignment_factor`), ZeRO-3
+    every parameter to a multiple of the ranks, and each partition to be divisible anew.
+    """
+    ranks = len(partitions)
+    if not ranks:
+        return None
+    if partitions[0].is_stage3:
+        held = sum(_Flat(p.path, _sub_groups(p.state, "master")).elements for p in partitions)
+        sizes = [math.prod(shape) for group in groups for _, shape in _shapes(group)]
+        needed = sum(-(-size // ranks) * ranks for size in sizes)
+        return _disagreement(held, needed, "", needed) if held else None
+    for number, group in enumerate(groups):
+        flats = [_Flat(p.path, _group_tensors(p.state, number, "master")) for p in partitions]
+        if not group or not all(flat.tensors for flat in flats):
+            continue
+        needed = sum(math.prod(shape) for _, shape in _shapes(group))
+        needed += sum(_alignment(partitions[0].state, number))
+        held = sum(flat.elements for flat in flats)
+        aligned = -(-needed // (2 * ranks)) * 2 * ranks
+        problem = _disagreement(held, needed, f" of parameter group {number}", aligned)
+        if problem is not None:
+            return problem
+    return None
+
+
+def _disagreement(held: int, needed: int, where: str, most: int) -> str | None:
+    if needed <= held <= most:
+        return None
+    return f"the fp32 partitions{where} hold {held:,} elements, its parameters need {needed:,}"
+
+
+def _alignment(state: Mapping[object, object], number: int) -> list[int]:
+    """Return the padding behind each parameter of a group (DeepSpeed >= 0.19.8, `param_alignment_paddings`)."""
+    listed = state.get("param_alignment_paddings")
+    group = listed[number] if isinstance(listed, list) and number < len(listed) else None
+    return [max(whole(count) or 0, 0) for count in group] if isinstance(group, list | tuple) else []
 
 
 def _by_slices(
@@ -106,12 +155,14 @@ def _by_slices(
             yield name, shape, Pieces(tuple(pieces), flats[0].tensors[0].dtype)
 
 
-def _by_order(flats: Sequence[_Flat], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Named]:
+def _by_order(
+    flats: Sequence[_Flat], shapes: Mapping[str, tuple[int, ...]], padding: Sequence[int]
+) -> Iterator[Named]:
     position = 0
     bounds = [0]
     for flat in flats:
         bounds.append(bounds[-1] + flat.elements)
-    for name, shape in shapes.items():
+    for number, (name, shape) in enumerate(shapes.items()):
         count = math.prod(shape)
         pieces = [
             piece
@@ -124,6 +175,7 @@ def _by_order(flats: Sequence[_Flat], shapes: Mapping[str, tuple[int, ...]]) -> 
         position += count
         if position <= bounds[-1]:
             yield name, shape, Pieces(tuple(pieces), flats[0].tensors[0].dtype)
+        position += padding[number] if number < len(padding) else 0
 
 
 def _stage3(flats: Sequence[_Flat], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Named]:
@@ -144,7 +196,9 @@ def _stage3(flats: Sequence[_Flat], shapes: Mapping[str, tuple[int, ...]]) -> It
 def _shapes(group: Mapping[object, object]) -> Iterator[tuple[str, tuple[int, ...]]]:
     for name, shape in group.items():
         sizes = shape if isinstance(shape, tuple | list) else getattr(shape, "arguments", ((),))[0]
-        if isinstance(sizes, tuple | list) and all(whole(size) is not None for size in sizes):
+        if isinstance(sizes, tuple | list) and all(
+            (whole(size) or 0) >= 0 and whole(size) is not None for size in sizes
+        ):
             yield str(name), tuple(int(size) for size in sizes)
 
 

@@ -4,10 +4,10 @@ import re
 
 from forensics.errors import ForensicsError
 from forensics.formats.file import File
-from forensics.formats.torch_file import named_tensors
 from forensics.model import Artifact, Piece, TensorRecord
 from forensics.weights.folders import step_of
-from forensics.weights.found import Found, open_torch, report_error, safetensors_records, stored_records
+from forensics.weights.found import Found, open_torch, report_error, safetensors_records
+from forensics.weights.layouts._saved import saved_records
 
 TORCH_ENDINGS = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar", ".joblib")
 NO_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state|random_states).*")
@@ -25,7 +25,7 @@ def recognise(artifact: Artifact) -> Found | None:
     elif name.endswith(TORCH_ENDINGS):
         read = open_torch(found, artifact)
         if read is not None:
-            found.records.extend(stored_records(found, artifact, named_tensors(read.value), "weight"))
+            saved_records(found, artifact, read)
     elif name.endswith((".npz", ".npy")):
         found.records.extend(_numpy(found, artifact))
     else:

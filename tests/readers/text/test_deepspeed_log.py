@@ -1,23 +1,22 @@
 """Lines of the DeepSpeed engine and its launcher."""
 
+# ruff: noqa: E501  (log lines stand here as they are written)
+
 import base64
 import json
 import math
-from typing import TYPE_CHECKING
 
 import pytest
 
 from forensics.model import UNKNOWN_STEP, Standing
 from forensics.names import Kind
-
-if TYPE_CHECKING:
-    from readers.text.conftest import Reading
+from readers.text.log_reading import read_log
 
 INFO = "[2025-05-01 10:00:00,123] [INFO] "
 TEN = 1746093600.123
 
 
-def test_step_lines(read_log: "Reading") -> None:
+def test_step_lines() -> None:
     """Step, cumulative skipped steps and the first learning rate; step 0 is no training step; the clock is kept."""
     text = (
         f"{INFO}[logging.py:96:log_dist] [Rank 0] step=0, skipped=0, lr=[0.001], mom=[(0.9, 0.999)]\n"
@@ -37,7 +36,7 @@ def test_step_lines(read_log: "Reading") -> None:
 OVERFLOW = "[loss_scaler.py:190:update_scale] [deepspeed] OVERFLOW! Rank 0 Skipping step. Attempted loss scale: "
 
 
-def test_overflows(read_log: "Reading") -> None:
+def test_overflows() -> None:
     """Each skipped step is an overflow with the scale it tried; the scale is a series of unknown steps."""
     text = (
         f"{INFO}{OVERFLOW}65536, but hysteresis is 2. Reducing hysteresis to 1\n"
@@ -65,10 +64,10 @@ def test_overflows(read_log: "Reading") -> None:
         "[deepspeed] OVERFLOW! Rank 0 Skipping step.",
     ],
 )
-def test_nonfinite_gradients_without_a_scale(read_log: "Reading", message: str) -> None:
+def test_nonfinite_gradients_without_a_scale(message: str) -> None:
     """An overflow without a loss scale is its own kind, also when glued to a bar."""
     glued = (
-        f" 50%|#### | 15/30 [00:01<00:01, 11.2it/s][2026-11-23 18:04:01,088] [WARNING] [logging.py:123:log_dist] "
+        " 50%|#### | 15/30 [00:01<00:01, 11.2it/s][2026-11-23 18:04:01,088] [WARNING] [logging.py:123:log_dist] "
     )
     told = read_log(f"{glued}[Rank 0] {message}\n")
 
@@ -76,22 +75,22 @@ def test_nonfinite_gradients_without_a_scale(read_log: "Reading", message: str) 
     assert math.isnan(told.events(Kind.NONFINITE_SKIPPED).values[0])
 
 
-DUMP = """\
-{0}[config.py:979:print] DeepSpeedEngine configuration:
-{0}[config.py:983:print]   activation_checkpointing_config  {{
+DUMP = f"""\
+{INFO}[config.py:979:print] DeepSpeedEngine configuration:
+{INFO}[config.py:983:print]   activation_checkpointing_config  {{
     "partition_activations": false,
     "cpu_checkpointing": false
 }}
-{0}[config.py:983:print]   bfloat16_enabled ............. True
-{0}[config.py:983:print]   comms_config ................. <deepspeed.comm.config.DeepSpeedCommsConfig object at 0x7f>
-{0}[config.py:983:print]   gradient_clipping ............ 1.0
-{0}[config.py:983:print]   optimizer_params ............. {{'lr': 2e-06, 'betas': [0.9, 0.999], 'eps': 1e-08}}
-{0}[config.py:983:print]   steps_per_print .............. inf
-{0}[config.py:983:print]   train_micro_batch_size_per_gpu  8
-{0}[config.py:983:print]   zero_config .................. stage=2 reduce_bucket_size=500,000,000 overlap_comm=False \
+{INFO}[config.py:983:print]   bfloat16_enabled ............. True
+{INFO}[config.py:983:print]   comms_config ................. <deepspeed.comm.config.DeepSpeedCommsConfig object at 0x7f>
+{INFO}[config.py:983:print]   gradient_clipping ............ 1.0
+{INFO}[config.py:983:print]   optimizer_params ............. {{'lr': 2e-06, 'betas': [0.9, 0.999], 'eps': 1e-08}}
+{INFO}[config.py:983:print]   steps_per_print .............. inf
+{INFO}[config.py:983:print]   train_micro_batch_size_per_gpu  8
+{INFO}[config.py:983:print]   zero_config .................. stage=2 reduce_bucket_size=500,000,000 overlap_comm=False \
 offload_optimizer=DeepSpeedZeroOffloadOptimizerConfig(device='cpu', ratio=1.0) round_robin_gradients=False
-{0}[config.py:983:print]   zero_optimization_stage ...... 2
-{0}[config.py:969:print_user_config]   json = {{
+{INFO}[config.py:983:print]   zero_optimization_stage ...... 2
+{INFO}[config.py:969:print_user_config]   json = {{
     "train_batch_size": 128, 
     "steps_per_print": inf, 
     "bf16": {{
@@ -103,10 +102,10 @@ offload_optimizer=DeepSpeedZeroOffloadOptimizerConfig(device='cpu', ratio=1.0) r
         "overlap_comm": true
     }}
 }}
-""".format(INFO)  # noqa: W291  (DeepSpeed prints a blank behind each comma)
+"""  # noqa: W291  (DeepSpeed prints a blank behind each comma)
 
 
-def test_configuration_in_force(read_log: "Reading") -> None:
+def test_configuration_in_force() -> None:
     """Rows of the dump carry DeepSpeed's own keys and stand above the user's JSON."""
     told = read_log(DUMP)
     effective = {f.name: f.value for f in told.facts if getattr(f, "standing", None) == Standing.EFFECTIVE}  # type: ignore[union-attr]  # settings only
@@ -128,7 +127,7 @@ def test_configuration_in_force(read_log: "Reading") -> None:
     }
 
 
-def test_users_json(read_log: "Reading") -> None:
+def test_users_json() -> None:
     """The user's JSON is flattened; numbers in scientific notation become the integers they were."""
     told = read_log(DUMP)
     recorded = {s.name: s.value for name in ("zero_optimization.reduce_bucket_size", "zero_optimization.overlap_comm",
@@ -144,7 +143,7 @@ def test_users_json(read_log: "Reading") -> None:
     assert told.skips() == []
 
 
-def test_json_that_breaks_off_is_told(read_log: "Reading") -> None:
+def test_json_that_breaks_off_is_told() -> None:
     """What is whole of a cut configuration is kept, and the cut is reported."""
     told = read_log(DUMP[: DUMP.rindex('"overlap_comm"')])
 
@@ -152,7 +151,7 @@ def test_json_that_breaks_off_is_told(read_log: "Reading") -> None:
     assert "breaks off" in told.skips()[0].reason
 
 
-def test_launcher(read_log: "Reading") -> None:
+def test_launcher() -> None:
     """Command, world size, nodes, devices and the end of a process."""
     world = base64.urlsafe_b64encode(json.dumps({"node-1": [0, 1], "node-2": [0, 1]}).encode()).decode()
     text = (
@@ -176,7 +175,7 @@ def test_launcher(read_log: "Reading") -> None:
     assert told.events(Kind.SIGNAL).values.tolist() == [-9]
 
 
-def test_checkpoints_are_counted_once(read_log: "Reading") -> None:
+def test_checkpoints_are_counted_once() -> None:
     """The Trainer and the engine announce the same checkpoint; so do two ranks."""
     text = (
         "Saving model checkpoint to out/checkpoint-500\n"
@@ -188,7 +187,7 @@ def test_checkpoints_are_counted_once(read_log: "Reading") -> None:
     assert read_log(text).events(Kind.CHECKPOINT_SAVED).steps.tolist() == [500, 1000]
 
 
-def test_version(read_log: "Reading") -> None:
+def test_version() -> None:
     """The banner names the version that ran."""
     told = read_log(
         f"{INFO}[logging.py:96:log_dist] [Rank -1] DeepSpeed info: version=0.12.5+abc, git-hash=unknown\n"

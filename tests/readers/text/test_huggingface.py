@@ -1,16 +1,15 @@
 """Metric dictionaries of the Trainer and its kin: values, steps, lines."""
 
+# ruff: noqa: E501, ISC004  (log lines stand here as they are written)
+
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from forensics.model import UNKNOWN_STEP, Precision, Standing
 from forensics.names import Kind
-
-if TYPE_CHECKING:
-    from readers.text.conftest import Reading
+from readers.text.log_reading import read_log
 
 CLEAR = "\r" + " " * 40 + "\r"
 
@@ -36,7 +35,7 @@ def run(entries: list[str], steps: list[int], total: int) -> str:
     return text + "\n"
 
 
-def test_v4_values_steps_and_lines(read_log: "Reading") -> None:
+def test_v4_values_steps_and_lines() -> None:
     """A v4 log gives full floats, the loss known to four decimals, steps from the bar that follows."""
     told = read_log(run([four("2.3457", "0.1"), four("0.0", "0.2", "nan"), four("nan", "0.3")], [10, 20, 30], 300))
     loss = told.samples("loss")
@@ -55,7 +54,7 @@ def test_v4_values_steps_and_lines(read_log: "Reading") -> None:
     assert (inferred.value, inferred.standing) == (">=4.38,<5", Standing.INFERRED)
 
 
-def test_v5_quoted_values(read_log: "Reading") -> None:
+def test_v5_quoted_values() -> None:
     """Quoted values have four digits and date the log to transformers >= 5, as an inference only."""
     told = read_log(run([five("5.299", "0.4545"), five("0", "0.4773", "nan")], [20, 21], 44))
 
@@ -66,7 +65,7 @@ def test_v5_quoted_values(read_log: "Reading") -> None:
     assert (inferred.group, inferred.value, inferred.standing) == ("setting", ">=5", Standing.INFERRED)
 
 
-def test_old_v4_without_grad_norm(read_log: "Reading") -> None:
+def test_old_v4_without_grad_norm() -> None:
     """Before 4.38 there is no gradient norm, so nothing but "<5" is inferred."""
     told = read_log("{'loss': 5.2985, 'learning_rate': 0.0015, 'epoch': 0.45}\n")
 
@@ -75,7 +74,7 @@ def test_old_v4_without_grad_norm(read_log: "Reading") -> None:
     assert told.settings() == {"setting:inferred.transformers": "<5"}
 
 
-def test_nested_bars_do_not_give_steps(read_log: "Reading") -> None:
+def test_nested_bars_do_not_give_steps() -> None:
     """Bars of evaluation and of saving have other totals and are passed over, also when they come first."""
     evaluated = "{'eval_loss': '1.988', 'eval_runtime': '12.35', 'eval_samples_per_second': '81', 'epoch': '0.25'}"
     text = run([five("1.5", "0.125"), five("1.4", "0.25")], [4, 8], 32)
@@ -88,14 +87,14 @@ def test_nested_bars_do_not_give_steps(read_log: "Reading") -> None:
     assert told.events(Kind.EVALUATED).steps.tolist() == [8]
 
 
-def test_dictionary_glued_to_a_bar(read_log: "Reading") -> None:
+def test_dictionary_glued_to_a_bar() -> None:
     """A dictionary may share its line with a bar, without any separator, and a literal ^M between."""
     text = "".join(f"{bar(n, 9)[1:]}^M   ^M{four('1.5', f'{n / 9:.2f}')}\n" for n in range(1, 6))
 
     assert [step for step, _ in read_log(text).points("loss")] == [1, 2, 3, 4, 5]
 
 
-def test_summary_is_a_series_of_its_own(read_log: "Reading") -> None:
+def test_summary_is_a_series_of_its_own() -> None:
     """The mean loss of the whole run is train_loss, never loss; it marks the end of training."""
     summary = "{'train_runtime': 3605.1, 'train_samples_per_second': 28.29, 'train_loss': 0.0063, 'epoch': 3.0}"
     told = read_log(run([four("1.5", "1.0"), four("1.4", "2.0"), summary], [10, 20, 30], 30))
@@ -105,7 +104,7 @@ def test_summary_is_a_series_of_its_own(read_log: "Reading") -> None:
     assert told.events(Kind.TRAINING_FINISHED).steps.tolist() == [30]
 
 
-def test_buffered_output_does_not_trust_bars(read_log: "Reading") -> None:
+def test_buffered_output_does_not_trust_bars() -> None:
     """Dictionaries that arrive in bursts have no bar of their own: no step is better than a wrong one."""
     bars = "".join(bar(n, 1000) for n in range(0, 220, 10))
     text = (
@@ -126,7 +125,7 @@ BLOCK = """***** Running training *****
 """
 
 
-def test_steps_from_epochs_and_schedule(read_log: "Reading") -> None:
+def test_steps_from_epochs_and_schedule() -> None:
     """Without bars, epoch times steps per epoch gives the step where the printed epoch is fine enough."""
     told = read_log(BLOCK + "".join(four("1.5", f"{n / 40:.2f}") + "\n" for n in (10, 20, 37)))
 
@@ -138,7 +137,7 @@ def test_steps_from_epochs_and_schedule(read_log: "Reading") -> None:
     assert told.setting("max_steps")[0].source.record == 1
 
 
-def test_even_spacing_settles_coarse_epochs(read_log: "Reading") -> None:
+def test_even_spacing_settles_coarse_epochs() -> None:
     """With 1,000 steps an epoch, 0.01 is ten steps: only the even spacing of the entries makes them sure."""
     block = BLOCK.replace("160", "4,000")
     told = read_log(block + "".join(four("1.5", f"{n / 1000:.2f}") + "\n" for n in range(50, 500, 50)))
@@ -146,7 +145,7 @@ def test_even_spacing_settles_coarse_epochs(read_log: "Reading") -> None:
     assert told.samples("loss").steps.tolist() == list(range(50, 500, 50))
 
 
-def test_coarse_epochs_stay_unknown(read_log: "Reading") -> None:
+def test_coarse_epochs_stay_unknown() -> None:
     """Where epochs leave a choice the step stays unknown, and the epochs are kept."""
     block = BLOCK.replace("160", "40,000")
     told = read_log(block + "".join(four("1.5", epoch) + "\n" for epoch in ("0.01", "0.03", "0.08")))
@@ -157,7 +156,7 @@ def test_coarse_epochs_stay_unknown(read_log: "Reading") -> None:
     assert loss.epochs.tolist() == [0.01, 0.03, 0.08]
 
 
-def test_ranks_are_folded(read_log: "Reading") -> None:
+def test_ranks_are_folded() -> None:
     """The same dictionary from several ranks counts once, whichever came first; different ones are kept by rank."""
     rows = [f"{five('1.5', '0.1')}", f"{five('1.4', '0.2')}"]
     text = "".join(
@@ -169,14 +168,14 @@ def test_ranks_are_folded(read_log: "Reading") -> None:
     assert told.samples("loss", 1).values.tolist() == [9.0]
 
 
-def test_equal_entries_of_one_process_are_kept(read_log: "Reading") -> None:
+def test_equal_entries_of_one_process_are_kept() -> None:
     """Two NaN entries may print alike; without a rank they are two entries."""
     told = read_log(four("0.0", "0.53", "nan") + "\n" + four("0.0", "0.53", "nan") + "\n")
 
     assert told.samples("loss").records.tolist() == [1, 2]
 
 
-def test_logger_echo_is_dropped(read_log: "Reading") -> None:
+def test_logger_echo_is_dropped() -> None:
     """LLaMA-Factory's callback prints each point a second time, with fewer keys: the Trainer's own line counts."""
     echo = "[INFO|2025-05-01 10:00:00] llamafactory.train.callbacks:143 >> {'loss': 1.5, 'learning_rate': 1e-05, 'epoch': 0.1}"
     told = read_log(f"{echo}\n{four('1.5001', '0.1')}\n")
@@ -196,7 +195,7 @@ def test_logger_echo_is_dropped(read_log: "Reading") -> None:
         ('{"lr": 1.0e-05, "data_time": 0.01, "loss": 1.61643, "iter": 30, "step": 30}', 30),
     ],
 )  # fmt: skip
-def test_dictionaries_that_name_their_step(read_log: "Reading", line: str, step: int) -> None:
+def test_dictionaries_that_name_their_step(line: str, step: int) -> None:
     """ms-swift, Megatron-SWIFT, LLaMA-Factory, OpenRLHF and mmengine name the step themselves."""
     told = read_log(line + "\n")
 
@@ -204,7 +203,7 @@ def test_dictionaries_that_name_their_step(read_log: "Reading", line: str, step:
     assert not {"percentage", "elapsed_time", "step", "iter", "current_steps"} & told.names()
 
 
-def test_trl_keys(read_log: "Reading") -> None:
+def test_trl_keys() -> None:
     """Keys with slashes become metrics of their own name."""
     told = read_log(
         "{'loss': 0.6931, 'grad_norm': 12.3, 'learning_rate': 5e-07, 'rewards/chosen': 0.0, "
@@ -215,7 +214,7 @@ def test_trl_keys(read_log: "Reading") -> None:
     assert told.samples("logps/chosen").values.tolist() == [-250.1]
 
 
-def test_wrapped_numbers(read_log: "Reading") -> None:
+def test_wrapped_numbers() -> None:
     """Tensors and numpy scalars are read; what is no number is absent from that entry only."""
     text = (
         "{'loss': tensor(1.5, device='cuda:0'), 'grad_norm': np.float64(0.25), 'epoch': 0.1}\n"
@@ -229,14 +228,14 @@ def test_wrapped_numbers(read_log: "Reading") -> None:
     assert told.samples("grad_norm").records.tolist() == [1, 3]
 
 
-def test_configurations_are_no_metrics(read_log: "Reading") -> None:
+def test_configurations_are_no_metrics() -> None:
     """Dictionaries without loss, epoch or step are not taken for metrics."""
     text = "{'pad_token_id': 128004}\n{'localhost': [0, 1]}\n{'init_scale': 65536, 'scale_window': 1000}\n"
 
     assert read_log(text).facts == []
 
 
-def test_many_layouts(read_log: "Reading") -> None:
+def test_many_layouts() -> None:
     """However many sets of keys there are in a file, every entry is read."""
     text = "".join(f"{{'loss': {n}.5, 'metric_{n}': {n}, 'epoch': {n}.0}}\n" for n in range(60))
     told = read_log(text)

@@ -1,15 +1,14 @@
 """Warnings, errors and milestones, and what a log tells of its environment."""
 
+# ruff: noqa: E501, ISC004  (log lines stand here as they are written)
+
 import math
-from typing import TYPE_CHECKING
 
 import pytest
 
 from forensics.model import UNKNOWN_STEP, Standing
 from forensics.names import Kind
-
-if TYPE_CHECKING:
-    from conftest import Reading
+from readers.text.log_reading import read_log
 
 UNKNOWN = math.nan
 LINES = [
@@ -59,7 +58,7 @@ LINES = [
 
 
 @pytest.mark.parametrize(("line", "kind", "value"), LINES)
-def test_event(read_log: "Reading", line: str, kind: str, value: float) -> None:
+def test_event(line: str, kind: str, value: float) -> None:
     """One line is one event of its kind, with its number, its line and its words."""
     told = read_log(f"before\n{line}\nafter\n")
 
@@ -82,7 +81,7 @@ def test_event(read_log: "Reading", line: str, kind: str, value: float) -> None:
         ("Saved checkpoint at epoch 0 step 500 at folder /ckpt", Kind.CHECKPOINT_SAVED, 500),
     ],
 )
-def test_milestones_with_steps(read_log: "Reading", line: str, kind: str, step: int) -> None:
+def test_milestones_with_steps(line: str, kind: str, step: int) -> None:
     """Resuming and saving name their step."""
     assert read_log(line + "\n").events(kind).steps.tolist() == [step]
 
@@ -97,12 +96,12 @@ def test_milestones_with_steps(read_log: "Reading", line: str, kind: str, step: 
         "python kill -l",
     ],
 )
-def test_no_event(read_log: "Reading", line: str) -> None:
+def test_no_event(line: str) -> None:
     """Lines that share a word with an event are none."""
     assert read_log(line + "\n").kinds() == set()
 
 
-def test_counts_first_and_last(read_log: "Reading") -> None:
+def test_counts_first_and_last() -> None:
     """All occurrences are counted; the text is the first one's."""
     text = "".join(f"x\nWARNING: tokenization mismatch: {n} vs. 9. (ignored)\n" for n in range(500))
     events = read_log(text).events(Kind.TOKENIZATION_MISMATCH)
@@ -122,7 +121,7 @@ torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.
 """
 
 
-def test_traceback(read_log: "Reading") -> None:
+def test_traceback() -> None:
     """A traceback is one event: its exception with the innermost frame; the interpreter is known from the paths."""
     told = read_log("start\n" + TRACEBACK)
 
@@ -135,7 +134,7 @@ def test_traceback(read_log: "Reading") -> None:
     assert told.setting("python")[0].source.record == 6
 
 
-def test_tracebacks_of_interleaved_ranks(read_log: "Reading") -> None:
+def test_tracebacks_of_interleaved_ranks() -> None:
     """Lines of several ranks between each other are told apart; the same exception of both counts once."""
     lines = TRACEBACK.splitlines()
     text = "".join(f"[rank{rank}]: {line}\n" for line in lines for rank in (1, 0))
@@ -147,14 +146,14 @@ def test_tracebacks_of_interleaved_ranks(read_log: "Reading") -> None:
     assert len(told.events(Kind.OUT_OF_MEMORY)) == 1
 
 
-def test_traceback_that_breaks_off(read_log: "Reading") -> None:
+def test_traceback_that_breaks_off() -> None:
     """A log that ends within a traceback still gives the frame it got to."""
     text = read_log(TRACEBACK[: TRACEBACK.index("    main()")]).events(Kind.TRACEBACK).text
 
     assert text == "Traceback without an end (/home/u/train.py:10 in <module>)"
 
 
-def test_loading_report_of_transformers_5(read_log: "Reading") -> None:
+def test_loading_report_of_transformers_5() -> None:
     """The table of transformers >= 5 gives one event a status, the value is the number of rows."""
     report = (
         "\x1b[1mLlamaForCausalLM LOAD REPORT\x1b[0m from: /models/x\nKey | Status | \n----+----+-\n"
@@ -166,7 +165,7 @@ def test_loading_report_of_transformers_5(read_log: "Reading") -> None:
     assert told.events(Kind.UNUSED_WEIGHTS).values.tolist() == [1]
 
 
-def test_unsloth_banner(read_log: "Reading") -> None:
+def test_unsloth_banner() -> None:
     """The banner names versions, hardware and schedule."""
     settings = read_log(
         "==((====))==  Unsloth 2025.5.1: Fast Llama patching. Transformers: 4.51.3. vLLM: 0.8.5.\n"
@@ -185,7 +184,7 @@ def test_unsloth_banner(read_log: "Reading") -> None:
     assert settings["setting:max_steps"] == 6500
 
 
-def test_training_arguments(read_log: "Reading") -> None:
+def test_training_arguments() -> None:
     """The repr of the arguments is read as constants; secrets are not."""
     settings = read_log(
         "TrainingArguments(\n_n_gpu=1,\nadam_epsilon=1e-08,\nbf16=True,\ndeepspeed=None,\n"
@@ -219,7 +218,7 @@ def test_training_arguments(read_log: "Reading") -> None:
          "-------------------- end of arguments ---------------------", "setting:adam_beta1", 0.9, Standing.EFFECTIVE),
     ],
 )  # fmt: skip
-def test_setting(read_log: "Reading", line: str, name: str, value: object, standing: Standing) -> None:
+def test_setting(line: str, name: str, value: object, standing: Standing) -> None:
     """Versions and sizes that lines tell, with their standing."""
     told = read_log(f"{line}\n")
 
@@ -227,7 +226,7 @@ def test_setting(read_log: "Reading", line: str, name: str, value: object, stand
     assert told.setting(name.partition(":")[2])[0].standing == standing
 
 
-def test_settings_follow_restarts(read_log: "Reading") -> None:
+def test_settings_follow_restarts() -> None:
     """A value that changes and changes back is told three times; one that is repeated once."""
     versions = ("0.12.5", "0.12.5", "0.14.5", "0.12.5")
     told = read_log("".join(f"DeepSpeed info: version={version}, git-hash=x\n" for version in versions))
@@ -235,7 +234,7 @@ def test_settings_follow_restarts(read_log: "Reading") -> None:
     assert [setting.value for setting in told.setting("deepspeed")] == ["0.12.5", "0.14.5", "0.12.5"]
 
 
-def test_tokens_are_not_repeated(read_log: "Reading") -> None:
+def test_tokens_are_not_repeated() -> None:
     """A token in an error's text does not reach the report."""
     text = read_log("OSError: No space left on device https://me:secretpassword@host/x hf_abcdefghijklmnopqrst\n")
 

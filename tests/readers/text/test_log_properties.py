@@ -3,7 +3,6 @@
 import codecs
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,9 +13,7 @@ from forensics.limits import DEFAULT
 from forensics.model import Events, Fact, Samples, Setting, Skip
 from forensics.readers._text.phrases import SMALL, prepare
 from forensics.readers._text.sniffing import looks_like_log
-
-if TYPE_CHECKING:
-    from conftest import Reading, Told
+from readers.text.log_reading import Told, read_log
 
 INFO = "[2025-05-01 10:00:00,123] [INFO] "
 
@@ -26,7 +23,8 @@ def mixed() -> str:
     parts = [
         f"{INFO}[logging.py:96:log_dist] [Rank 0] DeepSpeed info: version=0.12.5, git-hash=unknown\n",
         f"{INFO}[config.py:983:print]   zero_optimization_stage ...... 2\n",
-        f'{INFO}[config.py:969:print_user_config]   json = {{\n    "bf16": {{\n        "enabled": true\n    }}\n}}\n',
+        f"{INFO}[config.py:969:print_user_config]   json = ",
+        '{\n    "bf16": {\n        "enabled": true\n    }\n}\n',
         "***** Running training *****\n  Num Epochs = 1\n  Total optimization steps = 60\n",
     ]
     for step in range(1, 61):
@@ -66,18 +64,18 @@ def comparable(fact: Fact) -> object:
     return ("Skip", fact.reason)
 
 
-def compared(told: "Told") -> list[object]:
+def compared(told: Told) -> list[object]:
     return sorted(map(comparable, told.facts), key=repr)
 
 
 @pytest.fixture(scope="module")
-def whole(read_log: "Reading") -> list[object]:
+def whole() -> list[object]:
     facts = compared(read_log(MIXED))
     assert len(facts) > 12
     return facts
 
 
-def test_the_mixture_is_read(read_log: "Reading") -> None:
+def test_the_mixture_is_read() -> None:
     """All families are found in one file, in their order."""
     told = read_log(MIXED)
 
@@ -90,20 +88,18 @@ def test_the_mixture_is_read(read_log: "Reading") -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(chunk_bytes=st.integers(1, 5000), ahead=st.integers(2000, 9000))
-def test_chunk_boundaries_change_nothing(
-    read_log: "Reading", whole: list[object], chunk_bytes: int, ahead: int
-) -> None:
+def test_chunk_boundaries_change_nothing(whole: list[object], chunk_bytes: int, ahead: int) -> None:
     """Wherever chunks and windows are cut, the facts are the same."""
     assert compared(read_log(MIXED, chunk_bytes=max(chunk_bytes, 50), ahead=ahead)) == whole
 
 
-def test_processes_change_nothing(read_log: "Reading", whole: list[object]) -> None:
+def test_processes_change_nothing(whole: list[object]) -> None:
     """Two processes find what one finds."""
     assert compared(read_log(MIXED, chunk_bytes=3000, ahead=4000, processes=2)) == whole
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-8-sig"])
-def test_encodings_change_nothing(read_log: "Reading", whole: list[object], encoding: str) -> None:
+def test_encodings_change_nothing(whole: list[object], encoding: str) -> None:
     """UTF-16 with its mark (PowerShell) and UTF-8 with a mark give the same facts, at any chunk size."""
     marks = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
     data = marks.get(encoding, b"") + MIXED.encode(encoding)
@@ -112,12 +108,12 @@ def test_encodings_change_nothing(read_log: "Reading", whole: list[object], enco
     assert compared(read_log(data, chunk_bytes=777, ahead=4000)) == whole
 
 
-def test_crlf_changes_nothing(read_log: "Reading", whole: list[object]) -> None:
+def test_crlf_changes_nothing(whole: list[object]) -> None:
     """Windows line ends give the same facts and the same line numbers."""
     assert compared(read_log(MIXED.replace("\n", "\r\n"))) == whole
 
 
-def test_lone_cr_gives_the_same_values(read_log: "Reading") -> None:
+def test_lone_cr_gives_the_same_values() -> None:
     """With CR as the only line end everything stands on line 1, and is read all the same."""
     told, expected = read_log(MIXED.replace("\n", "\r")), read_log(MIXED)
 
@@ -127,12 +123,12 @@ def test_lone_cr_gives_the_same_values(read_log: "Reading") -> None:
     assert set(told.samples("grad_norm").records.tolist()) == {1}
 
 
-def test_redrawn_bars_on_lines_of_their_own(read_log: "Reading") -> None:
+def test_redrawn_bars_on_lines_of_their_own() -> None:
     """Copies from the web have LF in place of CR: steps stay, lines move."""
     assert read_log(MIXED.replace("\r", "\n")).points("grad_norm") == read_log(MIXED).points("grad_norm")
 
 
-def test_colours_change_nothing(read_log: "Reading", whole: list[object]) -> None:
+def test_colours_change_nothing(whole: list[object]) -> None:
     """Terminal codes between words do not hide anything."""
     coloured = re.sub(r"(?<=[a-z]) (?=[a-z])", "\x1b[0m \x1b[1;31m", MIXED).replace("\n", "\x1b[39m\n")
 
@@ -141,7 +137,7 @@ def test_colours_change_nothing(read_log: "Reading", whole: list[object]) -> Non
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, len(MIXED.encode())))
-def test_any_prefix_is_read(read_log: "Reading", size: int) -> None:
+def test_any_prefix_is_read(size: int) -> None:
     """A log cut anywhere gives the beginning of every series of the whole, and never an error."""
     told, expected = read_log(MIXED.encode()[:size]), read_log(MIXED)
     if "learning_rate" in told.names():
@@ -156,13 +152,13 @@ def test_any_prefix_is_read(read_log: "Reading", size: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=400), st.integers(0, len(MIXED)))
-def test_garbage_costs_itself_only(read_log: "Reading", garbage: bytes, position: int) -> None:
+def test_garbage_costs_itself_only(garbage: bytes, position: int) -> None:
     """Any bytes anywhere: no error."""
     data = MIXED.encode()
     read_log(data[:position] + garbage + data[position:])
 
 
-def test_an_endless_line_is_told(read_log: "Reading", whole: list[object]) -> None:
+def test_an_endless_line_is_told(whole: list[object]) -> None:
     """A line over the limit costs its own rest, and is reported."""
     limits = replace(DEFAULT, text_line_bytes=2000)
     told = read_log(MIXED.encode() + b"x" * 300_000 + b"\n", limits, chunk_bytes=4096)
@@ -173,7 +169,7 @@ def test_an_endless_line_is_told(read_log: "Reading", whole: list[object]) -> No
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.sampled_from([0, 1, 2, 3]), min_size=1, max_size=400))
-def test_interleaved_ranks_are_one(read_log: "Reading", order: list[int]) -> None:
+def test_interleaved_ranks_are_one(order: list[int]) -> None:
     """Four ranks that print the same lines, however interleaved, are told once, as rank 0."""
     lines = [line for line in re.split(r"[\r\n]+", MIXED) if line.startswith("{'loss'")][:20]
     left = {rank: list(lines) for rank in range(4)}
@@ -185,7 +181,7 @@ def test_interleaved_ranks_are_one(read_log: "Reading", order: list[int]) -> Non
     assert not [fact for fact in told.facts if isinstance(fact, Samples) and fact.rank != 0]
 
 
-def test_empty_files_and_files_without_anything(read_log: "Reading") -> None:
+def test_empty_files_and_files_without_anything() -> None:
     """Nothing in, nothing out."""
     assert read_log(b"").facts == []
     assert read_log(b"\0" * 5000).facts == []
@@ -215,7 +211,7 @@ def test_sniffing(head: bytes, is_log: bool) -> None:
     assert looks_like_log(head) is is_log
 
 
-def test_skips_are_text(read_log: "Reading") -> None:
+def test_skips_are_text() -> None:
     """A skip names the file and gives a reason."""
     told = read_log(b"x" * 100_000 + b"\n")
 

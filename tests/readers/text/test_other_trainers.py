@@ -1,14 +1,13 @@
 """One line of every trainer that prints its metrics as plain text."""
 
+# ruff: noqa: E501, ISC004  (log lines stand here as they are written)
+
 import math
-from typing import TYPE_CHECKING
 
 import pytest
 
 from forensics.model import Precision
-
-if TYPE_CHECKING:
-    from readers.text.conftest import Reading
+from readers.text.log_reading import read_log
 
 LINES = {
     "Megatron-LM v2.5": (
@@ -114,19 +113,23 @@ LINES = {
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_line(read_log: "Reading", name: str) -> None:
+def test_line(name: str) -> None:
     """Each format gives its metrics, the step, and the line it stands on."""
     line, step, expected = LINES[name]
     told = read_log(f"something before\n{line}\nsomething after\n")
     found = {metric: told.samples(metric) for metric in expected}
 
-    assert {metric: block.steps.tolist() for metric, block in found.items()} == dict.fromkeys(expected, [step])
-    assert {metric: block.records.tolist() for metric, block in found.items()} == dict.fromkeys(expected, [2])
+    assert {(metric, *block.steps.tolist()) for metric, block in found.items()} == {
+        (each, step) for each in expected
+    }
+    assert {(metric, *block.records.tolist()) for metric, block in found.items()} == {
+        (each, 2) for each in expected
+    }
     values = {metric: float(block.values[0]) for metric, block in found.items()}
     assert values == pytest.approx(expected, rel=1e-12, nan_ok=True)
 
 
-def test_megatron_without_a_loss_is_a_nan_loss(read_log: "Reading") -> None:
+def test_megatron_without_a_loss_is_a_nan_loss() -> None:
     """The loss field vanishes when no iteration of the interval had a finite loss, while the norm is printed."""
     line = (
         " [2025-05-01 10:00:00] iteration     5426/  250000 | consumed tokens:     88899584 | elapsed time per "
@@ -140,13 +143,13 @@ def test_megatron_without_a_loss_is_a_nan_loss(read_log: "Reading") -> None:
     assert told.samples("learning_rate").wall_times == pytest.approx([1746093600.0] * 2)
 
 
-def test_lossy_formats_say_so(read_log: "Reading") -> None:
+def test_lossy_formats_say_so() -> None:
     """Three printed digits rank below every other source of the same metric."""
     assert read_log(LINES["Lightning"][0] + "\n").samples("loss").precision == Precision.FOUR_DIGITS
     assert read_log(LINES["torchtune"][0] + "\n").samples("loss").precision == Precision.DOUBLE
 
 
-def test_redrawn_bars_count_once(read_log: "Reading") -> None:
+def test_redrawn_bars_count_once() -> None:
     """A bar that is drawn again with the same counter and metrics is the same point."""
     drawn = LINES["OpenRLHF"][0]
 
@@ -167,6 +170,6 @@ def test_redrawn_bars_count_once(read_log: "Reading") -> None:
         '  File "/x/trainer.py", line 2325, in compute_loss',
     ],
 )
-def test_prose_is_no_metric(read_log: "Reading", line: str) -> None:
+def test_prose_is_no_metric(line: str) -> None:
     """A line needs a step and a loss or norm with a number; anything else is left alone."""
     assert read_log(line + "\n").names() == set()

@@ -1,10 +1,8 @@
-"""Logs written for the tests: the true formats, invented values."""
+"""Reading a text as a log, and asking what it told."""
 
-from collections.abc import Callable
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 from forensics.limits import DEFAULT, Limits
 from forensics.model import Artifact, Events, Fact, Samples, Scalar, Setting, Skip
@@ -45,24 +43,16 @@ class Told:
         return [fact for fact in self.facts if isinstance(fact, Skip)]
 
 
-Reading = Callable[..., Told]
-
-
-@pytest.fixture(scope="session")
-def read_log(tmp_path_factory: pytest.TempPathFactory) -> Reading:
-    """Return a function that reads a text (or bytes) as a log."""
-    folder = tmp_path_factory.mktemp("logs")
-
-    def read(
-        text: str | bytes,
-        limits: Limits = DEFAULT,
-        chunk_bytes: int = 1 << 20,
-        processes: int = 1,
-        ahead: int = 1 << 17,
-    ) -> Told:
+def read_log(
+    text: str | bytes,
+    limits: Limits = DEFAULT,
+    chunk_bytes: int = 1 << 20,
+    processes: int = 1,
+    ahead: int = 1 << 17,
+) -> Told:
+    """Read a text as a log that lies in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "train.log")
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-        artifact = Artifact(folder, "train.log", path.stat().st_size, 0.0, limits)
+        artifact = Artifact(path.parent, path.name, path.stat().st_size, 0.0, limits)
         return Told(list(read_text(artifact, chunk_bytes, processes, ahead)))
-
-    return read

@@ -1,0 +1,155 @@
+"""What the HTML page says, as plain texts for its template; every text is clean, the template escapes it."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+from forensics.excerpts import Excerpt
+from forensics.model import Evidence, Finding, Fix, Hypothesis, Report, Run, Source
+from forensics.report import _view as view
+from forensics.report._advice import fix_lines, resume_line
+from forensics.report._onset import aftermath, leading
+from forensics.report._safe import clean
+
+View: TypeAlias = dict[str, Any]
+MOST_FINDINGS = 200
+MOST_CHECKPOINTS = 500
+MOST_LINES = 20_000
+_LINE = re.compile(r"line ([0-9]{1,12})")
+_NUMBERED = re.compile(r" {0,8}([0-9]{1,12})  (.*)", re.DOTALL)
+
+
+def page(report: Report, excerpts: Sequence[Excerpt]) -> View:
+    """Return the texts of the page by section."""
+    shown = view.shown_hypotheses(report)
+    finding = leading(report)
+    files = _Files(excerpts)
+    return {
+        "verdict": report.verdict,
+        "headline": clean(report.headline, 2000),
+        "run": clean(str(report.run.root)),
+        "frameworks": [clean(name, 40) for name in report.run.frameworks],
+        "onset": "" if finding is None else f"{view.step_text(finding)}{view.fine_text(finding)}",
+        "aftermath": [clean(sentence, 1000) for sentence in aftermath(report)],
+        "causes": [_cause(rank, h, report.run, files) for rank, h in enumerate(shown, 1)],
+        "excluded": [_excluded(h) for h in view.ruled_out(report)],
+        "findings": [_finding(f, files) for f in report.findings[:MOST_FINDINGS]],
+        "more_findings": max(0, len(report.findings) - MOST_FINDINGS),
+        "checkpoints": _checkpoints(report),
+        "resume": _resume(report),
+        "environment": [
+            {"name": clean(name, 100), "value": clean(value, 200), "where": clean(where, 200)}
+            for name, value, where in view.environment_rows(report.run)
+        ],
+        "skips": [
+            {"reason": clean(group.reason), "what": view.some(group.what, 12)}
+            for group in view.skip_groups(report.run.skips)
+        ],
+        "failures": [clean(failure) for failure in report.failures],
+        "files": files.shown,
+    }
+
+
+class _Files:
+    """The excerpts as numbered files with anchored lines."""
+
+    def __init__(self, excerpts: Sequence[Excerpt]) -> None:
+        self.shown: list[View] = []
+        self._anchors: dict[tuple[str, int], str] = {}
+        for number, excerpt in enumerate(e for e in excerpts if e.text):
+            lines = list(self._lines(number, excerpt))
+            self.shown.append({"path": clean(excerpt.path), "left": clean(excerpt.left), "lines": lines})
+
+    def _lines(self, number: int, excerpt: Excerpt) -> Iterator[View]:
+        for line in excerpt.text.split("\n")[:MOST_LINES]:
+            match = _NUMBERED.fullmatch(line)
+            anchor = ""
+            if match is not None:
+                anchor = f"f{number}-{match[1]}"
+                self._anchors[excerpt.path, int(match[1])] = anchor
+            yield {
+                "anchor": anchor,
+                "number": "" if match is None else match[1],
+                "text": clean(line.strip() if match is None else match[2], 2000),
+            }
+
+    def source(self, source: Source | None) -> View | None:
+        """Return the words of a source, and the anchor of its line when the page shows it."""
+        if source is None:
+            return None
+        line = _LINE.fullmatch(source.place)
+        anchor = self._anchors.get((source.path, int(line[1])), "") if line else ""
+        return {"text": clean(str(source)), "anchor": anchor}
+
+
+def _cause(rank: int, h: Hypothesis, run: Run, files: _Files) -> View:
+    return {
+        "rank": rank,
+        "cause": h.cause,
+        "code": h.code,
+        "title": h.title,
+        "verdict": h.verdict,
+        "score": f"{h.score:+d}",
+        "chain": list(reversed(h.chain)) if len(h.chain) > 1 else [],
+        "evidence": [_evidence(e, files) for e in h.evidence],
+        "missing": list(h.missing),
+        "fixes": [_fix(fix, run) for fix in h.fixes],
+        "experiments": [{"action": clean(e.action, 1000), "expect": clean(e.expect, 1000)} for e in h.experiments],
+        "references": [url for url in h.references if url.startswith("https://")],
+    }
+
+
+def _evidence(e: Evidence, files: _Files) -> View:
+    return {
+        "points": f"{e.points:+d}",
+        "against": e.points < 0,
+        "statement": clean(e.statement, 1000),
+        "source": files.source(e.source),
+    }
+
+
+def _fix(fix: Fix, run: Run) -> View:
+    return {
+        "action": clean(fix.action, 1000),
+        "lines": [{"text": line.text, "where": line.where} for line in fix_lines(fix, run)],
+        "reference": fix.reference if fix.reference.startswith("https://") else "",
+    }
+
+
+def _excluded(h: Hypothesis) -> View:
+    against = min(h.evidence, key=lambda e: e.points)
+    return {"cause": h.cause, "code": h.code, "statement": clean(against.statement, 600)}
+
+
+def _finding(f: Finding, files: _Files) -> View:
+    return {
+        "severity": f.severity,
+        "symptom": f.symptom,
+        "step": view.step_text(f),
+        "statement": clean(f.statement, 1000),
+        "source": files.source(f.source),
+    }
+
+
+def _checkpoints(report: Report) -> list[View]:
+    return [
+        {
+            "path": clean(c.path),
+            "step": "" if c.step is None else f"{c.step:,}",
+            "status": c.status,
+            "said": view.checkpoint_line(c),
+        }
+        for c in report.run.checkpoints[:MOST_CHECKPOINTS]
+    ]
+
+
+def _resume(report: Report) -> View | None:
+    good, bad = report.run.last_good_checkpoint, report.run.first_bad_checkpoint
+    if report.verdict == "healthy" or not report.run.checkpoints:
+        return None
+    line = resume_line(report)
+    return {
+        "good": "" if good is None else f"{clean(good.path)}{view.optimizer_text(good)}",
+        "bad": "" if bad is None else clean(bad.path),
+        "line": "" if line is None else line.text,
+    }

@@ -1,0 +1,149 @@
+"""Which folders under a root are runs. Looks at names only.
+
+A folder is *surely* a run when it holds a trainer state, a checkpoint folder, or the record of one trainer; it
+is *perhaps* one when it merely holds a log or an event file. A run owns what lies below it: its checkpoints, its
+event files in `runs/`, the output folder beside its log. Two folders that are surely runs never share one row.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from forensics.discover import IGNORED_FOLDERS
+from forensics.errors import UnreadableError
+from forensics.limits import DEFAULT, Limits
+
+SURE_FILES = re.compile(
+    r"^(trainer_state\.json|trainer_log\.jsonl|logging\.jsonl|latest|latest_checkpointed_iteration\.txt"
+    r"|training_args\.bin|zero_to_fp32\.py)$"
+)
+"""Written into its output folder by the Trainer, LLaMA-Factory, ms-swift, DeepSpeed and Megatron."""
+CHECKPOINT = re.compile(
+    r"^(tmp-)?checkpoint[-_]\d+$|^global_step_?\d+$|^iter_\d+$|^step[-_]\d+$|^epoch[=_-]?\d+.*$", re.IGNORECASE
+)
+LOG = re.compile(
+    r"\.(log|out|err)$|^(slurm-\d|nohup\.out|stdout|stderr)|^(train|log|output|console|running_log)\w*\.txt$"
+    r"|\.[oe]\d{4,}$",
+    re.IGNORECASE,
+)
+RECORD = re.compile(r"^events\.out\.tfevents\.|\.wandb$|^metrics\.csv$|^metrics\.jsonl$")
+INSIDE = frozenset(
+    {
+        "runs",
+        "logs",
+        "log",
+        "files",
+        "tensorboard",
+        "tensorboard_logs",
+        "tb",
+        "tb_logs",
+        "wandb",
+        "mlruns",
+        "lightning_logs",
+        "checkpoints",
+        "ckpt",
+        "attempt_0",
+        "tracker",
+        "eval",
+    }
+)
+"""Folders that trackers and trainers make inside of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A run: its folder (or its single log file), and the folders below it that are runs of their own."""
+
+    path: Path
+    apart: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Folder:
+    path: Path
+    sure: bool = False
+    logs: list[str] = field(default_factory=list)
+    records: bool = False
+    folders: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    found: Found
+    sure: bool
+
+
+def find_runs(root: Path, limits: Limits = DEFAULT) -> tuple[Found, ...]:
+    """Return every run under `root`, by path; links are not followed. A file is a run of its own.
+
+    Raises `UnreadableError` when `root` cannot be listed.
+    """
+    if root.is_file():
+        return (Found(root),)
+    if not root.is_dir():
+        raise UnreadableError(f"{root} does not exist or is no directory")
+    found = [candidate.found for candidate in _runs(root, 0, limits)]
+    return tuple(sorted(found, key=lambda f: str(f.path)))
+
+
+def _runs(path: Path, depth: int, limits: Limits) -> list[_Candidate]:
+    folder = _listed(path)
+    below: list[_Candidate] = []
+    if depth + 1 < limits.depth:
+        for name in folder.folders:
+            below.extend(_runs(path / name, depth + 1, limits))
+    if folder.sure:
+        return _owner(path, below)
+    outside = [c for c in below if not _inside(path, c)]
+    if not folder.logs and not folder.records:
+        owns = len(outside) == 1 and len(below) > 1
+        return [_Candidate(Found(path), sure=outside[0].sure)] if owns else below
+    sure = [c for c in outside if c.sure]
+    if len(outside) <= 1 and len(sure) <= 1:
+        return [_Candidate(Found(path, _apart(path, outside)), sure=bool(sure))]
+    return [*(_Candidate(Found(path / name), sure=False) for name in folder.logs), *outside]
+
+
+def _owner(path: Path, below: list[_Candidate]) -> list[_Candidate]:
+    """Return a folder that is surely a run, and those below that surely are runs of their own."""
+    apart = [c for c in below if c.sure]
+    names = tuple(c.found.path.relative_to(path).as_posix() for c in apart)
+    return [_Candidate(Found(path, names), sure=True), *apart]
+
+
+def _apart(path: Path, outside: list[_Candidate]) -> tuple[str, ...]:
+    """Return the runs inside of a run that is absorbed, as seen from the folder that absorbs it."""
+    return tuple((c.found.path / name).relative_to(path).as_posix() for c in outside for name in c.found.apart)
+
+
+def _inside(path: Path, candidate: _Candidate) -> bool:
+    first = candidate.found.path.relative_to(path).parts[0]
+    return not candidate.sure and first.lower() in INSIDE
+
+
+def _listed(path: Path) -> _Folder:
+    folder = _Folder(path)
+    for entry in _entries(path):
+        name = entry.name
+        if entry.is_dir(follow_symlinks=False):
+            if CHECKPOINT.match(name):
+                folder.sure = True
+            elif name not in IGNORED_FOLDERS:
+                folder.folders.append(name)
+        elif entry.is_file(follow_symlinks=False):
+            folder.sure = folder.sure or SURE_FILES.match(name) is not None
+            folder.records = folder.records or RECORD.search(name) is not None
+            if LOG.search(name):
+                folder.logs.append(name)
+    return folder
+
+
+def _entries(path: Path) -> Iterator["os.DirEntry[str]"]:
+    try:
+        with os.scandir(path) as entries:
+            yield from sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        # A folder that cannot be listed holds no run that could be read; the walk goes on.
+        return

@@ -1,0 +1,89 @@
+"""Many runs on the cores of this machine. A worker that dies or hangs costs the run it was at, no other."""
+
+import faulthandler
+import multiprocessing
+import os
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import TextIO
+
+from forensics.triage.row import Row
+from forensics.triage.work import Task, analysed
+
+AHEAD = 2
+"""Tasks a worker that are handed out at a time: few, as all of them are done again when a worker dies."""
+GRACE = 1.5
+"""A worker that does not answer its time limit after half as long again is ended."""
+_silent: TextIO | None = None
+
+
+def run_here(tasks: Iterable[Task], workers: int) -> Iterator[Row]:
+    """Yield the row of every task as it is done."""
+    pending = iter(tasks)
+    suspects: list[Task] = []
+    while True:
+        lost = yield from _pooled(pending, workers)
+        if not lost:
+            break
+        suspects.extend(lost)
+    # A worker died. Which task killed it is found by doing those that were under way once more, each alone.
+    for task in suspects:
+        yield from _alone(task)
+
+
+def _pooled(pending: Iterator[Task], workers: int) -> Generator[Row, None, list[Task]]:
+    """Work until all is done or a worker dies; return the tasks that were under way then."""
+    under_way: dict[Future[Row], Task] = {}
+    handed_out: list[Task] = []
+    pool = _pool(workers)
+    try:
+        while True:
+            handed_out = list(islice(pending, workers * AHEAD - len(under_way)))
+            while handed_out:
+                under_way[pool.submit(_watched, handed_out[-1])] = handed_out[-1]
+                handed_out.pop()
+            if not under_way:
+                return []
+            done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+                del under_way[future]
+    except BrokenProcessPool:
+        return [*under_way.values(), *handed_out]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _alone(task: Task) -> Iterator[Row]:
+    with _pool(1) as pool:
+        try:
+            yield pool.submit(_watched, task).result()
+        except BrokenProcessPool:
+            yield Row(task.path, "failed", note="the process that analysed it died or hung", internal_errors=1)
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    # Forking a process that has threads may deadlock; a fork server has none, and imports everything once.
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
+        context.set_forkserver_preload(["forensics.triage.warm"])
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start)
+
+
+def _start() -> None:
+    global _silent  # noqa: PLW0603  (one a process: faulthandler keeps the file for as long as it watches)
+    _silent = open(os.devnull, "w")  # noqa: SIM115, PTH123  (see above)
+    import forensics.triage.warm  # noqa: F401  (imports what every run needs)
+
+
+def _watched(task: Task) -> Row:
+    """Analyse a run; end this process when even its time limit does not stop it (a loop outside of Python)."""
+    if _silent is not None:
+        faulthandler.dump_traceback_later(task.seconds * GRACE + 1, exit=True, file=_silent)
+    try:
+        return analysed(task)
+    finally:
+        faulthandler.cancel_dump_traceback_later()

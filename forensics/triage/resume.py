@@ -1,0 +1,95 @@
+"""What a triage has done so far, in a file of JSON lines outside of the runs."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import forensics
+from forensics.errors import UnreadableError, UsageError
+from forensics.triage.row import Row, row_from, row_to
+
+FORMAT = 1
+
+
+@dataclass(slots=True)
+class StateFile:
+    """Rows that outlast an interruption; one is used again while its files and our version are the same.
+
+    The first line names the format and the version. A line cut short by an interruption is passed over.
+    """
+
+    path: Path
+    rows: dict[str, Row]
+    file: TextIO | None = field(default=None, repr=False)
+
+    def row(self, path: str, signature: str) -> Row | None:
+        """Return the row of a run whose files are as they were."""
+        known = self.rows.get(path)
+        return known if known is not None and signature and known.signature == signature else None
+
+    def add(self, row: Row) -> None:
+        """Write a row down at once; one without a signature may come out differently and is not kept."""
+        if self.file is not None and row.signature:
+            self.file.write(json.dumps(row_to(row)) + "\n")
+            self.file.flush()
+
+
+@contextmanager
+def state_file(path: Path | None, root: Path) -> Iterator[StateFile | None]:
+    """Open the file for a triage of `root`; None when there is no path.
+
+    Raises `UsageError` when the file lies under the root or is no such file, `UnreadableError` when it cannot be
+    written.
+    """
+    if path is None:
+        yield None
+        return
+    if root.is_dir() and path.resolve().is_relative_to(root.resolve()):
+        raise UsageError(f"{path} lies under {root}; nothing is ever written among the runs")
+    rows = _rows(path)
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(_head()) + "\n")
+            state = StateFile(path, {row.path: row for row in rows}, file)
+            for row in rows:
+                state.add(row)
+            yield state
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _head() -> dict[str, Any]:
+    return {"medforensics triage": FORMAT, "version": forensics.__version__}
+
+
+def _rows(path: Path) -> list[Row]:
+    """Return what the file holds; nothing when another version wrote it."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as the state of a triage: {error}") from error
+    head = _parsed(lines[0]) if lines else _head()
+    if "medforensics triage" not in head:
+        raise UsageError(f"{path} is not the state of a triage; it is not overwritten")
+    if head != _head():
+        return []
+    rows = []
+    for line in lines[1:]:
+        try:
+            rows.append(row_from(_parsed(line)))
+        except TypeError:
+            continue
+    return rows
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,80 @@
+"""One run as one row."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypeAlias
+
+from forensics.model import Report
+from forensics.triage.fingerprint import fingerprint_of
+
+Verdict: TypeAlias = Literal["broken", "suspicious", "healthy", "unknown", "unreadable", "failed"]
+VERSIONS = ("transformers", "deepspeed", "torch", "accelerate", "peft", "trl")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What triage says of one run.
+
+    `path` is relative to the root. `verdict` is that of the report, "unreadable" when no reader understood
+    anything, or "failed" when the analysis itself did not end (`note` says why). `onset` is the first step at
+    which the gravest symptom surely holds, `fine` the last before it that is known to be fine; `cause` the first
+    hypothesis that is tenable. `signature` tells whether the files have changed since.
+    """
+
+    path: str
+    verdict: Verdict
+    severity: str | None = None
+    symptom: str | None = None
+    fine: int | None = None
+    onset: int | None = None
+    cause: str | None = None
+    code: str | None = None
+    cause_verdict: str | None = None
+    last_good_checkpoint: str | None = None
+    steps_after: int | None = None
+    seconds_after: float | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
+    headline: str = ""
+    note: str = ""
+    internal_errors: int = 0
+    signature: str = ""
+
+
+def row_of(path: str, report: Report, signature: str) -> Row:
+    """Return the row of a judged run."""
+    grave = next((f for f in report.findings if f.severity != "notice"), None)
+    top = next((h for h in report.hypotheses if not h.benign and h.verdict not in {"unlikely", "ruled out"}), None)
+    good, cost = report.run.last_good_checkpoint, report.cost
+    versions = {name: report.run.environment.version(name) for name in VERSIONS}
+    return Row(
+        path=path,
+        verdict=report.verdict,
+        severity=report.worst(),
+        symptom=None if grave is None else grave.symptom,
+        fine=None if grave is None else grave.step_range[0],
+        onset=None if grave is None else grave.onset,
+        cause="unknown" if top is None and grave is not None else None if top is None else top.cause,
+        code=None if top is None else top.code,
+        cause_verdict=None if top is None else top.verdict,
+        last_good_checkpoint=None if good is None else good.path,
+        steps_after=None if cost is None else cost.steps,
+        seconds_after=None if cost is None else cost.seconds,
+        versions={name: version for name, version in versions.items() if version is not None},
+        fingerprint=fingerprint_of(report),
+        headline=report.headline,
+        note="; ".join(report.failures),
+        internal_errors=len(report.failures),
+        signature=signature,
+    )
+
+
+def row_to(row: Row) -> dict[str, Any]:
+    """Return a row as plain data."""
+    return asdict(row)
+
+
+def row_from(data: Mapping[str, Any]) -> Row:
+    """Return the row that `row_to` wrote; raises `TypeError` when a path or a verdict is missing."""
+    known = {f.name for f in fields(Row)}
+    return Row(**{name: value for name, value in data.items() if name in known})

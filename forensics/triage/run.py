@@ -1,0 +1,73 @@
+"""The whole triage: find, leave out what is known, work, yield."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from forensics.errors import NothingReadableError
+from forensics.triage.find import Found, find_runs
+from forensics.triage.resume import StateFile
+from forensics.triage.row import Row
+from forensics.triage.work import Task, signature_of
+from forensics.weights import WeightsDepth
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a triage works: processes (0: one a core), where, how deep, and the seconds that one run may take."""
+
+    workers: int = 0
+    cluster: str | None = None
+    weights: WeightsDepth = "quick"
+    seconds: float = 60.0
+
+
+def triage(
+    root: Path, options: Options, *, state: StateFile | None = None, progress: Progress | None = None
+) -> tuple[Row, ...]:
+    """Return one row for every run under `root`, by path.
+
+    Raises `NothingReadableError` when there is none, `UnreadableError` when `root` cannot be listed.
+    """
+    found = find_runs(root)
+    if not found:
+        raise NothingReadableError(f"no run under {root}: no trainer state, checkpoint, event file or log")
+    tasks = [_task(root, run, options) for run in found]
+    known = [row for task in tasks if (row := _known(task, state)) is not None]
+    names = {row.path for row in known}
+    rows = list(known)
+    for row in _worked([task for task in tasks if task.path not in names], options):
+        rows.append(row)
+        if state is not None:
+            state.add(row)
+        if progress is not None:
+            progress(row.path, len(rows), len(tasks))
+    return tuple(sorted(rows, key=lambda row: row.path))
+
+
+def _task(root: Path, run: Found, options: Options) -> Task:
+    name = run.path.relative_to(root).as_posix() if run.path != root else "."
+    return Task(name, run.path.absolute(), run.apart, options.weights, options.seconds)
+
+
+def _known(task: Task, state: StateFile | None) -> Row | None:
+    if state is None or task.path not in state.rows:
+        return None
+    return state.row(task.path, signature_of(task))
+
+
+def _worked(tasks: list[Task], options: Options) -> Iterator[Row]:
+    if not tasks:
+        return
+    if options.cluster is not None:
+        from forensics.triage.cluster import run_there
+
+        yield from run_there(tasks, options.cluster)
+        return
+    from forensics.triage.pool import run_here
+
+    workers = options.workers or len(os.sched_getaffinity(0))
+    yield from run_here(tasks, min(workers, len(tasks)))

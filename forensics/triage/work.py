@@ -1,0 +1,83 @@
+"""The work itself: one run to one row, in whatever process it happens."""
+
+import hashlib
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from forensics.discover import discover
+from forensics.errors import ForensicsError, NothingReadableError
+from forensics.triage.row import Row, row_of
+from forensics.weights import WeightsDepth
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One run to analyse: `path` is what the row is called, `location` where it lies, `seconds` its time limit."""
+
+    path: str
+    location: Path
+    apart: tuple[str, ...] = ()
+    weights: WeightsDepth = "quick"
+    seconds: float = 60.0
+
+
+class OutOfTime(BaseException):
+    """The time of a run is up. No `Exception`, so that nothing that tolerates faults catches it."""
+
+
+def analysed(task: Task) -> Row:
+    """Analyse one run; whatever happens, there is a row."""
+    from forensics.investigate import investigate
+
+    try:
+        with _limited(task.seconds):
+            report = investigate(task.location, weights=task.weights, apart=task.apart)
+            return row_of(task.path, report, signature_of(task))
+    except OutOfTime:
+        return Row(task.path, "failed", note=f"not done within {task.seconds:g} s")
+    except NothingReadableError as error:
+        return Row(task.path, "unreadable", note=str(error), signature=signature_of(task))
+    except ForensicsError as error:
+        return Row(task.path, "unreadable", note=str(error))
+    except MemoryError:
+        return Row(task.path, "failed", note="not enough memory")
+    except Exception as error:  # noqa: BLE001  (one broken run never stops the rest; the row tells it)
+        return Row(task.path, "failed", note=f"{type(error).__name__}: {error}", internal_errors=1)
+
+
+def signature_of(task: Task) -> str:
+    """Return a name for the files of a run as they are: paths, sizes and times of change."""
+    try:
+        found = discover(task.location)
+    except ForensicsError:
+        return ""
+    digest = hashlib.sha256(f"{task.weights} {task.apart}".encode())
+    for artifact in found.artifacts:
+        digest.update(
+            f"{artifact.path}\0{artifact.size}\0{artifact.modified}\n".encode("utf-8", "surrogateescape")
+        )
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Raise `OutOfTime` in the code inside when its time is up; only a main thread can be interrupted."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise OutOfTime
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

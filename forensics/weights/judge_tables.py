@@ -1,0 +1,92 @@
+"""What the scanned values say against a checkpoint."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from forensics.model import Checkpoint, Problem, Source, TensorTable
+
+RANKED = re.compile(r"(mp_rank_[\d_]+):(.*)")
+REPLICATED = re.compile(
+    r".*(?:norm[^.]*|ln_\w+|layernorm_\w+)\.(?:weight|bias)|.*(?:dense|dense_4h_to_h|linear_proj|linear_fc2)\.bias"
+    r"|.*position_embeddings\.weight|.*(?:router|gate\.wg)\.weight"
+)
+"""Names of tensors that tensor-parallel ranks hold as copies (Megatron-LM: norms, biases behind row-parallel
+matrices, positions, routers)."""
+SHOWN = 3
+
+
+def judge_tables(checkpoint: Checkpoint) -> Iterator[Problem]:
+    """Yield what is suspicious in the values: an untouched adapter, an empty optimizer, ranks that disagree."""
+    table = checkpoint.table
+    if table is None or not len(table):
+        return
+    source = Source(checkpoint.path)
+    yield from _adapter(checkpoint, table, source)
+    yield from _moments(checkpoint, table, source)
+    yield from _replicas(table, source)
+
+
+def _adapter(checkpoint: Checkpoint, table: TensorTable, source: Source) -> Iterator[Problem]:
+    """PEFT begins with `lora_B` zero (`LoraLayer.reset_lora_parameters`), so zero later means never trained."""
+    rows = [i for i, name in enumerate(table.names) if "lora_B" in name and table.roles[i] == "weight"]
+    if rows and (checkpoint.step or 0) > 0 and bool(np.all(table.all_zero[rows])):
+        yield Problem(
+            "suspicious",
+            f"all {len(rows)} lora_B tensors are zero, as they were initialised: the adapter does nothing",
+            source,
+        )
+
+
+def _moments(checkpoint: Checkpoint, table: TensorTable, source: Source) -> Iterator[Problem]:
+    second = np.array([role == "exp_avg_sq" for role in table.roles], dtype=bool) & (table.elements > 0)
+    if not bool(second.any()):
+        return
+    negative = second & (table.minimum < 0)
+    if bool(negative.any()):
+        names = list(table.named(negative))
+        yield Problem(
+            "suspicious",
+            f"{len(names)} second moments hold negative numbers, which a mean of squares cannot be "
+            f"({', '.join(names[:SHOWN])}): the file was damaged or written while it changed",
+            source,
+        )
+    stepped = checkpoint.optimizer is not None and (checkpoint.optimizer.step or checkpoint.step or 0) > 0
+    empty = second & table.all_zero
+    if stepped and bool(np.all(empty[second])):
+        yield Problem(
+            "suspicious",
+            f"all {int(second.sum())} second moments of Adam are zero after {checkpoint.step or 'several'} steps: no "
+            "gradient ever reached the optimizer",
+            source,
+        )
+
+
+def _replicas(table: TensorTable, source: Source) -> Iterator[Problem]:
+    """Compare copies by what was measured of them: equal bits give equal numbers, other numbers other bits."""
+    copies: dict[str, list[int]] = defaultdict(list)
+    ranked = False
+    for row, name in enumerate(table.names):
+        match = RANKED.fullmatch(name)
+        ranked = ranked or match is not None
+        plain = match[2] if match is not None else name
+        if table.roles[row] == "weight" and REPLICATED.fullmatch(plain):
+            copies[plain].append(row)
+    if not ranked:
+        return
+    differing = [name for name, rows in copies.items() if len(rows) > 1 and _differ(table, rows)]
+    if differing:
+        yield Problem(
+            "suspicious",
+            f"{len(differing)} tensors that every model-parallel rank holds as a copy differ between the ranks "
+            f"({', '.join(differing[:SHOWN])}): the ranks went apart, or their files are of several saves",
+            source,
+        )
+
+
+def _differ(table: TensorTable, rows: Sequence[int]) -> bool:
+    columns = (table.l2, table.mean, table.minimum, table.maximum, table.nan, table.zero)
+    return any(not np.array_equal(column[rows], np.full(len(rows), column[rows[0]]), equal_nan=True)
+               for column in (np.asarray(c, dtype=np.float64) for c in columns))

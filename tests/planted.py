@@ -1,0 +1,81 @@
+"""A run in which everything that must not get out stands everywhere it could stand."""
+
+import json
+import struct
+from pathlib import Path
+
+from secrets_planted import IDENTITIES, SECRETS
+
+HOST = "gpu-node-17"
+STEPS = 12
+
+
+def make(folder: Path) -> Path:
+    """Write the run and return its directory, whose name holds a secret too."""
+    run = folder / "alice.doe" / f"run-{dict(SECRETS)['hub_token']}"
+    (run / "checkpoint-6").mkdir(parents=True)
+    _log(run / "train.log")
+    _state(run / "trainer_state.json")
+    _configs(run)
+    _weights(run / "checkpoint-6" / "model.safetensors")
+    (run / f"events.out.tfevents.1700000000.{HOST}.4711.0").write_bytes(b"")
+    return run
+
+
+def _log(path: Path) -> None:
+    lines = [
+        "Loading /home/alice.doe/projects/secret-client/train.py",
+        f"{HOST}:4711:4711 [0] NCCL INFO Bootstrap",
+    ]
+    for name, value in (*SECRETS, *IDENTITIES):
+        lines += [f"{name.upper()}={value}", f"using {value} for {name}", f'{{"{name}": {json.dumps(value)}}}']
+    lines += [
+        f"{{'loss': {1.0 - i / 100}, 'learning_rate': 1e-05, 'epoch': {i / 10}}}" for i in range(1, STEPS // 2)
+    ]
+    secret = " ".join(value for _, value in SECRETS)
+    lines += [
+        "Traceback (most recent call last):",
+        f'  File "/home/alice.doe/projects/secret-client/{HOST}.py", line 1, in f',
+    ]
+    lines += [f"RuntimeError: cannot push with {secret}", f"ValueError: {HOST} alice.doe@corp.invalid"]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def _state(path: Path) -> None:
+    history = [
+        {
+            "step": i,
+            "loss": 1.0 - i / 100 if i < STEPS // 2 else 0.0,
+            "epoch": i / 10,
+            **{v: 1.0 for _, v in SECRETS},
+        }
+        for i in range(1, STEPS)
+    ]
+    path.write_text(json.dumps({"global_step": STEPS - 1, "max_steps": STEPS, "log_history": history}))
+
+
+def _configs(run: Path) -> None:
+    settings = dict((*SECRETS, *IDENTITIES))
+    (run / "config.json").write_text(
+        json.dumps({"model_type": "llama", "_name_or_path": "/home/alice.doe/m", **settings})
+    )
+    (run / "ds_config.json").write_text(
+        json.dumps({"zero_optimization": {"stage": 2, **settings}, "bf16": {"enabled": True}})
+    )
+    lines = [f"{name}: {json.dumps(value)}" for name, value in settings.items()]
+    (run / "config.yaml").write_text("\n".join([*lines, "learning_rate: 1.0e-5"]) + "\n")
+    exports = [f"export {name.upper()}={value!r}" for name, value in settings.items() if "\n" not in value]
+    (run / "train.sh").write_text(
+        "#!/bin/bash\n#SBATCH --account=secretproject\n" + "\n".join(exports) + "\ntorchrun train.py\n"
+    )
+    (run / "requirements.txt").write_text("torch==2.1.0\ntransformers==4.36.2\ndeepspeed==0.12.5\n")
+
+
+def _weights(path: Path) -> None:
+    names = ["model.norm.weight", *(f"layer.{value}.weight" for _, value in SECRETS)]
+    header = {
+        name: {"dtype": "F32", "shape": [2], "data_offsets": [8 * i, 8 * i + 8]} for i, name in enumerate(names)
+    }
+    head = json.dumps(header).encode()
+    values = struct.pack("<2f", float("nan"), 1.0) * len(names)
+    path.write_bytes(struct.pack("<Q", len(head)) + head + values)

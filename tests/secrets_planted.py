@@ -1,0 +1,45 @@
+"""One made-up value of every kind that must not get out; in pieces, so that no scanner trips here."""
+
+
+def _joined(*parts: str) -> str:
+    return "".join(parts)
+
+
+FILL = "FAKEfake"
+
+SECRETS: tuple[tuple[str, str], ...] = (
+    ("hub_token", _joined("hf", "_", FILL * 4, "12")),
+    ("wandb_api_key", "fa4e" * 10),
+    ("aws_access_key_id", _joined("AK", "IA", "FAKEFAKEFAKE1234")),
+    ("aws_secret_access_key", _joined("FAKEfake/FAKEfake+FAKEfake/FAKEfake", "12345")),
+    ("openai_api_key", _joined("sk", "-proj-", FILL * 5)),
+    ("anthropic_api_key", _joined("sk", "-ant-api03-", FILL * 6)),
+    ("github_token", _joined("gh", "p_", FILL * 4, "1234")),
+    ("github_fine_token", _joined("github", "_pat_", FILL * 5)),
+    ("gitlab_token", _joined("gl", "pat-", FILL * 3)),
+    ("google_api_key", _joined("AI", "za", FILL * 4, "123")),
+    ("slack_token", _joined("xo", "xb-", "123456789012-", FILL * 2)),
+    ("slack_webhook", _joined("https://hooks.slack.invalid", "/services/", "T0000FAKE/B0000FAKE/", FILL * 2)),
+    ("jwt", _joined("ey", "JhbGciOiJub25lIn0.", "ey", "JmYWtlIjoxfQ.", FILL * 2)),
+    ("private_key", _joined("-----BEGIN RSA ", "PRIVATE KEY-----\n", FILL * 2, "\n-----END RSA PRIVATE KEY-----")),
+    ("azure_account_key", _joined("FAKE" * 21, "Fg==")),
+    ("neptune_api_token", _joined("ey", "JhcGlfYWRkcmVzcyI6", FILL * 6)),
+    ("replicate_token", _joined("r8", "_", FILL * 4)),
+)  # fmt: skip
+
+IDENTITIES: tuple[tuple[str, str], ...] = (
+    ("email", "alice.doe@corp.invalid"),
+    ("home", "/home/alice.doe/projects/secret-client/out"),
+    ("winhome", "C:\\Users\\Alice Doe\\runs"),
+    ("dataset_path", "/mnt/lustre/secret-client/train.jsonl"),
+    ("bucket", "s3://secret-client-bucket/train.jsonl"),
+    ("hostname", "gpu-node-17.internal.corp.invalid"),
+    ("master_addr", "10.20.30.40"),
+    ("ipv6", "fd00:dead:beef::17"),
+    ("mac", "de:ad:be:ef:00:17"),
+    ("remote", "git@github.com:secret-client/model.git"),
+    ("user", "alicedoe"),
+    ("SLURM_JOB_ID", "4711815"),
+    ("SLURM_JOB_ACCOUNT", "secretproject"),
+    ("uuid", "8f3c1a2b-1111-2222-3333-444455556666"),
+)

@@ -1,0 +1,181 @@
+"""Secrets are masked everywhere, people and places in what is passed on, and training vocabulary never."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forensics.redaction import Redactor, visible
+from forensics.redaction.names import is_host_address
+from forensics.redaction.secrets import is_secret_name
+from secrets_planted import IDENTITIES, SECRETS
+
+
+def redactor(*texts: str, identities: bool = True) -> Redactor:
+    made = Redactor(identities=identities)
+    made.learn(texts)
+    return made
+
+
+@pytest.mark.parametrize(("name", "value"), SECRETS, ids=[name for name, _ in SECRETS])
+@pytest.mark.parametrize("frame", ["{v}", "{N}={v}", '"{n}": "{v}"', "--{n} {v}", "got '{v}' from env", "({v})"])
+def test_every_kind_of_secret_is_masked_without_asking(name: str, value: str, frame: str) -> None:
+    """Bare, assigned, quoted, on a command line, in prose: also when identities are kept."""
+    text = frame.format(n=name, N=name.upper(), v=value)
+
+    masked = redactor(identities=False)(text)
+
+    assert value not in masked
+    assert "<secret-" in masked
+
+
+@pytest.mark.parametrize(("name", "value"), IDENTITIES, ids=[name for name, _ in IDENTITIES])
+def test_people_and_places_are_masked_when_asked(name: str, value: str) -> None:
+    text = f"{name}={value}"
+
+    assert value not in redactor(text)(text)
+    assert value in redactor(text, identities=False)(text)
+
+
+KEPT = (
+    "model.eos_token_id=2 pad_token=</s> bos_token: <s> unk_token='<unk>'",
+    "tokenizer_class: LlamaTokenizerFast, num_key_value_heads=8, num_tokens=1843200, tokens_per_second=3000.5",
+    "[2026-11-23 20:02:11,148] [INFO] [loss_scaler.py:190:update_scale] [deepspeed] OVERFLOW! Skipping",
+    "nvidia-cublas-cu12==12.1.3.1",
+    "nvidia-cublas-cu12            12.1.3.1",
+    "torch 2.13.0+cpu, NCCL version 2.18.1, driver 535.104.05",
+    "https://github.com/deepspeedai/DeepSpeed/issues/5242",
+    "meta-llama/Llama-2-7b-hf",
+    "model.layers.0.self_attn.q_proj.weight",
+    "{'loss': 1.2, 'grad_norm': nan, 'learning_rate': 2e-05, 'epoch': 0.5} 18/36 [00:01<00:02, 3.1it/s]",
+    "a token of prose, a password manager, the secret of success: none",
+    "gradient_accumulation_steps=1 and/or 1/2",
+    "/usr/lib/x86_64-linux-gnu/libc.so.6",
+    "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "events.out.tfevents.1700000000.localhost.1.0",
+    "::1 and 127.0.0.1",
+)
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_the_vocabulary_of_training_stays(text: str) -> None:
+    assert redactor(text)(text) == text
+
+
+def test_the_same_value_becomes_the_same_token() -> None:
+    """In every text, and also where it stands bare after it was learnt from a path."""
+    made = redactor("/home/alice.doe/out/train.py")
+
+    assert made("10.20.30.40 then 10.20.30.41 then 10.20.30.40") == "<ip-1> then <ip-2> then <ip-1>"
+    assert made("hello alice.doe") == "hello <user-1>"
+    assert made("hello alice.doe, 10.20.30.41") == "hello <user-1>, <ip-2>"
+
+
+def test_a_host_is_learnt_from_the_name_of_an_event_file() -> None:
+    made = redactor("runs/events.out.tfevents.1795462691.gpu-node-17.9127.0")
+
+    assert made("runs/events.out.tfevents.1795462691.gpu-node-17.9127.0") == (
+        "runs/events.out.tfevents.1795462691.<host-1>.9127.0"
+    )
+    assert made("gpu-node-17: out of memory") == "<host-1>: out of memory"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("/home/alice/venv/site-packages/torch/nn/x.py", "<path-1>/site-packages/torch/nn/x.py"),
+        ('File "/data/secret-client/train.py", line 3', 'File "<path-1>/train.py", line 3'),
+        ("s3://acme-bucket/data.jsonl", "<path-1>"),
+        ("git@github.com:acme/secret.git", "<remote-1>"),
+        ("slurm-123456.out", "slurm-<job-1>.out"),
+        ("https://acme.example.com/x?y", "<link-1>"),
+        ("trainer-7d9f8b6c5d-x2x9z", "<pod-1>"),
+        ("GPU-8f3c1a2b-1111-2222-3333-444455556666", "<id-1>"),
+    ],
+)  # fmt: skip
+def test_what_stays_of_a_place_is_what_helps(text: str, masked: str) -> None:
+    assert redactor(text)(text) == masked
+
+
+@pytest.mark.parametrize("cut", ["\x1b[0m", "\u200b", "\x1b[31;1m", "\u2060"])
+def test_a_secret_cut_in_two_by_an_escape_is_found(cut: str) -> None:
+    value = dict(SECRETS)["hub_token"]
+    text = f"token {value[:6]}{cut}{value[6:]} end"
+
+    assert value[8:] not in redactor(identities=False)(text)
+
+
+def test_a_secret_inside_a_hidden_sequence_is_found() -> None:
+    value = dict(SECRETS)["hub_token"]
+
+    assert value not in redactor(identities=False)(f"\x1b]0;{value}\x07title")
+
+
+def test_escapes_without_a_secret_are_left_to_the_report() -> None:
+    assert redactor()("red \x1b[31m text") == "red \x1b[31m text"
+    assert visible("red \x1b[31m text") == "red  text"
+
+
+def test_a_learnt_setting_is_masked_where_it_stands_bare() -> None:
+    made = Redactor(identities=False)
+    made.learn_setting("db_password", "hunter2")
+    made.learn_setting("pad_token", "<pad>")
+    made.learn_setting("use_auth_token", "True")
+
+    assert made("login with hunter2 and <pad>, True") == "login with <secret-1> and <pad>, True"
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [("hub_token", True), ("WANDB_API_KEY", True), ("aws.secret_access_key", True), ("password", True),
+     ("pad_token", False), ("eos_token_id", False), ("tokenizer_name", False), ("num_key_value_heads", False),
+     ("max_tokens", False), ("key", False), ("token_type_ids", False)],
+)  # fmt: skip
+def test_names_of_secrets_are_told_from_tokens_of_a_tokenizer(name: str, secret: bool) -> None:
+    assert is_secret_name(name) is secret
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "address"),
+    [("10.20.30.40", "from ", True), ("12.1.3.1", "nvidia-cublas-cu12==", False), 
+     ("192.168.0.7", "MASTER_ADDR=", True),
+     ("999.1.1.1", "", False), ("12.1.105.0", "nvidia-cuda-nvcc-cu12   ", False), ("8.8.8.8", "dns ", True)],
+)  # fmt: skip
+def test_addresses_are_told_from_versions(text: str, before: str, address: bool) -> None:
+    assert is_host_address(text, before) is address
+
+
+SLOW = (
+    "a", "(", " ", "=", '"', "/", "-", "<", "\\", "[", "a@", "1.1.1.1.", "0x", "hf_", "a-", "a.", "/a", "a:",
+    "eyJ", "eyJa.", "token=", "token ", "password\t", "https://", "user:", "C:\\a", "-----BEGIN PRIVATE KEY-----", "\x1b[",
+    "AccountKey=", "Jan01_00-00-00_", "x=/home/", "00:", "::", "\x1b]", "--token ", "AKIA",
+)  # fmt: skip
+
+
+def seconds(text: str) -> float:
+    best = float("inf")
+    for _ in range(2):
+        made = Redactor(identities=True)
+        started = time.perf_counter()
+        made.learn([text])
+        made(text)
+        best = min(best, time.perf_counter() - started)
+    return best
+
+
+@pytest.mark.parametrize("piece", SLOW)
+def test_no_line_makes_the_search_slow(piece: str) -> None:
+    """Eight times the text costs far less than the sixty-four times of a quadratic search."""
+    short, long = piece * (4_000 // len(piece)), piece * (32_000 // len(piece))
+
+    assert seconds(long) < 30 * max(seconds(short), 0.002)
+
+
+@given(st.text(max_size=200))
+def test_masking_is_stable(text: str) -> None:
+    """A masked text masks to itself: reports that are masked twice do not change."""
+    made = redactor(text)
+    once = made(text)
+
+    assert redactor(once)(once) == once or made(once) == once
