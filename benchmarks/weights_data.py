@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 _SEED = 20
 _MOVED = 3
@@ -26,8 +27,9 @@ def write_pair(folder: Path, nbytes: int, tensors: int) -> tuple[Path, Path]:
     return paths
 
 
-def _write(path: Path, tensors: Sequence[tuple[str, tuple[int, int]]], values: np.ndarray) -> None:
-    header, position = {}, 0
+def _write(path: Path, tensors: Sequence[tuple[str, tuple[int, int]]], values: NDArray[np.uint16]) -> None:
+    header: dict[str, object] = {}
+    position = 0
     for name, (rows, columns) in tensors:
         size = 2 * rows * columns
         header[name] = {"dtype": "BF16", "shape": [rows, columns], "data_offsets": [position, position + size]}

@@ -8,6 +8,7 @@
 Everything else may change between releases.
 """
 
+import sys
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,10 @@ def analyze(path: str | PathLike[str]) -> "Report":
     from forensics.investigate import investigate
     from forensics.triage.alone import apart_of
 
+    if "IPython" in sys.modules:
+        from forensics.report import notebook
+
+        notebook.register()
     return investigate(Path(path), apart=apart_of)
 
 

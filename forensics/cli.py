@@ -3,7 +3,7 @@
 Nothing heavy is imported here: `--help` must answer at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, ParamSpec
 
@@ -25,6 +25,7 @@ from forensics.commands.triage import triage
 from forensics.errors import UsageError
 
 if TYPE_CHECKING:
+    from forensics.model import Checkpoint
     from forensics.report.tensors import Choice
 
 Given = ParamSpec("Given")
@@ -63,8 +64,9 @@ def timeline(run_dir: Path, metrics: tuple[str, ...], form: str, output: IO[str]
     from forensics.investigate import read
     from forensics.report import masked_run
     from forensics.report import timeline as page
+    from forensics.triage.alone import apart_of
 
-    output.write(page.render(masked_run(read(run_dir)), metrics, form))
+    output.write(page.render(masked_run(read(run_dir, apart=apart_of)), metrics, form))
     return EXIT_FINE
 
 
@@ -83,8 +85,9 @@ def environment(run_dir: Path, form: str, output: IO[str]) -> int:
     from forensics.investigate import read
     from forensics.report import environment as page
     from forensics.report import masked_run
+    from forensics.triage.alone import apart_of
 
-    output.write(page.render(masked_run(read(run_dir)), form))
+    output.write(page.render(masked_run(read(run_dir, apart=apart_of)), form))
     return EXIT_FINE
 
 
@@ -104,6 +107,9 @@ def tensor_options(command: Callable[Given, None]) -> Callable[Given, None]:
 @main.command()
 @click.argument("checkpoints", type=RUN_PATH, nargs=-1, required=True)
 @tensor_options
+@click.option(
+    "--verify-with-torch", is_flag=True, help="Count again with torch, for files that you trust (needs torch)."
+)
 @output_option
 @quiet_option
 @guarded
@@ -113,6 +119,7 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
     select: tuple[str, ...],
     top: int,
     form: str,
+    verify_with_torch: bool,
     output: IO[str],
     quiet: bool,
 ) -> int:
@@ -130,12 +137,31 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
     from forensics.report import tensors, without_secrets
 
     choice = _choice(only, select, top)
+    if verify_with_torch:
+        inspection.verify(())  # Without torch it says so before anything is scanned.
     with reporter(quiet=quiet) as progress:
         scanned = [inspection.scan(path, progress=progress) for path in checkpoints]
     found = [checkpoint for part, _ in scanned for checkpoint in part]
     shown, skips = without_secrets((tuple(found), tuple(skip for _, left in scanned for skip in left)))
     output.write(tensors.render(shown, skips, choice, form))
+    if verify_with_torch and not _agrees_with_torch(found):
+        return EXIT_FINDINGS
     return EXIT_FINDINGS if any(c.status in {"poisoned", "damaged"} for c in found) else EXIT_FINE
+
+
+def _agrees_with_torch(checkpoints: "Sequence[Checkpoint]") -> bool:
+    from forensics import inspection
+    from forensics.report import without_secrets
+    from forensics.report._safe import clean
+
+    agrees = True
+    for checkpoint, seen in inspection.verify(checkpoints):
+        agrees = agrees and not seen.differing
+        told = f"{checkpoint.path}: torch counted {seen.checked:,} tensors, {len(seen.differing):,} differ"
+        left = f", {len(seen.unchecked):,} could not be asked for" if seen.unchecked else ""
+        for line in (told + left, *seen.differing[:20], *seen.unchecked[:5]):
+            click.echo(clean(without_secrets(line), 500), err=True)
+    return agrees
 
 
 @main.command()

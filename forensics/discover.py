@@ -1,6 +1,7 @@
 """A directory (or a file) to a sorted list of artifacts. Looks at names and sizes only, opens nothing."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ IGNORED_FOLDERS = frozenset(
     {".git", ".hg", ".svn", "__pycache__", "node_modules", "site-packages", ".venv", "venv", ".cache"}
 )
 """Folders that hold no trace of the run. A `site-packages` may nest itself and be endless."""
+LATEST = "/latest-run/"
+RUN_FOLDER = re.compile(r"(?P<folder>.*/)(?P<run>latest-run|(?:offline-)?run-\d{8}_\d{6}-[\w-]+)/(?P<rest>.+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,32 @@ def discover(path: Path, limits: Limits = DEFAULT) -> Discovery:
             skips.append(Skip("further files", f"more than {limits.files:,} files; name a smaller directory"))
             break
     artifacts.sort(key=lambda a: a.path)
-    return Discovery(path, tuple(artifacts), tuple(skips))
+    copies = _copies(artifacts)
+    skips.extend(Skip(copy, f"a copy of {original}, which is read itself") for copy, original in copies.items())
+    return Discovery(path, tuple(a for a in artifacts if a.path not in copies), tuple(skips))
+
+
+def _copies(artifacts: list[Artifact]) -> dict[str, str]:
+    """Return files of `wandb/latest-run/` that stand in a run's own folder too, with the path there.
+
+    It is a link, which is not followed; where links cannot be made, or after a download, it is a copy.
+    """
+    latest = [a for a in artifacts if LATEST in f"/{a.path}"]
+    if not latest:
+        return {}
+    named: dict[tuple[str, str, int], str] = {}
+    for artifact in artifacts:
+        folder, run, rest = _split_run(artifact.path)
+        if run != LATEST.strip("/"):
+            named.setdefault((folder, rest, artifact.size), artifact.path)
+    found = {a.path: named.get((_split_run(a.path)[0], _split_run(a.path)[2], a.size)) for a in latest}
+    return {copy: original for copy, original in found.items() if original is not None}
+
+
+def _split_run(path: str) -> tuple[str, str, str]:
+    """Return the folder of a W&B run's folder, the run's folder, and the path within; empty when there is none."""
+    match = RUN_FOLDER.match(f"/{path}")
+    return ("", "", path) if match is None else (match["folder"], match["run"], match["rest"])
 
 
 def _walk(root: Path, limits: Limits) -> Iterator[Artifact | Skip]:

@@ -1,15 +1,19 @@
 """Checkpoints on their own: what `scan` and `diff` look at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from forensics.discover import discover
 from forensics.errors import NothingReadableError, UsageError
 from forensics.limits import DEFAULT, Limits
 from forensics.model import Artifact, Checkpoint, Skip
 from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
-from forensics.weights.examine import Progress, scan_checkpoints
+from forensics.weights.examine import Progress, judged, scan_checkpoints
+
+if TYPE_CHECKING:
+    from forensics.weights.verify_with_torch import Verification
 
 ROOT = Path("/")
 """Checkpoints named on the command line may lie anywhere; their pieces are found from here."""
@@ -25,6 +29,16 @@ def scan(
     checkpoints, skips = _held(path, limits)
     examined, unexamined = examine_checkpoints(ROOT, checkpoints, depth, progress)
     return tuple(_named(c, path) for c in examined), (*skips, *unexamined)
+
+
+def verify(checkpoints: Sequence[Checkpoint]) -> Iterator[tuple[Checkpoint, "Verification"]]:
+    """Count scanned checkpoints again with torch, see `weights.verify_with_torch`.
+
+    Raises `UsageError` when torch is not installed.
+    """
+    from forensics.weights.verify_with_torch import verify_all
+
+    return verify_all(ROOT, checkpoints)
 
 
 def compare(
@@ -45,7 +59,7 @@ def compare(
             raise UsageError(f"{path} holds {len(checkpoints)} checkpoints ({names}); name one of them")
         chosen.append(checkpoints[0])
         skips.extend(left)
-    scanned = scan_checkpoints(ROOT, chosen, "full", progress, skips)
+    scanned = judged(ROOT, scan_checkpoints(ROOT, chosen, "full", progress, skips), full=True)
     return tuple(replace(c, path=str(path)) for c, path in zip(scanned, paths, strict=True)), tuple(skips)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from forensics import catalog
 from forensics.assemble import assemble
 from forensics.coincidence import coincidences
@@ -32,6 +34,8 @@ NOISE = re.compile(
 """Files that belong to a run and say nothing about what became of it."""
 CRASHES = ("crash-oom", "crash-disk", "crash-exception", "crash-killed", "crash-nccl")
 """From what may be a root to what is mostly an echo: launchers kill the other ranks, which time out meanwhile."""
+OF_A_CLIENT = re.compile(r"(?:^|/)(?:wandb|run-\d{8}_\d{6}-[\w-]+)/(?:(?:logs|debug)/)?debug[\w-]*\.log$")
+"""What a tracker's own client logs: its errors (no network, a missing extra) are not those of the run."""
 GRAVEST = (*CRASHES, "loss-to-zero", "loss-nan", "loss-", "grad-norm-", "weights-", "lr-", "eval-")
 Progress = Callable[[str, int, int], None]
 Apart = Callable[[Path, Path], Collection[str]]
@@ -100,7 +104,9 @@ def detect(run: Run) -> tuple[list[Finding], list[Skip], list[str]]:
             skips.append(Skip(f"detector {detector.name}", f"needs {', '.join(missing)}"))
         elif not detector.any_of or any(run.has(name) for name in detector.any_of):
             try:
-                findings.extend(detector.find(run))
+                # Any float64 may stand in a log; what overflows in a statistic is handled there, not warned about.
+                with np.errstate(all="ignore"):
+                    findings.extend(detector.find(run))
             except Exception as error:  # noqa: BLE001  (one bad detector must not cost the report)
                 failures.append(f"detector {detector.name} failed: {type(error).__name__}: {error}")
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), _weight(f), _last_fine(f), f.symptom))
@@ -160,6 +166,9 @@ def readers_of(artifact: Artifact, head: bytes) -> Iterator[Reader]:
 def _facts(artifact: Artifact, failures: list[str], unread: list[str]) -> Iterator[Fact]:
     if not artifact.size:
         yield Skip(artifact.path, "the file is empty")
+        return
+    if OF_A_CLIENT.search(artifact.path):
+        yield Skip(artifact.path, "the log of the tracker's own client")
         return
     try:
         with File(artifact.location) as file:

@@ -16,6 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from forensics.errors import LimitError, MalformedError, UnreadableError
+from forensics.formats.comet_archive import HEAD_BYTES, is_comet
+from forensics.formats.file import File
 from forensics.limits import DEFAULT, Limits
 
 BLOCK = 1 << 20
@@ -33,7 +35,9 @@ def opened(path: Path, limits: Limits = DEFAULT) -> Iterator[Path]:
     than `limits` allows.
     """
     name = path.name.lower()
-    packed = name.endswith((".zip", *TAR_ENDINGS, *PACKED_ENDINGS)) and path.is_file()
+    packed = (
+        name.endswith((".zip", *TAR_ENDINGS, *PACKED_ENDINGS)) and path.is_file() and not _is_read_packed(path)
+    )
     if str(path) != STANDARD_INPUT and not packed:
         yield path
         return
@@ -46,6 +50,15 @@ def opened(path: Path, limits: Limits = DEFAULT) -> Iterator[Path]:
             yield _unpacked(path, name, folder, limits)
         except BROKEN as error:
             raise MalformedError(f"{path.name} cannot be unpacked: {error}") from error
+
+
+def _is_read_packed(path: Path) -> bool:
+    """Tell whether a reader takes the archive as it is."""
+    try:
+        with File(path) as file:
+            return is_comet(file.head(HEAD_BYTES))
+    except UnreadableError:
+        return False
 
 
 def _standard_input(folder: Path, limits: Limits) -> Path:

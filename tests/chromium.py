@@ -5,11 +5,13 @@ zero byte (Chromium, `content/browser/devtools/devtools_pipe_handler.cc`).
 """
 
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,12 +20,22 @@ from typing import Any, TypeVar
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SECONDS = 60
+LAUNCH = "import os, sys; [os.dup2(int(sys.argv[i]), i + 2) for i in (1, 2)]; os.execv(sys.argv[3], sys.argv[3:])"
 Opened = TypeVar("Opened", bound="Page")
 
 
 def binary() -> str | None:
     """Return the path of an installed Chromium, None when there is none."""
     return next((found for found in map(shutil.which, NAMES) if found), None)
+
+
+def _pipe() -> tuple[int, int]:
+    """Return a pipe with both ends above the descriptors 3 and 4, which the browser's own ends will be."""
+    ends = os.pipe()
+    high = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 20) for end in ends)
+    for end in ends:
+        os.close(end)
+    return high[0], high[1]
 
 
 class Page:
@@ -33,17 +45,17 @@ class Page:
         program = binary()
         assert program is not None
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        to_browser, self._out = os.pipe()
-        self._in, from_browser = os.pipe()
+        to_browser, self._out = _pipe()
+        self._in, from_browser = _pipe()
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
         flags += [
             f"--user-data-dir={self._profile.name}",
             f"--window-size={width},{height}",
             "--remote-debugging-pipe",
         ]
-        shell = f'exec "$@" 3<&{to_browser} 4>&{from_browser}'
+        ends = [str(to_browser), str(from_browser)]
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", shell, "sh", program, *flags, "about:blank"],
+            [sys.executable, "-c", LAUNCH, *ends, program, *flags, "about:blank"],
             pass_fds=(to_browser, from_browser), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(to_browser)
@@ -90,7 +102,9 @@ class Page:
         while b"\0" not in self._rest:
             if not select.select([self._in], [], [], max(0.1, until - time.monotonic()))[0]:
                 return {}
-            self._rest += os.read(self._in, 1 << 20)
+            part = os.read(self._in, 1 << 20)
+            assert part, "the browser ended"
+            self._rest += part
         text, self._rest = self._rest.split(b"\0", 1)
         answer: dict[str, Any] = json.loads(text)
         return answer

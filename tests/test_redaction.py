@@ -138,7 +138,7 @@ def test_names_of_secrets_are_told_from_tokens_of_a_tokenizer(name: str, secret:
 
 @pytest.mark.parametrize(
     ("text", "before", "address"),
-    [("10.20.30.40", "from ", True), ("12.1.3.1", "nvidia-cublas-cu12==", False), 
+    [("10.20.30.40", "from ", True), ("12.1.3.1", "nvidia-cublas-cu12==", False),
      ("192.168.0.7", "MASTER_ADDR=", True),
      ("999.1.1.1", "", False), ("12.1.105.0", "nvidia-cuda-nvcc-cu12   ", False), ("8.8.8.8", "dns ", True)],
 )  # fmt: skip
@@ -148,8 +148,8 @@ def test_addresses_are_told_from_versions(text: str, before: str, address: bool)
 
 SLOW = (
     "a", "(", " ", "=", '"', "/", "-", "<", "\\", "[", "a@", "1.1.1.1.", "0x", "hf_", "a-", "a.", "/a", "a:",
-    "eyJ", "eyJa.", "token=", "token ", "password\t", "https://", "user:", "C:\\a", "-----BEGIN PRIVATE KEY-----", "\x1b[",
-    "AccountKey=", "Jan01_00-00-00_", "x=/home/", "00:", "::", "\x1b]", "--token ", "AKIA",
+    "eyJ", "eyJa.", "token=", "token ", "password\t", "https://", "user:", "C:\\a", "-----BEGIN PRIVATE KEY-----",
+    "\x1b[", "AccountKey=", "Jan01_00-00-00_", "x=/home/", "00:", "::", "\x1b]", "--token ", "AKIA",
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """The run crashed: what the log says it died of."""
 
 import math
+import re
 from collections.abc import Iterator
 
 from forensics.detectors._wording import counted
@@ -20,6 +21,8 @@ EXCEPTIONS = (
 )
 KILLS = (Kind.OOM_KILL_RECORD, Kind.KILLED, Kind.SIGNAL, Kind.TIME_LIMIT)
 NCCL = (Kind.NCCL_TIMEOUT, Kind.NCCL_ERROR)
+TOLD_OTHERWISE = re.compile(r"OutOfMemoryError|(CUDA|HIP) out of memory|No space left on device|NCCL error")
+"""Last lines of tracebacks that are a symptom of their own, with a more exact name."""
 STOPPED = ("KeyboardInterrupt", "SystemExit: 0", "SystemExit(0)")
 
 
@@ -119,7 +122,12 @@ def _crash(run: Run, symptom: str, kinds: tuple[str, ...], told: str) -> Iterato
 
 
 def _belongs(symptom: str, events: Events) -> bool:
-    """Tell a signal (negative, or 128 and more, as shells count) from the exit code of a failed process."""
+    """Tell whether events count for a symptom.
+
+    A signal (a code below zero, or of 128 and more, as shells count) is told from the exit code of a failure.
+    """
+    if events.kind == Kind.TRACEBACK and TOLD_OTHERWISE.search(events.text):
+        return False
     if len(events) == 0 or events.kind != Kind.SIGNAL:
         return len(events) > 0
     code = float(events.values[0])

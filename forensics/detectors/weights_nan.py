@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from forensics.analysis.refine import last_clean_before, refine
+from forensics.analysis.spread import spread_of
 from forensics.detectors._tables import Mask, scanned, source_of, with_role
 from forensics.detectors._wording import counted, listed
 from forensics.model import Checkpoint, Finding, Run, Severity, TensorTable
@@ -63,7 +64,9 @@ def _finding(
     severity: Severity = "error" if bool(weights.any()) else "warning" if kind == "NaN" else "notice"
     count = np.where(mask, table.nan if kind == "NaN" else table.infinite, 0)
     whole = int(np.sum(mask & (count == table.elements)))
-    names = list(table.named(mask))
+    spread = spread_of(table, mask, checkpoint.records)
+    names = list(table.named(mask)) if spread is None else list(spread.names)
+    where = "" if spread is None or len(table) < 2 else f", {spread}"
     told = "" if not whole else f", {counted(whole, 'tensor')} of them throughout"
     good = last_clean_before(run, checkpoint)
     before = "" if good is None else f"; {good.path} is clean"
@@ -71,7 +74,8 @@ def _finding(
         symptom=symptom,
         severity=severity,
         statement=f"{checkpoint.path} holds {kind} in {len(names):,} of "
-        f"{counted(int(with_role(table, 'weight', 'buffer').sum()), 'tensor')} ({listed(names)}){told}{before}",
+        f"{counted(int(with_role(table, 'weight', 'buffer').sum()), 'tensor')} ({listed(names)})"
+        f"{where}{told}{before}",
         source=source_of(checkpoint, names[0]),
         step=checkpoint.step,
         step_range=(None if good is None else good.step, checkpoint.step),

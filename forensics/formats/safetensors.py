@@ -98,7 +98,7 @@ def tensor_records(layout: Layout, path: str, role: Role = "weight") -> tuple[Te
 
 def _header_length(file: File, limits: Limits) -> int:
     head = file.head(HEAD_BYTES)
-    if len(head) <= _LENGTH_BYTES and head.strip(b"\0"):
+    if not head or (len(head) <= _LENGTH_BYTES and head.strip(b"\0")):
         raise TruncatedError(f"{file.path.name} has {file.size} bytes, too few for a safetensors header")
     meaning = recognise(head, file.size)
     if meaning is not None:

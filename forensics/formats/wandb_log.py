@@ -44,9 +44,12 @@ class _Chunk:
     payload: bytes
 
 
-def read_records(file: File, limits: Limits = DEFAULT) -> Iterator[Record | Damage]:
-    """Yield the records in order and, between them, what was lost. Never raises for what the file holds."""
-    if file.head(len(MAGIC)) != MAGIC:
+def read_records(file: File, limits: Limits = DEFAULT, magic: bytes = MAGIC) -> Iterator[Record | Damage]:
+    """Yield the records in order and, between them, what was lost. Never raises for what the file holds.
+
+    `magic` is the header, seven bytes: SwanLab frames its logs in the same way under another one.
+    """
+    if file.head(len(magic)) != magic:
         yield Damage("is no W&B transaction log, or of an unknown version: its first seven bytes are others")
         return
     number = 0

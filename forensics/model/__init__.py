@@ -51,6 +51,7 @@ from forensics.model.weights import (
     TensorRecord,
     TensorTable,
     Trained,
+    UpdateResolution,
 )
 
 __all__ = [
@@ -102,5 +103,6 @@ __all__ = [
     "TensorTable",
     "Timeline",
     "Trained",
+    "UpdateResolution",
     "Verdict",
 ]

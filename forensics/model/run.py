@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+UNBOUNDED_STEPS = 1 << 53
+"""Over an iterable dataset the Trainer plans 2**63 - 1 steps, which says nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run directory, read: timeline, environment, checkpoints in step order, and what was not examined."""
@@ -55,7 +59,7 @@ class Run:
     @property
     def planned_steps(self) -> int | None:
         planned = self.environment.number("max_steps")
-        return int(planned) if planned is not None and planned > 0 else None
+        return int(planned) if planned is not None and 0 < planned < UNBOUNDED_STEPS else None
 
     @property
     def last_good_checkpoint(self) -> Checkpoint | None:

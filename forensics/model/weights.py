@@ -97,6 +97,12 @@ class TensorTable:
         return self.positive_infinity + self.negative_infinity
 
     @property
+    def poisoned(self) -> NDArray[np.bool_]:
+        """NaN anywhere, or an infinity outside a buffer: attention masks hold -inf on purpose."""
+        buffer = np.array([t == "buffer" or r == "buffer" for t, r in zip(self.trained, self.roles, strict=True)])
+        return np.asarray((self.nan > 0) | ((self.infinite > 0) & ~buffer.astype(bool)), dtype=bool)
+
+    @property
     def is_weight(self) -> NDArray[np.bool_]:
         return np.array([role in {"weight", "buffer"} for role in self.roles], dtype=bool)
 
@@ -154,13 +160,34 @@ class OptimizerState:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateResolution:
+    """How much of a 16-bit weight the optimizer's next step can move.
+
+    Of `elements` looked at, `stuck` have an expected update below what rounding keeps. `expected_update` (Adam's
+    step from its moments at `learning_rate`) and `smallest_moving` (half the distance to the next number of the
+    dtype, a quarter at powers of two) are medians. `ones` tells whether every value is exactly 1.0, as norm
+    weights begin.
+    """
+
+    name: str
+    dtype: str
+    elements: int
+    stuck: int
+    expected_update: float
+    smallest_moving: float
+    learning_rate: float
+    ones: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """One saved state of the run.
 
     `path` is relative to the run ("." for the run itself), `step` the optimizer step it was saved after (None
     when nothing tells), `kind` the layout (huggingface, deepspeed, dcp, ...). `records` is what the headers
     declare; `table` what a scan saw, None when the weights were not examined. `detection_limit` is the smallest
-    share of bad elements that a quick look would have found with 95 % probability.
+    share of bad elements that a quick look would have found with 95 % probability. `resolution` is known of the
+    newest checkpoint when its weights are of 16 bits without fp32 masters.
     """
 
     path: str
@@ -175,11 +202,12 @@ class Checkpoint:
     depth: Depth = "off"
     detection_limit: float | None = None
     files: tuple[str, ...] = field(default=())
+    resolution: tuple[UpdateResolution, ...] = ()
 
     @property
     def status(self) -> Status:
         kinds = {problem.kind for problem in self.problems}
-        if self.table is not None and bool(np.any((self.table.nan > 0) | (self.table.infinite > 0))):
+        if self.table is not None and bool(np.any(self.table.poisoned)):
             return "poisoned"
         for worst in ("damaged", "incomplete"):
             if worst in kinds:

@@ -181,6 +181,8 @@ def from_first_entry(run: Run, explained: Explained) -> Seen | None:
     if loss is None or step is None:
         return None
     first = int(loss.steps[0])
+    if step > first and explained.finding.step_range[0] is None:
+        return None
     holds = step <= first
     said = (
         f"it holds from the first entry (step {first})" if holds else f"it starts after the first entry, at {step}"
@@ -242,7 +244,8 @@ def loss_falls(run: Run, step: int | None = None) -> Seen | None:
         return None
     third = max(1, len(finite) // 3)
     first, last = float(np.median(finite[:third])), float(np.median(finite[-third:]))
-    fell = last < 0.9 * first
+    # Of a few noisy entries the medians differ by chance: by less than one usual step from entry to entry.
+    fell = last < 0.9 * first and first - last > float(np.median(np.abs(np.diff(finite)))) * (len(finite) < 12)
     told = "falls" if fell else "stays"
     said = f"loss {told} from {shown(first)} to {shown(last)} (medians of the outer thirds)"
     return Seen(fell, said, loss.source_at(len(loss) - 1), "loss over the run")
@@ -285,6 +288,28 @@ def rate_moves(run: Run, explained: Explained) -> Seen | None:
     index = len(series) - len(values)
     told = "keeps following its schedule" if moves else f"stands at {shown(float(values[0]))}"
     return Seen(moves, f"learning_rate {told} after the onset", series.source_at(index), "learning_rate after")
+
+
+JUMP = 3.0
+"""A rate this many times that of the entry before is no schedule: a warmup of ten entries at most doubles it."""
+
+
+def rate_jumped(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether the learning rate rose at a bound right before the onset; needs two entries before it."""
+    series, step = series_of(run, LEARNING_RATE), onset(explained)
+    if series is None or step is None:
+        return None
+    index = int(np.searchsorted(series.steps, step, side="right"))
+    near = series.values[max(0, index - 4) : index]
+    if index < 3 or len(near) < 3 or not np.all(np.isfinite(near)) or not np.all(near > 0):
+        return None
+    ratios = near[1:] / near[:-1]
+    at = int(np.argmax(ratios))
+    # The growth before the jump tells it from the first steps of a linear warmup.
+    calm = np.all(np.delete(ratios, at) < JUMP / 2)
+    said = f"learning_rate goes from {shown(float(near[at]))} to {shown(float(near[at + 1]))} right before the onset"
+    holds = bool(ratios[at] >= JUMP and calm)
+    return Seen(holds, said, series.source_at(index - len(near) + at + 1), "jump of the rate")
 
 
 def peak_rate(run: Run) -> tuple[float, Source | None] | None:

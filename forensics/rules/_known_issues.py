@@ -5,7 +5,7 @@ A file declares `code`, `name`, `title`, `explains`, the text of its page (`mech
 440); each `[[evidence]]` names one thing to look at with its points:
 
     setting = "NAME" with is = [values] | set = true | above = number | below = number | matches = "regex"
-    observation = "NAME of OBSERVATIONS"      event = "KIND"      hardware = "regex"
+    observation = "NAME of OBSERVATIONS"      event = "KIND", says = "regex"      hardware = "regex"
     package = "NAME" with within = "specifier"    problem = "regex" (what is wrong with a checkpoint's files)
     metric = "NAME" (it was logged)
     yes = points where it holds, no = points where it does not, because = "why it counts"
@@ -91,6 +91,12 @@ def _setting(table: Table, run: Run, _: Explained) -> Seen | None:
     return _bounded(table, run, name) if setting is not None and setting.value is not None else None
 
 
+def _event(table: Table, run: Run) -> Seen | None:
+    if "says" in table:
+        return setup.said(run, table["event"], re.compile(table["says"]))
+    return setup.happened(run, table["event"])
+
+
 def _bounded(table: Table, run: Run, name: str) -> Seen | None:
     setting, number = run.environment.best(name), run.environment.number(name)
     assert setting is not None
@@ -107,7 +113,7 @@ def _bounded(table: Table, run: Run, name: str) -> Seen | None:
 LOOKS: Mapping[str, Callable[[Table, Run, Explained], Seen | None]] = {
     "setting": _setting,
     "observation": lambda table, run, explained: OBSERVATIONS[table["observation"]](run, explained),
-    "event": lambda table, run, _: setup.happened(run, table["event"]),
+    "event": lambda table, run, _: _event(table, run),
     "hardware": _hardware,
     "package": lambda table, run, _: setup.package_within(run, table["package"], table["within"]),
     "problem": lambda table, run, _: tensors.problem_matches(run, table["problem"]),

@@ -78,6 +78,17 @@ def happened(run: Run, kind: str, *, told: str = "") -> Seen | None:
     return None
 
 
+def said(run: Run, kind: str, pattern: re.Pattern[str]) -> Seen | None:
+    """Tell whether an event was logged in words that match; None when no event of any kind was read."""
+    for events in run.timeline.events_of(kind):
+        if len(events) and pattern.search(events.text):
+            told = " ".join(events.text.split())[:200]
+            return Seen(True, f"the log says “{told}”", events.source_at(0), f"text of {kind}")
+    if run.timeline.events:
+        return Seen(False, f"no {kind} line that says so is in the log", None, f"text of {kind}")
+    return None
+
+
 def ended_by_signal(run: Run, *numbers: int) -> Seen | None:
     """Tell whether a launcher says that a process was ended by one of these signals; None when it says nothing.
 

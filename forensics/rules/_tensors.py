@@ -175,6 +175,29 @@ def ones_unmoved(run: Run) -> Seen | None:
     return Seen(holds, said, Source(checkpoint.path), "change of the norms")
 
 
+def too_fine(run: Run) -> Seen | None:
+    """Tell whether Adam's next step is smaller than what the 16-bit weights can resolve, with the numbers.
+
+    The optimizer's own moments give the step, the dtype the distance between neighbours; see `UpdateResolution`.
+    """
+    checkpoint = next((c for c in reversed(run.checkpoints) if c.resolution), None)
+    if checkpoint is None:
+        return None
+    looked = sum(one.elements for one in checkpoint.resolution)
+    stuck = sum(one.stuck for one in checkpoint.resolution)
+    typical = max(checkpoint.resolution, key=lambda one: one.elements)
+    said = (
+        f"{100 * stuck / looked:.3g} % of {looked:,} elements of {name_of(checkpoint)} cannot move: at a "
+        f"learning rate of {typical.learning_rate:.3g} Adam's next step for {typical.name} is "
+        f"{typical.expected_update:.2g}, and half the distance between neighbouring {typical.dtype} "
+        f"numbers there is {typical.smallest_moving:.2g}"
+    )
+    ones = sum(one.ones for one in checkpoint.resolution)
+    if ones:
+        said += f"; {ones} tensors are still exactly 1.0 throughout"
+    return Seen(2 * stuck > looked, said, Source(checkpoint.path, f"tensor {typical.name}"), "size of the updates")
+
+
 def weights_stored_as(run: Run, *dtypes: str) -> Seen | None:
     """Tell whether most tensors that train are stored in one of the dtypes (safetensors spelling)."""
     checkpoints = scanned(run)

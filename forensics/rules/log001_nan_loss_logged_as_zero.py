@@ -99,7 +99,10 @@ def nan_loss_logged_as_zero(run: Run, explained: Explained) -> Iterator[Evidence
     filtered = setting_is(run, "logging_nan_inf_filter", (True,))
     yield from weigh(filtered, 1)
     yield from weigh_no(filtered, -10, "without the filter 0.0 is 0.0")
-    yield from weigh_no(package_within(run, "transformers", ">=4.11.0"), -10, "the filter came with 4.11.0")
+    release = package_within(run, "transformers", ">=4.11.0")
+    yield from weigh_no(release, -10, "the filter came with 4.11.0")
+    if filtered is None:
+        yield from weigh_yes(release, 1, "the filter is on unless somebody switched it off")
     yield Fix(
         "Log the truth: the filter only hides the NaN, it does not stop it from being applied.",
         {"logging_nan_inf_filter": False, "logging_steps": 1},

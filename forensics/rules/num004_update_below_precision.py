@@ -8,7 +8,7 @@ from forensics.rules._curves import norm_is, peak_rate, shown
 from forensics.rules._deepspeed import deepspeed_used
 from forensics.rules._seen import Seen, weigh_no, weigh_yes
 from forensics.rules._setup import precision_is
-from forensics.rules._tensors import keeps_masters, ones_unmoved, unmoved, weights_stored_as
+from forensics.rules._tensors import keeps_masters, ones_unmoved, too_fine, unmoved, weights_stored_as
 
 SMALL_RATE = 1e-5
 """Adam moves a weight by about the learning rate; half a bf16 step of a weight of 0.005 is 1e-5."""
@@ -55,6 +55,9 @@ def update_below_precision(run: Run, explained: Explained) -> Iterator[Evidence 
     """
     yield from weigh_yes(ones_unmoved(run), 4)
     yield from weigh_yes(unmoved(run), 1)
+    fine = too_fine(run)
+    yield from weigh_yes(fine, 3)
+    yield from weigh_no(fine, -3, "the updates are large enough")
     stored = weights_stored_as(run, "BF16")
     yield from weigh_yes(stored, 2)
     yield from weigh_no(stored, -10, "no bf16 rounding")

@@ -8,7 +8,7 @@ from forensics.rules._curves import peak_rate, shown
 from forensics.rules._deepspeed import deepspeed_used
 from forensics.rules._seen import Seen, weigh, weigh_yes
 from forensics.rules._setup import setting_is
-from forensics.rules._tensors import keeps_masters, ones_unmoved, weights_stored_as
+from forensics.rules._tensors import keeps_masters, ones_unmoved, too_fine, weights_stored_as
 
 
 def _rate(run: Run) -> Seen | None:
@@ -50,6 +50,7 @@ def bf16_update_underflow(run: Run, explained: Explained) -> Iterator[Evidence |
     yield from weigh(weights_stored_as(run, "BF16"), 2, -10, "pure bf16 training saves bf16")
     yield from weigh(_rate(run), 2, -2)
     yield from weigh_yes(ones_unmoved(run), 3)
+    yield from weigh(too_fine(run), 3, -3)
     yield from weigh_yes(deepspeed_used(run), -10, "its bf16 optimizer keeps fp32 masters")
     yield from weigh_yes(keeps_masters(run), -10)
     for name in ("torch_dtype", "dtype", "pure_bf16"):

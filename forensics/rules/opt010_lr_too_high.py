@@ -78,12 +78,14 @@ def lr_too_high(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Exp
     """
     yield from _rate(run)
     yield from weigh_yes(_scaling(run), 1)
-    rose = loss_rose(run, explained)
+    jumped = rate_jumped(run, explained)
+    yield from weigh_yes(jumped, 6, "what follows is its doing")
+    rose, grew = loss_rose(run, explained), norms_grew(run, explained)
     yield from weigh_yes(rose, 3)
-    yield from weigh_no(rose, -2, "a divergence shows before it ends")
-    grew = norms_grew(run, explained)
     yield from weigh_yes(grew, 3)
-    yield from weigh_no(grew, -3, "a divergence shows before it ends")
+    if not holds(jumped):
+        yield from weigh_no(rose, -2, "a divergence shows before it ends")
+        yield from weigh_no(grew, -3, "a divergence shows before it ends")
     yield from weigh_no(healthy_before(run, explained), -2)
     yield from weigh(single(run), -3, 0)
     if explained.name in {"loss-divergence", "grad-norm-explosion", "weights-exploded"}:

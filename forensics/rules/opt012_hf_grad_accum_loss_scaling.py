@@ -8,7 +8,7 @@ from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import EVAL_LOSS, LOSS
 from forensics.plugin import rule
 from forensics.rules._curves import series_of, shown
-from forensics.rules._seen import Seen, weigh, weigh_no, weigh_yes
+from forensics.rules._seen import Seen, holds, weigh, weigh_no, weigh_yes
 from forensics.rules._setup import package_within
 
 AFFECTED = ">=4.46.0,<4.48.1"
@@ -70,9 +70,11 @@ def hf_grad_accum_loss_scaling(run: Run, explained: Explained) -> Iterator[Evide
     del explained
     version = package_within(run, "transformers", AFFECTED)
     yield from weigh_yes(version, 3)
-    yield from weigh_no(version, -3, "the known releases are others")
+    found = ratio(run)
+    # A model whose forward takes no loss arguments, or a script that forgets to divide, does the same in any release.
+    yield from weigh_no(version, -1 if holds(found) else -3, "the known releases are others")
     yield from weigh(accumulation(run), 1, -10)
-    yield from weigh(ratio(run), 4, -3)
+    yield from weigh(found, 5, -3)
     yield Fix(
         "Install transformers 4.48.1 or later (4.45.2 was free of it, too).",
         {"transformers": ">=4.48.1"},

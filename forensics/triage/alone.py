@@ -19,7 +19,9 @@ from forensics.triage.find import find_runs
 
 SHOWN = 5
 STATE = "trainer_state.json"
-CHECKPOINT = re.compile(r"(^|/)((tmp-)?checkpoint[-_]\d+|global_step_?\d+|iter_\d+|step[-_]\d+|epoch[=_-]?\d+[^/]*)/")
+CHECKPOINT = re.compile(
+    r"(^|/)((tmp-)?checkpoint[-_]\d+|global_step_?\d+|iter_\d+|step[-_]\d+|epoch[=_-]?\d+[^/]*)/"
+)
 HISTORY = re.compile(r"(^|/)(trainer_state\.json|trainer_log\.jsonl|logging\.jsonl)$")
 RECORDS = {
     "event files": re.compile(r"(^|/)events\.out\.tfevents\."),

@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from forensics.errors import ForensicsError
 from forensics.formats.file import READ_BYTES, File
 from forensics.model import Checkpoint, Depth, Skip
+from forensics.weights.judge_tables import judge_tables
+from forensics.weights.masters import judge_masters
+from forensics.weights.resolution import peak_rate, resolution_of
 from forensics.weights.series import examine_series
 
 WeightsDepth: TypeAlias = Literal["auto", "full", "quick", "off"]
@@ -35,17 +38,58 @@ def examine_checkpoints(
     if weights == "off" or not held:
         left = [Skip(checkpoints[i].path, "weights were not examined (--weights off)") for i in held]
         return tuple(checkpoints), tuple(left)
-    depth = _depth(root, [checkpoints[i] for i in held]) if weights == "auto" else weights
+    chosen = _chosen(root, [checkpoints[i] for i in held], weights)
     series, alone = _series(checkpoints, held)
     examined = list(checkpoints)
     skips: list[Skip] = []
+    started = time.perf_counter()
     for group in [series, *([i] for i in alone)]:
-        scanned = scan_checkpoints(root, [checkpoints[i] for i in group], depth, progress, skips)
+        scanned = scan_checkpoints(root, [checkpoints[i] for i in group], chosen.depth, progress, skips)
         for index, checkpoint in zip(group, scanned, strict=True):
             examined[index] = checkpoint
-    if depth == "quick":
-        skips.append(Skip("every byte of the weights", "sampled only; --weights full reads all"))
-    return tuple(examined), tuple(skips)
+    if chosen.depth == "quick":
+        limits = [c.detection_limit for c in examined if c.detection_limit is not None]
+        skips.append(_sampled(chosen, max(limits, default=0.0), time.perf_counter() - started))
+    return judged(root, examined, full=chosen.depth == "full"), tuple(skips)
+
+
+def judged(root: Path, checkpoints: Sequence[Checkpoint], *, full: bool) -> tuple[Checkpoint, ...]:
+    """Add what the values say: problems of each checkpoint, and how the newest one's updates meet its rounding.
+
+    Masters are held against their copies in full looks only, since that reads both again.
+    """
+    rate = peak_rate(checkpoints)
+    newest = max((i for i, c in enumerate(checkpoints) if c.table is not None and c.optimizer), default=None)
+    last = max((i for i, c in enumerate(checkpoints) if c.table is not None), default=None)
+    made = []
+    for index, checkpoint in enumerate(checkpoints):
+        problems = [*checkpoint.problems, *judge_tables(checkpoint, newest=index == last)]
+        if full and checkpoint.table is not None:
+            problems.extend(judge_masters(root, checkpoint))
+        found = resolution_of(root, checkpoint, rate) if index == newest else ()
+        made.append(replace(checkpoint, problems=tuple(dict.fromkeys(problems)), resolution=found))
+    return tuple(made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """How deep to look, the bytes there are, and the measured read rate that decided (None when asked for)."""
+
+    depth: Depth
+    total: int
+    rate: float | None = None
+
+
+def _sampled(chosen: _Chosen, limit: float, seconds: float) -> Skip:
+    size = f"{chosen.total / 1e9:,.1f} GB" if chosen.total >= 1e8 else f"{chosen.total / 1e6:,.1f} MB"
+    why = ""
+    if chosen.rate is not None:
+        why = f", because reading all takes {chosen.total / chosen.rate:,.0f} s at {chosen.rate / 1e9:.2f} GB/s"
+    return Skip(
+        "every byte of the weights",
+        f"blocks drawn by chance from {size} were looked at in {seconds:.1f} s{why}; bad elements below "
+        f"{100 * limit:.2g} % of a checkpoint may have been missed; --weights full reads all",
+    )
 
 
 def _series(checkpoints: Sequence[Checkpoint], held: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -62,16 +106,21 @@ def _series(checkpoints: Sequence[Checkpoint], held: Sequence[int]) -> tuple[lis
     return series, alone
 
 
-def _depth(root: Path, checkpoints: Sequence[Checkpoint]) -> Depth:
+def _chosen(root: Path, checkpoints: Sequence[Checkpoint], weights: WeightsDepth) -> _Chosen:
     total = sum(record.nbytes for c in checkpoints for record in c.records if record.alias_of is None)
+    if weights != "auto":
+        return _Chosen(weights, total)
     if total <= PROBE_BYTES:
-        return "full"
-    return "full" if total / _read_rate(root, checkpoints) <= BUDGET_SECONDS else "quick"
+        return _Chosen("full", total)
+    rate = _read_rate(root, checkpoints)
+    return _Chosen("full" if total / rate <= BUDGET_SECONDS else "quick", total, rate)
 
 
 def _read_rate(root: Path, checkpoints: Sequence[Checkpoint]) -> float:
     """Measure bytes per second on the largest piece of the newest checkpoint."""
     pieces = [piece for record in checkpoints[-1].records for piece in record.pieces]
+    if not pieces:
+        return float(PROBE_BYTES)
     largest = max(pieces, key=lambda piece: piece.nbytes)
     started, done = time.perf_counter(), 0
     try:

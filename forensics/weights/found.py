@@ -144,7 +144,8 @@ def stored_records(
         strides = None if tensor.contiguous else tensor.strides
         piece = Piece(artifact.path, tensor.offset, tensor.nbytes)
         records.append(TensorRecord(name, role, tensor.dtype, tensor.shape, (piece,), strides, alias))
-    if lost:
+    told = any(p.kind == "damaged" and p.source.path == artifact.path for p in found.problems)
+    if lost and not told:
         reasons = "; ".join(grepable(reason) for reason in list(dict.fromkeys(lost))[:TOLD])
         found.damaged(f"{artifact.path}: {len(lost)} tensors cannot be read: {reasons}", artifact.path)
     return records

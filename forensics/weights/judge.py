@@ -13,7 +13,7 @@ from forensics.weights.optimizer import whole
 TAG_BYTES = 256
 STATE_BYTES = 64 << 20
 TAGS = ("latest", "latest_universal", "latest_checkpointed_iteration.txt", "latest.txt")
-"""DeepSpeed (`engine.py`, `_save_checkpoint`), its universal form, Megatron-LM and verl, nanotron: written last."""
+"""Of DeepSpeed (`engine.py`, `_save_checkpoint`), its universal form, Megatron-LM and verl, nanotron."""
 
 
 def judge_files(found: Found, folders: Folders) -> Iterator[Problem]:
@@ -65,9 +65,11 @@ def _optimizer_step(found: Found) -> Iterator[Problem]:
     state = found.optimizer
     if state is None or found.step is None or not found.kind.startswith("huggingface"):
         return
+    # DeepSpeed before 0.14 makes a step on zeros when it starts, and is saved before its scheduler steps.
+    near = 1 if "deepspeed" in found.kind else 0
     skips = state.loss_scale is not None or (state.skipped_steps or 0) > 0
     for what, counted in (("scheduler", state.scheduler_step), ("optimizer", state.step)):
-        if counted is None or counted == found.step:
+        if counted is None or abs(counted - found.step) <= near:
             continue
         times = what == "scheduler" and counted == found.step * (found.world_size or 1)
         if times or (skips and counted < found.step):
@@ -106,7 +108,7 @@ def _tag(
     newest = max(beside, key=lambda one: (one.step or 0, one.path))
     source, shown = Source(artifact.path), tag[:80]
     if "/" in tag or "\\" in tag or tag in {"..", "."} or "\0" in tag:
-        told = f"`{folder.path}/{artifact.path.rpartition('/')[2]}` names {shown!r}, which leads outside the run folder"
+        told = f"`{artifact.path}` names {shown!r}, which leads outside the run folder"
         yield newest.path, Problem("suspicious", told, source)
         return
     names = [tag, f"iter_{int(tag):07d}", f"global_step_{tag}"] if tag.isdigit() and len(tag) < 16 else [tag]
@@ -120,8 +122,8 @@ def _tag(
             newest.path,
             Problem(
                 "suspicious",
-                f"`{artifact.path}`, which is written last, names {shown} and not {newest.path}: that save did not "
-                "finish, or is left from before the run went back",
+                f"`{artifact.path}`, which is written last, names {shown} and not {newest.path}: that save did "
+                "not finish, or is left from before the run went back",
                 source,
             ),
         )

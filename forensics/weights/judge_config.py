@@ -70,10 +70,10 @@ def _sizes(
     held = sum(record.elements for record in weights if record.alias_of is None)
     if any(record.dtype in {"U8", "I8", "I32", "QI8"} for record in weights) or "quantization_config" in config:
         return  # Packed weights: an element is no parameter.
-    # Every layer has a query and an output projection, and an MLP of two matrices at least; what the family adds
-    # (keys and values, a gate, experts) only makes it more.
-    inner = _number(config, "intermediate_size", "n_inner", "ffn_dim", "d_ff") or hidden
-    implied = layers * (2 * hidden * min(inner, hidden)) + (_number(config, "vocab_size") or 0) * hidden
+    if "num_hidden_groups" in config:
+        return  # ALBERT: its layers share their weights.
+    # Every layer has two matrices of this size at least; all that a family adds only makes it more.
+    implied = layers * 2 * hidden * hidden + (_number(config, "vocab_size") or 0) * hidden
     if held < FAR_SMALLER * implied:
         beside = any(record.role == "master" for record in found.records)
         where = (
@@ -92,9 +92,7 @@ def _sizes(
         missing = sorted(set(range(layers)) - present)
         shown = ", ".join(str(number) for number in missing[:SHOWN])
         more = " ..." if len(missing) > SHOWN else ""
-        yield Problem(
-            "incomplete", f"{len(missing)} of {layers} layers are missing: {shown}{more}", source
-        )
+        yield Problem("incomplete", f"{len(missing)} of {layers} layers are missing: {shown}{more}", source)
 
 
 def _layers(weights: Sequence[TensorRecord]) -> set[int]:
@@ -173,4 +171,9 @@ def _adapter(
 
 
 def _is_adapter(name: str) -> bool:
-    return re.search(r"lora_|adapter|prompt_encoder|prompt_embeddings|ia3_|vera_|hada_|lokr_|oft_|modules_to_save", name) is not None
+    return (
+        re.search(
+            r"lora_|adapter|prompt_encoder|prompt_embeddings|ia3_|vera_|hada_|lokr_|oft_|modules_to_save", name
+        )
+        is not None
+    )

@@ -18,13 +18,17 @@ matrices, positions, routers)."""
 SHOWN = 3
 
 
-def judge_tables(checkpoint: Checkpoint) -> Iterator[Problem]:
-    """Yield what is suspicious in the values: an untouched adapter, an empty optimizer, ranks that disagree."""
+def judge_tables(checkpoint: Checkpoint, *, newest: bool = True) -> Iterator[Problem]:
+    """Yield what is suspicious in the values: an untouched adapter, an empty optimizer, ranks that disagree.
+
+    An adapter that has not moved yet is only told of the `newest` checkpoint.
+    """
     table = checkpoint.table
     if table is None or not len(table):
         return
     source = Source(checkpoint.path)
-    yield from _adapter(checkpoint, table, source)
+    if newest:
+        yield from _adapter(checkpoint, table, source)
     yield from _moments(checkpoint, table, source)
     yield from _replicas(table, source)
 
@@ -58,8 +62,8 @@ def _moments(checkpoint: Checkpoint, table: TensorTable, source: Source) -> Iter
     if stepped and bool(np.all(empty[second])):
         yield Problem(
             "suspicious",
-            f"all {int(second.sum())} second moments of Adam are zero after {checkpoint.step or 'several'} steps: no "
-            "gradient ever reached the optimizer",
+            f"all {int(second.sum())} second moments of Adam are zero after {checkpoint.step or 'several'} steps: "
+            "no gradient ever reached the optimizer",
             source,
         )
 
@@ -88,5 +92,7 @@ def _replicas(table: TensorTable, source: Source) -> Iterator[Problem]:
 
 def _differ(table: TensorTable, rows: Sequence[int]) -> bool:
     columns = (table.l2, table.mean, table.minimum, table.maximum, table.nan, table.zero)
-    return any(not np.array_equal(column[rows], np.full(len(rows), column[rows[0]]), equal_nan=True)
-               for column in (np.asarray(c, dtype=np.float64) for c in columns))
+    return any(
+        not np.array_equal(column[rows], np.full(len(rows), column[rows[0]]), equal_nan=True)
+        for column in (np.asarray(c, dtype=np.float64) for c in columns)
+    )

@@ -263,7 +263,9 @@ def walk(  # noqa: PLR0913, PLR0917  # what one compiled call needs
     which case `into` holds part of the work and is to be thrown away.
     """
     row_bytes = int(runs[0, 3]) * dtype.itemsize
-    step = STREAM_BYTES - STREAM_BYTES % row_bytes if 0 < row_bytes <= STREAM_BYTES else STREAM_BYTES
+    step = min(STREAM_BYTES, buffers[0].size)
+    if 0 < row_bytes <= step:
+        step -= step % row_bytes
     first, second = _views(buffers[0]), _views(buffers[1])
     scratch = np.empty(2 * SPAN, np.uint32)
     kind = _KINDS[dtype.name]

@@ -53,7 +53,9 @@ def judge_masters(root: Path, checkpoint: Checkpoint) -> Iterator[Problem]:
 
 
 def _pairs(records: Sequence[TensorRecord]) -> Iterator[tuple[TensorRecord, TensorRecord]]:
-    copies = {r.name: r for r in records if r.role == "weight" and r.dtype in {"BF16", "F16"} and r.strides is None}
+    copies = {
+        r.name: r for r in records if r.role == "weight" and r.dtype in {"BF16", "F16"} and r.strides is None
+    }
     for record in records:
         copy = copies.get(record.name)
         if record.role != "master" or record.dtype != "F32" or record.strides is not None or copy is None:
@@ -80,7 +82,9 @@ def _compare(files: Files, master: TensorRecord, copy: TensorRecord, elements: i
     return sums
 
 
-def _is_nan(bits: "np.ndarray[tuple[int, ...], np.dtype[np.uint16]]", dtype: str) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
+def _is_nan(
+    bits: "np.ndarray[tuple[int, ...], np.dtype[np.uint16]]", dtype: str
+) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
     infinity = 0x7F80 if dtype == "BF16" else 0x7C00
     return np.asarray((bits & 0x7FFF) > infinity, dtype=bool)
 
@@ -110,8 +114,8 @@ def _problems(checkpoint: Checkpoint, total: _Sums, names: Sequence[str]) -> Ite
     if ordinary > 0:
         yield Problem(
             "suspicious",
-            f"{ordinary:,} of {total.looked_at:,} elements looked at ({100 * ordinary / total.looked_at:.3g} %) of the "
-            f"16-bit weights are not their fp32 masters rounded to nearest even, in {len(names)} tensors ({shown}): the "
-            "two were not saved after the same step",
+            f"{ordinary:,} of {total.looked_at:,} elements looked at ({100 * ordinary / total.looked_at:.3g} %) of "
+            "the 16-bit weights are not their fp32 masters rounded to nearest even, in "
+            f"{len(names)} tensors ({shown}): the two were not saved after the same step",
             source,
         )

@@ -56,8 +56,8 @@ def checked_steps(found: Found, steps: Sequence[int]) -> int | None:
     if low != high:
         behind = sum(step < high for step in steps)
         found.suspicious(
-            f"the step counters of the optimizer disagree: {behind} of {len(steps)} parameters looked at are behind "
-            f"({low:,} against {high:,} steps): they had no gradient in some steps, or began later",
+            f"the step counters of the optimizer disagree: {behind} of {len(steps)} parameters looked at are "
+            f"behind ({low:,} against {high:,} steps): they had no gradient in some steps, or began later",
             found.path,
         )
     return high

@@ -1,7 +1,11 @@
 """What is counted in a tensor, as columns of one float64 matrix: partial results add up, then become a table.
 
 A row belongs to one tensor of one checkpoint. The first `ADDITIVE` columns of two parts of a tensor add, of
-`MINIMUM` the smaller counts, of the columns after it the larger. Counts stay exact below 2**53 elements.
+`MINIMUM` the smaller counts, of the columns after it the larger. Counts stay exact below 2**53 elements. Mean and
+norms of F64 elements above about 1e154 may be infinite, and such a mean NaN: their sums leave float64.
+
+The compiled kernels hold these numbers as constants and are kept on disk by numba, which looks at the age of
+`kernels.py` alone: touch that file when a number changes here.
 """
 
 from collections.abc import Sequence
@@ -36,7 +40,8 @@ def fresh(rows: int) -> Floats:
 
 def merge(total: Floats, rows: Integers, part: Floats) -> None:
     """Add the rows of `part` to the named rows of `total`; a row may be named several times."""
-    np.add.at(total[:, :ADDITIVE], rows, part[:, :ADDITIVE])
+    with np.errstate(over="ignore", invalid="ignore"):  # sums of huge F64 elements leave float64
+        np.add.at(total[:, :ADDITIVE], rows, part[:, :ADDITIVE])
     np.minimum.at(total[:, MINIMUM], rows, part[:, MINIMUM])
     np.maximum.at(total[:, MAXIMUM:ZEROS_IN_ROW], rows, part[:, MAXIMUM:ZEROS_IN_ROW])
 

@@ -5,15 +5,15 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from forensics.investigate import investigate
-from forensics.model import Report, Skip, TensorTable
+from forensics.model import Report, Skip
 from forensics.report import markdown, masked
 from forensics.report._chart import mermaid
 from forensics.report._templates import TEMPLATES
 from runs import BROKEN, FOUNDING, HEALTHY, Case
+from wide_tables import repeated
 
 GOLDEN = Path(__file__).parent / "golden"
 CONVERGING = next(case for case in HEALTHY if case.name == "converging")
@@ -43,17 +43,6 @@ def huge() -> Report:
     skips = tuple(Skip(f"file-{i}.bin", f"reason {i} " + "y" * 200) for i in range(2_000))
     run = replace(report.run, checkpoints=(report.run.checkpoints[0], *(wide for _ in range(300))), skips=skips)
     return replace(report, findings=(*report.findings, *warnings), run=run)
-
-
-def repeated(table: TensorTable, rows: int) -> TensorTable:
-    """Return a table with its rows repeated."""
-    index = np.resize(np.arange(len(table)), rows)
-    columns = {name: getattr(table, name) for name in table.__slots__}
-    made = {
-        name: column[index] if isinstance(column, np.ndarray) else tuple(column[i] for i in index)
-        for name, column in columns.items()
-    }
-    return replace(table, **made)
 
 
 @pytest.mark.parametrize("template", [None, *TEMPLATES])

@@ -8,10 +8,10 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import planted
 import pytest
 from click.testing import CliRunner
 
+import planted
 from forensics.cli import main
 from secrets_planted import IDENTITIES, SECRETS
 

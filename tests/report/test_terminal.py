@@ -57,7 +57,8 @@ def test_colour_only_where_it_is_asked_for() -> None:
 def test_the_sections_stand_in_the_order_in_which_they_are_needed() -> None:
     text = shown(FOUNDING)
     heads = ["BROKEN", "Onset: step 18", "loss, ", "What the run shows", "Why", "What to change",
-             "Checkpoints",              "--resume_from_checkpoint run/checkpoint-12", "To be sure", "Environment", "Not examined"]  # fmt: skip
+             "Checkpoints", "--resume_from_checkpoint run/checkpoint-12", "To be sure",
+             "Environment", "Not examined"]  # fmt: skip
     places = [text.find(head) for head in heads]
 
     assert -1 not in places

@@ -90,7 +90,7 @@ def test_a_resumed_triage_reads_only_what_changed(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second time only the run that changed is analysed; the rows are those of a fresh triage."""
-    from forensics.triage import run
+    from forensics.triage import pool
 
     write_run(tmp_path / "runs" / "a", DIED)
     write_run(tmp_path / "runs" / "b")
@@ -103,7 +103,7 @@ def test_a_resumed_triage_reads_only_what_changed(
         worked.extend(task.path for task in tasks)
         return run_here(tasks, workers)
 
-    monkeypatch.setattr(run, "run_here", noted)
+    monkeypatch.setattr(pool, "run_here", noted)
     again = triage(tmp_path / "runs", "--resume", state, "--format", "json")
 
     assert worked == ["b"]

@@ -1,27 +1,32 @@
 """Series of checkpoints against a float64 reference, and what broken files cost."""
 
+import itertools
 import os
 from collections import Counter
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensor_reference import assert_row, expected, raw_tensors, record, save
 
 from forensics.formats.dtypes import DTYPES
 from forensics.formats.file import File
-from forensics.model.weights import NOT_COMPARED, Piece, TensorRecord
+from forensics.model.weights import NOT_COMPARED, Piece, TensorRecord, TensorTable
 from forensics.weights import blocks, statistics
 from forensics.weights.series import examine_series, scan_series
+from weights.tensor_reference import Raw, assert_row, expected, raw_tensors, record, save
 
 KINDS = sorted(name for name, dtype in DTYPES.items() if dtype.kind not in {"opaque", "complex"})
 SHAPES = [(), (0,), (4,), (2, 2), (6, 4), (3, 0), (1, 8), (5, 2, 6), (130, 2)]
 
 
+Case: TypeAlias = tuple[str, tuple[int, ...], list[Raw]]
+
+
 @st.composite
-def pairs(draw: st.DrawFn) -> tuple[str, tuple[int, ...], list[np.ndarray[tuple[int], np.dtype[np.uint8]]]]:
+def pairs(draw: st.DrawFn) -> Case:
     """Draw a dtype, a shape and a tensor in three checkpoints, some of them alike."""
     name = draw(st.sampled_from(KINDS))
     shape = draw(st.sampled_from([shape for shape in SHAPES if np.prod(shape) % DTYPES[name].group == 0]))
@@ -38,7 +43,7 @@ def pairs(draw: st.DrawFn) -> tuple[str, tuple[int, ...], list[np.ndarray[tuple[
 @settings(max_examples=120, deadline=None)
 @given(case=pairs(), other=pairs())
 def test_series_equals_float64_on_every_dtype(
-    tmp_path_factory: pytest.TempPathFactory, kernels: bool, case: tuple, other: tuple
+    tmp_path_factory: pytest.TempPathFactory, kernels: bool, case: Case, other: Case
 ) -> None:
     """Every count is that of float64 arithmetic on the whole tensor, for each checkpoint and each change."""
     folder = tmp_path_factory.mktemp("run")
@@ -55,10 +60,10 @@ def test_series_equals_float64_on_every_dtype(
             assert_row(table, row, expected(dtype, shape, raws[i], raws[i - 1] if i else None))
 
 
-def scan_or_examine(folder: Path, checkpoints: list[list[TensorRecord]], kernels: bool) -> tuple:
+def scan_or_examine(folder: Path, checkpoints: list[list[TensorRecord]], kernels: bool) -> tuple[TensorTable, ...]:
     found = examine_series(folder, checkpoints, threads=2, kernels=kernels)
 
-    assert {} == dict(found.failures)
+    assert dict(found.failures) == {}
     return found.tables
 
 
@@ -97,12 +102,17 @@ def test_large_tensors_are_cut_without_a_trace(
 
 
 @pytest.mark.parametrize("kernels", [False, True])
-@pytest.mark.parametrize(("shape", "strides"), [((5, 7), (1, 5)), ((4, 3, 2), (1, 8, 4)), ((3, 4), (10, 2)), ((6, 2), (0, 1))])
+@pytest.mark.parametrize("layout", [((5, 7), (1, 5)), ((4, 3, 2), (1, 8, 4)), ((3, 4), (10, 2)), ((6, 2), (0, 1))])
 @pytest.mark.parametrize("gather_bytes", [0, 20, 1 << 20])
 def test_strided_tensors_are_counted_in_their_own_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], strides: tuple[int, ...], gather_bytes: int, kernels: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    layout: tuple[tuple[int, ...], tuple[int, ...]],
+    gather_bytes: int,
+    kernels: bool,
 ) -> None:
     """Transposed, sliced and expanded tensors give what a contiguous copy gives, rows included."""
+    shape, strides = layout
     monkeypatch.setattr(blocks, "GATHER_BYTES", gather_bytes)
     monkeypatch.setattr("forensics.weights.series.GATHER_BYTES", gather_bytes)
     span = 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
@@ -135,7 +145,7 @@ def test_tensor_in_several_pieces_is_one_tensor(tmp_path: Path, kernels: bool) -
     raw = np.arange(1000, dtype=np.float32).view(np.uint8)
     cuts = [0, 3, 1001, 1002, 4000]
     pieces = []
-    for i, (low, high) in enumerate(zip(cuts, cuts[1:], strict=False)):
+    for i, (low, high) in enumerate(itertools.pairwise(cuts)):
         (tmp_path / f"rank{i}.bin").write_bytes(b"#" * i + raw[low:high].tobytes())
         pieces.append(Piece(f"rank{i}.bin", i, high - low))
 
@@ -152,24 +162,26 @@ def test_complex_elements_count_once(tmp_path: Path) -> None:
     (table,) = scan_series(tmp_path, [records])
 
     counts = [table.nan[0], table.negative_infinity[0], table.zero[0], table.subnormal[0], table.elements[0]]
-    assert [1, 1, 1, 1, 6] == counts
-    assert [5.0, -2.0, 4.0] == [table.max_abs[0], table.minimum[0], table.maximum[0]]
+    assert counts == [1, 1, 1, 1, 6]
+    assert [table.max_abs[0], table.minimum[0], table.maximum[0]] == [5.0, -2.0, 4.0]
 
 
 def test_six_bit_elements_are_compared_as_bytes_only(tmp_path: Path) -> None:
     """A packed format without an agreed order has no NaN, no known zeros, and is equal by groups of four."""
     before, after = np.zeros(6, np.uint8), np.array([0, 0, 0, 0, 1, 0], np.uint8)
-    checkpoints = [save(tmp_path, f"{i}", [("w", "F6_E2M3", (2, 4), raw)]) for i, raw in enumerate((before, after))]
+    checkpoints = [
+        save(tmp_path, f"{i}", [("w", "F6_E2M3", (2, 4), raw)]) for i, raw in enumerate((before, after))
+    ]
 
     table = scan_series(tmp_path, checkpoints)[1]
 
-    assert [8, 0, 0, statistics.UNEXAMINED, 4] == [
+    assert [
         table.elements[0],
         table.nan[0],
         table.infinite[0],
         table.zero[0],
         table.same[0],
-    ]
+    ] == [8, 0, 0, statistics.UNEXAMINED, 4]
     assert np.isnan([table.l2[0], table.change_l2[0]]).all()
 
 
@@ -196,7 +208,7 @@ def test_reshaped_and_retyped_tensors_are_not_compared(tmp_path: Path, dtype: st
 
     tables = scan_series(tmp_path, checkpoints)
 
-    assert [NOT_COMPARED, NOT_COMPARED, NOT_COMPARED, 3000] == [int(table.same[0]) for table in tables]
+    assert [int(table.same[0]) for table in tables] == [NOT_COMPARED, NOT_COMPARED, NOT_COMPARED, 3000]
 
 
 def test_aliases_take_the_row_of_their_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,9 +220,9 @@ def test_aliases_take_the_row_of_their_tensor(tmp_path: Path, monkeypatch: pytes
 
     (table,) = scan_series(tmp_path, [[tied, own]])
 
-    assert ("head", "embed") == table.names
+    assert table.names == ("head", "embed")
     assert table.l2[0] == table.l2[1] == pytest.approx(np.sqrt((np.arange(64) ** 2).sum()))
-    assert {offset: 1 for offset in range(3, 3 + raw.size)} == dict(read)
+    assert dict.fromkeys(range(3, 3 + raw.size), 1) == dict(read)
 
 
 def counted_reads(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
@@ -239,7 +251,7 @@ def test_every_byte_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     examine_series(tmp_path, checkpoints, kernels=False, threads=1)
 
-    assert {offset: 3 for offset in range(3, size)} == dict(read)
+    assert dict.fromkeys(range(3, size), 3) == dict(read)
 
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="the kernel does not say what was read")
@@ -278,11 +290,11 @@ def test_cut_file_costs_only_its_tensors(
 
     found = examine_series(tmp_path, checkpoints, kernels=kernels)
 
-    assert ["1.bin"] == list(found.failures)
+    assert list(found.failures) == ["1.bin"]
     assert "ends at byte 703" in found.failures["1.bin"]
-    assert [[0, 0], [0, -1], [0, 0]] == [table.nan.tolist() for table in found.tables]
-    assert [[-1, -1], [100, -1], [100, -1]] == [table.same.tolist() for table in found.tables]
-    assert 100 == found.tables[1].elements[1]
+    assert [table.nan.tolist() for table in found.tables] == [[0, 0], [0, -1], [0, 0]]
+    assert [table.same.tolist() for table in found.tables] == [[-1, -1], [100, -1], [100, -1]]
+    assert found.tables[1].elements[1] == 100
     assert np.isnan(found.tables[1].l2[1])
 
 
@@ -294,11 +306,13 @@ def test_missing_file_costs_only_its_tensors(tmp_path: Path) -> None:
 
     found = examine_series(tmp_path, [records])
 
-    assert [10, statistics.UNEXAMINED] == [int(found.tables[0].elements[0]), int(found.tables[0].zero[1])]
-    assert ["gone.bin"] == list(found.failures)
+    assert [int(found.tables[0].elements[0]), int(found.tables[0].zero[1])] == [10, statistics.UNEXAMINED]
+    assert list(found.failures) == ["gone.bin"]
 
 
-def test_file_that_changes_while_it_is_read_is_no_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_changes_while_it_is_read_is_no_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file written to during the scan leaves its rows unexamined, and nothing is compared with them."""
     raw = np.ones(10, np.float32).view(np.uint8)
     checkpoints = [save(tmp_path, f"{i}.bin", [("a", "F32", (10,), raw)]) for i in range(3)]
@@ -313,8 +327,8 @@ def test_file_that_changes_while_it_is_read_is_no_evidence(tmp_path: Path, monke
 
     found = examine_series(tmp_path, checkpoints)
 
-    assert [0, -1, 0] == [int(table.nan[0]) for table in found.tables]
-    assert [-1, -1, -1] == [int(table.same[0]) for table in found.tables]
+    assert [int(table.nan[0]) for table in found.tables] == [0, -1, 0]
+    assert [int(table.same[0]) for table in found.tables] == [-1, -1, -1]
     assert "changed" in found.failures["1.bin"]
 
 
@@ -339,8 +353,8 @@ def test_record_that_cannot_be_true_is_left_out(tmp_path: Path, bad: TensorRecor
 
     found = examine_series(tmp_path, [[*good, bad]], kernels=kernels)
 
-    assert [0, statistics.UNEXAMINED] == found.tables[0].nan.tolist()
-    assert 1 == len(found.failures)
+    assert found.tables[0].nan.tolist() == [0, statistics.UNEXAMINED]
+    assert len(found.failures) == 1
 
 
 def test_progress_ends_at_the_total(tmp_path: Path) -> None:
@@ -351,7 +365,7 @@ def test_progress_ends_at_the_total(tmp_path: Path) -> None:
 
     scan_series(tmp_path, checkpoints, progress=lambda done, total: seen.append((done, total)))
 
-    assert (80, 80) == seen[-1]
+    assert seen[-1] == (80, 80)
 
 
 def test_trained_comes_from_records_or_the_caller(tmp_path: Path) -> None:
@@ -361,12 +375,12 @@ def test_trained_comes_from_records_or_the_caller(tmp_path: Path) -> None:
     (plain,) = scan_series(tmp_path, [records])
     (told,) = scan_series(tmp_path, [records], trained=lambda _: "trainable")
 
-    assert (("frozen",), ("trainable",)) == (plain.trained, told.trained)
+    assert (plain.trained, told.trained) == (("frozen",), ("trainable",))
 
 
 def test_depth_off_reads_nothing(tmp_path: Path) -> None:
     """Without a look every count says so, and the file need not even be there."""
     found = examine_series(tmp_path, [[record("w", "F32", (2,), [Piece("gone", 0, 8)])]], depth="off")
 
-    assert [statistics.UNEXAMINED] == found.tables[0].nan.tolist()
-    assert {} == dict(found.failures)
+    assert found.tables[0].nan.tolist() == [statistics.UNEXAMINED]
+    assert dict(found.failures) == {}

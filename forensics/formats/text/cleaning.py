@@ -13,7 +13,7 @@ from forensics.formats.file import File
 
 CHUNK_BYTES = 2 << 20
 
-_ANSI = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\r\n]*\x07)")
+_ANSI = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\r\n]{0,400}\x07)")
 # Sought by its LF, which is rarer than CR where bars are drawn.
 _CRLF = re.compile(rb"\n(?<=\r\n)")
 _SEPARATOR = re.compile(rb"[\r\n]")
@@ -87,7 +87,7 @@ def _whole_fragments(chunks: Iterable[bytes], line_bytes: int) -> Iterator[tuple
         lead = 1 if rest.startswith(b"\r") else 0
         # One byte more than the limit: a fragment of exactly `line_bytes` is no overlong one.
         if len(rest) - lead > line_bytes:
-            body, rest, dropping = body + rest[: lead + line_bytes], b"", True
+            body, rest, dropping = body + rest[: line_bytes], b"", True
         yield body, int(dropping)
     if rest:
         yield rest, 0

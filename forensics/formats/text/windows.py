@@ -6,7 +6,7 @@ not change what is found.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -52,31 +52,31 @@ class Window:
 
 def windows(text: Iterable[Piece], ahead: int = AHEAD, behind: int = BEHIND) -> Iterator[Window]:
     """Lay windows over the text; each is cut at a separator."""
-    held = tail = b""
-    offset, line, cut = 0, 1, 0
+    data = b""
+    begin = offset = cut = 0
+    line = 1
     for piece in text:
-        held += piece.data
-        cut += piece.cut
-        size = _size(held, len(held) - ahead)
-        if size <= 0:
-            continue
-        window = _window(tail, held, size, offset, line)
-        yield replace(window, cut=cut, ahead=ahead, behind=behind)
-        line += len(window.newlines)
-        tail = (tail + held[:size])[-behind:] if behind else b""
-        held, cut, offset = held[size:], 0, offset + size
-    if held or cut:
-        yield replace(_window(tail, held, len(held), offset, line), cut=cut, ahead=ahead, behind=behind)
+        # What lies further behind than a window may look is let go.
+        gone = max(begin - behind, 0)
+        data = data[gone:] + piece.data
+        begin, offset, cut = begin - gone, offset + gone, cut + piece.cut
+        end = _cut(data, begin, len(data) - ahead)
+        if end > begin:
+            window = Window(data, begin, end, offset, line, _newlines(data, begin, end), cut, ahead, behind)
+            yield window
+            line, begin, cut = line + len(window.newlines), end, 0
+    if begin < len(data) or cut:
+        end = len(data)
+        yield Window(data, begin, end, offset, line, _newlines(data, begin, end), cut, ahead, behind)
 
 
-def _window(tail: bytes, held: bytes, size: int, offset: int, line: int) -> Window:
-    data, begin = tail + held, len(tail)
-    text = np.frombuffer(data, dtype=np.uint8, count=size, offset=begin)
-    return Window(data, begin, begin + size, offset - begin, line, np.flatnonzero(text == ord("\n")) + begin)
+def _newlines(data: bytes, begin: int, end: int) -> Integers:
+    text = np.frombuffer(data, dtype=np.uint8, count=end - begin, offset=begin)
+    return np.flatnonzero(text == ord("\n")) + begin
 
 
-def _size(held: bytes, most: int) -> int:
-    """Return the largest size up to `most` that ends behind an LF or before a CR, 0 when there is none."""
-    if most <= 0:
-        return 0
-    return max(held.rfind(b"\n", 0, most) + 1, held.rfind(b"\r", 0, most))
+def _cut(data: bytes, begin: int, most: int) -> int:
+    """Return the largest end up to `most` that lies behind an LF or before a CR, `begin` when there is none."""
+    if most <= begin:
+        return begin
+    return max(data.rfind(b"\n", begin, most) + 1, data.rfind(b"\r", begin, most), begin)

@@ -24,6 +24,8 @@ from forensics.names import canonical
 
 PLACE = "line {}"
 NO_RANK = -1
+MAX_UNREAD = 20
+"""Unreadable blocks that are reported one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Found:
         self.dicts.extend(other.dicts)
         self.events.extend(other.events)
         self.settings.extend(other.settings)
-        self.unread.extend(other.unread)
+        self.unread.extend(other.unread[: MAX_UNREAD - len(self.unread)])
         self.cut += other.cut
 
 
@@ -201,7 +203,15 @@ def joined(tables: Sequence[Rows]) -> Rows:
         wall_times=np.concatenate([table.wall_times for table in tables]),
         ranks=np.concatenate([table.ranks for table in tables]),
     )
-    return whole.take(np.argsort(whole.at, kind="stable"))
+    order = disorder(whole.at)
+    return whole if order is None else whole.take(order)
+
+
+def disorder(at: Integers) -> Integers | None:
+    """Return the order that sorts records by their place, None when they are sorted as they nearly always are."""
+    if (at[1:] >= at[:-1]).all():
+        return None
+    return np.argsort(at, kind="stable").astype(np.int64, copy=False)
 
 
 def _fold(rows: Rows) -> Rows:
@@ -212,7 +222,8 @@ def _fold(rows: Rows) -> Rows:
     if len(rows) > 1:
         same = (rows.steps[1:] == rows.steps[:-1]) & (rows.steps[1:] != UNKNOWN_STEP)
         same &= (rows.ranks[1:] == rows.ranks[:-1]) & _equal(rows.values[1:], rows.values[:-1])
-        rows = rows.take(np.concatenate([[True], ~same]))
+        if same.any():
+            rows = rows.take(np.concatenate([[True], ~same]))
     return rows
 
 
@@ -225,8 +236,11 @@ def samples(tables: Iterable[Rows], path: str) -> Iterator[Samples]:
     """Yield one block for each metric, rank and precision."""
     columns: dict[tuple[str, int, Precision], list[tuple[Rows, int]]] = defaultdict(list)
     for rows in tables:
-        for rank in np.unique(rows.ranks).tolist():
-            mine = rows.take(rows.ranks == rank)
+        first = int(rows.ranks[0]) if len(rows) else NO_RANK
+        same = bool((rows.ranks == first).all())
+        ranks = [first] if same else np.unique(rows.ranks).tolist()
+        for rank in ranks:
+            mine = rows if same else rows.take(rows.ranks == rank)
             for index, name in enumerate(rows.names):
                 columns[canonical(name), int(rank), rows.precision].append((mine, index))
     for (name, rank, precision), parts in columns.items():
@@ -234,19 +248,24 @@ def samples(tables: Iterable[Rows], path: str) -> Iterator[Samples]:
 
 
 def _block(name: str, rank: int, precision: Precision, parts: Sequence[tuple[Rows, int]], path: str) -> Samples:
-    at = np.concatenate([rows.at for rows, _ in parts])
-    order = np.argsort(at, kind="stable")
+    """Join the parts of a metric; a metric in one part shares its columns with the others of that part."""
+    order = disorder(np.concatenate([rows.at for rows, _ in parts]))
 
-    def column(arrays: Sequence[NDArray[np.generic]]) -> NDArray[np.generic]:
-        return np.concatenate(arrays)[order]
+    def column(arrays: Sequence[Floats]) -> Floats:
+        whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+        return whole if order is None else whole[order]
 
-    epochs = column([rows.epochs for rows, _ in parts]).astype(np.float64)
-    wall_times = column([rows.wall_times for rows, _ in parts]).astype(np.float64)
+    def counts(arrays: Sequence[Integers]) -> Integers:
+        whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+        return whole if order is None else whole[order]
+
+    epochs = column([rows.epochs for rows, _ in parts])
+    wall_times = column([rows.wall_times for rows, _ in parts])
     return Samples(
         name=name,
-        steps=column([rows.steps for rows, _ in parts]).astype(np.int64),
-        values=column([rows.values[:, index] for rows, index in parts]).astype(np.float64),
-        records=column([rows.records for rows, _ in parts]).astype(np.int64),
+        steps=counts([rows.steps for rows, _ in parts]),
+        values=np.ascontiguousarray(column([rows.values[:, index] for rows, index in parts])),
+        records=counts([rows.records for rows, _ in parts]),
         path=path,
         place=PLACE,
         precision=precision,

@@ -14,71 +14,55 @@ from forensics.model import UNKNOWN_STEP
 from forensics.readers._text.collected import NO_RANK, Rows, plain_rows
 from forensics.readers._text.phrases import Positions
 
-STAMP = re.compile(rb"\[(20\d\d-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\]")
-
-# `engine._report_progress`; `skipped` is cumulative. The line of step 0 is printed when the engine is made.
-_REPORT = re.compile(rb"kipped=(\d{1,18}), lr=\[([^,\]\r\n]*)")
-_STEP = re.compile(rb"\bstep=(\d{1,18}), s\Z")
-# `ThroughputTimer.stop`
-_THROUGHPUT = re.compile(rb"RunningAvgSamplesPerSec=([^,\s]+), CurrSamplesPerSec=([^,\s]+)")
-_GLOBAL_STEP = re.compile(rb"/global_step=(\d{1,18}), \Z")
-_RANK = re.compile(rb"\[Rank (\d{1,6})\]|\[(?:default|rank)(\d{1,6})\]:")
+# `engine._report_progress`: `skipped` is cumulative, the line of step 0 is printed when the engine is made.
+# `ThroughputTimer.stop` prints the other one.
 ANCHORS = (b"kipped=", b"RunningAvgSamplesPerSec=")
-
-_NOTHING = b"1970-01-01 00:00:00,000"
+_ENVELOPE = rb"\[(20\d\d-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\] \[[A-Z]+\] \[[^\]\r\n]*\] (?:\[Rank (\d{1,6})\] )?"
+_STEP = rb"step=(\d{1,18}), skipped=([^,\s]+), lr=\[([^,\]\r\n]*)"
+_SPEED = rb"epoch=[\w/=]*/global_step=(\d{1,18}), RunningAvgSamplesPerSec=([^,\s]+), CurrSamplesPerSec=([^,\s]+)"
+_LINES = tuple(re.compile(_ENVELOPE + message) for message in (_STEP, _SPEED))
+_NAMES = (("skipped", "lr"), ("running_samples_per_second", "samples_per_second"))
+_LAUNCHED = re.compile(rb"\[(?:default|rank)(\d{1,6})\]:")
 
 
 def scan_window(window: Window, positions: Positions) -> Iterator[Rows]:
     """Yield learning rate and skipped steps, and the samples per second, of each reported step."""
-    reports, throughputs = (positions.get(anchor, []) for anchor in ANCHORS)
-    yield from _reported(window, reports, (_REPORT, _STEP), ("skipped", "lr"))
-    yield from _reported(
-        window, throughputs, (_THROUGHPUT, _GLOBAL_STEP), ("running_samples_per_second", "samples_per_second")
-    )
+    for anchor, line, names in zip(ANCHORS, _LINES, _NAMES, strict=True):
+        if anchor in positions:
+            yield from _reported(window, positions[anchor], line, names)
 
 
 def _reported(
-    window: Window,
-    places: list[int],
-    patterns: tuple[re.Pattern[bytes], re.Pattern[bytes]],
-    names: tuple[str, str],
+    window: Window, places: list[int], line: re.Pattern[bytes], names: tuple[str, str]
 ) -> Iterator[Rows]:
-    pattern, counter = patterns
     starts, steps, values, stamps, ranks = [], [], [], [], []
+    data = window.data
     for place in places:
-        found = pattern.match(window.data, place, window.reach(place))
-        if found is None:
+        start = fragment_start(data, place, window.floor(place))
+        # Prefixes of launchers, or a bar, may stand before the envelope.
+        found = line.match(data, start) or line.search(data, start, place + 200)
+        if found is None or found[3] == b"0":
             continue
-        head = window.data[fragment_start(window.data, place, window.floor(place)) : place]
-        counted = counter.search(head)
-        first, second = number(found[1]), number(found[2])
-        if counted is None or first is None or second is None or int(counted[1]) == 0:
+        first, second = number(found[4]), number(found[5])
+        if first is None or second is None:
             continue
-        step = int(counted[1])
         starts.append(place)
-        steps.append(step)
+        steps.append(int(found[3]))
         values.append((first, second))
-        stamp = STAMP.search(head)
-        stamps.append(stamp[1] if stamp else _NOTHING)
-        ranks.append(_rank(head))
+        stamps.append(found[1])
+        launched = _LAUNCHED.findall(data, start, found.start()) if found.start() > start else ()
+        # Rank 0 alone reports: its lines count as those of no particular rank.
+        ranks.append(int(found[2] or (launched[-1] if launched else 0)) or NO_RANK)
     if starts:
-        times = clock_times(stamps)
         yield plain_rows(
             names,
             np.array(values, dtype=np.float64),
             [window.offset + start for start in starts],
             window.lines(starts),
             steps,
-            wall_times=np.where(times == 0, np.nan, times),
+            wall_times=clock_times(stamps),
             ranks=ranks,
         )
-
-
-def _rank(head: bytes) -> int:
-    """Rank 0 alone reports: its lines count as those of no particular rank, others as theirs."""
-    found = _RANK.search(head)
-    rank = int(found[1] or found[2]) if found else NO_RANK
-    return NO_RANK if rank == 0 else rank
 
 
 def checkpoint_step(path: bytes) -> int:

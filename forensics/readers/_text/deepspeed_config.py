@@ -19,6 +19,8 @@ from forensics.readers._text.phrases import Positions
 _ROW = re.compile(rb"print\] {2,4}(\w{1,80}) (?:\.{2,} )?([^\r\n]*)")
 _JSON = re.compile(rb"print_user_config\] +json = (?=\{)")
 ANCHORS = (b"print] ", b"print_user_config] ")
+_NEXT = re.compile(rb"print(?:_user_config)?\] ")
+_BRACE = re.compile(rb'[{}]|"(?:[^"\\\r\n]|\\.)*"')
 _EQUATION = re.compile(r"(\w+)=")
 _INFINITY = re.compile(rb"(?<=: )(-?)inf\b")
 
@@ -64,10 +66,13 @@ def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow | s
             text = _block(window, found.end() - 1).decode("utf-8", "replace")
         for name, value in _row_values(row, text):
             yield SettingRow(window.offset + found.start(), record, "setting", name, value, Standing.EFFECTIVE)
+    previous = b""
     for place in positions.get(ANCHORS[1], []):
         user = _JSON.match(window.data, place)
-        if user:
-            yield from _user_json(window, user)
+        text = _block(window, user.end()) if user else previous
+        if user and text != previous:
+            yield from _user_json(window, user, text)
+        previous = text
 
 
 def _row_values(row: str, text: str) -> Iterator[tuple[str, Scalar]]:
@@ -129,10 +134,9 @@ def _block(window: Window, start: int) -> bytes:
     """Return the text from the brace at `start` to the one that closes it, as far as a window reaches."""
     data = window.data
     reach = window.reach(start)
-    following = data.find(ANCHORS[0], start, reach)
-    depth, position, reach = 0, start, reach if following < 0 else following
-    brace = re.compile(rb'[{}]|"(?:[^"\\\r\n]|\\.)*"')
-    while found := brace.search(data, position, reach):
+    following = _NEXT.search(data, start, reach)
+    depth, position, reach = 0, start, following.start() if following else reach
+    while found := _BRACE.search(data, position, reach):
         position = found.end()
         if found[0] == b"{":
             depth += 1
@@ -143,9 +147,9 @@ def _block(window: Window, start: int) -> bytes:
     return data[start:position]
 
 
-def _user_json(window: Window, found: re.Match[bytes]) -> Iterator[SettingRow | str]:
+def _user_json(window: Window, found: re.Match[bytes], block: bytes) -> Iterator[SettingRow | str]:
     record = int(window.lines([found.start()])[0])
-    text = _INFINITY.sub(rb"\1Infinity", _block(window, found.end()))
+    text = _INFINITY.sub(rb"\1Infinity", block)
     try:
         document = parse(text)
         rows = list(flatten(_whole(document.value)))

@@ -31,12 +31,9 @@ REPORTED = {
 """Status words of the loading report; the value of the event is the number of rows with that status."""
 
 NOT_A_NUMBER = float("nan")
-TOLD_OTHERWISE = re.compile(
-    rb"(?:[\w.]+\.)?(?:ChildFailedError|CalledProcessError|ProcessExitedException|OutOfMemoryError|DistBackendError)\b"
-    rb"|.{0,80}(?:CUDA|HIP) out of memory|.{0,80}No space left on device|.{0,80}NCCL error"
-)
-"""Last lines of tracebacks that are no event of their own: a launcher that reports the failure of its processes
-(torch elastic, accelerate, deepspeed), and errors of which the same line is an event of a more exact kind."""
+OF_A_LAUNCHER = re.compile(rb"(?:[\w.]+\.)?(?:ChildFailedError|CalledProcessError|ProcessExitedException)\b")
+"""Last lines of tracebacks in which a launcher (torch elastic, accelerate, deepspeed) reports that a process of
+its own failed; what that died of stands before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +207,7 @@ def _readings(sign: _Sign, window: Window, position: int, line: bytes) -> Iterat
             if count:
                 yield kind, float(count), UNKNOWN_STEP
         return
-    if sign.kind == Kind.TRACEBACK and TOLD_OTHERWISE.match(exception_text(window, position)):
+    if sign.kind == Kind.TRACEBACK and OF_A_LAUNCHER.match(exception_text(window, position)):
         return
     value, step = sign.read(confirmed) if sign.read and confirmed else (NOT_A_NUMBER, UNKNOWN_STEP)
     yield sign.kind, value, step

@@ -18,11 +18,14 @@ from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.names import EVAL_LOSS, LOSS, TRAIN_LOSS, canonical
 from forensics.readers._text.collected import DictRows, as_integers, plain_rows
 
-BARS_AFTER = 3
+BARS_AFTER = 2
 """A nested bar (evaluation, "Writing model shards") may be drawn before the training bar is drawn again."""
 NEAR_BYTES = 4096
 MAX_LAYOUTS = 24
 """Sets of keys in a window that get an expression of their own; the rest is read one by one."""
+MAX_SHAPES = 500
+"""Sets of keys in a window that are read at all; real logs have a handful."""
+_NEVER = re.compile(rb"(?!)")
 
 STEP_KEYS = (
     b"step",
@@ -35,7 +38,7 @@ STEP_KEYS = (
 )
 
 _OPENING = re.compile(rb"""\{['"]""")
-_NEXT_BAR = rb"(?:\n\r? *\d+%\|[^|\r\n]*\| *(\d{1,18})/(\d{1,18}) \[[^\r\n{]*(\n?))?"
+_NEXT_BAR = rb"(?:\n\r? *\d+%\|[^|\r\n]*\| *(\d{1,18})/(\d{1,18}) \[[^\r\n{]*(?=[\r{]|\Z))?"
 _WHOLE_BAR = re.compile(BAR.pattern + rb"[^\r\n]*")
 _DICT = re.compile(rb"""\{(['"][^{}\r\n]*)\}""")
 _COUNTER = re.compile(rb"(\d+)(?:/\d+)?")
@@ -51,8 +54,9 @@ Shape = tuple[tuple[bytes, ...], tuple[bool, ...]]
 class _Layout:
     """Dictionaries with the same keys in the same order and quotes, read by one regular expression.
 
-    Its groups are the values, then counter, total and line end of the bar that follows. `odd` holds start, end and
-    values of dictionaries that it does not fit (`tensor(...)` values) or that stand where no bar follows at once.
+    Its groups are the values, then counter and total of the bar that follows, unless an LF after it says that
+    nested bars may come. `odd` holds start, end and values of dictionaries that the expression does not fit: those with
+    `tensor(...)` values.
     """
 
     keys: tuple[bytes, ...]
@@ -73,8 +77,8 @@ class _Records:
     heads: dict[int, bytes]
 
 
-def scan_window(window: Window) -> Iterator[DictRows]:
-    """Yield the metric dictionaries of a window, one table for each set of keys."""
+def scan_window(window: Window) -> Iterator[DictRows | str]:
+    """Yield the metric dictionaries of a window, a table for each set of keys; a text where there are too many."""
     layouts: dict[Shape, _Layout] = {}
     data = window.data
     reach = min(len(data), window.end + window.ahead)
@@ -86,6 +90,8 @@ def scan_window(window: Window) -> Iterator[DictRows]:
         pending = [start for start, each in zip(pending, found, strict=True) if each is None]
     for layout in layouts.values():
         yield from _tables(layout, window)
+    if len(layouts) >= MAX_SHAPES:
+        yield f"line {window.line}: metric dictionaries of more than {MAX_SHAPES:,} kinds, the rest was left out"
 
 
 def _openings(window: Window) -> list[int]:
@@ -117,8 +123,11 @@ def _learn(data: bytes, pending: list[int], reach: int, layouts: dict[Shape, _La
         layout = layouts.get(shape)
         fresh = layout is None
         if layout is None:
-            layout = layouts[shape] = _Layout(*shape, _pattern(*shape))
-        if fresh and len(layouts) <= MAX_LAYOUTS and layout.pattern.match(data, start, reach):
+            if len(layouts) >= MAX_SHAPES:
+                continue
+            pattern = _pattern(*shape) if len(layouts) < MAX_LAYOUTS else _NEVER
+            layout = layouts[shape] = _Layout(*shape, pattern)
+        if fresh and layout.pattern.match(data, start, reach):
             del pending[:index]
             return layout
         layout.odd.append((start, whole.end(), tuple(value for _, value, _ in parsed)))
@@ -184,14 +193,10 @@ def _matched(
     columns = list(zip(*[match.groups() for match in matches], strict=True))
     if not columns:
         return [], as_integers([]), after
-    counters, totals, line_ends = columns[size:]
-    # An LF behind the bar means that nested bars may follow: those rows are looked at one by one.
-    lone = np.array([line_end == b"" for line_end in line_ends], dtype=np.bool_)
-    after[lone, 0] = [
-        int(counter) for counter, line_end in zip(counters, line_ends, strict=True) if line_end == b""
-    ]
-    after[lone, 1] = [int(total) for total, line_end in zip(totals, line_ends, strict=True) if line_end == b""]
-    for row in np.flatnonzero(~lone).tolist():
+    counters, totals = columns[size:]
+    after[:, 0] = [-1 if counter is None else int(counter) for counter in counters]
+    after[:, 1] = [-1 if total is None else int(total) for total in totals]
+    for row in np.flatnonzero(after[:, 0] < 0).tolist():
         after[row] = _bars_after(window, matches[row].end(size) + 1)
     return columns[:size], as_integers([match.start() for match in matches]), after
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.names import LOSS, canonical
-from forensics.readers._text.collected import DictRows, Rows, SettingRow, joined
+from forensics.readers._text.collected import DictRows, Rows, SettingRow, disorder, joined
 
 # Share of dictionaries whose bar must agree with their epoch before bars are believed.
 AGREEMENT = 0.8
@@ -56,22 +57,17 @@ def resolve(tables: Sequence[DictRows], schedule: Schedule) -> Iterator[Rows]:
     kept = _joined([table for table in _without_echoes(tables) if len(table.rows)])
     if not kept:
         return
-    at = np.concatenate([table.rows.at for table in kept])
-    order = np.argsort(at, kind="stable")
+    order = np.argsort(np.concatenate([table.rows.at for table in kept]), kind="stable")
     epochs = np.concatenate([table.rows.epochs for table in kept])[order]
     quoted = np.concatenate([np.full(len(table.rows), table.quoted) for table in kept])[order]
     named = np.concatenate([table.rows.steps for table in kept])[order]
-    shown = _from_bars(
-        np.concatenate([table.before for table in kept])[order],
-        np.concatenate([table.after for table in kept])[order],
-        epochs,
-        schedule,
-    )
+    before = np.concatenate([table.before for table in kept])[order]
+    after = np.concatenate([table.after for table in kept])[order]
+    shown = _from_bars(before, after, epochs, schedule)
     resolution = np.where(quoted, _four_digit_unit(epochs), 0.005)
-    steps = np.where(named != UNKNOWN_STEP, named, _settled(shown, epochs, resolution, schedule))
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    steps = steps[back]
+    settled = np.where(named != UNKNOWN_STEP, named, _settled(shown, epochs, resolution, schedule))
+    steps = np.empty_like(settled)
+    steps[order] = settled
     position = 0
     for table in kept:
         size = len(table.rows)
@@ -85,13 +81,14 @@ def _joined(tables: Sequence[DictRows]) -> list[DictRows]:
         grouped[table.rows.names, table.quoted].append(table)
     whole = []
     for (_, quoted), group in grouped.items():
-        order = np.argsort(np.concatenate([table.rows.at for table in group]), kind="stable")
+        order = disorder(np.concatenate([table.rows.at for table in group]))
+        chosen = slice(None) if order is None else order
         whole.append(
             DictRows(
                 rows=joined([table.rows for table in group]),
-                before=np.concatenate([table.before for table in group])[order],
-                after=np.concatenate([table.after for table in group])[order],
-                echoed=np.concatenate([table.echoed for table in group])[order],
+                before=np.concatenate([table.before for table in group])[chosen],
+                after=np.concatenate([table.after for table in group])[chosen],
+                echoed=np.concatenate([table.echoed for table in group])[chosen],
                 quoted=quoted,
             )
         )
@@ -107,7 +104,7 @@ def _without_echoes(tables: Sequence[DictRows]) -> list[DictRows]:
     return [_taken(table, ~table.echoed) for table in tables]
 
 
-def _taken(table: DictRows, kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> DictRows:
+def _taken(table: DictRows, kept: NDArray[np.bool_]) -> DictRows:
     return DictRows(
         rows=table.rows.take(kept),
         before=table.before[kept],
@@ -163,46 +160,79 @@ def _training_totals(after: Integers, before: Integers, schedule: Schedule) -> s
 
 
 def _counts(totals: Integers) -> dict[int, int]:
-    values, counts = np.unique(totals[totals > 1], return_counts=True)
+    found = totals[totals > 1]
+    if found.size and (found == found[0]).all():
+        return {int(found[0]): found.size}
+    values, counts = np.unique(found, return_counts=True)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 
 def _settled(shown: Integers, epochs: Floats, resolution: Floats, schedule: Schedule) -> Integers:
     """Believe the bars where the epochs agree, fill the rest from the epochs."""
-    timed = np.isfinite(epochs) & (epochs > 0)
+    timed = np.isfinite(epochs)
     known = (shown > 0) & timed
     per_epoch = schedule.steps_per_epoch
+    unknown = np.full_like(shown, UNKNOWN_STEP)
     if known.any() and known.sum() >= FOLLOWED * timed.sum():
-        ratio = float(np.median(shown[known] / epochs[known]))
-        predicted = epochs * ratio
-        slack = 1 + resolution * ratio + EPOCH_SLACK * predicted
+        predicted, ratio = _predicted(shown, epochs, known, resolution)
+        if ratio is None:
+            return shown
+        slack = _slack(epochs, resolution, ratio)
         agrees = known & (np.abs(shown - predicted) <= slack)
         if agrees.sum() >= AGREEMENT * known.sum():
-            trusted = np.where(agrees | ~np.isfinite(epochs), shown, UNKNOWN_STEP)
-            return _filled(trusted, epochs, resolution, per_epoch or ratio)
-        shown = np.full_like(shown, UNKNOWN_STEP)
-    elif (shown > 0).any() and not timed.any():
+            trusted = np.where(agrees | ~timed, shown, UNKNOWN_STEP)
+            return _filled(trusted, predicted, resolution * ratio)
+    elif not timed.any():
         return shown
-    if per_epoch is None:
-        return np.full_like(shown, UNKNOWN_STEP)
-    return _filled(np.full_like(shown, UNKNOWN_STEP), epochs, resolution, per_epoch)
+    return unknown if per_epoch is None else _filled(unknown, epochs * per_epoch, resolution * per_epoch)
 
 
-def _filled(steps: Integers, epochs: Floats, resolution: Floats, per_epoch: float) -> Integers:
-    """Fill unknown steps where the epoch, or the even spacing of the entries, leaves only one choice."""
-    missing = (steps == UNKNOWN_STEP) & np.isfinite(epochs)
-    if not missing.any():
-        return steps
-    guess = epochs * per_epoch
-    exact = missing & (resolution * per_epoch + 0.05 < 0.5) & (np.abs(guess - np.rint(guess)) < 0.45)
-    filled = np.where(exact, np.rint(guess).astype(np.int64, copy=False), steps) if exact.any() else steps.copy()
-    left = np.flatnonzero((filled == UNKNOWN_STEP) & np.isfinite(epochs))
-    if left.size == 0:
-        return filled
-    spacing = _spacing(filled, guess, resolution * per_epoch)
+def _predicted(
+    shown: Integers, epochs: Floats, known: NDArray[np.bool_], resolution: Floats
+) -> tuple[Floats, float | None]:
+    """Return the steps that the epochs let expect, and the steps per epoch, None when the epochs cannot tell.
+
+    A run that is resumed with `ignore_data_skip` counts its epochs anew while its steps go on: every stretch of
+    rising epochs has a first step of its own.
+    """
+    at = np.flatnonzero(known)
+    falls = np.diff(epochs[at]) < -2 * resolution[at][1:]
+    stretches = np.split(at, np.flatnonzero(falls) + 1)
+    ratios = [
+        (shown[part[-1]] - shown[part[0]]) / (epochs[part[-1]] - epochs[part[0]])
+        for part in stretches
+        if epochs[part[-1]] > epochs[part[0]]
+    ]
+    positive = at[epochs[at] > 0]
+    if not ratios and not positive.size:
+        return epochs, None
+    ratio = float(np.median(ratios or shown[positive] / epochs[positive]))
+    starts = np.array([part[0] for part in stretches])
+    begins = [float(np.median(shown[part] - epochs[part] * ratio)) for part in stretches]
+    # Epochs count from the first step of the run, unless the steps clearly say otherwise.
+    slacks = [float(np.max(_slack(epochs[part], resolution[part], ratio))) for part in stretches]
+    offsets = np.array([0.0 if abs(each) <= slack else each for each, slack in zip(begins, slacks, strict=True)])
+    which = np.maximum(np.searchsorted(starts, np.arange(len(shown)), side="right") - 1, 0)
+    return epochs * ratio + offsets[which], ratio
+
+
+def _slack(epochs: Floats, resolution: Floats, ratio: float) -> Floats:
+    """Return by how much a true step may miss the expected one: its own epoch and the ratio are both rounded."""
+    slack: Floats = 1 + 2 * resolution * ratio + EPOCH_SLACK * np.abs(epochs) * ratio
+    return slack
+
+
+def _filled(steps: Integers, guess: Floats, slack: Floats) -> Integers:
+    """Fill unknown steps where the expected step, or the even spacing of the entries, leaves only one choice."""
+    filled = steps.copy()
+    missing = (steps == UNKNOWN_STEP) & np.isfinite(guess)
+    exact = missing & (slack + 0.05 < 0.5) & (np.abs(guess - np.rint(guess)) < 0.45) & (guess > 0.5)
+    filled[exact] = np.rint(guess[exact]).astype(np.int64)
+    left = np.flatnonzero(missing & ~exact)
+    spacing = _spacing(filled, guess, slack) if left.size else 0
     if spacing:
         near = np.rint(guess[left] / spacing) * spacing
-        sure = (np.abs(near - guess[left]) <= resolution[left] * per_epoch + 1) & (near > 0)
+        sure = (np.abs(near - guess[left]) <= slack[left] + 1) & (near > 0)
         filled[left[sure]] = near[sure].astype(np.int64)
     return filled
 

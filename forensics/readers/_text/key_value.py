@@ -103,11 +103,16 @@ def scan_window(window: Window) -> Iterator[Rows]:
 
 
 def _line_starts(window: Window) -> list[int]:
-    starts: set[int] = set()
-    for pattern in _ANCHORS:
-        for found in pattern.finditer(window.data, window.begin, window.end):
-            starts.add(fragment_start(window.data, found.start(), window.floor(found.start())))
-    return sorted(starts)
+    places = sorted(
+        found.start() for pattern in _ANCHORS for found in pattern.finditer(window.data, window.begin, window.end)
+    )
+    starts: list[int] = []
+    ended = -1
+    for place in places:
+        if place >= ended:
+            starts.append(fragment_start(window.data, place, window.floor(place)))
+            ended = fragment_end(window.data, place, window.reach(place))
+    return starts
 
 
 def _read(line: bytes) -> tuple[int, dict[str, float], Precision] | None:

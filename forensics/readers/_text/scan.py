@@ -20,7 +20,11 @@ def scan_window(window: Window) -> Found:
     """Return everything that a window tells, whatever families are mixed in it."""
     found = Found(cut=window.cut)
     positions = find_phrases(window, _PHRASES)
-    found.dicts.extend(huggingface.scan_window(window))
+    for table in huggingface.scan_window(window):
+        if isinstance(table, str):
+            found.unread.append(table)
+        else:
+            found.dicts.append(table)
     found.rows.extend(key_value.scan_window(window))
     found.rows.extend(deepspeed.scan_window(window, positions))
     found.rows.extend(megatron.scan_window(window, positions))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from forensics.model import UNKNOWN_STEP, Events, Fact, Standing
+from forensics.model import UNKNOWN_STEP, Events, Fact, Skip, Standing
 from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS_SCALE, Kind, canonical
 from forensics.readers._text.collected import (
     EventRows,
@@ -20,16 +20,40 @@ from forensics.readers._text.collected import (
 )
 from forensics.readers._text.huggingface_steps import resolve, schedule_of
 
+MAX_NAMES = 2000
+"""Names of metrics that a log may have; real ones have a few dozen."""
+
 
 def facts(found: Found, path: str) -> Iterator[Fact]:
     """Turn what all windows told into facts: steps settled, ranks folded, settings in order."""
-    rows = list(fold_rows([*resolve(found.dicts, schedule_of(found.settings)), *found.rows]))
+    inferred = list(_inferred(found))
+    tables = [*resolve(found.dicts, schedule_of(found.settings)), *found.rows]
+    # A long log is large: what has been settled is not kept twice.
+    found.dicts.clear()
+    found.rows.clear()
+    rows = list(fold_rows(tables))
+    tables.clear()
     told = _with_milestones(found.events, rows)
     scales = [_loss_scales(table) for table in told if table.kind == Kind.OVERFLOW]
-    yield from samples([*rows, *scales], path)
+    kept, left_out = _named([*rows, *scales])
+    yield from samples(kept, path)
+    if left_out:
+        yield Skip(path, f"{left_out:,} metrics beyond the first {MAX_NAMES:,} names were left out")
     for each in events(told, path):
         yield _once_a_step(each) if each.kind == Kind.CHECKPOINT_SAVED else each
-    yield from settings([*found.settings, *_inferred(found)], path)
+    yield from settings([*found.settings, *inferred], path)
+
+
+def _named(rows: list[Rows]) -> tuple[list[Rows], int]:
+    """Keep the tables of the first `MAX_NAMES` metrics in the order of the text; count the names of the others."""
+    names: set[str] = set()
+    kept = []
+    for table in sorted(rows, key=lambda table: int(table.at[0]) if len(table) else 0):
+        if len(names) + sum(name not in names for name in table.names) <= MAX_NAMES:
+            names.update(table.names)
+            kept.append(table)
+    others = {name for table in rows for name in table.names} - names
+    return kept, len(others)
 
 
 def _loss_scales(table: EventRows) -> Rows:

@@ -39,9 +39,12 @@ def assembled(name: str, role: Role, shape: tuple[int, ...], chunks: Sequence[Ch
 
     Raises `ChunksError` when chunks are missing, overlap, stick out or differ in their dtype.
     """
-    chunks = sorted({chunk.offsets: chunk for chunk in chunks}.values(), key=lambda chunk: chunk.offsets)
+    if not chunks:
+        raise ChunksError("none of its parts is there")
+    # A rank without a share of its own has an empty part, which begins where another one does.
+    held = {chunk.offsets: chunk for chunk in chunks if chunk.elements}
+    chunks = sorted(held.values(), key=lambda chunk: chunk.offsets)
     _check(shape, chunks)
-    chunks = [chunk for chunk in chunks if chunk.elements]
     if not chunks:
         return (TensorRecord(name, role, "F32", shape, ()),)
     dtype = chunks[0].dtype
@@ -54,13 +57,11 @@ def assembled(name: str, role: Role, shape: tuple[int, ...], chunks: Sequence[Ch
 
 
 def _check(shape: tuple[int, ...], chunks: Sequence[Chunk]) -> None:
-    if not chunks:
-        raise ChunksError("none of its parts is there")
     if len({chunk.dtype for chunk in chunks}) > 1:
         raise ChunksError("its parts are of several dtypes")
     for chunk in chunks:
         inside = len(chunk.sizes) == len(shape) == len(chunk.offsets) and all(
-            0 <= begin and begin + size <= whole
+            begin >= 0 and begin + size <= whole
             for begin, size, whole in zip(chunk.offsets, chunk.sizes, shape, strict=True)
         )
         if not inside:

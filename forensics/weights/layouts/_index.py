@@ -35,7 +35,8 @@ def check_index(found: Found, folder: Folder, artifact: Artifact) -> None:
     texts = {name: shard for name, shard in mapping.items() if isinstance(shard, str)}
     if len(texts) < len(mapping):
         found.damaged(
-            f"{len(mapping) - len(texts)} of {len(mapping)} entries of the weight_map of {artifact.path} are no text",
+            f"{len(mapping) - len(texts)} of {len(mapping)} entries of the weight_map of {artifact.path} are not "
+            "text",
             artifact.path,
         )
     shards = set(texts.values())
@@ -52,17 +53,21 @@ def _refusal(folder: Folder, artifact: Artifact, shard: str) -> str | None:
     parts = PurePosixPath(shard)
     if parts.is_absolute() or ".." in parts.parts or "\0" in shard or "\\" in shard:
         return "leads outside the run folder: it was not opened"
-    where = artifact.location.parent / shard
     try:
-        if not os.path.lexists(where):
-            return None
-        inside = os.path.realpath(artifact.root)
-        if os.path.commonpath([os.path.realpath(where), inside]) != inside:
-            return "is a link that leads outside the run folder: it was not opened"
-        if not stat.S_ISREG(where.stat().st_mode):
-            return "is not a regular file (a FIFO, socket, device or folder): it was not opened"
+        return _kind(artifact, shard)
     except (OSError, ValueError):
         return "cannot be looked at: it was not opened"
+
+
+def _kind(artifact: Artifact, shard: str) -> str | None:
+    where = artifact.location.parent / shard
+    if not os.path.lexists(where):
+        return None
+    inside = os.path.realpath(artifact.root)
+    if os.path.commonpath([os.path.realpath(where), inside]) != inside:
+        return "is a link that leads outside the run folder: it was not opened"
+    if not stat.S_ISREG(where.stat().st_mode):
+        return "is not a regular file (a FIFO, socket, device or folder): it was not opened"
     return None
 
 

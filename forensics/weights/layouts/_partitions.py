@@ -2,10 +2,11 @@
 
 ZeRO-1/2 (`deepspeed/runtime/zero/stage_1_and_2.py`): per parameter group the parameters are laid end to end, the
 total is rounded up to 2 x ranks, and each rank owns one consecutive slice. The order is that of `param_shapes`,
-which `zero_to_fp32.py` follows. `param_slice_mappings` also says which part of its slice belongs to which parameter,
-but with `round_robin_gradients` DeepSpeed 0.19.8 saves it in an order that the slices do not have (measured: six of
-nine parameters elsewhere), so it is only asked when the sizes do not add up. ZeRO-3 (`stage3.py`): every parameter is cut into `ranks` equal parts of
-ceil(elements / ranks), and a rank's parts lie end to end over its sub-groups.
+which `zero_to_fp32.py` follows. `param_slice_mappings` also says which part of its slice belongs to which
+parameter, but with `round_robin_gradients` DeepSpeed 0.19.8 saves it in an order that the slices do not have
+(measured: six of nine parameters elsewhere), so it is only asked when the sizes do not add up.
+ZeRO-3 (`stage3.py`): every parameter is cut into `ranks` equal parts of ceil(elements / ranks), and a rank's parts
+lie end to end over its sub-groups.
 """
 
 import math

@@ -12,7 +12,7 @@ BUFFER = re.compile(
     r".*(?:inv_freq|original_inv_freq|masked_bias|position_ids|num_batches_tracked|running_(?:mean|var)|cos_cached"
     r"|sin_cached|token_type_ids)|.*\.attn\.bias"
 )
-"""Names of buffers that models keep in their state dicts (transformers: rotary embeddings, GPT-2's causal mask)."""
+"""Names of buffers that models keep in their state dicts (rotary embeddings, GPT-2's causal mask)."""
 EMBEDDING = re.compile(r".*(?:embed_tokens|word_embeddings|embed_in|tok_embeddings|\bwte)\.weight")
 HEAD = re.compile(r".*(?:lm_head|embed_out|\boutput)\.weight")
 LAYER = re.compile(r".*\.(?:layers?|h|blocks?)\.\d+\..*")

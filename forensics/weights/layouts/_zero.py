@@ -1,7 +1,7 @@
 """ZeRO's optimizer shards: flat fp32 partitions, mapped back to named parameters as pieces of files.
 
-No state dict is rebuilt: the rules are those of `deepspeed/utils/zero_to_fp32.py` (`_zero2_merge_trainable_params`,
-`_zero3_merge_trainable_params`) and of `param_slice_mappings` (>= 0.7.4).
+No state dict is rebuilt. The rules are those of `deepspeed/utils/zero_to_fp32.py`
+(`_zero2_merge_trainable_params`, `_zero3_merge_trainable_params`), see `_partitions`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -15,7 +15,7 @@ from forensics.errors import ForensicsError
 from forensics.formats.file import File
 from forensics.formats.pickle_values import Record, StoredTensor
 from forensics.formats.torch_file import TorchFile, read_elements, read_pickle, read_torch
-from forensics.model import Artifact, OptimizerState, Piece, Role
+from forensics.model import Artifact, OptimizerState, Piece
 from forensics.weights.folders import Folder, Folders, step_of
 from forensics.weights.found import Found, grepable, open_torch, report_error
 from forensics.weights.layouts._chunks import Chunk, ChunksError, assembled
@@ -55,9 +55,8 @@ def recognise(folder: Folder, folders: Folders) -> Iterator[Found]:
     del folders
     data = [artifact for _, artifact in folder.matching(DATA)]
     metadata = folder.files.get(".metadata")
-    if not data and (metadata is None or ".metadata.tmp" not in folder.files):
-        if metadata is None or not _is_dcp(metadata):
-            return
+    if not data and (metadata is None or not _is_dcp(metadata)):
+        return
     kind = "megatron-dist" if "common.pt" in folder.files else "dcp"
     found = Found(folder.path, kind, step_of(folder.name), modified=folder.modified)
     if PARTS.fullmatch(folder.name):
@@ -171,7 +170,7 @@ class _Blobs:
         self._open: dict[str, File] = {}
         self.paths: list[str] = []
 
-    def __enter__(self) -> "_Blobs":
+    def __enter__(self) -> "_Blobs":  # noqa: PYI034  (typing.Self came with Python 3.11)
         return self
 
     def __exit__(self, *_: object) -> None:

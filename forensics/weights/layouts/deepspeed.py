@@ -133,6 +133,10 @@ def _labels(found: Found, header: Header, prefix: str) -> None:
         found.trained[f"{prefix}{name}"] = "tied"
     for name in trainable:
         found.trained.setdefault(f"{prefix}{name}", "trainable")
+    # `frozen_param_shapes` is saved under ZeRO-2 and 3 only; elsewhere what has no place in a group is frozen.
+    module = header.get("module")
+    for name in module if trainable and isinstance(module, Mapping) else ():
+        found.trained.setdefault(f"{prefix}{name}", "frozen")
 
 
 def _layers(found: Found, folder: Folder) -> None:
@@ -175,7 +179,7 @@ def _world(found: Found, headers: Mapping[int, Header], shards: int) -> None:
     found.world_size = found.world_size if found.world_size and found.world_size >= expected else expected
     if shards and shards > expected:
         found.suspicious(
-            f"{shards} optimizer shards are there, but the engine ran on {expected} ranks: files of an earlier save "
-            "with more ranks are among them",
+            f"{shards} optimizer shards are there, but the engine ran on {expected} ranks: files of an earlier "
+            "save with more ranks are among them",
             found.path,
         )

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from forensics.formats.torch_file import named_tensors
-from forensics.model import Artifact
 from forensics.weights.folders import Folder, Folders, step_of
 from forensics.weights.found import Found, open_torch, safetensors_records, stored_records
 from forensics.weights.layouts._index import check_index

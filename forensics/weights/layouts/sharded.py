@@ -1,7 +1,7 @@
 """One file a rank, each with its part of every tensor: `model_world_size_8_rank_0.pt` of verl.
 
-verl `utils/checkpoint/fsdp_checkpoint_manager.py` saves `model.state_dict()` under FSDP as it is: DTensors, of which
-a file holds the local part and where it belongs (torch 2.13 `distributed/tensor/_api.py`, `_dtensor_spec.py`).
+verl `utils/checkpoint/fsdp_checkpoint_manager.py` saves `model.state_dict()` under FSDP as it is: DTensors,
+of which a file holds the local part and where it belongs (torch 2.13 `distributed/tensor/_api.py`, `_dtensor_spec.py`).
 accelerate names such files `pytorch_model_fsdp_rank0.bin` (LOCAL_STATE_DICT).
 """
 

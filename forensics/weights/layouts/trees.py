@@ -6,7 +6,7 @@ nanotron `serialize/weights.py` writes one file a parameter and rank, with the t
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from forensics.weights.folders import Folder, Folders, natural, step_of

@@ -10,7 +10,7 @@ from dataclasses import replace
 from forensics.formats.pickle_values import StoredTensor
 from forensics.formats.torch_file import named_tensors
 from forensics.model import OptimizerState, Role
-from forensics.weights.folders import Folder, Folders, natural, step_of
+from forensics.weights.folders import Folder, Folders, step_of
 from forensics.weights.found import Found, open_torch, stored_records
 from forensics.weights.optimizer import state_of, whole
 

@@ -82,7 +82,8 @@ def test_windows_cover_the_text_once(data: bytes, chunk_bytes: int, ahead: int, 
         assert core == text[position : position + len(core)]
         assert window.offset + window.begin == position
         assert window.line == text.count(b"\n", 0, position) + 1
-        assert window.data[: window.begin] == text[:position][-behind:] * bool(behind)
+        assert text[:position].endswith(window.data[: window.begin])
+        assert window.begin >= min(behind, position)
         rest = window.data[window.end :]
         assert text[position + len(core) :].startswith(rest)
         assert len(rest) >= min(ahead, len(text) - position - len(core))

@@ -242,3 +242,20 @@ def test_many_layouts() -> None:
 
     assert told.samples("loss").values.tolist() == [n + 0.5 for n in range(60)]
     assert np.array_equal(told.samples("loss").records, np.arange(1, 61))
+
+
+def test_epochs_that_begin_anew() -> None:
+    """A run resumed with ignore_data_skip counts epochs from 0 again while its steps go on."""
+    first = run([five("1.5", f"{n / 40:.4g}") for n in range(1, 21)], list(range(1, 21)), 60)
+    again = run([five("1.4", f"{(n - 20) / 40:.4g}") for n in range(21, 41)], list(range(21, 41)), 60)
+
+    assert read_log(first + again).samples("loss").steps.tolist() == list(range(1, 41))
+
+
+def test_epochs_that_print_as_zero() -> None:
+    """Early in a long epoch the printed epoch is 0.0; the bar tells the step all the same."""
+    told = read_log(
+        run([four("1.5", f"{n / 100_000:.2f}") for n in range(100, 2100, 100)], list(range(100, 2100, 100)), 9000)
+    )
+
+    assert told.samples("loss").steps.tolist() == list(range(100, 2100, 100))

@@ -1,0 +1,77 @@
+"""The same runs through other log linters, where they are installed: how loud each is, and what it says."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+SECONDS = 60
+NAMES = ("trainproof", "runmedic", "trainspotter", "losslint")
+SAYS = {
+    "loss-to-zero": ("zero",),
+    "loss-zero-transient": ("zero",),
+    "loss-nan": ("nan",),
+    "grad-norm-nan": ("nan", "finite"),
+    "grad-norm-zero": ("zero",),
+    "lr-zero": ("learning rate", "lr-zero", "zero-lr", "lr is"),
+    "loss-divergence": ("diverg", "explod"),
+    "weights-nan": ("nan",),
+    "loss-scale-wrong": ("scale", "accumulation"),
+}
+"""Words of which one must occur in what is said, for the symptom to count as named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a linter said of a run: "error", "warning" or "" (nothing, or only information), and its words."""
+
+    level: str
+    words: str
+
+    def names(self, symptom: str) -> bool:
+        """Tell whether an alarm was raised that names the symptom."""
+        return bool(self.level) and any(word in self.words for word in SAYS.get(symptom, (symptom,)))
+
+
+def installed(folder: Path | None) -> dict[str, str]:
+    """Return the linters that can be run, by name; looked for in `folder` and on the path."""
+    found = {}
+    for name in NAMES:
+        program = shutil.which(name, path=str(folder)) if folder else shutil.which(name)
+        if program:
+            found[name] = program
+    return found
+
+
+def ask(name: str, program: str, run: Path) -> Heard:
+    """Run a linter on a run directory, with the input that it takes."""
+    state = run / "trainer_state.json"
+    one = state if state.exists() else next((p for p in sorted(run.glob("*.log"))), run)
+    commands = {
+        "trainproof": [program, "doctor", str(one), "--json"],
+        "runmedic": [program, "diagnose", str(one), "--json"],
+        "trainspotter": [program, "analyze", str(one), "--output", "json"],
+        "losslint": [program, "check", str(one), "--format", "json"],
+    }
+    try:
+        done = subprocess.run(commands[name], capture_output=True, text=True, timeout=SECONDS, check=False)
+        tree = json.loads(done.stdout)
+    except (subprocess.TimeoutExpired, ValueError):
+        return Heard("", "")
+    findings = list(_findings(tree))
+    levels = {str(f.get("level") or f.get("severity") or "").lower() for f in findings}
+    words = " ".join(json.dumps({k: v for k, v in f.items() if k != "source"}) for f in findings).lower()
+    if levels & {"fail", "error", "critical"}:
+        return Heard("error", words)
+    return Heard("warning" if levels & {"warn", "warning"} else "", words)
+
+
+def _findings(tree: object) -> "list[dict[str, object]]":
+    """Return the lists called "findings", wherever they stand."""
+    if isinstance(tree, list):
+        return [f for item in tree for f in _findings(item)]
+    if not isinstance(tree, dict):
+        return []
+    found = [f for f in tree.get("findings", ()) if isinstance(f, dict)]
+    return found + [f for key, value in tree.items() if key != "findings" for f in _findings(value)]

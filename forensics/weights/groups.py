@@ -1,0 +1,94 @@
+"""Tensors of a checkpoint put together by layer and by what they are: the short view of a long table."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from forensics.model.facts import Floats, Integers
+from forensics.model.weights import NOT_COMPARED, TensorTable
+
+_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """One row a group, in the order in which its first tensor stands in the table; arrays have shape (n,).
+
+    Counts are sums over the examined tensors of the group, `l2` and `change_l2` the norms of all their elements
+    together, `max_abs` and `change_max` the largest. `compared` counts the elements that had something to be
+    compared with. Numbers are NaN where no tensor has them. `unexamined` counts tensors, the rest elements.
+    """
+
+    names: tuple[str, ...]
+    tensors: Integers
+    unexamined: Integers
+    elements: Integers
+    nan: Integers
+    infinite: Integers
+    zero: Integers
+    compared: Integers
+    same: Integers
+    l2: Floats
+    max_abs: Floats
+    change_l2: Floats
+    change_max: Floats
+
+
+def layer_of(name: str) -> str:
+    """Return the name up to its first number that stands alone, which is that of the layer; else all but the end.
+
+    >>> layer_of("model.layers.10.self_attn.q_proj.weight"), layer_of("model.embed_tokens.weight")
+    ('model.layers.10', 'model.embed_tokens')
+    """
+    found = _NUMBER.search(name)
+    return name[: found.end()] if found else name.rpartition(".")[0] or name
+
+
+def kind_of(name: str) -> str:
+    """Return the name with every number that stands alone replaced: the same tensor of all layers.
+
+    >>> kind_of("model.layers.10.self_attn.q_proj.weight")
+    'model.layers.*.self_attn.q_proj.weight'
+    """
+    return _NUMBER.sub("*", name)
+
+
+def grouped(table: TensorTable, by: Callable[[str], str] = layer_of) -> Groups:
+    """Put the rows of a table together by `by`, a function of the tensor's name."""
+    numbers: dict[str, int] = {}
+    group = np.array([numbers.setdefault(by(name), len(numbers)) for name in table.names], dtype=np.intp)
+    size, examined = len(numbers), table.nan >= 0
+    compared = table.same != NOT_COMPARED
+
+    def total(values: Integers) -> Integers:
+        return np.bincount(group, np.where(examined, np.maximum(values, 0), 0), size).astype(np.int64)
+
+    return Groups(
+        names=tuple(numbers),
+        tensors=np.bincount(group, minlength=size).astype(np.int64),
+        unexamined=np.bincount(group, ~examined, size).astype(np.int64),
+        elements=total(table.elements),
+        nan=total(table.nan),
+        infinite=total(table.infinite),
+        zero=total(table.zero),
+        compared=total(np.where(compared, table.elements, 0)),
+        same=total(table.same),
+        l2=_norm(table.l2, group, size),
+        max_abs=_largest(table.max_abs, group, size),
+        change_l2=_norm(table.change_l2, group, size),
+        change_max=_largest(table.change_max, group, size),
+    )
+
+
+def _norm(values: Floats, group: Integers, size: int) -> Floats:
+    known = np.isfinite(values)
+    squares = np.bincount(group[known], values[known] ** 2, size)
+    return np.where(np.bincount(group[known], minlength=size) > 0, np.sqrt(squares), np.nan)
+
+
+def _largest(values: Floats, group: Integers, size: int) -> Floats:
+    largest = np.full(size, np.nan)
+    np.fmax.at(largest, group, values)
+    return largest
