@@ -69,7 +69,7 @@ def render(case: Case, folder: Path) -> None:
 
 
 def _entries(curve: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield log entries: explicit columns, or values that repeat to the end of the longest column."""
+    """Yield log entries: the last value of a column repeats; a rate goes on to fall unless `rate_stands`."""
     every = curve.get("every", 1)
     length = max(len(v) for v in curve.values() if isinstance(v, list))
     steps = curve.get("steps") or [every * (i + 1) for i in range(length)]
@@ -79,6 +79,9 @@ def _entries(curve: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             if not isinstance(values, list) or name == "steps":
                 continue
             value = values[min(i, len(values) - 1)]
+            beyond = i - len(values) + 1
+            if name == "learning_rate" and beyond > 0 and value and not curve.get("rate_stands"):
+                value *= 1 - beyond / (length + 50)
             if value != "absent":
                 entry[name] = value
         entry["epoch"] = round(step / curve.get("per_epoch", PER_EPOCH), 2)
@@ -144,8 +147,9 @@ def _verl(entries: Sequence[Mapping[str, Any]], _: int) -> Iterator[str]:
 def _mmengine(entries: Sequence[Mapping[str, Any]], total: int) -> Iterator[str]:
     for e in entries:
         yield (
-            f"10/30 22:18:02 - mmengine - INFO - Epoch(train) [1][{e['step']}/{total}]  lr: {e['learning_rate']:.4e}"
-            f"  eta: 2:46:39  time: 2.8906  data_time: 0.0042  memory: 10762  loss: {e['loss']:.4f}"
+            f"10/30 22:18:02 - mmengine - INFO - Epoch(train) [1][{e['step']}/{total}]"
+            f"  lr: {e['learning_rate']:.4e}  eta: 2:46:39  time: 2.8906  data_time: 0.0042  memory: 10762"
+            f"  loss: {e['loss']:.4f}"
             f"  grad_norm: {_text(e['grad_norm'])}"
         )
 
@@ -187,7 +191,7 @@ def _flag(value: object) -> str:
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write tensors by name, each a table of `shape`, `dtype` (F32) and `fill` (a number that all elements have)."""
+    """Write tensors by name, each a table of `shape`, `dtype` (F32) and `fill` (the value of all elements)."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     data = bytearray()
     for name, told in tensors.items():

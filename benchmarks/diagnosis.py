@@ -19,7 +19,7 @@ from tabulate import tabulate
 from case_rendering import cases, render
 from forensics.errors import ForensicsError
 from forensics.investigate import investigate
-from forensics.model import Report
+from forensics.model import Finding, Report
 from peers import ask, installed
 from rival_runs import rival_runs
 
@@ -75,6 +75,10 @@ class Judged:
         return not self.severities["error"] and not self.severities["warning"]
 
     @property
+    def brackets(self) -> list[Finding]:
+        return [f for f in self.report.findings if f.symptom == self.truth.symptom] if self.report else []
+
+    @property
     def holds(self) -> bool | None:
         """Whether the bracket holds the true first bad step (or the entry that first shows it); None: no truth."""
         step = self.truth.step
@@ -82,16 +86,15 @@ class Judged:
             return None
         last = max(step, self.truth.entry or step)
         return any(
-            (f.onset or 0) >= step and (f.step_range[0] is None or (f.step_range[0] <= step and (f.earliest or 0) <= last))
-            for f in self.report.findings
-            if f.symptom == self.truth.symptom
+            (f.onset or 0) >= step
+            and (f.step_range[0] is None or (f.step_range[0] <= step and (f.earliest or 0) <= last))
+            for f in self.brackets
         )
 
     @property
     def exact(self) -> bool:
-        brackets = [f for f in self.report.findings if f.symptom == self.truth.symptom] if self.report else []
         shown = {self.truth.step, self.truth.entry} - {None}
-        return any(f.onset in shown and f.earliest == f.onset for f in brackets)
+        return any(f.onset in shown and f.earliest == f.onset for f in self.brackets)
 
     @property
     def established_wrongly(self) -> bool:
@@ -206,7 +209,8 @@ def misses(judged: Sequence[Judged]) -> Iterator[str]:
             faults.append(f"cause at {'rank 2 or 3' if j.cause_within(3) else 'no rank'}: {j.ranks[:3]}")
         if faults:
             sure = "" if j.truth.confirmed and j.truth.on_file else " (not confirmed, or not on file)"
-            yield f"{j.truth.kind} {j.truth.name}: {j.truth.symptom} <- {j.truth.causes[:1]}{sure}: {'; '.join(faults)}"
+            cause = j.truth.causes[0] if j.truth.causes else "any"
+            yield f"{j.truth.kind} {j.truth.name}: {j.truth.symptom} <- {cause}{sure}: {'; '.join(faults)}"
 
 
 def beside(judged: Sequence[tuple[Judged, Path]], folder: Path) -> str:

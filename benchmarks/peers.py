@@ -73,5 +73,6 @@ def _findings(tree: object) -> "list[dict[str, object]]":
         return [f for item in tree for f in _findings(item)]
     if not isinstance(tree, dict):
         return []
-    found = [f for f in tree.get("findings", ()) if isinstance(f, dict)]
+    listed = tree.get("findings")
+    found = [f for f in listed if isinstance(f, dict)] if isinstance(listed, list) else []
     return found + [f for key, value in tree.items() if key != "findings" for f in _findings(value)]

@@ -1,6 +1,6 @@
 """Runs on which log linters are known to fail, made as their tests describe them; truth beside each.
 
-The twelve situations were found by running trainproof 0.22, runmedic 0.1.1, losslint 0.4.1 and trainspotter 0.2.6 on
+The situations were found by running trainproof 0.22, runmedic 0.1.1, losslint 0.4.1 and trainspotter 0.2.6 on
 synthetic runs; each is made here with three seeds.
 """
 
@@ -37,7 +37,7 @@ def rival_runs() -> Iterator[Made]:
     for seed in SEEDS:
         for name, (symptom, causes, step, make) in SITUATIONS.items():
             yield Made(f"{name} ({seed})", symptom, causes, step, _writer(make, seed))
-    yield Made("console log of DeepSpeed", "loss-to-zero", (), 250, _console)
+    yield Made("console log of DeepSpeed", "loss-to-zero", (), 251, _console)
     yield Made("checkpoint with NaN", "weights-nan", (), None, _checkpoint)
 
 
@@ -56,7 +56,7 @@ def _writer(make: Callable[[np.random.Generator], Columns], seed: int) -> Callab
 
 
 def healthy(random: np.random.Generator, size: int = STEPS, floor: float = 0.9) -> Columns:
-    """A loss that falls from 2.5 to its floor, gradient norms that fall with it, a cosine rate with warmup."""
+    """Return a loss that falls from 2.5 to its floor, norms that fall with it, a cosine rate with warmup."""
     at = np.arange(size)
     loss = floor + 1.6 * np.exp(-at / 120) + random.normal(0, 0.03, size)
     norm = (0.4 + 1.2 * np.exp(-at / 60)) * np.exp(random.normal(0, 0.12, size))

@@ -189,9 +189,9 @@ def main() -> None:
 
 def report(running: Sequence[Contestant], threads: int, peak: float, compiling: Sequence[Sequence[float]]) -> None:
     head = ["", "GB", "GB/s wall", "GB/s CPU", "ratio wall", "ratio CPU"]
-    print(
-        f"{threads} threads, page cache warm, median of {len(running[0].rounds)} rounds; ratios to the plain read, or (to what is named)"
-    )
+    rounds = len(running[0].rounds)
+    print(f"{threads} threads, page cache warm, median of {rounds} rounds")
+    print("ratios of rates: to that of the plain read, or to what is named in brackets")
     print(tabulate([contestant.row() for contestant in running], head, disable_numparse=True))
     if not any("weightlens" in contestant.name for contestant in running):
         print("weightlens is not installed: not measured")

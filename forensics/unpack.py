@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from forensics.errors import LimitError, MalformedError, UnreadableError
 from forensics.formats.comet_archive import HEAD_BYTES, is_comet
@@ -79,7 +79,7 @@ def _unpacked(path: Path, name: str, folder: Path, limits: Limits) -> Path:
         return _inner(folder)
     target = folder / path.name[:-3]
     with gzip.open(path) if name.endswith(".gz") else lzma.open(path) as packed, target.open("wb") as out:
-        _copy(packed, out, limits.archive_bytes, path.name)
+        _copy(cast("IO[bytes]", packed), out, limits.archive_bytes, path.name)
     return target
 
 

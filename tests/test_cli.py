@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from forensics.cli import main
+from forensics.model import Finding, Run
 from runs import FOUNDING, HEALTHY, ROOT
 
 BROKEN = str(FOUNDING.run)
@@ -70,7 +72,7 @@ def test_an_error_of_ours_is_told_and_the_report_still_written(monkeypatch: pyte
 
     from forensics import catalog
 
-    def fail(run: object) -> None:
+    def fail(run: Run) -> Iterator[Finding]:
         raise RuntimeError("made to fail")
 
     broken = tuple(replace(d, find=fail) if d.name == "eval-nan" else d for d in catalog.detectors())

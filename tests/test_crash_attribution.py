@@ -53,6 +53,7 @@ def waited(*ranks: int) -> str:
 
 KERNEL = "[1234.5] python invoked oom-killer: gfp_mask=0x100cca, order=0, oom_score_adj=0\n"
 SLURM = "slurmstepd: error: *** JOB 1 ON node01 CANCELLED AT 2026-11-23T20:00:00 DUE TO TIME LIMIT ***\n"
+GLOO = "RuntimeError: [unbound_buffer.cc:78] Timed out waiting 8000ms for recv operation to complete"
 FULL = "OSError: [Errno 28] No space left on device"
 LOADER = "RuntimeError: DataLoader worker (pid 5123) is killed by signal: Killed."
 CASES = {
@@ -73,6 +74,7 @@ CASES = {
         died(2, "ValueError: no input_ids") + waited(0, 1, 3), "crash-exception", "other-rank-died", "likely",
     ),
     "nothing but timeouts": (waited(0, 1, 2, 3), "crash-nccl", "collective-timeout", "likely"),
+    "a timeout of gloo": (died(0, GLOO), "crash-nccl", "collective-timeout", "likely"),
     "one rank killed, the others time out": (
         waited(0, 1, 3) + SUMMARY.format(code=-9), "crash-killed", "other-rank-died", "likely",
     ),

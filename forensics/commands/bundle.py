@@ -41,7 +41,6 @@ def bundle(run_dir: Path, output: Path, weights: str, no_redact: bool, quiet: bo
     from forensics.report import bundle as archive
     from forensics.report import redactor_for
     from forensics.triage.alone import apart_of
-    from forensics.triage.alone import apart_of
 
     if run_dir.is_dir() and output.resolve().is_relative_to(run_dir.resolve()):
         raise UsageError("nothing is written into the run directory; name a place outside with -o")

@@ -1,9 +1,9 @@
 """The run crashed: what the log says it died of."""
 
 import math
-import re
 from collections.abc import Iterator
 
+from forensics.analysis.crashes import TOLD_OTHERWISE
 from forensics.detectors._wording import counted
 from forensics.model import Events, Finding, Run, Severity
 from forensics.names import Kind
@@ -21,8 +21,6 @@ EXCEPTIONS = (
 )
 KILLS = (Kind.OOM_KILL_RECORD, Kind.KILLED, Kind.SIGNAL, Kind.TIME_LIMIT)
 NCCL = (Kind.NCCL_TIMEOUT, Kind.NCCL_ERROR)
-TOLD_OTHERWISE = re.compile(r"OutOfMemoryError|(CUDA|HIP) out of memory|No space left on device|NCCL error")
-"""Last lines of tracebacks that are a symptom of their own, with a more exact name."""
 STOPPED = ("KeyboardInterrupt", "SystemExit: 0", "SystemExit(0)")
 
 

@@ -30,7 +30,8 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     level minus the best before the rise. Besides, the end must be 1.5 times the best (2 times for an error) and
     six point-to-point deviations above it.
     Minimum: 20 finite entries; in a shorter log the loss must leap to more than three times all that came before
-    and stay there: an error with three entries before and two after, else a warning.
+    and stay there: an error with three entries before and two after, else a warning. With four entries before and
+    three after, a quarter more than all before is enough where the later half is at twice the best.
     Silenced by: a policy-gradient trainer; a loss with negative values, whose ratios mean nothing.
     Known false alarms: a curriculum from easy to hard data, a new loss term; a rise below 0.1 is a notice.
     """
@@ -111,8 +112,20 @@ def _short(values: Floats) -> Found | None:
     after = np.minimum.accumulate(values[::-1])[::-1][1:]
     leaps = np.flatnonzero((after > 3 * before) & (after > before + 1))
     if len(leaps) == 0:
-        return None
+        return _climb(values, before, after)
     index = int(leaps[0]) + 1
     lasts = len(values) - index >= 2 and index >= 3
     severity: Severity = "error" if lasts else "warning"
     return severity, index, float(values[:index].min()), float(values[index:].min())
+
+
+def _climb(values: Floats, before: Floats, after: Floats) -> Found | None:
+    """Judge a short log whose loss leaves its level and climbs on, so that no single entry leaps."""
+    best = np.minimum.accumulate(values)[:-1]
+    late = np.array([float(np.median(values[i + 1 :])) for i in range(len(values) - 1)])
+    left = np.flatnonzero((after > 1.25 * before) & (after > before + 0.5) & (late > 2 * best))
+    left = left[(left >= 3) & (left < len(values) - 3)]
+    if len(left) == 0:
+        return None
+    index = int(left[0]) + 1
+    return "error", index, float(best[index - 1]), float(values[index:].min())

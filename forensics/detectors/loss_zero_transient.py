@@ -21,9 +21,9 @@ def loss_zero_transient(run: Run) -> Iterator[Finding]:
 
     Source: the same filter as for loss-to-zero; a NaN that heals (a batch without labels, a skipped step) shows
     as isolated zeros. Peers that ask for a tail of zeros, such as trainproof 0.22, pass such a run.
-    Minimum: three entries. One lone zero is a notice, two in a row or more a warning.
-    Silenced by: a policy-gradient trainer; a loss that is below 0.1 near the zeros or rounds to 0.0 anyway;
-    ordinary gradient norms beside them.
+    Minimum: three entries. One lone zero is a notice, two in a row or more a warning; beside ordinary gradient
+    norms, which neither NaN nor ignored labels leave, only a notice.
+    Silenced by: a policy-gradient trainer; a loss that is below 0.1 near the zeros or rounds to 0.0 anyway.
     Known false alarms: a last batch of one pair in a contrastive loss, whose true loss is 0.
     """
     series = context.recorded(run, LOSS)
@@ -37,17 +37,16 @@ def loss_zero_transient(run: Run) -> Iterator[Finding]:
         return
     starts, ends = starts[kept], ends[kept]
     clear = _clear(series) & (series.values[starts - 1] > CLEAR) & (series.values[ends] > CLEAR)
-    states = context.gradients_at(run, series)
-    clear &= states[starts] != context.FINE
     if not bool(clear.any()):
         return
     starts, ends = starts[clear], ends[clear]
+    unexplained = context.gradients_at(run, series)[starts] != context.FINE
     longest = int(np.argmax(ends - starts))
     count = int((ends - starts).sum())
     first, last = int(starts[0]), int(ends[-1]) - 1
     yield Finding(
         symptom="loss-zero-transient",
-        severity="warning" if int((ends - starts).max()) > 1 else "notice",
+        severity="warning" if int((ends - starts)[unexplained].max(initial=0)) > 1 else "notice",
         statement=f"{counted(count, 'entry', 'entries')} of the loss between steps {int(series.steps[first])} and "
         f"{int(series.steps[last])} show exactly 0.0 amid a loss around "
         f"{number(float(series.values[starts[longest] - 1]))}, and it recovers each time",

@@ -24,8 +24,6 @@ Values: TypeAlias = NDArray[np.float64]
 class UnknownDtypeError(MalformedError):
     """A tensor is declared with a number format that nobody has heard of."""
 
-    slug = "unknown-dtype"
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DType:

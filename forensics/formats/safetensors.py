@@ -25,19 +25,13 @@ _PROBLEMS_NAMED = 20
 class HeaderError(MalformedError):
     """The header is no JSON object, or an entry of it lacks what every tensor must declare."""
 
-    slug = "safetensors-header"
-
 
 class ShapeError(MalformedError):
     """A shape is no list of sizes, or is larger than any file."""
 
-    slug = "safetensors-shape"
-
 
 class OffsetsError(MalformedError):
     """Data offsets run backwards, or do not hold what dtype and shape need."""
-
-    slug = "safetensors-offsets"
 
 
 @dataclass(frozen=True, slots=True)

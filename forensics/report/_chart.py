@@ -49,6 +49,7 @@ def _block(curve: Curve, onset: int | None) -> str:
     title = f"{curve.name} by step" if onset is None else f"{curve.name} by step, onset at step {onset}"
     lines = [
         "```mermaid",
+        _palette(bars=bool(marked.any())),
         "xychart-beta",
         f'    title "{title}"',
         f'    x-axis "step" {int(curve.steps[0])} --> {int(curve.steps[-1])}',
@@ -58,6 +59,12 @@ def _block(curve: Curve, onset: int | None) -> str:
         lines.append(f"    bar [{', '.join(_number(top) if m else _number(bottom) for m in marked)}]")
     lines += [f"    line [{', '.join(_number(v) for v in _held(curve.values, low))}]", "```"]
     return "\n".join(lines) + (_caption(onset, bool((~finite).any())))
+
+
+def _palette(*, bars: bool) -> str:
+    """Return colours that are seen on a light and on a dark page; the first of mermaid's own is nearly white."""
+    colors = "#e8a19b, #3577c0" if bars else "#3577c0"
+    return f'%%{{init: {{"themeVariables": {{"xyChart": {{"plotColorPalette": "{colors}"}}}}}}}}%%'
 
 
 def _evenly(curve: Curve) -> Curve:

@@ -153,9 +153,7 @@ def healthy_before(run: Run, explained: Explained) -> Seen | None:
     if not len(good):
         return Seen(False, "no healthy loss was logged before the onset", loss.source_at(0), "loss before")
     last = int(good[-1])
-    said = (
-        f"loss was healthy in {len(good)} entries before (last {shown(values[last])} at step {loss.steps[last]})"
-    )
+    said = f"loss was healthy in {len(good)} entries before (last {shown(values[last])} at step {loss.steps[last]})"
     return Seen(True, said, loss.source_at(last), "loss before")
 
 
@@ -169,9 +167,7 @@ def sudden(run: Run, explained: Explained) -> Seen | None:
         return None
     last, now = float(loss.values[index - 1]), float(loss.values[index])
     dead = now == 0 or not math.isfinite(now)
-    said = (
-        f"loss goes from {shown(last)} at step {loss.steps[index - 1]} to {shown(now)} at step {loss.steps[index]}"
-    )
+    said = f"loss goes from {shown(last)} at step {loss.steps[index - 1]} to {shown(now)} at step {loss.steps[index]}"
     return Seen(dead and math.isfinite(last) and last > ALIVE, said, loss.source_at(index), "step of the loss")
 
 
@@ -184,9 +180,7 @@ def from_first_entry(run: Run, explained: Explained) -> Seen | None:
     if step > first and explained.finding.step_range[0] is None:
         return None
     holds = step <= first
-    said = (
-        f"it holds from the first entry (step {first})" if holds else f"it starts after the first entry, at {step}"
-    )
+    said = f"it holds from the first entry (step {first})" if holds else f"it starts after the first entry, at {step}"
     return Seen(holds, said, loss.source_at(0), "first entry")
 
 
@@ -224,13 +218,9 @@ def loss_rose(run: Run, explained: Explained) -> Seen | None:
     low, last = float(np.min(finite)), float(np.max(finite[-3:]))
     rose = last > max(1.5 * low, low + 0.5)
     told = (
-        f"rose from {shown(low)} to {shown(last)}"
-        if rose
-        else f"did not rise (between {shown(low)} and {shown(last)})"
+        f"rose from {shown(low)} to {shown(last)}" if rose else f"did not rise (between {shown(low)} and {shown(last)})"
     )
-    return Seen(
-        rose, f"loss {told} before the onset", loss.source_at(max(0, len(values) - 1)), "loss before, shape"
-    )
+    return Seen(rose, f"loss {told} before the onset", loss.source_at(max(0, len(values) - 1)), "loss before, shape")
 
 
 def loss_falls(run: Run, step: int | None = None) -> Seen | None:

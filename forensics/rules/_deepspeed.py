@@ -34,9 +34,7 @@ def _traces(run: Run) -> Seen | None:
 def _absence(run: Run) -> Seen | None:
     sharded = run.environment.best("fsdp")
     if sharded is not None and str(sharded.value).strip("[]'\" ").lower() not in UNSET:
-        return Seen(
-            False, f"the run used FSDP, not DeepSpeed (fsdp is {sharded.value})", sharded.source, "deepspeed"
-        )
+        return Seen(False, f"the run used FSDP, not DeepSpeed (fsdp is {sharded.value})", sharded.source, "deepspeed")
     installed = run.has("package deepspeed")
     setting = run.environment.best("deepspeed")
     whole = [c for c in run.checkpoints if c.optimizer is not None and "deepspeed" not in c.kind]
@@ -99,7 +97,5 @@ def unguarded(run: Run) -> Seen | None:
     version = package_within(run, "deepspeed", UNGUARDED)
     if version is None:
         return None
-    said = (
-        f"{version.statement}, where bf16 gradients are applied unchecked" if version.holds else version.statement
-    )
+    said = f"{version.statement}, where bf16 gradients are applied unchecked" if version.holds else version.statement
     return Seen(version.holds, said, version.source, "guard")

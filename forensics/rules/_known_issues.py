@@ -57,6 +57,7 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "shapes with a 0": lambda r, _: tensors.empty_shapes(r),
     "a file is damaged": lambda r, _: tensors.damaged(r),
     "one tensor only": lambda r, _: tensors.single(r),
+    "an exception": lambda r, _: setup.raised(r),
     "killed by signal 9": lambda r, _: setup.ended_by_signal(r, 9),
     "several ranks": lambda r, _: setup.several_ranks(r),
     "deepspeed": lambda r, _: deepspeed.deepspeed_used(r),
@@ -74,9 +75,7 @@ OBSERVATIONS: Mapping[str, Observe] = {
 
 
 def _hardware(table: Table, run: Run, _: Explained) -> Seen | None:
-    return setup.hardware_matches(
-        run, re.compile(table["hardware"], re.IGNORECASE), table.get("what", "concerned")
-    )
+    return setup.hardware_matches(run, re.compile(table["hardware"], re.IGNORECASE), table.get("what", "concerned"))
 
 
 def _setting(table: Table, run: Run, _: Explained) -> Seen | None:

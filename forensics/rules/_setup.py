@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Collection
 
+from forensics.analysis.crashes import own_exceptions
 from forensics.model import Group, Run, Scalar, Setting, Source
 from forensics.names import Kind
 from forensics.rules._seen import Seen
@@ -37,8 +38,7 @@ def setting_is(run: Run, name: str, wanted: Collection[Scalar]) -> Seen | None:
         found.add(number)
     # True == 1 in Python: a flag must not pass for a number
     match = any(type(v) is type(w) and v == w for v in found for w in wanted) or any(
-        not isinstance(w, bool) and isinstance(w, int | float) and number is not None and number == w
-        for w in wanted
+        not isinstance(w, bool) and isinstance(w, int | float) and number is not None and number == w for w in wanted
     )
     return Seen(match, f"{name} is {setting.value}", setting.source, name)
 
@@ -49,9 +49,7 @@ def is_set(run: Run, name: str) -> Seen | None:
     if setting is None:
         return None
     value = setting.value
-    empty = (
-        value is None or value is False or str(value).strip().lower() in {"", "none", "false", "null", "[]", "{}"}
-    )
+    empty = value is None or value is False or str(value).strip().lower() in {"", "none", "false", "null", "[]", "{}"}
     return Seen(not empty, f"{name} is {value}", setting.source, name)
 
 
@@ -87,6 +85,14 @@ def said(run: Run, kind: str, pattern: re.Pattern[str]) -> Seen | None:
     if run.timeline.events:
         return Seen(False, f"no {kind} line that says so is in the log", None, f"text of {kind}")
     return None
+
+
+def raised(run: Run) -> Seen | None:
+    """Tell whether the script ended in an exception of its own; None when no event of any kind was read."""
+    for events in own_exceptions(run):
+        told = " ".join(events.text.split())[:160]
+        return Seen(True, f"the log says “{told}”", events.source_at(0), "exception")
+    return Seen(False, "no exception of the script is in the log", None, "exception") if run.timeline.events else None
 
 
 def ended_by_signal(run: Run, *numbers: int) -> Seen | None:

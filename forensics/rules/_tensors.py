@@ -47,9 +47,7 @@ def poisoned(run: Run, explained: Explained) -> Seen | None:
         said = f"{int(mask.sum())} of {len(table)} tensors of {name_of(bad)} hold NaN or infinities"
         return Seen(True, said, Source(bad.path, f"tensor {name}"), "weights after the onset")
     step = onset(explained)
-    clean = [
-        c for c in scanned(run) if c.depth == "full" and c.step is not None and (step is None or c.step >= step)
-    ]
+    clean = [c for c in scanned(run) if c.depth == "full" and c.step is not None and (step is None or c.step >= step)]
     if not clean:
         return None
     said = f"every tensor of {name_of(clean[-1])}, saved after the onset, is finite"
@@ -218,9 +216,7 @@ def keeps_masters(run: Run) -> Seen | None:
     """Tell whether a checkpoint holds fp32 master weights beside the working copy."""
     for checkpoint in scanned(run):
         if "master" in table_of(checkpoint).roles:
-            return Seen(
-                True, f"{name_of(checkpoint)} holds fp32 master weights", Source(checkpoint.path), "masters"
-            )
+            return Seen(True, f"{name_of(checkpoint)} holds fp32 master weights", Source(checkpoint.path), "masters")
     return None
 
 
@@ -271,7 +267,5 @@ def damaged(run: Run) -> Seen | None:
     for checkpoint in run.checkpoints:
         for problem in checkpoint.problems:
             if problem.kind == "damaged":
-                return Seen(
-                    True, f"{checkpoint.path} is damaged: {problem.statement}", problem.source, "damaged file"
-                )
+                return Seen(True, f"{checkpoint.path} is damaged: {problem.statement}", problem.source, "damaged file")
     return Seen(False, "no checkpoint file is damaged", None, "damaged file") if run.checkpoints else None

@@ -9,9 +9,7 @@ from forensics.rules._seen import Seen, holds, weigh, weigh_yes
 from forensics.rules._setup import happened
 from forensics.rules._tensors import damaged, problem_matches
 
-CUT = (
-    r"\bcut\b|short|truncat|past the end|beyond|\bends?\b|too few|not in the file|not fully covered|never written"
-)
+CUT = r"\bcut\b|short|truncat|past the end|beyond|\bends?\b|too few|not in the file|not fully covered|never written"
 LFS = r"\blfs\b|pointer"
 
 

@@ -50,9 +50,7 @@ def all_labels_ignored(run: Run, explained: Explained) -> Iterator[Evidence | Ex
     torch 2.13 (loss nan, grad_norm 0.0).
     """
     yield from weigh_yes(norm_is(run, explained, "zero"), 4)
-    yield from weigh_yes(
-        norm_is(run, explained, "nonfinite", "sentinel"), -10, "ignored labels give gradients of zero"
-    )
+    yield from weigh_yes(norm_is(run, explained, "nonfinite", "sentinel"), -10, "ignored labels give gradients of zero")
     yield from weigh_yes(finite_beside(run, explained), -10, "a mean over no token is no number")
     yield from weigh_yes(norm_is(run, explained, "positive", "recovering"), -8, "some token counted")
     yield from weigh_yes(happened(run, Kind.ALL_LABELS_IGNORED), 5)

@@ -52,9 +52,7 @@ def all_labels_masked(run: Run, explained: Explained) -> Iterator[Evidence | Fix
     TRL issues 643 and 1191, Unsloth issue 2900, FastChat issue 3266.
     """
     yield from weigh_yes(norm_is(run, explained, "zero"), 4)
-    yield from weigh_yes(
-        norm_is(run, explained, "nonfinite", "sentinel"), -10, "masked labels give gradients of zero"
-    )
+    yield from weigh_yes(norm_is(run, explained, "nonfinite", "sentinel"), -10, "masked labels give gradients of zero")
     yield from weigh_yes(finite_beside(run, explained), -10, "a mean over no token is no number")
     yield from weigh_yes(norm_is(run, explained, "positive", "recovering"), -8)
     yield from weigh_yes(happened(run, Kind.ALL_LABELS_IGNORED), 6)
@@ -67,9 +65,7 @@ def all_labels_masked(run: Run, explained: Explained) -> Iterator[Evidence | Fix
         warned = happened(run, kind)
         if holds(warned):
             yield from weigh_yes(warned, -3, "a closer cause is at hand")
-    yield from weigh_yes(
-        has_metric(run, "reward", "frac_reward_zero_std"), -6, "reinforcement learning has no labels"
-    )
+    yield from weigh_yes(has_metric(run, "reward", "frac_reward_zero_std"), -6, "reinforcement learning has no labels")
     yield Fix(
         "Decode one batch (-100 removed) and repair what drops the answer: a larger maximum length, truncation of"
         " the prompt instead of the answer, or the right template.",

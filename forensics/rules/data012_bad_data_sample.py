@@ -58,7 +58,5 @@ def bad_data_sample(run: Run, explained: Explained) -> Iterator[Evidence | Fix |
     yield from weigh_yes(norms_grew(run, explained), -3, "a divergence")
     yield from weigh_yes(from_first_entry(run, explained), -3, "not one sample, but all")
     yield Fix("Drop samples without a label or with empty fields before training.")
-    yield Experiment(
-        "Run again from the same checkpoint with the same seed.", "the same step fails: it is the data", 2
-    )
+    yield Experiment("Run again from the same checkpoint with the same seed.", "the same step fails: it is the data", 2)
     yield Experiment("Run again with another data seed.", "another step fails", 2)

@@ -84,8 +84,6 @@ def known_bad_version(run: Run, explained: Explained) -> Iterator[Evidence | Fix
             continue
         if package == "deepspeed" and not holds(deepspeed_used(run)):
             continue
-        yield Evidence(
-            1, f"{package} {found.value} lies in {affected}: {fault}", found.source, f"version of {package}"
-        )
+        yield Evidence(1, f"{package} {found.value} lies in {affected}: {fault}", found.source, f"version of {package}")
         yield Fix(f"Install {package}{fixed}: {fault} in this release.", {package: fixed}, url)
         yield Experiment(f"Pin {package}{fixed} and run the same steps.", "the symptom is gone", 1)

@@ -82,9 +82,7 @@ def nan_loss_logged_as_zero(run: Run, explained: Explained) -> Iterator[Evidence
     """
     if explained.name == "loss-spike" and _absurd(run, explained) is None:
         return
-    yield from weigh_yes(
-        norm_is(run, explained, "nonfinite", "recovering"), 6, "a loss that is 0 has no such gradient"
-    )
+    yield from weigh_yes(norm_is(run, explained, "nonfinite", "recovering"), 6, "a loss that is 0 has no such gradient")
     yield from weigh_yes(norm_is(run, explained, "sentinel"), 5, "DeepSpeed prints NaN norms so")
     yield from weigh_yes(norm_is(run, explained, "positive"), -10, "a NaN loss has no finite gradient")
     yield from weigh_yes(eval_is_nan(run, explained), 5, "the evaluation has no such filter")

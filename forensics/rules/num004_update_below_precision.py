@@ -71,9 +71,7 @@ def update_below_precision(run: Run, explained: Explained) -> Iterator[Evidence 
     yield from weigh_yes(deepspeed_used(run), -10, "its bf16 optimizer keeps fp32 masters")
     yield from weigh_yes(keeps_masters(run), -10)
     yield from weigh_yes(precision_is(run, "fp16"), -2)
-    yield Fix(
-        "Load the weights in float32 and let autocast compute in bf16.", {"torch_dtype": "float32", "bf16": True}
-    )
+    yield Fix("Load the weights in float32 and let autocast compute in bf16.", {"torch_dtype": "float32", "bf16": True})
     yield Experiment(
         "Compare the share of changed elements between two checkpoints, apart for large and small weights.",
         "small-valued weights change, those near 1.0 do not",

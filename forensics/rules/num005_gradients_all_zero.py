@@ -48,6 +48,4 @@ def gradients_all_zero(run: Run, explained: Explained) -> Iterator[Evidence | Ex
     yield from weigh_yes(loss_falls(run, onset(explained)), -8, "something learns")
     yield from weigh_yes(unmoved(run), 2)
     yield from weigh_yes(poisoned(run, explained), -6)
-    yield Experiment(
-        "Print the number of parameters with requires_grad before training.", "it is 0 or too small", 1
-    )
+    yield Experiment("Print the number of parameters with requires_grad before training.", "it is 0 or too small", 1)

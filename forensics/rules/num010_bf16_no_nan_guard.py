@@ -56,9 +56,7 @@ def bf16_no_nan_guard(run: Run, explained: Explained) -> Iterator[Evidence | Fix
     guard = unguarded(run)
     yield from weigh(guard, 3, -10)
     yield from weigh_yes(norm_is(run, explained, "nonfinite", "sentinel"), 1)
-    yield from weigh_no(
-        deepspeed_used(run), -4, "other trainers were not found to lack a guard that they had before"
-    )
+    yield from weigh_no(deepspeed_used(run), -4, "other trainers were not found to lack a guard that they had before")
     yield from weigh_yes(_megatron_counter(run), 5, "the counter stays at 0 without a scaler")
     yield from weigh_yes(precision_is(run, "fp16"), -10, "its scaler is the guard")
     yield Fix(

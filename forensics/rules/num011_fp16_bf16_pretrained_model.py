@@ -72,7 +72,5 @@ def fp16_bf16_pretrained_model(run: Run, explained: Explained) -> Iterator[Evide
         {"bf16": True, "fp16": False},
         "https://github.com/hiyouga/LlamaFactory/issues/950",
     )
-    yield Fix(
-        "Where bf16 is missing, load the weights in float32 and use fp16 autocast.", {"torch_dtype": "float32"}
-    )
+    yield Fix("Where bf16 is missing, load the weights in float32 and use fp16 autocast.", {"torch_dtype": "float32"})
     yield Experiment("Run the first hundred steps in bf16, or in float32.", "no overflow, no NaN", 1)

@@ -63,6 +63,4 @@ def model_code_unstable(run: Run, explained: Explained) -> Iterator[Evidence | F
         "it names the operation that first returns NaN",
         2,
     )
-    yield Experiment(
-        "Run the same steps with eager attention and without fused kernels.", "NaN stays: model code", 2
-    )
+    yield Experiment("Run the same steps with eager attention and without fused kernels.", "NaN stays: model code", 2)

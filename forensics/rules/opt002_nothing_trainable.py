@@ -7,7 +7,7 @@ import numpy as np
 from forensics.model import Evidence, Experiment, Explained, Fix, Run, Source
 from forensics.plugin import rule
 from forensics.rules._curves import from_first_entry, loss_falls, norm_is, onset
-from forensics.rules._seen import Seen, weigh, weigh_no, weigh_yes
+from forensics.rules._seen import Seen, holds, weigh, weigh_no, weigh_yes
 from forensics.rules._tensors import scanned, table_of, unmoved
 
 COUNTS = ("trainable_params", "trainable_parameters", "number_of_trainable_parameters")

@@ -20,9 +20,7 @@ def ran_out(run: Run) -> Seen | None:
     rest = len(series) - 1 - last
     said = f"learning_rate is 0 in the last {rest} entries, after step {series.steps[last]}"
     if rest < 3:
-        return Seen(
-            False, f"learning_rate is 0 in {rest} entries at the end, as schedules end", series.source_at(last)
-        )
+        return Seen(False, f"learning_rate is 0 in {rest} entries at the end, as schedules end", series.source_at(last))
     return Seen(True, said, series.source_at(last + 1), "end of the schedule")
 
 

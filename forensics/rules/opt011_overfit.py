@@ -60,7 +60,5 @@ def overfit(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experim
     if epochs is not None and float(epochs.values[-1]) >= 3:
         said = f"the data were seen {float(epochs.values[-1]):.3g} times"
         yield Evidence(1, said, epochs.source_at(len(epochs) - 1))
-    yield Fix(
-        "Load the best checkpoint at the end, and stop when eval_loss rises.", {"load_best_model_at_end": True}
-    )
+    yield Fix("Load the best checkpoint at the end, and stop when eval_loss rises.", {"load_best_model_at_end": True})
     yield Experiment("Evaluate the earlier checkpoints.", "one of them is better", 1)

@@ -23,15 +23,23 @@ def accumulation(run: Run) -> Seen | None:
 
 
 def ratio(run: Run) -> Seen | None:
-    """Tell whether loss / eval_loss is the number of accumulation steps, within a quarter."""
+    """Tell whether loss / eval_loss is the number of accumulation steps, within a quarter.
+
+    Where that was not recorded, a whole number from 2 on, within a tenth, counts too.
+    """
     loss, evaluated = series_of(run, LOSS), series_of(run, EVAL_LOSS)
     steps = run.environment.number("gradient_accumulation_steps")
-    if loss is None or evaluated is None or steps is None or steps <= 1:
+    if loss is None or evaluated is None or (steps is not None and steps <= 1):
         return None
     trained, measured = float(np.nanmedian(loss.values[-5:])), float(evaluated.values[-1])
     if not (measured > 0 and np.isfinite(measured) and np.isfinite(trained)):
         return None
     quotient = trained / measured
+    if steps is None:
+        whole = round(quotient)
+        told = f"loss is {shown(quotient)} times eval_loss; gradient_accumulation_steps is not recorded"
+        near = whole >= 2 and abs(quotient / whole - 1) < 0.1
+        return Seen(near, told, loss.source_at(len(loss) - 1), "ratio") if near else None
     said = f"loss is {shown(quotient)} times eval_loss, gradient_accumulation_steps is {steps:g}"
     return Seen(abs(quotient / steps - 1) < 0.25, said, loss.source_at(len(loss) - 1), "ratio")
 
@@ -71,7 +79,7 @@ def hf_grad_accum_loss_scaling(run: Run, explained: Explained) -> Iterator[Evide
     version = package_within(run, "transformers", AFFECTED)
     yield from weigh_yes(version, 3)
     found = ratio(run)
-    # A model whose forward takes no loss arguments, or a script that forgets to divide, does the same in any release.
+    # A model whose forward takes no loss arguments, or a script that forgets to divide, does so in any release.
     yield from weigh_no(version, -1 if holds(found) else -3, "the known releases are others")
     yield from weigh(accumulation(run), 1, -10)
     yield from weigh(found, 5, -3)

@@ -47,9 +47,7 @@ def grpo_zero_loss(run: Run, explained: Explained) -> Iterator[Evidence | Experi
         yield from weigh_yes(rewards, 4)
         yield from weigh_yes(norm_is(run, explained, "positive"), 10, "it learns")
         yield from weigh_yes(setting_is(run, "beta", (0, 0.0)), 2)
-    yield from weigh_yes(
-        norm_is(run, explained, "nonfinite", "sentinel", "recovering"), -10, "this is a real failure"
-    )
+    yield from weigh_yes(norm_is(run, explained, "nonfinite", "sentinel", "recovering"), -10, "this is a real failure")
     yield from weigh_yes(norm_is(run, explained, "zero"), -6, "nothing is learnt")
     yield from weigh_yes(no_variance(run), -6, "there is no signal")
     yield from weigh_yes(poisoned(run, explained), -10)

@@ -6,7 +6,7 @@ from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
 from forensics.plugin import rule
 from forensics.rules._curves import norm_is
-from forensics.rules._seen import weigh_no, weigh_yes
+from forensics.rules._seen import holds, weigh_no, weigh_yes
 from forensics.rules._setup import happened
 from forensics.rules._tensors import poisoned
 
@@ -14,7 +14,7 @@ from forensics.rules._tensors import poisoned
 @rule(
     "TOK002",
     "response-template-not-found",
-    explains=("all-labels-ignored",),
+    explains=("all-labels-ignored", "crash-exception"),
     helps=("events", "event response-template-not-found", "grad_norm"),
     references=(
         "https://github.com/huggingface/trl/issues/1820",
@@ -42,13 +42,14 @@ def response_template_not_found(run: Run, explained: Explained) -> Iterator[Evid
     TRL issues 1820, 1920, 1191 and 1183; Unsloth issues 2117 and 2900.
     """
     warned = happened(run, Kind.RESPONSE_TEMPLATE_NOT_FOUND)
+    refused = happened(run, Kind.ALL_LABELS_IGNORED)
     yield from weigh_yes(warned, 6)
-    yield from weigh_no(warned, -6)
+    yield from weigh_yes(refused, 5, "the collator found no answer in any sample")
+    if not holds(refused):
+        yield from weigh_no(warned, -6)
     yield from weigh_yes(happened(run, Kind.PAD_TOKEN), 1, "the template may hold the pad token")
     yield from weigh_yes(norm_is(run, explained, "zero"), 2)
-    yield from weigh_yes(
-        norm_is(run, explained, "nonfinite", "sentinel"), -10, "ignored labels give gradients of zero"
-    )
+    yield from weigh_yes(norm_is(run, explained, "nonfinite", "sentinel"), -10, "ignored labels give gradients of zero")
     yield from weigh_yes(norm_is(run, explained, "positive", "recovering"), -6, "some samples do count")
     yield from weigh_yes(poisoned(run, explained), -10)
     yield Fix(

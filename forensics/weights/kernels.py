@@ -10,11 +10,10 @@ Large tensors are read and looked at in one compiled loop without the interprete
 so that what was read is still in the second level of cache. It reads with `pread` from files that
 `forensics.formats.file.File` opened and whose bounds were checked; anything unexpected makes it stop and say so.
 
-Importing compiles once, for 2 - 3 s. numba keeps the code in `__pycache__` beside this file, in the user's cache
+Importing compiles once, for about 3 s. numba keeps the code in `__pycache__` beside this file, in the user's cache
 folder where that is not writable, or in `NUMBA_CACHE_DIR`; where no folder can be written it compiles every time.
 """
 
-import numba
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from forensics.formats.dtypes import Bytes, DType
 from forensics.model.facts import Floats, Integers
 from forensics.weights import loops, plain
 from forensics.weights import statistics as columns
-from forensics.weights.loops import BYTES, HALVES, NUMBERS, WORDS, Typed, as_f4, compiled
+from forensics.weights.loops import BYTES, HALVES, NUMBERS, WORDS, Typed, as_f4, compiled, inlined
 
 SPAN = 4096
 """Elements of a block of 16-bit elements (half as many of 32 bits): counts fit 16 bits, sums are good to 1e-6."""
@@ -155,7 +154,7 @@ def _rows(raw: Typed, width: Typed, where: Typed, row: Typed) -> Typed:
             row[columns.DEAD_ROWS] += clean
 
 
-@numba.njit(inline="always", error_model="numpy")
+@inlined
 def _runs(  # noqa: PLR0913, PLR0917  # plain arguments: compiled
     previous: Typed, current: Typed, compare: Typed, kind: Typed, runs: Typed, into: Typed, scratch: Typed
 ) -> Typed:

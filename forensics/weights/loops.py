@@ -52,6 +52,11 @@ def compiled(signature: Typed, *, reorder: bool = False, entry: bool = False) ->
     return wrap
 
 
+def inlined(function: Function) -> Function:
+    """Let a function become part of its one caller, which is cheaper to compile than a call."""
+    return cast("Function", numba.njit(inline="always", error_model="numpy")(function))
+
+
 @intrinsic  # type: ignore[untyped-decorator]  # numba is untyped
 def as_f4(_context: Typed, _bits: Typed) -> Typed:
     def generate(_context: Typed, builder: Typed, _signature: Typed, arguments: Typed) -> Typed:

@@ -48,6 +48,15 @@ class Files:
             with self._lock:
                 self._users[path] -= 1
 
+    def size(self, path: str) -> int:
+        """Return the bytes of a file as it was first opened; raises what `File` raises."""
+        found = self._signatures.get(path)
+        if found is None:
+            with self._lock:
+                self._opened(path)
+            found = self._signatures[path]
+        return found[0]
+
     def close(self) -> None:
         """Close all files, noticing those that changed."""
         with self._lock:

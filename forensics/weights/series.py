@@ -7,8 +7,9 @@ the arithmetic and no compiler is waited for.
 
 import math
 import os
+import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from forensics.weights.reading import Files, Pieces, Slot, gather, located, read
 from forensics.weights.tracks import Plan, Track, follow
 
 KERNEL_BYTES = 100_000_000
-"""Below this numpy needs less time than the first compilation of the kernels (2 - 3 s) would."""
+"""Below this numpy needs less time than the first compilation of the kernels (3 s) would."""
 MOST_THREADS = 16
 
 Engine: TypeAlias = Callable[[DType, Bytes | None, Bytes, Integers, Floats], None]
@@ -86,20 +87,20 @@ def examine_series(  # noqa: PLR0913  # options, by keyword
     read once. `progress(done, total)` gets bytes, in the calling thread. `kernels` forces or forbids compiled
     kernels (default: for `KERNEL_BYTES` and more). Never raises because of a file: see `Examination.failures`.
     """
-    plan = follow(checkpoints, GATHER_BYTES)
-    paths = {row: record.pieces for row, record in enumerate(_chained(checkpoints))}
-    failures = {(paths[row][0].path if paths[row] else ""): text for row, text in plan.unreadable.items()}
+    files = Files(root)
+    plan = follow(checkpoints, GATHER_BYTES, files.size if depth != "off" else _any_size)
+    failures = dict(plan.unreadable.values())
     ranges = list(_ranges(plan, checkpoints, depth))
     total = sum(Part(*item).nbytes * len(item[0].places) for item in ranges)
     use_kernels = total >= KERNEL_BYTES if kernels is None else kernels
-    work = _Work(root, tasks(ranges), len(paths), _compiled() if use_kernels else None)
+    rows = sum(len(records) for records in checkpoints)
+    work = _Work(files, tasks(ranges), rows, _compiled() if use_kernels else None)
     if depth != "off":
         work.run(threads or _threads(), total, progress)
     failures.update(work.failures)
-    for row, pieces in paths.items():
-        if any(piece.path in work.files.changed for piece in pieces):
-            work.failed.add(row)
-    failures.update(work.files.changed)
+    failures.update(files.changed)
+    if files.changed:
+        work.failed.update(_rows_in(checkpoints, files.changed))
     work.failed.update(plan.unreadable)
     tables = _tables(checkpoints, plan, work, depth, trained or _declared)
     return Examination(tables, failures, _limits(checkpoints, depth), work.done)
@@ -109,8 +110,16 @@ def _declared(record: TensorRecord) -> Trained:
     return record.trained
 
 
-def _chained(checkpoints: Sequence[Sequence[TensorRecord]]) -> Iterator[TensorRecord]:
-    return (record for records in checkpoints for record in records)
+def _any_size(_path: str) -> int:
+    return sys.maxsize
+
+
+def _rows_in(checkpoints: Sequence[Sequence[TensorRecord]], paths: Container[str]) -> Iterator[int]:
+    """Yield the rows of tensors that have a piece in one of the files."""
+    records = (record for records in checkpoints for record in records)
+    for row, record in enumerate(records):
+        if any(piece.path in paths for piece in record.pieces):
+            yield row
 
 
 def _threads() -> int:
@@ -131,14 +140,18 @@ def _ranges(
 ) -> Iterator[tuple[Track, int, int]]:
     """Yield what to read of each tensor, in the order of the files of the checkpoint that has it first."""
     present = [track for track in plan.tracks if track.elements and track.places]
-    present.sort(key=lambda track: (track.places[0].pieces[0].path, track.places[0].pieces[0].offset))
+    present.sort(key=lambda track: track.places[0].pieces[0].offset)
+    present.sort(key=lambda track: track.places[0].pieces[0].path)
+    if depth != "quick":
+        yield from ((track, 0, track.elements) for track in present)
+        return
     sizes = [_size(records) for records in checkpoints]
     for track in present:
         smallest = min(sizes[number] for number in track.checkpoints)
-        if depth == "quick" and not track.gathered and smallest[0] > sampling.BLOCKS * sampling.BLOCK_BYTES:
-            yield from ((track, first, stop) for first, stop in sampling.drawn(track, smallest[1]))
-        else:
+        if track.gathered or smallest[0] <= sampling.BLOCKS * sampling.BLOCK_BYTES:
             yield track, 0, track.elements
+        else:
+            yield from ((track, first, stop) for first, stop in sampling.drawn(track, smallest[1]))
 
 
 def _limits(checkpoints: Sequence[Sequence[TensorRecord]], depth: Depth) -> tuple[float | None, ...]:
@@ -158,9 +171,9 @@ class _Work:
     """Threads that take tasks from one list and add what they count to one matrix."""
 
     def __init__(
-        self, root: Path, todo: Iterator[tuple[Part, ...]], rows: int, kernels: ModuleType | None
+        self, files: Files, todo: Iterator[tuple[Part, ...]], rows: int, kernels: ModuleType | None
     ) -> None:
-        self.files = Files(root)
+        self.files = files
         self.matrix = statistics.fresh(rows)
         self.failed: set[int] = set()
         self.failures: dict[str, str] = {}

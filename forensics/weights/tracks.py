@@ -1,10 +1,10 @@
 """Tensors followed through a series of checkpoints, so that each can be read once and compared on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from forensics.errors import MalformedError
+from forensics.errors import ForensicsError, MalformedError
 from forensics.formats.dtypes import DType, dtype_named
 from forensics.model.weights import Piece, Role, TensorRecord
 
@@ -25,7 +25,7 @@ class Track:
     """A tensor of one dtype, shape and memory order through the checkpoints that hold it, one after the other.
 
     `row_length` counts elements, 0 when rows are not counted. `gathered` tensors must be put in order of elements
-    by their `strides`; others are looked at in the order of their bytes.
+    by their `strides`; others are looked at in the order of their bytes. Its pieces hold `needed` bytes at least.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Track:
     row_length: int
     strides: tuple[int, ...] | None
     gathered: bool
+    needed: int
     places: list[Place] = field(default_factory=list)
 
     @property
@@ -45,34 +46,44 @@ class Track:
 
 @dataclass(slots=True)
 class Plan:
-    """What to read (`tracks`), which rows copy another (`copies`: row -> row), which cannot be read and why."""
+    """What to read, which rows copy another row, which rows cannot be read (path and reason)."""
 
     tracks: list[Track] = field(default_factory=list)
     copies: dict[int, int] = field(default_factory=dict)
-    unreadable: dict[int, str] = field(default_factory=dict)
+    unreadable: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
-def follow(checkpoints: Sequence[Sequence[TensorRecord]], gather_bytes: int) -> Plan:
+def follow(
+    checkpoints: Sequence[Sequence[TensorRecord]], gather_bytes: int, size_of: Callable[[str], int]
+) -> Plan:
     """Match the tensors of the checkpoints by name and role.
 
     A tensor whose dtype, shape or memory order changes starts anew: nothing is compared across the change. Strided
-    tensors that span up to `gather_bytes` are gathered.
+    tensors that span up to `gather_bytes` are gathered. `size_of` returns the bytes of a file or raises what
+    `File` raises; a tensor that does not lie within its files is unreadable from the start.
     """
     plan, latest, base = Plan(), dict[tuple[str, Role], Track](), 0
     for number, records in enumerate(checkpoints):
         firsts = _firsts(records, base) if any(record.alias_of for record in records) else {}
         for row, record in enumerate(records, base):
-            target = _target(record, row, firsts, records, base)
+            target = _target(record, row, firsts, records, base) if record.alias_of is not None else None
             if target is not None:
                 plan.copies[row] = target
                 continue
             key = record.name, record.role
+            track = latest.get(key)
             try:
-                track = _continue(latest.get(key), record, number, gather_bytes, plan)
-            except MalformedError as error:
-                plan.unreadable[row] = str(error)
+                if track is None or not _continues(track, record, number):
+                    track = _start(record, gather_bytes)
+                reason = _missing(record, track.needed, size_of)
+            except ForensicsError as error:
+                reason = (record.pieces[0].path if record.pieces else ""), str(error)
+            if reason is not None or track is None:
+                plan.unreadable[row] = reason or ("", "")
                 latest.pop(key, None)
                 continue
+            if not track.places:
+                plan.tracks.append(track)
             track.places.append(Place(number, row, record.pieces))
             latest[key] = track
         base += len(records)
@@ -96,23 +107,12 @@ def _target(
     records: Sequence[TensorRecord],
     base: int,
 ) -> int | None:
-    if record.alias_of is None:
-        return None
+    assert record.alias_of is not None
     found = firsts.get((record.alias_of, record.role), firsts.get((record.alias_of, None)))
     if found is None or found == row:
         return None
     other = records[found - base]
     return found if (other.dtype, other.shape) == (record.dtype, record.shape) else None
-
-
-def _continue(latest: Track | None, record: TensorRecord, number: int, gather_bytes: int, plan: Plan) -> Track:
-    if latest is not None and _continues(latest, record, number):
-        _check_bytes(record, latest)
-        return latest
-    track = _start(record, gather_bytes)
-    _check_bytes(record, track)
-    plan.tracks.append(track)
-    return track
 
 
 def _continues(track: Track, record: TensorRecord, number: int) -> bool:
@@ -125,14 +125,18 @@ def _continues(track: Track, record: TensorRecord, number: int) -> bool:
 
 
 def _start(record: TensorRecord, gather_bytes: int) -> Track:
+    if min(record.shape, default=0) < 0:
+        raise MalformedError(f"tensor {record.name[:80]!r} has a negative size")
     dtype, elements, strides = dtype_named(record.dtype), record.elements, _strides(record)
     rows = record.shape[0] if len(record.shape) > 1 else 1
     row_length = elements // rows if rows > 1 else 0
-    gathered = strides is not None and _gathered(record, strides, dtype, gather_bytes)
-    in_row_order = strides is None or gathered
-    if not in_row_order or row_length % dtype.group or dtype.kind == "opaque":
+    gathered, stored = False, elements
+    if strides is not None:
+        gathered, stored = _gathered(record, strides, dtype, gather_bytes), span_of(record.shape, strides)
+    if (strides is not None and not gathered) or row_length % dtype.group or dtype.kind == "opaque":
         row_length = 0
-    return Track(record.name, record.role, dtype, record.shape, elements, row_length, strides, gathered)
+    needed = dtype.nbytes(stored)
+    return Track(record.name, record.role, dtype, record.shape, elements, row_length, strides, gathered, needed)
 
 
 def _gathered(record: TensorRecord, strides: tuple[int, ...], dtype: DType, gather_bytes: int) -> bool:
@@ -170,11 +174,16 @@ def _dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
     return True
 
 
-def _check_bytes(record: TensorRecord, track: Track) -> None:
-    strides = _strides(record)
-    needed = track.elements if strides is None else span_of(record.shape, strides)
-    have = record.nbytes
-    if track.dtype.nbytes(needed) > have:
-        raise MalformedError(
-            f"tensor {record.name[:80]!r} needs {track.dtype.nbytes(needed)} bytes, its file names {have}"
-        )
+def _missing(record: TensorRecord, needed: int, size_of: Callable[[str], int]) -> tuple[str, str] | None:
+    """Say which file lacks bytes of the tensor, if one does."""
+    have = 0
+    for piece in record.pieces:
+        have += piece.nbytes
+        end = piece.offset + piece.nbytes
+        if piece.offset < 0 or piece.nbytes < 0 or end > size_of(piece.path):
+            what = f"tensor {record.name[:80]!r} needs bytes {piece.offset} to {end}"
+            return piece.path, f"{piece.path} ends at byte {size_of(piece.path)}, but {what}"
+    if have < needed:
+        path = record.pieces[0].path if record.pieces else ""
+        return path, f"tensor {record.name[:80]!r} needs {needed} bytes, its header names {have}"
+    return None

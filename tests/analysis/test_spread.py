@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forensics.analysis.spread import depth_of, spread_of
-from forensics.model import Piece, TensorRecord, TensorTable, Trained
+from forensics.model import Piece, Role, TensorRecord, TensorTable, Trained
 
 MODEL = [
     "lm_head.weight",
@@ -19,13 +19,30 @@ MODEL = [
 def table(names: list[str], frozen: Collection[str] = ()) -> TensorTable:
     ones = np.ones(len(names), dtype=np.int64)
     floats = np.ones(len(names))
+    weight: Role = "weight"
     labels: tuple[Trained, ...] = tuple("frozen" if name in frozen else "trainable" for name in names)
     return TensorTable(
-        names=tuple(names), roles=("weight",) * len(names), dtypes=("F32",) * len(names), shapes=((1,),) * len(names),
-        trained=labels, elements=ones, nan=ones, positive_infinity=ones, negative_infinity=ones, zero=ones,
-        subnormal=ones, minimum=floats, maximum=floats, max_abs=floats, mean=floats, l2=floats, dead_rows=ones,
-        same=ones, change_l2=floats, change_max=floats,
-    )  # fmt: skip
+        names=tuple(names),
+        roles=(weight,) * len(names),
+        dtypes=("F32",) * len(names),
+        shapes=((1,),) * len(names),
+        trained=labels,
+        elements=ones,
+        nan=ones,
+        positive_infinity=ones,
+        negative_infinity=ones,
+        zero=ones,
+        subnormal=ones,
+        minimum=floats,
+        maximum=floats,
+        max_abs=floats,
+        mean=floats,
+        l2=floats,
+        dead_rows=ones,
+        same=ones,
+        change_l2=floats,
+        change_max=floats,
+    )
 
 
 def said(bad: Collection[str], frozen: Collection[str] = (), records: Collection[TensorRecord] = ()) -> str:
@@ -68,12 +85,11 @@ def test_the_first_name_is_the_one_nearest_to_the_input() -> None:
 
 def in_ranks(cut: int) -> list[TensorRecord]:
     """Lay the model over two ranks' files; the tensor at the cut lies in both."""
+    placed = [(0,) if n < cut else (0, 1) if n == cut else (1,) for n in range(len(MODEL))]
     return [
-        TensorRecord(name, "weight", "F32", (1,), tuple(
-            Piece(f"rank{rank}.pt", 0, 2) for rank in (0, 1) if (rank == 0 and n <= cut) or (rank == 1 and n >= cut)
-        ))
-        for n, name in enumerate(MODEL)
-    ]  # fmt: skip
+        TensorRecord(name, "weight", "F32", (1,), tuple(Piece(f"rank{rank}.pt", 0, 2) for rank in ranks))
+        for name, ranks in zip(MODEL, placed, strict=True)
+    ]
 
 
 def test_the_slice_of_one_rank_is_recognised() -> None:

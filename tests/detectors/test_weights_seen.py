@@ -31,7 +31,7 @@ def test_the_first_poisoned_checkpoint_is_bracketed_by_the_last_clean_one(sympto
     found = find(symptom, run_of(make_table(), make_table(), bad, bad))
 
     assert [(f.severity, f.step, f.step_range, f.until) for f in found] == [("error", 30, (20, 30), None)]
-    assert "1 of 2 tensors (model.norm.weight); checkpoint-20 is clean" in found[0].statement
+    assert "1 of 2 tensors (model.norm.weight), in one tensor only; checkpoint-20 is clean" in found[0].statement
     assert str(found[0].source) == "checkpoint-30:tensor model.norm.weight"
 
 

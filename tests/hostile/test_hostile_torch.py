@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+import forensics
 from hostile.hostile_case import Case, Payload
 from hostile.old_cases import joblib_case, legacy_cases, numpy_cases, tar_cases
 from hostile.pickle_cases import pickle_cases
 from hostile.zip_cases import zip_cases
-
-import forensics
 
 
 def every_case(payload: Payload) -> list[Case]:

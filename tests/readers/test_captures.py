@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from readers.reading import facts_of, settings_of, survives
 
 from forensics.plugin import Reader
 from forensics.readers.accelerate_env import accelerate_env
@@ -13,6 +12,7 @@ from forensics.readers.collect_env import collect_env
 from forensics.readers.ds_report import ds_report
 from forensics.readers.nvidia_smi import nvidia_smi
 from forensics.readers.transformers_env import transformers_env
+from readers.reading import facts_of, settings_of, survives
 
 TRANSFORMERS = """
 Copy-and-paste the text below in your GitHub issue and FILL OUT the two last points.

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from readers.reading import facts_of, settings_of, skips_of, survives
 
 from forensics.errors import MalformedError
 from forensics.plugin import Reader
@@ -16,6 +15,7 @@ from forensics.readers.hf_checkpoint_index import hf_checkpoint_index
 from forensics.readers.model_config import model_config
 from forensics.readers.results_json import results_json
 from forensics.readers.tokenizer_config import tokenizer_config
+from readers.reading import facts_of, settings_of, skips_of, survives
 
 MODEL = """{
   "architectures": [

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from readers.reading import facts_of, settings_of, survives
 
 from forensics.errors import MalformedError
 from forensics.plugin import Reader
@@ -14,6 +13,7 @@ from forensics.readers.conda_list import conda_list
 from forensics.readers.dockerfile import dockerfile
 from forensics.readers.lock_file import lock_file
 from forensics.readers.pip_freeze import pip_freeze
+from readers.reading import facts_of, settings_of, survives
 
 FREEZE = """\
 absl-py==2.1.0

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from readers.reading import facts_of, samples_of, settings_of, survives
 
 from forensics.model import Precision
 from forensics.readers.launch_script import launch_script
 from forensics.readers.model_card import model_card
 from forensics.readers.slurm_script import slurm_script
+from readers.reading import facts_of, samples_of, settings_of, survives
 
 SCRIPT = """\
 #!/bin/bash

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from readers.reading import facts_of, samples_of, settings_of, skips_of, survives
 
 from forensics.errors import MalformedError
 from forensics.readers.deepspeed_states import deepspeed_states
 from forensics.readers.training_args import training_args
+from readers.reading import facts_of, samples_of, settings_of, skips_of, survives
 
 torch = pytest.importorskip("torch")
 

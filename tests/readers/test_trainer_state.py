@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from readers.reading import facts_of, samples_of, settings_of, skips_of, survives
 
 from forensics.errors import MalformedError, PlaceholderError
 from forensics.model import Fact, Precision, Standing
 from forensics.readers.trainer_state import trainer_state
+from readers.reading import facts_of, samples_of, settings_of, skips_of, survives
 
 STATE = """{
   "best_metric": null,

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from readers.reading import facts_of, samples_of, settings_of, skips_of, survives
 
 from forensics.errors import LimitError
 from forensics.plugin import Reader
@@ -14,6 +13,7 @@ from forensics.readers.accelerate_config import accelerate_config
 from forensics.readers.lightning_hparams import lightning_hparams
 from forensics.readers.mlflow_store import mlflow_store
 from forensics.readers.yaml_config import yaml_config
+from readers.reading import facts_of, samples_of, settings_of, skips_of, survives
 
 ACCELERATE = """\
 compute_environment: LOCAL_MACHINE

@@ -110,6 +110,7 @@ def test_the_chart_marks_the_onset_and_knows_plain_numbers_only() -> None:
     chart = mermaid(judged(FOUNDING.run))
     numbers = [n for line in chart.splitlines() if "[" in line for n in line.split("[")[1].rstrip("]").split(", ")]
 
-    assert chart.startswith("```mermaid\nxychart-beta\n")
+    assert chart.startswith("```mermaid\n%%{init: ")
+    assert "\nxychart-beta\n" in chart
     assert "onset at step 18" in chart
     assert [n for n in numbers if not n.replace(".", "").replace("-", "").isdigit()] == []

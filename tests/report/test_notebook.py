@@ -14,11 +14,11 @@ from runs import FOUNDING
 
 
 def test_a_report_is_shown_as_a_page_in_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`analyze` registers with a running IPython; what is shown is the masked page, sealed off from the notebook."""
+    """`analyze` registers with a running IPython; shown is the masked page, sealed off."""
     shown: dict[type[Any], Any] = {}
     formatter = SimpleNamespace(for_type=shown.__setitem__)
     shell = SimpleNamespace(display_formatter=SimpleNamespace(formatters={"text/html": formatter}))
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]  # a stand-in
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     report = forensics.analyze(FOUNDING.run)
     text = shown[Report](report)
 
@@ -28,6 +28,6 @@ def test_a_report_is_shown_as_a_page_in_a_frame(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_without_ipython_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))  # type: ignore[arg-type]  # a stand-in
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
 
     assert not notebook.register()

@@ -24,7 +24,7 @@ def judged(path: Path) -> Report:
 
 def shown(case: Case, **options: bool) -> str:
     report = replace(judged(case.run), run=replace(judged(case.run).run, root=Path("run")))
-    return terminal.render(masked(report, identities=False), **options)  # type: ignore[arg-type]  # flags only
+    return terminal.render(masked(report, identities=False), **options)
 
 
 @pytest.mark.parametrize("case", [FOUNDING, CONVERGING], ids=str)

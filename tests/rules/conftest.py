@@ -1,10 +1,10 @@
 """Fixtures of the tests of rules."""
 
 import pytest
-from rules.rule_judging import Judge, argue
 
 from forensics.model import Run
 from forensics.testing import make_run
+from rules.rule_judging import Judge, argue
 
 
 @pytest.fixture(name="judge")

@@ -3,6 +3,11 @@
 from typing import Any
 
 import pytest
+
+from forensics import catalog
+from forensics.model import Disagreement, OptimizerState, Run, Source
+from forensics.names import Kind
+from forensics.testing import make_checkpoint, make_events, make_run, make_table
 from rules.rule_judging import (
     DEAD,
     FOUNDING,
@@ -18,11 +23,6 @@ from rules.rule_judging import (
     release,
     zero2_without,
 )
-
-from forensics import catalog
-from forensics.model import Disagreement, OptimizerState, Run, Source
-from forensics.names import Kind
-from forensics.testing import make_checkpoint, make_events, make_run, make_table
 
 ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     # the founding case and each thing that speaks against it

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from rules.rule_judging import DEAD, FALL, GOOD, GREW, LORA, NAN, ONE, WHOLE, Judge, broken_file
 
 from forensics import catalog
 from forensics.model import Run
 from forensics.names import Kind
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
+from rules.rule_judging import DEAD, FALL, GOOD, GREW, LORA, NAN, ONE, WHOLE, Judge, broken_file
 
 ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     # kernels, model, data

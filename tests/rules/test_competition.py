@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from rules.rule_judging import DEAD, FALL, FOUNDING, GOOD, NAN, WHOLE
 
 from forensics import catalog
 from forensics.model import Finding, Run, Source
 from forensics.names import Kind
 from forensics.reason import reason
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
+from rules.rule_judging import DEAD, FALL, FOUNDING, GOOD, NAN, WHOLE
 
 BF16 = {"model.layers.0.mlp.weight": 30, "model.norm.weight": 64}
 CASES: list[tuple[str, str, int, dict[str, Any], tuple[str, ...]]] = [

@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from rules.rule_judging import Judge
 
 from forensics import catalog
 from forensics.model import Run
 from forensics.plugin import Rule
+from rules.rule_judging import Judge
 
 FAMILIES = ("NUM", "OPT", "DATA", "TOK", "ADP", "CKPT", "DIST", "ENV", "LOG", "RL")
 RULES = catalog.rules()

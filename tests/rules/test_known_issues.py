@@ -5,20 +5,25 @@ from typing import Any
 
 import pytest
 from packaging.specifiers import SpecifierSet
-from rules.rule_judging import DEAD, FALL, NAN, Judge, broken_file
 
 from forensics import catalog
 from forensics.model import Explained, Finding, Run, Source
 from forensics.names import Kind
 from forensics.rules._known_issues import LOOKS, OBSERVATIONS, declare, load, look
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
+from rules.rule_judging import DEAD, FALL, NAN, Judge, broken_file
 
 ISSUES = dict(load())
 KEYS = {
     *("code", "name", "title", "explains", "date", "confidence", "checked", "mechanism", "tell", "sources"),
     *("affected", "evidence", "fix", "experiment", "benign", "since"),
 }
-OWN = {*LOOKS, "is", "set", "above", "below", "matches", "what", "within", "yes", "no", "because", "sign"}
+OWN = {*LOOKS, "is", "set", "above", "below", "matches", "says", "what", "within", "yes", "no", "because", "sign"}
+LAST_LINES = (
+    "KeyError: 'input_ids'",
+    "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn",
+    "ZeRORuntimeException: The checkpoint used a DP world size of 32 but the current world size is 48.",
+)
 KINDS = {value for name, value in vars(Kind).items() if name.isupper()}
 BRANCHES = [
     pytest.param(table, id=f"{file}-{i}")
@@ -48,7 +53,9 @@ def test_a_file_is_well_formed(file: str) -> None:
 def matching(table: dict[str, Any], fits: bool) -> Run:
     """Return a run in which the table's subject fits, or clearly does not."""
     if "event" in table:
-        return make_run(events=[make_events(table["event"] if fits else Kind.EVALUATED)])
+        texts = (line for line in LAST_LINES if bool(re.search(table.get("says", ""), line)) is fits)
+        kind = table["event"] if fits or "says" in table else Kind.EVALUATED
+        return make_run(events=[make_events(kind, text=next(texts, ""))])
     if "metric" in table:
         logged: dict[str, Any] = {table["metric"] if fits else "loss": [1.0]}
         return make_run(**logged)

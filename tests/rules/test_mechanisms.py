@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from rules.rule_judging import Judge
 
 from forensics import catalog
 from forensics.model import Precision, Run
 from forensics.names import Kind
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
+from rules.rule_judging import Judge
 
 NAN = float("nan")
 FALL = [2.3, 2.2, 2.1, 2.0, 0.0, 0.0, 0.0]

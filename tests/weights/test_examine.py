@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoint_files import FIXTURES, by_name, checkpoints_in, only, statements
 
 from forensics.model import Checkpoint, OptimizerState, TensorTable
 from forensics.weights import examine, examine_checkpoints
 from forensics.weights.judge_tables import judge_tables
 from forensics.weights.resolution import resolution_of
+from weights.checkpoint_files import FIXTURES, by_name, checkpoints_in, only, statements
 
 torch = pytest.importorskip("torch")
 save_file: Any = pytest.importorskip("safetensors.torch").save_file

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkpoint_files import FIXTURES
 from click.testing import CliRunner
 
 from forensics import inspection
 from forensics.cli import main
 from forensics.errors import NothingReadableError, UsageError
+from weights.checkpoint_files import FIXTURES
 
 torch = pytest.importorskip("torch")
 save_file: Any = pytest.importorskip("safetensors.torch").save_file

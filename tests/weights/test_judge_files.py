@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkpoint_files import FIXTURES, checkpoints_in, only, statements
 
 from forensics.model import Checkpoint
+from weights.checkpoint_files import FIXTURES, checkpoints_in, only, statements
 
 torch = pytest.importorskip("torch")
 save_file: Any = pytest.importorskip("safetensors.torch").save_file

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoint_files import checkpoints_in
+
+from weights.checkpoint_files import checkpoints_in
 
 torch = pytest.importorskip("torch")
 save: Any = pytest.importorskip("safetensors.torch").save

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkpoint_files import FIXTURES, checkpoints_in, only, statements, unlike
+
+from weights.checkpoint_files import FIXTURES, checkpoints_in, only, statements, unlike
 
 torch = pytest.importorskip("torch")
 load_file: Any = pytest.importorskip("safetensors.torch").load_file
@@ -69,7 +70,9 @@ def test_the_settings_of_the_optimizer_are_read(case: str) -> None:
     assert (state.beta1, state.beta2, state.epsilon, state.kind) == (0.9, 0.999, 1e-8, "adam")
 
 
-@pytest.mark.parametrize("case", ["fsdp-sharded", "torchtitan-dcp", "zero1", "zero3-sub-groups", "lightning-ckpt"])
+@pytest.mark.parametrize(
+    "case", ["fsdp-sharded", "torchtitan-dcp", "zero1", "zero3-sub-groups", "lightning-ckpt", "universal"]
+)
 def test_the_step_counter_of_the_optimizer_is_read(case: str) -> None:
     state = only(FIXTURES / case / "save").optimizer
 
@@ -139,9 +142,7 @@ def test_a_universal_parameter_without_its_moment_is_named(tmp_path: Path) -> No
     shutil.copytree(FIXTURES / "universal" / "save", tmp_path / "save")
     (tmp_path / "save/global_step3_universal/zero/embed.weight/exp_avg.pt").unlink()
 
-    assert statements(only(tmp_path / "save"), "incomplete") == [
-        "1 of 11 parameters lack a file, first embed.weight"
-    ]
+    assert statements(only(tmp_path / "save"), "incomplete") == ["1 of 11 parameters lack a file, first embed.weight"]
 
 
 def test_nanotron_names_come_from_folders(tmp_path: Path) -> None:
@@ -185,8 +186,6 @@ def test_a_training_loops_file_is_split_into_weights_and_moments(tmp_path: Path)
 
 def test_checkpoints_of_a_series_are_in_step_order(tmp_path: Path) -> None:
     for step in (9, 10, 100):
-        torch.save(
-            {"state_dict": {"w": torch.ones(2)}, "global_step": step}, tmp_path / f"epoch=0-step={step}.ckpt"
-        )
+        torch.save({"state_dict": {"w": torch.ones(2)}, "global_step": step}, tmp_path / f"epoch=0-step={step}.ckpt")
 
     assert [c.step for c in checkpoints_in(tmp_path)] == [9, 10, 100]

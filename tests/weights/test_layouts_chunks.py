@@ -52,7 +52,7 @@ def test_what_is_cut_too_fine_stands_as_chunks(monkeypatch: pytest.MonkeyPatch) 
     ("change", "reason"),
     [
         (lambda chunks: chunks[1:], "elements"),
-        (lambda chunks: [], "none of its parts"),
+        (lambda _chunks: [], "none of its parts"),
         (lambda chunks: [*chunks, Chunk((9, 0), (1, 4), "F32", Piece("x", 0, 16))], "outside of its shape"),
         (lambda chunks: [Chunk((0, 0), (2, 4), "F32", Piece("0", 0, 8)), chunks[1]], "bytes that its shape"),
         (lambda chunks: [Chunk((0, 0), (2, 4), "F64", Piece("0", 0, 64)), chunks[1]], "several dtypes"),

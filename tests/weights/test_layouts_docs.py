@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkpoint_files import FIXTURES, only, unlike
+
+from weights.checkpoint_files import FIXTURES, only, unlike
 
 torch = pytest.importorskip("torch")
 load_file: Any = pytest.importorskip("safetensors.torch").load_file

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
-from checkpoint_files import only, statements
 
 from forensics.model import Checkpoint
+from weights.checkpoint_files import only, statements
 
 HEADER = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
 SAFE = len(HEADER).to_bytes(8, "little") + HEADER + b"\0\0\x80\x3f"

@@ -1,4 +1,4 @@
-"""Flat ZeRO partitions to parameters, on made shards: straddling, padding, groups, orders, sub-groups, frozen parts.
+"""Flat ZeRO partitions to parameters, on made shards: straddling, padding, groups, orders, sub-groups, frozen.
 
 The reference cuts a vector as the engine does, so a reader that puts it together otherwise fails.
 """
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkpoint_files import by_name, only, statements, tensor_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from weights.checkpoint_files import by_name, only, statements, tensor_of
 
 torch = pytest.importorskip("torch")
 
@@ -126,7 +127,7 @@ def test_any_shapes_on_any_ranks(
 
 
 def write_zero3(folder: Path, shapes: Shapes, ranks: int, sub_group: int, frozen: Shapes) -> dict[str, Any]:
-    """Write the shards as `stage3.py` cuts them: every parameter in `ranks` parts, parts end to end in sub-groups."""
+    """Write the shards as `stage3.py` cuts them: parameters in `ranks` parts, parts end to end in sub-groups."""
     folder.mkdir(parents=True)
     tensors, still = fresh(shapes), fresh(frozen)
     for rank in range(ranks):

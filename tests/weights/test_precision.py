@@ -82,7 +82,7 @@ def test_norm_weights_at_one_stay_where_small_ones_move() -> None:
 
 @pytest.mark.parametrize("steps", [1, 7])
 def test_the_expected_update_is_adams_next_step(steps: int) -> None:
-    """With the gradient of the step before, what torch does next is what the moments say, to a part in a hundred."""
+    """With the gradient of the step before, torch does what the moments say, to a part in a hundred."""
     weight = torch.nn.Parameter(torch.linspace(-1, 1, 50, dtype=torch.float64))
     optimizer = torch.optim.Adam([weight], lr=1e-3, betas=(0.9, 0.95), eps=1e-8)
     gradient = torch.linspace(0.1, 5, 50, dtype=torch.float64)

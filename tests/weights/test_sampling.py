@@ -38,7 +38,7 @@ def test_drawn_ranges_are_a_sorted_sample_in_proportion(name: str, groups: int, 
     """Ranges lie within the tensor, do not overlap, begin at whole bytes, and are as many as promised."""
     elements = groups * DTYPES[name].group
     piece = Piece("a", 0, DTYPES[name].nbytes(elements))
-    (track,) = follow([[record("w", name, (elements,), [piece])]], 0).tracks
+    (track,) = follow([[record("w", name, (elements,), [piece])]], 0, lambda _: piece.nbytes).tracks
     whole = int(elements / share)
 
     ranges = sampling.drawn(track, whole)

@@ -1,10 +1,11 @@
 """Series of checkpoints against a float64 reference, and what broken files cost."""
 
+import errno
 import itertools
 import os
 from collections import Counter
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from forensics.formats.dtypes import DTYPES
 from forensics.formats.file import File
 from forensics.model.weights import NOT_COMPARED, Piece, TensorRecord, TensorTable
-from forensics.weights import blocks, statistics
+from forensics.weights import blocks, series, statistics
 from forensics.weights.series import examine_series, scan_series
+from forensics.weights.tracks import Plan, follow
 from weights.tensor_reference import Raw, assert_row, expected, raw_tensors, record, save
 
 KINDS = sorted(name for name, dtype in DTYPES.items() if dtype.kind not in {"opaque", "complex"})
@@ -192,11 +194,11 @@ def test_series_equals_pairwise_differences(tmp_path: Path) -> None:
     checkpoints = [save(tmp_path, f"{i}.bin", [("w", "F32", (30, 100), raw)]) for i, raw in enumerate(raws)]
     checkpoints[2] = []
 
-    series = scan_series(tmp_path, checkpoints)
+    whole = scan_series(tmp_path, checkpoints)
     pair = scan_series(tmp_path, [checkpoints[1], checkpoints[3]])
 
-    assert (pair[1].same[0], pair[1].change_l2[0]) == (series[3].same[0], series[3].change_l2[0])
-    assert len(series[2]) == 0
+    assert (pair[1].same[0], pair[1].change_l2[0]) == (whole[3].same[0], whole[3].change_l2[0])
+    assert len(whole[2]) == 0
 
 
 @pytest.mark.parametrize(("dtype", "shape"), [("I32", (30, 100)), ("F32", (100, 30))])
@@ -298,6 +300,66 @@ def test_cut_file_costs_only_its_tensors(
     assert np.isnan(found.tables[1].l2[1])
 
 
+@pytest.mark.parametrize("kernels", [False, True])
+@pytest.mark.parametrize("elements", [100, 1 << 20])
+def test_file_that_shrinks_while_it_is_read_is_no_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elements: int, kernels: bool
+) -> None:
+    """A live run that cuts its file under our hands neither stops the scan nor gives half a truth."""
+    raw = np.ones(elements, np.float32).view(np.uint8)
+    checkpoints = [save(tmp_path, f"{i}.bin", [("a", "F32", (elements,), raw)]) for i in range(3)]
+    original = follow
+
+    def cutting(*arguments: Any) -> Plan:
+        plan = original(*arguments)
+        os.truncate(tmp_path / "1.bin", 50)
+        return plan
+
+    monkeypatch.setattr(series, "follow", cutting)
+
+    found = examine_series(tmp_path, checkpoints, kernels=kernels)
+
+    assert [int(table.nan[0]) for table in found.tables] == [0, -1, 0]
+    assert [int(table.same[0]) for table in found.tables] == [-1, -1, -1]
+    assert list(found.failures) == ["1.bin"]
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_bad_sector_costs_the_tensors_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool) -> None:
+    """Where the system cannot read a range, the tensors beside it are still read."""
+    if large:
+        monkeypatch.setattr(blocks, "BUFFER_BYTES", 256)
+        monkeypatch.setattr("forensics.weights.series.BUFFER_BYTES", 256)
+    raw = np.ones(100, np.float32).view(np.uint8)
+    records = save(tmp_path, "a.bin", [(name, "F32", (100,), raw) for name in "abc"])
+    original = File.read_into
+
+    def failing(self: File, offset: int, buffer: memoryview) -> None:
+        if offset <= 3 + 600 < offset + len(buffer):
+            raise OSError(errno.EIO, "Input/output error")
+        original(self, offset, buffer)
+
+    monkeypatch.setattr(File, "read_into", failing)
+
+    found = examine_series(tmp_path, [records])
+
+    assert found.tables[0].nan.tolist() == [0, -1, 0]
+    assert "Input/output error" in found.failures["a.bin"]
+
+
+@pytest.mark.parametrize("kernels", [False, True])
+def test_tensor_larger_than_any_disk_is_refused_at_once(tmp_path: Path, kernels: bool) -> None:
+    """A header that promises an exabyte does not make the scan walk through it."""
+    (tmp_path / "a.bin").write_bytes(bytes(100))
+    lie = record("w", "U8", (1 << 60,), [Piece("a.bin", 0, 1 << 60)])
+
+    found = examine_series(tmp_path, [[lie]], kernels=kernels)
+
+    assert list(found.failures) == ["a.bin"]
+    assert found.tables[0].elements[0] == 1 << 60
+    assert found.bytes_read == 0
+
+
 def test_missing_file_costs_only_its_tensors(tmp_path: Path) -> None:
     """A shard that is not there leaves rows unexamined and a reason."""
     raw = np.ones(10, np.float32).view(np.uint8)
@@ -343,6 +405,8 @@ def test_file_that_changes_while_it_is_read_is_no_evidence(
         record("w", "F32", (1 << 40, 1 << 20), [Piece("a.bin", 0, 4)], (0, 0)),
         record("w", "F32", (2,), [Piece("a.bin", -8, 8)]),
         record("w", "F32", (2,), []),
+        record("w", "F32", (-2, -1), [Piece("a.bin", 0, 8)]),
+        record("w", "F32", (2,), [Piece("a.bin", 0, -8), Piece("a.bin", 0, 16)]),
     ],
 )
 @pytest.mark.parametrize("kernels", [False, True])

@@ -87,7 +87,7 @@ def _whole_fragments(chunks: Iterable[bytes], line_bytes: int) -> Iterator[tuple
         lead = 1 if rest.startswith(b"\r") else 0
         # One byte more than the limit: a fragment of exactly `line_bytes` is no overlong one.
         if len(rest) - lead > line_bytes:
-            body, rest, dropping = body + rest[: line_bytes], b"", True
+            body, rest, dropping = body + rest[: lead + line_bytes], b"", True
         yield body, int(dropping)
     if rest:
         yield rest, 0

@@ -31,6 +31,8 @@ REPORTED = {
 """Status words of the loading report; the value of the event is the number of rows with that status."""
 
 NOT_A_NUMBER = float("nan")
+STOPPED_BY_SIGNAL = re.compile(rb"(?:[\w.]+\.)?SignalException: Process \d+ got signal: (\d{1,3})")
+"""torch elastic, `multiprocessing/api.py`, when the launcher itself is told to end."""
 OF_A_LAUNCHER = re.compile(rb"(?:[\w.]+\.)?(?:ChildFailedError|CalledProcessError|ProcessExitedException)\b")
 """Last lines of tracebacks in which a launcher (torch elastic, accelerate, deepspeed) reports that a process of
 its own failed; what that died of stands before it."""
@@ -86,9 +88,7 @@ SIGNS = (
     _sign("Resuming training from checkpoint with", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
     _sign("kpoint from", Kind.RESUMED, r"successfully loaded checkpoint from .*iteration +(\d{1,18})", _step),
     _sign("Saving model checkpoint", Kind.CHECKPOINT_SAVED, r"Saving model checkpoint(?: to|:) (\S+)", _saved),
-    _sign(
-        "kpoint from", Kind.CHECKPOINT_SAVED, r"successfully saved checkpoint from iteration +(\d{1,18})", _step
-    ),
+    _sign("kpoint from", Kind.CHECKPOINT_SAVED, r"successfully saved checkpoint from iteration +(\d{1,18})", _step),
     _sign("Saved checkpoint at epoch", Kind.CHECKPOINT_SAVED, r"step (\d{1,18})", _step),
     # Data and labels.
     _sign(
@@ -135,6 +135,7 @@ SIGNS = (
     _sign("OutOfMemoryError:", Kind.OUT_OF_MEMORY),
     _sign("DefaultCPUAllocator: ", Kind.OUT_OF_MEMORY, r"can't allocate memory|not enough memory"),
     _sign("Watchdog caught collective operation timeout", Kind.NCCL_TIMEOUT),
+    _sign("Timed out waiting ", Kind.NCCL_TIMEOUT, r"Timed out waiting \d{1,12}ms for \w+ operation"),  # gloo
     _sign("NCCL WARN", Kind.NCCL_ERROR),
     _sign("NCCL error", Kind.NCCL_ERROR),
     _sign("CUDA error: ", Kind.CUDA_ERROR),
@@ -207,8 +208,13 @@ def _readings(sign: _Sign, window: Window, position: int, line: bytes) -> Iterat
             if count:
                 yield kind, float(count), UNKNOWN_STEP
         return
-    if sign.kind == Kind.TRACEBACK and OF_A_LAUNCHER.match(exception_text(window, position)):
-        return
+    if sign.kind == Kind.TRACEBACK:
+        text = exception_text(window, position)
+        told = STOPPED_BY_SIGNAL.match(text)
+        if told:
+            yield Kind.SIGNAL, -float(told[1]), UNKNOWN_STEP
+        if told or OF_A_LAUNCHER.match(text):
+            return
     value, step = sign.read(confirmed) if sign.read and confirmed else (NOT_A_NUMBER, UNKNOWN_STEP)
     yield sign.kind, value, step
 

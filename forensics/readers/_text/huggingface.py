@@ -55,8 +55,8 @@ class _Layout:
     """Dictionaries with the same keys in the same order and quotes, read by one regular expression.
 
     Its groups are the values, then counter and total of the bar that follows, unless an LF after it says that
-    nested bars may come. `odd` holds start, end and values of dictionaries that the expression does not fit: those with
-    `tensor(...)` values.
+    nested bars may come. `odd` holds start, end and values of dictionaries that the expression does not fit:
+    those with `tensor(...)` values.
     """
 
     keys: tuple[bytes, ...]

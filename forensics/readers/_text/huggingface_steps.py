@@ -181,10 +181,19 @@ def _settled(shown: Integers, epochs: Floats, resolution: Floats, schedule: Sche
         agrees = known & (np.abs(shown - predicted) <= slack)
         if agrees.sum() >= AGREEMENT * known.sum():
             trusted = np.where(agrees | ~timed, shown, UNKNOWN_STEP)
-            return _filled(trusted, predicted, resolution * ratio)
+            if per_epoch is not None and _fits(trusted, epochs, resolution, per_epoch, agrees):
+                return _filled(trusted, epochs * per_epoch, resolution * per_epoch)
+            # Two rounded ends over the span of the epochs make the ratio itself uncertain.
+            span = float(np.ptp(epochs[agrees]))
+            doubt = 2 * float(resolution[agrees].max()) / span if span else np.inf
+            return _filled(trusted, predicted, (resolution + np.abs(epochs) * doubt) * ratio)
     elif not timed.any():
         return shown
     return unknown if per_epoch is None else _filled(unknown, epochs * per_epoch, resolution * per_epoch)
+
+
+def _fits(steps: Integers, epochs: Floats, resolution: Floats, per_epoch: float, where: NDArray[np.bool_]) -> bool:
+    return bool((np.abs(steps - epochs * per_epoch) <= 1 + resolution * per_epoch)[where].all())
 
 
 def _predicted(

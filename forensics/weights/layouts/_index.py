@@ -35,8 +35,7 @@ def check_index(found: Found, folder: Folder, artifact: Artifact) -> None:
     texts = {name: shard for name, shard in mapping.items() if isinstance(shard, str)}
     if len(texts) < len(mapping):
         found.damaged(
-            f"{len(mapping) - len(texts)} of {len(mapping)} entries of the weight_map of {artifact.path} are not "
-            "text",
+            f"{len(mapping) - len(texts)} of {len(mapping)} entries of the weight_map of {artifact.path} are not text",
             artifact.path,
         )
     shards = set(texts.values())
@@ -81,9 +80,7 @@ def _compare(found: Found, folder: Folder, artifact: Artifact, mapping: Mapping[
     present = {record.name for record in found.records}
     lost = sorted(name for name, shard in mapping.items() if name not in present and shard in folder.files)
     if lost and not found.problems:
-        found.damaged(
-            f"{len(lost)} tensors of the index are in no shard: {', '.join(lost[:SHOWN])}", artifact.path
-        )
+        found.damaged(f"{len(lost)} tensors of the index are in no shard: {', '.join(lost[:SHOWN])}", artifact.path)
 
 
 def _is_there(folder: Folder, artifact: Artifact, shard: str) -> bool:

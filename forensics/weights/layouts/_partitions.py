@@ -156,9 +156,7 @@ def _by_slices(
             yield name, shape, Pieces(tuple(pieces), flats[0].tensors[0].dtype)
 
 
-def _by_order(
-    flats: Sequence[_Flat], shapes: Mapping[str, tuple[int, ...]], padding: Sequence[int]
-) -> Iterator[Named]:
+def _by_order(flats: Sequence[_Flat], shapes: Mapping[str, tuple[int, ...]], padding: Sequence[int]) -> Iterator[Named]:
     position = 0
     bounds = [0]
     for flat in flats:

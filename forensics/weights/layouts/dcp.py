@@ -105,9 +105,7 @@ def _read(found: Found, folder: Folder, artifact: Artifact) -> None:
 def _metadata(read: TorchFile) -> _Metadata:
     made = _Metadata()
     state = record_state(read.value)
-    entries, planned, stored = (
-        state.get(name) for name in ("state_dict_metadata", "planner_data", "storage_data")
-    )
+    entries, planned, stored = (state.get(name) for name in ("state_dict_metadata", "planner_data", "storage_data"))
     for name, entry in entries.items() if isinstance(entries, Mapping) else ():
         size = record_state(entry).get("size")
         if isinstance(size, tuple):

@@ -77,9 +77,7 @@ def _model_states(found: Found, models: list[tuple[re.Match[str], Artifact]]) ->
     return headers
 
 
-def _fragments(
-    fragments: dict[tuple[int, str], list[Piece]], rank: int, artifact: Artifact, header: Header
-) -> None:
+def _fragments(fragments: dict[tuple[int, str], list[Piece]], rank: int, artifact: Artifact, header: Header) -> None:
     """Collect the parts of frozen parameters: under ZeRO-3 every rank holds its own, under ZeRO-1/2 the whole."""
     listed = header.get("frozen_param_fragments")
     for name, tensor in listed.items() if isinstance(listed, Mapping) else ():
@@ -112,9 +110,7 @@ def _frozen(
             kept.append(Piece(piece.path, piece.offset, min(piece.nbytes, left)))
             left -= kept[-1].nbytes
         if left:
-            found.incomplete(
-                f"{name} is frozen and {left // max(width, 1):,} of its elements are missing", found.path
-            )
+            found.incomplete(f"{name} is frozen and {left // max(width, 1):,} of its elements are missing", found.path)
             continue
         pieces_there = tuple(piece for piece in kept if piece.nbytes)
         found.records.append(TensorRecord(full, "weight", first.dtype, shape, pieces_there))

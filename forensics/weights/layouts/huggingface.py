@@ -92,9 +92,7 @@ def _optimizer(found: Found, folder: Folder) -> None:
 def _completeness(found: Found, folder: Folder) -> None:
     resumable = any(name in folder.files for name in OPTIMIZER) or "training_args.bin" in folder.files
     if folder.name.startswith("tmp-"):
-        found.incomplete(
-            f"{folder.path} is a save that was never renamed: the run ended while saving", folder.path
-        )
+        found.incomplete(f"{folder.path} is a save that was never renamed: the run ended while saving", folder.path)
     elif "checkpoint-is-incomplete.txt" in folder.files:
         found.incomplete(f"{folder.path} is marked incomplete by the Trainer", folder.path)
     elif resumable and "trainer_state.json" not in folder.files:

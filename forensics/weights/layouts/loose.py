@@ -43,6 +43,5 @@ def _numpy(found: Found, artifact: Artifact) -> list[TensorRecord]:
         report_error(found, artifact, error)
         return []
     return [
-        TensorRecord(a.name, "weight", a.dtype, a.shape, (Piece(artifact.path, a.offset, a.nbytes),))
-        for a in arrays
+        TensorRecord(a.name, "weight", a.dtype, a.shape, (Piece(artifact.path, a.offset, a.nbytes),)) for a in arrays
     ]

@@ -134,9 +134,7 @@ def _assemble(found: Found, parts: dict[str, list[_Part]], role: Role, whole_sav
             lost[name] = str(error)
     if lost and whole_save:
         name, reason = next(iter(lost.items()))
-        found.damaged(
-            f"{len(lost)} sharded tensors do not fit together, first {name}: {grepable(reason)}", found.path
-        )
+        found.damaged(f"{len(lost)} sharded tensors do not fit together, first {name}: {grepable(reason)}", found.path)
 
 
 def _chunks(parts: list[_Part]) -> Iterator[Chunk]:

@@ -7,12 +7,13 @@ frozen parameter or a buffer has `fp32.pt` alone.
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from forensics.formats.file import File
 from forensics.formats.pickle_values import StoredTensor
-from forensics.formats.torch_file import named_tensors
+from forensics.formats.torch_file import named_tensors, read_elements
 from forensics.model import OptimizerState, Role
 from forensics.weights.folders import Folder, Folders, step_of
 from forensics.weights.found import Found, open_torch, stored_records
-from forensics.weights.optimizer import state_of, whole
+from forensics.weights.optimizer import checked_steps, real, state_of, whole
 
 FILES: tuple[tuple[str, Role], ...] = (
     ("fp32.pt", "master"),
@@ -43,6 +44,9 @@ def recognise(folder: Folder, folders: Folders) -> Iterator[Found]:
     for one in parameters:
         _parameter(found, one)
     _settings(found, folders.get(folder.parent))
+    steps = [step for one in parameters if (step := _step(found, one)) is not None]
+    if steps:
+        found.optimizer = replace(found.optimizer or OptimizerState(), step=checked_steps(found, steps))
     yield found
 
 
@@ -61,6 +65,19 @@ def _parameter(found: Found, folder: Folder) -> None:
             else [(f"{folder.name}.{part}", tensor) for part, tensor in named_tensors(value)]
         )
         found.records.extend(stored_records(found, artifact, tensors, role))
+
+
+def _step(found: Found, folder: Folder) -> int | None:
+    artifact = folder.files.get("step.pt")
+    read = open_torch(found, artifact) if artifact is not None else None
+    if read is None or artifact is None:
+        return None
+    value = read.value.get("param") if isinstance(read.value, Mapping) else read.value
+    if isinstance(value, StoredTensor) and value.problem is None and value.elements == 1:
+        with File(artifact.location) as file:
+            value = float(read_elements(file, value, 64).reshape(-1)[0])
+    known = real(value)
+    return int(known) if known is not None and 0 <= known < 1 << 53 else None
 
 
 def _settings(found: Found, folder: Folder | None) -> None:

@@ -259,3 +259,11 @@ def test_epochs_that_print_as_zero() -> None:
     )
 
     assert told.samples("loss").steps.tolist() == list(range(100, 2100, 100))
+
+
+def test_the_last_entry_is_not_guessed_from_few() -> None:
+    """When the log ends before the last bar, a ratio from three rounded epochs is too coarse to tell the step."""
+    rows = [four("1.5", epoch) for epoch in ("0.02", "0.03", "0.05")]
+    told = read_log(run(rows, [1, 2, 3], 60) + four("1.4", "0.07") + "\n")
+
+    assert told.samples("loss").steps.tolist() == [1, 2, 3, UNKNOWN_STEP]

@@ -1,0 +1,31 @@
+"""A short log whose loss leaves its level and climbs on is a divergence; noise and recovery are not."""
+
+import pytest
+
+from forensics.detectors.loss_divergence import loss_divergence
+from forensics.testing import make_run
+
+KERNEL = [2.6, 2.2, 2.0, 1.9, 1.85, 1.82, 1.8, 3.9, 5.2, 6.1, 6.6, 6.9, 7.0, 7.1]
+OPTIMIZER = [1.91, 1.84, 1.83, 1.86, 2.2, 3.3, 5.1, 9.3, 17.0, 31.0, 52.0, 61.0]
+
+
+@pytest.mark.parametrize(("loss", "step"), [(KERNEL, 80), (OPTIMIZER, 60)])
+def test_a_climb_is_dated_to_the_first_entry_above_all_before(loss: list[float], step: int) -> None:
+    found = list(loss_divergence.find(make_run(loss=loss, logging_steps=10)))
+
+    assert [(f.severity, f.step, f.step_range) for f in found] == [("error", step, (step - 10, step))]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        [2.6, 2.2, 2.0, 1.9, 1.85, 1.82, 1.8, 1.79, 1.78, 1.77],
+        [2.6, 2.2, 2.0, 1.9, 1.85, 3.9, 4.2, 2.1, 1.9, 1.85],
+        [1.4, 1.2, 1.1, 1.6, 1.5, 1.7, 1.6, 1.8],
+        [0.2, 0.1, 0.05, 0.04, 0.2, 0.25, 0.3, 0.31],
+        [1.0, 3.0, 3.5, 4.0, 4.2, 4.3],
+    ],
+    ids=["falling", "comes back", "drifts", "small", "too few before"],
+)
+def test_other_short_logs_are_left_alone(loss: list[float]) -> None:
+    assert [f for f in loss_divergence.find(make_run(loss=loss)) if f.severity == "error"] == []
