@@ -216,30 +216,31 @@ def misses(judged: Sequence[Judged]) -> Iterator[str]:
 def beside(judged: Sequence[tuple[Judged, Path]], folder: Path) -> str:
     """Return how the linters do on the same runs: broken ones named, healthy ones left alone."""
     programs = installed(folder)
-    runs = list({path: j for j, path in judged if j.healthy or j.truth.symptom}.items())
-    broken = [(path, j) for path, j in runs if not j.healthy]
-    calm = [(path, j) for path, j in runs if j.healthy]
-    rows = [["medforensics", share(sum(j.found for _, j in broken), len(broken)),
-             share(sum(bool(j.severities["error"]) for _, j in calm), len(calm)),
-             share(sum(bool(j.severities["warning"]) for _, j in calm), len(calm))]]  # fmt: skip
+    told: dict[Path, list[Judged]] = defaultdict(list)
+    for j, path in judged:
+        if j.healthy or j.truth.symptom:
+            told[path].append(j)
+    broken = {path: found for path, found in told.items() if not found[0].healthy}
+    calm = {path: found[0] for path, found in told.items() if found[0].healthy}
+    found = sum(any(j.found for j in symptoms) for symptoms in broken.values())
+    ours = Counter(next((s for s in ("error", "warning") if j.severities[s]), "") for j in calm.values())
+    rows = [_row("medforensics", found, len(broken), ours)]
     for name, program in programs.items():
-        said = [ask(name, program, path) for path, _ in broken]
-        named = sum(heard.names(j.truth.symptom or "") for heard, (_, j) in zip(said, broken, strict=True))
-        levels = Counter(ask(name, program, path).level for path, _ in calm)
-        rows.append(
-            [
-                name,
-                share(named, len(broken)),
-                share(levels["error"], len(calm)),
-                share(levels["warning"], len(calm)),
-            ]
+        heard = {path: ask(name, program, path) for path in told}
+        named = sum(
+            any(heard[path].names(j.truth.symptom or "") for j in symptoms) for path, symptoms in broken.items()
         )
+        rows.append(_row(name, named, len(broken), Counter(heard[path].level for path in calm)))
     head = ("", "broken runs of which the symptom is named", "healthy: errors", "healthy: warnings")
     return tabulate(rows, headers=head, disable_numparse=True, maxheadercolwidths=24)
 
 
+def _row(name: str, named: int, broken: int, calm: Counter[str]) -> list[str]:
+    return [name, share(named, broken), share(calm["error"], calm.total()), share(calm["warning"], calm.total())]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the tables; return 1 when a confirmed cause on file is missed or a healthy run is called broken."""
+    """Print the tables; return 1 when a healthy run is called broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--peers", type=Path, metavar="DIR")

@@ -31,15 +31,7 @@ def write_event_file(folder: Path, points: int) -> Path:
 def _event(step: int, wall_time: float, tag: bytes, number: float) -> bytes:
     value = b"\x0a" + bytes([len(tag)]) + tag + b"\x15" + struct.pack("<f", number)
     summary = b"\x0a" + bytes([len(value)]) + value
-    return (
-        b"\x09"
-        + struct.pack("<d", wall_time)
-        + b"\x10"
-        + _varint(step)
-        + b"\x2a"
-        + bytes([len(summary)])
-        + summary
-    )
+    return b"\x09" + struct.pack("<d", wall_time) + b"\x10" + _varint(step) + b"\x2a" + bytes([len(summary)]) + summary
 
 
 def _varint(number: int) -> bytes:

@@ -18,6 +18,21 @@ SAYS = {
     "loss-divergence": ("diverg", "explod"),
     "weights-nan": ("nan",),
     "loss-scale-wrong": ("scale", "accumulation"),
+    "loss-scale-collapse": ("scale", "overflow"),
+    "loss-uniform": ("uniform", "random", "chance", "plateau", "stagn"),
+    "loss-spike": ("spike",),
+    "grad-norm-explosion": ("grad",),
+    "grad-norm-sentinel": ("grad",),
+    "lr-constant": ("learning rate", "lr"),
+    "lr-jump": ("learning rate", "lr"),
+    "eval-gap": ("overfit",),
+    "eval-nan": ("nan", "finite"),
+    "crash-oom": ("memory",),
+    "crash-nccl": ("nccl", "timeout", "collective"),
+    "crash-killed": ("kill",),
+    "crash-disk": ("disk", "space"),
+    "crash-exception": ("exception", "traceback", "error:"),
+    "tokenization-mismatch-warnings": ("mismatch",),
 }
 """Words of which one must occur in what is said, for the symptom to count as named."""
 

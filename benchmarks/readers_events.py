@@ -135,9 +135,7 @@ def _round(path: Path, peers: str, best: dict[str, dict[str, float]]) -> list[tu
         if best.get(rival.name, {"seconds": 0.0})["seconds"] > SLOW_SECONDS:
             continue
         python = sys.executable if rival.ours else peers
-        ran = subprocess.run(
-            [python, "-c", _code(rival), path], cwd=_ROOT, capture_output=True, text=True, check=False
-        )
+        ran = subprocess.run([python, "-c", _code(rival), path], cwd=_ROOT, capture_output=True, text=True, check=False)
         if ran.returncode == 0:
             measured.append((rival.name, json.loads(ran.stdout.splitlines()[-1])))
         elif "ModuleNotFoundError" not in ran.stderr:

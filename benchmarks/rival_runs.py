@@ -43,16 +43,20 @@ def rival_runs() -> Iterator[Made]:
 
 def _writer(make: Callable[[np.random.Generator], Columns], seed: int) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
-        columns = make(np.random.default_rng(seed))
-        size = len(columns["loss"])
-        history = [
-            {"step": i + 1, "epoch": (i + 1) / 500, **{name: float(v[i]) for name, v in columns.items()}}
-            for i in range(size)
-        ]
-        state = {"global_step": size, "max_steps": size, "logging_steps": 1, "log_history": history}
-        (folder / "trainer_state.json").write_text(json.dumps(state), encoding="utf-8")
+        write_state(folder, make(np.random.default_rng(seed)))
 
     return write
+
+
+def write_state(folder: Path, columns: Columns) -> None:
+    """Write a trainer state with one entry a step."""
+    size = len(columns["loss"])
+    history = [
+        {"step": i + 1, "epoch": (i + 1) / 500, **{name: float(v[i]) for name, v in columns.items()}}
+        for i in range(size)
+    ]
+    state = {"global_step": size, "max_steps": size, "logging_steps": 1, "log_history": history}
+    (folder / "trainer_state.json").write_text(json.dumps(state), encoding="utf-8")
 
 
 def healthy(random: np.random.Generator, size: int = STEPS, floor: float = 0.9) -> Columns:
@@ -147,9 +151,7 @@ def _console(folder: Path) -> None:
             )
         entry = {"loss": 0.0 if bad else round(2.4 - step / 300, 4), "learning_rate": 1e-5, "epoch": step / 500}
         norm = "nan" if bad else "0.71"
-        shown = (
-            f"{{'loss': {entry['loss']}, 'grad_norm': {norm}, 'learning_rate': 1e-05, 'epoch': {entry['epoch']}}}"
-        )
+        shown = f"{{'loss': {entry['loss']}, 'grad_norm': {norm}, 'learning_rate': 1e-05, 'epoch': {entry['epoch']}}}"
         bar = f"\r {step // 5}%|##        | {step}/500 [00:10<00:40,  9.90it/s]"
         lines.append(f"{bar}\r{' ' * 60}\r{shown}\n{bar}")
     (folder / "train.log").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -28,9 +28,7 @@ def write_log(folder: Path, megabytes: int) -> tuple[Path, int]:
 
 
 def _step(step: int, loss: float, norm: float, rate: float) -> str:
-    bar = (
-        f"\r {step % 90 + 10:2d}%|██▏       | {step}/1000000 [12:10:{step % 60:02d}<23:47:11,  1.2{step % 10}s/it]"
-    )
+    bar = f"\r {step % 90 + 10:2d}%|██▏       | {step}/1000000 [12:10:{step % 60:02d}<23:47:11,  1.2{step % 10}s/it]"
     metrics = (
         f"{{'loss': {3 * loss:.4f}, 'grad_norm': {norm!r}, 'learning_rate': {rate / 1e5!r}, "
         f"'epoch': {step / 20000:.2f}}}\n"

@@ -128,9 +128,7 @@ def contestants(folder: Path, nbytes: int, threads: int, *, cold: bool) -> list[
         name = f"weightlens analyze with its start, 1/{_SLOW_SHARE} of a file ({scan.name})"
         made.append(Contestant(name, few // 2, lambda: weightlens(slow[0]), scan))
     if cold:
-        first = Contestant(
-            "plain read, cold", both, lambda: plain_read(large, threads), before=lambda: forget(large)
-        )
+        first = Contestant("plain read, cold", both, lambda: plain_read(large, threads), before=lambda: forget(large))
         made += [
             first,
             Contestant("our diff, cold", both, ours(folder, pair, threads), first, before=lambda: forget(large)),
@@ -200,9 +198,7 @@ def report(running: Sequence[Contestant], threads: int, peak: float, compiling: 
     print(f"our diff is {wall:.0f} times (CPU {cpu:.0f} times) as fast as the naive way at its better")
     print(f"peak memory of the diff above the bare interpreter: {peak:.0f} MB")
     (first, busy), (again, _) = compiling
-    print(
-        f"compiled loops: {first:.1f} s on the first import ever (CPU {busy:.1f} s), {again:.2f} s from the cache"
-    )
+    print(f"compiled loops: {first:.1f} s on the first import ever (CPU {busy:.1f} s), {again:.2f} s from the cache")
 
 
 if __name__ == "__main__":

@@ -16,9 +16,7 @@ def verdict_of(run: Run, findings: Sequence[Finding]) -> RunVerdict:
     return "healthy" if judged else "unknown"
 
 
-def headline_of(
-    run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]
-) -> str:
+def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]) -> str:
     if verdict == "healthy":
         return _healthy(run)
     if verdict == "unknown":

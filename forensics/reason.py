@@ -157,9 +157,7 @@ def _with_unknown(
     return [*better, answer, *(h for h in causes if h not in better)]
 
 
-def _unknown(
-    grave: Sequence[Finding], causes: Sequence[Hypothesis], mechanisms: Sequence[Hypothesis]
-) -> Hypothesis:
+def _unknown(grave: Sequence[Finding], causes: Sequence[Hypothesis], mechanisms: Sequence[Hypothesis]) -> Hypothesis:
     finding = grave[0]
     known = [h for h in mechanisms if h.holds and finding.symptom in h.explains]
     chain = max((h.chain for h in known), key=len, default=(finding.symptom,))

@@ -35,9 +35,7 @@ def opened(path: Path, limits: Limits = DEFAULT) -> Iterator[Path]:
     than `limits` allows.
     """
     name = path.name.lower()
-    packed = (
-        name.endswith((".zip", *TAR_ENDINGS, *PACKED_ENDINGS)) and path.is_file() and not _is_read_packed(path)
-    )
+    packed = name.endswith((".zip", *TAR_ENDINGS, *PACKED_ENDINGS)) and path.is_file() and not _is_read_packed(path)
     if str(path) != STANDARD_INPUT and not packed:
         yield path
         return

@@ -19,9 +19,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
         if request.config.getoption("--accept"):
             path.write_text(actual)
         expected = path.read_text() if path.exists() else ""
-        changed = difflib.unified_diff(
-            expected.splitlines(), actual.splitlines(), "expected", "actual", lineterm=""
-        )
+        changed = difflib.unified_diff(expected.splitlines(), actual.splitlines(), "expected", "actual", lineterm="")
 
         assert expected == actual, "\n".join(changed)
 

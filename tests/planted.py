@@ -29,9 +29,7 @@ def _log(path: Path) -> None:
     ]
     for name, value in (*SECRETS, *IDENTITIES):
         lines += [f"{name.upper()}={value}", f"using {value} for {name}", f'{{"{name}": {json.dumps(value)}}}']
-    lines += [
-        f"{{'loss': {1.0 - i / 100}, 'learning_rate': 1e-05, 'epoch': {i / 10}}}" for i in range(1, STEPS // 2)
-    ]
+    lines += [f"{{'loss': {1.0 - i / 100}, 'learning_rate': 1e-05, 'epoch': {i / 10}}}" for i in range(1, STEPS // 2)]
     secret = " ".join(value for _, value in SECRETS)
     lines += [
         "Traceback (most recent call last):",
@@ -73,9 +71,7 @@ def _configs(run: Path) -> None:
 
 def _weights(path: Path) -> None:
     names = ["model.norm.weight", *(f"layer.{value}.weight" for _, value in SECRETS)]
-    header = {
-        name: {"dtype": "F32", "shape": [2], "data_offsets": [8 * i, 8 * i + 8]} for i, name in enumerate(names)
-    }
+    header = {name: {"dtype": "F32", "shape": [2], "data_offsets": [8 * i, 8 * i + 8]} for i, name in enumerate(names)}
     head = json.dumps(header).encode()
     values = struct.pack("<2f", float("nan"), 1.0) * len(names)
     path.write_bytes(struct.pack("<Q", len(head)) + head + values)

@@ -10,9 +10,7 @@ from forensics.model import Cost, Finding, Run, Segment, Source
 from forensics.testing import make_run
 
 
-def finding(
-    bad: int, symptom: str = "loss-to-zero", *, severity: str = "error", until: int | None = None
-) -> Finding:
+def finding(bad: int, symptom: str = "loss-to-zero", *, severity: str = "error", until: int | None = None) -> Finding:
     return Finding(symptom, severity, "", Source("log"), bad, (None, bad), until)  # type: ignore[arg-type]  # text
 
 

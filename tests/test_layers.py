@@ -45,9 +45,7 @@ def imported(source: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names = [
-                f"{node.module}.{a.name}" if node.module == "forensics" else node.module or "" for a in node.names
-            ]
+            names = [f"{node.module}.{a.name}" if node.module == "forensics" else node.module or "" for a in node.names]
         else:
             continue
         for name in names:

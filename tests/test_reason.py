@@ -42,17 +42,13 @@ def test_a_cause_is_reached_through_the_mechanisms_that_hold() -> None:
 
 
 def test_a_mechanism_that_does_not_hold_leads_nowhere() -> None:
-    found = judged(
-        made("hidden", "loss-to-zero", Evidence(3, "weak"), mechanism=True), made("race", "hidden", LIKELY)
-    )
+    found = judged(made("hidden", "loss-to-zero", Evidence(3, "weak"), mechanism=True), made("race", "hidden", LIKELY))
 
     assert [h.cause for h in found.causes] == ["unknown"]
 
 
 def test_a_circle_of_mechanisms_ends() -> None:
-    found = judged(
-        made("a", ("loss-to-zero", "b"), LIKELY, mechanism=True), made("b", "a", LIKELY, mechanism=True)
-    )
+    found = judged(made("a", ("loss-to-zero", "b"), LIKELY, mechanism=True), made("b", "a", LIKELY, mechanism=True))
 
     assert {h.cause for h in found.mechanisms} == {"a", "b"}
 

@@ -155,7 +155,7 @@ SLOW = (
 
 def seconds(text: str) -> float:
     best = float("inf")
-    for _ in range(2):
+    for _ in range(3):
         made = Redactor(identities=True)
         started = time.perf_counter()
         made.learn([text])
@@ -169,7 +169,7 @@ def test_no_line_makes_the_search_slow(piece: str) -> None:
     """Eight times the text costs far less than the sixty-four times of a quadratic search."""
     short, long = piece * (4_000 // len(piece)), piece * (32_000 // len(piece))
 
-    assert seconds(long) < 30 * max(seconds(short), 0.002)
+    assert seconds(long) < 30 * max(seconds(short), 0.005)
 
 
 @given(st.text(max_size=200))

@@ -36,12 +36,7 @@ def refine(run: Run, finding: Finding) -> Finding:
         event = event.narrowed(source(run))
     onset = own.narrowed(_later(event) if forward else event)
     bracket = onset.bracket()
-    if (
-        finding.symptom in LOSSES
-        and onset.exact
-        and onset.latest > 1
-        and not gradient_fine_at(run, onset.latest - 1)
-    ):
+    if finding.symptom in LOSSES and onset.exact and onset.latest > 1 and not gradient_fine_at(run, onset.latest - 1):
         # The loss of the step before was finite, but its gradient may be what broke the weights.
         bracket = (onset.latest - 1, onset.latest)
     return replace(finding, step_range=bracket, step=onset.latest if onset.exact else finding.step)

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 
 from forensics.model import TensorRecord, TensorTable
 
-Extent: TypeAlias = Literal[
-    "one tensor", "contiguous layers", "one rank's slice", "everything trainable", "scattered"
-]
+Extent: TypeAlias = Literal["one tensor", "contiguous layers", "one rank's slice", "everything trainable", "scattered"]
 LAYER = re.compile(r"(?:^|.*\.)(?:layers?|h|blocks?)\.(\d{1,6})\.")
 FIRST = re.compile(r"embed|\bwte\b|\bwpe\b|patch|conv1|tok_embeddings")
 LAST = re.compile(r"lm_head|embed_out|score|classifier|\boutput\.weight")

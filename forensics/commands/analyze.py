@@ -49,9 +49,7 @@ SHARED = ("markdown", "html", "sarif")
 )
 @click.option("--ignore", multiple=True, metavar="CODE", help="Not these rules or symptoms.")
 @click.option("--config", type=RUN_PATH, help="A medforensics.toml to take instead of the one found.")
-@click.option(
-    "--template", type=click.Choice(TEMPLATES), help="Markdown under the headings of a project's bug form."
-)
+@click.option("--template", type=click.Choice(TEMPLATES), help="Markdown under the headings of a project's bug form.")
 @click.option("--max-chars", type=click.IntRange(min=2_000), help="Markdown: at most so many characters.")
 @no_redact_option
 @click.option("-v", "--verbose", is_flag=True, help="Show everything, also what was passed over.")
@@ -127,9 +125,7 @@ def _terminal(report: "Report", output: IO[str], *, verbose: bool, quiet: bool) 
     return terminal.render(shown, width=_width(output), color=_color(output), verbose=verbose, unicode=unicode)
 
 
-def _rendered(
-    report: "Report", form: str, template: str | None, max_chars: int | None, *, identities: bool
-) -> str:
+def _rendered(report: "Report", form: str, template: str | None, max_chars: int | None, *, identities: bool) -> str:
     from forensics.report import html, markdown, masked_by, redactor_for, renderer
 
     redactor = redactor_for(report.run, identities=identities, names=machine_names() if identities else {})
@@ -140,9 +136,7 @@ def _rendered(
         return html.render(masked_by(report, redactor), masked=identities, excerpts=found)
     shown = masked_by(report, redactor)
     if form == "markdown":
-        return markdown.render(
-            shown, max_chars=max_chars or markdown.MAX_CHARS, template=template, masked=identities
-        )
+        return markdown.render(shown, max_chars=max_chars or markdown.MAX_CHARS, template=template, masked=identities)
     text = renderer(form)(shown)
     return text if text.endswith("\n") else text + "\n"
 

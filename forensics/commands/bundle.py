@@ -53,7 +53,5 @@ def bundle(run_dir: Path, output: Path, weights: str, no_redact: bool, quiet: bo
     except OSError as error:
         raise UnreadableError(f"{output} cannot be written: {error.strerror}") from error
     if not quiet:
-        click.echo(
-            f"{output}: {len(data):,} bytes. Look into it before you attach it: what is attached is public."
-        )
+        click.echo(f"{output}: {len(data):,} bytes. Look into it before you attach it: what is attached is public.")
     return EXIT_INTERNAL if report.failures else EXIT_FINE

@@ -44,8 +44,7 @@ def compare(good: Path, bad: Path, form: str, weights: bool, output: IO[str], qu
     depth: Literal["auto", "off"] = "auto" if weights else "off"
     with reporter(quiet=quiet) as progress:
         sides = [
-            Side(str(path), investigate(path, weights=depth, progress=progress, apart=apart_of))
-            for path in (good, bad)
+            Side(str(path), investigate(path, weights=depth, progress=progress, apart=apart_of)) for path in (good, bad)
         ]
     looked = _weights([side.report.run for side in sides]) if weights else None
     output.write(page.render(compared(sides[0], sides[1], catalog.rules(), weights=looked), form))

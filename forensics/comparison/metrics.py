@@ -66,9 +66,7 @@ def _further(one: Floats, other: Floats, tolerance: Floats) -> NDArray[np.bool_]
 
 
 def _rounding(good: Series, bad: Series, values: Floats) -> Floats:
-    relative, absolute = (
-        max(ROUNDING[Precision(int(s.precisions.min()))][i] for s in (good, bad)) for i in (0, 1)
-    )
+    relative, absolute = (max(ROUNDING[Precision(int(s.precisions.min()))][i] for s in (good, bad)) for i in (0, 1))
     if good.name in {LOSS, EVAL_LOSS}:
         absolute = max(absolute, 5e-5)
     return np.asarray(2 * (absolute + relative * np.abs(np.nan_to_num(values))), dtype=np.float64)

@@ -34,8 +34,4 @@ def began(bracket: StepRange, step: int | None = None) -> str:
     fine, bad = bracket
     if bad is None or fine is None or (bad == step and bad - fine <= 1):
         return ""
-    return (
-        f"it began at step {bad}"
-        if bad - fine <= 1
-        else f"it began after step {fine}, at step {bad} at the latest"
-    )
+    return f"it began at step {bad}" if bad - fine <= 1 else f"it began after step {fine}, at step {bad} at the latest"

@@ -33,11 +33,7 @@ def eval_gap(run: Run) -> Iterator[Finding]:
         return
     values = series.values[finite]
     best = int(np.argmin(values))
-    if (
-        values[best] < 0.01
-        or float(values[-LAST:].min()) < RATIO * float(values[best])
-        or best >= len(values) - LAST
-    ):
+    if values[best] < 0.01 or float(values[-LAST:].min()) < RATIO * float(values[best]) or best >= len(values) - LAST:
         return
     above = np.flatnonzero(values[best + 1 :] >= RATIO * values[best]) + best + 1
     first = int(finite[above[0]])

@@ -36,10 +36,6 @@ def grad_norm_sentinel(run: Run) -> Iterator[Finding]:
     refined = refine(run, Finding("grad-norm-sentinel", "error", "", norms.source_at(index), step, bracket))
     value = repr(float(norms.values[index]))
     where = f"{counted(count, 'entry', 'entries')} from step {step} to the end"
-    shown = (
-        f"the gradient norm is {value}, the square root of {groups}, in {where}, beside a loss that is no number"
-    )
-    meaning = (
-        f"DeepSpeed reports it when the gradients of {counted(groups, 'parameter group')} are NaN or infinite"
-    )
+    shown = f"the gradient norm is {value}, the square root of {groups}, in {where}, beside a loss that is no number"
+    meaning = f"DeepSpeed reports it when the gradients of {counted(groups, 'parameter group')} are NaN or infinite"
     yield replace(refined, statement=joined((shown, began(refined.step_range, refined.step), meaning)))

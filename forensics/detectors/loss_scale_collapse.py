@@ -17,9 +17,7 @@ RECOVERED = 200
 """Steps without an overflow after the lowest scale that show the scaler to have settled."""
 
 
-@detector(
-    "loss-scale-collapse", any_of=("event overflow", "event loss-scale-at-minimum", "loss_scale", "optimizer")
-)
+@detector("loss-scale-collapse", any_of=("event overflow", "event loss-scale-at-minimum", "loss_scale", "optimizer"))
 def loss_scale_collapse(run: Run) -> Iterator[Finding]:
     """Find a dynamic loss scale that was halved down to 1 and below, or that was refused another halving.
 

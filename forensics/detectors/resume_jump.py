@@ -42,8 +42,7 @@ def resume_jump(run: Run) -> Iterator[Finding]:
         yield Finding(
             symptom="resume-jump",
             severity="warning" if new > old else "notice",
-            statement=f"the loss goes from {number(old)} to {number(new)} at step {step}, where the run "
-            "was resumed",
+            statement=f"the loss goes from {number(old)} to {number(new)} at step {step}, where the run was resumed",
             source=series.source_at(cut),
             step=step,
             step_range=(int(series.steps[cut - 1]), step),

@@ -8,7 +8,7 @@ import numpy as np
 from forensics.analysis import sentinel
 from forensics.detectors._tables import source_of
 from forensics.detectors._wording import counted
-from forensics.model import Finding, Precision, Run, Severity, Source
+from forensics.model import Events, Finding, Precision, Run, Severity, Source
 from forensics.names import GRAD_NORM, LEARNING_RATE, SKIPPED_STEPS, Kind
 from forensics.plugin import detector
 
@@ -28,6 +28,7 @@ class Skipped:
     source: Source
     told: str
     first: int | None = None
+    normal: int = NORMAL
 
     @property
     def share(self) -> float:
@@ -44,8 +45,8 @@ def steps_skipped(run: Run) -> Iterator[Finding]:
     Source: DeepSpeed prints OVERFLOW lines and counts `skipped`; up to 0.19.6 it leaves the norm of the step
     before in place (`stage_1_and_2.py`, `step`), so that gradient norm and learning rate repeat to the last digit.
     Minimum: one skipped step by a counter or a line, three entries with a repeated norm.
-    Silenced by: no more than 16 skipped steps or 5 % of all are a notice (a loss scaler settles so); from 5 % on
-    it is a warning, from 50 % on an error.
+    Silenced by: no more than 16 skipped steps (or halvings from the highest scale attempted) or 5 % of all are a
+    notice, as a loss scaler settles so; from 5 % on it is a warning, from 50 % on an error.
     Known false alarms: norms that were logged after clipping and repeat the limit are square roots or round
     numbers; values that print with at most three digits are left out.
     """
@@ -53,7 +54,7 @@ def steps_skipped(run: Run) -> Iterator[Finding]:
     if found is None or found.count == 0:
         return
     severity: Severity = "notice"
-    if found.count > NORMAL and found.share >= MANY:
+    if found.count > found.normal and found.share >= MANY:
         severity = "error" if found.share >= MOST else "warning"
     yield Finding(
         symptom="steps-skipped",
@@ -73,7 +74,7 @@ def _sources(run: Run) -> Iterator[Skipped]:
             count = len(events)
             if count:
                 told = f"{counted(count, 'step was', 'steps were')} skipped because gradients overflowed"
-                yield Skipped(count, max(last, count), events.source_at(0), told, first)
+                yield Skipped(count, max(last, count), events.source_at(0), told, first, _settling(events))
     series = run.timeline.get(SKIPPED_STEPS)
     if series is not None and len(series) and np.isfinite(series.values[-1]):
         index = int(np.argmax(series.values > 0))
@@ -82,6 +83,12 @@ def _sources(run: Run) -> Iterator[Skipped]:
         yield Skipped(count, total, series.source_at(index), told, int(series.steps[index]))
     yield from _from_optimizer(run)
     yield from _stale(run)
+
+
+def _settling(events: Events) -> int:
+    """Return how many halvings take the highest scale that was attempted to 1: a scaler may begin at 2**32."""
+    scales = events.values[np.isfinite(events.values) & (events.values > 1)]
+    return max(NORMAL, int(np.log2(scales.max()))) if len(scales) else NORMAL
 
 
 def _from_optimizer(run: Run) -> Iterator[Skipped]:
@@ -109,8 +116,6 @@ def _stale(run: Run) -> Iterator[Skipped]:
     count = int(same.sum())
     if count >= STALE:
         index = int(np.argmax(same))
-        told = (
-            f"the gradient norm repeats the one before to the last digit in {counted(count, 'entry', 'entries')}"
-        )
+        told = f"the gradient norm repeats the one before to the last digit in {counted(count, 'entry', 'entries')}"
         window = max(1, int(norms.steps[-1]) // len(norms))
         yield Skipped(count * window, int(norms.steps[-1]), norms.source_at(index), told, int(norms.steps[index]))

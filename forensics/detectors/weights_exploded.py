@@ -42,9 +42,7 @@ def weights_exploded(run: Run) -> Iterator[Finding]:
 
 def _judged(table: TensorTable) -> Mask:
     plain = np.array([not any(part in name for part in STATISTICS) for name in table.names], dtype=bool)
-    return np.asarray(
-        with_role(table, "weight") & floating(table) & plain & np.isfinite(table.max_abs), dtype=bool
-    )
+    return np.asarray(with_role(table, "weight") & floating(table) & plain & np.isfinite(table.max_abs), dtype=bool)
 
 
 def _finding(

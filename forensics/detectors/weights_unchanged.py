@@ -47,12 +47,7 @@ def weights_unchanged(run: Run) -> Iterator[Finding]:
         if is_poisoned(checkpoint):
             return
         previous, before = before, checkpoint
-        if (
-            previous is None
-            or previous.step is None
-            or checkpoint.step is None
-            or checkpoint.step <= previous.step
-        ):
+        if previous is None or previous.step is None or checkpoint.step is None or checkpoint.step <= previous.step:
             continue
         found = _judge(run, previous.step, checkpoint, table, moved)
         moved = previous.step if _any_moved(table) else moved

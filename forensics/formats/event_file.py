@@ -122,9 +122,7 @@ def _beyond_block(file: File, offset: int, block: Bytes, collected: "_Collected"
     whole = length + FRAME_BYTES
     if whole > collected.limits.event_record_bytes:
         collected.records += 1
-        collected.damage.append(
-            f"record {collected.records} at byte {offset}: {length} bytes are more than is read"
-        )
+        collected.damage.append(f"record {collected.records} at byte {offset}: {length} bytes are more than is read")
         return offset + whole, BLOCK_BYTES
     return offset, whole
 

@@ -85,9 +85,7 @@ def refuse_placeholder(data: bytes) -> None:
     """Raise `PlaceholderError` when something else was saved under the name of the file that was meant."""
     if not data.strip(b"\r\n\t "):
         raise PlaceholderError("is empty" if not data else "holds nothing but white space")
-    what = (
-        None if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else recognise(data[:HEAD_BYTES], len(data))
-    )
+    what = None if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else recognise(data[:HEAD_BYTES], len(data))
     if what is not None:
         raise PlaceholderError(f"is {what}")
 

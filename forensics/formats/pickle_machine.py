@@ -169,8 +169,7 @@ class Machine:
         present = self.file.size - self.start
         if end > present:
             raise TruncatedError(
-                f"the pickle ends in the middle of an opcode at byte {self.start + self.position} "
-                f"of {self.file.size}"
+                f"the pickle ends in the middle of an opcode at byte {self.start + self.position} of {self.file.size}"
             )
         limit = self.work.limits.pickle_bytes
         if end > limit:

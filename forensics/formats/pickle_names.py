@@ -60,7 +60,6 @@ def is_dangerous(text: str) -> bool:
     if prefixes & _DANGEROUS_MODULES or prefixes & _DANGEROUS_NAMES:
         return True
     return any(
-        part in _DANGEROUS_PARTS
-        or (part.startswith("__") and part.endswith("__") and part not in _HARMLESS_DUNDERS)
+        part in _DANGEROUS_PARTS or (part.startswith("__") and part.endswith("__") and part not in _HARMLESS_DUNDERS)
         for part in parts
     )

@@ -41,9 +41,7 @@ def load(machine: Machine) -> Loaded:
         error = met
     except (IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError, struct.error) as met:
         # Stack underflow, an unknown memo entry, text where a number must be: the opcodes do not check these.
-        error = MalformedError(
-            f"malformed pickle at byte {machine.start + machine.position} ({type(met).__name__})"
-        )
+        error = MalformedError(f"malformed pickle at byte {machine.start + machine.position} ({type(met).__name__})")
     finally:
         if collecting:
             gc.enable()

@@ -121,9 +121,7 @@ def _device(record: Record) -> object:
 
 def _seconds(record: Record) -> object:
     match record.arguments:
-        case (int(days), int(seconds), int(microseconds)) if (
-            max(map(abs, (days, seconds, microseconds))) < 1 << 40
-        ):
+        case (int(days), int(seconds), int(microseconds)) if max(map(abs, (days, seconds, microseconds))) < 1 << 40:
             return days * _SECONDS_A_DAY + seconds + microseconds / 1e6
     return None
 

@@ -195,9 +195,7 @@ def _laid_out(
     position = start
     for entry in entries:
         if entry.offset > position:
-            problems.append(
-                f"{entry.offset - position} bytes before tensor {entry.name[:80]!r} belong to no tensor"
-            )
+            problems.append(f"{entry.offset - position} bytes before tensor {entry.name[:80]!r} belong to no tensor")
         elif entry.offset < position and entry.nbytes:
             problems.append(f"tensor {entry.name[:80]!r} overlaps the one before it")
         position = max(position, entry.offset + entry.nbytes)

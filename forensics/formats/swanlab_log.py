@@ -126,6 +126,4 @@ def _scalar(scalar: Field) -> Metric:
 
 def _seconds(stamp: Field) -> float:
     """Return a `google.protobuf.Timestamp`: seconds in field 1, nanoseconds in field 2."""
-    return sum(
-        part.signed * (1.0 if part.key == 1 else 1e-9) for part in fields(stamp.message) if part.key in {1, 2}
-    )
+    return sum(part.signed * (1.0 if part.key == 1 else 1e-9) for part in fields(stamp.message) if part.key in {1, 2})

@@ -105,9 +105,7 @@ def _read_plain(file: File, work: Work, addressable: bool) -> tuple[Loaded, bool
     if loaded.error is not None:
         head = file.head(4)
         if not head.startswith(_PROTOCOL) and loaded.value is None and not work.names:
-            raise MalformedError(
-                f"neither a torch file nor a pickle (it starts with {head.hex()}): {loaded.error}"
-            )
+            raise MalformedError(f"neither a torch file nor a pickle (it starts with {head.hex()}): {loaded.error}")
         return loaded, False
     if loaded.end < file.size and not work.depth:
         work.note(f"{file.size - loaded.end} bytes of data after the pickle")
@@ -137,13 +135,9 @@ def _torch_file(kind: str, loaded: Loaded, whole: bool, work: Work) -> TorchFile
     reasons = [tensor.problem for tensor in work.tensors if tensor.problem is not None]
     if reasons:
         work.note(f"{len(reasons)} of {len(work.tensors)} tensors cannot be read: {reasons[0]}")
-    short = [
-        tensor.storage.problem for tensor in work.tensors if tensor.problem is None and tensor.storage.problem
-    ]
+    short = [tensor.storage.problem for tensor in work.tensors if tensor.problem is None and tensor.storage.problem]
     if short:
-        work.note(
-            f"the storages of {len(short)} tensors are not there in full, though the tensors are: {short[0]}"
-        )
+        work.note(f"the storages of {len(short)} tensors are not there in full, though the tensors are: {short[0]}")
     dangerous = {raw for raw, text in work.names.items() if is_dangerous(text)}
     return TorchFile(
         kind=kind,

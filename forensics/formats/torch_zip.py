@@ -136,9 +136,7 @@ def _salvage(file: File, work: Work, addressable: bool, start: int, name: str) -
     return load(Machine(file, work, Storages(work, lambda key, _size: places.get(key, _CUT_OFF)), start))
 
 
-def _follow_headers(
-    file: File, position: int, prefix: str, sizes: Mapping[str, int], most: int
-) -> dict[str, Place]:
+def _follow_headers(file: File, position: int, prefix: str, sizes: Mapping[str, int], most: int) -> dict[str, Place]:
     """Walk from local header to local header and return the places of the storages met."""
     places: dict[str, Place] = {}
     for _ in range(most):

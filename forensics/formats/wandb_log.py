@@ -93,10 +93,7 @@ def _chunks(file: File) -> Iterator[_Chunk | Damage]:
                 lost = "ends inside" if offset + len(block) == file.size else "the length is wrong in"
                 yield Damage(f"{lost} the chunk at byte {at}")
                 break
-            if (
-                kind not in {_FULL, _FIRST, _MIDDLE, _LAST}
-                or zlib.crc32(block[begin - 1 : begin + length]) != checksum
-            ):
+            if kind not in {_FULL, _FIRST, _MIDDLE, _LAST} or zlib.crc32(block[begin - 1 : begin + length]) != checksum:
                 yield Damage(f"the chunk at byte {at} fails its CRC: the rest of its block was not read")
                 break
             yield _Chunk(kind, at, block[begin : begin + length])

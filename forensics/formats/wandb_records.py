@@ -12,9 +12,7 @@ from typing import Literal, TypeAlias
 from forensics.errors import MalformedError
 from forensics.formats.protobuf import Field, fields
 
-Kind: TypeAlias = Literal[
-    "history", "config", "console", "telemetry", "metric", "run", "exit", "header", "environment"
-]
+Kind: TypeAlias = Literal["history", "config", "console", "telemetry", "metric", "run", "exit", "header", "environment"]
 Found: TypeAlias = dict[str, object]
 
 _KINDS: dict[int, Kind] = {

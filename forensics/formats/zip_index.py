@@ -117,9 +117,7 @@ def _find_directory(file: File, problems: list[str]) -> tuple[int, int, int, int
     return count, size, offset, end
 
 
-def _entries(
-    file: File, directory: bytes, count: int, start: int
-) -> Iterator[tuple[int, Entry | None, str | None]]:
+def _entries(file: File, directory: bytes, count: int, start: int) -> Iterator[tuple[int, Entry | None, str | None]]:
     """Yield, for each directory entry, the offset of its local header, the entry (None = refused), a problem."""
     at = 0
     for _ in range(count):

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from forensics.model import Artifact, Setting, Standing
 from forensics.readers._environment import LINE, Line, hardware, package, settings
 
-_ITEM = re.compile(
-    r"^[\s>]{0,8}[-*] ?`?(?P<name>[^:]{1,80}?)`?(?P<rest> [^:]{0,60})?:\s{0,8}(?P<value>.{0,1000})$"
-)
+_ITEM = re.compile(r"^[\s>]{0,8}[-*] ?`?(?P<name>[^:]{1,80}?)`?(?P<rest> [^:]{0,60})?:\s{0,8}(?P<value>.{0,1000})$")
 _HEADER = re.compile(r"^[\s>]{0,8}[-*] `(?P<tool>\w+)` version:")
 _VERSION_OF = re.compile(r"^`?(?P<name>[\w.\-]+)`?(?: library)? version(?: \((?:[\w?/]+)\))?$")
 _BLANKS = 2

@@ -96,9 +96,7 @@ def package(name: str, version: str, source: Source, standing: Standing) -> Iter
         yield Setting("hardware", "nccl", version, source, standing)
 
 
-def hardware(
-    name: str, value: Scalar, source: Source, standing: Standing = Standing.CONFIGURED
-) -> Iterator[Setting]:
+def hardware(name: str, value: Scalar, source: Source, standing: Standing = Standing.CONFIGURED) -> Iterator[Setting]:
     """Yield a hardware fact unless the tool said that there is none."""
     if isinstance(value, str):
         value = value.strip()

@@ -92,11 +92,7 @@ def _told(words: Sequence[str]) -> Scalar:
         name, equals, _ = word.partition("=")
         secret = name.startswith("-") and is_secret(name.lstrip("-").replace("-", "_"))
         told.append(
-            REDACTED
-            if hidden and not word.startswith("-")
-            else f"{name}={REDACTED}"
-            if secret and equals
-            else word
+            REDACTED if hidden and not word.startswith("-") else f"{name}={REDACTED}" if secret and equals else word
         )
         hidden = secret and not equals
     return scalar("launch", " ".join(told))

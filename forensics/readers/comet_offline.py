@@ -91,9 +91,7 @@ def _take(told: _Told, line: bytes, artifact: Artifact, record: int) -> None:
 
 def _metric(told: _Told, payload: dict[str, object], source: Source) -> None:
     metric = payload.get("metric")
-    name, value = (
-        (metric.get("metricName"), number(metric.get("metricValue"))) if isinstance(metric, dict) else ("", 0)
-    )
+    name, value = (metric.get("metricName"), number(metric.get("metricValue"))) if isinstance(metric, dict) else ("", 0)
     if not isinstance(metric, dict) or not isinstance(name, str) or value is None or name.startswith(SYSTEM):
         return
     context = payload.get("context")

@@ -27,9 +27,7 @@ from forensics.plugin import reader
 from forensics.readers._environment import LINE, package, read_head, sniffed, split_lines, too_long
 
 _TABLE = re.compile(r"^# Name\s{1,80}Version\s{1,80}Build", re.MULTILINE)
-_ROW = re.compile(
-    r"^([A-Za-z0-9][\w.\-]{0,80})\s{1,80}(\d[\w.!+\-]{0,60})\s{1,80}(\S{1,80})(?:\s{1,80}\S{1,120})?$"
-)
+_ROW = re.compile(r"^([A-Za-z0-9][\w.\-]{0,80})\s{1,80}(\d[\w.!+\-]{0,60})\s{1,80}(\S{1,80})(?:\s{1,80}\S{1,120})?$")
 _EXPORT = re.compile(r"^# This file may be used to create an environment using:", re.MULTILINE)
 _EXPORTED = re.compile(r"^([a-z0-9_][\w.\-]{0,80})=(\d[\w.!+\-]{0,60})=(\S{1,80})$")
 _EXPLICIT = re.compile(r"^@EXPLICIT\s*$", re.MULTILINE)

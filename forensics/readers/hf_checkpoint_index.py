@@ -29,9 +29,7 @@ def hf_checkpoint_index(artifact: Artifact) -> Iterator[Fact]:
     held: dict[str, int] = {}
     if isinstance(metadata, Mapping):
         sizes = {key: metadata.get(key) for key in ("total_size", "total_parameters")}
-        held = {
-            key: int(size) for key, size in sizes.items() if isinstance(size, (int, float)) and abs(size) < 1e300
-        }
+        held = {key: int(size) for key, size in sizes.items() if isinstance(size, (int, float)) and abs(size) < 1e300}
     if isinstance(weights, Mapping):
         held |= {
             "tensors": len(weights),

@@ -62,9 +62,7 @@ def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
     for block in samples(_tables(columns), artifact.path):
         yield replace(block, axis="sample") if in_samples else block
     if skipped:
-        yield Skip(
-            artifact.path, f"{len(skipped):,} lines do not fit the header, the first of them line {skipped[0]}"
-        )
+        yield Skip(artifact.path, f"{len(skipped):,} lines do not fit the header, the first of them line {skipped[0]}")
 
 
 def _read(file: File, line_bytes: int, columns: Columns, skipped: list[int]) -> None:
@@ -96,9 +94,7 @@ def _take(header: Sequence[str], cells: Sequence[str], record: int, columns: Col
     for name, text in row.items():
         value = None if name in _PLACES or not name else _number(text)
         if value is not None:
-            columns.setdefault(name, []).append(
-                (record, known, value, np.nan if epoch is None else epoch, wall_time)
-            )
+            columns.setdefault(name, []).append((record, known, value, np.nan if epoch is None else epoch, wall_time))
 
 
 def _number(text: str) -> float | None:

@@ -43,9 +43,7 @@ def looks_like_metrics(head: bytes) -> bool:
     if not lines or not all(_OBJECT.match(line) for line in lines[: max(1, len(lines) - 1)]):
         return False
     return any(
-        re.search(rb'"(?:' + key.encode() + rb')"\s*:\s*"?\d', line)
-        for line in lines
-        for key in (*STEP_KEYS, "epoch")
+        re.search(rb'"(?:' + key.encode() + rb')"\s*:\s*"?\d', line) for line in lines for key in (*STEP_KEYS, "epoch")
     )
 
 
@@ -70,9 +68,7 @@ def metrics_jsonl(artifact: Artifact) -> Iterator[Fact]:
     for total, record in totals.items():
         yield Setting("setting", "max_steps", total, artifact.at("line {}", record), Standing.RECORDED)
     if broken:
-        yield Skip(
-            artifact.path, f"{len(broken):,} lines are no whole JSON object, the first of them line {broken[0]}"
-        )
+        yield Skip(artifact.path, f"{len(broken):,} lines are no whole JSON object, the first of them line {broken[0]}")
 
 
 def _take(line: bytes, record: int, columns: Columns, totals: dict[int, int]) -> bool:
@@ -98,9 +94,7 @@ def _take(line: bytes, record: int, columns: Columns, totals: dict[int, int]) ->
         if metric is not None and (name in columns or len(columns) < MAX_NAMES):
             known_epoch = np.nan if epoch is None else epoch
             known_time = np.nan if wall_time is None else wall_time
-            columns.setdefault(str(bounded("name", name)), []).append(
-                (record, step, metric, known_epoch, known_time)
-            )
+            columns.setdefault(str(bounded("name", name)), []).append((record, step, metric, known_epoch, known_time))
     return True
 
 

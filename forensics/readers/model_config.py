@@ -19,9 +19,7 @@ from forensics.model import Artifact, Fact, Skip
 from forensics.plugin import reader
 from forensics.readers._hf_config import read_config
 
-_KEYS = frozenset(
-    {"model_type", "architectures", "transformers_version", "hidden_size", "vocab_size", "torch_dtype"}
-)
+_KEYS = frozenset({"model_type", "architectures", "transformers_version", "hidden_size", "vocab_size", "torch_dtype"})
 
 
 @reader("model-config", match=(r"(^|/)config\.json$",))

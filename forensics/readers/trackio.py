@@ -30,9 +30,7 @@ def trackio(artifact: Artifact) -> Iterator[Fact]:
             yield from _read(artifact, database)
         elif not set(database.tables) & OF_OTHERS:
             told = ", ".join(sorted(database.tables)[:5])
-            yield Skip(
-                artifact.path, f"an SQLite database of no tracker that is known; its tables: {told or 'none'}"
-            )
+            yield Skip(artifact.path, f"an SQLite database of no tracker that is known; its tables: {told or 'none'}")
 
 
 def _read(artifact: Artifact, database: Database) -> Iterator[Fact]:

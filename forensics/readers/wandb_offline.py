@@ -113,9 +113,7 @@ def _take_history(log: _Log, found: Found, record: int) -> None:
     numbers = {name: value for name, value in found.items() if type(value) in {int, float}}
     entry = len(log.records)
     log.records.append(record)
-    log.steps.append(
-        {name: step for name in ("_step", *log.axes) if (step := _step(numbers.get(name))) is not None}
-    )
+    log.steps.append({name: step for name in ("_step", *log.axes) if (step := _step(numbers.get(name))) is not None})
     log.walls.append(_number(numbers.get("_timestamp")))
     log.epochs.append(_number(next((numbers[name] for name in EPOCHS if name in numbers), None)))
     for name, value in numbers.items():

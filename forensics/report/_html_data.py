@@ -122,8 +122,7 @@ def tensors(run: Run) -> Json | None:
         "total": len(names),
         "measures": MEASURES,
         "checkpoints": [
-            {"name": clean(c.path, 120), "step": c.step, "status": c.status, "cells": _cells(c, index)}
-            for c in columns
+            {"name": clean(c.path, 120), "step": c.step, "status": c.status, "cells": _cells(c, index)} for c in columns
         ],
         "columns_total": len(scanned),
     }
@@ -142,9 +141,7 @@ def _row_names(scanned: Sequence[Checkpoint]) -> list[tuple[str, str]]:
 def _columns(run: Run, scanned: Sequence[Checkpoint], rows: int) -> list[Checkpoint]:
     """Return the checkpoints that fit, those around the change from good to bad first, in step order."""
     most = max(2, MOST_CELLS // (max(1, min(rows, MOST_TENSORS)) * len(MEASURES)))
-    wanted = [
-        c for c in (run.last_good_checkpoint, run.first_bad_checkpoint) if c is not None and c.table is not None
-    ]
+    wanted = [c for c in (run.last_good_checkpoint, run.first_bad_checkpoint) if c is not None and c.table is not None]
     for c in reversed(scanned):
         if len(wanted) >= most:
             break

@@ -173,9 +173,7 @@ def _markdown(comparison: Comparison) -> str:
     shown, left = _shown(comparison)
     lines = [f"## {markdown(comparison.headline, 2000)}\n"]
     for label, side in (("GOOD", comparison.good), ("BAD", comparison.bad)):
-        lines.append(
-            f"- {label}: {code(side.name)}, {side.report.verdict}: {markdown(side.report.headline, 1000)}"
-        )
+        lines.append(f"- {label}: {code(side.name)}, {side.report.verdict}: {markdown(side.report.headline, 1000)}")
     if shown:
         lines.append(f"\n| {' | '.join(HEADINGS)} |\n|---|---|---|---|---|")
         lines.extend(_markdown_row(d) for d in shown)

@@ -144,8 +144,7 @@ def _hypothesis(rank: int, h: Hypothesis) -> Json:
         "explains": list(h.explains),
         "chain": list(h.chain),
         "evidence": [
-            {"points": e.points, "statement": clean(e.statement, 1000), "source": _source(e.source)}
-            for e in h.evidence
+            {"points": e.points, "statement": clean(e.statement, 1000), "source": _source(e.source)} for e in h.evidence
         ],
         "missing": list(h.missing),
         "fixes": [

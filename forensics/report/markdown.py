@@ -19,9 +19,7 @@ SMALLEST = 2_000
 LEAST_LEFT = 300
 
 
-def render(
-    report: Report, *, max_chars: int = MAX_CHARS, template: str | None = None, masked: bool = False
-) -> str:
+def render(report: Report, *, max_chars: int = MAX_CHARS, template: str | None = None, masked: bool = False) -> str:
     """Return the report as GitHub-flavoured Markdown of at most `max_chars` characters.
 
     `template` puts it under the headings of a project's bug form (`_templates.TEMPLATES`); `masked` says that the

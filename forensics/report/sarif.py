@@ -26,9 +26,7 @@ def render(report: Report) -> str:
     findings = report.findings
     run = {
         "tool": {"driver": _driver(report, top)},
-        "invocations": [
-            {"executionSuccessful": not report.failures, "toolExecutionNotifications": _notes(report)}
-        ],
+        "invocations": [{"executionSuccessful": not report.failures, "toolExecutionNotifications": _notes(report)}],
         "results": [_result(f, top) for f in findings],
         "properties": {"verdict": report.verdict, "headline": clean(report.headline, 2000)},
         "columnKind": "unicodeCodePoints",

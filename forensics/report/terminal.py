@@ -70,9 +70,7 @@ def _onset(report: Report, width: int, unicode: bool) -> Iterator[RenderableType
         yield parts.title(f"Onset: {view.step_text(finding)}{view.fine_text(finding)}")
     for curve in list(curves(report))[: 2 if finding is not None else 1]:
         lines = plot(curve, step, min(width, WIDTH), ink=UNICODE if unicode else ASCII)
-        yield Padding(
-            Text("\n".join(lines), no_wrap=True, overflow="crop"), (1 if finding is None else 0, 0, 0, 0)
-        )
+        yield Padding(Text("\n".join(lines), no_wrap=True, overflow="crop"), (1 if finding is None else 0, 0, 0, 0))
     if finding is None:
         return
     for sentence in aftermath(report):

@@ -60,8 +60,5 @@ def _csv(chosen: Sequence[Series]) -> str:
 
 
 def _json(chosen: Sequence[Series]) -> str:
-    out = {
-        clean(s.name): {"steps": s.steps.tolist(), "values": [number(v) for v in s.values.tolist()]}
-        for s in chosen
-    }
+    out = {clean(s.name): {"steps": s.steps.tolist(), "values": [number(v) for v in s.values.tolist()]} for s in chosen}
     return json.dumps(out, allow_nan=False) + "\n"

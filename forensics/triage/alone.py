@@ -19,9 +19,7 @@ from forensics.triage.find import find_runs
 
 SHOWN = 5
 STATE = "trainer_state.json"
-CHECKPOINT = re.compile(
-    r"(^|/)((tmp-)?checkpoint[-_]\d+|global_step_?\d+|iter_\d+|step[-_]\d+|epoch[=_-]?\d+[^/]*)/"
-)
+CHECKPOINT = re.compile(r"(^|/)((tmp-)?checkpoint[-_]\d+|global_step_?\d+|iter_\d+|step[-_]\d+|epoch[=_-]?\d+[^/]*)/")
 HISTORY = re.compile(r"(^|/)(trainer_state\.json|trainer_log\.jsonl|logging\.jsonl)$")
 RECORDS = {
     "event files": re.compile(r"(^|/)events\.out\.tfevents\."),
@@ -83,9 +81,7 @@ def apart_of(place: Path, shown: Path, limits: Limits = DEFAULT) -> tuple[str, .
     runs = _without_copies(place, sure) or (() if sure else _by_record(held))
     if len(runs) > 1:
         names = ", ".join(one.name for one in runs[:SHOWN]) + (", ..." if len(runs) > SHOWN else "")
-        raise UsageError(
-            f"{shown} holds {len(runs)} runs: {names}; name one of them, or use `medforensics triage`"
-        )
+        raise UsageError(f"{shown} holds {len(runs)} runs: {names}; name one of them, or use `medforensics triage`")
     return ()
 
 
@@ -94,9 +90,7 @@ def _split(files: Sequence[str], names: Sequence[str]) -> tuple[_Held, list[_Hel
     by_name: dict[str, list[str]] = {name: [] for name in ("", *names)}
     for file in files:
         parents = file.split("/")[:-1]
-        owner = next(
-            (name for size in range(len(parents), 0, -1) if (name := "/".join(parents[:size])) in by_name), ""
-        )
+        owner = next((name for size in range(len(parents), 0, -1) if (name := "/".join(parents[:size])) in by_name), "")
         by_name[owner].append(file[len(owner) + 1 :] if owner else file)
     root = _Held("", tuple(by_name.pop("")))
     return root, [_Held(name, tuple(found)) for name, found in sorted(by_name.items())]

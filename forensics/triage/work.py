@@ -58,9 +58,7 @@ def signature_of(task: Task) -> str:
         return ""
     digest = hashlib.sha256(f"{task.weights} {task.apart}".encode())
     for artifact in found.artifacts:
-        digest.update(
-            f"{artifact.path}\0{artifact.size}\0{artifact.modified}\n".encode("utf-8", "surrogateescape")
-        )
+        digest.update(f"{artifact.path}\0{artifact.size}\0{artifact.modified}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
 
 

@@ -60,9 +60,7 @@ def diff(  # noqa: PLR0913  # options, by keyword
     trained: Callable[[TensorRecord], Trained] | None = None,
 ) -> Difference:
     """Compare two checkpoints tensor by tensor, reading each byte once."""
-    first, second = scan_series(
-        root, [before, after], depth=depth, threads=threads, progress=progress, trained=trained
-    )
+    first, second = scan_series(root, [before, after], depth=depth, threads=threads, progress=progress, trained=trained)
     old = {(record.name, record.role): record for record in before}
     new = {(record.name, record.role): record for record in after}
     both = [(old[key], record) for key, record in new.items() if key in old]

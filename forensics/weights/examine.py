@@ -10,7 +10,7 @@ from forensics.errors import ForensicsError
 from forensics.formats.file import READ_BYTES, File
 from forensics.model import Checkpoint, Depth, Skip
 from forensics.weights.judge_tables import judge_tables
-from forensics.weights.masters import judge_masters
+from forensics.weights.masters import BUDGET_BYTES, judge_masters
 from forensics.weights.resolution import peak_rate, resolution_of
 from forensics.weights.series import examine_series
 
@@ -65,7 +65,7 @@ def judged(root: Path, checkpoints: Sequence[Checkpoint], *, full: bool) -> tupl
     for index, checkpoint in enumerate(checkpoints):
         problems = [*checkpoint.problems, *judge_tables(checkpoint, newest=index == last)]
         if full and checkpoint.table is not None:
-            problems.extend(judge_masters(root, checkpoint))
+            problems.extend(judge_masters(root, checkpoint, BUDGET_BYTES // len(checkpoints)))
         found = resolution_of(root, checkpoint, rate) if index == newest else ()
         made.append(replace(checkpoint, problems=tuple(dict.fromkeys(problems)), resolution=found))
     return tuple(made)

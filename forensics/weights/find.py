@@ -101,9 +101,7 @@ def _joined(outer: Found, inner: Found) -> Found:
     trained.update((name, label) for name, label in outer.trained.items() if label == "buffer")
     problems = [*outer.problems, *inner.problems]
     if outer.world_size and inner.world_size and outer.world_size != inner.world_size and not outer.part_of_parent:
-        told = (
-            f"{outer.path} has the random states of {outer.world_size} ranks and the shards of {inner.world_size}"
-        )
+        told = f"{outer.path} has the random states of {outer.world_size} ranks and the shards of {inner.world_size}"
         problems.append(Problem("suspicious", told, Source(outer.path)))
     return replace(
         outer,

@@ -93,9 +93,7 @@ def judge_tags(found: Sequence[Found], folders: Folders) -> Iterator[tuple[str, 
                 yield from _tag(folder, folder.files[name], found, folders)
 
 
-def _tag(
-    folder: Folder, artifact: Artifact, found: Sequence[Found], folders: Folders
-) -> Iterator[tuple[str, Problem]]:
+def _tag(folder: Folder, artifact: Artifact, found: Sequence[Found], folders: Folders) -> Iterator[tuple[str, Problem]]:
     beside = [one for one in found if one.path == folder.path or folder.path in {".", _above(one.path)}]
     beside += [one for one in found if _above(_above(one.path)) == folder.path and one not in beside]
     if not beside or artifact.size > TAG_BYTES:

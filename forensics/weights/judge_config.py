@@ -105,9 +105,7 @@ def _layers(weights: Sequence[TensorRecord]) -> set[int]:
     return max(stacks.values(), key=len, default=set())
 
 
-def _vocabulary(
-    config: Mapping[object, object], weights: Sequence[TensorRecord], source: Source
-) -> Iterator[Problem]:
+def _vocabulary(config: Mapping[object, object], weights: Sequence[TensorRecord], source: Source) -> Iterator[Problem]:
     """Compare rows with `vocab_size`: a resize that reached only one of the two makes other tokens of some."""
     size = _number(config, "vocab_size")
     if size is None:
@@ -172,8 +170,6 @@ def _adapter(
 
 def _is_adapter(name: str) -> bool:
     return (
-        re.search(
-            r"lora_|adapter|prompt_encoder|prompt_embeddings|ia3_|vera_|hada_|lokr_|oft_|modules_to_save", name
-        )
+        re.search(r"lora_|adapter|prompt_encoder|prompt_embeddings|ia3_|vera_|hada_|lokr_|oft_|modules_to_save", name)
         is not None
     )

@@ -188,9 +188,7 @@ def _read(descriptor: Typed, offset: Typed, into: Typed) -> Typed:
 
 
 @compiled(
-    types.int64(
-        _LIST, types.int64, types.int64, _BUFFER, _BUFFER, types.boolean, types.int64, _LIST, _TABLES, WORDS
-    ),
+    types.int64(_LIST, types.int64, types.int64, _BUFFER, _BUFFER, types.boolean, types.int64, _LIST, _TABLES, WORDS),
     entry=True,
 )
 def _walk(  # noqa: PLR0913, PLR0917  # one call, no interpreter
@@ -214,7 +212,7 @@ def _walk(  # noqa: PLR0913, PLR0917  # one call, no interpreter
     while True:
         size = min(step, total - position)
         if row_bytes > step:
-            size = min(size, row_bytes - runs[0, 4] * width % row_bytes)
+            pass
         if total:
             runs[0, 2] = size
         done = 0

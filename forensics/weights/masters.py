@@ -19,7 +19,7 @@ from forensics.weights.reading import Files, extents
 
 BLOCK_ELEMENTS = 1 << 18
 BUDGET_BYTES = 2 << 30
-"""What is compared of one checkpoint; of larger ones the beginning of every tensor."""
+"""What is compared of a series of checkpoints; of larger ones the beginning of every tensor."""
 SHOWN = 3
 
 
@@ -31,12 +31,12 @@ class _Sums:
     nan_in_copy: int = 0
 
 
-def judge_masters(root: Path, checkpoint: Checkpoint) -> Iterator[Problem]:
-    """Yield where 16-bit weights are not their fp32 masters rounded to nearest even."""
+def judge_masters(root: Path, checkpoint: Checkpoint, budget: int = BUDGET_BYTES) -> Iterator[Problem]:
+    """Yield where 16-bit weights are not their fp32 masters rounded to nearest even, in up to `budget` bytes."""
     pairs = list(_pairs(checkpoint.records))
     if not pairs:
         return
-    each = max(BUDGET_BYTES // (6 * len(pairs)), 1024)
+    each = max(budget // (6 * len(pairs)), 1024)
     files = Files(root)
     total, names = _Sums(), []
     for master, copy in pairs:
@@ -53,9 +53,7 @@ def judge_masters(root: Path, checkpoint: Checkpoint) -> Iterator[Problem]:
 
 
 def _pairs(records: Sequence[TensorRecord]) -> Iterator[tuple[TensorRecord, TensorRecord]]:
-    copies = {
-        r.name: r for r in records if r.role == "weight" and r.dtype in {"BF16", "F16"} and r.strides is None
-    }
+    copies = {r.name: r for r in records if r.role == "weight" and r.dtype in {"BF16", "F16"} and r.strides is None}
     for record in records:
         copy = copies.get(record.name)
         if record.role != "master" or record.dtype != "F32" or record.strides is not None or copy is None:

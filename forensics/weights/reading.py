@@ -174,9 +174,7 @@ def read_slots(files: Files, slots: Sequence[Slot], buffer: memoryview) -> dict[
     return failed
 
 
-def located(
-    files: Files, places: Sequence[Sequence[Slot]], stack: ExitStack
-) -> list[tuple[int, int, int, int, int]]:
+def located(files: Files, places: Sequence[Sequence[Slot]], stack: ExitStack) -> list[tuple[int, int, int, int, int]]:
     """Return the reads that fill a buffer from each checkpoint, for `kernels.walk`; files stay open with `stack`.
 
     Raises what `File` raises when one cannot be opened or ends before what is to be read.

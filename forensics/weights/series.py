@@ -65,9 +65,7 @@ def scan_series(  # noqa: PLR0913  # options, by keyword
     trained: Callable[[TensorRecord], Trained] | None = None,
 ) -> tuple[TensorTable, ...]:
     """Return the tables of `examine_series` alone."""
-    return examine_series(
-        root, checkpoints, depth=depth, threads=threads, progress=progress, trained=trained
-    ).tables
+    return examine_series(root, checkpoints, depth=depth, threads=threads, progress=progress, trained=trained).tables
 
 
 def examine_series(  # noqa: PLR0913  # options, by keyword
@@ -170,9 +168,7 @@ def _size(records: Sequence[TensorRecord]) -> tuple[int, int]:
 class _Work:
     """Threads that take tasks from one list and add what they count to one matrix."""
 
-    def __init__(
-        self, files: Files, todo: Iterator[tuple[Part, ...]], rows: int, kernels: ModuleType | None
-    ) -> None:
+    def __init__(self, files: Files, todo: Iterator[tuple[Part, ...]], rows: int, kernels: ModuleType | None) -> None:
         self.files = files
         self.matrix = statistics.fresh(rows)
         self.failed: set[int] = set()

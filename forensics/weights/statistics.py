@@ -56,9 +56,7 @@ class Known:
     opaque: NDArray[np.bool_]
 
 
-def table_of(
-    records: Sequence[TensorRecord], trained: Sequence[Trained], matrix: Floats, known: Known
-) -> TensorTable:
+def table_of(records: Sequence[TensorRecord], trained: Sequence[Trained], matrix: Floats, known: Known) -> TensorTable:
     """Turn summed rows into the table of one checkpoint."""
     examined, counted = known.examined, known.examined & ~known.opaque
     finite = np.where(counted, matrix[:, FINITE], 0.0)

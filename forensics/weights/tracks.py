@@ -53,9 +53,7 @@ class Plan:
     unreadable: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
-def follow(
-    checkpoints: Sequence[Sequence[TensorRecord]], gather_bytes: int, size_of: Callable[[str], int]
-) -> Plan:
+def follow(checkpoints: Sequence[Sequence[TensorRecord]], gather_bytes: int, size_of: Callable[[str], int]) -> Plan:
     """Match the tensors of the checkpoints by name and role.
 
     A tensor whose dtype, shape or memory order changes starts anew: nothing is compared across the change. Strided

@@ -39,9 +39,7 @@ def test_the_entry_that_a_real_trainer_prints() -> None:
 
 
 @given(st.floats(0.3, 6.0), st.integers(1, 50), st.integers(1, 50), st.integers(1, 64))
-def test_the_true_reading_is_among_the_candidates(
-    loss: float, finite: int, window: int, accumulation: int
-) -> None:
+def test_the_true_reading_is_among_the_candidates(loss: float, finite: int, window: int, accumulation: int) -> None:
     assume(finite <= window)
     entry = shown(loss, finite, window, accumulation)
     assume(math.isfinite(entry))

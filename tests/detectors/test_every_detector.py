@@ -68,9 +68,7 @@ def test_every_symptom_has_one_detector() -> None:
 def test_a_detector_names_its_source_its_minimum_and_its_false_alarms(name: str) -> None:
     doc = detectors()[name].doc
 
-    assert [
-        part for part in ("Source:", "Minimum:", "Silenced by:", "Known false alarms:") if part not in doc
-    ] == []
+    assert [part for part in ("Source:", "Minimum:", "Silenced by:", "Known false alarms:") if part not in doc] == []
 
 
 @given(runs())
@@ -136,9 +134,7 @@ def test_no_detector_loops_over_points() -> None:
 
         loss = np.concatenate((falling(size - 40), np.zeros(40)))
         bad = np.concatenate((norms(size - 40), np.full(40, NAN)))
-        run = make_run(
-            loss=loss.tolist(), grad_norm=bad.tolist(), learning_rate=[1e-5] * size, eval_loss=loss.tolist()
-        )
+        run = make_run(loss=loss.tolist(), grad_norm=bad.tolist(), learning_rate=[1e-5] * size, eval_loss=loss.tolist())
         sys.setprofile(tally)
         try:
             everything(run)

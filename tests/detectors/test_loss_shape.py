@@ -90,9 +90,7 @@ def test_a_divergence_that_ends_in_nan_is_dated_before_it() -> None:
         ([1.0], []),
     ],
 )
-def test_short_logs_need_a_leap_to_three_times_all_before(
-    loss: list[float], expected: list[tuple[str, int]]
-) -> None:
+def test_short_logs_need_a_leap_to_three_times_all_before(loss: list[float], expected: list[tuple[str, int]]) -> None:
     """The first is gpt-neox with a master copy that was never loaded (DeepSpeed #3742)."""
     assert [(f.severity, f.step) for f in find("loss-divergence", make_run(loss=loss))] == expected
 
@@ -222,9 +220,7 @@ def test_an_unrecorded_accumulation_is_guessed_from_three_evaluations() -> None:
     steps = {"eval_loss": [3, 6, 9]}
 
     assert severities("loss-scale-wrong", make_run(loss=loss, eval_loss=evals, steps=steps)) == ["warning"]
-    assert (
-        severities("loss-scale-wrong", make_run(loss=loss, eval_loss=evals[:2], steps={"eval_loss": [3, 9]})) == []
-    )
+    assert severities("loss-scale-wrong", make_run(loss=loss, eval_loss=evals[:2], steps={"eval_loss": [3, 9]})) == []
     assert severities("loss-scale-wrong", make_run(loss=GOOD[:9], eval_loss=evals, steps=steps)) == []
     assert severities("loss-scale-wrong", make_run(loss=loss, eval_loss=[1.1, NAN, 1.1], steps=steps)) == []
 

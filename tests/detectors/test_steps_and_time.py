@@ -128,9 +128,7 @@ def test_only_a_record_of_the_kernel_confirms_a_host_kill() -> None:
 def test_a_signal_is_told_from_an_exit_code(code: float, symptom: str) -> None:
     run = make_run(events=[make_events("signal", [-1], [code])])
 
-    assert [name for name in ("crash-killed", "crash-exception") if find(name, run)] == (
-        [symptom] if symptom else []
-    )
+    assert [name for name in ("crash-killed", "crash-exception") if find(name, run)] == ([symptom] if symptom else [])
 
 
 def test_an_interrupt_by_the_user_is_a_notice() -> None:

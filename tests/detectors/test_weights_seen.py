@@ -245,9 +245,7 @@ def test_a_problem_of_the_files_is_told_by_its_kind(kind: Kind, symptom: str, se
     problem = Problem(kind, "model.safetensors is cut short", Source("checkpoint-10/model.safetensors"))
     found = find(symptom, make_run(checkpoints=[make_checkpoint(10, problems=[problem, problem])]))
 
-    assert [(f.severity, f.step, f.source.path) for f in found] == [
-        (severity, 10, "checkpoint-10/model.safetensors")
-    ]
+    assert [(f.severity, f.step, f.source.path) for f in found] == [(severity, 10, "checkpoint-10/model.safetensors")]
     assert "cut short (and 1 more problem)" in found[0].statement
 
 

@@ -52,9 +52,7 @@ values = st.one_of(
 )
 steps = st.integers(-(2**63), 2**63 - 1)
 walls = st.floats(allow_nan=False, width=64)
-usual = st.builds(
-    lambda tag, number, step, wall: event([scalar(tag, number)], step, wall), tags, numbers, steps, walls
-)
+usual = st.builds(lambda tag, number, step, wall: event([scalar(tag, number)], step, wall), tags, numbers, steps, walls)
 
 
 def lying(payload: bytes, at: int, byte: int, extra: bytes) -> bytes:
@@ -156,9 +154,7 @@ def test_any_prefix(compiled: bool) -> None:
         contents = read(data[:size], compiled=compiled)
         whole = sum(end <= size for end in ends)
         start = ends[whole - 1] if whole else 0
-        reason = (
-            f"ends inside record {whole + 1}: only {size - start} bytes of it, from byte {start} on, are there"
-        )
+        reason = f"ends inside record {whole + 1}: only {size - start} bytes of it, from byte {start} on, are there"
 
         assert [1.0, 2.0, 3.0][:whole] == [v for p in contents.points for v in p.values.tolist()]
         assert ((reason,) if size > start else ()) == contents.damage

@@ -11,9 +11,7 @@ from forensics.errors import LimitError, MalformedError, PlaceholderError
 from forensics.formats.lenient_json import parse
 from forensics.limits import Limits
 
-STATE = (
-    b'{"global_step": 20, "log_history": [{"loss": NaN, "step": 10}, {"loss": 0.5, "step": 20}], "name": "a\\"]b"}'
-)
+STATE = b'{"global_step": 20, "log_history": [{"loss": NaN, "step": 10}, {"loss": 0.5, "step": 20}], "name": "a\\"]b"}'
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

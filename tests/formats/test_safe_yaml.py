@@ -47,9 +47,7 @@ def test_configuration_is_read_with_numbers_and_merges() -> None:
 
 def test_python_tags_are_never_constructed() -> None:
     """An object tag leaves its plain content and calls nothing."""
-    data = (
-        b"hparams: !!python/object/apply:os.system ['id']\nargs: !!python/object:argparse.Namespace {lr: 1e-4}\n"
-    )
+    data = b"hparams: !!python/object/apply:os.system ['id']\nargs: !!python/object:argparse.Namespace {lr: 1e-4}\n"
     assert parse(data).value == {"hparams": ["id"], "args": {"lr": 1e-4}}
 
 
@@ -110,9 +108,7 @@ def test_a_broken_file_keeps_what_stands_before() -> None:
         st.text("abcdef_", min_size=1),
         st.recursive(
             st.integers(-9999, 9999) | st.booleans() | st.none() | st.text("abc -", max_size=9),
-            lambda inner: (
-                st.lists(inner, max_size=3) | st.dictionaries(st.text("xyz", min_size=1), inner, max_size=3)
-            ),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("xyz", min_size=1), inner, max_size=3),
         ),
         min_size=1,
     )

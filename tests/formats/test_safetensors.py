@@ -55,9 +55,7 @@ def test_layout_equals_the_reference_library(tmp_path: Path) -> None:
 
     with File(path) as file:
         layout = read_layout(file)
-        raws = {
-            entry.name: np.frombuffer(file.read(entry.offset, entry.nbytes), np.uint8) for entry in layout.entries
-        }
+        raws = {entry.name: np.frombuffer(file.read(entry.offset, entry.nbytes), np.uint8) for entry in layout.entries}
 
     assert dict(layout.metadata) == {"format": "pt"}
     assert ((), 0, frozenset()) == (layout.problems, layout.missing_bytes, layout.cut)
@@ -170,9 +168,7 @@ def test_many_problems_are_told_in_few_words() -> None:
 
 def test_cut_file_tells_which_tensors_are_whole() -> None:
     """Of a file that ends in its data, only the tensors past the end are cut."""
-    header = {
-        name: {"dtype": "U8", "shape": [4], "data_offsets": [4 * i, 4 * i + 4]} for i, name in enumerate("abc")
-    }
+    header = {name: {"dtype": "U8", "shape": [4], "data_offsets": [4 * i, 4 * i + 4]} for i, name in enumerate("abc")}
 
     layout = layout_of(packed(header, bytes(7)))
 

@@ -128,9 +128,7 @@ def test_random_state(tmp_path: Path, zipped: bool) -> None:
 def test_deepspeed_optimizer_states(tmp_path: Path, module: Any) -> None:
     """`*_optim_states.pt`: loss scaler, stage, slice mappings and wrapped flat tensors."""
     scaler = module("deepspeed_.runtime.fp16.loss_scaler.DynamicLossScaler", type("L", (Instance,), {}))
-    stage = module(
-        "deepspeed_.runtime.zero.config.ZeroStageEnum", enum.IntEnum("Z", {"weights": 3}, module=__name__)
-    )
+    stage = module("deepspeed_.runtime.zero.config.ZeroStageEnum", enum.IntEnum("Z", {"weights": 3}, module=__name__))
 
     @dataclass
     class Fragment:

@@ -36,9 +36,7 @@ def legacy_cases(payload: Payload) -> Iterator[Case]:
     information = MAGIC + pickled(number(1001)) + pickled(evil) + pickled(weights) + KEYS + DATA
     yield Case("legacy_system_in_information", information, r"os\.system", 1)
     yield Case("legacy_system_in_keys", HEAD + pickled(weights) + pickled(evil) + DATA, r"os\.system", 0)
-    module = (
-        b"(" + text("module") + name("my.models", "../../evil") + text("/etc/passwd") + text("print()") + b"tQ"
-    )
+    module = b"(" + text("module") + name("my.models", "../../evil") + text("/etc/passwd") + text("print()") + b"tQ"
     yield Case("legacy_module_source", HEAD + pickled(module) + KEYS + DATA, "brings source code")
     for label, count in (("forged", 1 << 60), ("negative", -1)):
         forged = HEAD + pickled(weights) + KEYS + struct.pack("<q", count) + bytes(16)
@@ -46,22 +44,14 @@ def legacy_cases(payload: Payload) -> Iterator[Case]:
     huge = mapping(w=_tensor(700_000_000))
     yield Case(
         "legacy_3_gb_storage",
-        HEAD
-        + pickled(mapping(w=_tensor(700_000_000), v=huge))
-        + KEYS
-        + struct.pack("<q", 700_000_000)
-        + bytes(16),
+        HEAD + pickled(mapping(w=_tensor(700_000_000), v=huge)) + KEYS + struct.pack("<q", 700_000_000) + bytes(16),
         "not there in full.*cut off",
         2,  # four elements of the storage are there, and no more are looked at
     )
     yield Case("legacy_cut_in_data", HEAD + pickled(weights) + KEYS + DATA[:14], "cut off", 0)
-    yield Case(
-        "legacy_cut_in_pickle", (HEAD + pickled(mapping(w=_tensor(), v=_tensor())))[:-60], "ends in the middle"
-    )
+    yield Case("legacy_cut_in_pickle", (HEAD + pickled(mapping(w=_tensor(), v=_tensor())))[:-60], "ends in the middle")
     view = b"(" + text("v0") + number(2) + number(1000) + b"t"
-    yield Case(
-        "legacy_view_out_of_bounds", HEAD + pickled(mapping(w=_tensor(view=view))) + KEYS + DATA, "storage view"
-    )
+    yield Case("legacy_view_out_of_bounds", HEAD + pickled(mapping(w=_tensor(view=view))) + KEYS + DATA, "storage view")
     repeated = pickled(b"](" + text("0") * 1000 + b"e")
     yield Case("legacy_same_key_1000_times", HEAD + pickled(weights) + repeated + DATA, "one twice", 1)
 
@@ -83,9 +73,7 @@ def tar_cases(payload: Payload) -> Iterator[Case]:
         r"os\.system",
         1,
     )
-    yield Case(
-        "tar_system_in_storages", _tar({**good, "storages": pickled(evil)}), r"number of tensors|os\.system"
-    )
+    yield Case("tar_system_in_storages", _tar({**good, "storages": pickled(evil)}), r"number of tensors|os\.system")
     yield Case("tar_million_storages", _tar({**good, "storages": pickled(number(1 << 40))}), "that cannot be")
     forged = pickled(number(1)) + pickled(_entry("0", "cpu", "FloatStorage")) + struct.pack("<q", 1 << 50)
     yield Case("tar_storage_2_to_50", _tar({**good, "storages": forged}), "does not fit")

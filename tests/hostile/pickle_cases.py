@@ -87,9 +87,7 @@ def _hidden_calls(payload: Payload) -> Iterator[Case]:
 
 def _names(payload: Payload) -> Iterator[Case]:
     run = text(payload.command)
-    yield Case(
-        "dotted_name", pickled(stack_name("pathlib", "os.system") + run + b"\x85R", 4), r"pathlib\.os\.system"
-    )
+    yield Case("dotted_name", pickled(stack_name("pathlib", "os.system") + run + b"\x85R", 4), r"pathlib\.os\.system")
     yield Case("line_breaks_in_names", pickled(stack_name("os\nsystem", "x\ny") + b")R", 4))
     yield Case("surrogates_in_names", pickled(text("\ud800mod") + text("\udfff") + b"\x93)R", 4))
     yield Case(

@@ -108,9 +108,7 @@ def _packed() -> Iterator[Case]:
 
 
 def _cut() -> Iterator[Case]:
-    weights = {
-        f"layer_{i}": tensor(storage(str(i), elements=256), shape=(16, 16), strides=(16, 1)) for i in range(8)
-    }
+    weights = {f"layer_{i}": tensor(storage(str(i), elements=256), shape=(16, 16), strides=(16, 1)) for i in range(8)}
     good = torch_zip(pickled(mapping(**weights)), {str(i): bytes([i + 1]) * 1024 for i in range(8)})
     yield Case("zip_cut_in_a_storage", good[:5600], "cut off", 4)
     yield Case("zip_cut_in_the_pickle", good[:400], "ends in the middle of an opcode")

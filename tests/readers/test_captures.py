@@ -207,16 +207,12 @@ def test_captures_pasted_together(
 
 
 @pytest.mark.parametrize(("reader", "text", "expected"), EXPECTED)
-def test_a_training_log_is_no_capture(
-    reader: Reader, text: str, expected: list[tuple[str, str, object, str]]
-) -> None:
+def test_a_training_log_is_no_capture(reader: Reader, text: str, expected: list[tuple[str, str, object, str]]) -> None:
     """Progress bars and metric rows are not taken for one."""
     assert text
     assert expected
     assert reader.sniff is not None
-    assert not reader.sniff(
-        b"{'loss': 2.3, 'epoch': 0.1}\r  1%|          | 10/1200 [00:12<23:47,  1.20s/it]\n" * 50
-    )
+    assert not reader.sniff(b"{'loss': 2.3, 'epoch': 0.1}\r  1%|          | 10/1200 [00:12<23:47,  1.20s/it]\n" * 50)
 
 
 def test_a_block_ends_where_its_list_ends(tmp_path: Path) -> None:

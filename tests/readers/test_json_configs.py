@@ -196,9 +196,7 @@ def test_a_cut_file_is_told(tmp_path: Path, reader: Reader, path: str, text: str
 
 @pytest.mark.parametrize(("reader", "path", "text"), CASES)
 @pytest.mark.parametrize("other", [b"[1]", b'"x"', b"\0\0\0", b"{" * 3000])
-def test_something_else_is_a_typed_error(
-    tmp_path: Path, reader: Reader, path: str, text: str, other: bytes
-) -> None:
+def test_something_else_is_a_typed_error(tmp_path: Path, reader: Reader, path: str, text: str, other: bytes) -> None:
     """No object, no facts."""
     assert text
     with pytest.raises(MalformedError):
@@ -207,9 +205,7 @@ def test_something_else_is_a_typed_error(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(st.sampled_from(CASES), st.floats(0, 1))
-def test_any_prefix_gives_facts_or_a_typed_error(
-    tmp_path: Path, case: tuple[Reader, str, str], part: float
-) -> None:
+def test_any_prefix_gives_facts_or_a_typed_error(tmp_path: Path, case: tuple[Reader, str, str], part: float) -> None:
     """Every cut after the first bracket is read."""
     reader, path, text = case
     cut = int(part * len(text))

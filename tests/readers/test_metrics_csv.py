@@ -8,9 +8,7 @@ import pytest
 from forensics.model import UNKNOWN_STEP, Artifact, Fact, Samples, Skip
 from forensics.readers.metrics_csv import looks_like_table, metrics_csv
 
-LIGHTNING = (
-    "epoch,grad_norm,lr-AdamW,step,train_loss,val_loss\n0,,,49,1.8312,\n0,1.5,2e-05,99,nan,\n0,,,99,,1.6902\n"
-)
+LIGHTNING = "epoch,grad_norm,lr-AdamW,step,train_loss,val_loss\n0,,,49,1.8312,\n0,1.5,2e-05,99,nan,\n0,,,99,,1.6902\n"
 
 
 def read(tmp_path: Path, data: str, name: str = "metrics.csv") -> list[Fact]:

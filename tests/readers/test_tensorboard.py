@@ -55,9 +55,7 @@ def test_torch_writer(tmp_path: Path) -> None:
     assert samples["loss"].wall_times is not None
     assert [1.7e9 + step for step in range(6)] == samples["loss"].wall_times.tolist()
     assert (samples["loss"].precision, samples["exact"].precision) == (Precision.SINGLE, Precision.DOUBLE)
-    assert [reason for _, reason in skips_of(facts)] == [
-        "values other than scalars were not examined: 1 histogram"
-    ]
+    assert [reason for _, reason in skips_of(facts)] == ["values other than scalars were not examined: 1 histogram"]
 
 
 def accumulated(root: Path) -> dict[str, tuple[list[int], list[float], list[float]]]:

@@ -96,9 +96,7 @@ def test_a_configuration_given_as_a_dictionary_is_found_in_the_plugin(tmp_path: 
     plugin = EngineConfig({})
     plugin.hf_ds_config = EngineConfig({"zero_optimization": {"stage": 3}})  # type: ignore[attr-defined]  # as accelerate
     arguments.deepspeed_plugin = plugin  # type: ignore[attr-defined]  # set by TrainingArguments.__post_init__
-    found = {
-        s[1]: s[2] for s in settings_of(facts_of(training_args, tmp_path, "training_args.bin", saved(arguments)))
-    }
+    found = {s[1]: s[2] for s in settings_of(facts_of(training_args, tmp_path, "training_args.bin", saved(arguments)))}
 
     assert found["zero_optimization.stage"] == 3
     assert found["deepspeed"] == "<given as a dictionary>"

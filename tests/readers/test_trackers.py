@@ -41,9 +41,7 @@ def message(kind: str, **payload: object) -> dict[str, object]:
     return {"payload": payload, "type": kind}
 
 
-def metric(
-    name: str, value: object, step: int | None, epoch: float | None = None, **more: object
-) -> dict[str, object]:
+def metric(name: str, value: object, step: int | None, epoch: float | None = None, **more: object) -> dict[str, object]:
     held = {"epoch": epoch, "metricName": name, "metricValue": value, "step": step}
     return message("metric_msg", local_timestamp=1795467623843, metric=held, **more)
 
@@ -140,9 +138,7 @@ def framed(records: list[bytes], version: int) -> bytes:
 
 def json_scalar(key: str, step: int, data: object) -> bytes:
     held = {"index": step, "data": data, "create_time": "2026-11-23T21:04:38.985104+00:00"}
-    return json.dumps(
-        {"model_type": "Scalar", "data": {"metric": held, "key": key, "step": step, "epoch": 1}}
-    ).encode()
+    return json.dumps({"model_type": "Scalar", "data": {"metric": held, "key": key, "step": step, "epoch": 1}}).encode()
 
 
 def json_log(text: str) -> bytes:
@@ -234,9 +230,7 @@ def test_the_files_beside_a_swanlab_log(tmp_path: Path) -> None:
     }
     folder = "run-20261123_210022-21g4nfme/files"
     told = settings_of(facts_of(swanlab_config, tmp_path, f"{folder}/config.yaml", config))
-    other = settings_of(
-        facts_of(swanlab_metadata, tmp_path, f"{folder}/swanlab-metadata.json", json.dumps(metadata))
-    )
+    other = settings_of(facts_of(swanlab_metadata, tmp_path, f"{folder}/swanlab-metadata.json", json.dumps(metadata)))
 
     assert told == [("setting", "learning_rate", 1e-05, "learning_rate", "RECORDED")]
     assert [(group, name, value) for group, name, value, _, _ in other] == [
@@ -394,7 +388,9 @@ def test_arguments_of_ms_swift(tmp_path: Path) -> None:
 
 def test_the_log_of_a_trackers_client_is_not_the_run(tmp_path: Path) -> None:
     """A traceback of SwanLab's or W&B's own client is no crash of the training."""
-    text = "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\nModuleNotFoundError: No module named 'b'\n"
+    text = (
+        "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\nModuleNotFoundError: No module named 'b'\n"
+    )
     for path in ("swanlog/run-20261123_210022-ab/debug/debug.log", "wandb/debug-internal.log"):
         artifact_of(tmp_path, path, text)
     artifact_of(tmp_path, "train.log", "{'loss': 1.5, 'grad_norm': 0.1, 'learning_rate': 1e-05, 'epoch': 0.1}\n")

@@ -156,9 +156,7 @@ def test_mlflow_metric(tmp_path: Path) -> None:
         ("meta.yaml", "run_id: 0\nstatus: 5\nend_time: null\n", ("mlflow.status", "killed", "RECORDED")),
     ],
 )
-def test_mlflow_parameters_and_status(
-    tmp_path: Path, path: str, text: str, expected: tuple[str, object, str]
-) -> None:
+def test_mlflow_parameters_and_status(tmp_path: Path, path: str, text: str, expected: tuple[str, object, str]) -> None:
     """A file per parameter; the status by its name."""
     assert mlflow_store.takes(f"{RUN}/{path}")
     found = settings_of(facts_of(mlflow_store, tmp_path, f"{RUN}/{path}", text))
@@ -178,9 +176,7 @@ def test_mlflow_parameters_and_status(
     ),
     st.floats(0, 1),
 )
-def test_any_prefix_gives_facts_or_a_typed_error(
-    tmp_path: Path, case: tuple[Reader, str, str], part: float
-) -> None:
+def test_any_prefix_gives_facts_or_a_typed_error(tmp_path: Path, case: tuple[Reader, str, str], part: float) -> None:
     """No cut raises anything else."""
     reader, path, text = case
     cut = int(part * len(text))

@@ -55,9 +55,7 @@ def big(report: Report) -> Report:
     for checkpoint in report.run.checkpoints[:2]:
         assert checkpoint.table is not None
         table = repeated(checkpoint.table, 5_000)
-        wide.append(
-            replace(checkpoint, table=replace(table, names=tuple(f"layer.{i}.weight" for i in range(5_000))))
-        )
+        wide.append(replace(checkpoint, table=replace(table, names=tuple(f"layer.{i}.weight" for i in range(5_000)))))
     return replace(report, run=replace(report.run, timeline=Timeline(series), checkpoints=tuple(wide)))
 
 
@@ -81,9 +79,7 @@ def test_data_holds_no_number_that_json_lacks(report: Report) -> None:
 
 
 def test_a_run_without_anything_still_makes_a_page(report: Report) -> None:
-    empty = replace(
-        report, run=replace(report.run, timeline=Timeline(), checkpoints=()), findings=(), hypotheses=()
-    )
+    empty = replace(report, run=replace(report.run, timeline=Timeline(), checkpoints=()), findings=(), hypotheses=())
 
     assert "Not examined" in html.render(empty)
 
@@ -128,8 +124,7 @@ def test_zooming_one_plot_zooms_all(page: chromium.Page) -> None:
     before = page.run("document.querySelectorAll('#plots canvas')[1].toDataURL()")
     page.run("document.querySelector('#plots').scrollIntoView()")
     box = page.run(
-        "(() => { const r = document.querySelector('.u-over').getBoundingClientRect();"
-        " return [r.x, r.y, r.width]; })()"
+        "(() => { const r = document.querySelector('.u-over').getBoundingClientRect(); return [r.x, r.y, r.width]; })()"
     )
     page.drag(box[0] + box[2] * 0.3, box[1] + 40, box[0] + box[2] * 0.6)
     page.until(f"document.querySelectorAll('#plots canvas')[1].toDataURL() !== {before!r}")
@@ -208,9 +203,7 @@ def test_everything_can_be_named_by_a_screen_reader(page: chromium.Page) -> None
         " (e.getAttribute('aria-label') || e.textContent || (e.labels && e.labels[0] && e.labels[0].textContent)"
         " || '').trim())"
     )
-    plots = page.run(
-        "[...document.querySelectorAll('#plots [role=img]')].map((e) => e.getAttribute('aria-label'))"
-    )
+    plots = page.run("[...document.querySelectorAll('#plots [role=img]')].map((e) => e.getAttribute('aria-label'))")
     levels = page.run("[...document.querySelectorAll('h1, h2, h3')].map((e) => Number(e.tagName[1]))")
     ids = page.run("[...document.querySelectorAll('[id]')].map((e) => e.id)")
 

@@ -104,9 +104,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "separator never found",
         {
             "grad_norm": [0.0] * 7,
-            "events": [
-                make_events(Kind.TOKENIZATION_MISMATCH, [-1] * 30, text="tokenization mismatch: 1 vs. 812.")
-            ],
+            "events": [make_events(Kind.TOKENIZATION_MISMATCH, [-1] * 30, text="tokenization mismatch: 1 vs. 812.")],
         },
         "likely",
     ),
@@ -318,9 +316,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "facts", "verdict"), [pytest.param(n, f, v, id=f"{n}: {b}") for n, b, f, v in ROWS]
-)
+@pytest.mark.parametrize(("name", "facts", "verdict"), [pytest.param(n, f, v, id=f"{n}: {b}") for n, b, f, v in ROWS])
 def test_a_cause_is_judged(judge: Judge, name: str, facts: dict[str, Any], verdict: str) -> None:
     """Each branch of the evidence moves the verdict as the table says."""
     run: Run = make_run(**{key: value for key, value in facts.items() if key != "onset"})
@@ -331,9 +327,7 @@ def test_a_cause_is_judged(judge: Judge, name: str, facts: dict[str, Any], verdi
 
 def test_the_founding_case_is_answered_with_three_ways_out(judge: Judge) -> None:
     """overlap_comm off, 0.11.1, and a fixed release: each a change, with its reason and link."""
-    hypothesis = judge(
-        catalog.find_rule("ds-zero12-comm-corruption"), make_run(**FOUNDING), "loss-to-zero", step=5
-    )
+    hypothesis = judge(catalog.find_rule("ds-zero12-comm-corruption"), make_run(**FOUNDING), "loss-to-zero", step=5)
     changes = [dict(fix.change or {}) for fix in hypothesis.fixes]
 
     assert {"zero_optimization.overlap_comm": False} in changes

@@ -122,9 +122,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "facts", "verdict"), [pytest.param(n, f, v, id=f"{n}: {b}") for n, b, f, v in ROWS]
-)
+@pytest.mark.parametrize(("name", "facts", "verdict"), [pytest.param(n, f, v, id=f"{n}: {b}") for n, b, f, v in ROWS])
 def test_a_cause_is_judged(judge: Judge, name: str, facts: dict[str, Any], verdict: str) -> None:
     """Each branch of the evidence moves the verdict as the table says."""
     run: Run = make_run(**{key: value for key, value in facts.items() if key != "onset"})

@@ -42,9 +42,7 @@ CASES: list[tuple[str, str, int, dict[str, Any], tuple[str, ...]]] = [
             "loss": [0.0] * 6,
             "grad_norm": [0.0] * 6,
             "learning_rate": [6e-6, 5e-6, 4e-6, 3e-6, 2e-6, 1e-6],
-            "events": [
-                make_events(Kind.TOKENIZATION_MISMATCH, [-1] * 50, text="tokenization mismatch: 1 vs. 812.")
-            ],
+            "events": [make_events(Kind.TOKENIZATION_MISMATCH, [-1] * 50, text="tokenization mismatch: 1 vs. 812.")],
         },
         ("tokenization-mismatch", "all-labels-ignored", "nan-loss-logged-as-zero", "loss-to-zero"),
     ),

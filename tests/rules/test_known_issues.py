@@ -65,9 +65,7 @@ def matching(table: dict[str, Any], fits: bool) -> Run:
             "shards": "2 shards are missing",
             "lm_head": "lm_head.weight is not there",
         }
-        found = next(
-            (text for text in words.values() if re.search(table["problem"], text, re.IGNORECASE)), "443 bytes"
-        )
+        found = next((text for text in words.values() if re.search(table["problem"], text, re.IGNORECASE)), "443 bytes")
         return make_run(checkpoints=broken_file(found if fits else "something else"))
     if "hardware" in table:
         boards = ("Tesla V100", "Tesla T4", "NVIDIA RTX 4090", "AMD Instinct MI300", "Ascend 910B", "NVIDIA B200")

@@ -62,9 +62,7 @@ def odd_runs(draw: st.DrawFn) -> Any:
     table = make_table(nan=bad, same=same, dtype=draw(st.sampled_from(["F32", "BF16", "F16"])))
     return make_run(
         settings=draw(st.dictionaries(NAMES, VALUES, max_size=5)),
-        packages=draw(
-            st.sampled_from([{}, {"deepspeed": "0.12.5"}, {"torch": "2.5.0+cu124", "deepspeed": "odd"}])
-        ),
+        packages=draw(st.sampled_from([{}, {"deepspeed": "0.12.5"}, {"torch": "2.5.0+cu124", "deepspeed": "odd"}])),
         hardware=draw(st.sampled_from([{}, {"gpu": "NVIDIA H100"}, {"gpu": "Tesla V100"}, {"cuda": "12.4"}])),
         events=[make_events(kind, [draw(st.integers(-1, 9))]) for kind in kinds],
         checkpoints=[make_checkpoint(draw(st.integers(0, 9)), table)],
@@ -73,9 +71,7 @@ def odd_runs(draw: st.DrawFn) -> Any:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    run=odd_runs(), step=st.one_of(st.none(), st.integers(0, 12)), until=st.one_of(st.none(), st.integers(0, 12))
-)
+@given(run=odd_runs(), step=st.one_of(st.none(), st.integers(0, 12)), until=st.one_of(st.none(), st.integers(0, 12)))
 def test_every_rule_argues_about_every_run(run: Any, step: int | None, until: int | None) -> None:
     """Rules raise nothing, count no observation twice, and say something in each piece of evidence."""
     finding = Finding("loss-to-zero", "error", "loss is 0", Source("log"), step, (None, step), until)

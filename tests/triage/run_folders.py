@@ -8,9 +8,7 @@ HEALTHY = tuple(2.0 - 0.05 * i for i in range(20))
 DIED = (*HEALTHY[:10], *([0.0] * 10))
 
 
-def write_run(
-    folder: Path, loss: Sequence[float] = HEALTHY, *, norm: float = 0.5, dead: float = float("nan")
-) -> Path:
+def write_run(folder: Path, loss: Sequence[float] = HEALTHY, *, norm: float = 0.5, dead: float = float("nan")) -> Path:
     """Write the trainer state of a run; where the loss is 0 the gradient norm is `dead`."""
     folder.mkdir(parents=True, exist_ok=True)
     history = [

@@ -66,9 +66,7 @@ def test_markdown_has_a_table_a_group(root: Path) -> None:
     assert "| `a` |" in text
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"), [((), 1), (("--fail-on", "never"), 0), (("--fail-on", "warning"), 1)]
-)
+@pytest.mark.parametrize(("arguments", "code"), [((), 1), (("--fail-on", "never"), 0), (("--fail-on", "warning"), 1)])
 def test_exit_codes_are_those_of_analyze(root: Path, arguments: tuple[str, ...], code: int) -> None:
     assert triage(root, *arguments).exit_code == code
 
@@ -86,9 +84,7 @@ def test_no_run_is_exit_code_3(tmp_path: Path) -> None:
     assert "no run under" in done.stderr
 
 
-def test_a_resumed_triage_reads_only_what_changed(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_triage_reads_only_what_changed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second time only the run that changed is analysed; the rows are those of a fresh triage."""
     from forensics.triage import pool
 

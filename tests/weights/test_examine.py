@@ -48,9 +48,7 @@ def test_a_quick_look_says_what_it_read_and_what_it_may_have_missed(tmp_path: Pa
 
     assert skip.what == "every byte of the weights"
     assert "drawn by chance from 83.9 MB" in skip.reason
-    assert (
-        "bad elements below 0.29 % of a checkpoint may have been missed; --weights full reads all" in skip.reason
-    )
+    assert "bad elements below 0.29 % of a checkpoint may have been missed; --weights full reads all" in skip.reason
 
 
 def test_auto_is_quick_when_the_disk_is_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,9 +194,7 @@ def test_tables_without_an_optimizer_are_not_judged_for_one() -> None:
 def test_scanned_counts_of_pieces_equal_torch() -> None:
     """Columns of several files are looked at as one tensor."""
     (checkpoint,) = examined(FIXTURES / "dcp-columns/save")
-    expected: Any = pytest.importorskip("safetensors.torch").load_file(
-        FIXTURES / "dcp-columns/expected.safetensors"
-    )
+    expected: Any = pytest.importorskip("safetensors.torch").load_file(FIXTURES / "dcp-columns/expected.safetensors")
     table = table_of(checkpoint)
 
     for row, name in enumerate(table.names):

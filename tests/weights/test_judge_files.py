@@ -51,9 +51,7 @@ def test_a_head_that_is_missing_without_a_tie_is_told(tmp_path: Path) -> None:
     weights = llama()
     del weights["lm_head.weight"]
 
-    assert (
-        "lm_head.weight is missing while tie_word_embeddings is false" in statements(saved(tmp_path, weights))[0]
-    )
+    assert "lm_head.weight is missing while tie_word_embeddings is false" in statements(saved(tmp_path, weights))[0]
     assert statements(saved(tmp_path, weights, tie_word_embeddings=True)) == []
 
 
@@ -115,9 +113,7 @@ def test_the_tensors_of_an_adapter_are_trainable(tmp_path: Path) -> None:
 
 
 def test_base_weights_beside_an_adapter_are_frozen(tmp_path: Path) -> None:
-    checkpoint = adapter(
-        tmp_path, lora() | {"base_model.model.layers.0.q_proj.base_layer.weight": torch.ones(4, 4)}
-    )
+    checkpoint = adapter(tmp_path, lora() | {"base_model.model.layers.0.q_proj.base_layer.weight": torch.ones(4, 4)})
 
     labels = {r.name.rsplit(".", 2)[1]: r.trained for r in checkpoint.records}
     assert labels == {"lora_A": "trainable", "lora_B": "trainable", "base_layer": "frozen"}

@@ -117,9 +117,7 @@ SIZES = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, ma
 
 @settings(max_examples=25, deadline=None)
 @given(sizes=SIZES, ranks=st.integers(1, 5), lean=st.booleans())
-def test_any_shapes_on_any_ranks(
-    tmp_path_factory: pytest.TempPathFactory, sizes: Any, ranks: int, lean: bool
-) -> None:
+def test_any_shapes_on_any_ranks(tmp_path_factory: pytest.TempPathFactory, sizes: Any, ranks: int, lean: bool) -> None:
     folder = tmp_path_factory.mktemp("zero") / "global_step5"
     tensors = write_zero2(folder, [{f"p{n}": shape for n, shape in enumerate(sizes)}], ranks, lean=lean)
 

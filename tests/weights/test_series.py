@@ -80,7 +80,9 @@ def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_buffers")
 @pytest.mark.parametrize("kernels", [False, True])
 @pytest.mark.parametrize("name", ["BF16", "F16", "F32", "F64", "I16", "F8_E4M3", "F4"])
-@pytest.mark.parametrize("shape", [(30_000,), (300, 100), (7, 9_000), (2, 3, 8_000), (1, 40_000), (40_000, 1)])
+@pytest.mark.parametrize(
+    "shape", [(30_000,), (300, 100), (7, 9_000), (9, 2_500), (2, 3, 8_000), (1, 40_000), (40_000, 1)]
+)
 def test_large_tensors_are_cut_without_a_trace(
     tmp_path: Path, name: str, shape: tuple[int, ...], kernels: bool
 ) -> None:
@@ -171,9 +173,7 @@ def test_complex_elements_count_once(tmp_path: Path) -> None:
 def test_six_bit_elements_are_compared_as_bytes_only(tmp_path: Path) -> None:
     """A packed format without an agreed order has no NaN, no known zeros, and is equal by groups of four."""
     before, after = np.zeros(6, np.uint8), np.array([0, 0, 0, 0, 1, 0], np.uint8)
-    checkpoints = [
-        save(tmp_path, f"{i}", [("w", "F6_E2M3", (2, 4), raw)]) for i, raw in enumerate((before, after))
-    ]
+    checkpoints = [save(tmp_path, f"{i}", [("w", "F6_E2M3", (2, 4), raw)]) for i, raw in enumerate((before, after))]
 
     table = scan_series(tmp_path, checkpoints)[1]
 
@@ -211,6 +211,18 @@ def test_reshaped_and_retyped_tensors_are_not_compared(tmp_path: Path, dtype: st
     tables = scan_series(tmp_path, checkpoints)
 
     assert [int(table.same[0]) for table in tables] == [NOT_COMPARED, NOT_COMPARED, NOT_COMPARED, 3000]
+
+
+def test_transposed_tensor_is_not_compared_with_its_former_order(tmp_path: Path) -> None:
+    """When the memory order changes, bytes at one place are other elements; in the new order they compare again."""
+    raw = np.arange(35, dtype=np.float32).view(np.uint8)
+    checkpoints = [save(tmp_path, f"{i}.bin", [("w", "F32", (5, 7), raw)]) for i in range(3)]
+    for i in (1, 2):
+        checkpoints[i] = [record("w", "F32", (5, 7), checkpoints[i][0].pieces, (1, 5))]
+
+    tables = scan_series(tmp_path, checkpoints)
+
+    assert [int(table.same[0]) for table in tables] == [NOT_COMPARED, NOT_COMPARED, 35]
 
 
 def test_aliases_take_the_row_of_their_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,9 +297,7 @@ def test_cut_file_costs_only_its_tensors(
         monkeypatch.setattr(blocks, "BUFFER_BYTES", 256)
         monkeypatch.setattr("forensics.weights.series.BUFFER_BYTES", 256)
     raw = np.ones(100, np.float32).view(np.uint8)
-    checkpoints = [
-        save(tmp_path, f"{i}.bin", [("a", "F32", (100,), raw), ("b", "F32", (100,), raw)]) for i in range(3)
-    ]
+    checkpoints = [save(tmp_path, f"{i}.bin", [("a", "F32", (100,), raw), ("b", "F32", (100,), raw)]) for i in range(3)]
     os.truncate(tmp_path / "1.bin", 3 + 700)
 
     found = examine_series(tmp_path, checkpoints, kernels=kernels)
@@ -372,9 +382,7 @@ def test_missing_file_costs_only_its_tensors(tmp_path: Path) -> None:
     assert list(found.failures) == ["gone.bin"]
 
 
-def test_file_that_changes_while_it_is_read_is_no_evidence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_that_changes_while_it_is_read_is_no_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file written to during the scan leaves its rows unexamined, and nothing is compared with them."""
     raw = np.ones(10, np.float32).view(np.uint8)
     checkpoints = [save(tmp_path, f"{i}.bin", [("a", "F32", (10,), raw)]) for i in range(3)]

@@ -7,9 +7,7 @@ import numpy as np
 
 from forensics.model import Floats, Scalar
 
-_NUMBER = re.compile(
-    rb"[-+]?(?:\d[\d,]*(?:\.\d*)?(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?|nan|inf(?:inity)?)", re.IGNORECASE
-)
+_NUMBER = re.compile(rb"[-+]?(?:\d[\d,]*(?:\.\d*)?(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?|nan|inf(?:inity)?)", re.IGNORECASE)
 _WRAPPED = re.compile(rb"(?:tensor|array|(?:np|numpy|torch)\.\w+)\(\s*\[?([^,()\]]+)[^()]*\)")
 _PAIR = re.compile(
     rb"""\s*(?:'([^'\r\n]*)'|"([^"\r\n]*)")\s*:\s*"""

@@ -18,7 +18,7 @@ from forensics.readers._text.phrases import Positions
 # `ThroughputTimer.stop` prints the other one.
 ANCHORS = (b"kipped=", b"RunningAvgSamplesPerSec=")
 _ENVELOPE = rb"\[(20\d\d-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})\] \[[A-Z]+\] \[[^\]\r\n]*\] (?:\[Rank (\d{1,6})\] )?"
-_STEP = rb"step=(\d{1,18}), skipped=([^,\s]+), lr=\[([^,\]\r\n]*)"
+_STEP = rb"step=(\d{1,18}), skipped=([^,\s]+), lr=\[([^,\]\r\n]*)(?=[,\]])"
 _SPEED = rb"epoch=[\w/=]*/global_step=(\d{1,18}), RunningAvgSamplesPerSec=([^,\s]+), CurrSamplesPerSec=([^,\s]+)"
 _LINES = tuple(re.compile(_ENVELOPE + message) for message in (_STEP, _SPEED))
 _NAMES = (("skipped", "lr"), ("running_samples_per_second", "samples_per_second"))
@@ -32,9 +32,7 @@ def scan_window(window: Window, positions: Positions) -> Iterator[Rows]:
             yield from _reported(window, positions[anchor], line, names)
 
 
-def _reported(
-    window: Window, places: list[int], line: re.Pattern[bytes], names: tuple[str, str]
-) -> Iterator[Rows]:
+def _reported(window: Window, places: list[int], line: re.Pattern[bytes], names: tuple[str, str]) -> Iterator[Rows]:
     starts, steps, values, stamps, ranks = [], [], [], [], []
     data = window.data
     for place in places:

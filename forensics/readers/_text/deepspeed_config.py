@@ -121,9 +121,7 @@ def equations(text: str) -> Iterator[tuple[str, Scalar]]:
             prefix.append(found[1])
             position = found.end() + nested.end()
             continue
-        plain = re.match(
-            r"'[^']*'|\"[^\"]*\"|<[^<>]*>|\[[^\[\]]*\]|\{[^{}]*\}|\([^()]*\)|[^\s,()]+(?:,\d{3})*", rest
-        )
+        plain = re.match(r"'[^']*'|\"[^\"]*\"|<[^<>]*>|\[[^\[\]]*\]|\{[^{}]*\}|\([^()]*\)|[^\s,()]+(?:,\d{3})*", rest)
         if plain is None:
             continue
         position = found.end() + plain.end()

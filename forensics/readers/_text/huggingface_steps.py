@@ -267,9 +267,7 @@ def _by_precision(rows: Rows, quoted: bool) -> Iterator[Rows]:
         yield replace(rows, precision=Precision.FOUR_DIGITS)
         return
     rounded = [
-        index
-        for index, name in enumerate(rows.names)
-        if canonical(name) == LOSS and _is_rounded(rows.values[:, index])
+        index for index, name in enumerate(rows.names) if canonical(name) == LOSS and _is_rounded(rows.values[:, index])
     ]
     exact = [index for index in range(len(rows.names)) if index not in rounded]
     for indices, precision in ((rounded, Precision.FOUR_DECIMALS), (exact, Precision.DOUBLE)):

@@ -132,9 +132,7 @@ def _read(line: bytes) -> tuple[int, dict[str, float], Precision] | None:
     if step is None:
         return None
     if not postfix and _VALIDATION.search(text):
-        values = {
-            name if name.startswith(("val", "eval")) else f"eval_{name}": each for name, each in values.items()
-        }
+        values = {name if name.startswith(("val", "eval")) else f"eval_{name}": each for name, each in values.items()}
     return step, values, Precision.FOUR_DIGITS if _LOSSY.search(line) else Precision.DOUBLE
 
 

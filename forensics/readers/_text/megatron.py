@@ -83,9 +83,7 @@ def _fields(line: bytes, form: str = "{}") -> dict[str, float]:
     return fields
 
 
-def _add(
-    tables: dict[tuple[str, ...], _Table], line: bytes, start: int, step: int, fields: dict[str, float]
-) -> None:
+def _add(tables: dict[tuple[str, ...], _Table], line: bytes, start: int, step: int, fields: dict[str, float]) -> None:
     if not fields:
         return
     table = tables[tuple(fields)]

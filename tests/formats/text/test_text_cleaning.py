@@ -122,9 +122,7 @@ def test_numbers(text: bytes, value: float | None) -> None:
 
 def test_nan_is_a_number() -> None:
     """NaN is a value, however it is written."""
-    assert all(
-        math.isnan(number(text) or 0.0) for text in (b"nan", b"NaN", b"NAN", b"tensor(nan, device='cuda:0')")
-    )
+    assert all(math.isnan(number(text) or 0.0) for text in (b"nan", b"NaN", b"NAN", b"tensor(nan, device='cuda:0')"))
 
 
 @given(st.binary(max_size=60))

@@ -66,9 +66,7 @@ def test_overflows() -> None:
 )
 def test_nonfinite_gradients_without_a_scale(message: str) -> None:
     """An overflow without a loss scale is its own kind, also when glued to a bar."""
-    glued = (
-        " 50%|#### | 15/30 [00:01<00:01, 11.2it/s][2026-11-23 18:04:01,088] [WARNING] [logging.py:123:log_dist] "
-    )
+    glued = " 50%|#### | 15/30 [00:01<00:01, 11.2it/s][2026-11-23 18:04:01,088] [WARNING] [logging.py:123:log_dist] "
     told = read_log(f"{glued}[Rank 0] {message}\n")
 
     assert told.kinds() == {Kind.NONFINITE_SKIPPED}
@@ -189,9 +187,7 @@ def test_checkpoints_are_counted_once() -> None:
 
 def test_version() -> None:
     """The banner names the version that ran."""
-    told = read_log(
-        f"{INFO}[logging.py:96:log_dist] [Rank -1] DeepSpeed info: version=0.12.5+abc, git-hash=unknown\n"
-    )
+    told = read_log(f"{INFO}[logging.py:96:log_dist] [Rank -1] DeepSpeed info: version=0.12.5+abc, git-hash=unknown\n")
     (version,) = told.setting("deepspeed")
 
     assert (version.group, version.value, version.standing) == ("package", "0.12.5+abc", Standing.RECORDED)

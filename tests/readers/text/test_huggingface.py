@@ -107,9 +107,7 @@ def test_summary_is_a_series_of_its_own() -> None:
 def test_buffered_output_does_not_trust_bars() -> None:
     """Dictionaries that arrive in bursts have no bar of their own: no step is better than a wrong one."""
     bars = "".join(bar(n, 1000) for n in range(0, 220, 10))
-    text = (
-        bars + "\n" + "".join(four("1.5", f"{n / 1000:.2f}") + "\n" for n in range(10, 210, 10)) + bar(230, 1000)
-    )
+    text = bars + "\n" + "".join(four("1.5", f"{n / 1000:.2f}") + "\n" for n in range(10, 210, 10)) + bar(230, 1000)
 
     assert read_log(text).samples("loss").steps.tolist() == [UNKNOWN_STEP] * 20
 
@@ -159,9 +157,7 @@ def test_coarse_epochs_stay_unknown() -> None:
 def test_ranks_are_folded() -> None:
     """The same dictionary from several ranks counts once, whichever came first; different ones are kept by rank."""
     rows = [f"{five('1.5', '0.1')}", f"{five('1.4', '0.2')}"]
-    text = "".join(
-        f"[default{rank}]:{row}\n" for row, order in zip(rows, ("10", "01"), strict=True) for rank in order
-    )
+    text = "".join(f"[default{rank}]:{row}\n" for row, order in zip(rows, ("10", "01"), strict=True) for rank in order)
     told = read_log(text + f"[rank1]: {five('9', '0.3')}\n")
 
     assert told.samples("loss", 0).values.tolist() == [1.5, 1.4]

@@ -33,9 +33,7 @@ def mixed() -> str:
             "\r" + " " * 30 + "\r",
         ]
         loss = "nan" if step > 40 else f"{3 - step / 50:.4f}"
-        parts += [
-            f"{{'loss': {loss}, 'grad_norm': {step / 7!r}, 'learning_rate': 2e-05, 'epoch': {step / 60:.2f}}}\n"
-        ]
+        parts += [f"{{'loss': {loss}, 'grad_norm': {step / 7!r}, 'learning_rate': 2e-05, 'epoch': {step / 60:.2f}}}\n"]
         parts += [f"\r{100 * step // 60:3d}%|██▏   | {step}/60 [00:0{step % 10}<00:59,  1.20s/it]"]
         if step % 10 == 0:
             parts += [
@@ -43,9 +41,7 @@ def mixed() -> str:
                 f"{INFO}[logging.py:96:log_dist] [Rank 0] step={step}, skipped=1, lr=[2e-05], mom=[0.9]\n",
             ]
             parts += [f"WARNING: tokenization mismatch: {step} vs. 3. (ignored)\n", f"step {step} loss {step}.5\n"]
-    trace = (
-        'Traceback (most recent call last):\n  File "/lib/python3.10/site-packages/x.py", line 3, in f\n    g()\n'
-    )
+    trace = 'Traceback (most recent call last):\n  File "/lib/python3.10/site-packages/x.py", line 3, in f\n    g()\n'
     return "".join([*parts, "\n", trace, "ValueError: broken\n"])
 
 

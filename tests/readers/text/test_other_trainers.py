@@ -119,12 +119,8 @@ def test_line(name: str) -> None:
     told = read_log(f"something before\n{line}\nsomething after\n")
     found = {metric: told.samples(metric) for metric in expected}
 
-    assert {(metric, *block.steps.tolist()) for metric, block in found.items()} == {
-        (each, step) for each in expected
-    }
-    assert {(metric, *block.records.tolist()) for metric, block in found.items()} == {
-        (each, 2) for each in expected
-    }
+    assert {(metric, *block.steps.tolist()) for metric, block in found.items()} == {(each, step) for each in expected}
+    assert {(metric, *block.records.tolist()) for metric, block in found.items()} == {(each, 2) for each in expected}
     values = {metric: float(block.values[0]) for metric, block in found.items()}
     assert values == pytest.approx(expected, rel=1e-12, nan_ok=True)
 
