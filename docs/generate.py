@@ -6,8 +6,15 @@ from pathlib import Path
 from forensics import catalog
 from forensics.plugin import Reader
 from forensics.report import explain
+from forensics.rules._known_issues import load
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 DOCS = Path(__file__).parent
+TESTS = DOCS.parent / "tests"
 
 
 def pages() -> dict[Path, str]:
@@ -16,6 +23,7 @@ def pages() -> dict[Path, str]:
     made = {DOCS / "rules" / f"{rule.code}.md": explain.render(rule) + "\n" for rule in rules}
     made[DOCS / "rules" / "README.md"] = _index()
     made[DOCS / "formats.md"] = _formats()
+    made[DOCS / "coverage.md"] = _coverage()
     return made
 
 
@@ -37,6 +45,45 @@ def _formats() -> str:
     head = "# Formats\n\nMade by `python docs/generate.py` from the readers themselves.\n\n"
     columns = "| reader | file names | by content | what it reads |\n|---|---|---|---|\n"
     return head + columns + "\n".join(rows) + "\n"
+
+
+def _coverage() -> str:
+    """Return the table of what is known to go wrong: the rules that know it, and the tests of these rules."""
+    issues = tomllib.loads((DOCS / "known_issues.toml").read_text(encoding="utf-8"))["issue"]
+    codes = {rule.name: rule.code for rule in catalog.rules()}
+    tests = _tests_of(set(codes))
+    rows = []
+    for issue in issues:
+        names = issue["rules"]
+        rules = ", ".join(f"[{codes[name]}](rules/{codes[name]}.md) `{name}`" for name in names)
+        if "besides" in issue:
+            rules += f"; {issue['besides']}"
+        found = dict.fromkeys(test for name in names for test in tests[name])
+        if "besides_test" in issue:
+            found[issue["besides_test"]] = None
+        links = " ".join(f"[{number}]({url})" for number, url in enumerate(issue["sources"], 1))
+        rows.append(f"| {issue['title']} | {rules} | {' '.join(f'`{test}`' for test in found)} | {links} |")
+    head = (
+        f"# Coverage\n\n{len(issues)} things that are known to go wrong, and who knows them here. Made by"
+        " `python docs/generate.py` from `docs/known_issues.toml`, the rules and the tests.\n\n"
+    )
+    return head + "| what goes wrong | rules | tests | upstream |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _tests_of(names: set[str]) -> dict[str, list[str]]:
+    """Return the tests of each rule: the files that name it, and for data entries the one that walks all branches."""
+    files = sorted((TESTS / "rules").glob("test_*.py"))
+    texts = {path.relative_to(DOCS.parent).as_posix(): path.read_text(encoding="utf-8") for path in files}
+    entries = {file.removesuffix(".toml").replace("_", "-") for file, _ in load()}
+    walked = "tests/rules/test_known_issues.py"
+    return {
+        name: [
+            path
+            for path, text in texts.items()
+            if f'"{name}"' in text or name.replace("-", "_") in text or (path == walked and name in entries)
+        ]
+        for name in names
+    }
 
 
 def _patterns(reader: Reader) -> str:

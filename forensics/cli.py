@@ -21,6 +21,7 @@ from forensics.commands.shared import (
     output_option,
     quiet_option,
 )
+from forensics.commands.timeline import timeline
 from forensics.commands.triage import triage
 from forensics.errors import UsageError
 
@@ -44,30 +45,8 @@ def main() -> None:
 main.add_command(analyze)
 main.add_command(bundle)
 main.add_command(compare)
+main.add_command(timeline)
 main.add_command(triage)
-
-
-@main.command()
-@click.argument("run_dir", type=RUN_PATH)
-@click.option("-m", "--metric", "metrics", multiple=True, help="Only these metrics; may be given several times.")
-@click.option("-f", "--format", "form", type=click.Choice(("table", "csv", "json")), default="table")
-@output_option
-@guarded
-def timeline(run_dir: Path, metrics: tuple[str, ...], form: str, output: IO[str]) -> int:
-    r"""Print every metric of RUN_DIR over optimizer steps.
-
-    \b
-    Example:
-        medforensics timeline runs/llama-lora-17 --metric loss --metric grad_norm
-        medforensics timeline runs/llama-lora-17 --format csv -o timeline.csv
-    """
-    from forensics.investigate import read
-    from forensics.report import masked_run
-    from forensics.report import timeline as page
-    from forensics.triage.alone import apart_of
-
-    output.write(page.render(masked_run(read(run_dir, apart=apart_of)), metrics, form))
-    return EXIT_FINE
 
 
 @main.command("env")

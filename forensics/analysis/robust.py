@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from forensics.model import Floats
 
@@ -39,11 +40,18 @@ def trailing(values: Floats, window: int = WINDOW, minimum: int = MINIMUM) -> Ba
     if size > window:
         hop = max(1, -(-size * window // WORK))
         views = sliding_window_view(values, window)[:-1:hop]
-        centers = np.median(views, axis=1)
-        spreads = NORMAL * np.median(np.abs(views - centers[:, None]), axis=1)
+        # Rows are sorted whole: numpy sorts short rows with vector instructions and partitions them without.
+        centers = _middle(np.sort(views, axis=1))
+        spreads = NORMAL * _middle(np.sort(np.abs(views - centers[:, None]), axis=1))
         last = (np.arange(window, size) - window) // hop
         median[window:], deviation[window:] = centers[last], spreads[last]
     return Baseline(median, deviation)
+
+
+def _middle(ordered: NDArray[np.float64]) -> Floats:
+    """Return the median of each row; `ordered` is (n, window), sorted along the rows."""
+    size = ordered.shape[1]
+    return np.asarray((ordered[:, (size - 1) // 2] + ordered[:, size // 2]) / 2)
 
 
 def _level(values: Floats) -> tuple[float, float]:

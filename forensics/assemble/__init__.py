@@ -1,6 +1,7 @@
 """Facts to one run: sources merged, steps resolved, restarts found, settings ranked by their witnesses."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from forensics.assemble.environment import frameworks_of, rank_settings
@@ -17,6 +18,7 @@ from forensics.model import (
     Skip,
     Timeline,
 )
+from forensics.names import LOSS, TRAIN_LOSS
 
 
 def assemble(
@@ -45,6 +47,7 @@ def assemble(
         else:
             left_out.append(fact)
     environment = rank_settings(settings, checkpoints)
+    samples = _with_loss(samples)
     resolved, unresolved = resolve_steps(samples, environment)
     left_out.extend(unresolved)
     merged = merge(resolved)
@@ -64,3 +67,17 @@ def assemble(
         skips=tuple(dict.fromkeys(left_out)),
         frameworks=frameworks_of(environment, checkpoints, artifacts),
     )
+
+
+LOGGED_OFTEN = 3
+"""A mean over the run is logged once, twice after a resume; more entries are a loss that was logged as it went."""
+
+
+def _with_loss(samples: list[Samples]) -> list[Samples]:
+    """Take `train_loss` for the loss where there is no other: Lightning users log it under that name at every step."""
+    if any(block.name == LOSS and len(block.steps) for block in samples):
+        return samples
+    often = {
+        id(block) for block in samples if block.name == TRAIN_LOSS and len(set(block.steps.tolist())) >= LOGGED_OFTEN
+    }
+    return [replace(block, name=LOSS) if id(block) in often else block for block in samples]

@@ -47,7 +47,8 @@ def compare(good: Path, bad: Path, form: str, weights: bool, output: IO[str], qu
             Side(str(path), investigate(path, weights=depth, progress=progress, apart=apart_of)) for path in (good, bad)
         ]
     looked = _weights([side.report.run for side in sides]) if weights else None
-    output.write(page.render(compared(sides[0], sides[1], catalog.rules(), weights=looked), form))
+    found = page.without_secrets(compared(sides[0], sides[1], catalog.rules(), weights=looked))
+    output.write(page.render(found, form))
     return EXIT_FINE
 
 

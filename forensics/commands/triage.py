@@ -73,12 +73,13 @@ def triage(  # noqa: PLR0913, PLR0917  (the options of the command)
     """
     from forensics.progress import reporter
     from forensics.report import triage as page
+    from forensics.report import without_secrets
     from forensics.triage import Options, state_file
     from forensics.triage import triage as judged
 
     options = Options(max(jobs, 0), cluster, weights, time_limit)  # type: ignore[arg-type]  # a click choice
     with state_file(resume, root) as state, reporter(quiet=quiet) as progress:
-        rows = judged(root, options, state=state, progress=progress)
+        rows = without_secrets(judged(root, options, state=state, progress=progress))
     output.write(f"{page.summary(rows)}\n" if quiet and form == "table" else page.render(rows, form))
     return _exit_code(rows, fail_on)
 

@@ -6,15 +6,18 @@ may apply the log (sqlite.org, "Write-Ahead Logging", section 4, and "URI filena
 database says is data: no schema of it is trusted, and only its tables are asked, never its views.
 """
 
-import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from forensics.errors import LimitError, MalformedError
 from forensics.formats.file import File
 from forensics.limits import DEFAULT, Limits
+
+if TYPE_CHECKING:
+    import sqlite3
 
 MAGIC = b"SQLite format 3\0"
 STEPS_AT_A_TIME = 1_000_000
@@ -32,7 +35,7 @@ class Database:
 
     __slots__ = ("_connection", "tables")
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: "sqlite3.Connection") -> None:
         self._connection = connection
         self.tables = {name: self._columns(name) for name in self._names()}
 
@@ -41,6 +44,8 @@ class Database:
 
         Raises `MalformedError` when the database is damaged, `LimitError` when there are more than `limit` rows.
         """
+        import sqlite3
+
         if table not in self.tables:
             return
         held = self.tables[table]
@@ -96,6 +101,8 @@ def _copied(path: Path, target: Path, limits: Limits) -> None:
 
 @contextmanager
 def _connected(uri: str, path: Path) -> Iterator[Database]:
+    import sqlite3
+
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     except sqlite3.Error as error:

@@ -7,6 +7,8 @@ from typing import Any
 from tabulate import tabulate
 
 from forensics.comparison import Comparison, Difference, Divergence, WeightsCompared
+from forensics.report._mapped import mapped
+from forensics.report._masking import redactor_for
 from forensics.report._safe import clean, code, markdown
 from forensics.report.json import number
 
@@ -15,6 +17,13 @@ FORMATS = ("table", "markdown", "json")
 SHOWN_OTHER = 10
 """Differences that no rule knows of, shown in the table; JSON has them all."""
 WORDS = {"decides": "decides", "counts": "counts", "concerned": "looked at", "other": ""}
+
+
+def without_secrets(comparison: Comparison) -> Comparison:
+    """Return the comparison with what either run keeps secret masked."""
+    for side in (comparison.good, comparison.bad):
+        comparison = mapped(comparison, redactor_for(side.report.run, identities=False, names={}))
+    return comparison
 
 
 def render(comparison: Comparison, form: str) -> str:

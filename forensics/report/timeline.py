@@ -1,29 +1,100 @@
-"""Metrics over steps, as a table, CSV or JSON lines of the merged series."""
+"""Metrics over steps: a table, a plot with characters, CSV, JSON, Parquet.
+
+`render`, `plotted` and `parquet` take the run as it was read and mask the secrets in it themselves: a masked run
+has no samples any more.
+"""
 
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from tabulate import tabulate
 
 from forensics.errors import UsageError
 from forensics.model import Run, Series
-from forensics.report._safe import cell, clean
+from forensics.report._masking import masked_run, without_secrets
+from forensics.report._onset import window
+from forensics.report._plot import ASCII, UNICODE, plot
+from forensics.report._safe import clean
 from forensics.report.json import number
 
 MAXIMUM_COLUMNS = 8
+Columns: TypeAlias = Mapping[str, Sequence[int] | Sequence[float] | Sequence[str]]
 
 
-def render(run: Run, metrics: Sequence[str], form: str) -> str:
-    """Return the merged series; raises `UsageError` for a metric that the run does not have."""
+def render(run: Run, metrics: Sequence[str], form: str, *, samples: bool = False) -> str:
+    """Return a table, CSV or JSON of the merged series, or of every sample.
+
+    Raises `UsageError` for a metric that the run does not have.
+    """
+    if samples:
+        columns = _every_sample(run, metrics)
+        return _csv(columns) if form == "csv" else _json_columns(columns)
+    chosen = _chosen(masked_run(run), metrics)
+    if form == "csv":
+        return _csv(_merged(chosen))
+    return _json(chosen) if form == "json" else _table(chosen)
+
+
+def plotted(run: Run, metrics: Sequence[str], *, width: int = 80, unicode: bool = True) -> str:
+    """Return one plot a metric, none wider than `width`; a long series is thinned evenly."""
+    chosen = [series for series in _chosen(masked_run(run), metrics) if len(series) > 1]
+    ink = UNICODE if unicode else ASCII
+    drawn = [plot(window(s, None, width, width), None, width, ink=ink) for s in chosen[:MAXIMUM_COLUMNS]]
+    text = "\n\n".join("\n".join(clean(line) for line in lines) for lines in drawn)
+    return f"{text or 'no metric has two entries'}{_more(chosen)}\n"
+
+
+def parquet(run: Run, metrics: Sequence[str], *, samples: bool = False) -> bytes:
+    """Return a Parquet file of the merged series, or of every sample; raises `UsageError` without pyarrow."""
+    import pandas as pd
+
+    columns = _every_sample(run, metrics) if samples else _merged(_chosen(masked_run(run), metrics))
+    out = io.BytesIO()
+    try:
+        pd.DataFrame(columns).to_parquet(out, index=False)
+    except ImportError as error:
+        raise UsageError("--format parquet needs pyarrow: pip install pyarrow") from error
+    return out.getvalue()
+
+
+def _chosen(run: Run, metrics: Sequence[str]) -> list[Series]:
+    _check(metrics, run)
+    return [run.timeline[name] for name in (metrics or sorted(run.timeline.series))]
+
+
+def _check(metrics: Sequence[str], run: Run) -> None:
     unknown = [name for name in metrics if name not in run.timeline]
     if unknown:
         known = ", ".join(sorted(run.timeline.series)) or "none at all"
         raise UsageError(f"the run has no metric {unknown[0]!r}; it has {known}")
-    chosen = [run.timeline[name] for name in (metrics or sorted(run.timeline.series))]
-    return {"table": _table, "csv": _csv, "json": _json}[form](chosen)
+
+
+def _merged(chosen: Sequence[Series]) -> Columns:
+    """Return a row for each entry of each series."""
+    return {
+        "step": [step for s in chosen for step in s.steps.tolist()],
+        "metric": [name for s in chosen for name in [clean(s.name)] * len(s)],
+        "value": [value for s in chosen for value in s.values.tolist()],
+        "wall_time": [time for s in chosen for time in s.wall_times.tolist()],
+        "source": [clean(str(s.source_at(i))) for s in chosen for i in range(len(s))],
+    }
+
+
+def _every_sample(run: Run, metrics: Sequence[str]) -> Columns:
+    """Return the columns of `Timeline.frame`, texts masked."""
+    _check(metrics, run)
+    frame = run.frame()
+    if metrics:
+        frame = frame[frame["metric"].isin(metrics)]
+    columns = {str(name): frame[name].tolist() for name in frame.columns}
+    for name in ("metric", "source"):
+        texts = {text: clean(without_secrets(text)) for text in set(columns[name])}
+        columns[name] = [texts[text] for text in columns[name]]
+    return columns
 
 
 def _table(chosen: Sequence[Series]) -> str:
@@ -31,34 +102,44 @@ def _table(chosen: Sequence[Series]) -> str:
     steps = np.unique(np.concatenate([s.steps for s in shown])) if shown else np.array([], dtype=np.int64)
     rows = [[int(step), *(_cell(s.value_at(int(step))) for s in shown)] for step in steps]
     text = tabulate(rows, headers=["step", *(clean(s.name) for s in shown)], disable_numparse=True)
-    more = f"\n({len(chosen) - len(shown)} more metrics; choose with --metric)" if len(chosen) > len(shown) else ""
-    return f"{text}{more}\n"
+    return f"{text}{_more(chosen)}\n"
+
+
+def _more(chosen: Sequence[Series]) -> str:
+    left = len(chosen) - MAXIMUM_COLUMNS
+    return f"\n({left} more metrics; choose with --metric)" if left > 0 else ""
 
 
 def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
-def _csv(chosen: Sequence[Series]) -> str:
+def _csv(columns: Columns) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["step", "metric", "value", "wall_time", "source"])
-    for s in chosen:
-        for i in range(len(s)):
-            wall = float(s.wall_times[i])
-            source = cell(str(s.source_at(i)))
-            writer.writerow(
-                [
-                    int(s.steps[i]),
-                    cell(s.name),
-                    repr(float(s.values[i])),
-                    "" if wall != wall else wall,  # noqa: PLR0124  (NaN)
-                    source,
-                ]
-            )
+    writer.writerow(columns)
+    writer.writerows(zip(*(_cells(name, column) for name, column in columns.items()), strict=True))
     return out.getvalue()
+
+
+def _cells(name: str, column: Sequence[int] | Sequence[float] | Sequence[str]) -> Sequence[object]:
+    if name == "value":
+        return [repr(value) for value in column]
+    if name == "wall_time":
+        return ["" if time != time else time for time in column]  # noqa: PLR0124  (NaN)
+    return [_formula_safe(text) if isinstance(text, str) else text for text in column]
+
+
+def _formula_safe(text: str) -> str:
+    # A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
+    return f"'{text}" if text[:1] in "=+-@\t\r" else text
 
 
 def _json(chosen: Sequence[Series]) -> str:
     out = {clean(s.name): {"steps": s.steps.tolist(), "values": [number(v) for v in s.values.tolist()]} for s in chosen}
+    return json.dumps(out, allow_nan=False) + "\n"
+
+
+def _json_columns(columns: Columns) -> str:
+    out = {name: [number(v) if isinstance(v, float) else v for v in held] for name, held in columns.items()}
     return json.dumps(out, allow_nan=False) + "\n"

@@ -212,7 +212,7 @@ def _walk(  # noqa: PLR0913, PLR0917  # one call, no interpreter
     while True:
         size = min(step, total - position)
         if row_bytes > step:
-            pass
+            size = min(size, row_bytes - runs[0, 4] * width % row_bytes)
         if total:
             runs[0, 2] = size
         done = 0

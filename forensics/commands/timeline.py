@@ -1,0 +1,73 @@
+"""`medforensics timeline RUN`: every metric over steps, as a table, a plot, or a file for other tools."""
+
+import shutil
+from pathlib import Path
+from typing import IO
+
+import click
+from click.utils import LazyFile
+
+from forensics.commands.shared import EXIT_FINE, RUN_PATH, guarded, output_option
+from forensics.errors import UnreadableError, UsageError
+
+FORMATS = ("table", "csv", "json", "parquet")
+
+
+@click.command()
+@click.argument("run_dir", type=RUN_PATH)
+@click.option("-m", "--metric", "metrics", multiple=True, help="Only these metrics; may be given several times.")
+@click.option("-f", "--format", "form", type=click.Choice(FORMATS), default="table")
+@click.option("--plot", is_flag=True, help="Draw the metrics with characters.")
+@click.option("--samples", is_flag=True, help="Every sample as it was read, not the merged series.")
+@output_option
+@guarded
+def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
+    run_dir: Path, metrics: tuple[str, ...], form: str, plot: bool, samples: bool, output: IO[str]
+) -> int:
+    r"""Print every metric of RUN_DIR over optimizer steps.
+
+    Where several files tell of one step the most exact one counts; --samples gives what each of them says, with
+    its rank and the attempt it belongs to. Parquet needs pyarrow and -o.
+
+    \b
+    Example:
+        medforensics timeline runs/llama-lora-17 --metric loss --metric grad_norm
+        medforensics timeline runs/llama-lora-17 --metric loss --plot
+        medforensics timeline runs/llama-lora-17 --samples --format parquet -o samples.parquet
+    """
+    from forensics.investigate import read
+    from forensics.report import timeline as page
+    from forensics.triage.alone import apart_of
+
+    if plot and (samples or form != "table"):
+        raise UsageError("--plot draws the merged series; it goes with neither --samples nor --format")
+    if samples and form == "table":
+        raise UsageError("--samples are many; give --format csv, json or parquet with it")
+    target = _target(run_dir, output) if form == "parquet" else None
+    run = read(run_dir, apart=apart_of)
+    if plot:
+        encoding = getattr(output, "encoding", None) or "utf-8"
+        width = shutil.get_terminal_size((80, 24)).columns
+        unicode = encoding.lower().startswith("utf")
+        output.write(page.plotted(run, metrics, width=max(40, min(width, 120)), unicode=unicode))
+    elif target is not None:
+        _write(target, page.parquet(run, metrics, samples=samples))
+    else:
+        output.write(page.render(run, metrics, form, samples=samples))
+    return EXIT_FINE
+
+
+def _target(run_dir: Path, output: IO[str]) -> Path:
+    if not isinstance(output, LazyFile) or output.name == "-":
+        raise UsageError("parquet is no text; name a file with -o")
+    target = Path(str(output.name))
+    if run_dir.is_dir() and target.resolve().is_relative_to(run_dir.resolve()):
+        raise UsageError("nothing is written into the run directory; name a place outside with -o")
+    return target
+
+
+def _write(target: Path, data: bytes) -> None:
+    try:
+        target.write_bytes(data)
+    except OSError as error:
+        raise UnreadableError(f"{target} cannot be written: {error.strerror}") from error
