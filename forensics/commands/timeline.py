@@ -1,11 +1,11 @@
 """`medforensics timeline RUN`: every metric over steps, as a table, a plot, or a file for other tools."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import IO
 
 import click
-from click.utils import LazyFile
 
 from forensics.commands.shared import EXIT_FINE, RUN_PATH, guarded, output_option
 from forensics.errors import UnreadableError, UsageError
@@ -46,7 +46,7 @@ def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
     target = _target(run_dir, output) if form == "parquet" else None
     run = read(run_dir, apart=apart_of)
     if plot:
-        encoding = getattr(output, "encoding", None) or "utf-8"
+        encoding = getattr(sys.stdout, "encoding", None) or "ascii"
         width = shutil.get_terminal_size((80, 24)).columns
         unicode = encoding.lower().startswith("utf")
         output.write(page.plotted(run, metrics, width=max(40, min(width, 120)), unicode=unicode))
@@ -58,12 +58,12 @@ def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
 
 
 def _target(run_dir: Path, output: IO[str]) -> Path:
-    if not isinstance(output, LazyFile) or output.name == "-":
+    name = getattr(output, "name", None)
+    if not isinstance(name, str) or name in {"-", "<stdout>"}:
         raise UsageError("parquet is no text; name a file with -o")
-    target = Path(str(output.name))
-    if run_dir.is_dir() and target.resolve().is_relative_to(run_dir.resolve()):
+    if run_dir.is_dir() and Path(name).resolve().is_relative_to(run_dir.resolve()):
         raise UsageError("nothing is written into the run directory; name a place outside with -o")
-    return target
+    return Path(name)
 
 
 def _write(target: Path, data: bytes) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from forensics.errors import ForensicsError, MalformedError
 from forensics.formats.sqlite_tables import opened
 from forensics.investigate import read
-from forensics.model import Samples, Skip
+from forensics.model import Events, Samples, Skip
 from forensics.readers.aim import aim
 from forensics.readers.comet_offline import comet_offline
 from forensics.readers.mlflow_database import mlflow_database
@@ -34,7 +34,7 @@ NAN = float("nan")
 
 def table_of(samples: Samples) -> list[tuple[int, float, int]]:
     rows = zip(samples.steps.tolist(), samples.values.tolist(), samples.records.tolist(), strict=True)
-    return [(step, None if value != value else value, record) for step, value, record in rows]  # type: ignore[misc]  # NaN as None
+    return [(step, None if np.isnan(value) else value, record) for step, value, record in rows]  # type: ignore[misc]  # NaN as None
 
 
 def message(kind: str, **payload: object) -> dict[str, object]:
@@ -89,7 +89,7 @@ def test_comet_metrics_have_values_steps_epochs_and_messages(method: int, tmp_pa
 def test_comet_parameters_packages_hardware_and_console(tmp_path: Path) -> None:
     facts = facts_of(comet_offline, tmp_path, f"{KEY}.zip", comet_archive(COMET))
     told = {(group, name): (value, place) for group, name, value, place, _ in settings_of(facts)}
-    kinds = {fact.kind: fact.place for fact in facts if hasattr(fact, "kind")}
+    kinds = {fact.kind: fact.place for fact in facts if isinstance(fact, Events)}
 
     assert told["package", "torch"] == ("2.13.0+cu126", "message 1")
     assert told["package", "python"] == ("3.11.7", "message 2")
@@ -181,7 +181,7 @@ def test_swanlab_logs_of_json_records(version: int, tmp_path: Path) -> None:
     assert walls is not None
     assert walls.tolist() == pytest.approx([1795467878.985104] * 2, abs=1e-6)
     assert settings_of(facts) == [("setting", "swanlab.status", "finished", "", "RECORDED")]
-    assert {fact.kind for fact in facts if hasattr(fact, "kind")} == {"out-of-memory"}
+    assert {fact.kind for fact in facts if isinstance(fact, Events)} == {"out-of-memory"}
 
 
 def test_swanlab_logs_of_protobuf_records(tmp_path: Path) -> None:
@@ -261,8 +261,8 @@ CREATE TABLE latest_metrics (key TEXT, value REAL);
 CREATE TABLE metrics (key TEXT, value REAL, timestamp INTEGER, run_uuid TEXT, step INTEGER, is_nan INTEGER);
 CREATE TABLE params (key TEXT, value TEXT, run_uuid TEXT);
 INSERT INTO runs VALUES ('a', 'first', 'FINISHED', 1), ('b', 'second', 'RUNNING', 2);
-INSERT INTO metrics VALUES ('loss', 9.0, 1000, 'a', 1, 0), ('loss', 2.5, 2000, 'b', 10, 0), ('loss', 0, 3000, 'b', 20, 1),
-    ('loss', -1.7976931348623157e308, 4000, 'b', 30, 0);
+INSERT INTO metrics VALUES ('loss', 9.0, 1000, 'a', 1, 0), ('loss', 2.5, 2000, 'b', 10, 0),
+    ('loss', 0, 3000, 'b', 20, 1), ('loss', -1.7976931348623157e308, 4000, 'b', 30, 0);
 INSERT INTO params VALUES ('learning_rate', '1e-05', 'b'), ('bf16', 'True', 'b'), ('bf16', 'False', 'a');
 """
 
