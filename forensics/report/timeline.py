@@ -18,7 +18,7 @@ from forensics.model import Run, Series
 from forensics.report._masking import masked_run, without_secrets
 from forensics.report._onset import window
 from forensics.report._plot import ASCII, UNICODE, plot
-from forensics.report._safe import clean
+from forensics.report._safe import cell, clean
 from forensics.report.json import number
 
 MAXIMUM_COLUMNS = 8
@@ -127,12 +127,7 @@ def _cells(name: str, column: Sequence[int] | Sequence[float] | Sequence[str]) -
         return [repr(value) for value in column]
     if name == "wall_time":
         return ["" if time != time else time for time in column]  # noqa: PLR0124  (NaN)
-    return [_formula_safe(text) if isinstance(text, str) else text for text in column]
-
-
-def _formula_safe(text: str) -> str:
-    # A spreadsheet takes a cell that begins so for a formula (OWASP, "CSV Injection").
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text
+    return [cell(text) if isinstance(text, str) else text for text in column]
 
 
 def _json(chosen: Sequence[Series]) -> str:

@@ -11,6 +11,7 @@ from forensics.comparison.find import differences, same
 from forensics.investigate import investigate, judge
 from forensics.model import Run
 from forensics.names import Kind
+from forensics.report import comparison as page
 from forensics.testing import make_events, make_run
 
 HEALTHY = [2.0, 1.8, 1.7, 1.6, 1.55, 1.5, 1.48, 1.45]
@@ -153,3 +154,12 @@ def test_output_folders_are_no_difference(tmp_path: Path) -> None:
     good, bad = (make_run(loss=HEALTHY, settings={"output_dir": str(tmp_path / n)}) for n in "ab")
 
     assert list(differences(good, bad)) == []
+
+
+def test_a_secret_is_told_as_a_difference_and_not_as_a_value() -> None:
+    tokens = ("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", "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")
+    good, bad = (make_run(loss=HEALTHY, settings={"hub_token": token}) for token in tokens)
+    shown = page.render(page.without_secrets(compared(good, bad)), "json")
+
+    assert "hub_token" in shown
+    assert not any(token in shown for token in tokens)

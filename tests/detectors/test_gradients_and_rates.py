@@ -226,6 +226,18 @@ def test_ramps_are_no_leap(rates: list[float]) -> None:
     assert find("lr-jump", make_run(learning_rate=rates)) == []
 
 
+def test_a_rate_that_is_wrong_in_one_entry_is_a_leap() -> None:
+    rates = linear(30)
+    rates[15] = 1e-2
+    found = find("lr-jump", make_run(learning_rate=rates))
+
+    assert [(f.severity, f.step, f.step_range) for f in found] == [("notice", 16, (15, 16))]
+
+
+def test_a_rate_that_goes_to_and_fro_is_no_leap() -> None:
+    assert find("lr-jump", make_run(learning_rate=[1e-5, 2e-5] * 10)) == []
+
+
 def overflows(scales: list[float], first: int = 1) -> Events:
     return make_events("overflow", list(range(first, first + len(scales))), scales)
 
