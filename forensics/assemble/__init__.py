@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from forensics.assemble.environment import frameworks_of, rank_settings
+from forensics.assemble.environment import frameworks_of, natural, rank_settings
 from forensics.assemble.merge import merge
 from forensics.assemble.steps import resolve_steps
 from forensics.model import (
@@ -64,7 +64,7 @@ def assemble(
         environment=environment,
         checkpoints=checkpoints,
         artifacts=artifacts,
-        skips=tuple(dict.fromkeys(left_out)),
+        skips=tuple(sorted(set(left_out), key=lambda skip: (natural(skip.what), skip.reason))),
         frameworks=frameworks_of(environment, checkpoints, artifacts),
     )
 

@@ -21,7 +21,7 @@ EXIT_NOTHING_READABLE = 3
 EXIT_INTERNAL = 4
 FAIL_ON = ("error", "warning", "notice", "never")
 
-RUN_PATH = click.Path(path_type=Path)
+RUN_PATH = click.Path(path_type=Path, readable=False)
 
 
 def guarded(command: Callable[Given, int]) -> Callable[Given, None]:

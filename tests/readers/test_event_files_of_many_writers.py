@@ -76,7 +76,7 @@ def copied(run: Path, folder: Path) -> None:
 
 def write(library: str, folder: Path, pattern: Callable[[Callable[[str, float, int], None]], None]) -> None:
     writer = writer_of(library, folder)
-    pattern(lambda tag, value, step: writer.add_scalar(tag, value, step))
+    pattern(writer.add_scalar)
     writer.add_text("note", "no scalar")
     writer.close()
 
