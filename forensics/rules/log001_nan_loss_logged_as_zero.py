@@ -45,6 +45,14 @@ def _faded(run: Run, explained: Explained) -> Seen | None:
     )
 
 
+def _trainer(run: Run) -> Seen | None:
+    """Tell whether the Trainer wrote the run, where its release is not recorded."""
+    dated = run.environment.best("inferred.transformers")
+    if dated is not None:
+        return Seen(True, f"the entries look like those of transformers {dated.value}", dated.source, "trainer")
+    return Seen(True, "the Trainer wrote its state", None, "trainer") if "transformers" in run.frameworks else None
+
+
 @rule(
     "LOG001",
     "nan-loss-logged-as-zero",
@@ -100,7 +108,7 @@ def nan_loss_logged_as_zero(run: Run, explained: Explained) -> Iterator[Evidence
     release = package_within(run, "transformers", ">=4.11.0")
     yield from weigh_no(release, -10, "the filter came with 4.11.0")
     if filtered is None:
-        yield from weigh_yes(release, 1, "the filter is on unless somebody switched it off")
+        yield from weigh_yes(release or _trainer(run), 1, "the filter is on unless somebody switched it off")
     yield Fix(
         "Log the truth: the filter only hides the NaN, it does not stop it from being applied.",
         {"logging_nan_inf_filter": False, "logging_steps": 1},

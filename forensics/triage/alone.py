@@ -15,18 +15,19 @@ from forensics.errors import ForensicsError, UsageError
 from forensics.formats.file import File
 from forensics.formats.lenient_json import load
 from forensics.limits import DEFAULT, Limits
-from forensics.triage.find import find_runs
+from forensics.triage.find import LOG, find_runs
 
 SHOWN = 5
 STATE = "trainer_state.json"
 CHECKPOINT = re.compile(r"(^|/)((tmp-)?checkpoint[-_]\d+|global_step_?\d+|iter_\d+|step[-_]\d+|epoch[=_-]?\d+[^/]*)/")
 HISTORY = re.compile(r"(^|/)(trainer_state\.json|trainer_log\.jsonl|logging\.jsonl)$")
 RECORDS = {
-    "event files": re.compile(r"(^|/)events\.out\.tfevents\."),
+    "event files": re.compile(r"^events\.out\.tfevents\."),
     "W&B logs": re.compile(r"\.wandb$"),
-    "metrics": re.compile(r"(^|/)metrics\.(csv|jsonl)$"),
-    "logs": re.compile(r"\.(log|out|err|txt)$"),
+    "metrics": re.compile(r"^metrics\.(csv|jsonl)$"),
+    "logs": LOG,
 }
+"""What a run writes while it goes, by the name of the file."""
 PART_OF_A_RUN = re.compile(
     r"^((local_|global_|node_)?rank|node|host|worker|gpu|attempt|proc|process|task)?[-_]?\d+$"
     r"|^(train|training|val|valid|validation|eval|evaluation|test|dev)$",
@@ -52,10 +53,19 @@ class _Held:
         return self.checkpointed or any(HISTORY.search(file) for file in self.files)
 
     @property
+    def kinds(self) -> frozenset[str]:
+        names = {file.rpartition("/")[2] for file in self.files}
+        return frozenset(kind for kind, pattern in RECORDS.items() if any(map(pattern.search, names)))
+
+    @property
+    def part(self) -> bool:
+        """Tell whether the folder's name is that of a process or a kind of data of one run."""
+        return PART_OF_A_RUN.match(self.name.rpartition("/")[2]) is not None
+
+    @property
     def plain_copy(self) -> bool:
         """One state and nothing that a run leaves while it goes: a checkpoint that was copied or renamed."""
-        recorded = any(p.search(f) for name, p in RECORDS.items() if name != "logs" for f in self.files)
-        return not self.checkpointed and not recorded
+        return not self.checkpointed and self.kinds <= {"logs"}
 
     @property
     def state(self) -> str | None:
@@ -76,9 +86,10 @@ def apart_of(place: Path, shown: Path, limits: Limits = DEFAULT) -> tuple[str, .
     files = [artifact.path for artifact in discover(place, limits).artifacts]
     root, held = _split(files, [name for name in found if (place / name).is_dir() and name != "."])
     sure = [one for one in held if one.sure]
-    if "." in found or any(_recorded(file) for file in root.files if "/" not in file):
+    here = _Held("", tuple(file for file in root.files if "/" not in file))
+    if "." in found or here.kinds - {"logs"}:
         return tuple(one.name for one in sure if not _belongs(place, one, root))
-    runs = _without_copies(place, sure) or (() if sure else _by_record(held))
+    runs = [*_without_copies(place, sure), *_like(sure, held)] if sure else _by_record(held)
     if len(runs) > 1:
         names = ", ".join(one.name for one in runs[:SHOWN]) + (", ..." if len(runs) > SHOWN else "")
         raise UsageError(f"{shown} holds {len(runs)} runs: {names}; name one of them, or use `medforensics triage`")
@@ -96,10 +107,6 @@ def _split(files: Sequence[str], names: Sequence[str]) -> tuple[_Held, list[_Hel
     return root, [_Held(name, tuple(found)) for name, found in sorted(by_name.items())]
 
 
-def _recorded(file: str) -> bool:
-    return any(pattern.search(file) for name, pattern in RECORDS.items() if name != "logs")
-
-
 def _belongs(place: Path, one: _Held, run: _Held) -> bool:
     return one.plain_copy and _same_history(_history(place, one), _history(place, run))
 
@@ -109,12 +116,18 @@ def _without_copies(place: Path, sure: Sequence[_Held]) -> list[_Held]:
     return whole + [one for one in sure if one.plain_copy and not any(_belongs(place, one, run) for run in whole)]
 
 
+def _like(sure: Sequence[_Held], held: Sequence[_Held]) -> list[_Held]:
+    """Return the folders that are no tracker's or log's of a run that is sure, for it has such records itself."""
+    kinds = frozenset[str]().union(*(one.kinds for one in sure))
+    return [one for one in held if not one.sure and not one.part and one.kinds & kinds]
+
+
 def _by_record(held: Sequence[_Held]) -> list[_Held]:
     """Return the folders that are runs by their records alone: several with records of one kind."""
-    alone = [one for one in held if not PART_OF_A_RUN.match(one.name.rpartition("/")[2])]
-    for pattern in RECORDS.values():
+    alone = [one for one in held if not one.part]
+    for kind in RECORDS:
         # A resumed W&B run has a folder for each start, and one name.
-        having = {_run_name(one): one for one in alone if any(pattern.search(file) for file in one.files)}
+        having = {_run_name(one): one for one in alone if kind in one.kinds}
         if having:
             return list(having.values())
     return []

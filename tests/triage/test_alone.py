@@ -79,6 +79,7 @@ ONE_RUN = {
         "final/training_args.bin",
         "final/model.safetensors",
     ],
+    "job logs beside an output with event files": ["slurm/slurm-1.out", f"out/{STATE}", f"out/runs/x/{EVENTS}"],
     "logs in one folder, output in another": ["slurm/slurm-1.out", "out/checkpoint-5/model.safetensors"],
     "a folder for each rank": ["0/stdout.log", "1/stdout.log", "2/stdout.log"],
     "a folder for each node": ["node-0/train.log", "node-1/train.log"],
@@ -109,6 +110,7 @@ SEVERAL = {
     ],
     "versions of Lightning": [f"lightning_logs/version_a/{EVENTS}", f"lightning_logs/version_b/{EVENTS}"],
     "logs of jobs beside two runs": ["slurm-1.out", f"a/{STATE}", "b/checkpoint-5/x"],
+    "a run with checkpoints and one without": [f"a/{STATE}", "a/train.log", "b/metrics.csv", "b/train.log"],
     "logs alone": ["a/train.log", "b/train.log"],
 }
 
