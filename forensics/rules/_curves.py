@@ -284,6 +284,30 @@ JUMP = 3.0
 """A rate this many times that of the entry before is no schedule: a warmup of ten entries at most doubles it."""
 
 
+HAD = 0.9
+"""A rate of which the run had this share before, without harm, is no rate that is too high."""
+
+
+def schedule_restarted(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether the rate returns to the highest that the run had, right before the onset; None without a rate.
+
+    The scheduler's state was not there when the run was resumed, so that it began anew.
+    """
+    series, step = series_of(run, LEARNING_RATE), onset(explained)
+    if series is None or step is None:
+        return None
+    index = int(np.searchsorted(series.steps, step, side="right"))
+    near = series.values[max(0, index - 3) : index]
+    if index < 4 or len(near) < 2 or not np.all(np.isfinite(near)) or not np.all(near > 0):
+        return None
+    at = int(np.argmax(near[1:] / near[:-1]))
+    old, new = float(near[at]), float(near[at + 1])
+    peak = float(np.nanmax(series.values[: index - len(near) + at + 1]))
+    holds = new >= JUMP * old and HAD <= new / peak <= 1 / HAD
+    said = f"learning_rate returns from {shown(old)} to {shown(new)}, where the schedule began"
+    return Seen(holds, said, series.source_at(index - len(near) + at + 1), "schedule")
+
+
 def rate_jumped(run: Run, explained: Explained) -> Seen | None:
     """Tell whether the learning rate rose at a bound right before the onset; needs two entries before it."""
     series, step = series_of(run, LEARNING_RATE), onset(explained)
@@ -298,7 +322,9 @@ def rate_jumped(run: Run, explained: Explained) -> Seen | None:
     # The growth before the jump tells it from the first steps of a linear warmup.
     calm = np.all(np.delete(ratios, at) < JUMP / 2)
     said = f"learning_rate goes from {shown(float(near[at]))} to {shown(float(near[at + 1]))} right before the onset"
-    holds = bool(ratios[at] >= JUMP and calm)
+    earlier = series.values[: index - len(near) + at + 1]
+    had = float(np.nanmax(earlier)) >= HAD * float(near[at + 1])
+    holds = bool(ratios[at] >= JUMP and calm and not had)
     return Seen(holds, said, series.source_at(index - len(near) + at + 1), "jump of the rate")
 
 

@@ -47,6 +47,7 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "loss finite beside": curves.finite_beside,
     "healthy before": curves.healthy_before,
     "sudden": curves.sudden,
+    "schedule restarted": curves.schedule_restarted,
     "from first entry": curves.from_first_entry,
     "backward first": lambda r, _: curves.first_norm_bad_loss_good(r),
     "first norm bad": lambda r, _: curves.bad_at_first_norm(r),

@@ -98,6 +98,7 @@ def value(table: dict[str, Any], fits: bool) -> Any:
             "sdpa",
             "k3",
             "chatml",
+            "cosine_with_restarts",
         )
         hits = (w for w in (*words, "Yi-6B-base") if re.search(table["matches"], w, re.IGNORECASE))
         return next(hits) if fits else "none of them"

@@ -59,6 +59,13 @@ def test_a_rate_that_jumped_did_it() -> None:
     assert {e.key: e.points for e in high}["jump of the rate"] == 6
 
 
+def test_a_rate_that_the_run_had_before_is_no_jump() -> None:
+    """A schedule that begins anew after a resume returns to a rate that did no harm."""
+    rates = [1e-3, 8e-4, 6e-4, 4e-4, 2e-4, 1e-4, 9e-5, 8e-5, 7e-5, 6e-5, *[1e-3] * 6]
+
+    assert "jump of the rate" not in points(run_of(LEAPT, learning_rate=rates))
+
+
 def test_a_linear_warmup_is_no_jump() -> None:
     rates = [1e-5 * (i + 1) for i in range(16)]
 

@@ -49,6 +49,16 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("optimizer-master-mismatch", {**DEAD, "settings": {"learning_rate": 1e-7}}, "unlikely"),
     ("optimizer-state-missing", {"settings": {"save_only_model": True}}, "likely"),
     ("optimizer-state-missing", {"settings": {"save_only_model": False}}, "unlikely"),
+    ("optimizer-state-missing", {"learning_rate": [9e-5, 6e-5, 3e-5, 1e-5, 9e-5, 8e-5]}, "likely"),
+    ("optimizer-state-missing", {"learning_rate": [9e-5, 6e-5, 3e-5, 1e-5, 5e-3, 5e-3]}, "unlikely"),
+    (
+        "optimizer-state-missing",
+        {
+            "learning_rate": [9e-5, 6e-5, 3e-5, 1e-5, 9e-5, 8e-5],
+            "settings": {"lr_scheduler_type": "cosine_with_restarts"},
+        },
+        "ruled out",
+    ),
     ("other-rank-died", {"events": [TIMEOUT, RAISED]}, "likely"),
     ("other-rank-died", {"events": [TIMEOUT, killed(-9)]}, "likely"),
     ("other-rank-died", {"events": [TIMEOUT, killed(1)]}, "possible"),
