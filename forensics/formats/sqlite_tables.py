@@ -57,7 +57,7 @@ class Database:
                 if number == limit:
                     raise LimitError(f"table {table} has more than {limit:,} rows")
                 yield row
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:
             raise MalformedError(f"table {table} cannot be read: {error}") from error
 
     def _names(self) -> list[str]:
@@ -105,7 +105,7 @@ def _connected(uri: str, path: Path) -> Iterator[Database]:
 
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         raise MalformedError(f"{path.name} cannot be opened: {error}") from error
     turns = iter(range(MAX_TURNS))
     # A false answer lets SQLite go on; a true one stops it.
@@ -116,7 +116,7 @@ def _connected(uri: str, path: Path) -> Iterator[Database]:
             connection.execute(f"PRAGMA {pragma}")
         try:
             database = Database(connection)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:
             raise MalformedError(f"{path.name} is damaged: {error}") from error
         yield database
     finally:

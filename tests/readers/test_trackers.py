@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from forensics.errors import ForensicsError, MalformedError
@@ -336,6 +336,7 @@ def test_a_view_is_never_asked(tmp_path: Path) -> None:
 
 
 @settings(max_examples=40, deadline=None)
+@example(at=3799, value=b"\x80", size=8193)  # a column's name that is no UTF-8
 @given(at=st.integers(0, 12_000), value=st.binary(min_size=1, max_size=40), size=st.integers(0, 13_000))
 def test_a_damaged_database_is_a_typed_error(
     at: int, value: bytes, size: int, tmp_path_factory: pytest.TempPathFactory
