@@ -10,6 +10,7 @@ program that takes longer than the limit is ended and not asked again.
 
 import argparse
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -122,13 +123,15 @@ def _timed(command: Sequence[str], limit: float, cache: Path) -> Taken:
 
 def _print(best: Mapping[str, Taken]) -> None:
     ours = best[NEXT].processor
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 + 1
     rows = [
         (
             name,
             f"> {taken.wall:.0f}" if taken.ended else f"{taken.wall:.2f}",
             f"> {taken.processor:.0f}" if taken.ended else f"{taken.processor:.2f}",
             f"{taken.processor / ours:.1f}",
-            f"{taken.peak:.0f}",
+            # A program that stays below this one's own peak cannot be told from it: it is inherited at the start.
+            f"{taken.peak:.0f}" if taken.peak > own else f"< {own:.0f}",
         )
         for name, taken in best.items()
     ]

@@ -1,10 +1,19 @@
-"""Golden files: what a test expects, accepted with `pytest --accept` and reviewed in the commit."""
+"""What all tests share: golden files, accepted with `pytest --accept`, and how properties are drawn.
+
+Properties draw the same examples on every run, so that a red run is the fault of the change at hand;
+`pytest --hypothesis-profile explore` looks for new ones.
+"""
 
 import difflib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,6 +1,6 @@
 """Quick looks: which blocks of a tensor are read, and what such a look can and cannot see.
 
-A tensor is cut into blocks of equal size, about `BLOCK_BYTES` each, of which some are drawn without replacement,
+A tensor is cut into blocks of equal size, at most `BLOCK_BYTES` each, of which some are drawn without replacement,
 in proportion to its elements and at least one. If a share p of a checkpoint's elements is bad, however they lie,
 at least a share p of the blocks, weighted alike, holds a bad element. With n blocks drawn in proportion the chance
 to miss them all is at most (1 - p)**n (Jensen, log(1 - p) being concave); drawing without replacement makes it
@@ -38,17 +38,12 @@ def drawn(track: Track, elements: int) -> list[tuple[int, int]]:
 
     The same tensor is drawn alike in every checkpoint and every run, so that its blocks can be compared.
     """
-    blocks = math.ceil(track.elements * track.dtype.bits / (8 * BLOCK_BYTES))
+    groups = math.ceil(track.elements / track.dtype.group)
+    blocks = math.ceil(groups / (BLOCK_BYTES // track.dtype.nbytes(track.dtype.group)))
     wanted = min(math.ceil(BLOCKS * track.elements / max(elements, 1)), blocks)
     if wanted == blocks:
         return [(0, track.elements)]
     seed = zlib.crc32(track.name.encode("utf-8", "surrogatepass"))
     chosen = np.sort(np.random.default_rng(seed).choice(blocks, wanted, replace=False, shuffle=False))
-    return [(_edge(track, int(block), blocks), _edge(track, int(block) + 1, blocks)) for block in chosen]
-
-
-def _edge(track: Track, block: int, blocks: int) -> int:
-    if block == blocks:
-        return track.elements
-    edge = block * track.elements // blocks
-    return edge - edge % track.dtype.group
+    edges = [(int(block) * groups // blocks, (int(block) + 1) * groups // blocks) for block in chosen]
+    return [(first * track.dtype.group, min(stop * track.dtype.group, track.elements)) for first, stop in edges]
