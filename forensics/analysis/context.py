@@ -19,6 +19,19 @@ POLICY_GRADIENT = frozenset(
         "actor/pg_loss",
         "actor/ppo_kl",
         "critic/rewards/mean",
+        # stable-baselines3 and its kin (PPO, A2C, DQN, SAC): the loss is that of a value or an actor.
+        "rollout/ep_rew_mean",
+        "ep_rew_mean",
+        "eprewmean",
+        "policy_gradient_loss",
+        "policy_loss",
+        "value_loss",
+        "actor_loss",
+        "critic_loss",
+        "charts/episodic_return",
+        "losses/policy_loss",
+        "losses/value_loss",
+        "episode_reward_mean",
     }
 )
 """Metrics of TRL's GRPO, RLOO and PPO trainers and of verl, whose loss is no measure of progress."""

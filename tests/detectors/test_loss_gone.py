@@ -1,5 +1,7 @@
 """loss-to-zero, loss-zero-transient, loss-nan, loss-nan-transient, loss-absurd-entry, suspiciously-low-loss."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from detectors.detecting import INF, NAN, ROOT_OF_TWO, alarms, falling, find, linear, norms, severities
@@ -245,3 +247,14 @@ def test_a_loss_below_a_thousandth_is_a_notice() -> None:
 )
 def test_other_losses_are_not_suspiciously_low(run: Run) -> None:
     assert find("suspiciously-low-loss", run) == []
+
+
+@pytest.mark.parametrize("name", ["rollout/ep_rew_mean", "value_loss", "losses/policy_loss", "actor_loss"])
+def test_the_loss_of_an_agent_may_grow_and_be_zero(name: str) -> None:
+    """The loss of a value function grows with the rewards; it measures no language model."""
+    grown: dict[str, Sequence[float]] = {"loss": [2.0 - i / 40 for i in range(40)] + [90.0 + i for i in range(40)]}
+    idle: dict[str, Sequence[float]] = {"loss": zeros(40)}
+
+    assert alarms(make_run(**grown)) != []  # type: ignore[arg-type]  # metrics only
+    for metrics in (grown, idle):
+        assert alarms(make_run(**metrics, **{name: [1.0] * 80})) == []  # type: ignore[arg-type]  # metrics only

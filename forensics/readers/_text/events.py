@@ -71,6 +71,7 @@ def _sign(anchor: str, kind: str, confirm: str | None = None, read: object = Non
 
 _NUMBER = r"(\d{1,30}(?:\.\d+)?(?:e[+-]?\d+)?)"
 
+_FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 _SKIPPED = "Skipping step"
 _WEIGHTS = "Some weights of "
 
@@ -104,8 +105,9 @@ SIGNS = (
     _sign("pad token is same as eos token", Kind.PAD_TOKEN),
     # Model and weights.
     _sign("None of the inputs have requires_grad=True", Kind.NO_INPUT_REQUIRES_GRAD),
-    _sign(_WEIGHTS, Kind.NEWLY_INITIALIZED, r"not initialized from .*newly initialized(?!.*shapes did not match)"),
-    _sign(_WEIGHTS, Kind.SIZE_MISMATCH, r"shapes did not match"),
+    # "... because the shapes did not match" is printed only where `ignore_mismatched_sizes=True` asked for it
+    # (`PreTrainedModel._load_pretrained_model`); without it loading raises "size mismatch for".
+    _sign(_WEIGHTS, Kind.NEWLY_INITIALIZED, r"not initialized from .*newly initialized"),
     _sign(_WEIGHTS, Kind.UNUSED_WEIGHTS, r"Some weights of the model checkpoint .*were not used"),
     _sign("Size([", Kind.SIZE_MISMATCH, r"size mismatch for "),
     _sign("Error(s) in loading state_dict", Kind.CHECKPOINT_REFUSED),
@@ -223,7 +225,8 @@ def _note(  # noqa: PLR0913, PLR0917  (the parts of one occurrence)
     column: _Column, window: Window, kind: str, position: int, line: bytes, value: float, step: int
 ) -> None:
     start = fragment_start(window.data, position, window.floor(position))
-    text = strip_prefixes(line).strip()
+    # Records of a tracker's binary log have framing bytes around what a program printed.
+    text = max(_FRAMING.split(strip_prefixes(line).strip()), key=len)
     if kind == Kind.TRACEBACK:
         text = exception_text(window, position)
     rank = line_rank(window.data[start:position])

@@ -23,6 +23,9 @@ AGREEMENT = 0.8
 FOLLOWED = 0.5
 # Epochs jump by up to a partial accumulation cycle at their ends (`Trainer`, steps in epoch not divisible).
 EPOCH_SLACK = 0.02
+# Entries and distance from which on a grid of logging steps is told from chance.
+GRID_ENTRIES = 6
+GRID_SPACING = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,9 @@ def resolve(tables: Sequence[DictRows], schedule: Schedule) -> Iterator[Rows]:
     shown = _from_bars(before, after, epochs, schedule)
     resolution = np.where(quoted, _four_digit_unit(epochs), 0.005)
     settled = np.where(named != UNKNOWN_STEP, named, _settled(shown, epochs, resolution, schedule))
+    trained = np.concatenate([np.full(len(table.rows), _of_training(table)) for table in kept])[order]
     steps = np.empty_like(settled)
-    steps[order] = settled
+    steps[order] = np.where(named != UNKNOWN_STEP, settled, _on_grid(settled, trained))
     position = 0
     for table in kept:
         size = len(table.rows)
@@ -260,6 +264,33 @@ def _spacing(steps: Integers, guess: Floats, slack: Floats) -> int:
             (np.abs(finite - spacing * np.arange(1, finite.size + 1)) <= slack.max() + 1).all()
         )
     return spacing if on_grid and 2 * (float(np.nanmax(slack)) + 1) < spacing else 0
+
+
+def _of_training(table: DictRows) -> bool:
+    return any(canonical(name) == LOSS for name in table.rows.names)
+
+
+def _on_grid(steps: Integers, trained: NDArray[np.bool_]) -> Integers:
+    """Move entries that a late bar put one step beside a multiple of `logging_steps` onto it.
+
+    The Trainer logs the loss where the step is a multiple of `logging_steps` (`DefaultFlowCallback.on_step_end`);
+    most entries tell the distance. The first and the last entry may stand elsewhere (`logging_first_step`).
+    """
+    at = np.flatnonzero(trained & (steps > 0))
+    if at.size < GRID_ENTRIES:
+        return steps
+    found = steps[at]
+    spacing = int(np.median(np.diff(found)))
+    if spacing < GRID_SPACING:
+        return steps
+    near = np.rint(found / spacing).astype(np.int64) * spacing
+    inner = near[1:-1]
+    apart = np.abs(found - near)[1:-1]
+    if np.count_nonzero(apart) > 0.5 * apart.size or apart.max() > 1 or np.unique(inner).size < inner.size:
+        return steps
+    moved = steps.copy()
+    moved[at[1:-1]] = inner
+    return moved
 
 
 def _by_precision(rows: Rows, quoted: bool) -> Iterator[Rows]:

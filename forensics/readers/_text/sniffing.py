@@ -2,6 +2,8 @@
 
 import re
 
+from forensics.formats.wandb_log import MAGIC
+
 _SIGNS_OF_LOG = re.compile(
     rb"""\{['"][^{}\r\n]{0,400}['"](?:loss|epoch|train_runtime|eval_loss|grad_norm)['"]: """
     rb"|\d%\|[^\r\n]{0,200}\d/\d+ \["
@@ -23,6 +25,8 @@ _SIGNS_OF_CAPTURE = re.compile(
 )
 _PINNED = re.compile(rb"^[A-Za-z0-9][\w.\-\[\]]* ?(?:==|@ |>=|<=|~=)", re.MULTILINE)
 _SOURCE_CODE = re.compile(rb"^(?:import \w|from [\w.]+ import |def \w+\(|class \w+[(:])", re.MULTILINE)
+_PRINTED = bytes(byte for byte in range(256) if byte >= 0x20 or byte in b"\b\t\n\f\r\x1b")
+"""What a program prints; binary files are full of other control characters."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -30,7 +34,8 @@ def looks_like_log(head: bytes) -> bool:
     """Tell whether text is what a program printed while it trained, and no environment capture or source code."""
     if head.startswith(_UTF16):
         head = head[: len(head) & ~1].decode("utf-16", "replace").encode("utf-8", "replace")
-    if not head or head.count(b"\0") > len(head) // 100 + 8:
+    binary = len(head.translate(None, _PRINTED)) > len(head) // 100 + 8
+    if not head or (binary and not head.startswith(MAGIC)):
         return False
     lines = head.count(b"\n") + 1
     if len(_PINNED.findall(head)) > 0.6 * lines or len(_SOURCE_CODE.findall(head)) > 2:

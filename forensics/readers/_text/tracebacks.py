@@ -10,7 +10,7 @@ MAX_LINES = 400
 _BEGIN = b"Traceback (most recent call last)"
 _FRAME = re.compile(rb'\s+File "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
 _RANK = re.compile(rb"\[(?:default|rank)\d{1,6}\]:")
-_ENDED = re.compile(rb"(?:[A-Za-z_]\w*\.)*[A-Z]\w*\b")
+_ENDED = re.compile(rb"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?::|\s*$)")
 
 
 def exception_text(window: Window, position: int) -> bytes:
@@ -26,9 +26,11 @@ def exception_text(window: Window, position: int) -> bytes:
             break
         if found:
             frame = found[1] + b":" + found[2] + (b" in " + found[3] if found[3] else b"")
-        elif line[:1].strip() and frame:
-            last = line.strip() if _ENDED.match(line) else last
-            break
+        elif line[:1].strip():
+            if ended := _ENDED.match(line):
+                last = line.strip()
+            if ended or frame:
+                break
     return last + b" (" + frame + b")" if frame else last
 
 

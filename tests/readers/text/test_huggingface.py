@@ -263,3 +263,26 @@ def test_the_last_entry_is_not_guessed_from_few() -> None:
     told = read_log(run(rows, [1, 2, 3], 60) + four("1.4", "0.07") + "\n")
 
     assert told.samples("loss").steps.tolist() == [1, 2, 3, UNKNOWN_STEP]
+
+
+def test_late_bars_are_put_on_the_grid_of_logging_steps() -> None:
+    """A bar drawn a step late does not move its entry away from the multiples of `logging_steps`."""
+    late = {10, 25, 40}
+    lines = []
+    for step in range(5, 61, 5):
+        entry = {"loss": 2.0 - step / 100, "grad_norm": 0.5 + step / 7, "epoch": round(step / 11.25, 2)}
+        lines.append(f"{entry}\n {step}%|#  | {step + (step in late)}/60 [00:01<00:09,  1.00it/s]\n")
+    told = read_log("".join(lines))
+
+    assert [step for step, _ in told.points("grad_norm")] == list(range(5, 61, 5))
+
+
+def test_entries_off_the_grid_stay_where_they_are() -> None:
+    """Entries at distances of their own, as at the ends of epochs, are not moved."""
+    steps = [1, 11, 22, 31, 42, 53, 61, 70]
+    lines = [
+        f"{{'loss': {2 - s / 100}, 'epoch': {s / 10}}}\n {s}%|#  | {s}/70 [00:01<00:09,  1.00it/s]\n" for s in steps
+    ]
+    told = read_log("".join(lines))
+
+    assert [step for step, _ in told.points("loss")] == steps

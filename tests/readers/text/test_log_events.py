@@ -20,7 +20,7 @@ LINES = [
     ("Some weights of LlamaForCausalLM were not initialized from the model checkpoint at x and are newly initialized: "
      "['score.weight']", Kind.NEWLY_INITIALIZED, UNKNOWN),
     ("Some weights of X were not initialized from the model checkpoint at x and are newly initialized because the "
-     "shapes did not match:", Kind.SIZE_MISMATCH, UNKNOWN),
+     "shapes did not match:", Kind.NEWLY_INITIALIZED, UNKNOWN),
     ("Some weights of the model checkpoint at x were not used when initializing X: ['a']", Kind.UNUSED_WEIGHTS, UNKNOWN),
     ("Setting `pad_token_id` to `eos_token_id`:2 for open-end generation.", Kind.PAD_TOKEN, UNKNOWN),
     ("UserWarning: Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch", Kind.LR_BEFORE_STEP, UNKNOWN),
@@ -240,3 +240,31 @@ def test_tokens_are_not_repeated() -> None:
 
     assert "secretpassword" not in text.events(Kind.DISK_FULL).text
     assert "hf_abc" not in text.events(Kind.DISK_FULL).text
+
+
+def test_text_among_framing_bytes() -> None:
+    """A line in a binary log is quoted without the bytes of the record around it."""
+    told = read_log("x\n\x08f6\x02\x01\x04\x12\x10torch.OutOfMemoryError: CUDA out of memory. Tried\n")
+
+    assert told.events(Kind.OUT_OF_MEMORY).text == "torch.OutOfMemoryError: CUDA out of memory. Tried"
+
+
+@pytest.mark.parametrize(
+    ("log", "text"),
+    [
+        ("Traceback (most recent call last):\nValueError: no frame was printed\n", "ValueError: no frame was printed"),
+        (
+            'Traceback (most recent call last):\n  File "a.pyx", line 7, in\nnumpy.random.Generator._seeding\n',
+            "Traceback without an end (a.pyx:7)",
+        ),
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 7, in f\nException in callback None()\n',
+            "Traceback without an end (a.py:7 in f)",
+        ),
+    ],
+)
+def test_end_of_a_traceback(log: str, text: str) -> None:
+    """Only a line of an exception's name, alone or before a colon, ends a traceback."""
+    told = read_log(log)
+
+    assert told.events(Kind.TRACEBACK).text == text
