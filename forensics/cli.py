@@ -55,7 +55,7 @@ main.add_command(triage)
 @output_option
 @guarded
 def environment(run_dir: Path, form: str, output: IO[str]) -> int:
-    r"""Print what the run in RUN_DIR ran on and with: versions, hardware, settings.
+    """Print what the run in RUN_DIR ran on and with: versions, hardware, settings.
 
     \b
     Example:
@@ -102,7 +102,7 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
     output: IO[str],
     quiet: bool,
 ) -> int:
-    r"""Look into every tensor of CHECKPOINTS: NaN, Inf, zeros, range, norms; the worst first.
+    """Look into every tensor of CHECKPOINTS: NaN, Inf, zeros, range, norms; the worst first.
 
     Exits with 1 when a tensor holds NaN or Inf, or a file is damaged.
 
@@ -158,7 +158,7 @@ def diff(  # noqa: PLR0913, PLR0917  (the options of the command)
     output: IO[str],
     quiet: bool,
 ) -> int:
-    r"""Compare checkpoints A B [C ...], each with the one before: what moved, how far, what stood still.
+    """Compare checkpoints A B [C ...], each with the one before: what moved, how far, what stood still.
 
     \b
     Example:
@@ -190,7 +190,7 @@ def _choice(only: str | None, select: tuple[str, ...], top: int) -> "Choice":
 @click.argument("name")
 @guarded
 def explain(name: str) -> int:
-    r"""Explain a rule by its code or name: what happens, how to tell, what to do.
+    """Explain a rule by its code or name: what happens, how to tell, what to do.
 
     \b
     Example:
@@ -208,7 +208,7 @@ def explain(name: str) -> int:
 @click.option("-f", "--format", "form", type=click.Choice(("table", "json")), default="table")
 @guarded
 def rules(form: str) -> int:
-    r"""List every cause and mechanism that can be told apart.
+    """List every cause and mechanism that can be told apart.
 
     \b
     Example:
@@ -224,7 +224,7 @@ def rules(form: str) -> int:
 @main.command()
 @guarded
 def formats() -> int:
-    r"""List every format that can be read.
+    """List every format that can be read.
 
     \b
     Example:

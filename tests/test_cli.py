@@ -224,3 +224,14 @@ def test_shell_completion_is_there() -> None:
 
     assert done.returncode == 0
     assert b"_MEDFORENSICS_COMPLETE" in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_help_shows_each_example_on_a_line_of_its_own(name: str) -> None:
+    """What stands behind `Example:` can be copied line by line."""
+    told = CliRunner().invoke(main, [name, "--help"]).output
+
+    assert "\\b" not in told
+    for line in told.splitlines():
+        assert line.count("medforensics ") <= 1
+        assert "Example:" not in line or line.strip() == "Example:"

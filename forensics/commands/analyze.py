@@ -73,7 +73,7 @@ def analyze(  # noqa: PLR0913, PLR0917  (the options of the command)
     verbose: bool,
     quiet: bool,
 ) -> int:
-    r"""Read RUN_DIR and say what happened, from which step, and because of what.
+    """Read RUN_DIR and say what happened, from which step, and because of what.
 
     Reports that are passed on (markdown, html, sarif, and json written to a file) are masked: users, hosts, paths,
     addresses, ids. Secrets are masked everywhere.

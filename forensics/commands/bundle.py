@@ -26,7 +26,7 @@ from forensics.errors import UnreadableError, UsageError
 @quiet_option
 @guarded
 def bundle(run_dir: Path, output: Path, weights: str, no_redact: bool, quiet: bool) -> int:
-    r"""Write the report of RUN_DIR in all formats, excerpts of its logs and its tables into one archive.
+    """Write the report of RUN_DIR in all formats, excerpts of its logs and its tables into one archive.
 
     Users, hosts, paths and ids are masked, secrets always; weights never enter it. The same run gives the same
     bytes. The archive stays under 25 MB, what GitHub takes.

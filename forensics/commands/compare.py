@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @quiet_option
 @guarded
 def compare(good: Path, bad: Path, form: str, weights: bool, output: IO[str], quiet: bool) -> int:  # noqa: PLR0913, PLR0917  (the options of the command)
-    r"""Say what differs between GOOD and BAD, and which of it can matter for what went wrong in BAD.
+    """Say what differs between GOOD and BAD, and which of it can matter for what went wrong in BAD.
 
     BAD is judged again with each of GOOD's values in its place; what the cause loses by it is the weight of the
     difference. Exits with 0 whatever differs.

@@ -24,7 +24,7 @@ FORMATS = ("table", "csv", "json", "parquet")
 def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
     run_dir: Path, metrics: tuple[str, ...], form: str, plot: bool, samples: bool, output: IO[str]
 ) -> int:
-    r"""Print every metric of RUN_DIR over optimizer steps.
+    """Print every metric of RUN_DIR over optimizer steps.
 
     Where several files tell of one step the most exact one counts; --samples gives what each of them says, with
     its rank and the attempt it belongs to. Parquet needs pyarrow and -o.

@@ -57,7 +57,7 @@ def triage(  # noqa: PLR0913, PLR0917  (the options of the command)
     fail_on: str,
     quiet: bool,
 ) -> int:
-    r"""Judge every run under ROOT, in parallel, and group those that died of the same.
+    """Judge every run under ROOT, in parallel, and group those that died of the same.
 
     A run is a folder with a trainer state, checkpoints, event files or a log; its own checkpoints are no runs.
     A run that cannot be analysed is told as such and stops no other.
