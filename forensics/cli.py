@@ -27,7 +27,7 @@ from forensics.errors import UsageError
 
 if TYPE_CHECKING:
     from forensics.model import Checkpoint
-    from forensics.report.tensors import Choice
+    from forensics.report.tensors import By, Choice
 
 Given = ParamSpec("Given")
 
@@ -77,6 +77,13 @@ def tensor_options(command: Callable[Given, None]) -> Callable[Given, None]:
         click.option("--only", help=f"Only tensors with one of these, by comma: {', '.join(only)}."),
         click.option("--select", multiple=True, metavar="GLOB", help="Only tensors whose name matches."),
         click.option("--top", default=20, show_default=True, help="How many rows a checkpoint; 0 for all."),
+        click.option(
+            "--by",
+            type=click.Choice(("tensor", "layer", "kind")),
+            default="tensor",
+            show_default=True,
+            help="Put the rows of the table together by layer, or by kind: one tensor of all layers.",
+        ),
         click.option("-f", "--format", "form", type=click.Choice(("table", "csv", "json")), default="table"),
     ):
         command = option(command)
@@ -97,6 +104,7 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
     only: str | None,
     select: tuple[str, ...],
     top: int,
+    by: "By",
     form: str,
     verify_with_torch: bool,
     output: IO[str],
@@ -115,7 +123,7 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
     from forensics.progress import reporter
     from forensics.report import tensors, without_secrets
 
-    choice = _choice(only, select, top)
+    choice = _choice(only, select, top, by)
     if verify_with_torch:
         inspection.verify(())  # Without torch it says so before anything is scanned.
     with reporter(quiet=quiet) as progress:
@@ -154,6 +162,7 @@ def diff(  # noqa: PLR0913, PLR0917  (the options of the command)
     only: str | None,
     select: tuple[str, ...],
     top: int,
+    by: "By",
     form: str,
     output: IO[str],
     quiet: bool,
@@ -169,21 +178,21 @@ def diff(  # noqa: PLR0913, PLR0917  (the options of the command)
     from forensics.progress import reporter
     from forensics.report import tensors, without_secrets
 
-    choice = _choice(only, select, top)
+    choice = _choice(only, select, top, by)
     with reporter(quiet=quiet) as progress:
         compared, skips = without_secrets(inspection.compare(checkpoints, progress=progress))
-    output.write(tensors.render(compared[1:], skips, choice, form))
+    output.write(tensors.render(compared[1:], skips, choice, form, base=compared[0]))
     return EXIT_FINE
 
 
-def _choice(only: str | None, select: tuple[str, ...], top: int) -> "Choice":
+def _choice(only: str | None, select: tuple[str, ...], top: int, by: "By") -> "Choice":
     from forensics.report.tensors import ONLY, Choice
 
     wanted = tuple(word.strip() for word in only.split(",")) if only else ()
     unknown = [word for word in wanted if word not in ONLY]
     if unknown:
         raise UsageError(f"--only {unknown[0]} is not known; it takes {', '.join(ONLY)}")
-    return Choice(select, wanted, top)
+    return Choice(select, wanted, top, by)
 
 
 @main.command()

@@ -1,19 +1,24 @@
-"""Tensor tables for `scan` and `diff`: the worst first."""
+"""Tensor tables for `scan` and `diff`: the worst first, or put together by layer or kind."""
 
 import csv
 import fnmatch
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
 from forensics.model import NOT_COMPARED, Checkpoint, Skip, TensorTable
+from forensics.report._heat import heat_map
 from forensics.report._safe import cell, clean
 from forensics.report.json import number
+from forensics.weights.groups import by_kind, by_layer, grouped
+
+By: TypeAlias = Literal["tensor", "layer", "kind"]
 
 ONLY = ("nan", "inf", "zero", "unchanged", "changed", "dead-rows")
 COLUMNS = (
@@ -43,16 +48,29 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which rows are shown: name patterns, properties, how many (0: all)."""
+    """Which rows are shown: name patterns, properties, how many (0: all); `by` puts rows of the table together."""
 
     select: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     top: int = 20
+    by: By = "tensor"
 
 
-def render(checkpoints: Sequence[Checkpoint], skips: Sequence[Skip], choice: Choice, form: str) -> str:
-    """Return the tables of the checkpoints in the format asked for: table, csv or json."""
-    return {"table": _table, "csv": _csv, "json": _json}[form](checkpoints, skips, choice)
+def render(
+    checkpoints: Sequence[Checkpoint],
+    skips: Sequence[Skip],
+    choice: Choice,
+    form: str,
+    base: Checkpoint | None = None,
+) -> str:
+    """Return the tables of the checkpoints in the format asked for: table, csv or json.
+
+    `base` is what the first one was compared with; it has no rows. Of a csv or json the rows are tensors always:
+    what reads it can put them together as it likes.
+    """
+    if form == "table":
+        return _table(checkpoints, skips, choice, base)
+    return {"csv": _csv, "json": _json}[form](checkpoints, skips, choice)
 
 
 def worst_first(table: TensorTable) -> NDArray[np.int64]:
@@ -88,14 +106,16 @@ def chosen_rows(table: TensorTable, choice: Choice) -> NDArray[np.int64]:
     return order[keep[order]]
 
 
-def _table(checkpoints: Sequence[Checkpoint], skips: Sequence[Skip], choice: Choice) -> str:
-    parts = []
+def _table(checkpoints: Sequence[Checkpoint], skips: Sequence[Skip], choice: Choice, base: Checkpoint | None) -> str:
+    parts = [] if base is None else [_heading(base)]
     for checkpoint in checkpoints:
         parts.append(_heading(checkpoint))
         if checkpoint.table is not None:
-            parts.append(_rows(checkpoint.table, choice))
+            rows = _rows if choice.by == "tensor" else _grouped_rows
+            parts.append(rows(checkpoint.table, choice))
+    parts.append("\n".join(heat_map(checkpoints if base is None else (base, *checkpoints))))
     parts.extend(f"not examined: {clean(skip.what)}: {clean(skip.reason)}" for skip in skips)
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _heading(checkpoint: Checkpoint) -> str:
@@ -128,8 +148,43 @@ def _rows(table: TensorTable, choice: Choice) -> str:
         change = relative_change(table)
         for cell, i in zip(cells, shown, strict=True):
             cell += [_share(table.same[i], table.elements[i]), _real(change[i])]
-    more = f"\n({len(rows) - len(shown):,} more tensors; --top 0 shows all)" if len(shown) < len(rows) else ""
-    return tabulate(cells, headers=headers, disable_numparse=True) + more
+    return tabulate(cells, headers=headers, disable_numparse=True) + _left(len(rows) - len(shown), "tensors")
+
+
+def _grouped_rows(table: TensorTable, choice: Choice) -> str:
+    table = _taken(table, chosen_rows(table, choice))
+    groups = grouped(table, (by_layer if choice.by == "layer" else by_kind)(table))
+    headers = [choice.by, "tensors", "elements", "NaN", "Inf", "zero", "max abs", "L2"]
+    columns: list[list[str]] = [
+        [clean(name, 100) for name in groups.names],
+        *([f"{int(n):,}" for n in column] for column in (groups.tensors, groups.elements, groups.nan, groups.infinite)),
+        [_share(part, whole) for part, whole in zip(groups.zero, groups.elements, strict=True)],
+        [_real(value) for value in groups.max_abs],
+        [_real(value) for value in groups.l2],
+    ]
+    if groups.compared.any():
+        headers += ["same", "change"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change = np.where(groups.change_l2 == 0, 0.0, groups.change_l2 / groups.l2)
+        columns.append([_share(part, whole) for part, whole in zip(groups.same, groups.compared, strict=True)])
+        columns.append([_real(value) for value in change])
+    rows = list(zip(*columns, strict=True))
+    shown = rows[: choice.top] if choice.top else rows
+    return tabulate(shown, headers=headers, disable_numparse=True) + _left(len(rows) - len(shown), f"{choice.by}s")
+
+
+def _taken(table: TensorTable, rows: NDArray[np.int64]) -> TensorTable:
+    """Return a table of some rows, in the order of the file."""
+    rows = np.sort(rows)
+    taken: dict[str, Any] = {}
+    for field in fields(table):
+        column = getattr(table, field.name)
+        taken[field.name] = column[rows] if isinstance(column, np.ndarray) else tuple(column[int(i)] for i in rows)
+    return TensorTable(**taken)
+
+
+def _left(rows: int, what: str) -> str:
+    return f"\n({rows:,} more {what}; --top 0 shows all)" if rows else ""
 
 
 def _cells(table: TensorTable, i: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Tensors of a checkpoint put together by layer and by what they are: the short view of a long table."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,10 +55,22 @@ def kind_of(name: str) -> str:
     return _NUMBER.sub("*", name)
 
 
-def grouped(table: TensorTable, by: Callable[[str], str] = layer_of) -> Groups:
-    """Put the rows of a table together by `by`, a function of the tensor's name."""
+def by_layer(table: TensorTable) -> list[str]:
+    """Return the layer of each row; what an optimizer holds is one group a role, behind the layers it is of."""
+    rows = zip(table.names, table.roles, strict=True)
+    return [layer_of(name) if role in {"weight", "buffer"} else f"({role})" for name, role in rows]
+
+
+def by_kind(table: TensorTable) -> list[str]:
+    """Return the kind of each row, with the role where it is no weight."""
+    rows = zip(table.names, table.roles, strict=True)
+    return [kind_of(name) + ("" if role in {"weight", "buffer"} else f" ({role})") for name, role in rows]
+
+
+def grouped(table: TensorTable, labels: Sequence[str]) -> Groups:
+    """Put those rows of a table together that have the same label; `labels` has one a row."""
     numbers: dict[str, int] = {}
-    group = np.array([numbers.setdefault(by(name), len(numbers)) for name in table.names], dtype=np.intp)
+    group = np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.intp)
     size, examined = len(numbers), table.nan >= 0
     compared = table.same != NOT_COMPARED
 

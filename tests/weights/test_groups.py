@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forensics.model.weights import Piece
-from forensics.weights.groups import grouped, kind_of, layer_of
+from forensics.weights.groups import by_kind, by_layer, grouped, kind_of, layer_of
 from forensics.weights.series import scan_series
 from weights.tensor_reference import record, save
 
@@ -36,7 +36,8 @@ def test_groups_add_up(tmp_path: Path) -> None:
         records = save(tmp_path, f"{i}.bin", tensors)
         checkpoints.append([*records, record("layers.1.gone", "F32", (4,), [Piece("gone", 0, 16)])])
 
-    groups = grouped(scan_series(tmp_path, checkpoints)[1])
+    table = scan_series(tmp_path, checkpoints)[1]
+    groups = grouped(table, by_layer(table))
 
     assert groups.names == ("layers.0", "layers.1")
     assert [
@@ -64,7 +65,7 @@ def test_all_layers_together(tmp_path: Path) -> None:
     (table,) = scan_series(tmp_path, [save(tmp_path, "a", tensors)])
     (empty,) = scan_series(tmp_path, [[]])
 
-    groups = grouped(table, by=kind_of)
+    groups = grouped(table, by_kind(table))
 
     assert (groups.names, groups.l2.tolist()) == (("layers.*.w",), [5.0])
-    assert grouped(empty).names == ()
+    assert grouped(empty, by_layer(empty)).names == ()
