@@ -341,6 +341,29 @@ def peak_rate(run: Run) -> tuple[float, Source | None] | None:
     return float(series.values[index]), series.source_at(index)
 
 
+TINY = 1e-5
+"""Sum of learning rates that moves no weight by more than a thousandth of its usual 0.01 to 0.02."""
+
+
+def rate_too_small(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether the loss leapt although all updates up to the onset together are too small to do that.
+
+    Adam moves a weight by at most about the learning rate a step (Kingma and Ba, arXiv 1412.6980, section 2.1), so
+    the sum of the rates bounds how far it went. None where loss or rate were not logged on both sides.
+    """
+    loss, rates, step = series_of(run, LOSS), series_of(run, LEARNING_RATE), onset(explained)
+    if loss is None or rates is None or step is None:
+        return None
+    old, new = before(loss, step), after(loss, step)
+    used = rates.values[: int(np.searchsorted(rates.steps, step, side="right"))]
+    if not len(old) or not len(new) or not len(used) or not np.all(np.isfinite(used)):
+        return None
+    moved = float(np.mean(used)) * step
+    leapt = float(new[0]) > max(1.5 * float(old[-1]), float(old[-1]) + 0.5)
+    said = f"loss goes from {shown(float(old[-1]))} to {shown(float(new[0]))} after updates of {moved:.2g} in all"
+    return Seen(leapt and 0 < moved < TINY, said, rates.source_at(len(used) - 1), "size of the first updates")
+
+
 def first_norm_bad_loss_good(run: Run) -> Seen | None:
     """Tell whether the first bad gradient norm stands beside a finite loss: the backward pass broke first.
 

@@ -99,3 +99,36 @@ def unguarded(run: Run) -> Seen | None:
         return None
     said = f"{version.statement}, where bf16 gradients are applied unchecked" if version.holds else version.statement
     return Seen(version.holds, said, version.source, "guard")
+
+
+def clipping_left_out(run: Run) -> Seen | None:
+    """Tell whether the Trainer was told to clip and the DeepSpeed configuration, read as a whole, has no such key.
+
+    Under DeepSpeed only the engine clips: `Accelerator.clip_grad_norm_` (accelerate 1.10) merely asks it for the
+    norm, and `HfTrainerDeepSpeedConfig` (transformers 4.57) fills in "auto" but adds no key. The engine's default is
+    0.0, no clipping (`GRADIENT_CLIPPING_DEFAULT`).
+    """
+    stage, asked = run.environment.best("zero_optimization.stage"), run.environment.number("max_grad_norm")
+    if stage is None:
+        return None
+    setting = run.environment.best("gradient_clipping")
+    if setting is not None:
+        return Seen(False, f"gradient_clipping is {setting.value}", setting.source, "clipping")
+    whole = stage.source.path.endswith(".json") or run.has("zero_optimization.reduce_bucket_size")
+    if not whole or asked is None or asked <= 0:
+        return None
+    said = f"max_grad_norm is {asked:g}, but the DeepSpeed configuration has no gradient_clipping: nothing is clipped"
+    return Seen(True, said, stage.source, "clipping")
+
+
+def clipping(run: Run) -> Seen | None:
+    """Tell whether gradients are clipped by their global norm."""
+    left_out = clipping_left_out(run)
+    if holds(left_out):
+        assert left_out is not None
+        return Seen(False, left_out.statement, left_out.source, "clipping")
+    for name in ("gradient_clipping", "max_grad_norm"):
+        setting, number = run.environment.best(name), run.environment.number(name)
+        if setting is not None and number is not None:
+            return Seen(number > 0, f"{name} is {setting.value}", setting.source, "clipping")
+    return None

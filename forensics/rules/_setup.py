@@ -201,6 +201,15 @@ def hardware_matches(run: Run, pattern: re.Pattern[str], what: str) -> Seen | No
     return None
 
 
+def rocm_build(run: Run) -> Seen | None:
+    """Tell whether torch was built for ROCm, by the tag of its version; None where that has no tag."""
+    found = run.environment.best("torch", "package")
+    if found is None or "+" not in str(found.value):
+        return None
+    built = "+rocm" in str(found.value)
+    return Seen(built, f"torch is {found.value}, a build for {'ROCm' if built else 'others'}", found.source, "build")
+
+
 def has_metric(run: Run, *names: str) -> Seen | None:
     """Tell whether one of the metrics was logged; None when the run logged no metric at all."""
     for name in names:
@@ -208,12 +217,3 @@ def has_metric(run: Run, *names: str) -> Seen | None:
         if series is not None and len(series):
             return Seen(True, f"{name} is logged", series.source_at(0), f"metric {names[0]}")
     return Seen(False, f"{names[0]} is not logged", None, f"metric {names[0]}") if run.timeline.series else None
-
-
-def clipping(run: Run) -> Seen | None:
-    """Tell whether gradients are clipped by their global norm."""
-    for name in ("gradient_clipping", "max_grad_norm"):
-        setting, number = run.environment.best(name), run.environment.number(name)
-        if setting is not None and number is not None:
-            return Seen(number > 0, f"{name} is {setting.value}", setting.source, "clipping")
-    return None

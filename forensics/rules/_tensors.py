@@ -1,6 +1,7 @@
 """What the checkpoints show: nonfinite tensors before and after an onset, tensors that did not move."""
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -249,6 +250,34 @@ def empty_shapes(run: Run) -> Seen | None:
             said = f"{share} tensors of {name_of(checkpoint)} have a 0 in their shape"
             return Seen(True, said, Source(checkpoint.path, f"tensor {empty[0].name}"), "empty shapes")
     return Seen(False, "no tensor has a 0 in its shape", None, "empty shapes") if looked else None
+
+
+COPIED = re.compile(r"modules_to_save|embed_tokens|lm_head")
+"""What an adapter trains beside its own matrices: PEFT's `modules_to_save`, mostly the embedding and the head."""
+
+
+def saved_modules_empty(run: Run) -> Seen | None:
+    """Tell whether only whole modules that an adapter trains are empty, while its matrices were saved."""
+    return _empty_among(run, lambda name: COPIED.search(name) is not None, "tensors of modules_to_save", "modules")
+
+
+def adapters_empty(run: Run) -> Seen | None:
+    """Tell whether the matrices of an adapter themselves are empty."""
+    return _empty_among(run, lambda name: "lora_" in name, "tensors of the adapter", "empty adapter")
+
+
+def _empty_among(run: Run, wanted: Callable[[str], bool], what: str, key: str) -> Seen | None:
+    for checkpoint in run.checkpoints:
+        if "deepspeed" in checkpoint.kind:
+            continue
+        weights = [record for record in checkpoint.records if record.role == "weight"]
+        empty = [record.name for record in weights if 0 in record.shape]
+        if empty:
+            hit = [name for name in empty if wanted(name)]
+            said = f"{len(hit)} of {len(empty)} empty tensors of {name_of(checkpoint)} are {what}"
+            source = Source(checkpoint.path, f"tensor {empty[0]}")
+            return Seen(hit == empty and len(empty) < len(weights) + (key != "modules"), said, source, key)
+    return None
 
 
 def problem_matches(run: Run, pattern: str) -> Seen | None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Explained, Run
 from forensics.plugin import rule
 from forensics.rules._curves import norm_is
+from forensics.rules._deepspeed import clipping
 from forensics.rules._seen import holds, weigh_no, weigh_yes
-from forensics.rules._setup import clipping
 from forensics.rules._tensors import single, widespread
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import rule
 from forensics.rules._curves import loss_rose, norms_grew
+from forensics.rules._deepspeed import clipping, clipping_left_out
 from forensics.rules._seen import holds, weigh_no, weigh_yes
-from forensics.rules._setup import clipping, setting_is
+from forensics.rules._setup import setting_is
 
 
 @rule(
@@ -40,6 +41,8 @@ def noclipping(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Expe
         yield from weigh_yes(grew, 3)
         yield from weigh_yes(loss_rose(run, explained), 1)
     yield from weigh_no(grew, -3, "no large gradient came before")
+    if holds(clipping_left_out(run)):
+        yield Evidence(-2, "the DeepSpeed configuration that leaves it out is the closer cause")
     yield from weigh_yes(setting_is(run, "optim", ("adafactor",)), -2, "it clips by itself")
     yield Fix("Clip gradients.", {"max_grad_norm": 1.0, "gradient_clipping": "auto"})
     yield Experiment("Run the same steps with max_grad_norm=1.0.", "no divergence", 1)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import rule
 from forensics.rules._curves import healthy_before, loss_rose, norms_grew, peak_rate, rate_jumped, shown
-from forensics.rules._seen import Seen, holds, weigh, weigh_no, weigh_yes
+from forensics.rules._seen import Seen, holds, weigh_no, weigh_yes
 from forensics.rules._tensors import single
 
 HIGH_ADAPTER, USUAL_ADAPTER = 1e-3, 3e-4
@@ -36,6 +36,24 @@ def _scaling(run: Run) -> Seen | None:
     if alpha is None or rank is None or rank <= 0 or setting is None:
         return None
     return Seen(alpha / rank >= 2, f"lora_alpha / r is {alpha / rank:g}", setting.source, "scaling")
+
+
+LOOKS = ("loss-divergence", "grad-norm-explosion", "weights-exploded")
+
+
+def _argue(run: Run, explained: Explained) -> Iterator[Evidence]:
+    yield from _rate(run)
+    yield from weigh_yes(_scaling(run), 1)
+    jumped = rate_jumped(run, explained)
+    yield from weigh_yes(jumped, 6, "what follows is its doing")
+    rose, grew = loss_rose(run, explained), norms_grew(run, explained)
+    yield from weigh_yes(rose, 3)
+    yield from weigh_yes(grew, 3)
+    if not holds(jumped):
+        yield from weigh_no(rose, -2, "a divergence shows before it ends")
+        yield from weigh_no(grew, -3, "a divergence shows before it ends")
+    yield from weigh_no(healthy_before(run, explained), -2)
+    yield from weigh_yes(single(run), -3)
 
 
 @rule(
@@ -76,19 +94,9 @@ def lr_too_high(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Exp
     ## Sources
     LLaMA-Factory issues 1989 and 1483 (maintainer's advice), alpaca-lora issue 391 (3e-3, alpha / r of 2).
     """
-    yield from _rate(run)
-    yield from weigh_yes(_scaling(run), 1)
-    jumped = rate_jumped(run, explained)
-    yield from weigh_yes(jumped, 6, "what follows is its doing")
-    rose, grew = loss_rose(run, explained), norms_grew(run, explained)
-    yield from weigh_yes(rose, 3)
-    yield from weigh_yes(grew, 3)
-    if not holds(jumped):
-        yield from weigh_no(rose, -2, "a divergence shows before it ends")
-        yield from weigh_no(grew, -3, "a divergence shows before it ends")
-    yield from weigh_no(healthy_before(run, explained), -2)
-    yield from weigh(single(run), -3, 0)
-    if explained.name in {"loss-divergence", "grad-norm-explosion", "weights-exploded"}:
+    argued = list(_argue(run, explained))
+    yield from argued
+    if explained.name in LOOKS and any(e.points > 0 for e in argued):
         yield Evidence(1, f"{explained.name} is how a rate that is too high looks", explained.finding.source)
     yield Fix(
         "Lower the learning rate by three to ten times, warm up over 3 % of the steps, and clip at 1.0.",

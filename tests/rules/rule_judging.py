@@ -62,12 +62,17 @@ def zero2_without(*names: str) -> dict[str, Any]:
     return {**FOUNDING, "settings": {key: value for key, value in RACE.items() if key not in names}}
 
 
+def bracket(step: int | None) -> tuple[int | None, int | None]:
+    """Return the range of an onset that is known to the step."""
+    return (step - 1 if step is not None and step > 1 else None, step)
+
+
 def argue(rule: Rule, run: Run, symptom: str, step: int | None = None, name: str | None = None) -> Hypothesis:
     """Return what `rule` says of `run` when `symptom`, with its onset at `step`, is to be explained.
 
     `name` is the mechanism asked for; the first name that the rule explains when it is left out.
     """
-    finding = Finding(symptom, "error", symptom, Source("trainer_state.json"), step, (None, step))
+    finding = Finding(symptom, "error", symptom, Source("trainer_state.json"), step, bracket(step))
     said = list(rule.reason(run, Explained(name or rule.explains[0], finding)))
     evidence: dict[str, Evidence] = {}
     for item in said:

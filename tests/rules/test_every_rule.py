@@ -37,11 +37,10 @@ def test_a_rule_has_a_whole_page(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize(("rule", "name"), ASKED)
-def test_nothing_recorded_makes_nothing_likely(judge: Judge, nothing_recorded: Run, rule: Rule, name: str) -> None:
-    """A run of which nothing is known gives no likely cause."""
-    hypothesis = judge(rule, nothing_recorded, name, name=name)
-
-    assert hypothesis.verdict in {"possible", "unlikely"}
+def test_nothing_recorded_says_nothing(judge: Judge, nothing_recorded: Run, rule: Rule, name: str) -> None:
+    """A run of which nothing is known gives no evidence for or against any cause."""
+    assert judge(rule, nothing_recorded, name, name=name).evidence == ()
+    assert judge(rule, nothing_recorded, name, step=5, name=name).score <= 0 or rule.mechanism
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)

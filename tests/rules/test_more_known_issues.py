@@ -12,7 +12,7 @@ from rules.rule_judging import Judge
 NAN = float("nan")
 DEAD = {"loss": [2.0, 1.9, 1.8, 1.7, 0.0, 0.0, 0.0], "grad_norm": [0.5] * 4 + [NAN] * 3}
 STAGE3 = {"zero_optimization.stage": 3}
-REFUSED = make_events(Kind.CHECKPOINT_REFUSED)
+REFUSED = make_events(Kind.CHECKPOINT_REFUSED, text="_pickle.UnpicklingError: Weights only load failed")
 TIMEOUT = make_events(Kind.NCCL_TIMEOUT)
 RAISED = make_events(Kind.TRACEBACK, text="ValueError: no input_ids (/app/train.py:7)")
 SIZES = make_events(
@@ -27,7 +27,7 @@ def killed(code: float) -> Any:
 CASES: list[tuple[str, dict[str, Any], str]] = [
     ("custom-kernel", {"packages": {"flash-attn-4": "4.0.0b11"}}, "possible"),
     ("custom-kernel", {"settings": {"attn_implementation": "sdpa"}}, "unlikely"),
-    ("ds-config-incomplete", {"settings": {"gradient_clipping": 1.0, **STAGE3}}, "unlikely"),
+    ("ds-config-incomplete", {"settings": {"gradient_clipping": 1.0, **STAGE3}}, "ruled out"),
     ("embedding-resize", {"settings": {"resize_vocab": True, "add_special_tokens": "<a>"}}, "likely"),
     ("environment-stack-regression", {**DEAD, "packages": {"torch": "2.9.0+cu129"}}, "possible"),
     (
@@ -59,6 +59,12 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         },
         "ruled out",
     ),
+    (
+        "optimizer-state-missing",
+        {"events": [make_events(Kind.CHECKPOINT_REFUSED, text="Can't find a valid checkpoint at out/checkpoint-5")]},
+        "likely",
+    ),
+    ("optimizer-state-missing", {"events": [REFUSED]}, "unlikely"),
     ("other-rank-died", {"events": [TIMEOUT, RAISED]}, "likely"),
     ("other-rank-died", {"events": [TIMEOUT, killed(-9)]}, "likely"),
     ("other-rank-died", {"events": [TIMEOUT, killed(1)]}, "possible"),
@@ -80,7 +86,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("peft-double-state-dict-filter", {"settings": {"adapter.peft_type": "LORA"}}, "possible"),
     ("resume-world-size-changed", {"events": [SIZES]}, "likely"),
     ("resume-world-size-changed", {"events": [RAISED]}, "unlikely"),
-    ("resume-world-size-changed", {"events": [REFUSED], "settings": {"resume_from_checkpoint": "a"}}, "likely"),
+    ("resume-world-size-changed", {"events": [REFUSED], "settings": {"resume_from_checkpoint": "a"}}, "possible"),
     (
         "rng-state-refused",
         {"events": [REFUSED], "packages": {"torch": "2.6.0"}, "settings": {"resume_from_checkpoint": "a"}},

@@ -1,0 +1,230 @@
+"""Runs in which one thing that a known issue looks at holds, or clearly does not."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from packaging.specifiers import SpecifierSet
+
+from forensics.model import Checkpoint, Explained, Finding, Run, Source, TensorRecord
+from forensics.names import Kind
+from forensics.rules._known_issues import look
+from forensics.testing import make_checkpoint, make_events, make_run, make_table
+from rules.rule_judging import FALL, GOOD, GREW, NAN, STILL, WHOLE, bracket, broken_file
+
+Table = Mapping[str, Any]
+Facts = dict[str, Any]
+"""Arguments of `make_run`, and `onset`: the step at which the symptom begins (5 when left out)."""
+
+STEADY = {"loss": [2.0, 2.1, 2.0, 2.1, 2.0, 2.1, 2.0], "grad_norm": [1.0, 1.1, 0.9, 1.0, 1.1, 0.9, 1.0], "onset": 7}
+LORA_B = "layers.0.q.lora_B.weight"
+BUCKETS = {"zero_optimization.stage": 2, "zero_optimization.reduce_bucket_size": "auto"}
+OVERLAP = "zero_optimization.overlap_comm"
+RESTARTED = [9e-5, 6e-5, 3e-5, 1e-5, 9e-5, 8e-5]
+
+
+def norms(*values: float) -> Facts:
+    return {"grad_norm": list(values)}
+
+
+def stage(number: int) -> Facts:
+    return {"settings": {"zero_optimization.stage": number}}
+
+
+def lora(zeros: int) -> list[Checkpoint]:
+    return [make_checkpoint(6, make_table([LORA_B], zero={LORA_B: zeros}))]
+
+
+def saved(**shapes: tuple[int, ...]) -> list[Checkpoint]:
+    """Return a checkpoint that declares weights of these shapes; their bytes were not scanned."""
+    records = tuple(TensorRecord(name, "weight", "F32", shape, ()) for name, shape in shapes.items())
+    return [replace(make_checkpoint(6), records=records, table=None)]
+
+
+OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
+    "norm is nonfinite": (norms(*GOOD, NAN, NAN, NAN), norms(*GOOD, 1.1, 0.9, 1.0)),
+    "norm recovers": (norms(*GOOD, NAN, 1.0, 1.1), norms(*GOOD, 1.1, 0.9, 1.0)),
+    "norm is zero": (norms(*[0.0] * 7), norms(*GOOD, 1.1, 0.9, 1.0)),
+    "norm is positive": (norms(*GOOD, 1.1, 0.9, 1.0), norms(*[0.0] * 7)),
+    "norm grew": (GREW, STEADY),
+    "loss rose": (GREW, STEADY),
+    "loss falls": ({"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0], "onset": 1}, {"loss": [2.0, 2.1] * 4, "onset": 1}),
+    "loss finite beside": ({"loss": [2.0] * 7}, {"loss": FALL}),
+    "rate too small for it": (
+        {"loss": [1.9, 11.4, 11.4], "learning_rate": [1.4e-7] * 3, "onset": 2},
+        {"loss": [1.9, 11.4, 11.4], "learning_rate": [1.4e-3] * 3, "onset": 2},
+    ),
+    "healthy before": ({"loss": FALL}, {"loss": [0.0] * 7}),
+    "sudden": ({"loss": FALL}, {"loss": [2.0] * 7}),
+    "schedule restarted": ({"learning_rate": RESTARTED}, {"learning_rate": [1e-4, 9e-5, 8e-5, 7e-5, 6e-5, 5e-5]}),
+    "from first entry": ({"loss": [2.0] * 7, "onset": 1}, {"loss": FALL}),
+    "backward first": ({"loss": [2.0] * 7, **norms(*GOOD, NAN)}, {"loss": [0.0] * 7, **norms(*GOOD, NAN)}),
+    "first norm bad": (norms(*[NAN] * 7), norms(*GOOD, NAN, NAN, NAN)),
+    "eval is nan": ({"eval_loss": [2.0, 2.0, 2.0, 2.0, NAN, NAN]}, {"eval_loss": [2.0] * 6}),
+    "weights poisoned": ({"checkpoints": WHOLE}, {"checkpoints": [make_checkpoint(6)]}),
+    "weights unmoved": ({"checkpoints": STILL}, {"checkpoints": [make_checkpoint(6, make_table(same=3))]}),
+    "lora_B is zero": ({"checkpoints": lora(64)}, {"checkpoints": lora(0)}),
+    "shapes with a 0": ({"checkpoints": saved(norm=(0,))}, {"checkpoints": saved(norm=(64,))}),
+    "only saved modules are empty": (
+        {"checkpoints": saved(lora_A=(8, 8), lm_head=(0,))},
+        {"checkpoints": saved(lora_A=(0,), lm_head=(0,))},
+    ),
+    "adapter tensors are empty": (
+        {"checkpoints": saved(lora_A=(0,), lora_B=(0,))},
+        {"checkpoints": saved(lora_A=(8, 8), lm_head=(0,))},
+    ),
+    "a file is damaged": ({"checkpoints": broken_file("it is cut off")}, {"checkpoints": [make_checkpoint(6)]}),
+    "one tensor only": (
+        {"checkpoints": [make_checkpoint(6, make_table(nan={"model.norm.weight": 1}))]},
+        {"checkpoints": WHOLE},
+    ),
+    "an exception": (
+        {"events": [make_events(Kind.TRACEBACK, text="ValueError: no input_ids (/app/train.py:7)")]},
+        {"events": [make_events(Kind.EVALUATED)]},
+    ),
+    "killed by signal 9": (
+        {"events": [make_events(Kind.SIGNAL, [-1], [-9.0])]},
+        {"events": [make_events(Kind.SIGNAL, [-1], [1.0])]},
+    ),
+    "ROCm build": ({"packages": {"torch": "2.5.0+rocm6.2"}}, {"packages": {"torch": "2.5.0+cu124"}}),
+    "several ranks": ({"settings": {"world_size": 8}}, {"settings": {"world_size": 1}}),
+    "deepspeed": ({"settings": {"deepspeed": "ds.json"}}, {"settings": {"deepspeed": None}}),
+    "overlap_comm": (
+        {"settings": {"zero_optimization.stage": 2, OVERLAP: True}},
+        {"settings": {"zero_optimization.stage": 2, OVERLAP: False}},
+    ),
+    "clipping left out": (
+        {"settings": {**BUCKETS, "max_grad_norm": 1.0}},
+        {"settings": {**BUCKETS, "gradient_clipping": "auto"}},
+    ),
+    "zero stage 0": (stage(0), stage(2)),
+    "zero stage 1 or 2": (stage(2), stage(3)),
+    "zero stage 2": (stage(2), stage(1)),
+    "zero stage 3": (stage(3), stage(2)),
+    "bf16": ({"settings": {"bf16": True}}, {"settings": {"fp16": True}}),
+    "fp16": ({"settings": {"fp16": True}}, {"settings": {"bf16": True}}),
+    "half precision": ({"settings": {"bf16": True}}, {"settings": {"bf16": False, "fp16": False}}),
+    "no half precision": ({"settings": {"bf16": False, "fp16": False}}, {"settings": {"bf16": True}}),
+}
+"""For every observation that an entry may name: a run in which it holds, and one in which it does not."""
+
+LAST_LINES = (
+    "KeyError: 'input_ids'",
+    "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn",
+    "ZeRORuntimeException: The checkpoint used a DP world size of 32 but the current world size is 48.",
+    "UnpicklingError: Weights only load failed. Unsupported global: GLOBAL numpy._core.multiarray._reconstruct",
+    "ValueError: Can't find a valid checkpoint at out/checkpoint-500",
+)
+WORDS = (
+    *("WarmupLR", "cosine", "adamw_bnb_8bit", "flash_attention_2", "flash_attention_3", "sdpa", "k3", "chatml"),
+    *("cosine_with_restarts", "Yi-6B-base"),
+)
+STATEMENTS = ("a Git LFS pointer", "2 shards are missing", "lm_head.weight is not there", "443 bytes")
+BOARDS = ("Tesla V100", "Tesla T4", "NVIDIA RTX 4090", "AMD Instinct MI300", "Ascend 910B", "NVIDIA B200")
+
+
+def facts_for(table: Table, fits: bool) -> Facts:
+    """Return what a run must record so that the subject of `table` holds, or so that it does not."""
+    subject = next(name for name in MAKERS if name in table)
+    return MAKERS[subject](table, fits)
+
+
+def _observed(table: Table, fits: bool) -> Facts:
+    made = OBSERVED[table["observation"]][0 if fits else 1]
+    assert made is not None, f"{table['observation']} cannot be {'so' if fits else 'otherwise'}"
+    return made
+
+
+def _problem(table: Table, fits: bool) -> Facts:
+    found = next(text for text in STATEMENTS if _search(table["problem"], text))
+    return {"checkpoints": broken_file(found if fits else "something else")}
+
+
+MAKERS: Mapping[str, Callable[[Table, bool], Facts]] = {
+    "observation": _observed,
+    "event": lambda table, fits: {"events": [_event(table, fits)]},
+    "metric": lambda table, fits: {table["metric"] if fits else "loss": [1.0]},
+    "problem": _problem,
+    "hardware": lambda table, fits: {
+        "hardware": {"gpu": next(b for b in BOARDS if bool(_search(table["hardware"], b)) is fits)}
+    },
+    "package": lambda table, fits: {"packages": {table["package"]: version_for(table["within"], fits)}},
+    "setting": lambda table, fits: {"settings": {table["setting"]: _value(table, fits)}},
+}
+
+
+def version_for(specifier: str, fits: bool) -> str:
+    """Return a release inside (or outside) a range."""
+    bounds = re.findall(r"[\d][\w.]*", specifier)
+    near: list[str] = [
+        *bounds,
+        *(f"{bound}.1" for bound in bounds if bound.replace(".", "").isdigit()),
+        "0.0.1.dev0",
+        "9999",
+    ]
+    return next(v for v in near if SpecifierSet(specifier).contains(v, prereleases=True) is fits)
+
+
+def _event(table: Table, fits: bool) -> Any:
+    says = table.get("says")
+    if says is None:
+        return make_events(table["event"] if fits else Kind.EVALUATED)
+    return make_events(table["event"], text=next(line for line in LAST_LINES if bool(re.search(says, line)) is fits))
+
+
+def _search(pattern: str, text: str) -> re.Match[str] | None:
+    return re.search(pattern, text, re.IGNORECASE)
+
+
+def _value(table: Table, fits: bool) -> Any:
+    if "is" in table:
+        wanted = table["is"][0]
+        return wanted if fits else {True: False, False: True}.get(wanted, "something else")
+    if "matches" in table:
+        return next(word for word in WORDS if _search(table["matches"], word)) if fits else "none of them"
+    if "above" in table or "below" in table:
+        inside = table.get("above", 0) + 1 if "above" in table else table["below"] / 2
+        outside = table["above"] if "above" in table else table["below"] * 2
+        return inside if fits else outside
+    return "yes" if fits else ""
+
+
+def run_of(facts: Facts) -> Run:
+    return make_run(**{name: given for name, given in facts.items() if name != "onset"})
+
+
+def explained_by(facts: Facts) -> Explained:
+    step = facts.get("onset", 5)
+    return Explained("loss-to-zero", Finding("loss-to-zero", "error", "", Source("log"), step, bracket(step)))
+
+
+def fits_in(table: Table, facts: Facts, fits: bool = True) -> bool:
+    """Tell whether the run of `facts` shows the subject of `table` as holding (or as not holding)."""
+    seen = look(table, run_of(facts), explained_by(facts))
+    return seen is not None and seen.holds is fits
+
+
+def merged(*parts: Facts) -> Facts:
+    """Put facts together; of two that contradict each other the later one stays."""
+    both: Facts = {}
+    for part in parts:
+        for name, given in part.items():
+            if isinstance(given, Mapping):
+                both[name] = {**both.get(name, {}), **given}
+            elif name in {"events", "checkpoints"}:
+                both[name] = [*both.get(name, []), *given]
+            else:
+                both[name] = given
+    return both
+
+
+def together(tables: Sequence[Table], start: Facts, kept: Sequence[Table] = ()) -> Facts:
+    """Add to `start`, in turn, what each table looks for, where that contradicts nothing added before."""
+    facts, held = start, list(kept)
+    for table in tables:
+        tried = merged(facts, facts_for(table, fits=True))
+        if all(fits_in(one, tried) for one in (*held, table)):
+            facts = tried
+            held.append(table)
+    return facts
