@@ -4,7 +4,7 @@ import numpy as np
 
 from forensics.analysis import sentinel
 from forensics.model import Floats, Precision, Run, Series
-from forensics.names import GRAD_NORM, LOSS
+from forensics.names import GRAD_NORM, LOSS, Kind
 
 POLICY_GRADIENT = frozenset(
     {
@@ -87,6 +87,15 @@ def _count(run: Run, name: str) -> int | None:
     value = run.environment.number(name)
     whole = value is not None and np.isfinite(value) and value >= 1 and value == np.rint(value)
     return int(value) if value is not None and whole else None
+
+
+def seams(run: Run) -> set[int]:
+    """Return the first steps after each restart."""
+    found = {segment.first for segment in run.timeline.segments[1:]}
+    for events in run.timeline.events_of(Kind.RESUMED):
+        found.update(int(step) + 1 for step in events.steps if step > 0)
+    # The segments and the log may tell the same restart one step apart; the earlier one speaks for both.
+    return {seam for seam in found if seam - 1 not in found}
 
 
 def filter_is_off(run: Run) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from forensics.analysis import context
 from forensics.analysis.onset import stretches
 from forensics.analysis.refine import refine
+from forensics.analysis.rhythm import equal_distance
 from forensics.analysis.tails import Tail, loss_onset, loss_tail
 from forensics.detectors._wording import began, counted, joined
 from forensics.model import Finding, Run, Series, Severity
@@ -15,6 +16,8 @@ from forensics.names import LOSS, TRAIN_LOSS
 from forensics.plugin import detector
 
 OFTEN = 0.05
+RETURNS = 3
+"""Equal distances: four bad entries at random places among a hundred are so evenly spread once in some 200 runs."""
 
 
 @detector("loss-nan", any_of=("loss", "train_loss"))
@@ -75,7 +78,8 @@ def loss_nan_transient(run: Run) -> Iterator[Finding]:
 
     Source: IEEE 754; fp16 loss scaling skips such steps and goes on.
     Minimum: two entries. A notice; a warning when more than 5 % of the entries and more than two are NaN, which
-    no loss scaler explains once it has settled.
+    no loss scaler explains once it has settled, or when they come back at an equal distance four times and more, as
+    the same sample does once an epoch.
     Silenced by: nothing.
     Known false alarms: a mean over ranks or windows turns NaN as soon as one part does.
     """
@@ -88,13 +92,16 @@ def loss_nan_transient(run: Run) -> Iterator[Finding]:
     if len(starts) == 0:
         return
     count = int(nonfinite.sum())
+    nonfinite = np.concatenate((nonfinite, np.zeros(len(series) - len(nonfinite), dtype=bool)))
     first, last = int(starts[0]), int(ends[-1]) - 1
     often = count > 2 and count > OFTEN * len(series)
+    period = equal_distance(series, nonfinite, RETURNS)
+    again = f", every {period} steps" if period is not None else ""
     yield Finding(
         symptom="loss-nan-transient",
-        severity="warning" if often else "notice",
+        severity="warning" if often or period is not None else "notice",
         statement=f"{counted(count, 'entry', 'entries')} of the loss are NaN or infinite (first at step "
-        f"{int(series.steps[first])}, last at step {int(series.steps[last])}), and then it is a number again",
+        f"{int(series.steps[first])}, last at step {int(series.steps[last])}{again}), and then it is a number again",
         source=series.source_at(first),
         step=int(series.steps[first]),
         step_range=(int(series.steps[first - 1]) if first else None, int(series.steps[first])),

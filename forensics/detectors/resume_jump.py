@@ -7,7 +7,7 @@ import numpy as np
 from forensics.analysis import context, robust
 from forensics.detectors._wording import number
 from forensics.model import Finding, Run
-from forensics.names import LOSS, Kind
+from forensics.names import LOSS
 from forensics.plugin import detector
 
 BEFORE = 5
@@ -28,7 +28,7 @@ def resume_jump(run: Run) -> Iterator[Finding]:
     series = context.recorded(run, LOSS)
     if context.policy_gradient(run):
         return
-    for seam in sorted(_seams(run)):
+    for seam in sorted(context.seams(run)):
         cut = int(np.searchsorted(series.steps, seam))
         before, after = series.values[max(0, cut - REACH) : cut], series.values[cut : cut + AFTER]
         before, after = before[np.isfinite(before) & (before > 0)], after[np.isfinite(after) & (after > 0)]
@@ -47,12 +47,3 @@ def resume_jump(run: Run) -> Iterator[Finding]:
             step=step,
             step_range=(int(series.steps[cut - 1]), step),
         )
-
-
-def _seams(run: Run) -> set[int]:
-    """Return the first steps after each restart."""
-    seams = {segment.first for segment in run.timeline.segments[1:]}
-    for events in run.timeline.events_of(Kind.RESUMED):
-        seams.update(int(step) + 1 for step in events.steps if step > 0)
-    # The segments and the log may tell the same restart one step apart; the earlier one speaks for both.
-    return {seam for seam in seams if seam - 1 not in seams}

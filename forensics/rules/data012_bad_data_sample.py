@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.analysis.rhythm import equal_distance
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import GRAD_NORM, LOSS
 from forensics.plugin import rule
@@ -16,14 +17,12 @@ def periodic(run: Run) -> Seen | None:
     series = series_of(run, GRAD_NORM) or series_of(run, LOSS)
     if series is None:
         return None
-    steps = series.steps[~np.isfinite(series.values)]
-    gaps = np.diff(steps)
-    gaps = gaps[gaps > (series.steps[1] - series.steps[0] if len(series) > 1 else 1)]
-    if len(gaps) < 2:
+    bad = ~np.isfinite(series.values)
+    period = equal_distance(series, bad, 2)
+    if period is None:
         return None
-    same = bool(np.ptp(gaps) <= max(1, 0.02 * float(np.mean(gaps))))
-    said = f"bad entries come back every {int(np.median(gaps))} steps"
-    return Seen(same, said, series.source_at(int(np.searchsorted(series.steps, steps[0]))), "distance")
+    said = f"bad entries come back every {period} steps"
+    return Seen(True, said, series.source_at(int(np.argmax(bad))), "distance")
 
 
 @rule(

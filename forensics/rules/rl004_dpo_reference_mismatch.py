@@ -1,37 +1,51 @@
 """The policy does not start at its reference."""
 
-import math
 from collections.abc import Iterator
 
+from forensics.analysis import context, preference
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import LOSS
 from forensics.plugin import rule
-from forensics.rules._curves import series_of, shown
-from forensics.rules._seen import Seen, holds, weigh, weigh_yes
+from forensics.rules._curves import shown
+from forensics.rules._seen import Seen, weigh
 from forensics.rules._setup import has_metric
 
-TOLERANCE = 0.05
-"""The mean over a first window of some steps has already moved; single first steps agree to 1e-4."""
 
-
-def first_loss(run: Run) -> Seen | None:
-    """Tell whether the first loss differs from ln 2, the sigmoid loss of equal policies."""
-    loss = series_of(run, LOSS)
-    if loss is None:
+def starts_elsewhere(run: Run) -> Seen | None:
+    """Tell whether the loss of step 1 differs from ln 2, that of equal policies; None where it need not be that."""
+    first = preference.first_loss(run)
+    if first is None:
         return None
-    first = float(loss.values[0])
     said = f"the first loss is {shown(first)}, equal policies give 0.6931"
-    return Seen(abs(first - math.log(2)) > TOLERANCE, said, loss.source_at(0), "first loss")
+    source = context.recorded(run, LOSS).source_at(0)
+    return Seen(abs(first - preference.LN2) > preference.FAR, said, source, "first loss")
+
+
+def rewarded_at_once(run: Run) -> Seen | None:
+    """Tell whether the rewards of step 1 are not zero, though policy and reference should still be equal."""
+    rewards = preference.first_rewards(run)
+    if rewards is None or preference.first_loss(run) is None:
+        return None
+    said = f"the rewards of step 1 are {shown(rewards[0])} and {shown(rewards[1])}, equal policies give 0"
+    series = context.recorded(run, "rewards/chosen")
+    return Seen(max(map(abs, rewards)) > preference.MOVED, said, series.source_at(0), "first rewards")
 
 
 @rule(
     "RL004",
     "dpo-reference-mismatch",
-    explains=("loss-divergence", "loss-spike", "loss-plateau", "loss-to-zero", "suspiciously-low-loss"),
-    helps=("rewards/margins", "loss", "loss_type"),
-    references=("https://github.com/huggingface/trl/issues/1236",),
+    explains=(
+        "dpo-first-loss",
+        "loss-divergence",
+        "loss-spike",
+        "loss-plateau",
+        "loss-to-zero",
+        "suspiciously-low-loss",
+    ),
+    helps=("rewards/chosen", "logps/chosen", "loss", "loss_type"),
+    references=("https://github.com/huggingface/trl/issues/1236", "https://arxiv.org/abs/2305.18290"),
 )
-def dpo_reference_mismatch(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
+def dpo_reference_mismatch(run: Run, _: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The DPO policy does not start at its reference model, so the first loss is not ln 2.
 
     ## What happens
@@ -39,25 +53,24 @@ def dpo_reference_mismatch(run: Run, explained: Explained) -> Iterator[Evidence 
     reference, active dropout, or an adapter that counts for one of them only breaks that.
 
     ## How to tell
-    rewards/margins are logged, and the first loss is not 0.6931 with loss_type sigmoid. A loss that stays at
-    0.6931 means that nothing trains.
+    At step 1 the loss is not 0.6931 and the rewards are not 0, with loss_type sigmoid (label smoothing changes
+    neither). An entry that averages ten steps tells nothing. A loss that stays at 0.6931 means that nothing trains.
+    ORPO, CPO and SimPO have no reference: their rewards are a fixed multiple of the log-probabilities.
 
     ## What to do
     Leave ref_model out with PEFT (the adapter is switched off for the reference), and set dropout to 0.
 
     ## Sources
-    Definition of the loss; TRL issue 1236.
+    Rafailov et al., arXiv 2305.18290, equation 7; `DPOTrainer._compute_loss` of TRL 1.16; TRL issue 1236.
     """
-    del explained
     margins = has_metric(run, "rewards/margins", "rewards/chosen")
     if margins is not None and not margins.holds:
         yield Evidence(-10, f"{margins.statement}; this is no preference run", None, margins.key)
-    if holds(margins):
-        yield from weigh_yes(margins, 1)
-        yield from weigh(first_loss(run), 4, -6)
-    kind = run.environment.best("loss_type")
-    if kind is not None and str(kind.value) not in {"sigmoid", "None"}:
-        yield Evidence(-6, f"loss_type is {kind.value}, which need not start at ln 2", kind.source)
+    yield from weigh(starts_elsewhere(run), 4, -6)
+    yield from weigh(rewarded_at_once(run), 3, -6)
+    kind = preference.loss_type(run)
+    if kind is not None and kind not in preference.START_AT_LN2:
+        yield Evidence(-6, f"loss_type is {kind}, which need not start at ln 2")
     yield Fix(
         "Use the policy's own starting weights as reference, with dropout 0.",
         None,

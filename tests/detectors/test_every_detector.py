@@ -22,7 +22,7 @@ SYMPTOMS = """
     weights-nan weights-inf weights-zero weights-unchanged weights-exploded optimizer-nan
     optimizer-reset checkpoint-damaged checkpoint-incomplete checkpoint-empty-tensors crash-oom
     crash-nccl crash-killed crash-disk crash-exception throughput-drop
-    tokenization-mismatch-warnings suspiciously-low-loss
+    tokenization-mismatch-warnings suspiciously-low-loss dpo-first-loss
 """
 
 METRICS = ("loss", "eval_loss", "grad_norm", "learning_rate", "loss_scale", "skipped_steps", "train_loss")

@@ -44,6 +44,13 @@ RACE = {
 FOUNDING: dict[str, Any] = {**DEAD, "settings": RACE, "packages": {"deepspeed": "0.12.5"}}
 
 
+def preference(loss: float, chosen: float, rejected: float, **others: Any) -> dict[str, Any]:
+    """Return the first three entries of a DPO run whose answers have log-probabilities of -60 and -90."""
+    named = {"rewards/chosen": chosen, "rewards/rejected": rejected, "rewards/margins": chosen - rejected}
+    logs = {"logps/chosen": [-60.0] * 3, "logps/rejected": [-90.0] * 3}
+    return {"loss": [loss, 0.6, 0.5], **{name: [value] * 3 for name, value in named.items()}, **logs, **others}
+
+
 def founding(**settings: Any) -> dict[str, Any]:
     """Return the founding case with some of its settings changed."""
     return {**FOUNDING, "settings": {**RACE, **settings}}

@@ -8,7 +8,7 @@ from forensics import catalog
 from forensics.model import Run
 from forensics.names import Kind
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
-from rules.rule_judging import DEAD, FALL, GOOD, GREW, LORA, NAN, ONE, WHOLE, Judge, broken_file
+from rules.rule_judging import DEAD, FALL, GOOD, GREW, LORA, NAN, ONE, WHOLE, Judge, broken_file, preference
 
 ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     # kernels, model, data
@@ -89,13 +89,22 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "likely",
     ),
     ("grpo-no-reward-variance", "they differ", {"reward": [0.1] * 7, "reward_std": [0.3] * 7}, "ruled out"),
-    ("dpo-reference-mismatch", "starts elsewhere", {"loss": [1.4, 1.2], "rewards/margins": [0.3, 0.3]}, "likely"),
+    ("dpo-reference-mismatch", "starts elsewhere", preference(1.4, -5.0, -22.0), "likely"),
+    ("dpo-reference-mismatch", "starts at ln 2", preference(0.6931, 0.0, 0.0), "unlikely"),
+    ("dpo-reference-mismatch", "no reference takes part", preference(1.4, -6.0, -9.0), "unlikely"),
     (
         "dpo-reference-mismatch",
-        "starts at ln 2",
-        {"loss": [0.6931, 0.6], "rewards/margins": [0.0, 0.1]},
+        "a reference was asked for",
+        preference(1.4, -6.0, -9.0, settings={"loss_type": "['sigmoid']"}),
+        "likely",
+    ),
+    (
+        "dpo-reference-mismatch",
+        "a loss that starts elsewhere",
+        preference(25.0, -5.0, -22.0, settings={"loss_type": "ipo"}),
         "unlikely",
     ),
+    ("dpo-reference-mismatch", "a mean over ten steps", preference(0.55, 0.4, -0.2, logging_steps=10), "unlikely"),
     ("dpo-reference-mismatch", "no preferences", {"loss": [1.4, 1.2]}, "ruled out"),
     # adapters
     (

@@ -88,6 +88,7 @@ SIGNS = (
     _sign("Continuing training from global step", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
     _sign("Resuming training from checkpoint with", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
     _sign("kpoint from", Kind.RESUMED, r"successfully loaded checkpoint from .*iteration +(\d{1,18})", _step),
+    _sign("Resumed from ", Kind.RESUMED, r"\bResumed from .{1,300}? at (?:global )?step ([\d,]{1,18})", _step),
     _sign("Saving model checkpoint", Kind.CHECKPOINT_SAVED, r"Saving model checkpoint(?: to|:) (\S+)", _saved),
     _sign("kpoint from", Kind.CHECKPOINT_SAVED, r"successfully saved checkpoint from iteration +(\d{1,18})", _step),
     _sign("Saved checkpoint at epoch", Kind.CHECKPOINT_SAVED, r"step (\d{1,18})", _step),

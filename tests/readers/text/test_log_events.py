@@ -76,6 +76,7 @@ def test_event(line: str, kind: str, value: float) -> None:
     [
         ("  Continuing training from global step 500", Kind.RESUMED, 500),
         ("  Resuming training from checkpoint with epoch 1 and global step 1,500", Kind.RESUMED, 1500),
+        ("Resumed from run/latest.pt at step 85", Kind.RESUMED, 85),
         ("  successfully loaded checkpoint from /ckpt [ t 1/1, p 1/1 ] at iteration 1000", Kind.RESUMED, 1000),
         ("  successfully saved checkpoint from iteration    1000 to /ckpt", Kind.CHECKPOINT_SAVED, 1000),
         ("Saved checkpoint at epoch 0 step 500 at folder /ckpt", Kind.CHECKPOINT_SAVED, 500),
