@@ -15,6 +15,7 @@ from forensics.rules._versions import within, witness
 ISSUES = "https://github.com/deepspeedai/DeepSpeed/issues"
 PULLS = "https://github.com/deepspeedai/DeepSpeed/pull"
 
+COMPILE_RACES = ">=0.18.5,<0.19.3"
 WINDOWS = (
     ("<0.11.2", -6, "it reduces per rank (no pull request 4695) and skips steps with NaN"),
     (">=0.11.2,<0.12.4", -3, "users found 0.11.2 to 0.12.3 good"),
@@ -26,7 +27,7 @@ WINDOWS = (
     (">=0.14.3,<0.17.2", 1, "the main race is fixed in 0.14.3, reports continue to 0.16"),
     (">=0.17.2,<0.17.5", 3, "bucket.clear() resets the ping-pong index here (pull request 6993)"),
     (">=0.17.5,<0.18.5", -3, "overlap is masked here (pull request 7371)"),
-    (">=0.18.5,<0.19.3", -6, "the buffer race is fixed in 0.18.5 (pull request 7805)"),
+    (COMPILE_RACES, -6, "the buffer race is fixed in 0.18.5 (pull request 7805)"),
     (">=0.19.3", -8, "every known variant is fixed by 0.19.3"),
 )
 SMALL_BUCKET = 5e7
@@ -35,8 +36,11 @@ SMALL_BUCKET = 5e7
 
 def _version(run: Run) -> Iterator[Evidence]:
     found = witness(run, "deepspeed")
-    for affected, points, why in WINDOWS:
+    for affected, usual, reason in WINDOWS:
+        points, why = usual, reason
         if found is not None and within(run, "deepspeed", affected):
+            if affected == COMPILE_RACES and run.environment.flag("torch_compile"):
+                points, why = 1, "with torch.compile the buffers still race here (pull request 8080)"
             said = f"deepspeed {found.value} lies in {affected}: {why}"
             yield Evidence(points, said, found.source, "version of deepspeed")
 
@@ -62,7 +66,7 @@ def _fixes() -> Iterator[Fix | Experiment]:
     )
     yield Fix(
         "Install deepspeed 0.11.1: it has neither the multi-rank bucket all-reduce nor the dropped bf16 check, so"
-        " it also skips a step with NaN gradients. Count its skipped steps afterwards.",
+        " it also skips a step with NaN gradients: count its skipped steps afterwards. Users found 0.12.3 good, too.",
         {"deepspeed": "0.11.1"},
         f"{PULLS}/4695",
     )
@@ -71,6 +75,11 @@ def _fixes() -> Iterator[Fix | Experiment]:
         " let it skip nonfinite bf16 steps.",
         {"deepspeed": ">=0.18.5", "bf16.check_grad_overflow": True},
         f"{PULLS}/7805",
+    )
+    yield Fix(
+        "Or stay on this version and reduce per rank again, which is slower; the switch came with 0.12.4.",
+        {"zero_optimization.use_multi_rank_bucket_allreduce": False},
+        f"{PULLS}/4695",
     )
     yield Fix(
         "To stay on this version with overlap, raise reduce_bucket_size; fewer, larger buckets made it disappear"
@@ -148,6 +157,9 @@ def ds_zero12_comm_corruption(run: Run, explained: Explained) -> Iterator[Eviden
         yield from weigh_no(overlap, -5, "without overlap the main race cannot happen")
         yield from weigh_yes(_small_bucket(run), 1, "many small buckets, many chances for the race")
         yield from weigh_yes(setting_is(run, "zero_optimization.use_multi_rank_bucket_allreduce", (False,)), -3)
+        yield from weigh_yes(
+            setting_is(run, "zero_optimization.contiguous_gradients", (False,)), -3, "no shared buffer"
+        )
         yield from weigh_yes(precision_is(run, "bf16"), 1)
         yield from weigh_yes(unguarded(run), 1)
     yield from weigh_yes(precision_is(run, "fp16"), -3, "its scaler skips bad steps")

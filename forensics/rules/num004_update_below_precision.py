@@ -64,8 +64,6 @@ def update_below_precision(run: Run, explained: Explained) -> Iterator[Evidence 
     rate = small_rate(run)
     yield from weigh_yes(rate, 2)
     yield from weigh_no(rate, -2)
-    if rate is not None and rate.statement.rsplit(" ", 1)[-1] == "0.0":
-        yield Evidence(-10, "the learning rate is 0", rate.source)
     yield from weigh_yes(norm_is(run, explained, "positive"), 1, "there is something to apply")
     yield from weigh_yes(norm_is(run, explained, "zero"), -8, "there is nothing to apply")
     yield from weigh_yes(deepspeed_used(run), -10, "its bf16 optimizer keeps fp32 masters")

@@ -16,7 +16,7 @@ from forensics.model import (
     Source,
 )
 from forensics.plugin import Rule
-from forensics.testing import make_checkpoint, make_table
+from forensics.testing import make_checkpoint, make_run, make_table
 
 Judge = Callable[..., Hypothesis]
 
@@ -99,3 +99,21 @@ def argue(rule: Rule, run: Run, symptom: str, step: int | None = None, name: str
         mechanism=rule.mechanism,
         benign=rule.benign,
     )
+
+
+ASKED = ("onset", "name", "symptom", "disagreements", "segments")
+
+
+def ask(rule: Rule, facts: dict[str, Any]) -> Hypothesis:
+    """Return what `rule` says of the run of `facts`: arguments of `make_run`, and how it is asked.
+
+    `onset` is the step at which the symptom begins (5 when left out), `symptom` what is found there ("loss-to-zero"),
+    `name` the mechanism asked for, `disagreements` what two sources say of one step, `segments` the stretches
+    between restarts.
+    """
+    run = make_run(**{key: value for key, value in facts.items() if key not in ASKED})
+    object.__setattr__(run.timeline, "disagreements", tuple(facts.get("disagreements", ())))
+    if "segments" in facts:
+        object.__setattr__(run.timeline, "segments", tuple(facts["segments"]))
+    symptom = facts.get("symptom", "loss-to-zero")
+    return argue(rule, run, symptom, step=facts.get("onset", 5), name=facts.get("name"))

@@ -1,0 +1,263 @@
+"""What else speaks for or against a cause: one row for each piece of evidence that no other table brings about."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from forensics import catalog
+from forensics.model import Disagreement, Segment, Source, UpdateResolution
+from forensics.names import Kind
+from forensics.testing import make_checkpoint, make_events, make_table
+from rules.rule_judging import DEAD, FOUNDING, GOOD, GREW, LORA, NAN, ONE, STILL, WHOLE, ask, broken_file, founding
+
+POSITIVE: dict[str, Any] = {"grad_norm": [*GOOD, 1.1, 0.9, 1.0]}
+NONFINITE: dict[str, Any] = {"grad_norm": [*GOOD, NAN, NAN, NAN]}
+ZERO: dict[str, Any] = {"grad_norm": [0.0] * 7}
+POISONED: dict[str, Any] = {"checkpoints": WHOLE}
+CLEAN: dict[str, Any] = {"checkpoints": [make_checkpoint(6)]}
+ALIVE: dict[str, Any] = {"loss": [2.0, 2.1, 2.0, 2.1, 2.0, 2.1, 2.0]}
+FIRST: dict[str, Any] = {"loss": [0.0] * 7, "onset": 1}
+STEADY: dict[str, Any] = {**ALIVE, "grad_norm": [1.0, 1.1, 0.9, 1.0, 1.1, 0.9, 1.0], "onset": 7}
+LEVEL = [1.0, 0.98, 0.97, 0.95, 0.94, 0.95, 0.93, 0.94, 0.92, 0.93]
+LEAPT: dict[str, Any] = {
+    "loss": [*LEVEL, 7.4, 7.6, 7.5, 7.3, 7.5, 7.4],
+    "grad_norm": [0.5] * 16,
+    "learning_rate": [1e-4] * 16,
+    "onset": 11,
+}
+CLIMBED: dict[str, Any] = {**LEAPT, "loss": [*LEVEL, 1.2, 1.9, 3.0, 4.6, 6.1, 7.5]}
+MASTERS: dict[str, Any] = {"checkpoints": [make_checkpoint(6, make_table(role="master"))]}
+HALF: dict[str, Any] = {"checkpoints": [make_checkpoint(6, make_table(dtype="F16"))]}
+ADAPTER: dict[str, Any] = {"adapter.peft_type": "LORA"}
+TWO = Disagreement("loss", 5, 0.0, Source("train.log"), 1.9, Source("trainer_state.json"))
+
+
+def said(kind: str, steps: tuple[int, ...] = (-1,), text: str = "") -> dict[str, Any]:
+    return {"events": [make_events(kind, steps, text=text)]}
+
+
+def settings(**given: Any) -> dict[str, Any]:
+    return {"settings": {name.replace("__", "."): value for name, value in given.items()}}
+
+
+def resolved(stuck: int) -> dict[str, Any]:
+    """Return a checkpoint of which `stuck` of 100 elements cannot be moved by the optimizer's next step."""
+    one = UpdateResolution("model.norm.weight", "BF16", 100, stuck, 1e-6, 4e-3, 1e-6)
+    return {"checkpoints": [replace(make_checkpoint(6), resolution=(one,))]}
+
+
+ROWS: list[tuple[str, str, dict[str, Any], int]] = [
+    # adapters and checkpoints; each row: cause, words of the evidence, what was recorded, points
+    (
+        "merge-noop",
+        "tensors that train are bit-identical",
+        {**settings(adapter__peft_type="LORA"), "checkpoints": [make_checkpoint(6, make_table(LORA, same=3))]},
+        -6,
+    ),
+    ("merge-noop", "finite and above zero", {**settings(adapter__peft_type="LORA"), **POSITIVE}, 1),
+    (
+        "truncated-write",
+        "not the last checkpoint",
+        {"checkpoints": [*broken_file("it is cut off"), make_checkpoint(9)]},
+        -1,
+    ),
+    ("truncated-write", "killed", said(Kind.KILLED), 1),
+    ("truncated-write", "signal", said(Kind.SIGNAL), 1),
+    ("truncated-write", "time-limit", said(Kind.TIME_LIMIT), 1),
+    ("truncated-write", "closer cause", said(Kind.DISK_FULL), -1),
+    ("resume-data-repeated", "2 segments", {"segments": (Segment(1, 8), Segment(6, 9))}, 1),
+    ("resume-data-repeated", "resumed", said(Kind.RESUMED), 1),
+    ("resume-data-repeated", "ignore_data_skip is False", settings(ignore_data_skip=False), -4),
+    # labels
+    ("all-labels-ignored", "a mean over no token is no number", ALIVE, -10),
+    ("all-labels-ignored", "is finite", CLEAN, 1),
+    ("all-labels-ignored", "from the first entry", FIRST, 1),
+    ("all-labels-masked", "finite and above zero", POSITIVE, -8),
+    ("all-labels-masked", "is finite", CLEAN, 1),
+    ("all-labels-masked", "it may cut the answer off", settings(max_seq_length=128), 1),
+    ("all-labels-masked", "reinforcement learning", {"reward": [0.1] * 7}, -6),
+    (
+        "tokenization-mismatch",
+        "tokenization-mismatch",
+        {**said(Kind.TOKENIZATION_MISMATCH), "name": "tokenization-mismatch-warnings"},
+        10,
+    ),
+    ("tokenization-mismatch", "some samples do count", POSITIVE, -8),
+    ("tokenization-mismatch", "hold NaN", POISONED, -10),
+    ("response-template-not-found", "no answer in any sample", said(Kind.ALL_LABELS_IGNORED), 5),
+    ("response-template-not-found", "no response-template", said(Kind.EVALUATED), -6),
+    ("response-template-not-found", "may hold the pad token", said(Kind.PAD_TOKEN), 1),
+    ("response-template-not-found", "gradients of zero", NONFINITE, -10),
+    ("response-template-not-found", "hold NaN", POISONED, -10),
+    # data
+    ("memorised", "finite and above zero", POSITIVE, 2),
+    ("memorised", "eval_loss is NaN", {"eval_loss": [2.0] * 4 + [NAN] * 3}, -10),
+    ("memorised", "seen 4 times", {"epoch": [1.0, 2.0, 3.0, 4.0]}, 1),
+    ("bad-data-sample", "not one sample, but all", FIRST, -3),
+    ("labels-corrupted", "leaps", LEAPT, 2),
+    ("labels-corrupted", "leaps", CLIMBED, -4),
+    ("labels-corrupted", "then stays", LEAPT, 1),
+    ("labels-corrupted", "it climbs on", CLIMBED, -2),
+    ("labels-corrupted", "confident and wrong", {**LEAPT, **settings(model__vocab_size=256)}, 2),
+    (
+        "labels-corrupted",
+        "as good as before",
+        {**LEAPT, "eval_loss": [1.0, 1.05], "steps": {"eval_loss": [10, 12]}},
+        4,
+    ),
+    (
+        "labels-corrupted",
+        "a divergence, not the data",
+        {**LEAPT, "grad_norm": [0.5] * 7 + [4.0, 9.0, 20.0] + [30.0] * 6},
+        -3,
+    ),
+    ("labels-corrupted", "the updates did not do it", LEAPT, 1),
+    ("labels-corrupted", "the rate did it", {**LEAPT, "learning_rate": [1e-4] * 10 + [1e-2] * 6}, -6),
+    ("labels-corrupted", "exactly 0.0", {**LEAPT, "grad_norm": [0.5] * 10 + [0.0] * 6}, -6),
+    # communication
+    (
+        "ds-zero12-comm-corruption",
+        "use_multi_rank_bucket_allreduce is False",
+        founding(**{"zero_optimization.use_multi_rank_bucket_allreduce": False}),
+        -3,
+    ),
+    (
+        "ds-zero12-comm-corruption",
+        "no shared buffer",
+        founding(**{"zero_optimization.contiguous_gradients": False}),
+        -3,
+    ),
+    (
+        "ds-zero12-comm-corruption",
+        "with torch.compile the buffers still race",
+        {**founding(torch_compile=True), "packages": {"deepspeed": "0.18.6"}},
+        1,
+    ),
+    (
+        "ds-zero12-comm-corruption",
+        "race is fixed in 0.18.5",
+        {**founding(torch_compile=False), "packages": {"deepspeed": "0.18.6"}},
+        -6,
+    ),
+    ("ds-zero12-comm-corruption", "cudnn-sdpa", {**FOUNDING, **said(Kind.CUDNN_SDPA_STRIDES)}, -6),
+    # what the log shows
+    ("nan-loss-logged-as-zero", "the Trainer wrote its state", {"frameworks": ("transformers",)}, 1),
+    ("nan-norm-shown-as-sentinel", "on every path", {"packages": {"deepspeed": "0.17.1"}}, 1),
+    ("nan-norm-shown-as-sentinel", "hold NaN", POISONED, 3),
+    ("log-artifact", "for step 5", {"disagreements": (TWO,)}, 4),
+    ("log-artifact", "above zero", {"disagreements": (TWO,), **POSITIVE}, 2),
+    ("log-artifact", "grad_norm is NaN", NONFINITE, -6),
+    ("log-artifact", "hold NaN", POISONED, -10),
+    # mechanisms
+    (
+        "nan-spread-by-clipping",
+        "clipping would have reached all",
+        {
+            "checkpoints": [
+                make_checkpoint(6, make_table([f"w{i}" for i in range(9)], nan={"w1": 1, "w2": 1})),
+            ]
+        },
+        -4,
+    ),
+    ("nan-spread-by-clipping", "grad_norm is NaN", NONFINITE, 1),
+    ("overflow-steps-skipped", "grad_norm is NaN", NONFINITE, 1),
+    ("overflow-steps-skipped", "bit-identical", {"checkpoints": STILL}, 1),
+    ("update-below-precision", "cannot move", resolved(90), 3),
+    ("update-below-precision", "the updates are large enough", resolved(3), -3),
+    ("update-below-precision", "highest learning rate is 0.001", settings(learning_rate=1e-3), -2),
+    ("update-below-precision", "there is something to apply", POSITIVE, 1),
+    ("update-below-precision", "fp32 master", MASTERS, -10),
+    ("update-below-precision", "fp16", settings(fp16=True), -2),
+    ("gradients-all-zero", "hold NaN", POISONED, -6),
+    # precision
+    (
+        "bf16-no-nan-guard",
+        "without a scaler",
+        {"frameworks": ("megatron",), "number of nan iterations": [0.0] * 7},
+        5,
+    ),
+    ("fp16-bf16-pretrained-model", "overflow", said(Kind.OVERFLOW), 1),
+    ("fp16-bf16-pretrained-model", "loss-scale-at-minimum", said(Kind.LOSS_SCALE_AT_MINIMUM), 2),
+    ("fp16-bf16-pretrained-model", "grad_norm grew", GREW, -1),
+    ("fp16-overflow", "loss-scale-at-minimum", said(Kind.LOSS_SCALE_AT_MINIMUM), 2),
+    ("fp16-overflow", "grad_norm is NaN", NONFINITE, 1),
+    ("fp16-overflow", "eval_loss is NaN", {"eval_loss": [2.0] * 4 + [NAN] * 3}, 1),
+    ("fp16-overflow", "stored as F16", HALF, 1),
+    ("bf16-update-underflow", "highest learning rate is 0.001", settings(learning_rate=1e-3), -2),
+    ("bf16-update-underflow", "cannot move", resolved(90), 3),
+    ("bf16-update-underflow", "cannot move", resolved(3), -3),
+    ("bf16-update-underflow", "fp32 master", MASTERS, -10),
+    ("bf16-update-underflow", "pure_bf16 is True", settings(pure_bf16=True), 1),
+    ("fp16-trainable-params", "torch_dtype is float16", settings(torch_dtype="float16"), 3),
+    ("fp16-trainable-params", "bf16", settings(bf16=True), -6),
+    ("fp16-trainable-params", "keeps fp32 masters", {"frameworks": ("deepspeed",)}, -4),
+    ("fp16-trainable-params", "fp32 master", MASTERS, -10),
+    ("fp16-scaler-skip", "20 of 30 steps", {"loss": [2.0] * 30, **said(Kind.OVERFLOW, tuple(range(1, 21)))}, -10),
+    ("fp16-scaler-skip", "loss falls", {"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0], "onset": 1}, 2),
+    ("fp16-scaler-skip", "loss-scale-at-minimum", said(Kind.LOSS_SCALE_AT_MINIMUM), -10),
+    ("fp16-scaler-skip", "bit-identical", {"checkpoints": STILL}, -8),
+    ("fp16-scaler-skip", "hold NaN", POISONED, -10),
+    # kernels and code
+    ("attention-impl-nan", "NVIDIA A100", {"hardware": {"gpu": "NVIDIA A100"}}, -1),
+    ("attention-impl-nan", "attn_implementation is sdpa", settings(attn_implementation="sdpa"), 1),
+    ("attention-impl-nan", "a divergence, not a kernel", GREW, -4),
+    ("attention-impl-nan", "is the only tensor", {"checkpoints": ONE}, -2),
+    ("model-code-unstable", "the backward pass broke first", {**ALIVE, **NONFINITE}, -1),
+    ("model-code-unstable", "DeepSpeed left its traces", {"frameworks": ("deepspeed",)}, -1),
+    ("model-code-unstable", "the range of fp16", settings(fp16=True), -3),
+    ("model-code-unstable", "use_liger_kernel is True", settings(use_liger_kernel=True), -1),
+    ("model-code-unstable", "a divergence", GREW, -3),
+    ("model-code-unstable", "was steady", STEADY, 1),
+    # optimisation
+    ("lr-zero-config", "has not started yet", said(Kind.LR_UNAVAILABLE), -3),
+    ("nothing-trainable", "trainable_params is 8", settings(trainable_params=8), -4),
+    (
+        "nothing-trainable",
+        "are frozen",
+        {"checkpoints": [make_checkpoint(6, make_table(trained={"model.norm.weight": "frozen"}))]},
+        -2,
+    ),
+    ("nothing-trainable", "it trained before", {"loss": [2.0, 2.0, 2.0, 2.0, 0.0, 0.0]}, -4),
+    ("nothing-trainable", "bit-identical", {"checkpoints": STILL}, 1),
+    ("nothing-trainable", "something learns", {"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0], "onset": 1}, -10),
+    ("frozen-by-design", "peft_type is LORA", settings(adapter__peft_type="LORA"), 1),
+    ("frozen-by-design", "freeze_vision_tower is True", settings(freeze_vision_tower=True), 2),
+    ("frozen-by-design", "above zero", POSITIVE, 1),
+    ("frozen-by-design", "exactly 0.0", ZERO, -4),
+    ("no-clipping", "no large gradient came before", STEADY, -3),
+    (
+        "no-clipping",
+        "the closer cause",
+        settings(zero_optimization__stage=2, zero_optimization__reduce_bucket_size="auto", max_grad_norm=1.0),
+        -2,
+    ),
+    ("no-clipping", "it clips by itself", settings(optim="adafactor"), -2),
+    ("lr-too-high", "what follows is its doing", {**LEAPT, "learning_rate": [1e-4] * 10 + [1e-2] * 6}, 6),
+    ("lr-too-high", "grad_norm was steady", STEADY, -3),
+    ("lr-too-high", "no healthy loss", {"loss": [0.0] * 7}, -2),
+    ("lr-too-high", "is the only tensor", {"checkpoints": ONE}, -3),
+    ("lr-too-high", "how a rate that is too high looks", {**GREW, "name": "loss-divergence"}, 1),
+    ("overfit", "seen 4 times", {"epoch": [1.0, 2.0, 3.0, 4.0]}, 1),
+    (
+        "hf-grad-accum-loss-scaling",
+        "times eval_loss",
+        {"loss": [2.0] * 6, "eval_loss": [1.9] * 2, **settings(gradient_accumulation_steps=8)},
+        -3,
+    ),
+    # reinforcement learning
+    ("grpo-zero-loss", "beta is 0.0", {"reward": [0.1] * 7, **settings(beta=0.0)}, 2),
+    ("grpo-zero-loss", "hold NaN", POISONED, -10),
+    ("grpo-no-reward-variance", "this is no GRPO run", ALIVE, -10),
+    ("grpo-no-reward-variance", "grad_norm is NaN", DEAD, -10),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "facts", "points"), [pytest.param(*row, id=f"{row[0]}: {row[1]} {row[3]:+d}") for row in ROWS]
+)
+def test_a_piece_of_evidence_has_its_points(name: str, words: str, facts: dict[str, Any], points: int) -> None:
+    """What was recorded is said in these words, with these points, and nowhere else in the argument."""
+    evidence = ask(catalog.find_rule(name), facts).evidence
+
+    assert [e.points for e in evidence if words in e.statement] == [points]
