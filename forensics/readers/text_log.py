@@ -17,7 +17,7 @@ from forensics.readers._text.scan import scan_window
 from forensics.readers._text.settled import facts
 from forensics.readers._text.sniffing import looks_like_log
 
-CHUNK_BYTES = 2 << 20
+CHUNK_BYTES = 1 << 20
 PARALLEL_BYTES = 64 << 20
 """From this size on a file is scanned by several processes; below, starting them would cost more than it saves."""
 MAX_PROCESSES = 4

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forensics.model import Floats, Scalar
 
@@ -36,6 +37,23 @@ def number(text: bytes) -> float | None:
             return None
         text = wrapped[1].strip()
     return float(text.replace(b",", b""))
+
+
+def numbers(texts: Sequence[bytes]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return what `number` makes of each text (NaN where there is none), and where there is a number.
+
+    >>> numbers([b"1.5", b"nan", b"1m"])
+    (array([1.5, nan, nan]), array([ True,  True, False]))
+    """
+    try:
+        # Python's `float` accepts all that `number` does but commas and wrappers, and besides only underscores.
+        if b"_" not in b"".join(texts):
+            return np.fromiter(map(float, texts), np.float64, len(texts)), np.ones(len(texts), dtype=np.bool_)
+    except ValueError:
+        pass
+    parsed = [number(text) for text in texts]
+    values = np.array([np.nan if value is None else value for value in parsed], dtype=np.float64)
+    return values, np.array([value is not None for value in parsed], dtype=np.bool_)
 
 
 def pairs(body: bytes) -> Iterator[tuple[bytes, bytes, bool]]:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from forensics.formats.text import Window, clock_times, fragment_start, number
+from forensics.formats.text import Window, clock_times, fragment_start, numbers
 from forensics.model import UNKNOWN_STEP
-from forensics.readers._text.collected import NO_RANK, Rows, plain_rows
+from forensics.readers._text.collected import NO_RANK, Rows, as_integers, plain_rows
 from forensics.readers._text.phrases import Positions
 
 # `engine._report_progress`: `skipped` is cumulative, the line of step 0 is printed when the engine is made.
@@ -22,6 +22,7 @@ _STEP = rb"step=(\d{1,18}), skipped=([^,\s]+), lr=\[([^,\]\r\n]*)(?=[,\]])"
 _SPEED = rb"epoch=[\w/=]*/global_step=(\d{1,18}), RunningAvgSamplesPerSec=([^,\s]+), CurrSamplesPerSec=([^,\s]+)"
 _LINES = tuple(re.compile(_ENVELOPE + message) for message in (_STEP, _SPEED))
 _NAMES = (("skipped", "lr"), ("running_samples_per_second", "samples_per_second"))
+SEPARATORS = b"\r\n"
 _LAUNCHED = re.compile(rb"\[(?:default|rank)(\d{1,6})\]:")
 
 
@@ -33,34 +34,48 @@ def scan_window(window: Window, positions: Positions) -> Iterator[Rows]:
 
 
 def _reported(window: Window, places: list[int], line: re.Pattern[bytes], names: tuple[str, str]) -> Iterator[Rows]:
-    starts, steps, values, stamps, ranks = [], [], [], [], []
+    found = list(_matches(window, places, line))
+    if not found:
+        return
+    stamps, own_ranks, steps, first, second = zip(*[match.groups() for _, match, _ in found], strict=True)
+    columns = [numbers(first), numbers(second)]
+    readable = columns[0][1] & columns[1][1]
+    starts = as_integers([place for place, _, _ in found])
+    rows = plain_rows(
+        names,
+        np.column_stack([values for values, _ in columns]),
+        window.offset + starts,
+        window.lines(starts),
+        [int(step) for step in steps],
+        wall_times=clock_times(stamps),
+        # Rank 0 alone reports: its lines count as those of no particular rank.
+        ranks=[int(own or launched) or NO_RANK for own, (_, _, launched) in zip(own_ranks, found, strict=True)],
+    )
+    if readable.any():
+        yield rows if readable.all() else rows.take(readable)
+
+
+def _matches(
+    window: Window, places: list[int], line: re.Pattern[bytes]
+) -> Iterator[tuple[int, re.Match[bytes], bytes | int]]:
+    """Yield the place of each report but that of step 0, its match, and the rank that a launcher put before it."""
     data = window.data
+    before = 0
     for place in places:
-        start = fragment_start(data, place, window.floor(place))
-        # Prefixes of launchers, or a bar, may stand before the envelope.
-        found = line.match(data, start) or line.search(data, start, place + 200)
+        # Reports resemble each other: most begin as far before their anchor as the one before did. A match holds no
+        # separator, so one that follows a separator and reaches the anchor is what a search for the start gives.
+        start = place - before
+        tried = start > window.floor(place) and data[start - 1] in SEPARATORS
+        found = line.match(data, start) if tried else None
+        if found is None or found.end() <= place:
+            start = fragment_start(data, place, window.floor(place))
+            before = place - start
+            # Prefixes of launchers, or a bar, may stand before the envelope.
+            found = line.match(data, start) or line.search(data, start, place + 200)
         if found is None or found[3] == b"0":
             continue
-        first, second = number(found[4]), number(found[5])
-        if first is None or second is None:
-            continue
-        starts.append(place)
-        steps.append(int(found[3]))
-        values.append((first, second))
-        stamps.append(found[1])
         launched = _LAUNCHED.findall(data, start, found.start()) if found.start() > start else ()
-        # Rank 0 alone reports: its lines count as those of no particular rank.
-        ranks.append(int(found[2] or (launched[-1] if launched else 0)) or NO_RANK)
-    if starts:
-        yield plain_rows(
-            names,
-            np.array(values, dtype=np.float64),
-            [window.offset + start for start in starts],
-            window.lines(starts),
-            steps,
-            wall_times=clock_times(stamps),
-            ranks=ranks,
-        )
+        yield place, found, launched[-1] if launched else 0
 
 
 def checkpoint_step(path: bytes) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.formats.text import BAR, Window, fragment_start, line_rank, number, pairs
+from forensics.formats.text import BAR, Window, fragment_start, line_rank, numbers, pairs
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.names import EVAL_LOSS, LOSS, TRAIN_LOSS, canonical
 from forensics.readers._text.collected import DictRows, as_integers, plain_rows
@@ -152,7 +152,7 @@ def _pattern(keys: Sequence[bytes], quoted: Sequence[bool]) -> re.Pattern[bytes]
 def _tables(layout: _Layout, window: Window) -> Iterator[DictRows]:
     """Turn the texts of a layout into columns; rows with an unreadable number get a table of their own."""
     records = _records(layout, window)
-    columns = [_numbers(column) for column in records.texts]
+    columns = [numbers(column) for column in records.texts]
     numeric = tuple(index for index, (_, readable) in enumerate(columns) if readable.any())
     if all(columns[index][1].all() for index in numeric):
         yield _table(layout, window, records, columns, numeric, np.arange(len(records.starts)))
@@ -207,17 +207,6 @@ def _headed(window: Window, starts: Integers) -> list[int]:
     previous = text[np.maximum(starts - 1, 0)]
     rows: list[int] = np.flatnonzero((starts > 0) & (previous != 10) & (previous != 13)).tolist()
     return rows
-
-
-def _numbers(column: Sequence[bytes]) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the numbers of a column, and where there is one."""
-    try:
-        values = np.array(list(map(float, column)), dtype=np.float64)
-    except ValueError:
-        parsed = [number(text) for text in column]
-        values = np.array([np.nan if value is None else value for value in parsed], dtype=np.float64)
-        return values, np.array([value is not None for value in parsed], dtype=np.bool_)
-    return values, np.ones(len(values), dtype=np.bool_)
 
 
 def _table(  # noqa: PLR0913, PLR0917  (a layout, what it collected, and which part of it)
@@ -296,7 +285,10 @@ def _bars_after(window: Window, end: int) -> tuple[int, ...]:
     position = end
     while len(bars) < 2 * BARS_AFTER:
         place = data.find(b"%", position, limit)
-        if place < 0 or _OPENING.search(data, position, place):
+        if place < 0:
+            break
+        brace = data.find(b"{", position, place)
+        if brace >= 0 and _OPENING.search(data, brace, place):
             break
         found = _WHOLE_BAR.match(data, place, limit)
         position = place + 1

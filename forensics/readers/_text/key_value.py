@@ -32,12 +32,27 @@ from forensics.formats.text import (
 )
 from forensics.model import Precision
 from forensics.readers._text.collected import Rows, plain_rows
+from forensics.readers._text.phrases import SLICE_BYTES
 
-# One literal each, so that the search runs at the speed of memchr. HF dictionaries have a quote behind the name.
+
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    """An expression, and a rare pair of bytes that stands `before` bytes behind the beginning of each match."""
+
+    pattern: re.Pattern[bytes]
+    before: int
+    pair: bytes
+    following: frozenset[int]
+    """What may come next: HF dictionaries, by far the most frequent, have a quote behind the name."""
+
+
 _ANCHORS = (
-    re.compile(rb"loss(?:_\w{1,40}|/\w{1,40})?(?: ?[=:] ?| )[ \w(.]{0,12}[-+\dni]"),
-    re.compile(rb"=[-+.\dni][^\]\[\r\n(=]*\]"),  # the last metric of a bar's postfix
-    re.compile(rb"grad[ _-]norm ?[=:] ?[ \w(.]{0,12}[-+\dni]"),
+    _Anchor(
+        re.compile(rb"loss(?:_\w{1,40}|/\w{1,40})?(?: ?[=:] ?| )[ \w(.]{0,12}[-+\dni]"), 2, b"ss", frozenset(b"_/=: ")
+    ),
+    # The last metric of a bar's postfix.
+    _Anchor(re.compile(rb"=[-+.\dni][^\]\[\r\n(=]*\]"), 0, b"=", frozenset(b"-+.0123456789ni")),
+    _Anchor(re.compile(rb"grad[ _-]norm ?[=:] ?[ \w(.]{0,12}[-+\dni]"), 7, b"rm", frozenset(b" =:")),
 )
 _VALUE = (
     rb"([-+]?(?:\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?|nan|inf)(?![\w.])|[-+]?\d+(?:\.\d+)?(?=[KMBT]\b)"
@@ -103,9 +118,7 @@ def scan_window(window: Window) -> Iterator[Rows]:
 
 
 def _line_starts(window: Window) -> list[int]:
-    places = sorted(
-        found.start() for pattern in _ANCHORS for found in pattern.finditer(window.data, window.begin, window.end)
-    )
+    places = sorted(place for anchor in _ANCHORS for place in _places(window, anchor))
     starts: list[int] = []
     ended = -1
     for place in places:
@@ -113,6 +126,25 @@ def _line_starts(window: Window) -> list[int]:
             starts.append(fragment_start(window.data, place, window.floor(place)))
             ended = fragment_end(window.data, place, window.reach(place))
     return starts
+
+
+def _places(window: Window, anchor: _Anchor) -> Iterator[int]:
+    """Yield where the expression of an anchor matches: vector operations find its pair of bytes."""
+    follows = np.zeros(256, dtype=np.bool_)
+    follows[list(anchor.following)] = True
+    width = len(anchor.pair)
+    for first in range(window.begin, window.end, SLICE_BYTES):
+        size = min(SLICE_BYTES + width, len(window.data) - first)
+        text = np.frombuffer(window.data, dtype=np.uint8, count=size, offset=first)
+        heads = max(size - width, 0)
+        marked = text[:heads] == anchor.pair[0]
+        if width > 1:
+            marked &= text[1 : heads + 1] == anchor.pair[1]
+        found = np.flatnonzero(marked)
+        found = found[follows[text[found + width]]]
+        for place in (found + (first - anchor.before)).tolist():
+            if place >= window.begin and anchor.pattern.match(window.data, place, window.end):
+                yield place
 
 
 def _read(line: bytes) -> tuple[int, dict[str, float], Precision] | None:

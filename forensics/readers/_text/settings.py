@@ -222,8 +222,8 @@ READERS: dict[bytes, Callable[[bytes], Iterator[Told]]] = {
     b"Setting CUDA_VISIBLE_DEVICES=": _visible,
     b"You are resuming training from a checkpoint": _resumed,
     b"python3.": _path,
+    b"- arguments -": _megatron_arguments,
 }
-_ARGUMENTS = b"- arguments -"
 
 
 # Read from the beginning of their line to its end; the others from the phrase on, over several lines.
@@ -232,8 +232,10 @@ _ONE_FRAGMENT = frozenset({b"peed.launcher.launch --world_info", b"procs=", b"py
 
 def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow]:
     """Yield everything that the phrases in `READERS` tell."""
-    for anchor, read in (*READERS.items(), (_ARGUMENTS, _megatron_arguments)):
-        places = positions.get(anchor, []) if anchor in READERS else _places(window, anchor)
+    for anchor, read in READERS.items():
+        places = positions.get(anchor)
+        if places is None:
+            continue
         told: tuple[Told, ...] = ()
         ended = -1
         for place, record in zip(places, window.lines(places).tolist(), strict=True):
@@ -256,12 +258,3 @@ def _extent(window: Window, anchor: bytes, place: int) -> tuple[int, int]:
         return fragment_start(window.data, place, window.floor(place)), stop
     following = window.data.find(anchor, place + 1, stop)
     return place, stop if following < 0 else following
-
-
-def _places(window: Window, phrase: bytes) -> list[int]:
-    places = []
-    position = window.data.find(phrase, window.begin, window.end)
-    while position >= 0:
-        places.append(position)
-        position = window.data.find(phrase, position + 1, window.end)
-    return places
