@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from forensics.formats.file import File
 
 CHUNK_BYTES = 2 << 20
+SEARCHED_BYTES = 1 << 20
+"""How far a line end is looked for where a file is to be cut into stretches."""
 
 _ANSI = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\r\n]{0,400}\x07)")
 # Sought by its LF, which is rarer than CR where bars are drawn.
@@ -29,18 +31,38 @@ class Piece:
     cut: int
 
 
-def pieces(file: File, line_bytes: int, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Piece]:
-    """Yield the text of `file`; fragments (what stands between CR or LF) are kept up to `line_bytes`.
+def pieces(
+    file: File, line_bytes: int, chunk_bytes: int = CHUNK_BYTES, stretch: tuple[int, int] | None = None
+) -> Iterator[Piece]:
+    """Yield the text of `file`, or of one of its `stretches`.
+
+    Fragments (what stands between CR or LF) are kept up to `line_bytes`.
 
     UTF-16 is recognised by its mark, anything else is taken as UTF-8 with whatever errors it has.
     Raises `ChangedError` when the file becomes shorter meanwhile; what was yielded before stays true.
     """
-    for data, cut in _whole_fragments(_decoded(file, chunk_bytes), line_bytes):
+    for data, cut in _whole_fragments(_decoded(file, chunk_bytes, stretch or (0, file.size)), line_bytes):
         clean = data.replace(b"\r\n", b"\n") if _CRLF.search(data) else data
         clean, within = _shortened(clean, line_bytes)
         if b"\x1b" in clean:
             clean = _ANSI.sub(b"", clean)
         yield Piece(clean, cut + within)
+
+
+def stretches(file: File, size: int) -> list[tuple[int, int]]:
+    """Cut a file into stretches of at least `size` bytes (first byte, end), whose clean texts joined are the whole.
+
+    Stretches end behind an LF, where no fragment is open. UTF-16 is one stretch.
+    """
+    if file.head(2) in _UTF16_MARKS:
+        return [(0, file.size)]
+    cuts = [0]
+    for target in range(size, file.size, size):
+        block = file.read(target, min(SEARCHED_BYTES, file.size - target))
+        cut = target + block.find(b"\n") + 1
+        if cut > max(target, cuts[-1]) and cut < file.size:
+            cuts.append(cut)
+    return list(zip(cuts, [*cuts[1:], file.size], strict=True))
 
 
 def numbered_lines(file: File, line_bytes: int) -> Iterator[tuple[int, bytes]]:
@@ -57,11 +79,13 @@ def numbered_lines(file: File, line_bytes: int) -> Iterator[tuple[int, bytes]]:
         yield number + 1, rest
 
 
-def _decoded(file: File, chunk_bytes: int) -> Iterator[bytes]:
+def _decoded(file: File, chunk_bytes: int, stretch: tuple[int, int]) -> Iterator[bytes]:
     head = file.head(3)
     if not head.startswith(_UTF16_MARKS):
-        mark = len(_UTF8_MARK) if head == _UTF8_MARK else 0
-        yield from file.window(mark, file.size - mark).blocks(chunk_bytes)
+        first, end = stretch
+        if first == 0 and head == _UTF8_MARK:
+            first = len(_UTF8_MARK)
+        yield from file.window(first, end - first).blocks(chunk_bytes)
         return
     decoder = codecs.getincrementaldecoder("utf-16")("replace")
     for chunk in file.blocks(chunk_bytes):

@@ -5,7 +5,7 @@ it. So no window depends on another, windows may be scanned in any order or proc
 not change what is found.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,8 +50,10 @@ class Window:
         return max(0, position - self.behind)
 
 
-def windows(text: Iterable[Piece], ahead: int = AHEAD, behind: int = BEHIND) -> Iterator[Window]:
-    """Lay windows over the text; each is cut at a separator."""
+def windows(
+    text: Iterable[Piece], ahead: int = AHEAD, behind: int = BEHIND, beyond: Callable[[], bytes] = bytes
+) -> Iterator[Window]:
+    """Lay windows over the text; each is cut at a separator. `beyond` returns what follows, to be looked at only."""
     data = b""
     begin = offset = cut = 0
     line = 1
@@ -67,7 +69,7 @@ def windows(text: Iterable[Piece], ahead: int = AHEAD, behind: int = BEHIND) -> 
             line, begin, cut = line + len(window.newlines), end, 0
     if begin < len(data) or cut:
         end = len(data)
-        yield Window(data, begin, end, offset, line, _newlines(data, begin, end), cut, ahead, behind)
+        yield Window(data + beyond(), begin, end, offset, line, _newlines(data, begin, end), cut, ahead, behind)
 
 
 def _newlines(data: bytes, begin: int, end: int) -> Integers:

@@ -49,6 +49,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self.at)
 
+    def moved(self, offset: int, lines: int) -> "Rows":
+        return replace(self, at=self.at + offset, records=self.records + lines)
+
     def take(self, kept: NDArray[np.bool_] | Integers) -> "Rows":
         return replace(
             self,
@@ -88,6 +91,14 @@ class SettingRow:
     standing: Standing
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What could not be read, and the line it stands on."""
+
+    record: int
+    reason: str
+
+
 @dataclass(slots=True)
 class Found:
     """Everything that one window told. `dicts` are still without steps (`huggingface_steps`)."""
@@ -96,7 +107,7 @@ class Found:
     dicts: "list[DictRows]" = field(default_factory=list)
     events: list[EventRows] = field(default_factory=list)
     settings: list[SettingRow] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
     cut: int = 0
 
     def extend(self, other: "Found") -> None:
@@ -106,6 +117,17 @@ class Found:
         self.settings.extend(other.settings)
         self.unread.extend(other.unread[: MAX_UNREAD - len(self.unread)])
         self.cut += other.cut
+
+    def moved(self, offset: int, lines: int) -> "Found":
+        """Return the same, told of a text that stands `offset` bytes and `lines` lines further on."""
+        return Found(
+            rows=[table.moved(offset, lines) for table in self.rows],
+            dicts=[replace(table, rows=table.rows.moved(offset, lines)) for table in self.dicts],
+            events=[replace(table, at=table.at + offset, records=table.records + lines) for table in self.events],
+            settings=[replace(row, at=row.at + offset, record=row.record + lines) for row in self.settings],
+            unread=[replace(each, record=each.record + lines) for each in self.unread],
+            cut=self.cut,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from forensics.formats.flatten import flatten
 from forensics.formats.lenient_json import parse
 from forensics.formats.text import Window, scalar
 from forensics.model import Scalar, Standing
-from forensics.readers._text.collected import SettingRow
+from forensics.readers._text.collected import SettingRow, Unread
 from forensics.readers._text.phrases import Positions
 
 _ROW = re.compile(rb"print\] {2,4}(\w{1,80}) (?:\.{2,} )?([^\r\n]*)")
@@ -54,7 +54,7 @@ _SECTIONS = {
 _DROPPED = frozenset({"zero_enabled", "global_rank", "amp_params", "pld_params"})
 
 
-def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow | str]:
+def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow | Unread]:
     """Yield settings in force; a text where a block could not be read."""
     rows = [found for place in positions.get(ANCHORS[0], []) if (found := _ROW.match(window.data, place))]
     for found, record in zip(rows, window.lines([found.start() for found in rows]).tolist(), strict=True):
@@ -145,19 +145,19 @@ def _block(window: Window, start: int) -> bytes:
     return data[start:position]
 
 
-def _user_json(window: Window, found: re.Match[bytes], block: bytes) -> Iterator[SettingRow | str]:
+def _user_json(window: Window, found: re.Match[bytes], block: bytes) -> Iterator[SettingRow | Unread]:
     record = int(window.lines([found.start()])[0])
     text = _INFINITY.sub(rb"\1Infinity", block)
     try:
         document = parse(text)
         rows = list(flatten(_whole(document.value)))
     except MalformedError as error:
-        yield f"line {record}: the configuration that DeepSpeed printed is not readable: {error}"
+        yield Unread(record, f"the configuration that DeepSpeed printed is not readable: {error}")
         return
     for name, value in rows:
         yield SettingRow(window.offset + found.start(), record, "setting", name, value, Standing.RECORDED)
     if document.broken_at is not None:
-        yield f"line {record}: the configuration that DeepSpeed printed breaks off"
+        yield Unread(record, "the configuration that DeepSpeed printed breaks off")
 
 
 def _whole(value: object) -> object:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from forensics.formats.text import BAR, Window, fragment_start, line_rank, numbers, pairs
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.names import EVAL_LOSS, LOSS, TRAIN_LOSS, canonical
-from forensics.readers._text.collected import DictRows, as_integers, plain_rows
+from forensics.readers._text.collected import DictRows, Unread, as_integers, plain_rows
 
 BARS_AFTER = 2
 """A nested bar (evaluation, "Writing model shards") may be drawn before the training bar is drawn again."""
@@ -77,7 +77,7 @@ class _Records:
     heads: dict[int, bytes]
 
 
-def scan_window(window: Window) -> Iterator[DictRows | str]:
+def scan_window(window: Window) -> Iterator[DictRows | Unread]:
     """Yield the metric dictionaries of a window, a table for each set of keys; a text where there are too many."""
     layouts: dict[Shape, _Layout] = {}
     data = window.data
@@ -91,7 +91,7 @@ def scan_window(window: Window) -> Iterator[DictRows | str]:
     for layout in layouts.values():
         yield from _tables(layout, window)
     if len(layouts) >= MAX_SHAPES:
-        yield f"line {window.line}: metric dictionaries of more than {MAX_SHAPES:,} kinds, the rest was left out"
+        yield Unread(window.line, f"metric dictionaries of more than {MAX_SHAPES:,} kinds, the rest was left out")
 
 
 def _openings(window: Window) -> list[int]:

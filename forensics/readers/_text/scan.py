@@ -2,7 +2,7 @@
 
 from forensics.formats.text import Window
 from forensics.readers._text import deepspeed, deepspeed_config, events, huggingface, key_value, megatron, settings
-from forensics.readers._text.collected import Found, SettingRow
+from forensics.readers._text.collected import Found, SettingRow, Unread
 from forensics.readers._text.phrases import find_phrases, prepare
 
 _PHRASES = prepare(
@@ -21,7 +21,7 @@ def scan_window(window: Window) -> Found:
     found = Found(cut=window.cut)
     positions = find_phrases(window, _PHRASES)
     for table in huggingface.scan_window(window):
-        if isinstance(table, str):
+        if isinstance(table, Unread):
             found.unread.append(table)
         else:
             found.dicts.append(table)

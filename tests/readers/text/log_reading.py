@@ -43,16 +43,17 @@ class Told:
         return [fact for fact in self.facts if isinstance(fact, Skip)]
 
 
-def read_log(
+def read_log(  # noqa: PLR0913, PLR0917  (each is a way to cut the same text)
     text: str | bytes,
     limits: Limits = DEFAULT,
     chunk_bytes: int = 1 << 20,
     processes: int = 1,
     ahead: int = 1 << 17,
+    stretch_bytes: int = 1 << 24,
 ) -> Told:
     """Read a text as a log that lies in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "train.log")
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         artifact = Artifact(path.parent, path.name, path.stat().st_size, 0.0, limits)
-        return Told(list(read_text(artifact, chunk_bytes, processes, ahead)))
+        return Told(list(read_text(artifact, chunk_bytes, processes, ahead, stretch_bytes)))

@@ -1,7 +1,11 @@
 """One log of everything mixed, mistreated in every way."""
 
 import codecs
+import os
 import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 
 from forensics.limits import DEFAULT
 from forensics.model import Events, Fact, Samples, Setting, Skip
+from forensics.readers._text import stretches
 from forensics.readers._text.phrases import OTHERS, prepare
 from forensics.readers._text.sniffing import looks_like_log
 from readers.text.log_reading import Told, read_log
@@ -46,6 +51,15 @@ def mixed() -> str:
 
 
 MIXED = mixed()
+SHAPES = {
+    "LF and CR": MIXED.encode(),
+    "CRLF": MIXED.replace("\n", "\r\n").encode(),
+    "lone CR": MIXED.replace("\n", "\r").encode(),
+    "UTF-8 with a mark": MIXED.encode("utf-8-sig"),
+    "UTF-16": MIXED.encode("utf-16"),
+    "coloured": MIXED.replace("\n", "\x1b[0m\n").encode(),
+    "an overlong line": MIXED.encode() + b"x" * 100_000 + b"\n" + MIXED.encode(),
+}
 LINE = re.compile(r"line \d+")
 
 
@@ -58,6 +72,18 @@ def comparable(fact: Fact) -> object:
     if isinstance(fact, Setting):
         return ("Setting", fact.group, fact.name, repr(fact.value), fact.standing, fact.source.record)
     return ("Skip", fact.reason)
+
+
+@contextmanager
+def in_this_process() -> Iterator[None]:
+    """Read stretches one after the other, without the processes that would read them."""
+
+    def scanned(reading: stretches.Reading, parts: list[stretches.Stretch], _: int) -> Iterator[stretches.Scanned]:
+        yield from (stretches.scan_stretch(reading, part) for part in parts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stretches, "_scanned", scanned)
+        yield
 
 
 def compared(told: Told) -> list[object]:
@@ -90,8 +116,35 @@ def test_chunk_boundaries_change_nothing(whole: list[object], chunk_bytes: int, 
 
 
 def test_processes_change_nothing(whole: list[object]) -> None:
-    """Two processes find what one finds."""
-    assert compared(read_log(MIXED, chunk_bytes=3000, ahead=4000, processes=2)) == whole
+    """Two processes find what one finds, each in stretches of its own."""
+    assert compared(read_log(MIXED, chunk_bytes=3000, ahead=4000, processes=2, stretch_bytes=2500)) == whole
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.sampled_from(sorted(SHAPES)), stretch_bytes=st.integers(1, 9000), chunk_bytes=st.integers(50, 5000))
+def test_stretches_change_nothing(text: str, stretch_bytes: int, chunk_bytes: int) -> None:
+    """Wherever a file is cut into stretches, in whatever encoding and line ends, the facts are the same."""
+    data = SHAPES[text]
+    with in_this_process():
+        cut = read_log(data, chunk_bytes=chunk_bytes, ahead=9000, processes=2, stretch_bytes=stretch_bytes)
+
+    assert compared(read_log(data, ahead=9000)) == compared(cut)
+
+
+def test_a_killed_process_costs_nothing(whole: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process was to read that the kernel killed is read by the process that waits for it."""
+    parent, scan = os.getpid(), stretches.scan_stretch
+
+    def killed(reading: stretches.Reading, stretch: stretches.Stretch) -> stretches.Scanned:
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return scan(reading, stretch)
+
+    monkeypatch.setattr(stretches, "scan_stretch", killed)
+    # Pickled by its name, as the function that it stands for.
+    killed.__module__, killed.__qualname__ = stretches.__name__, "scan_stretch"
+
+    assert compared(read_log(MIXED, processes=2, stretch_bytes=2500)) == whole
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-8-sig"])

@@ -1,0 +1,103 @@
+"""A log scanned stretch by stretch, a large one by several processes.
+
+Every process reads its stretches from the file itself and returns columns. Handing the text over instead costs
+more than it saves: then one process reads, cleans and pickles what the others wait for.
+"""
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from forensics.errors import ChangedError, TruncatedError, UnreadableError
+from forensics.formats.file import File
+from forensics.formats.text import BEHIND, pieces, windows
+from forensics.readers._text.collected import Found
+from forensics.readers._text.scan import scan_window
+
+Stretch = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Which file is read and how: sizes in bytes, `ahead` as in `forensics.formats.text.windows`."""
+
+    path: Path
+    line_bytes: int
+    chunk_bytes: int
+    ahead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What a stretch told, counted from its own beginning; how many LFs it has; why its end was not read."""
+
+    found: Found
+    newlines: int
+    changed: str
+
+
+def scan_stretches(reading: Reading, stretches: Sequence[Stretch], processes: int) -> Iterator[tuple[Found, str]]:
+    """Yield what each stretch tells, in order and counted from the beginning of the file, up to the first change."""
+    lines = 0
+    for (first, _), scanned in zip(stretches, _scanned(reading, stretches, processes), strict=True):
+        yield scanned.found.moved(first, lines) if first else scanned.found, scanned.changed
+        if scanned.changed:
+            return
+        lines += scanned.newlines
+
+
+def _scanned(reading: Reading, stretches: Sequence[Stretch], processes: int) -> Iterator[Scanned]:
+    if processes <= 1 or len(stretches) <= 1:
+        yield from (scan_stretch(reading, stretch) for stretch in stretches)
+        return
+    import multiprocessing
+    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+        waiting = [pool.submit(scan_stretch, reading, stretch) for stretch in stretches]
+        waiting.reverse()
+        for stretch in stretches:
+            try:
+                yield waiting.pop().result()
+            except BrokenExecutor:  # a process was killed, most likely for its memory
+                yield scan_stretch(reading, stretch)
+
+
+def scan_stretch(reading: Reading, stretch: Stretch) -> Scanned:
+    """Scan the records that begin in one stretch; they may end in the next."""
+    found = Found()
+    newlines = 0
+    changed = ""
+    try:
+        with File(reading.path) as file, _without_collector():
+            text = pieces(file, reading.line_bytes, reading.chunk_bytes, stretch)
+            for window in windows(text, reading.ahead, BEHIND, lambda: _beyond(file, reading, stretch[1])):
+                found.extend(scan_window(window))
+                newlines += len(window.newlines)
+    except (ChangedError, TruncatedError, UnreadableError) as error:
+        changed = str(error)
+    return Scanned(found, newlines, changed)
+
+
+def _beyond(file: File, reading: Reading, end: int) -> bytes:
+    """Return the text behind a stretch, as much of it as a record may need."""
+    data = b""
+    for piece in pieces(file, reading.line_bytes, reading.ahead, (end, file.size)):
+        data += piece.data
+        if len(data) >= reading.ahead:
+            break
+    return data[: reading.ahead]
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Pause the cyclic garbage collector: scanning makes millions of objects and no cycles."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
