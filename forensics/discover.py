@@ -1,5 +1,6 @@
 """A directory (or a file) to a sorted list of artifacts. Looks at names and sizes only, opens nothing."""
 
+import errno
 import os
 import re
 import stat
@@ -114,14 +115,15 @@ def _file(root: Path, path: str, entry: "os.DirEntry[str]", inside: str, limits:
         if entry.is_symlink():
             target = os.path.realpath(entry.path)
             if os.path.commonpath([target, inside]) != inside:
-                return Skip(path, "a link that leads out of the directory; not followed")
+                return Skip(path, "a link that leaves the run folder; not followed")
             if not stat.S_ISREG(os.stat(target).st_mode):  # noqa: PTH116  (a resolved text path)
-                return Skip(path, "a link to something that is no regular file; not followed")
+                return Skip(path, "a link to something that is not a regular file; not followed")
             return Skip(path, f"a link to {os.path.relpath(target, inside)}, which is read itself")
         status = entry.stat(follow_symlinks=False)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        return Skip(path, f"cannot be read: {reason}")
+        loop = isinstance(error, OSError) and error.errno == errno.ELOOP
+        return Skip(path, "a link loop; not followed" if loop else f"cannot be read: {reason}")
     if not stat.S_ISREG(status.st_mode):
-        return Skip(path, "no regular file (a FIFO, socket or device); not opened")
+        return Skip(path, "not a regular file (a FIFO, socket or device); not opened")
     return Artifact(root, path, status.st_size, status.st_mtime, limits)

@@ -14,6 +14,7 @@ from forensics.cost import cost_of
 from forensics.discover import Discovery, discover
 from forensics.errors import ForensicsError, NothingReadableError
 from forensics.formats.file import File
+from forensics.formats.safe_yaml import parse as parse_yaml
 from forensics.headline import headline_of, verdict_of
 from forensics.limits import DEFAULT, Limits
 from forensics.model import SEVERITIES, Artifact, Fact, Finding, Report, Run, Skip
@@ -25,6 +26,7 @@ from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoint
 HEAD_BYTES = 64 << 10
 TOLD_REASONS = 3
 UNKNOWN_FILE = "no reader knows what this is"
+YAML_NAMES = (".yaml", ".yml")
 COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\x00")
 """gzip, zstd, bzip2, xz."""
 NOISE = re.compile(
@@ -34,7 +36,9 @@ NOISE = re.compile(
 """Files that belong to a run and say nothing about what became of it."""
 CRASHES = ("crash-oom", "crash-disk", "crash-exception", "crash-killed", "crash-nccl")
 """From what may be a root to what is mostly an echo: launchers kill the other ranks, which time out meanwhile."""
-OF_A_CLIENT = re.compile(r"(?:^|/)(?:wandb|run-\d{8}_\d{6}-[\w-]+)/(?:(?:logs|debug)/)?debug[\w-]*\.log$")
+OF_A_CLIENT = re.compile(
+    r"(?:^|/)(?:wandb|run-\d{8}_\d{6}-[\w-]+)/(?:(?:logs|debug)/)?debug[\w-]*\.log$|^logs/debug(?:-internal|-core)?\.log$"
+)
 """What a tracker's own client logs: its errors (no network, a missing extra) are not those of the run."""
 GRAVEST = (*CRASHES, "loss-to-zero", "loss-nan", "loss-", "grad-norm-", "weights-", "lr-", "eval-")
 Progress = Callable[[str, int, int], None]
@@ -126,6 +130,17 @@ def _read(
         return replace(run, root=path), failures
 
 
+def _why_unread(artifact: Artifact) -> str:
+    """Say why no reader took a file: YAML made to exhaust a parser is named, all else is not known."""
+    if artifact.path.endswith(YAML_NAMES):
+        try:
+            with File(artifact.location) as file:
+                parse_yaml(file.head(artifact.limits.yaml_bytes + 1), artifact.limits)
+        except ForensicsError as error:
+            return str(error)
+    return UNKNOWN_FILE
+
+
 def _without(found: Discovery, apart: Collection[str]) -> Discovery:
     if not apart:
         return found
@@ -140,14 +155,15 @@ def _read_place(
 ) -> tuple[Run, tuple[str, ...]]:
     facts: list[Fact] = []
     failures: list[str] = []
-    unread: list[str] = []
+    unread: list[Artifact] = []
     for number, artifact in enumerate(found.artifacts):
         if progress is not None:
             progress(artifact.path, number, len(found.artifacts))
         facts.extend(_facts(artifact, failures, unread))
     checkpoints, skips = find_checkpoints(found.artifacts, loose=True)
-    used = {file for checkpoint in checkpoints for file in checkpoint.files}
-    skips = (*skips, *(Skip(name, UNKNOWN_FILE) for name in unread if name not in used and not NOISE.search(name)))
+    used = {file for checkpoint in checkpoints for file in (checkpoint.path, *checkpoint.files)}
+    strange = [artifact for artifact in unread if artifact.path not in used and not NOISE.search(artifact.path)]
+    skips = (*skips, *(Skip(artifact.path, _why_unread(artifact)) for artifact in strange))
     if not checkpoints and all(isinstance(fact, Skip) for fact in facts):
         left = [*found.skips, *(fact for fact in facts if isinstance(fact, Skip)), *skips]
         raise NothingReadableError(_nothing(path, found, left))
@@ -163,7 +179,7 @@ def readers_of(artifact: Artifact, head: bytes) -> Iterator[Reader]:
             yield reader
 
 
-def _facts(artifact: Artifact, failures: list[str], unread: list[str]) -> Iterator[Fact]:
+def _facts(artifact: Artifact, failures: list[str], unread: list[Artifact]) -> Iterator[Fact]:
     if not artifact.size:
         yield Skip(artifact.path, "the file is empty")
         return
@@ -181,7 +197,7 @@ def _facts(artifact: Artifact, failures: list[str], unread: list[str]) -> Iterat
         return
     chosen = list(readers_of(artifact, head))
     if not chosen:
-        unread.append(artifact.path)
+        unread.append(artifact)
     for reader in chosen:
         try:
             yield from reader.read(artifact)

@@ -32,13 +32,15 @@ def test_links_pipes_and_depth_are_told_and_not_followed(tmp_path: Path) -> None
     (run / "out.log").symlink_to(outside)
     (run / "self").symlink_to(run)
     os.mkfifo(run / "pipe.log")
+    (run / "round").symlink_to(run / "round")
     found = discover(run, Limits(depth=2))
     told = {skip.what: skip.reason for skip in found.skips}
 
     assert found.artifacts == ()
-    assert "leads out of the directory" in told["out.log"]
-    assert "no regular file" in told["self"]
-    assert "no regular file" in told["pipe.log"]
+    assert "leaves the run folder" in told["out.log"]
+    assert "not a regular file" in told["self"]
+    assert "link loop" in told["round"]
+    assert "not a regular file" in told["pipe.log"]
     assert "folders deep" in told["deep/deeper"]
 
 

@@ -116,7 +116,7 @@ def _beyond_block(file: File, offset: int, block: Bytes, collected: "_Collected"
     if length is None or length > left - FRAME_BYTES:
         record = collected.records + 1
         collected.damage.append(
-            f"ends inside record {record}: only {left} bytes of it, from byte {offset} on, are there"
+            f"is cut off inside record {record}: only {left} bytes of it, from byte {offset} on, are there"
         )
         return file.size, 0
     whole = length + FRAME_BYTES
@@ -165,7 +165,7 @@ class _Collected:
                 event = decode_event(block[begin:end].data, self.plugins)
             except MalformedError as error:
                 at = offset + begin - HEADER_BYTES
-                failed.append((first + record, f"record {first + record} at byte {at}: {error}"))
+                failed.append((first + record, f"record {first + record} at byte {at} is no valid protobuf: {error}"))
                 continue
             self._add_event(event, first + record)
         self.failed += sorted(failed)

@@ -105,7 +105,7 @@ def _read_plain(file: File, work: Work, addressable: bool) -> tuple[Loaded, bool
     if loaded.error is not None:
         head = file.head(4)
         if not head.startswith(_PROTOCOL) and loaded.value is None and not work.names:
-            raise MalformedError(f"neither a torch file nor a pickle (it starts with {head.hex()}): {loaded.error}")
+            raise MalformedError(f"not a torch or pickle file (it starts with {head.hex()}): {loaded.error}")
         return loaded, False
     if loaded.end < file.size and not work.depth:
         work.note(f"{file.size - loaded.end} bytes of data after the pickle")

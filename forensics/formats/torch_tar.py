@@ -24,7 +24,7 @@ def read_tar(file: File, work: Work, addressable: bool) -> tuple[Loaded, bool]:
     """Read a tar file; the second value tells whether it is whole. Raises `MalformedError`."""
     members = _members(file, work)
     if not {"storages", "tensors", "pickle"} <= members.keys():
-        raise MalformedError("a tar archive, but no torch file of the time before 0.1.10")
+        raise MalformedError("a tar archive, but not a legacy torch file (before 0.1.10)")
     storages = _read_storages(members["storages"], work, addressable)
     tensors = _read_tensors(members["tensors"], work, storages)
 

@@ -113,7 +113,7 @@ class _Records:
         if self.foreign:
             return Place(problem="the file's byte order is not little: values are not read")
         if entry.method != STORED or entry.stored != entry.size:
-            return Place(problem="its record is compressed")
+            return Place(problem="its storage record is compressed")
         offset = self.file.base + entry.offset
         if entry.stored < size:
             return Place(offset, entry.stored, f"its record has {entry.stored} of {size} bytes")

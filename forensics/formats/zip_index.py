@@ -135,7 +135,7 @@ def _entries(file: File, directory: bytes, count: int, start: int) -> Iterator[t
         name = raw_name.decode("utf-8", "replace")
         data, problem = _check_local(file, header, raw_name, method)
         if problem is None and data + stored > start:
-            problem = f"zip: entry {name[:60]!r} reaches past the data"
+            problem = f"zip: entry {name[:60]!r} reaches past the data area"
         if problem is None and flags & _ENCRYPTED:
             problem = f"zip: entry {name[:60]!r} is encrypted"
         if problem is not None:

@@ -127,7 +127,7 @@ def damage(artifact: Artifact, document: Document, kept: str) -> Iterator[Skip]:
         where = f"breaks off at byte {document.broken_at:,} of {document.size:,}"
         yield Skip(artifact.path, f"{where}; {kept}")
     if document.duplicates:
-        yield Skip(artifact.path, f"{document.duplicates:,} keys are given twice; the last one was used")
+        yield Skip(artifact.path, f"{document.duplicates:,} duplicate keys; the last one was used")
 
 
 def in_checkpoint(path: str) -> bool:

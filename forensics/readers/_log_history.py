@@ -149,7 +149,7 @@ def _rounded(values: Floats) -> bool:
 
 
 def _skips(artifact: Artifact, without_step: list[int], strange: list[int], dropped: int) -> Iterator[Skip]:
-    for found, what in ((without_step, "have no usable step"), (strange, "are no objects")):
+    for found, what in ((without_step, "have no step that is a usable integer"), (strange, "are no objects")):
         if found:
             yield Skip(
                 f"{artifact.path}:{PLACE.format(found[0])}",

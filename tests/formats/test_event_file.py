@@ -154,7 +154,9 @@ def test_any_prefix(compiled: bool) -> None:
         contents = read(data[:size], compiled=compiled)
         whole = sum(end <= size for end in ends)
         start = ends[whole - 1] if whole else 0
-        reason = f"ends inside record {whole + 1}: only {size - start} bytes of it, from byte {start} on, are there"
+        reason = (
+            f"is cut off inside record {whole + 1}: only {size - start} bytes of it, from byte {start} on, are there"
+        )
 
         assert [1.0, 2.0, 3.0][:whole] == [v for p in contents.points for v in p.values.tolist()]
         assert ((reason,) if size > start else ()) == contents.damage
@@ -195,7 +197,7 @@ def test_impossible_length_with_a_good_checksum(compiled: bool) -> None:
     good = frame(VERSION) + length + struct.pack("<I", mask(crc32c(length))) + bytes(20)
 
     assert "fails its CRC" in read(data, compiled=compiled).damage[0]
-    assert "ends inside record 2" in read(good, compiled=compiled).damage[0]
+    assert "is cut off inside record 2" in read(good, compiled=compiled).damage[0]
 
 
 @pytest.mark.parametrize("compiled", [False, True])

@@ -82,12 +82,12 @@ def tar_cases(payload: Payload) -> Iterator[Case]:
     beyond = pickled(number(1)) + pickled(_entry("0", "0", "FloatTensor")) + struct.pack("<iiqqq", 1, 0, 400, 1, 0)
     yield Case("tar_view_out_of_bounds", _tar({**good, "tensors": beyond}), "view needs", 0)
     yield Case("tar_cut", _tar(good)[:3600], "ends at byte")
-    yield Case("tar_without_pickle", _tar({"x": b"y"}), "no torch file")
+    yield Case("tar_without_pickle", _tar({"x": b"y"}), "not a legacy torch file")
     for label, kind in (("symlink", tarfile.SYMTYPE), ("fifo", tarfile.FIFOTYPE), ("device", tarfile.CHRTYPE)):
-        yield Case(f"tar_{label}", _tar({**good, "storages": b""}, kind), "link or a device|no torch file")
+        yield Case(f"tar_{label}", _tar({**good, "storages": b""}, kind), "link or a device|not a legacy torch file")
     damaged = bytearray(_tar(good))
     damaged[124:136] = b"-0000000012\0"
-    yield Case("tar_negative_size", bytes(damaged), "bytes|no torch file|size")
+    yield Case("tar_negative_size", bytes(damaged), "bytes|not a legacy torch file|size")
 
 
 def _entry(first: str, second: str, kind: str) -> bytes:

@@ -216,4 +216,4 @@ def _not_a_pickle() -> Iterator[Case]:
     yield Case("git_lfs_pointer", pointer, r"Git LFS pointer: the real file \(2147483648 bytes\)")
     yield Case("html_page", b"<!DOCTYPE html><html><script>alert(1)</script>403", "HTML page")
     yield Case("json_error", b'{"error": "Repository not found"}', "JSON error")
-    yield Case("elf", b"\x7fELF" + bytes(100), "neither a torch file nor a pickle")
+    yield Case("elf", b"\x7fELF" + bytes(100), "not a torch or pickle file")

@@ -52,7 +52,7 @@ def _pickles(payload: Payload, evil: bytes) -> Iterator[Case]:
     yield Case("zip_npz", zipped([Member(name=b"x.npy", content=b"\x93NUMPY")]), r"numpy \.npz")
     front = zipped(torch_members(GOOD), prefix=evil)
     yield Case("zip_behind_a_pickle", front, r"os\.system|also a zip")
-    yield Case("zip_behind_a_script", b"#!/bin/sh\n" + torch_zip(GOOD), "neither a torch file")
+    yield Case("zip_behind_a_script", b"#!/bin/sh\n" + torch_zip(GOOD), "not a torch or pickle file")
 
 
 def _names(evil: bytes) -> Iterator[Case]:
@@ -93,7 +93,7 @@ def _packed() -> Iterator[Case]:
         Member(name=b"archive/data.pkl", content=GOOD, method=8),
         Member(name=b"archive/data/0", content=bytes(16), method=8),
     ]
-    yield Case("zip_compressed", zipped(packed), "its record is compressed", 0)
+    yield Case("zip_compressed", zipped(packed), "its storage record is compressed", 0)
     bomb = Member(name=b"archive/data.pkl", packed=BOMB, method=8, size=256 << 20)
     yield Case("zip_bomb", zipped([bomb]), "over the limit")
     liar = Member(name=b"archive/data.pkl", packed=BOMB, method=8, size=100)

@@ -392,10 +392,10 @@ def test_the_log_of_a_trackers_client_is_not_the_run(tmp_path: Path) -> None:
     text = (
         "Traceback (most recent call last):\n  File \"a.py\", line 1, in f\nModuleNotFoundError: No module named 'b'\n"
     )
-    for path in ("swanlog/run-20261123_210022-ab/debug/debug.log", "wandb/debug-internal.log"):
+    for path in ("swanlog/run-20261123_210022-ab/debug/debug.log", "wandb/debug-internal.log", "logs/debug.log"):
         artifact_of(tmp_path, path, text)
     artifact_of(tmp_path, "train.log", "{'loss': 1.5, 'grad_norm': 0.1, 'learning_rate': 1e-05, 'epoch': 0.1}\n")
     run = read(tmp_path)
 
     assert not run.has("event traceback")
-    assert [s.reason for s in run.skips if "debug" in s.what] == ["the log of the tracker's own client"] * 2
+    assert [s.reason for s in run.skips if "debug" in s.what] == ["the log of the tracker's own client"] * 3

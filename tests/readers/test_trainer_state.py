@@ -160,7 +160,7 @@ def test_rows_without_a_step_are_skipped_and_told(tmp_path: Path) -> None:
 
     assert samples_of(facts)["loss"].steps.tolist() == [20]
     assert skips_of(facts) == [
-        (f"{PATH}:log_history[0]", "2 entries of log_history have no usable step; this is the first"),
+        (f"{PATH}:log_history[0]", "2 entries of log_history have no step that is a usable integer; this is the first"),
         (f"{PATH}:log_history[3]", "2 entries of log_history are no objects; this is the first"),
     ]
 
