@@ -18,8 +18,11 @@ from forensics.commands.shared import (
     EXIT_FINE,
     RUN_PATH,
     guarded,
+    hides_identities,
+    no_redact_option,
     output_option,
     quiet_option,
+    redactor_of,
 )
 from forensics.commands.timeline import timeline
 from forensics.commands.triage import triage
@@ -53,8 +56,9 @@ main.add_command(triage)
 @click.argument("run_dir", type=RUN_PATH)
 @click.option("-f", "--format", "form", type=click.Choice(("table", "json")), default="table")
 @output_option
+@no_redact_option
 @guarded
-def environment(run_dir: Path, form: str, output: IO[str]) -> int:
+def environment(run_dir: Path, form: str, output: IO[str], no_redact: bool) -> int:
     """Print what the run in RUN_DIR ran on and with: versions, hardware, settings.
 
     \b
@@ -66,7 +70,9 @@ def environment(run_dir: Path, form: str, output: IO[str]) -> int:
     from forensics.report import masked_run
     from forensics.triage.alone import apart_of
 
-    output.write(page.render(masked_run(read(run_dir, apart=apart_of)), form))
+    run = read(run_dir, apart=apart_of)
+    redactor = redactor_of(run, identities=hides_identities(form, output, no_redact=no_redact))
+    output.write(page.render(masked_run(run, redactor), form))
     return EXIT_FINE
 
 
@@ -97,6 +103,7 @@ def tensor_options(command: Callable[Given, None]) -> Callable[Given, None]:
     "--verify-with-torch", is_flag=True, help="Count again with torch, for files that you trust (needs torch)."
 )
 @output_option
+@no_redact_option
 @quiet_option
 @guarded
 def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
@@ -108,6 +115,7 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
     form: str,
     verify_with_torch: bool,
     output: IO[str],
+    no_redact: bool,
     quiet: bool,
 ) -> int:
     """Look into every tensor of CHECKPOINTS: NaN, Inf, zeros, range, norms; the worst first.
@@ -121,7 +129,7 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
     """
     from forensics import inspection
     from forensics.progress import reporter
-    from forensics.report import tensors, without_secrets
+    from forensics.report import masked_checkpoints, tensors
 
     choice = _choice(only, select, top, by)
     if verify_with_torch:
@@ -129,7 +137,8 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
     with reporter(quiet=quiet) as progress:
         scanned = [inspection.scan(path, progress=progress) for path in checkpoints]
     found = [checkpoint for part, _ in scanned for checkpoint in part]
-    shown, skips = without_secrets((tuple(found), tuple(skip for _, left in scanned for skip in left)))
+    redactor = redactor_of(identities=hides_identities(form, output, no_redact=no_redact))
+    shown, skips = masked_checkpoints(found, [skip for _, left in scanned for skip in left], redactor)
     output.write(tensors.render(shown, skips, choice, form))
     if verify_with_torch and not _agrees_with_torch(found):
         return EXIT_FINDINGS
@@ -155,6 +164,7 @@ def _agrees_with_torch(checkpoints: "Sequence[Checkpoint]") -> bool:
 @click.argument("checkpoints", type=RUN_PATH, nargs=-1, required=True)
 @tensor_options
 @output_option
+@no_redact_option
 @quiet_option
 @guarded
 def diff(  # noqa: PLR0913, PLR0917  (the options of the command)
@@ -165,6 +175,7 @@ def diff(  # noqa: PLR0913, PLR0917  (the options of the command)
     by: "By",
     form: str,
     output: IO[str],
+    no_redact: bool,
     quiet: bool,
 ) -> int:
     """Compare checkpoints A B [C ...], each with the one before: what moved, how far, what stood still.
@@ -176,11 +187,13 @@ def diff(  # noqa: PLR0913, PLR0917  (the options of the command)
     """
     from forensics import inspection
     from forensics.progress import reporter
-    from forensics.report import tensors, without_secrets
+    from forensics.report import masked_checkpoints, tensors
 
     choice = _choice(only, select, top, by)
     with reporter(quiet=quiet) as progress:
-        compared, skips = without_secrets(inspection.compare(checkpoints, progress=progress))
+        found, left = inspection.compare(checkpoints, progress=progress)
+    redactor = redactor_of(identities=hides_identities(form, output, no_redact=no_redact))
+    compared, skips = masked_checkpoints(found, left, redactor)
     output.write(tensors.render(compared[1:], skips, choice, form, base=compared[0]))
     return EXIT_FINE
 

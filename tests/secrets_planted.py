@@ -24,6 +24,15 @@ SECRETS: tuple[tuple[str, str], ...] = (
     ("private_key", _joined("-----BEGIN RSA ", "PRIVATE KEY-----\n", FILL * 2, "\n-----END RSA PRIVATE KEY-----")),
     ("azure_account_key", _joined("FAKE" * 21, "Fg==")),
     ("neptune_api_token", _joined("ey", "JhcGlfYWRkcmVzcyI6", FILL * 6)),
+    ("gcp_private_key", _joined("-----BEGIN ", "PRIVATE KEY-----\\n", FILL * 5, "\\n-----END PRIVATE KEY-----\\n")),
+    ("google_oauth", _joined("ya", "29.", FILL * 4)),
+    ("slack_app_token", _joined("xa", "pp-1-A0FAKE-123456789-", FILL * 2)),
+    ("openssh_key",
+     _joined("-----BEGIN OPENSSH ", "PRIVATE KEY-----\n", FILL * 2, "\n-----END OPENSSH ", "PRIVATE KEY-----")),
+    ("azure_sas", _joined("SharedAccess", "Signature=sv%3D2024&sig%3D", FILL * 3)),
+    ("azure_connection", _joined("Account", "Key=", "fAKE" * 21, "Fg==")),
+    ("database_url", _joined("postgresql://trainer:", "Sup3rS3cret", "@db.corp.invalid:5432/runs")),
+    ("proxy_url", _joined("https://bob:", "Pa55w0rd", "@proxy.corp.invalid:3128")),
     ("replicate_token", _joined("r8", "_", FILL * 4)),
 )  # fmt: skip
 
@@ -41,5 +50,11 @@ IDENTITIES: tuple[tuple[str, str], ...] = (
     ("user", "alicedoe"),
     ("SLURM_JOB_ID", "4711815"),
     ("SLURM_JOB_ACCOUNT", "secretproject"),
+    ("https_remote", "https://git.corp.invalid/secret-client/model.git"),
+    ("base_model", "/fsx/secret-client/llama-merged"),
+    ("dataset_name", "secret-client/chat-logs-2024"),
+    ("POD_NAME", "secret-client-trainer-7d9f8b6c5d-x2x9z"),
+    ("KUBERNETES_NAMESPACE", "ns-secretproject"),
+    ("SLURM_JOB_NODELIST", "gpu-node-[17-18]"),
     ("uuid", "8f3c1a2b-1111-2222-3333-444455556666"),
 )

@@ -16,7 +16,7 @@ LAYERS = (
     {"formats", "plugin", "analysis", "progress", "redaction"},
     {"readers", "detectors", "rules", "weights", "discover", "assemble", "testing", "unpack"},
     {"catalog"},
-    {"reason", "headline", "inspection", "coincidence", "cost", "excerpts"},
+    {"reason", "headline", "inspection", "coincidence", "cost", "excerpts", "identities"},
     {"investigate", "comparison", "settings"},
     {"triage"},
     {"report"},

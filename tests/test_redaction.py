@@ -112,6 +112,43 @@ def test_a_secret_inside_a_hidden_sequence_is_found() -> None:
     assert value not in redactor(identities=False)(f"\x1b]0;{value}\x07title")
 
 
+COMMIT = "c0ffee12" * 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"commit {COMMIT}", f'"commit": "{COMMIT}"', f"git_commit={COMMIT}", f"transformers commit hash: {COMMIT}",
+        f"'_commit_hash': '{COMMIT}'", f"HEAD is at {COMMIT}", f"model_revision={COMMIT}", f"sha: {COMMIT}",
+        f"https://github.com/huggingface/transformers/commit/{COMMIT}",
+        f"models--meta-llama--Llama-2-7b-hf/snapshots/{COMMIT}/config.json",
+        f"transformers @ git+https://github.com/huggingface/transformers@{COMMIT}",
+    ],
+)  # fmt: skip
+def test_a_commit_that_is_called_one_stays(text: str) -> None:
+    assert COMMIT in redactor(identities=False)(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"key {COMMIT}", f"WANDB_API_KEY={COMMIT}", COMMIT, f"wandb login {COMMIT}", f"committed {COMMIT}",
+        f"commit key: {COMMIT}", f"my_commit_key={COMMIT}", f"machine api.wandb.ai password {COMMIT}",
+    ],
+)  # fmt: skip
+def test_forty_digits_that_nobody_calls_a_commit_are_a_key(text: str) -> None:
+    assert COMMIT not in redactor(identities=False)(text)
+
+
+def test_a_commit_is_learnt_from_its_setting_and_a_key_never() -> None:
+    made = Redactor(identities=False)
+    made.learn_setting("model._commit_hash", COMMIT)
+    made.learn_setting("wandb_api_key", "fa4e" * 10)
+
+    assert made(COMMIT) == COMMIT
+    assert made("fa4e" * 10) == "<secret-1>"
+
+
 def test_escapes_without_a_secret_are_left_to_the_report() -> None:
     assert redactor()("red \x1b[31m text") == "red \x1b[31m text"
     assert visible("red \x1b[31m text") == "red  text"

@@ -14,10 +14,12 @@ from forensics.commands.shared import (
     FAIL_ON,
     RUN_PATH,
     guarded,
-    machine_names,
+    hides_identities,
     no_redact_option,
     output_option,
     quiet_option,
+    redactor_of,
+    to_file,
 )
 from forensics.errors import UsageError
 
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("terminal", "markdown", "html", "json", "sarif")
 TEMPLATES = ("transformers", "deepspeed", "accelerate", "trl", "peft")
-SHARED = ("markdown", "html", "sarif")
-"""Formats that are made to be passed on: masked wherever they are written."""
 
 
 @click.command()
@@ -75,7 +75,7 @@ def analyze(  # noqa: PLR0913, PLR0917  (the options of the command)
 ) -> int:
     """Read RUN_DIR and say what happened, from which step, and because of what.
 
-    Reports that are passed on (markdown, html, sarif, and json written to a file) are masked: users, hosts, paths,
+    What is passed on (markdown, html, sarif, and every file written with -o) is masked: users, hosts, paths,
     addresses, ids. Secrets are masked everywhere.
 
     \b
@@ -102,9 +102,9 @@ def analyze(  # noqa: PLR0913, PLR0917  (the options of the command)
     report = configuration.filtered(
         report, configuration.Settings(_split(select) or settings.select, _split(ignore) or settings.ignore)
     )
-    identities = not no_redact and (form in SHARED or (form == "json" and _to_file(output)))
+    identities = hides_identities(form, output, no_redact=no_redact)
     if form == "terminal":
-        output.write(_terminal(report, output, verbose=verbose, quiet=quiet))
+        output.write(_terminal(report, output, identities=identities, verbose=verbose, quiet=quiet))
     else:
         output.write(_rendered(report, form, template, max_chars, identities=identities))
     if report.failures:
@@ -116,19 +116,19 @@ def _split(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(part.strip() for name in names for part in name.split(",") if part.strip())
 
 
-def _terminal(report: "Report", output: IO[str], *, verbose: bool, quiet: bool) -> str:
-    from forensics.report import masked, terminal
+def _terminal(report: "Report", output: IO[str], *, identities: bool, verbose: bool, quiet: bool) -> str:
+    from forensics.report import masked_by, terminal
 
-    shown, unicode = masked(report, identities=False), _unicode(output)
+    shown, unicode = masked_by(report, redactor_of(report.run, identities=identities)), _unicode(output)
     if quiet:
         return terminal.brief(shown, unicode=unicode)
     return terminal.render(shown, width=_width(output), color=_color(output), verbose=verbose, unicode=unicode)
 
 
 def _rendered(report: "Report", form: str, template: str | None, max_chars: int | None, *, identities: bool) -> str:
-    from forensics.report import html, markdown, masked_by, redactor_for, renderer
+    from forensics.report import html, markdown, masked_by, renderer
 
-    redactor = redactor_for(report.run, identities=identities, names=machine_names() if identities else {})
+    redactor = redactor_of(report.run, identities=identities)
     if form == "html":
         from forensics.excerpts import excerpts, masked_excerpts
 
@@ -150,14 +150,8 @@ def _exit_code(report: "Report", fail_on: str, *, strict: bool) -> int:
     return EXIT_FINDINGS if reached or unexamined else EXIT_FINE
 
 
-def _to_file(output: IO[str]) -> bool:
-    # A named file keeps the name it was given; standard output has the number 1, a mark, or no name at all.
-    name = getattr(output, "name", None)
-    return isinstance(name, str) and name not in {"<stdout>", "-"}
-
-
 def _unicode(output: IO[str]) -> bool:
-    if _to_file(output):
+    if to_file(output):
         return True
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     return encoding.lower().replace("-", "").replace("_", "") in {"utf8", "utf16", "utf32", "utf8sig", "gb18030"}
@@ -165,7 +159,7 @@ def _unicode(output: IO[str]) -> bool:
 
 def _color(output: IO[str]) -> bool:
     # https://no-color.org: any non-empty NO_COLOR switches colour off; FORCE_COLOR switches it on in pipes.
-    if os.environ.get("NO_COLOR") or _to_file(output):
+    if os.environ.get("NO_COLOR") or to_file(output):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or output.isatty()
 
@@ -173,6 +167,6 @@ def _color(output: IO[str]) -> bool:
 def _width(output: IO[str]) -> int:
     import shutil
 
-    if _to_file(output) or not output.isatty():
+    if to_file(output) or not output.isatty():
         return 80
     return max(40, min(shutil.get_terminal_size((80, 24)).columns, 120))

@@ -9,9 +9,9 @@ from forensics.commands.shared import (
     EXIT_INTERNAL,
     RUN_PATH,
     guarded,
-    machine_names,
     no_redact_option,
     quiet_option,
+    redactor_of,
 )
 from forensics.errors import UnreadableError, UsageError
 
@@ -39,14 +39,13 @@ def bundle(run_dir: Path, output: Path, weights: str, no_redact: bool, quiet: bo
     from forensics.investigate import investigate
     from forensics.progress import reporter
     from forensics.report import bundle as archive
-    from forensics.report import redactor_for
     from forensics.triage.alone import apart_of
 
     if run_dir.is_dir() and output.resolve().is_relative_to(run_dir.resolve()):
         raise UsageError("nothing is written into the run directory; name a place outside with -o")
     with reporter(quiet=quiet) as progress:
         report = investigate(run_dir, weights=weights, progress=progress, apart=apart_of)  # type: ignore[arg-type]  # a click choice
-    redactor = redactor_for(report.run, identities=not no_redact, names={} if no_redact else machine_names())
+    redactor = redactor_of(report.run, identities=not no_redact)
     data = archive.render(report, tuple(excerpts(report)), redactor)
     try:
         output.write_bytes(data)

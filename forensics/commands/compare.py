@@ -7,7 +7,16 @@ from typing import IO, TYPE_CHECKING, Literal
 
 import click
 
-from forensics.commands.shared import EXIT_FINE, RUN_PATH, guarded, output_option, quiet_option
+from forensics.commands.shared import (
+    EXIT_FINE,
+    RUN_PATH,
+    guarded,
+    hides_identities,
+    no_redact_option,
+    output_option,
+    quiet_option,
+    redactor_of,
+)
 
 if TYPE_CHECKING:
     from forensics.comparison import WeightsCompared
@@ -20,9 +29,12 @@ if TYPE_CHECKING:
 @click.option("-f", "--format", "form", type=click.Choice(("table", "markdown", "json")), default="table")
 @click.option("--weights", is_flag=True, help="Compare checkpoints of the same step too.")
 @output_option
+@no_redact_option
 @quiet_option
 @guarded
-def compare(good: Path, bad: Path, form: str, weights: bool, output: IO[str], quiet: bool) -> int:  # noqa: PLR0913, PLR0917  (the options of the command)
+def compare(  # noqa: PLR0913, PLR0917  (the options of the command)
+    good: Path, bad: Path, form: str, weights: bool, output: IO[str], no_redact: bool, quiet: bool
+) -> int:
     """Say what differs between GOOD and BAD, and which of it can matter for what went wrong in BAD.
 
     BAD is judged again with each of GOOD's values in its place; what the cause loses by it is the weight of the
@@ -47,8 +59,10 @@ def compare(good: Path, bad: Path, form: str, weights: bool, output: IO[str], qu
             Side(str(path), investigate(path, weights=depth, progress=progress, apart=apart_of)) for path in (good, bad)
         ]
     looked = _weights([side.report.run for side in sides]) if weights else None
-    found = page.without_secrets(compared(sides[0], sides[1], catalog.rules(), weights=looked))
-    output.write(page.render(found, form))
+    found = compared(sides[0], sides[1], catalog.rules(), weights=looked)
+    identities = hides_identities(form, output, no_redact=no_redact)
+    redactor = redactor_of(*(side.report.run for side in sides), identities=identities)
+    output.write(page.render(page.masked(found, redactor), form))
     return EXIT_FINE
 
 

@@ -6,11 +6,15 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec
+from typing import IO, TYPE_CHECKING, ParamSpec
 
 import click
 
 from forensics.errors import ForensicsError, NothingReadableError, UsageError
+
+if TYPE_CHECKING:
+    from forensics.model import Run
+    from forensics.redaction import Redactor
 
 Given = ParamSpec("Given")
 
@@ -20,6 +24,9 @@ EXIT_USAGE = 2
 EXIT_NOTHING_READABLE = 3
 EXIT_INTERNAL = 4
 FAIL_ON = ("error", "warning", "notice", "never")
+
+PASTED = ("markdown", "html", "sarif")
+"""Formats that are made to be passed on."""
 
 RUN_PATH = click.Path(path_type=Path, readable=False)
 
@@ -71,8 +78,30 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Only the verdic
 no_redact_option = click.option(
     "--no-redact",
     is_flag=True,
-    help="Keep users, hosts, paths and ids as they are; secrets are masked all the same.",
+    help="Keep users, hosts, paths and ids in what is passed on; secrets are masked all the same.",
 )
+
+
+def to_file(output: IO[str]) -> bool:
+    """Tell whether the output was given a name with -o."""
+    # A named file keeps the name it was given; standard output has the number 1, a mark, or no name at all.
+    name = getattr(output, "name", None)
+    return isinstance(name, str) and name not in {"<stdout>", "-"}
+
+
+def hides_identities(form: str, output: IO[str], *, no_redact: bool) -> bool:
+    """Tell whether users, hosts, paths and ids are masked: the one rule of all commands (docs/redaction.md).
+
+    They are in a format that is made to be passed on, and in every file; not on the screen or in a pipe.
+    """
+    return not no_redact and (form in PASTED or to_file(output))
+
+
+def redactor_of(*runs: "Run", identities: bool) -> "Redactor":
+    """Return a redactor that has learnt from the runs and, where it masks identities, from this machine."""
+    from forensics.identities import redactor_for
+
+    return redactor_for(*runs, identities=identities, names=machine_names() if identities else {})
 
 
 def machine_names() -> dict[str, str]:

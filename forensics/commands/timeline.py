@@ -7,7 +7,15 @@ from typing import IO
 
 import click
 
-from forensics.commands.shared import EXIT_FINE, RUN_PATH, guarded, output_option
+from forensics.commands.shared import (
+    EXIT_FINE,
+    RUN_PATH,
+    guarded,
+    hides_identities,
+    no_redact_option,
+    output_option,
+    redactor_of,
+)
 from forensics.errors import UnreadableError, UsageError
 
 FORMATS = ("table", "csv", "json", "parquet")
@@ -20,9 +28,10 @@ FORMATS = ("table", "csv", "json", "parquet")
 @click.option("--plot", is_flag=True, help="Draw the metrics with characters.")
 @click.option("--samples", is_flag=True, help="Every sample as it was read, not the merged series.")
 @output_option
+@no_redact_option
 @guarded
 def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
-    run_dir: Path, metrics: tuple[str, ...], form: str, plot: bool, samples: bool, output: IO[str]
+    run_dir: Path, metrics: tuple[str, ...], form: str, plot: bool, samples: bool, output: IO[str], no_redact: bool
 ) -> int:
     """Print every metric of RUN_DIR over optimizer steps.
 
@@ -45,15 +54,16 @@ def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
         raise UsageError("--samples are many; give --format csv, json or parquet with it")
     target = _target(run_dir, output) if form == "parquet" else None
     run = read(run_dir, apart=apart_of)
+    redactor = redactor_of(run, identities=hides_identities(form, output, no_redact=no_redact))
     if plot:
         encoding = getattr(sys.stdout, "encoding", None) or "ascii"
         width = shutil.get_terminal_size((80, 24)).columns
         unicode = encoding.lower().startswith("utf")
-        output.write(page.plotted(run, metrics, width=max(40, min(width, 120)), unicode=unicode))
+        output.write(page.plotted(run, metrics, width=max(40, min(width, 120)), unicode=unicode, redactor=redactor))
     elif target is not None:
-        _write(target, page.parquet(run, metrics, samples=samples))
+        _write(target, page.parquet(run, metrics, samples=samples, redactor=redactor))
     else:
-        output.write(page.render(run, metrics, form, samples=samples))
+        output.write(page.render(run, metrics, form, samples=samples, redactor=redactor))
     return EXIT_FINE
 
 

@@ -14,8 +14,11 @@ from forensics.commands.shared import (
     FAIL_ON,
     RUN_PATH,
     guarded,
+    hides_identities,
+    no_redact_option,
     output_option,
     quiet_option,
+    redactor_of,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     help="Keep what is done here, and go on from it; only runs that changed are read again.",
 )
 @click.option("--fail-on", type=click.Choice(FAIL_ON), default="error", help="Exit with 1 from this severity on.")
+@no_redact_option
 @quiet_option
 @guarded
 def triage(  # noqa: PLR0913, PLR0917  (the options of the command)
@@ -55,6 +59,7 @@ def triage(  # noqa: PLR0913, PLR0917  (the options of the command)
     time_limit: float,
     resume: Path | None,
     fail_on: str,
+    no_redact: bool,
     quiet: bool,
 ) -> int:
     """Judge every run under ROOT, in parallel, and group those that died of the same.
@@ -73,13 +78,15 @@ def triage(  # noqa: PLR0913, PLR0917  (the options of the command)
     """
     from forensics.progress import reporter
     from forensics.report import triage as page
-    from forensics.report import without_secrets
     from forensics.triage import Options, state_file
     from forensics.triage import triage as judged
 
     options = Options(max(jobs, 0), cluster, weights, time_limit)  # type: ignore[arg-type]  # a click choice
     with state_file(resume, root) as state, reporter(quiet=quiet) as progress:
-        rows = without_secrets(judged(root, options, state=state, progress=progress))
+        found = judged(root, options, state=state, progress=progress)
+    redactor = redactor_of(identities=hides_identities(form, output, no_redact=no_redact))
+    redactor.learn([str(root)])
+    rows = page.masked(found, redactor)
     output.write(f"{page.summary(rows)}\n" if quiet and form == "table" else page.render(rows, form))
     return _exit_code(rows, fail_on)
 

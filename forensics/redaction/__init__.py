@@ -40,6 +40,7 @@ class Redactor:
         self._counts: dict[str, int] = {}
         self._literals: dict[str, str] = {}
         self._literal_pattern: re.Pattern[str] | None = None
+        self._commits: set[str] = set()
         self._masked: dict[str, str] = {}
 
     def learn(self, texts: Iterable[str]) -> None:
@@ -55,6 +56,8 @@ class Redactor:
             ):
                 for name in found:
                     self.learn_value(kind, name)
+            for match in names.PLACE.finditer(shown):
+                self.learn_setting(match[1], match[2])
 
     def learn_value(self, kind: str, value: str) -> None:
         """Mask this value wherever it stands as a word of its own."""
@@ -63,10 +66,17 @@ class Redactor:
             self._literal_pattern = None
             self._masked.clear()
 
+    @property
+    def learnt(self) -> dict[str, str]:
+        """The names of people, machines and jobs taken up so far, by name with their kind; no secrets, no paths."""
+        return {value: kind for value, kind in self._literals.items() if kind in {"user", "host", "job"}}
+
     def learn_setting(self, name: str, value: str) -> None:
         """Take up the value of a setting that is named like a secret, or that names somebody's model or data."""
         if secrets.is_secret_name(name) and secrets.is_secret_value(name, value):
             self.learn_value("secret", value)
+        elif names.is_commit_name(name) and names.COMMIT.fullmatch(value):
+            self._commits.add(value)
         elif self.identities and self.is_place(name, value) and len(value) >= 8 and re.search(r"[/\\_-]", value):
             self.learn_value("path", value)
         elif self.identities and names.is_telling(value):
@@ -114,9 +124,16 @@ class Redactor:
         text = secrets.URL_CREDENTIALS.sub(lambda m: f"{self.token('secret', m[0])}@", text)
         for pattern in secrets.PATTERNS:
             text = pattern.sub(self._as("secret"), text)
+        text = secrets.WANDB.sub(self._key_or_commit, text)
         for pattern in (secrets.SIGNED, secrets.BEARER, secrets.CONNECTION):
             text = pattern.sub(lambda m: m[1] + self.token("secret", m[0][len(m[1]) :]), text)
         return self._assigned(text)
+
+    def _key_or_commit(self, match: Match) -> str:
+        """Mask 40 hexadecimal digits, unless the words before them, or the setting they stand in, say commit."""
+        before = match.string[max(0, match.start() - 80) : match.start()]
+        is_commit = match[0] in self._commits or names.is_commit_after(before)
+        return match[0] if is_commit else self.token("secret", match[0])
 
     def _assigned(self, text: str) -> str:
         parts, end = [], 0

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from forensics.redaction.words import COMMON, PUBLIC_HOSTS, PUBLIC_OWNERS
+from forensics.redaction.words import COMMON, PLACES, PUBLIC_HOSTS, PUBLIC_OWNERS
 
 EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}(?![\w-])")
 MAC = re.compile(r"(?<![0-9A-Fa-f:.-])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![0-9A-Fa-f:.-])")
@@ -54,9 +54,23 @@ SBATCH = re.compile(
     r"(--(?:account|partition|mail-user|qos|reservation|job-name|nodelist|exclude|chdir|uid|wckey)[= ])"
     r"([^\s\"']{1,200})"
 )
+PLACE = re.compile(
+    rf"\b({'|'.join(sorted(name for name in PLACES if '_' in name.strip('_')))})[\"']?\s{{0,3}}[:=]\s{{0,3}}[\"']?"
+    r"([^\s\"',;(){}\[\]<>=]{8,200})"
+)
+"""A setting that names somebody's data, model or folder, as configurations are printed into logs."""
 POD = re.compile(
     r"\b(?:[a-z0-9]{1,30}-){1,8}(?=[a-z0-9]{0,10}[0-9])[a-f0-9]{8,10}-[bcdfghjklmnpqrstvwxz2456789]{5}\b"
     r"|\b(?:[a-z0-9]{1,30}-){1,8}(?:worker|master|launcher)-[0-9]{1,5}\b"
+)
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+_COMMIT_NAME = r"(?:commit|sha|sha1|revision|head|rev|git[_-]?ref)(?:[_ -]?(?:hash|sha|id))?"
+_COMMIT_BEFORE = re.compile(
+    # Last a word for a commit and a joint, or the part of a path or requirement that holds one: GitHub's pages, the
+    # hub's cache (huggingface_hub, `snapshots/REVISION`, `/resolve/REVISION`), pip's `git+https://...@COMMIT`.
+    rf"(?i)(?:(?:^|[^a-z0-9]|_){_COMMIT_NAME}[\"']?(?:\s{{0,3}}(?:[:=]|is at|is|at)\s{{0,3}}|\s{{1,3}})[\"'(]?"
+    r"|/(?:commits?|tree|blob|resolve|snapshots)/|git\+https?://[\w./-]{1,60}@)\Z"
 )
 
 _HOST = r"([A-Za-z0-9][A-Za-z0-9_.-]{1,120})"
@@ -168,6 +182,24 @@ def is_host_address(text: str, before: str) -> bool:
     private = parts[0] == 10 or (parts[0], parts[1]) == (192, 168) or (parts[0] == 172 and 16 <= parts[1] < 32)
     named_version = _VERSION_BEFORE.search(before[-60:]) is not None
     return not named_version or (private and before.endswith("=") and not before.endswith("=="))
+
+
+def is_commit_name(name: str) -> bool:
+    """Tell whether a setting holds a git commit: `_commit_hash` (transformers), `git.commit` (W&B), `revision`.
+
+    >>> is_commit_name("model._commit_hash"), is_commit_name("wandb_key"), is_commit_name("commit_token")
+    (True, False, False)
+    """
+    return re.fullmatch(rf"(?i)(?:.*[._-])?{_COMMIT_NAME}", name[-200:]) is not None
+
+
+def is_commit_after(before: str) -> bool:
+    """Tell whether 40 hexadecimal digits that follow `before` are a git commit.
+
+    >>> is_commit_after('"_commit_hash": "'), is_commit_after("wandb: api key "), is_commit_after("@ commit ")
+    (True, False, True)
+    """
+    return _COMMIT_BEFORE.search(before) is not None
 
 
 def is_public_url(url: str) -> bool:

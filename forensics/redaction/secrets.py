@@ -2,7 +2,8 @@
 
 Every repeat is bounded and no two neighbouring repeats can match the same character, so that no line makes the
 search slow. Prefixes are those that the issuers document for secret scanning (GitHub, "Supported secret scanning
-patterns"); a W&B key is 40 hexadecimal digits (`wandb.sdk.lib.apikey`), as is a git commit, so both are masked.
+patterns"); a W&B key is 40 hexadecimal digits (`wandb.sdk.lib.apikey`), as is a git commit: what is not called a
+commit counts as a key.
 """
 
 import re
@@ -36,11 +37,12 @@ PATTERNS: tuple[re.Pattern[str], ...] = (
     re.compile(_B + r"(?:gsk|r8|nvapi|xai|tvly|dckr_pat|npm|pypi|lsv2_[ps]t|hvs|dop_v1)[_-][A-Za-z0-9_-]{20,300}"),
     re.compile(_B + r"ssh-(?:rsa|ed25519) [A-Za-z0-9+/]{40,2000}={0,2}"),
     re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}=="),  # Azure account key: 64 bytes
-    re.compile(_B + r"(?:local-)?[0-9a-fA-F]{40}" + _E),  # W&B key; a git commit looks the same
     re.compile(r"(?<![A-Za-z0-9/+=])(?=[a-z0-9/+]{0,40}[A-Z])(?=[A-Z0-9/+]{0,40}[a-z])[A-Za-z0-9/+]{40}"
                r"(?![A-Za-z0-9/+=])"),  # AWS secret access key
 )  # fmt: skip
 
+WANDB = re.compile(_B + r"(?:local-)?[0-9a-fA-F]{40}" + _E)
+"""A W&B key; a git commit looks the same, and is told from it by what stands before it (`names.is_commit_after`)."""
 URL_CREDENTIALS = re.compile(r"(?<=://)[^\s/@\"'<>]{1,200}@")
 """The user and the password before the host of a URL."""
 SIGNED = re.compile(

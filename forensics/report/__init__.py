@@ -7,10 +7,20 @@ No format masks anything by itself: pass `masked(report, identities=...)` to wha
 import importlib
 from collections.abc import Callable
 
+from forensics.identities import redactor_for
 from forensics.model import Report
-from forensics.report._masking import masked, masked_by, masked_run, redactor_for, without_secrets
+from forensics.report._masking import masked, masked_by, masked_checkpoints, masked_run, without_secrets
 
-__all__ = ["FORMATS", "masked", "masked_by", "masked_run", "redactor_for", "renderer", "without_secrets"]
+__all__ = [
+    "FORMATS",
+    "masked",
+    "masked_by",
+    "masked_checkpoints",
+    "masked_run",
+    "redactor_for",
+    "renderer",
+    "without_secrets",
+]
 
 FORMATS = ("terminal", "markdown", "html", "json", "sarif")
 

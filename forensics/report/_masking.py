@@ -1,10 +1,11 @@
 """A report that may be passed on: the same report with every text masked."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from forensics.model import Environment, Report, Run, Setting
+from forensics.identities import redactor_for
+from forensics.model import Checkpoint, Environment, Report, Run, Scalar, Setting, Skip
 from forensics.redaction import Redactor
 from forensics.report._mapped import Value, mapped
 
@@ -12,7 +13,7 @@ ROOT = Path("RUN")
 """What a masked report calls the run directory."""
 
 
-def masked(report: Report, *, identities: bool, names: dict[str, str] | None = None) -> Report:
+def masked(report: Report, *, identities: bool, names: Mapping[str, str] | None = None) -> Report:
     """Return the report with secrets replaced by tokens, and users, hosts, paths and ids too when asked.
 
     `names` are values to mask that are known beforehand, by value with their kind (the user and the host of this
@@ -27,40 +28,34 @@ def masked_by(report: Report, redactor: Redactor) -> Report:
     return mapped(replace(report, run=run), redactor)
 
 
-def masked_run(run: Run) -> Run:
-    """Return the run without its secrets; users, hosts and paths stay."""
-    redactor = redactor_for(run, identities=False, names={})
+def masked_run(run: Run, redactor: Redactor | None = None) -> Run:
+    """Return the run masked by a redactor that has learnt from it; without one only its secrets are masked."""
+    redactor = redactor or redactor_for(run, identities=False, names={})
     return mapped(_masked_run(_lean(run), redactor), redactor)
+
+
+def masked_checkpoints(
+    checkpoints: Sequence[Checkpoint], skips: Sequence[Skip], redactor: Redactor
+) -> tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]:
+    """Return checkpoints that were named on a command line, and what was left out, masked.
+
+    Of a checkpoint's own path the folders become a token and the last part, `checkpoint-500`, stays.
+    """
+    redactor.learn(text for c in checkpoints for text in (c.path, *(problem.statement for problem in c.problems)))
+    redactor.learn(skip.reason for skip in skips)
+    if redactor.identities:
+        checkpoints = [replace(c, path=_last_part(c.path, redactor)) for c in checkpoints]
+    return mapped((tuple(checkpoints), tuple(skips)), redactor)
+
+
+def _last_part(path: str, redactor: Redactor) -> str:
+    folder, slash, name = path.rpartition("/")
+    return f"{redactor.token('path', folder)}{slash}{name}" if folder else path
 
 
 def without_secrets(value: Value) -> Value:
     """Return anything that holds texts with the secrets in them masked."""
     return mapped(value, Redactor(identities=False))
-
-
-def redactor_for(run: Run, *, identities: bool, names: dict[str, str]) -> Redactor:
-    """Return a redactor that has seen the names which the run gives away."""
-    redactor = Redactor(identities=identities)
-    if identities:
-        for value, kind in names.items():
-            redactor.learn_value(kind, value)
-        if len(str(run.root)) >= 8:
-            redactor.learn_value("path", str(run.root))
-        redactor.learn(_telling_texts(run))
-    for found in run.environment.entries.values():
-        for setting in found:
-            if isinstance(setting.value, str):
-                redactor.learn_setting(setting.name, setting.value)
-    return redactor
-
-
-def _telling_texts(run: Run) -> Iterator[str]:
-    yield run.root.as_posix()
-    yield from (artifact.path for artifact in run.artifacts)
-    yield from (events.text for events in run.timeline.events)
-    for (_, name), found in run.environment.entries.items():
-        yield from (f"{name}={setting.value}" for setting in found if isinstance(setting.value, str))
-    yield from (skip.reason for skip in run.skips[:10_000])
 
 
 def _lean(run: Run) -> Run:
@@ -83,9 +78,14 @@ def _masked_run(run: Run, redactor: Redactor) -> Run:
 
 
 def _masked_setting(setting: Setting, redactor: Redactor) -> Setting:
-    value = setting.value
-    if not isinstance(value, str) or setting.group == "package":
-        return setting
-    if redactor.identities and redactor.is_place(setting.name, value) and redactor(value) == value:
-        return replace(setting, value=redactor.token("path" if "/" in value else "name", value))
-    return setting
+    value = masked_value(setting.group, setting.name, setting.value, redactor)
+    return setting if value is setting.value else replace(setting, value=value)
+
+
+def masked_value(group: str, name: str, value: Scalar, redactor: Redactor) -> Scalar:
+    """Return the value of a setting, masked where its name says that it is somebody's; the rest is left to `mapped`."""
+    if not isinstance(value, str) or group == "package":
+        return value
+    if redactor.identities and redactor.is_place(name, value) and redactor(value) == value:
+        return redactor.token("path" if "/" in value else "name", value)
+    return value

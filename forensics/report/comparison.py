@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tabulate import tabulate
 
-from forensics.comparison import Comparison, Difference, Divergence, WeightsCompared
+from forensics.comparison import Comparison, Difference, Divergence, Side, WeightsCompared
+from forensics.redaction import Redactor
 from forensics.report._mapped import mapped
-from forensics.report._masking import redactor_for
+from forensics.report._masking import masked_by, masked_value
 from forensics.report._safe import clean, code, markdown
 from forensics.report.json import number
 
@@ -19,11 +21,23 @@ SHOWN_OTHER = 10
 WORDS = {"decides": "decides", "counts": "counts", "concerned": "looked at", "other": ""}
 
 
-def without_secrets(comparison: Comparison) -> Comparison:
-    """Return the comparison with what either run keeps secret masked."""
-    for side in (comparison.good, comparison.bad):
-        comparison = mapped(comparison, redactor_for(side.report.run, identities=False, names={}))
-    return comparison
+def masked(comparison: Comparison, redactor: Redactor) -> Comparison:
+    """Return the comparison masked by a redactor that has learnt from both runs.
+
+    Where people and places are masked, the runs are called by their part in the comparison.
+    """
+    differences = tuple(_masked_difference(d, redactor) for d in comparison.differences)
+    good, bad = (
+        Side(label if redactor.identities else redactor(side.name), masked_by(side.report, redactor))
+        for label, side in (("GOOD", comparison.good), ("BAD", comparison.bad))
+    )
+    rest = replace(comparison, good=good, bad=bad, differences=())
+    return replace(mapped(rest, redactor), differences=mapped(differences, redactor))
+
+
+def _masked_difference(d: Difference, redactor: Redactor) -> Difference:
+    good, bad = (masked_value(d.group, d.name, value, redactor) for value in (d.good, d.bad))
+    return replace(d, good=good, bad=bad)
 
 
 def render(comparison: Comparison, form: str) -> str:
@@ -172,17 +186,23 @@ def _table(comparison: Comparison) -> str:
 
 def _sides(comparison: Comparison) -> str:
     rows = [
-        [label, side.report.verdict, clean(side.name, 80), clean(side.report.headline, 300)]
+        [label, side.report.verdict, _named(label, side, 80), clean(side.report.headline, 300)]
         for label, side in (("GOOD", comparison.good), ("BAD", comparison.bad))
     ]
     return tabulate(rows, tablefmt="plain", disable_numparse=True, maxcolwidths=[None, None, 30, 60])
+
+
+def _named(label: str, side: Side, limit: int) -> str:
+    """Return what a run is called; nothing when that is its label, as in a masked comparison."""
+    return "" if side.name == label else clean(side.name, limit)
 
 
 def _markdown(comparison: Comparison) -> str:
     shown, left = _shown(comparison)
     lines = [f"## {markdown(comparison.headline, 2000)}\n"]
     for label, side in (("GOOD", comparison.good), ("BAD", comparison.bad)):
-        lines.append(f"- {label}: {code(side.name)}, {side.report.verdict}: {markdown(side.report.headline, 1000)}")
+        name = f" {code(side.name)}," if _named(label, side, 400) else ""
+        lines.append(f"- {label}:{name} {side.report.verdict}: {markdown(side.report.headline, 1000)}")
     if shown:
         lines.append(f"\n| {' | '.join(HEADINGS)} |\n|---|---|---|---|---|")
         lines.extend(_markdown_row(d) for d in shown)

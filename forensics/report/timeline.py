@@ -1,21 +1,24 @@
 """Metrics over steps: a table, a plot with characters, CSV, JSON, Parquet.
 
-`render`, `plotted` and `parquet` take the run as it was read and mask the secrets in it themselves: a masked run
-has no samples any more.
+`render`, `plotted` and `parquet` take the run as it was read and mask it themselves: a masked run has no samples any
+more. Without a redactor that has learnt from the run only secrets are masked.
 """
 
 import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 from tabulate import tabulate
 
 from forensics.errors import UsageError
+from forensics.identities import redactor_for
 from forensics.model import Run, Series
-from forensics.report._masking import masked_run, without_secrets
+from forensics.redaction import Redactor
+from forensics.report._masking import masked_run
 from forensics.report._onset import window
 from forensics.report._plot import ASCII, UNICODE, plot
 from forensics.report._safe import cell, clean
@@ -25,34 +28,38 @@ MAXIMUM_COLUMNS = 8
 Columns: TypeAlias = Mapping[str, Sequence[int] | Sequence[float] | Sequence[str]]
 
 
-def render(run: Run, metrics: Sequence[str], form: str, *, samples: bool = False) -> str:
+def render(
+    run: Run, metrics: Sequence[str], form: str, *, samples: bool = False, redactor: Redactor | None = None
+) -> str:
     """Return a table, CSV or JSON of the merged series, or of every sample.
 
     Raises `UsageError` for a metric that the run does not have.
     """
     if samples:
-        columns = _every_sample(run, metrics)
+        columns = _every_sample(run, metrics, redactor)
         return _csv(columns) if form == "csv" else _json_columns(columns)
-    chosen = _chosen(masked_run(run), metrics)
+    chosen = _chosen(run, metrics, redactor)
     if form == "csv":
         return _csv(_merged(chosen))
     return _json(chosen) if form == "json" else _table(chosen)
 
 
-def plotted(run: Run, metrics: Sequence[str], *, width: int = 80, unicode: bool = True) -> str:
+def plotted(
+    run: Run, metrics: Sequence[str], *, width: int = 80, unicode: bool = True, redactor: Redactor | None = None
+) -> str:
     """Return one plot a metric, none wider than `width`; a long series is thinned evenly."""
-    chosen = [series for series in _chosen(masked_run(run), metrics) if len(series) > 1]
+    chosen = [series for series in _chosen(run, metrics, redactor) if len(series) > 1]
     ink = UNICODE if unicode else ASCII
     drawn = [plot(window(s, None, width, width), None, width, ink=ink) for s in chosen[:MAXIMUM_COLUMNS]]
     text = "\n\n".join("\n".join(clean(line) for line in lines) for lines in drawn)
     return f"{text or 'no metric has two entries'}{_more(chosen)}\n"
 
 
-def parquet(run: Run, metrics: Sequence[str], *, samples: bool = False) -> bytes:
+def parquet(run: Run, metrics: Sequence[str], *, samples: bool = False, redactor: Redactor | None = None) -> bytes:
     """Return a Parquet file of the merged series, or of every sample; raises `UsageError` without pyarrow."""
     import pandas as pd
 
-    columns = _every_sample(run, metrics) if samples else _merged(_chosen(masked_run(run), metrics))
+    columns = _every_sample(run, metrics, redactor) if samples else _merged(_chosen(run, metrics, redactor))
     out = io.BytesIO()
     try:
         pd.DataFrame(columns).to_parquet(out, index=False)
@@ -61,9 +68,12 @@ def parquet(run: Run, metrics: Sequence[str], *, samples: bool = False) -> bytes
     return out.getvalue()
 
 
-def _chosen(run: Run, metrics: Sequence[str]) -> list[Series]:
+def _chosen(run: Run, metrics: Sequence[str], redactor: Redactor | None) -> list[Series]:
     _check(metrics, run)
-    return [run.timeline[name] for name in (metrics or sorted(run.timeline.series))]
+    series = run.timeline.series
+    wanted = {name: series[name] for name in (metrics or sorted(series))}
+    part = replace(run, timeline=replace(run.timeline, series=wanted))
+    return list(masked_run(part, redactor).timeline.series.values())
 
 
 def _check(metrics: Sequence[str], run: Run) -> None:
@@ -84,15 +94,16 @@ def _merged(chosen: Sequence[Series]) -> Columns:
     }
 
 
-def _every_sample(run: Run, metrics: Sequence[str]) -> Columns:
+def _every_sample(run: Run, metrics: Sequence[str], redactor: Redactor | None) -> Columns:
     """Return the columns of `Timeline.frame`, texts masked."""
     _check(metrics, run)
     frame = run.frame()
     if metrics:
         frame = frame[frame["metric"].isin(metrics)]
     columns = {str(name): frame[name].tolist() for name in frame.columns}
+    mask = redactor or redactor_for(run, identities=False, names={})
     for name in ("metric", "source"):
-        texts = {text: clean(without_secrets(text)) for text in set(columns[name])}
+        texts = {text: clean(mask(text)) for text in set(columns[name])}
         columns[name] = [texts[text] for text in columns[name]]
     return columns
 

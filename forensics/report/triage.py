@@ -5,10 +5,13 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tabulate import tabulate
 
+from forensics.redaction import Redactor
+from forensics.report._mapped import mapped
 from forensics.report._onset import duration
 from forensics.report._safe import cell, clean, code, markdown
 from forensics.triage import ORDER, VERSIONS, Group, Row, groups_of, row_to
@@ -19,7 +22,19 @@ QUIET = ("healthy", "unknown")
 """Verdicts whose runs are counted, not listed, in a table."""
 SHOWN = 15
 """Runs a group lists in a table or in Markdown; CSV and JSON hold all."""
+INTERNAL = ("signature", "names")
+"""Fields of a row that no output shows."""
 HEADINGS = ("run", "onset", "cause", "last good checkpoint", "lost after it", "versions")
+
+
+def masked(rows: Sequence[Row], redactor: Redactor) -> tuple[Row, ...]:
+    """Return the rows masked. What one run gives away is masked in all: users and hosts also name folders."""
+    if redactor.identities:
+        for row in rows:
+            for name, kind in row.names.items():
+                redactor.learn_value(kind, name)
+        redactor.learn(text for row in rows for text in (row.path, row.headline, row.note))
+    return mapped(tuple(replace(row, names={}) for row in rows), redactor)
 
 
 def render(rows: Sequence[Row], form: str) -> str:
@@ -104,7 +119,7 @@ def _table(rows: Sequence[Row]) -> str:
 def _csv(rows: Sequence[Row]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    names = [name for name in row_to(Row("", "unknown")) if name not in {"versions", "signature"}]
+    names = [name for name in row_to(Row("", "unknown")) if name not in {"versions", *INTERNAL}]
     writer.writerow([*names, *VERSIONS])
     for row in rows:
         data = row_to(row)
@@ -135,9 +150,9 @@ def _group(group: Group) -> dict[str, Any]:
 
 
 def _run(row: Row) -> dict[str, Any]:
-    data = {name: clean(value, 2000) if isinstance(value, str) else value for name, value in row_to(row).items()}
+    shown = {name: value for name, value in row_to(row).items() if name not in INTERNAL}
+    data = {name: clean(value, 2000) if isinstance(value, str) else value for name, value in shown.items()}
     data["versions"] = {clean(name): clean(str(version)) for name, version in row.versions.items()}
-    del data["signature"]
     return data
 
 

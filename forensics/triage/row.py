@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
+from forensics.identities import redactor_for
 from forensics.model import Report
 from forensics.triage.fingerprint import fingerprint_of
 
 Verdict: TypeAlias = Literal["broken", "suspicious", "healthy", "unknown", "unreadable", "failed"]
+MOST_NAMES = 200
+"""Names that a row keeps: a cluster's log may tell thousands of hosts, and a row must stay small."""
 VERSIONS = ("transformers", "deepspeed", "torch", "accelerate", "peft", "trl")
 
 
@@ -18,7 +21,8 @@ class Row:
     `path` is relative to the root. `verdict` is that of the report, "unreadable" when no reader understood
     anything, or "failed" when the analysis itself did not end (`note` says why). `onset` is the first step at
     which the gravest symptom surely holds, `fine` the last before it that is known to be fine; `cause` the first
-    hypothesis that is tenable. `signature` tells whether the files have changed since.
+    hypothesis that is tenable. `signature` tells whether the files have changed since. `names` are those of people,
+    machines and jobs that the run gives away, with their kinds: to mask by, never to show.
     """
 
     path: str
@@ -39,6 +43,7 @@ class Row:
     note: str = ""
     internal_errors: int = 0
     signature: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def row_of(path: str, report: Report, signature: str) -> Row:
@@ -66,6 +71,7 @@ def row_of(path: str, report: Report, signature: str) -> Row:
         note="; ".join(report.failures),
         internal_errors=len(report.failures),
         signature=signature,
+        names=dict(list(redactor_for(report.run, identities=True, names={}).learnt.items())[:MOST_NAMES]),
     )
 
 

@@ -54,7 +54,7 @@ def _task(root: Path, run: Found, options: Options) -> Task:
 
 
 def _known(task: Task, state: StateFile | None) -> Row | None:
-    if state is None or task.path not in state.rows:
+    if state is None or not state.knows(task.path):
         return None
     return state.row(task.path, signature_of(task))
 

@@ -31,6 +31,19 @@ SHOWN = {
     "scan": ["scan", "RUN", "--top", "0"],
     "scan, csv": ["scan", "RUN", "--top", "0", "-f", "csv"],
     "scan, json": ["scan", "RUN", "--top", "0", "-f", "json"],
+    "timeline, samples": ["timeline", "RUN", "--samples", "-f", "csv"],
+    "timeline, plot": ["timeline", "RUN", "--plot"],
+    "diff": ["diff", "CHECKPOINT", "OTHER", "--top", "0"],
+    "diff, csv": ["diff", "CHECKPOINT", "OTHER", "--top", "0", "-f", "csv"],
+    "diff, json": ["diff", "CHECKPOINT", "OTHER", "--top", "0", "-f", "json"],
+    "compare": ["compare", "GOOD", "RUN"],
+    "compare, json": ["compare", "GOOD", "RUN", "-f", "json", "--weights"],
+    "compare, markdown, not redacted": ["compare", "GOOD", "RUN", "-f", "markdown", "--no-redact"],
+    "triage": ["triage", "ROOT", "-j", "1"],
+    "triage, csv": ["triage", "ROOT", "-j", "1", "-f", "csv"],
+    "triage, json": ["triage", "ROOT", "-j", "1", "-f", "json"],
+    "triage, state": ["triage", "ROOT", "-j", "1", "-q", "--resume", "OUT"],
+    "triage, file, not redacted": ["triage", "ROOT", "-j", "1", "-f", "csv", "-o", "OUT", "--no-redact"],
 }
 SHARED = {
     "markdown": ["analyze", "RUN", "-f", "markdown"],
@@ -38,7 +51,28 @@ SHARED = {
     "html": ["analyze", "RUN", "-f", "html"],
     "sarif": ["analyze", "RUN", "-f", "sarif"],
     "json to a file": ["analyze", "RUN", "--json", "-o", "OUT"],
+    "terminal to a file": ["analyze", "RUN", "--verbose", "-o", "OUT"],
     "bundle": ["bundle", "RUN", "-q", "-o", "OUT"],
+    "timeline to a file": ["timeline", "RUN", "-o", "OUT"],
+    "timeline, csv to a file": ["timeline", "RUN", "-f", "csv", "-o", "OUT"],
+    "timeline, json to a file": ["timeline", "RUN", "-f", "json", "-o", "OUT"],
+    "timeline, samples to a file": ["timeline", "RUN", "--samples", "-f", "json", "-o", "OUT"],
+    "timeline, plot to a file": ["timeline", "RUN", "--plot", "-o", "OUT"],
+    "env to a file": ["env", "RUN", "-o", "OUT"],
+    "env, json to a file": ["env", "RUN", "-f", "json", "-o", "OUT"],
+    "scan to a file": ["scan", "RUN", "--top", "0", "-o", "OUT"],
+    "scan, csv to a file": ["scan", "RUN", "--top", "0", "-f", "csv", "-o", "OUT"],
+    "scan, json to a file": ["scan", "RUN", "--top", "0", "-f", "json", "-o", "OUT"],
+    "scan of a checkpoint to a file": ["scan", "CHECKPOINT", "--top", "0", "-f", "json", "-o", "OUT"],
+    "diff to a file": ["diff", "CHECKPOINT", "OTHER", "--top", "0", "-o", "OUT"],
+    "diff, json to a file": ["diff", "CHECKPOINT", "OTHER", "--top", "0", "-f", "json", "-o", "OUT"],
+    "compare, markdown": ["compare", "GOOD", "RUN", "-f", "markdown", "--weights"],
+    "compare to a file": ["compare", "GOOD", "RUN", "-o", "OUT"],
+    "compare, json to a file": ["compare", "GOOD", "RUN", "-f", "json", "--weights", "-o", "OUT"],
+    "triage, markdown": ["triage", "ROOT", "-j", "1", "-f", "markdown"],
+    "triage to a file": ["triage", "ROOT", "-j", "1", "-o", "OUT"],
+    "triage, csv to a file": ["triage", "ROOT", "-j", "1", "-f", "csv", "-o", "OUT"],
+    "triage, json to a file": ["triage", "ROOT", "-j", "1", "-f", "json", "-o", "OUT"],
 }
 WORDS = ("alice", "alice.doe", "secret-client", "secretproject", "gpu-node-17", "4711815")
 
@@ -50,7 +84,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def output(command: list[str], run: Path, out: Path) -> str:
     """Return everything that a command wrote, to the screen and into its file, archives unpacked."""
-    words = [{"RUN": str(run), "OUT": str(out)}.get(word, word) for word in command]
+    held = {"RUN": run, "OUT": out, "ROOT": run.parent.parent, "GOOD": run.parent / "good"}
+    held |= {"CHECKPOINT": run / "checkpoint-6", "OTHER": run / "checkpoint-9"}
+    words = [str(held.get(word, word)) for word in command]
     done = CliRunner().invoke(main, words)
     assert done.exit_code in {0, 1}, done.output
     return done.output.replace(str(out), "") + "".join(_content(out))
@@ -124,7 +160,10 @@ HOSTILE = (
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose metric names, tensor names, log lines and settings are all hostile."""
-    run = tmp_path_factory.mktemp("hostile")
+    run = tmp_path_factory.mktemp("hostile") / "runs" / "bad"
+    run.mkdir(parents=True)
+    good = run.parent / "good"
+    good.mkdir()
     history = [{"step": i, "loss": 1.0 if i < 6 else 0.0, **dict.fromkeys(HOSTILE, 0.5)} for i in range(1, 12)]
     (run / "trainer_state.json").write_text(json.dumps({"global_step": 11, "log_history": history}))
     lines = [f"RuntimeError: {name}" for name in HOSTILE]
@@ -136,7 +175,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     planted_names = {name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for name in HOSTILE[:20]}
     head = json.dumps(planted_names).encode()
-    (run / "model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + b"\0\0\xc0\x7f")
+    weights = len(head).to_bytes(8, "little") + head + b"\0\0\xc0\x7f"
+    (run / "model.safetensors").write_bytes(weights)
+    for checkpoint in ("checkpoint-6", "checkpoint-9"):
+        (run / checkpoint).mkdir()
+        (run / checkpoint / "model.safetensors").write_bytes(weights)
+    fine = [{**entry, "loss": 1.0} for entry in history]
+    (good / "trainer_state.json").write_text(json.dumps({"global_step": 11, "log_history": fine}))
+    (good / "config.json").write_text(json.dumps({"model_type": HOSTILE[8], "torch_dtype": HOSTILE[9]}))
     return run
 
 

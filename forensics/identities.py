@@ -1,0 +1,41 @@
+"""What a run gives away about who made it and where, taken up by a redactor before anything is masked."""
+
+from collections.abc import Iterator, Mapping
+
+from forensics.model import Run
+from forensics.redaction import Redactor
+
+
+def redactor_for(*runs: Run, identities: bool, names: Mapping[str, str]) -> Redactor:
+    """Return a redactor that has seen the names which the runs give away.
+
+    `names` are values to mask that are known beforehand, by value with their kind (the user and the host of this
+    machine).
+    """
+    redactor = Redactor(identities=identities)
+    if identities:
+        for value, kind in names.items():
+            redactor.learn_value(kind, value)
+    for run in runs:
+        _learn(redactor, run)
+    return redactor
+
+
+def _learn(redactor: Redactor, run: Run) -> None:
+    if redactor.identities:
+        if len(str(run.root)) >= 8:
+            redactor.learn_value("path", str(run.root))
+        redactor.learn(_telling_texts(run))
+    for found in run.environment.entries.values():
+        for setting in found:
+            if isinstance(setting.value, str):
+                redactor.learn_setting(setting.name, setting.value)
+
+
+def _telling_texts(run: Run) -> Iterator[str]:
+    yield run.root.as_posix()
+    yield from (artifact.path for artifact in run.artifacts)
+    yield from (events.text for events in run.timeline.events)
+    for (_, name), found in run.environment.entries.items():
+        yield from (f"{name}={setting.value}" for setting in found if isinstance(setting.value, str))
+    yield from (skip.reason for skip in run.skips[:10_000])
