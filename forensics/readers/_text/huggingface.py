@@ -37,7 +37,7 @@ STEP_KEYS = (
     b"iter",  # mmengine
 )
 
-_OPENING = re.compile(rb"""\{['"]""")
+_QUOTES = (b"'", b'"')
 _NEXT_BAR = rb"(?:\n\r? *\d+%\|[^|\r\n]*\| *(\d{1,18})/(\d{1,18}) \[[^\r\n{]*(?=[\r{]|\Z))?"
 _WHOLE_BAR = re.compile(BAR.pattern + rb"[^\r\n]*")
 _DICT = re.compile(rb"""\{(['"][^{}\r\n]*)\}""")
@@ -284,11 +284,8 @@ def _bars_after(window: Window, end: int) -> tuple[int, ...]:
     bars: tuple[int, ...] = ()
     position = end
     while len(bars) < 2 * BARS_AFTER:
-        place = data.find(b"%", position, limit)
+        place = data.find(b"%", position, _next_opening(data, position, limit))
         if place < 0:
-            break
-        brace = data.find(b"{", position, place)
-        if brace >= 0 and _OPENING.search(data, brace, place):
             break
         found = _WHOLE_BAR.match(data, place, limit)
         position = place + 1
@@ -298,6 +295,14 @@ def _bars_after(window: Window, end: int) -> tuple[int, ...]:
             if data[position : position + 1] != b"\n":
                 break
     return bars + _NO_BARS[len(bars) :]
+
+
+def _next_opening(data: bytes, position: int, limit: int) -> int:
+    """Return where the next brace with a quote behind it stands, `limit` when there is none before."""
+    brace = data.find(b"{", position, limit)
+    while brace >= 0 and data[brace + 1 : brace + 2] not in _QUOTES:
+        brace = data.find(b"{", brace + 1, limit)
+    return limit if brace < 0 else brace
 
 
 def _counter(found: re.Match[bytes]) -> tuple[int, int]:

@@ -1,0 +1,161 @@
+"""What is sought in bulk, against a plain reading of the same text that tries every expression everywhere."""
+
+import re
+import tracemalloc
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forensics.formats.text import Window, fragment_start, number, numbers
+from forensics.limits import DEFAULT
+from forensics.model import Artifact, Skip
+from forensics.readers._text import deepspeed, deepspeed_config, events, huggingface, key_value, megatron, scan
+from forensics.readers._text import settings as printed_settings
+from forensics.readers._text.phrases import LONGEST, SLICE_BYTES, Positions
+from forensics.readers.text_log import read_text
+from readers.text.log_reading import Told, read_log
+from readers.text.test_log_properties import compared
+
+FIXTURES = Path(__file__).parents[3] / "fixtures"
+LOGS = sorted(path for ending in ("log", "out", "txt") for path in FIXTURES.rglob(f"*.{ending}"))
+INFO = "[2025-05-01 10:00:00,123] [INFO] "
+MISMATCH = "WARNING: tokenization mismatch: 512 vs. 514. #turn = 3. (ignored)"
+FRAGMENTS = (
+    "{'loss': 2.5, 'grad_norm': 1.25, 'learning_rate': 2e-05, 'epoch': 0.01}",
+    "{'loss': 2.25, 'grad_norm': nan, 'learning_rate': 2e-05, 'epoch': 0.02}",
+    "{'loss': 2_5, 'grad_norm': 1.25, 'learning_rate': 2e-05, 'epoch': 0.03}",
+    "{'loss': '2.125', 'grad_norm': '1_0', 'learning_rate': '2e-05', 'epoch': '0.04'}",
+    "{'loss': 2.5, 'grad_norm': tensor(1.5, device='cuda:0'), 'learning_rate': 2e-05, 'epoch': 0.05}",
+    "{'eval_loss': 1.5, 'eval_runtime': 3.5, 'epoch': 0.06}",
+    '{"loss": 3.5, "step": 17}',
+    "{'a': {'loss': 1.0, 'epoch': 1}}",
+    "{'",
+    " 17%|█▋   | 1/6 [00:01<00:05,  1.20s/it]",
+    " 33%|███  | 2/6 [00:02<00:04,  1.20s/it, loss=1.5, grad_norm=0.5]",
+    "100%|█████| 3/3 [00:02<00:00,  1.20it/s]{'loss': 1.5, 'epoch': 0.07}",
+    f"{INFO}[logging.py:96:log_dist] [Rank 0] step=10, skipped=1, lr=[2e-05, 1e-05], mom=[0.9]",
+    f"{INFO}[logging.py:96:log_dist] [Rank 0] step=20, skipped=x, lr=[2e-05], mom=[0.9]",
+    f"[default3]:{INFO}[logging.py:96:log_dist] [Rank 0] step=30, skipped=2, lr=[2e-05], mom=[0.9] skipped=3",
+    f"{INFO}[timer.py:199:stop] epoch=0/micro_step=40/global_step=10, RunningAvgSamplesPerSec=4.5, CurrSamplesPerSec=4",
+    f"{INFO}[a.py:1:f] [deepspeed] OVERFLOW! Rank 0 Skipping step. Attempted loss scale: 65536, reducing to 32768",
+    MISMATCH,
+    "----- arguments -----\n  lr ....... 0.5\n----- end of arguments -----",
+    " iteration 10/ 100 | elapsed time per iteration (ms): 10.5 | lm loss: 1.5E+00 | grad norm: 0.5 |",
+    "step 10 loss 2.5 grad_norm=1.5 grad norm: 2",
+    "step: 11 loss_scale 5 train/loss_a: 1.5K",
+    "steploss loss\tss= rm: =1] =-]",
+    "CUDA out of memory. Killed process RunningAvgSamplesPerSec=",
+    "Killed",
+)
+
+
+@contextmanager
+def read_plainly() -> Iterator[None]:
+    """Take every short cut away: no vector operations, no expressions learned, no memory of the line before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(huggingface, "MAX_LAYOUTS", 0)
+        patch.setattr(huggingface, "numbers", _numbers)
+        patch.setattr(deepspeed, "numbers", _numbers)
+        patch.setattr(deepspeed, "_matches", _reports)
+        patch.setattr(key_value, "_places", _places)
+        patch.setattr(scan, "find_phrases", _phrases)
+        yield
+
+
+def _numbers(texts: tuple[bytes, ...]) -> object:
+    # One text without a number among them: `numbers` then asks `number` for each.
+    values, readable = numbers([*texts, b"none"])
+    assert [value is not None for value in map(number, texts)] == readable[:-1].tolist()
+    return values[:-1], readable[:-1]
+
+
+def _reports(
+    window: Window, places: list[int], line: re.Pattern[bytes]
+) -> Iterator[tuple[int, re.Match[bytes], bytes | int]]:
+    for place in places:
+        start = fragment_start(window.data, place, window.floor(place))
+        found = line.match(window.data, start) or line.search(window.data, start, place + 200)
+        if found is not None and found[3] != b"0":
+            launched = re.findall(rb"\[(?:default|rank)(\d{1,6})\]:", window.data[start : found.start()])
+            yield place, found, launched[-1] if launched else 0
+
+
+def _places(window: Window, anchor: "key_value._Anchor") -> Iterator[int]:
+    return (found.start() for found in anchor.pattern.finditer(window.data, window.begin, window.end))
+
+
+def _phrases(window: Window, _: object) -> Positions:
+    families = (events, deepspeed, deepspeed_config, megatron)
+    sought = {*printed_settings.READERS, *(anchor for family in families for anchor in family.ANCHORS)}
+    longest_first = sorted(sought, key=lambda phrase: (-len(phrase), phrase))
+    anywhere = re.compile(b"(?=(" + b"|".join(map(re.escape, longest_first)) + b"))")
+    found: Positions = defaultdict(list)
+    for match in anywhere.finditer(window.data, window.begin, min(len(window.data), window.end + LONGEST)):
+        if match.start() < window.end:
+            found[match[1]].append(match.start())
+    return found
+
+
+def test_the_logs_of_the_fixtures() -> None:
+    """Every log among the fixtures gives the same facts read either way."""
+
+    def told(path: Path) -> Told:
+        return Told(list(read_text(Artifact(path.parent, path.name, path.stat().st_size, 0.0), processes=1)))
+
+    assert len(LOGS) > 50
+    for path in LOGS:
+        quickly = compared(told(path))
+        with read_plainly():
+            assert compared(told(path)) == quickly, path
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(FRAGMENTS), st.sampled_from(["\n", "\r", "\n\r", "", " "])), max_size=30))
+def test_mixtures(fragments: list[tuple[str, str]]) -> None:
+    """Lines of all families, glued, redrawn and broken in any order, give the same facts read either way."""
+    text = "".join(fragment + end for fragment, end in fragments)
+    quickly = compared(read_log(text))
+    with read_plainly():
+        plainly = compared(read_log(text))
+
+    assert plainly == quickly
+
+
+@pytest.mark.parametrize("filler", ["\n", "x"])
+@pytest.mark.parametrize("moved", range(0, 120, 3))
+def test_slices_of_vector_operations(moved: int, filler: str) -> None:
+    """An anchor that lies across the border of two slices is found."""
+    text = f"\n{filler * (SLICE_BYTES - moved)}\nstep 10 grad_norm=1.5\nstep 11 loss 2.5\n{MISMATCH}\nstep 12 loss 3\n"
+    told = read_log(text, replace(DEFAULT, text_line_bytes=1 << 20))
+
+    assert told.points("loss") == [(11, 2.5), (12, 3.0)]
+    assert told.points("grad_norm") == [(10, 1.5)]
+    assert len(told.events("tokenization-mismatch")) == 1
+
+
+def test_memory_does_not_grow_with_a_line(tmp_path: Path) -> None:
+    """A line of 64 MB without an end is read in a few chunks of memory, and costs no line but itself."""
+    path = tmp_path / "train.log"
+    with path.open("wb") as file:
+        file.write(b"step 1 loss 2.5\n")
+        file.truncate(64 << 20)  # sparse
+        file.seek(0, 2)
+        file.write(b"\nstep 2 loss 1.5\n")
+    limits = replace(DEFAULT, text_line_bytes=4096)
+    artifact = Artifact(tmp_path, path.name, path.stat().st_size, 0.0, limits)
+    tracemalloc.start()
+    try:
+        told = Told(list(read_text(artifact, processes=1)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert told.points("loss") == [(1, 2.5), (2, 1.5)]
+    assert told.skips() == [Skip("train.log", "1 lines were read up to byte 4,096 of the line only")]
+    assert peak < 12 << 20
