@@ -196,8 +196,15 @@ def _matched(
     counters, totals = columns[size:]
     after[:, 0] = [-1 if counter is None else int(counter) for counter in counters]
     after[:, 1] = [-1 if total is None else int(total) for total in totals]
+    percent = -1
     for row in np.flatnonzero(after[:, 0] < 0).tolist():
-        after[row] = _bars_after(window, matches[row].end(size) + 1)
+        end = matches[row].end(size) + 1
+        if percent < end:
+            percent = window.data.find(b"%", end)
+        if percent < 0:
+            break
+        if percent < end + NEAR_BYTES:
+            after[row] = _bars_after(window, end)
     return columns[:size], as_integers([match.start() for match in matches]), after
 
 
@@ -253,6 +260,9 @@ def _steps(layout: _Layout, records: _Records, rows: Integers, heads: Sequence[b
     for key in STEP_KEYS:
         if key in layout.keys:
             index = layout.keys.index(key)
+            texts = records.texts[index]
+            if b"".join(texts).isdigit() and 0 < min(map(len, texts)) <= max(map(len, texts)) < 19:
+                return as_integers(list(map(int, texts)))[rows]
             found = [_COUNTER.match(records.texts[index][row]) for row in rows.tolist()]
             break
     else:

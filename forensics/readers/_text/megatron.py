@@ -27,6 +27,26 @@ _NOTHING = b"1970-01-01 00:00:00"
 LOSS_FIELD = "lm loss"
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Fields that came in one order, read by one expression; `names` includes a loss that was not printed."""
+
+    names: tuple[str, ...]
+    pattern: re.Pattern[bytes]
+
+    def read(self, text: bytes) -> dict[str, float] | None:
+        """Return what `_fields` does, None when the text does not fit."""
+        found = self.pattern.fullmatch(text)
+        if found is None:
+            return None
+        try:
+            values = list(map(float, found.groups()))
+        except ValueError:
+            return None
+        missing = len(self.names) - len(values)
+        return dict(zip(self.names, values + [float("nan")] * missing, strict=True))
+
+
 @dataclass(slots=True)
 class _Table:
     """Lines with the same fields."""
@@ -45,6 +65,7 @@ def scan_window(window: Window, positions: Positions) -> Iterator[Rows]:
     gradient norm but no loss gets a loss of NaN.
     """
     tables: dict[tuple[str, ...], _Table] = defaultdict(_Table)
+    layout: _Layout | None = None
     ended = -1
     for place in sorted(positions.get(ANCHORS[0], []) + positions.get(ANCHORS[1], [])):
         if place < ended:
@@ -57,7 +78,13 @@ def scan_window(window: Window, positions: Positions) -> Iterator[Rows]:
             fields = _fields(validation[2], "{} validation")
             _add(tables, line, place, int(validation[1]), fields)
         elif iteration is not None:
-            _add(tables, line, place, int(iteration[1]), _fields(line))
+            stamp = _STAMP.search(line, 0, iteration.start())
+            text = line[stamp.end() :] if stamp else line  # the colon of a time is none of a field
+            known = layout.read(text) if layout else None
+            fields = _fields(text) if known is None else known
+            if known is None:
+                layout = _learned(text, fields)
+            _add(tables, line, place, int(iteration[1]), fields)
     for names, table in tables.items():
         times = clock_times(table.stamps)
         yield plain_rows(
@@ -81,6 +108,26 @@ def _fields(line: bytes, form: str = "{}") -> dict[str, float]:
     if LOSS_FIELD not in fields and "lm_loss" not in fields and "grad norm" in fields:
         fields[LOSS_FIELD] = float("nan")
     return fields
+
+
+def _learned(text: bytes, fields: dict[str, float]) -> _Layout | None:
+    """Return the layout of a line all of whose parts with a colon are fields, None for any other line."""
+    *parts, last = text.split(b"|")
+    found = [_FIELD.fullmatch(part.strip()) for part in parts]
+    count = sum(each is not None for each in found)
+    unclear = any(b":" in part for part, each in zip(parts, found, strict=True) if each is None)
+    if unclear or last.strip() or len(fields) - count != _without_loss(fields):
+        return None
+    # No underscore in the value: `float` takes it for a separator of digits, `number` does not.
+    form = rb"\s*%b: *([-+a-zA-Z0-9.]+)(?![\w,+-])[^|]*\|"
+    forms = [form % re.escape(each[1]) if each else rb"[^|:]*\|" for each in found]
+    return _Layout(tuple(fields), re.compile(b"".join(forms) + rb"\s*"))
+
+
+def _without_loss(fields: dict[str, float]) -> bool:
+    """Tell whether `_fields` put in a loss that was not printed: it comes last and is NaN."""
+    last = next(reversed(fields), "")
+    return last == LOSS_FIELD and fields[last] != fields[last]
 
 
 def _add(tables: dict[tuple[str, ...], _Table], line: bytes, start: int, step: int, fields: dict[str, float]) -> None:

@@ -52,6 +52,8 @@ _UNSLOTH = {
 }  # fmt: skip
 _ARGUMENT = re.compile(rb"(\w{1,80})=([^\r\n]*?),?[ \t]*\r?$", re.MULTILINE)
 _INSTALLED = re.compile(r"([A-Za-z0-9][\w.-]*?)-(\d[\w.+!]*)(?=\s|$)")
+_PACKAGES = re.compile(rb"/lib/python(3\.\d{1,2})/(?:site|dist)-packages/([\w.-]*)")
+_EGG = re.compile(rb"(\w+)-(\d[\w.+]*?)(?:\.dist-info|\.egg-info|-py3)")
 _PIP_TABLE_NAME = re.compile(r"[-_.]+")
 
 
@@ -187,11 +189,11 @@ def _resumed(text: bytes) -> Iterator[Told]:
 
 
 def _path(text: bytes) -> Iterator[Told]:
-    found = re.search(rb"/lib/python(3\.\d{1,2})/(?:site|dist)-packages/([\w.-]*)", text)
+    found = _PACKAGES.search(text)
     if not found:
         return
     yield "package", "python", _text(found[1]), Standing.RECORDED
-    egg = re.match(rb"(\w+)-(\d[\w.+]*?)(?:\.dist-info|\.egg-info|-py3)", found[2])
+    egg = _EGG.match(found[2])
     if egg:
         yield "package", _PIP_TABLE_NAME.sub("-", _text(egg[1])).lower(), _text(egg[2]), Standing.RECORDED
 

@@ -47,6 +47,14 @@ FRAGMENTS = (
     MISMATCH,
     "----- arguments -----\n  lr ....... 0.5\n----- end of arguments -----",
     " iteration 10/ 100 | elapsed time per iteration (ms): 10.5 | lm loss: 1.5E+00 | grad norm: 0.5 |",
+    " [2025-05-01 10:00:00] iteration 11/ 100 | elapsed time per iteration (ms): 10.5 | lm loss: 2.5 | grad norm: 1 |",
+    " iteration 12/ 100 | elapsed time per iteration (ms): 10.5 | grad norm: 1_0 |",
+    " iteration 13/ 100 | elapsed time per iteration (ms): 10.5 | grad norm: 0.5 | ",
+    " iteration 14/ 100 | elapsed time per iteration (ms): 10,5 | grad norm: 0.5% x | ",
+    " iteration 15/ 100 | elapsed time per iteration (ms): 10.5 | grad norm: 0.5.1 | ",
+    " iteration 16/ 100 | elapsed time per iteration (ms): 10.5 | lm loss: nan | grad norm: inf | ",
+    "samples/sec: 53.7 | iteration 17/ 100 | elapsed time per iteration (ms): 10.5 | grad norm: 0.5 | a: b | ",
+    "samples/sec: 53.7 | iteration 18/ 100 | elapsed time per iteration (ms): 10.5 | grad norm: 0.5 | lm loss: 2 | ",
     "step 10 loss 2.5 grad_norm=1.5 grad norm: 2",
     "step: 11 loss_scale 5 train/loss_a: 1.5K",
     "steploss loss\tss= rm: =1] =-]",
@@ -64,6 +72,7 @@ def read_plainly() -> Iterator[None]:
         patch.setattr(deepspeed, "numbers", _numbers)
         patch.setattr(deepspeed, "_matches", _reports)
         patch.setattr(key_value, "_places", _places)
+        patch.setattr(megatron, "_learned", lambda _text, _fields: None)
         patch.setattr(scan, "find_phrases", _phrases)
         yield
 

@@ -169,3 +169,12 @@ def test_redrawn_bars_count_once() -> None:
 def test_prose_is_no_metric(line: str) -> None:
     """A line needs a step and a loss or norm with a number; anything else is left alone."""
     assert read_log(line + "\n").names() == set()
+
+
+def test_the_time_before_an_iteration_is_no_metric() -> None:
+    """The colons of Megatron's time are not taken for those of a field."""
+    line = " [2025-05-01 10:11:12] iteration 7/ 100 | elapsed time per iteration (ms): 10.5 | lm loss: 2.5E+00 |\n"
+    told = read_log(line)
+
+    assert told.names() == {"elapsed time per iteration (ms)", "loss"}
+    assert told.points("loss") == [(7, 2.5)]
