@@ -83,7 +83,7 @@ def _measured(
     programs: Mapping[str, Sequence[str]], path: Path, rounds: int, limit: float, cache: Path
 ) -> dict[str, Taken]:
     with tempfile.TemporaryDirectory() as empty:
-        # The code that was compiled goes to a folder of its own, so that the first call finds none.
+        # What is compiled, bytecode too, goes to a folder of its own, so that the first call finds none.
         best = {FIRST: _timed([*OURS, str(path)], limit, Path(empty))}
     _timed([*OURS, str(path)], limit, cache)
     for _ in range(rounds):
@@ -97,7 +97,8 @@ def _measured(
 
 
 def _timed(command: Sequence[str], limit: float, cache: Path) -> Taken:
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPYCACHEPREFIX": str(cache)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     start = time.perf_counter()
     process = subprocess.Popen(
         command,

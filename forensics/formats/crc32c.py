@@ -18,6 +18,7 @@ POLYNOMIAL = 0x82F63B78
 MASK_DELTA = 0xA282EAD8
 LANE_BYTES = 256
 LONG_BYTES = 8192
+EFFECTS = 128
 MANY = 24
 """From this many records of one length on, the columns of numpy beat the loop over bytes."""
 
@@ -45,6 +46,27 @@ _BYTE = [int(entry) for entry in TABLES[0]]
 
 def mask(checksum: int) -> int:
     return (((checksum >> 15) | (checksum << 17)) + MASK_DELTA) & 0xFFFFFFFF
+
+
+def masked(checksums: Checksums) -> Checksums:
+    """Return each checksum, uint32 (n,), as event files store it."""
+    return ((checksums >> np.uint32(15)) | (checksums << np.uint32(17))) + np.uint32(MASK_DELTA)
+
+
+def effects(distance: int) -> Checksums:
+    """Return uint32 (256,): what each change of a byte changes in the checksum, `distance` bytes before the end.
+
+    The checksum is linear over bits: `crc32c(a) ^ crc32c(b)` is the exclusive or of these over the bytes of `a ^ b`.
+    """
+    return _effects(distance // EFFECTS * EFFECTS + EFFECTS)[distance]
+
+
+@lru_cache(maxsize=16)
+def _effects(count: int) -> list[Checksums]:
+    found = list(TABLES)
+    for _ in range(count - len(found)):
+        found.append(TABLES[0][found[-1] & np.uint32(0xFF)] ^ (found[-1] >> np.uint32(8)))
+    return found
 
 
 def crc32c(data: bytes | memoryview, value: int = 0) -> int:
@@ -76,7 +98,7 @@ def masked_checksums(block: Bytes, starts: NDArray[np.int64], sizes: NDArray[np.
         for index in chosen:
             start = int(starts[index])
             made[index] = crc32c(view[start : start + int(size)])
-    return ((made >> np.uint32(15)) | (made << np.uint32(17))) + np.uint32(MASK_DELTA)
+    return masked(made)
 
 
 def _in_step(block: Bytes, starts: NDArray[np.int64], size: int) -> Checksums:

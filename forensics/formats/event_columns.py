@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.formats.event_plain import Walked
+from forensics.formats.event_walk import Walked
 from forensics.model import Floats, Integers, Precision
 
 RADIX_TAGS = 1 << 16
@@ -62,7 +62,7 @@ class Columns:
     def add(self, walked: Walked, first: int) -> None:
         """Keep the points of a block whose first record is number `first` of the file."""
         start, stop = self._count, self._count + len(walked.tag_ids)
-        parts = (walked.tag_ids, walked.steps, walked.wall_times, walked.values, walked.numbers + np.int64(first))
+        parts = (walked.tag_ids, walked.steps, walked.wall_times, walked.values, walked.numbers + first)
         for array, part in zip(self._arrays, parts, strict=True):
             if stop > len(array):
                 array.resize(stop + stop // 2, refcheck=False)

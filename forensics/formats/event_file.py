@@ -1,4 +1,4 @@
-"""TensorBoard event files: every point, every checksum, in blocks, by the walk that suits the file's size.
+"""TensorBoard event files: every point, every checksum, block by block.
 
 A record is believed only as far as its checksums go. When the length of a record fails its CRC there is no sync
 marker to find the next one by, so reading ends there; when only the payload fails, the record is left out and
@@ -13,14 +13,13 @@ import numpy as np
 from forensics.errors import ChangedError, MalformedError
 from forensics.formats.crc32c import Bytes
 from forensics.formats.event_columns import Columns, Point, Points, decode_tag
-from forensics.formats.event_plain import FRAME_BYTES, HEADER_BYTES, PlainWalk, Walk, Walked, length_at
+from forensics.formats.event_frames import FRAME_BYTES, HEADER_BYTES, length_at
 from forensics.formats.event_proto import Event, Value, decode_event
+from forensics.formats.event_walk import Walk, Walked
 from forensics.formats.file import File
 from forensics.limits import DEFAULT, Limits
 
 BLOCK_BYTES = 1 << 20
-COMPILED_BYTES = 8 << 20
-"""From this size on the compiled walk pays for loading numba: about 0.3 s, as long as 150,000 plain points."""
 USUAL_BYTES = 48
 ROOM = 1 << 21
 """Room is made for so many points at first: one for each record of ordinary size, two million at the most."""
@@ -66,29 +65,14 @@ class Contents:
     damage: tuple[str, ...]
 
 
-def read_events(file: File, limits: Limits = DEFAULT, *, compiled: bool | None = None) -> Contents:
-    """Read an event file to its end, or to where it can no longer be believed.
-
-    `compiled` picks the walk; None picks by size. Both give the same arrays. Damage is told and never raised.
-    """
-    room = min(file.size // USUAL_BYTES, ROOM)
-    collected = _Collected(limits, _choose(file.size, compiled), columns=Columns(room))
+def read_events(file: File, limits: Limits = DEFAULT) -> Contents:
+    """Read an event file to its end, or to where it can no longer be believed. Damage is told and never raised."""
+    collected = _Collected(limits, columns=Columns(min(file.size // USUAL_BYTES, ROOM)))
     try:
         _walk_blocks(file, collected)
     except ChangedError as error:
         collected.damage.append(str(error))
     return collected.contents()
-
-
-def _choose(size: int, compiled: bool | None) -> Walk:
-    if compiled or (compiled is None and size >= COMPILED_BYTES):
-        try:
-            from forensics.formats.event_walk import CompiledWalk
-        except ImportError:
-            # numba lags behind new releases of Python; the plain walk gives the same arrays.
-            return PlainWalk()
-        return CompiledWalk()
-    return PlainWalk()
 
 
 def _walk_blocks(file: File, collected: "_Collected") -> None:
@@ -139,7 +123,7 @@ class _Collected:
     """What has been read so far."""
 
     limits: Limits
-    walk: Walk
+    walk: Walk = field(default_factory=Walk)
     records: int = 0
     events: int = 0
     columns: Columns = field(default_factory=Columns)

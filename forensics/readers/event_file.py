@@ -19,7 +19,7 @@ import numpy as np
 from forensics.errors import MalformedError
 from forensics.formats.event_columns import Points
 from forensics.formats.event_file import Announced, Contents, Stated, read_events
-from forensics.formats.event_plain import length_at
+from forensics.formats.event_frames import length_at
 from forensics.formats.event_proto import decode_hparams
 from forensics.formats.file import File
 from forensics.formats.flatten import flatten, scalar

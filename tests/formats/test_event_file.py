@@ -1,7 +1,6 @@
-"""Event files: every point, both walks alike, every damage told."""
+"""Event files: every point, many at once as one by one, every damage told."""
 
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from event_records import VERSION, event, frame, message, scalar, tensor, varint
-from forensics.formats import event_file, event_plain
+from forensics.formats import event_file, event_frames, event_walk
 from forensics.formats.crc32c import crc32c, mask
 from forensics.formats.event_file import Contents, read_events
 from forensics.formats.file import File
@@ -21,8 +20,8 @@ HISTOGRAM = message(1, b"weights") + message(5, b"\x09" + bytes(8))
 TEXT = tensor("args/text_summary", b"\x08\x07" + message(8, b"{}"), "text")
 
 
-def read(data: bytes, *, compiled: bool = False, limits: Limits | None = None) -> Contents:
-    return read_events(File.of_bytes(data, Path("events")), limits or Limits(), compiled=compiled)
+def read(data: bytes, *, limits: Limits | None = None) -> Contents:
+    return read_events(File.of_bytes(data, Path("events")), limits or Limits())
 
 
 def told(contents: Contents) -> dict[str, list[tuple[int, int, str, str]]]:
@@ -70,61 +69,86 @@ payloads = st.one_of(
 files = st.lists(payloads, max_size=12).map(lambda made: b"".join(map(frame, made)))
 
 
+def one_by_one(data: bytes) -> tuple[object, ...]:
+    """Return what the strict decoder reads in every record."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(event_walk, "MANY", 1 << 40)
+        return everything(read(data))
+
+
 @settings(deadline=None)
-@given(files, st.data())
-def test_both_walks_alike(data: bytes, draw: st.DataObject) -> None:
-    """Compiled and plain walk give the same arrays and tell the same damage, whole or with a byte changed."""
+@given(files, st.integers(1, 8), st.integers(1, 40), st.data())
+def test_many_at_once_as_one_by_one(data: bytes, times: int, common: int, draw: st.DataObject) -> None:
+    """Records read many at once say what the strict decoder reads in each, whole or with a byte changed."""
+    data *= times
     if data and draw.draw(st.booleans()):
         at = draw.draw(st.integers(0, len(data) - 1))
         data = data[:at] + bytes([data[at] ^ draw.draw(st.integers(1, 255))]) + data[at + 1 :]
     data = data[: draw.draw(st.integers(0, len(data)))]
-
-    assert everything(read(data)) == everything(read(data, compiled=True))
-
-
-@settings(deadline=None)
-@given(files)
-def test_the_short_cut_changes_nothing(data: bytes) -> None:
-    """Payloads of the usual shape, taken apart by one expression, say what the strict decoder reads in them."""
-    quick = read(data)
+    expected = one_by_one(data)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(event_plain, "_USUAL_BYTES", -1)
-        strict = read(data)
+        patch.setattr(event_walk, "MANY", 1)
+        patch.setattr(event_walk, "COMMON", common)
+        patch.setattr(event_frames, "LEARN", 4)
 
-    assert everything(strict) == everything(quick)
+        assert expected == everything(read(data))
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_lengths_that_lie(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lengths_that_lie() -> None:
     """Any byte of a payload changed, its checksum renewed, reads as the strict decoder reads it."""
-    payload = event([scalar("loss", 1.5)], 300, 1.0)
-    made = [payload[:at] + bytes([byte]) + payload[at + 1 :] for at in range(len(payload)) for byte in range(64)]
+    for values in ([scalar("loss", 1.5)], [scalar("loss", 1.5), scalar("b", 2)]):
+        payload = event(values, 300, 1.0)
+        for at in range(len(payload)):
+            made = [payload[:at] + bytes([byte]) + payload[at + 1 :] for byte in (payload[at], *range(256))]
+            data = b"".join(map(frame, made))
+
+            assert one_by_one(data) == everything(read(data))
+
+
+@pytest.mark.parametrize("tags", [1, 3, 7, 300])
+def test_repeating_tags_and_growing_steps(tags: int) -> None:
+    """A long log with one rhythm is read as record by record, also where the steps grow and the rhythm breaks."""
+    made = [event([scalar(f"tag{i % tags}", i)], 100 + i // tags, 1.0 + i) for i in range(1500)]
+    made[700:700] = [event([scalar("eval/loss", 2.0)], 7), event([TEXT], 7)]
+    made[900] = event([scalar("a\0", 2.0), scalar("a\0", 3.0)], 8)
     data = b"".join(map(frame, made))
-    quick = everything(read(data, compiled=compiled))
-    monkeypatch.setattr(event_plain, "_USUAL_BYTES", -1)
+    broken = bytearray(data)
+    broken[len(data) // 2] ^= 1
 
-    assert everything(read(data)) == quick
+    assert one_by_one(data) == everything(read(data))
+    assert one_by_one(bytes(broken)) == everything(read(bytes(broken)))
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+def test_checksums_are_checked_many_at_once() -> None:
+    """A number, a time, a step or a tag that was changed behind its checksum fails it, among thousands that do not."""
+    size = len(frame(event([scalar("loss", 1.0)], 200, 3.0)))
+    data = b"".join(frame(event([scalar("loss", i)], 200 + i, 3.0 + i)) for i in range(2000))
+    for at in range(12, size):
+        broken = bytearray(data)
+        broken[size * 1000 + at] ^= 0x04
+        contents = read(bytes(broken))
+
+        assert [f"record 1001 at byte {size * 1000} fails its CRC"] == list(contents.damage)
+        assert sum(len(points.values) for points in contents.points) == 1999
+
+
 @pytest.mark.parametrize("block", [16, 40, 64, 100])
-def test_any_block_size(block: int, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_block_size(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Records that straddle blocks, or are longer than one, are read as if the file were one block."""
     made = [event([scalar("a" * (1 + i % 50), i)], i, 1.0 + i) for i in range(60)]
     data = b"".join(map(frame, [VERSION, *made, event([HISTOGRAM, TEXT], 7)]))
     expected = everything(read(data))
     monkeypatch.setattr(event_file, "BLOCK_BYTES", block)
 
-    assert expected == everything(read(data, compiled=compiled))
+    assert expected == everything(read(data))
     assert expected[1] == 62
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_values_are_kept_bit_for_bit(compiled: bool) -> None:
+def test_values_are_kept_bit_for_bit() -> None:
     """NaN, infinities, minus zero, subnormal and negative steps come back as they were written."""
     wanted = [float("nan"), float("inf"), float("-inf"), -0.0, 1e-45, 2e-05]
     data = b"".join(frame(event([scalar("loss", v)], step=i - 2, wall_time=i + 0.5)) for i, v in enumerate(wanted))
-    (points,) = read(data, compiled=compiled).points
+    (points,) = read(data).points
 
     np.testing.assert_array_equal(np.array(wanted, np.float32).astype(np.float64), points.values)
     assert bool(np.signbit(points.values[3]))
@@ -134,24 +158,22 @@ def test_values_are_kept_bit_for_bit(compiled: bool) -> None:
     assert points.precision is Precision.SINGLE
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_signalling_nan(compiled: bool) -> None:
+def test_signalling_nan() -> None:
     """A signalling NaN, which stray bytes may spell, is a NaN and raises no warning on its way."""
     usual_form = message(1, b"loss") + b"\x15\x01\x00\x80\x7f"
     in_tensors = [tensor("loss", FORMS["half_val as bf16"][0]), tensor("loss", b"\x08\x01\x2d\x01\x00\x80\x7f")]
-    (points,) = read(b"".join(frame(event([v])) for v in (usual_form, *in_tensors)), compiled=compiled).points
+    (points,) = read(b"".join(frame(event([v])) for v in (usual_form, *in_tensors))).points
 
     assert np.isnan(points.values).tolist() == [True, True, True]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_any_prefix(compiled: bool) -> None:
+def test_any_prefix() -> None:
     """Of a file cut anywhere, the whole records are read, and a cut within one is told with its byte."""
     records = [frame(event([scalar("loss", i)], i)) for i in range(1, 4)]
     data = b"".join(records)
     ends = np.cumsum([len(r) for r in records]).tolist()
     for size in range(len(data)):
-        contents = read(data[:size], compiled=compiled)
+        contents = read(data[:size])
         whole = sum(end <= size for end in ends)
         start = ends[whole - 1] if whole else 0
         reason = (
@@ -162,8 +184,7 @@ def test_any_prefix(compiled: bool) -> None:
         assert ((reason,) if size > start else ()) == contents.damage
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_any_changed_byte(compiled: bool) -> None:
+def test_any_changed_byte() -> None:
     """A changed byte costs its record, or what follows when it hit the length; it is always told."""
     records = [frame(event([scalar("loss", i)], i)) for i in range(1, 4)]
     data = b"".join(records)
@@ -171,7 +192,7 @@ def test_any_changed_byte(compiled: bool) -> None:
     for at in range(len(data)):
         changed = data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
         hit, offset = divmod(at, size)
-        contents = read(changed, compiled=compiled)
+        contents = read(changed)
         kept = [1.0, 2.0, 3.0][:hit] if offset < 12 else [v for v in (1.0, 2.0, 3.0) if v != hit + 1]
 
         assert kept == [v for p in contents.points for v in p.values.tolist()]
@@ -179,29 +200,26 @@ def test_any_changed_byte(compiled: bool) -> None:
         assert f"record {hit + 1} at byte {hit * size}" in contents.damage[0]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_tail_of_zeros(compiled: bool) -> None:
+def test_tail_of_zeros() -> None:
     """Zeros that a crash left behind the last record are told as such."""
     data = frame(VERSION) + bytes(100)
 
     assert (
         f"holds zeros from byte {len(data) - 100} on (100 bytes): what was written there never reached the disk",
-    ) == (read(data, compiled=compiled).damage)
+    ) == (read(data).damage)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_impossible_length_with_a_good_checksum(compiled: bool) -> None:
+def test_impossible_length_with_a_good_checksum() -> None:
     """A length of 2^63 is not believed, checksum or not."""
     length = struct.pack("<Q", 1 << 63)
     data = frame(VERSION) + length + frame(b"")[8:12] + bytes(20)
     good = frame(VERSION) + length + struct.pack("<I", mask(crc32c(length))) + bytes(20)
 
-    assert "fails its CRC" in read(data, compiled=compiled).damage[0]
-    assert "is cut off inside record 2" in read(good, compiled=compiled).damage[0]
+    assert "fails its CRC" in read(data).damage[0]
+    assert "is cut off inside record 2" in read(good).damage[0]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_record_over_the_limit(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_over_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record longer than the limit is passed over and told; what follows is read."""
     monkeypatch.setattr(event_file, "BLOCK_BYTES", 64)
     data = (
@@ -209,21 +227,11 @@ def test_record_over_the_limit(compiled: bool, monkeypatch: pytest.MonkeyPatch) 
         + frame(event([message(1, b"image") + message(4, bytes(500))]))
         + frame(event([scalar("loss", 2)], 5))
     )
-    contents = read(data, compiled=compiled, limits=Limits(event_record_bytes=400))
+    contents = read(data, limits=Limits(event_record_bytes=400))
 
     assert len(contents.damage) == 1
     assert "record 2 at byte" in contents.damage[0]
     assert {"loss": [(3, 5, (2.0).hex(), (0.0).hex())]} == told(contents)
-
-
-def test_more_tags_than_the_compiled_table_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tags that find no room in the compiled walk's table are read all the same, in the same order."""
-    from forensics.formats import event_walk
-
-    data = b"".join(frame(event([scalar(f"tag{i % 7}", i)], i)) for i in range(50))
-    monkeypatch.setattr(event_walk, "TAGS", 3)
-
-    assert everything(read(data)) == everything(read(data, compiled=True))
 
 
 SHAPE_ONE = message(2, message(2, b"\x08\x01"))
@@ -243,12 +251,11 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("form", FORMS)
-def test_scalars_in_tensors(form: str, compiled: bool) -> None:
+def test_scalars_in_tensors(form: str) -> None:
     """A scalar is read from whichever field of a tensor holds it, with the precision of its data type."""
     content, number, precision = FORMS[form]
-    (points,) = read(frame(event([tensor("loss", content)], 3)), compiled=compiled).points
+    (points,) = read(frame(event([tensor("loss", content)], 3))).points
 
     np.testing.assert_equal(number, points.values[0])
     assert precision is points.precision
@@ -271,33 +278,6 @@ def test_what_is_not_scalar_is_counted() -> None:
 
     assert contents.passed_over == {"histogram": 1, "tensor": 1, "image": 1}
     assert [points.tag for points in contents.points] == ["loss"]
-
-
-def test_small_files_never_load_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The walk is chosen by size alone; below the threshold nothing of numba is touched."""
-    assert isinstance(event_file._choose(event_file.COMPILED_BYTES - 1, None), event_plain.PlainWalk)
-    assert not isinstance(event_file._choose(event_file.COMPILED_BYTES, None), event_plain.PlainWalk)
-    monkeypatch.setitem(__import__("sys").modules, "forensics.formats.event_walk", None)
-
-    assert isinstance(event_file._choose(event_file.COMPILED_BYTES, None), event_plain.PlainWalk)
-
-
-@pytest.mark.parametrize("error", [KeyError, RuntimeError, OSError])
-def test_compiles_where_nothing_can_be_kept(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a place for compiled code, or an option that numba dropped, the walk compiles all the same."""
-    from forensics.formats import event_walk
-
-    def refuse(*_: str, **options: bool) -> Callable[[object], Callable[[int], int]]:
-        if "cache" in options:
-            raise error
-        return lambda _: lambda number: number + len(options)
-
-    monkeypatch.setattr("numba.njit", refuse)
-
-    def same(number: int) -> int:
-        return number
-
-    assert event_walk._compiled("int64(int64)")(same)(5) == 5 + 3
 
 
 def test_file_that_shrinks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

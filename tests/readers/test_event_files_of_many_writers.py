@@ -92,10 +92,10 @@ def restarted(library: str, folder: Path) -> None:
 CASES = dict(cases())
 
 
-def ours(folder: Path, *, compiled: bool) -> Table:
+def ours(folder: Path) -> Table:
     table: Table = {}
     for path in sorted(folder.iterdir()):
-        for found in read_events(File(path), compiled=compiled).points:
+        for found in read_events(File(path)).points:
             rows = zip(found.steps.tolist(), found.values.tolist(), found.wall_times.tolist(), strict=True)
             table.setdefault(found.tag, []).extend(rows)
     return table
@@ -142,18 +142,9 @@ def test_every_point_equals_event_accumulator_and_tbparse(name: str, tmp_path: P
     """tbparse drops orphaned points as EventAccumulator does by default, so falling steps are not asked of it."""
     CASES[name](tmp_path)
     expected = accumulated(tmp_path)
-    found = ours(tmp_path, compiled=False)
+    found = ours(tmp_path)
 
     assert sum(map(len, found.values())) > 4
     equal(found, expected)
     if "falling" not in name:
         equal(found, parsed(tmp_path))
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_the_compiled_walk_gives_the_same_points(tmp_path: Path) -> None:
-    for name, make in CASES.items():
-        folder = tmp_path / name
-        folder.mkdir()
-        make(folder)
-        equal(ours(folder, compiled=True), ours(folder, compiled=False))
