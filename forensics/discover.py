@@ -16,6 +16,8 @@ IGNORED_FOLDERS = frozenset(
     {".git", ".hg", ".svn", "__pycache__", "node_modules", "site-packages", ".venv", "venv", ".cache"}
 )
 """Folders that hold no trace of the run. A `site-packages` may nest itself and be endless."""
+ROCKSDB = re.compile(r"(?:^|/)\.aim/(?:meta|seqs)/(?:chunks|index)$")
+"""Where Aim keeps its databases (aim 3.29, `aim/sdk/repo.py`); their write-ahead logs are named `000008.log`."""
 LATEST = "/latest-run/"
 RUN_FOLDER = re.compile(r"(?P<folder>.*/)(?P<run>latest-run|(?:offline-)?run-\d{8}_\d{6}-[\w-]+)/(?P<rest>.+)$")
 
@@ -100,7 +102,7 @@ def _walk(root: Path, limits: Limits) -> Iterator[Artifact | Skip]:
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if entry.is_dir(follow_symlinks=False):
-                if entry.name in IGNORED_FOLDERS:
+                if entry.name in IGNORED_FOLDERS or ROCKSDB.search(path):
                     continue
                 if depth + 1 >= limits.depth:
                     yield Skip(path, f"more than {limits.depth} folders deep")

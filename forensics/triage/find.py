@@ -130,7 +130,7 @@ def _listed(path: Path) -> _Folder:
         if entry.is_dir(follow_symlinks=False):
             if CHECKPOINT.match(name):
                 folder.sure = True
-            elif name not in IGNORED_FOLDERS:
+            elif name not in IGNORED_FOLDERS and name != ".aim":
                 folder.folders.append(name)
         elif entry.is_file(follow_symlinks=False):
             folder.sure = folder.sure or SURE_FILES.match(name) is not None

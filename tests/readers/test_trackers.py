@@ -17,6 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import forensics
 from forensics.errors import ForensicsError, MalformedError
 from forensics.formats.sqlite_tables import opened
 from forensics.investigate import read
@@ -363,6 +364,21 @@ def test_aim_is_named_and_its_marker_told(tmp_path: Path) -> None:
     assert "RocksDB" in skip.reason
     assert skip.reason.endswith("it holds 1 runs: first")
     assert settings_of(marker) == [("setting", "aim.status", "in progress", "", "RECORDED")]
+
+
+def test_an_aim_repository_is_one_place_and_its_databases_are_no_logs(tmp_path: Path) -> None:
+    """The files that aim 3.29.1 writes: RocksDB's own logs make neither runs nor series."""
+    for name in ("meta/chunks/4f15/000008.log", "meta/index/000005.log", "seqs/chunks/4f15/000008.log"):
+        path = tmp_path / ".aim" / name
+        path.parent.mkdir(parents=True)
+        path.write_text("{'loss': 1.0, 'epoch': 0.1}\n")
+    (tmp_path / ".aim" / "VERSION").write_text("0.1.0\n")
+    (tmp_path / "train.log").write_text("{'loss': 2.0, 'epoch': 0.1}\n{'loss': 1.5, 'epoch': 0.2}\n")
+    run = forensics.read(tmp_path)
+
+    assert run.frame()["value"].tolist()[:2] == [2.0, 1.5]
+    assert {"train.log"} == set(run.frame()["source"])
+    assert any("RocksDB" in skip.reason for skip in run.skips)
 
 
 def test_arguments_of_ms_swift(tmp_path: Path) -> None:
