@@ -39,11 +39,12 @@ def _index() -> str:
 
 def _formats() -> str:
     rows = [
-        f"| {reader.name} | {_patterns(reader)} | {'yes' if reader.sniff else 'no'} | {_first_line(reader.doc)} |"
+        f"| {reader.name} | {_patterns(reader)} | {'yes' if reader.sniff else 'no'} | {_first_line(reader.doc)} "
+        f"| {reader.tested or '-'} |"
         for reader in catalog.readers()
     ]
     head = "# Formats\n\nMade by `python docs/generate.py` from the readers themselves.\n\n"
-    columns = "| reader | file names | by content | what it reads |\n|---|---|---|---|\n"
+    columns = "| reader | file names | by content | what it reads | tried with files of |\n|---|---|---|---|---|\n"
     return head + columns + "\n".join(rows) + "\n"
 
 

@@ -34,7 +34,8 @@ class Reader:
     """One format: which files it takes and how it turns one into facts.
 
     `match` holds regular expressions searched in the path relative to the run (POSIX separators); `sniff`, when
-    given, is asked with the first 64 KiB of a file that no pattern took, or to confirm a pattern.
+    given, is asked with the first 64 KiB of a file that no pattern took, or to confirm a pattern. `tested` says what
+    wrote the files that it was tried with, or that it was built from the source of what writes them.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Reader:
     match: tuple[re.Pattern[str], ...]
     sniff: Callable[[bytes], bool] | None
     doc: str
+    tested: str = ""
 
     def takes(self, path: str) -> bool:
         return any(pattern.search(path) for pattern in self.match)
@@ -93,12 +95,12 @@ def _text(function: Callable[..., object]) -> str:
 
 
 def reader(
-    name: str, *, match: tuple[str, ...] = (), sniff: Callable[[bytes], bool] | None = None
+    name: str, *, match: tuple[str, ...] = (), sniff: Callable[[bytes], bool] | None = None, tested: str = ""
 ) -> Callable[[ReadFunction], Reader]:
     """Declare a reader; the decorated generator function becomes its `read`."""
 
     def declare(function: ReadFunction) -> Reader:
-        return Reader(name, function, tuple(re.compile(p) for p in match), sniff, _text(function))
+        return Reader(name, function, tuple(re.compile(p) for p in match), sniff, _text(function), tested)
 
     return declare
 

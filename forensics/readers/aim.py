@@ -14,7 +14,7 @@ MAX_RUNS = 10_000
 UNREAD = "Aim keeps metrics in RocksDB, which medforensics does not read; export them with `aim runs` or `aim up`"
 
 
-@reader("aim", match=(r"(^|/)\.aim/",))
+@reader("aim", match=(r"(^|/)\.aim/",), tested="aim 3.29.1")
 def aim(artifact: Artifact) -> Iterator[Fact]:
     """Aim repositories: that there is one, and which run was under way when the process ended."""
     if artifact.path.endswith("run_metadata.sqlite"):

@@ -42,7 +42,12 @@ class _Told:
     known: int = 0
 
 
-@reader("comet-offline", match=(r"(^|/)[0-9a-z]{32,50}(-\w{6})?\.zip$", r"(^|/)messages\.json$"), sniff=is_comet)
+@reader(
+    "comet-offline",
+    match=(r"(^|/)[0-9a-z]{32,50}(-\w{6})?\.zip$", r"(^|/)messages\.json$"),
+    sniff=is_comet,
+    tested="comet_ml 3.58.8",
+)
 def comet_offline(artifact: Artifact) -> Iterator[Fact]:
     """Comet offline archives: metrics, parameters, packages, console output."""
     told = _Told()

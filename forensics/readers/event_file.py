@@ -49,7 +49,12 @@ def _sniff(head: bytes) -> bool:
     return length is not None and length <= MAX_FIRST_RECORD
 
 
-@reader("tensorboard", match=(r"(^|/)[^/]*tfevents\.",), sniff=_sniff)
+@reader(
+    "tensorboard",
+    match=(r"(^|/)[^/]*tfevents\.",),
+    sniff=_sniff,
+    tested="torch 2.13.0, tensorboardX 2.6.5, lightning 2.6.6",
+)
 def event_file(artifact: Artifact) -> Iterator[Fact]:
     """TensorBoard event files: all points of all scalars, CRCs checked; arguments, model, hyper-parameters."""
     with File(artifact.location) as file:

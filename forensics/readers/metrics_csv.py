@@ -42,7 +42,7 @@ def looks_like_table(head: bytes) -> bool:
     return any(name in {*_STEP, "epoch"} for name in header) and len(set(header)) > 1
 
 
-@reader("metrics-csv", match=(r"\.csv$",), sniff=looks_like_table)
+@reader("metrics-csv", match=(r"\.csv$",), sniff=looks_like_table, tested="lightning 2.6.6")
 def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
     """CSV with a step and numbers.
 

@@ -22,7 +22,9 @@ LARGEST = 1.7976931348623157e308
 SHOWN = 20
 
 
-@reader("mlflow-database", match=(r"(^|/)(mlflow|mlruns)\.(db|sqlite3?)$",), sniff=is_sqlite)
+@reader(
+    "mlflow-database", match=(r"(^|/)(mlflow|mlruns)\.(db|sqlite3?)$",), sniff=is_sqlite, tested="mlflow-skinny 3.17.2"
+)
 def mlflow_database(artifact: Artifact) -> Iterator[Fact]:
     """MLflow's SQLite database: metrics, parameters and the status of the newest run in it."""
     with opened(artifact.location, artifact.limits) as database:

@@ -31,7 +31,7 @@ MAX_PARAMETER_BYTES = 64 << 10
 MAX_STEP = 1 << 62
 
 
-@reader("mlflow-store", match=(_RUN + r"(metrics|params)/.+$", _RUN + r"meta\.yaml$"))
+@reader("mlflow-store", match=(_RUN + r"(metrics|params)/.+$", _RUN + r"meta\.yaml$"), tested="mlflow-skinny 3.17.2")
 def mlflow_store(artifact: Artifact) -> Iterator[Fact]:
     """MLflow file store: metrics with steps and wall times, parameters, the status of the run."""
     part = _PART.search(artifact.path)

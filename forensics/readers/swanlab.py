@@ -27,7 +27,9 @@ SYSTEM = "__swanlab__."
 TOLD = 3
 
 
-@reader("swanlab-log", match=(r"\.swanlab$",), sniff=lambda head: head.startswith(IDENTITY))
+@reader(
+    "swanlab-log", match=(r"\.swanlab$",), sniff=lambda head: head.startswith(IDENTITY), tested="swanlab 0.7.20, 0.10.3"
+)
 def swanlab_log(artifact: Artifact) -> Iterator[Fact]:
     """SwanLab logs: metrics with steps and wall times, console output, how the run ended."""
     metrics = Metrics()
@@ -64,7 +66,7 @@ def _add(metrics: Metrics, told: Metric, record: int) -> None:
         metrics.add(told.key, value, step=told.step, record=record, wall=wall)
 
 
-@reader("swanlab-config", match=(r"(^|/)run-\d{8}_\d{6}-\w+/files/config\.yaml$",))
+@reader("swanlab-config", match=(r"(^|/)run-\d{8}_\d{6}-\w+/files/config\.yaml$",), tested="swanlab 0.7.20, 0.10.3")
 def swanlab_config(artifact: Artifact) -> Iterator[Fact]:
     """`config.yaml` of a SwanLab run: its configuration."""
     document, found = load_yaml(artifact)
@@ -79,7 +81,7 @@ def swanlab_config(artifact: Artifact) -> Iterator[Fact]:
     yield from settings_of_config(config, {key: Source(artifact.path, key) for key in config})
 
 
-@reader("swanlab-metadata", match=(r"(^|/)swanlab-metadata\.json$",))
+@reader("swanlab-metadata", match=(r"(^|/)swanlab-metadata\.json$",), tested="swanlab 0.7.20, 0.10.3")
 def swanlab_metadata(artifact: Artifact) -> Iterator[Fact]:
     """`swanlab-metadata.json`: operating system, Python, SwanLab, GPUs, the command line."""
     _, found = load_object(artifact)

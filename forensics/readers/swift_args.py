@@ -19,7 +19,7 @@ RENAMED = {"global_world_size": "world_size"}
 OF_ONE_PROCESS = frozenset({"rank", "local_rank"})
 
 
-@reader("args-json", match=(r"(^|/)args\.json$",))
+@reader("args-json", match=(r"(^|/)args\.json$",), tested="built from the source of ms-swift")
 def swift_args(artifact: Artifact) -> Iterator[Fact]:
     """`args.json` of ms-swift or a script: every argument of the run, the version of ms-swift."""
     document, found = load_object(artifact)

@@ -59,7 +59,9 @@ class _Log:
     console: int = 0
 
 
-@reader("wandb-log", match=(r"(^|/)run-[\w-]+\.wandb$",), sniff=lambda head: head.startswith(MAGIC))
+@reader(
+    "wandb-log", match=(r"(^|/)run-[\w-]+\.wandb$",), sniff=lambda head: head.startswith(MAGIC), tested="wandb 0.31.0"
+)
 def wandb_log(artifact: Artifact) -> Iterator[Fact]:
     """W&B transaction logs: history, configuration, environment, versions, how the process ended."""
     log = _Log()
