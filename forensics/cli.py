@@ -16,6 +16,7 @@ from forensics.commands.compare import compare
 from forensics.commands.shared import (
     EXIT_FINDINGS,
     EXIT_FINE,
+    PLACE,
     RUN_PATH,
     guarded,
     hides_identities,
@@ -27,6 +28,7 @@ from forensics.commands.shared import (
 from forensics.commands.timeline import timeline
 from forensics.commands.triage import triage
 from forensics.errors import UsageError
+from forensics.locations import Place, RemotePath
 
 if TYPE_CHECKING:
     from forensics.model import Checkpoint
@@ -41,7 +43,7 @@ def main() -> None:
     """Find out why a fine-tuning run died, from what it left behind.
 
     Reads logs, event files, trainer states, configurations and checkpoints. Never writes into the run directory,
-    never runs code out of a checkpoint, never touches the network.
+    never runs code out of a checkpoint, never touches the network unless you name a URL.
     """
 
 
@@ -97,7 +99,7 @@ def tensor_options(command: Callable[Given, None]) -> Callable[Given, None]:
 
 
 @main.command()
-@click.argument("checkpoints", type=RUN_PATH, nargs=-1, required=True)
+@click.argument("checkpoints", type=PLACE, nargs=-1, required=True)
 @tensor_options
 @click.option(
     "--verify-with-torch", is_flag=True, help="Count again with torch, for files that you trust (needs torch)."
@@ -107,7 +109,7 @@ def tensor_options(command: Callable[Given, None]) -> Callable[Given, None]:
 @quiet_option
 @guarded
 def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
-    checkpoints: tuple[Path, ...],
+    checkpoints: tuple[Place, ...],
     only: str | None,
     select: tuple[str, ...],
     top: int,
@@ -120,12 +122,14 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
 ) -> int:
     """Look into every tensor of CHECKPOINTS: NaN, Inf, zeros, range, norms; the worst first.
 
+    A checkpoint is a folder, a weight file, or a URL of either (s3://, gs://, hf://, https://), read by ranges.
     Exits with 1 when a tensor holds NaN or Inf, or a file is damaged.
 
     \b
     Example:
         medforensics scan out/checkpoint-500
         medforensics scan model.safetensors --only nan,zero --top 0
+        medforensics scan s3://bucket/out/checkpoint-500
     """
     from forensics import inspection
     from forensics.progress import reporter
@@ -133,6 +137,8 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
 
     choice = _choice(only, select, top, by)
     if verify_with_torch:
+        if any(isinstance(path, RemotePath) for path in checkpoints):
+            raise UsageError("--verify-with-torch reads files of this machine; download the checkpoint first")
         inspection.verify(())  # Without torch it says so before anything is scanned.
     with reporter(quiet=quiet) as progress:
         scanned = [inspection.scan(path, progress=progress) for path in checkpoints]
@@ -161,14 +167,14 @@ def _agrees_with_torch(checkpoints: "Sequence[Checkpoint]") -> bool:
 
 
 @main.command()
-@click.argument("checkpoints", type=RUN_PATH, nargs=-1, required=True)
+@click.argument("checkpoints", type=PLACE, nargs=-1, required=True)
 @tensor_options
 @output_option
 @no_redact_option
 @quiet_option
 @guarded
 def diff(  # noqa: PLR0913, PLR0917  (the options of the command)
-    checkpoints: tuple[Path, ...],
+    checkpoints: tuple[Place, ...],
     only: str | None,
     select: tuple[str, ...],
     top: int,
@@ -179,6 +185,8 @@ def diff(  # noqa: PLR0913, PLR0917  (the options of the command)
     quiet: bool,
 ) -> int:
     """Compare checkpoints A B [C ...], each with the one before: what moved, how far, what stood still.
+
+    Each is a folder, a weight file, or a URL of either.
 
     \b
     Example:

@@ -30,6 +30,16 @@ class UnreadableError(ForensicsError):
     slug = "unreadable"
 
 
+class RemoteError(UnreadableError):
+    """A store or server does not give what a URL names."""
+
+    slug = "remote"
+
+
+class AbsentError(RemoteError):
+    """The store answers, and has nothing under this name."""
+
+
 class MalformedError(ForensicsError):
     """The file says something about itself that cannot be true."""
 

@@ -1,13 +1,15 @@
 """Checkpoints on their own: what `scan` and `diff` look at."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.discover import discover
+from forensics.discover_remote import discover_remote
 from forensics.errors import NothingReadableError, UsageError
 from forensics.limits import DEFAULT, Limits
+from forensics.locations import Locations, Place
 from forensics.model import Artifact, Checkpoint, Skip
 from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
 from forensics.weights.examine import Progress, judged, scan_checkpoints
@@ -19,16 +21,25 @@ ROOT = Path("/")
 """Checkpoints named on the command line may lie anywhere; their pieces are found from here."""
 
 
-def scan(
-    path: Path, *, depth: WeightsDepth = "full", limits: Limits = DEFAULT, progress: Progress | None = None
-) -> tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]:
-    """Return every checkpoint under `path` (a folder or one weight file), scanned, and what was left out.
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The checkpoints at one place, headers read, and where their pieces are found."""
 
-    Raises `NothingReadableError` when there is none.
+    root: Locations
+    checkpoints: tuple[Checkpoint, ...]
+    skips: tuple[Skip, ...]
+
+
+def scan(
+    path: Place, *, depth: WeightsDepth = "full", limits: Limits = DEFAULT, progress: Progress | None = None
+) -> tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]:
+    """Return every checkpoint under `path` (a folder, one weight file, a URL of either), and what was left out.
+
+    Raises `NothingReadableError` when there is none, `RemoteError` when a store does not answer.
     """
-    checkpoints, skips = _held(path, limits)
-    examined, unexamined = examine_checkpoints(ROOT, checkpoints, depth, progress)
-    return tuple(_named(c, path) for c in examined), (*skips, *unexamined)
+    held = _held(path, limits)
+    examined, unexamined = examine_checkpoints(held.root, held.checkpoints, depth, progress)
+    return tuple(_named(c, path) for c in examined), (*held.skips, *unexamined)
 
 
 def verify(checkpoints: Sequence[Checkpoint]) -> Iterator[tuple[Checkpoint, "Verification"]]:
@@ -42,7 +53,7 @@ def verify(checkpoints: Sequence[Checkpoint]) -> Iterator[tuple[Checkpoint, "Ver
 
 
 def compare(
-    paths: Sequence[Path], *, limits: Limits = DEFAULT, progress: Progress | None = None
+    paths: Sequence[Place], *, limits: Limits = DEFAULT, progress: Progress | None = None
 ) -> tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]:
     """Return the checkpoints at `paths`, each compared with the one before; every byte is read once.
 
@@ -50,35 +61,54 @@ def compare(
     """
     if len(paths) < 2:
         raise UsageError("diff needs two checkpoints or more")
-    chosen: list[Checkpoint] = []
-    skips: list[Skip] = []
+    chosen: list[_Held] = []
     for path in paths:
-        checkpoints, left = _held(path, limits)
-        if len(checkpoints) > 1:
-            names = ", ".join(_named(c, path).path for c in checkpoints[:4])
-            raise UsageError(f"{path} holds {len(checkpoints)} checkpoints ({names}); name one of them")
-        chosen.append(checkpoints[0])
-        skips.extend(left)
-    scanned = judged(ROOT, scan_checkpoints(ROOT, chosen, "full", progress, skips), full=True)
+        held = _held(path, limits)
+        if len(held.checkpoints) > 1:
+            names = ", ".join(_named(c, path).path for c in held.checkpoints[:4])
+            raise UsageError(f"{path} holds {len(held.checkpoints)} checkpoints ({names}); name one of them")
+        chosen.append(held)
+    root = _joined(chosen)
+    skips = [skip for held in chosen for skip in held.skips]
+    series = [held.checkpoints[0] for held in chosen]
+    scanned = judged(root, scan_checkpoints(root, series, "full", progress, skips), full=True)
     return tuple(replace(c, path=str(path)) for c, path in zip(scanned, paths, strict=True)), tuple(skips)
 
 
-def _held(path: Path, limits: Limits) -> tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]:
-    found = discover(path, limits)
-    artifacts = [_from_root(artifact) for artifact in found.artifacts]
+def _joined(held: Sequence[_Held]) -> Locations:
+    """Return one root for all. Raises `UsageError` when two URLs would be told apart by their secrets only."""
+    remotes = {remote: None for one in held for remote in one.root.remotes}
+    named: dict[str, str] = {}
+    for remote in remotes:
+        if named.setdefault(remote.url, remote.address) != remote.address:
+            raise UsageError(f"two URLs of {remote.url} differ in their query or user only; look at them one by one")
+    return Locations(tuple(remotes))
+
+
+def _held(path: Place, limits: Limits) -> _Held:
+    if isinstance(path, Path):
+        found = discover(path, limits)
+        root, left = Locations(), found.skips
+        artifacts = tuple(_from_root(artifact) for artifact in found.artifacts)
+    else:
+        root, artifacts, left = discover_remote(path, limits)
     checkpoints, skips = find_checkpoints(artifacts, loose=True)
     if not checkpoints:
         reason = f": {skips[0].reason}" if skips else ""
         raise NothingReadableError(f"no checkpoint in {path}{reason}")
-    return checkpoints, (*found.skips, *skips)
+    return _Held(root, checkpoints, (*left, *skips))
 
 
 def _from_root(artifact: Artifact) -> Artifact:
-    absolute = artifact.location.absolute()
+    absolute = artifact.local.absolute()
     return replace(artifact, root=ROOT, path=absolute.as_posix().lstrip("/"))
 
 
-def _named(checkpoint: Checkpoint, path: Path) -> Checkpoint:
+def _named(checkpoint: Checkpoint, path: Place) -> Checkpoint:
+    if not isinstance(path, Path):
+        # A single file is told as it was named, as are the shards of an index by the folder that they lie in.
+        inside = checkpoint.path.removeprefix(f"{path.url}/")
+        return replace(checkpoint, path=inside)
     base = path.absolute() if path.is_dir() else path.absolute().parent
     inside = (ROOT / checkpoint.path).relative_to(base).as_posix()
     return replace(checkpoint, path=inside if inside != "." else str(path))

@@ -11,11 +11,11 @@ import forensics
 PACKAGE = Path(forensics.__file__).parent
 
 LAYERS = (
-    {"errors", "limits", "names"},
+    {"errors", "limits", "locations", "names"},
     {"model"},
     {"formats", "plugin", "analysis", "progress", "redaction"},
     {"readers", "detectors", "rules", "weights", "discover", "assemble", "testing", "unpack"},
-    {"catalog"},
+    {"catalog", "discover_remote"},
     {"reason", "headline", "inspection", "coincidence", "cost", "excerpts", "identities"},
     {"investigate", "comparison", "settings"},
     {"triage"},

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, ParamSpec
 import click
 
 from forensics.errors import ForensicsError, NothingReadableError, UsageError
+from forensics.locations import Place, is_url, place_of
 
 if TYPE_CHECKING:
     from forensics.model import Run
@@ -28,7 +29,39 @@ FAIL_ON = ("error", "warning", "notice", "never")
 PASTED = ("markdown", "html", "sarif")
 """Formats that are made to be passed on."""
 
-RUN_PATH = click.Path(path_type=Path, readable=False)
+
+class OneLineError(click.ClickException):
+    """A usage error found while arguments are parsed, told like every other: in one line, exit code 2."""
+
+    exit_code = EXIT_USAGE
+
+    def show(self, file: IO[str] | None = None) -> None:
+        del file
+        _fail(self.message, self.exit_code)
+
+
+class LocalPath(click.Path):
+    """A path of this machine; a URL is refused in words, not looked for as a folder."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if isinstance(value, str) and is_url(value):
+            name = ctx.info_name if ctx is not None else "this command"
+            raise OneLineError(f"{name} reads files of this machine; only scan and diff take URLs")
+        return Path(os.fsdecode(super().convert(str(value), param, ctx)))
+
+
+class AnyPlace(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """A path of this machine or a URL."""
+
+    name = "path or URL"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+        del param, ctx
+        return place_of(value) if isinstance(value, str) else Path(str(value))
+
+
+RUN_PATH = LocalPath(path_type=Path, readable=False)
+PLACE = AnyPlace()
 
 
 def guarded(command: Callable[Given, int]) -> Callable[Given, None]:

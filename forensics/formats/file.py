@@ -1,4 +1,4 @@
-"""A regular file, read by checked offsets.
+"""A regular file, or one of a store, read by checked offsets.
 
 `pread` and not `mmap`: a mapped file that shrinks while it is read kills the process with SIGBUS, and runs that
 are looked at are sometimes still alive. Opening refuses everything that is no regular file, so that a FIFO or a
@@ -10,24 +10,37 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from forensics.errors import ChangedError, TruncatedError, UnreadableError
+from forensics.locations import Place, RemotePath
+
+if TYPE_CHECKING:
+    from forensics.formats.remote_file import RemoteFile
 
 READ_BYTES = 1 << 20
+Signature: TypeAlias = tuple[int, int | str]
+"""Size, and the time in ns or the mark of a store: two files of one signature are taken for the same."""
 Opened = TypeVar("Opened", bound="File")
 
 
 class File:
-    """A window on a regular file (or on bytes): `size` bytes that start at `base`.
+    """A window on a regular file, a file of a store, or bytes: `size` bytes that start at `base`.
 
-    Raises `UnreadableError` when the path is no readable regular file. Reads outside the window raise
-    `TruncatedError`, a file that became shorter raises `ChangedError`.
+    Raises `UnreadableError` when the path is no readable regular file; of a store, `RemoteError` (one of its kind),
+    and `UsageError` when nothing installed speaks its protocol. Reads outside the window raise `TruncatedError`, a
+    file that became shorter raises `ChangedError`.
     """
 
-    __slots__ = ("_data", "_descriptor", "_owner", "_signature", "base", "path", "size")
+    __slots__ = ("_data", "_descriptor", "_owner", "_remote", "_signature", "base", "path", "size")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
+        if isinstance(path, RemotePath):
+            from forensics.formats.remote_file import RemoteFile
+
+            remote = RemoteFile(path)
+            self._set(path, 0, remote.size, None, -1, None, (remote.size, remote.mark), remote)
+            return
         descriptor = _open_regular(path)
         status = os.fstat(descriptor)
         signature = (status.st_size, status.st_mtime_ns)
@@ -35,19 +48,21 @@ class File:
 
     def _set(  # noqa: PLR0913, PLR0917  (the fields of a window)
         self,
-        path: Path,
+        path: Place,
         base: int,
         size: int,
         data: bytes | None,
         descriptor: int,
         owner: "File | None",
-        signature: tuple[int, int],
+        signature: Signature,
+        remote: "RemoteFile | None" = None,
     ) -> None:
         self.path, self.base, self.size = path, base, size
         self._data, self._descriptor, self._owner, self._signature = data, descriptor, owner, signature
+        self._remote = remote
 
     @classmethod
-    def of_bytes(cls, data: bytes, path: Path) -> "File":
+    def of_bytes(cls, data: bytes, path: Place) -> "File":
         """Wrap bytes that were taken out of `path` (an inflated archive member, a nested pickle)."""
         made = cls.__new__(cls)
         made._set(path, 0, len(data), data, -1, None, (len(data), 0))  # noqa: SLF001  (an instance of this class)
@@ -57,7 +72,8 @@ class File:
         """Return a view of `size` bytes at `offset`; it keeps this file open."""
         self._check(offset, size)
         made = File.__new__(File)
-        made._set(self.path, self.base + offset, size, self._data, self._descriptor, self, self._signature)  # noqa: SLF001  (of this class)
+        inner = self._data, self._descriptor, self, self._signature, self._remote
+        made._set(self.path, self.base + offset, size, *inner)  # noqa: SLF001  (of this class)
         return made
 
     def read(self, offset: int, size: int) -> bytes:
@@ -65,6 +81,10 @@ class File:
         if self._data is not None:
             start = self.base + offset
             return self._data[start : start + size]
+        if self._remote is not None:
+            made = bytearray(size)
+            self._remote.read_into(self.base + offset, memoryview(made))
+            return bytes(made)
         parts: list[bytes] = []
         position, left = self.base + offset, size
         while left:
@@ -84,6 +104,9 @@ class File:
             start = self.base + offset
             buffer[:] = self._data[start : start + size]
             return
+        if self._remote is not None:
+            self._remote.read_into(self.base + offset, buffer)
+            return
         done = 0
         while done < size:
             count = os.preadv(self._descriptor, [buffer[done:]], self.base + offset + done)
@@ -100,11 +123,29 @@ class File:
 
     @property
     def descriptor(self) -> int:
-        """The descriptor for positioned reads; -1 when the window lies on bytes in memory."""
+        """The descriptor for positioned reads; -1 when the window lies on bytes in memory or in a store."""
         return self._descriptor
 
+    @property
+    def modified(self) -> float:
+        """When the file was last written, seconds since the epoch; 0.0 where a store does not say."""
+        if self._remote is not None:
+            return self._remote.modified
+        return os.fstat(self._descriptor).st_mtime if self._descriptor >= 0 else 0.0
+
+    @property
+    def is_local(self) -> bool:
+        return self._remote is None
+
+    @property
+    def signature(self) -> Signature:
+        """What the file was known by when it was opened."""
+        return self._signature
+
     def check_unchanged(self) -> None:
-        """Raise `ChangedError` when the file on disk is no longer the one that was opened."""
+        """Raise `ChangedError` when the file is no longer the one that was opened."""
+        if self._remote is not None:
+            self._remote.check_unchanged()
         if self._descriptor < 0:
             return
         now = os.fstat(self._descriptor)

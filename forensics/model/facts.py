@@ -8,7 +8,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
+from forensics.locations import Place, Root
 
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
@@ -62,15 +64,23 @@ class Source:
 class Artifact:
     """A file as it was discovered. `path` is relative to `root`, with POSIX separators; sizes in bytes."""
 
-    root: Path
+    root: Root
     path: str
     size: int
     modified: float
     limits: Limits = DEFAULT
 
     @property
-    def location(self) -> Path:
+    def location(self) -> Place:
         return self.root / self.path
+
+    @property
+    def local(self) -> Path:
+        """The location, for libraries that open paths themselves. Raises `UnreadableError` when it is a URL."""
+        place = self.location
+        if not isinstance(place, Path):
+            raise UnreadableError(f"{place.name} can be read from this machine only")
+        return place
 
     def at(self, place: str = "", record: int = 0) -> Source:
         return Source(self.path, place.format(record), record)

@@ -26,7 +26,7 @@ def aim(artifact: Artifact) -> Iterator[Fact]:
 
 
 def _runs(artifact: Artifact) -> Iterator[Skip]:
-    with opened(artifact.location, artifact.limits) as database:
+    with opened(artifact.local, artifact.limits) as database:
         names = [str(name or key) for key, name in database.rows("run", ("hash", "name"), "id", MAX_RUNS)]
     told = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
     yield Skip(artifact.path, f"{UNREAD}; it holds {len(names)} runs" + (f": {told}" if told else ""))

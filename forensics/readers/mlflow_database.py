@@ -27,7 +27,7 @@ SHOWN = 20
 )
 def mlflow_database(artifact: Artifact) -> Iterator[Fact]:
     """MLflow's SQLite database: metrics, parameters and the status of the newest run in it."""
-    with opened(artifact.location, artifact.limits) as database:
+    with opened(artifact.local, artifact.limits) as database:
         if "latest_metrics" not in database.tables:
             return  # the reader of Trackio names what is no tracker's
         runs = list(database.rows("runs", ("run_uuid", "name", "status"), "start_time", MAX_ROWS))

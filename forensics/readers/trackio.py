@@ -25,7 +25,7 @@ OF_OTHERS = frozenset({"latest_metrics", "experiment"})
 @reader("trackio", match=(r"(^|/)trackio/[^/]+\.db$",), sniff=is_sqlite, tested="trackio 0.43.0")
 def trackio(artifact: Artifact) -> Iterator[Fact]:
     """Trackio databases: metrics and configuration of the newest run in them."""
-    with opened(artifact.location, artifact.limits) as database:
+    with opened(artifact.local, artifact.limits) as database:
         if {"run_name", "metrics"} <= set(database.tables.get("metrics", ())):
             yield from _read(artifact, database)
         elif not set(database.tables) & OF_OTHERS:
@@ -86,6 +86,6 @@ def _object(packed: Value) -> dict[str, object] | None:
 @reader("sqlite-log", match=(r"\.(db|sqlite3?)-(wal|shm|journal)$",))
 def sqlite_log(artifact: Artifact) -> Iterator[Fact]:
     """Write-ahead logs of databases: read together with them."""
-    database = artifact.location.with_name(artifact.location.name.rpartition("-")[0])
+    database = artifact.local.with_name(artifact.local.name.rpartition("-")[0])
     if artifact.path.endswith("-wal") and not database.is_file():
         yield Skip(artifact.path, "a write-ahead log without its database")

@@ -73,10 +73,10 @@ def tasks(ranges: Iterable[tuple[Track, int, int]]) -> Iterator[tuple[Part, ...]
         yield tuple(batch)
 
 
-def steps(part: Part) -> Iterator[tuple[int, int]]:
-    """Cut a range of a large tensor into ranges of elements that a buffer holds."""
+def steps(part: Part, nbytes: int) -> Iterator[tuple[int, int]]:
+    """Cut a range of a large tensor into ranges of elements that a buffer of `nbytes` holds."""
     track, first, stop = part
-    step, row_length = _step(track, BUFFER_BYTES), track.row_length
+    step, row_length = _step(track, nbytes), track.row_length
     while first < stop:
         end = min(first + step, stop)
         if row_length > step:

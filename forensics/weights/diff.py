@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
+from forensics.locations import Root
 from forensics.model.facts import Floats
 from forensics.model.weights import Depth, Role, TensorRecord, TensorTable, Trained
 from forensics.weights.series import Progress, scan_series
@@ -50,7 +50,7 @@ class Difference:
 
 
 def diff(  # noqa: PLR0913  # options, by keyword
-    root: Path,
+    root: Root,
     before: Sequence[TensorRecord],
     after: Sequence[TensorRecord],
     *,

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 from forensics.errors import ForensicsError
 from forensics.formats.file import READ_BYTES, File
+from forensics.locations import Root
 from forensics.model import Checkpoint, Depth, Skip
 from forensics.weights.judge_tables import judge_tables
 from forensics.weights.masters import BUDGET_BYTES, judge_masters
@@ -23,7 +23,7 @@ PROBE_BYTES = 64 << 20
 
 
 def examine_checkpoints(
-    root: Path,
+    root: Root,
     checkpoints: Sequence[Checkpoint],
     weights: WeightsDepth = "auto",
     progress: Progress | None = None,
@@ -53,7 +53,7 @@ def examine_checkpoints(
     return judged(root, examined, full=chosen.depth == "full"), tuple(skips)
 
 
-def judged(root: Path, checkpoints: Sequence[Checkpoint], *, full: bool) -> tuple[Checkpoint, ...]:
+def judged(root: Root, checkpoints: Sequence[Checkpoint], *, full: bool) -> tuple[Checkpoint, ...]:
     """Add what the values say: problems of each checkpoint, and how the newest one's updates meet its rounding.
 
     Masters are held against their copies in full looks only, since that reads both again.
@@ -106,7 +106,7 @@ def _series(checkpoints: Sequence[Checkpoint], held: Sequence[int]) -> tuple[lis
     return series, alone
 
 
-def _chosen(root: Path, checkpoints: Sequence[Checkpoint], weights: WeightsDepth) -> _Chosen:
+def _chosen(root: Root, checkpoints: Sequence[Checkpoint], weights: WeightsDepth) -> _Chosen:
     total = sum(record.nbytes for c in checkpoints for record in c.records if record.alias_of is None)
     if weights != "auto":
         return _Chosen(weights, total)
@@ -116,7 +116,7 @@ def _chosen(root: Path, checkpoints: Sequence[Checkpoint], weights: WeightsDepth
     return _Chosen("full" if total / rate <= BUDGET_SECONDS else "quick", total, rate)
 
 
-def _read_rate(root: Path, checkpoints: Sequence[Checkpoint]) -> float:
+def _read_rate(root: Root, checkpoints: Sequence[Checkpoint]) -> float:
     """Measure bytes per second on the largest piece of the newest checkpoint."""
     pieces = [piece for record in checkpoints[-1].records for piece in record.pieces]
     if not pieces:
@@ -133,7 +133,7 @@ def _read_rate(root: Path, checkpoints: Sequence[Checkpoint]) -> float:
 
 
 def scan_checkpoints(
-    root: Path, checkpoints: Sequence[Checkpoint], depth: Depth, progress: Progress | None, skips: list[Skip]
+    root: Root, checkpoints: Sequence[Checkpoint], depth: Depth, progress: Progress | None, skips: list[Skip]
 ) -> list[Checkpoint]:
     """Scan a series in its order; a file that cannot be read costs its tensors and becomes a skip."""
 

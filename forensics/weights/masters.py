@@ -7,12 +7,12 @@ master is of another step, or one of the two files is damaged.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from forensics.errors import ForensicsError
 from forensics.formats.dtypes import Bytes
+from forensics.locations import Root
 from forensics.model import Checkpoint, Problem, Source, TensorRecord
 from forensics.weights.precision import rounded_bits
 from forensics.weights.reading import Files, extents
@@ -31,7 +31,7 @@ class _Sums:
     nan_in_copy: int = 0
 
 
-def judge_masters(root: Path, checkpoint: Checkpoint, budget: int = BUDGET_BYTES) -> Iterator[Problem]:
+def judge_masters(root: Root, checkpoint: Checkpoint, budget: int = BUDGET_BYTES) -> Iterator[Problem]:
     """Yield where 16-bit weights are not their fp32 masters rounded to nearest even, in up to `budget` bytes."""
     pairs = list(_pairs(checkpoint.records))
     if not pairs:

@@ -1,23 +1,40 @@
 """Bytes of tensors brought into memory: few system calls, few open files, no file trusted to stay as it was."""
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import NamedTuple
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from forensics.errors import ChangedError, ForensicsError, TruncatedError
 from forensics.formats.dtypes import Bytes
-from forensics.formats.file import File
+from forensics.formats.file import File, Signature
+from forensics.locations import Root
 from forensics.model.weights import Piece
 from forensics.weights.blocks import Part
 from forensics.weights.tracks import Track, span_of
 
 OPEN_FILES = 256
+
+
+class Readable(Protocol):
+    """What a block needs of a file."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def descriptor(self) -> int: ...
+
+    def read_into(self, offset: int, buffer: memoryview) -> None: ...
+
+
+class Lender(Protocol):
+    """Whoever lends files by their path; raises what `File` raises."""
+
+    def borrow(self, path: str) -> AbstractContextManager[Readable]: ...
 
 
 class Files:
@@ -27,12 +44,12 @@ class Files:
     `close`, is named in `changed`.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Root) -> None:
         self._root = root
         self._lock = threading.Lock()
         self._open: OrderedDict[str, File] = OrderedDict()
         self._users: dict[str, int] = {}
-        self._signatures: dict[str, tuple[int, int]] = {}
+        self._signatures: dict[str, Signature] = {}
         self._errors: dict[str, ForensicsError] = {}
         self.changed: dict[str, str] = {}
 
@@ -50,12 +67,16 @@ class Files:
 
     def size(self, path: str) -> int:
         """Return the bytes of a file as it was first opened; raises what `File` raises."""
+        return self.signature(path)[0]
+
+    def signature(self, path: str) -> Signature:
+        """Return what a file was known by when it was first opened; raises what `File` raises."""
         found = self._signatures.get(path)
         if found is None:
             with self._lock:
                 self._opened(path)
             found = self._signatures[path]
-        return found[0]
+        return found
 
     def close(self) -> None:
         """Close all files, noticing those that changed."""
@@ -79,8 +100,7 @@ class Files:
             self._errors[path] = error
             raise
         self._open[path] = file
-        signature = file.size, os.fstat(file.descriptor).st_mtime_ns
-        if self._signatures.setdefault(path, signature) != signature:
+        if self._signatures.setdefault(path, file.signature) != file.signature:
             self.changed[path] = f"{path} changed while it was read"
         return file
 
@@ -115,9 +135,9 @@ def extents(pieces: Sequence[Piece], first: int, stop: int) -> Iterator[tuple[st
 class Pieces:
     """The bytes of one tensor, read by their offset in it; its files stay open until `stack` is left."""
 
-    def __init__(self, files: Files, pieces: Sequence[Piece], stack: ExitStack) -> None:
+    def __init__(self, files: Lender, pieces: Sequence[Piece], stack: ExitStack) -> None:
         self._files, self._pieces, self._stack = files, pieces, stack
-        self._lent: dict[str, File] = {}
+        self._lent: dict[str, Readable] = {}
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill `buffer`; raises what `File` raises, and `OSError`."""
@@ -138,6 +158,11 @@ class Slot(NamedTuple):
     start: int
 
 
+def slots_of(parts: Sequence[Part], starts: Sequence[int], place: int) -> list[Slot]:
+    """Return where the parts of one checkpoint go."""
+    return [Slot(part, part.track.places[place].pieces, start) for part, start in zip(parts, starts, strict=True)]
+
+
 def joined(slots: Sequence[Slot]) -> list[tuple[str, int, int, int]]:
     """Return what to read: path, offset in the file, size, place in the buffer; neighbours are joined."""
     made: list[tuple[str, int, int, int]] = []
@@ -153,7 +178,7 @@ def joined(slots: Sequence[Slot]) -> list[tuple[str, int, int, int]]:
     return made
 
 
-def read_slots(files: Files, slots: Sequence[Slot], buffer: memoryview) -> dict[int, tuple[str, str]]:
+def read_slots(files: Lender, slots: Sequence[Slot], buffer: memoryview) -> dict[int, tuple[str, str]]:
     """Fill `buffer` with each part at its start.
 
     Return the numbers of the parts that could not be read, each with its path and the reason.
@@ -174,17 +199,20 @@ def read_slots(files: Files, slots: Sequence[Slot], buffer: memoryview) -> dict[
     return failed
 
 
-def located(files: Files, places: Sequence[Sequence[Slot]], stack: ExitStack) -> list[tuple[int, int, int, int, int]]:
+def located(files: Lender, places: Sequence[Sequence[Slot]], stack: ExitStack) -> list[tuple[int, int, int, int, int]]:
     """Return the reads that fill a buffer from each checkpoint, for `kernels.walk`; files stay open with `stack`.
 
-    Raises what `File` raises when one cannot be opened or ends before what is to be read.
+    Empty when a file has no descriptor (it lies in a store). Raises what `File` raises when one cannot be opened or
+    ends before what is to be read.
     """
-    lent: dict[str, File] = {}
+    lent: dict[str, Readable] = {}
     reads = []
     for number, slots in enumerate(places):
         for path, offset, size, target in joined(slots):
             if path not in lent:
                 lent[path] = stack.enter_context(files.borrow(path))
+            if lent[path].descriptor < 0:
+                return []
             if offset < 0 or offset + size > lent[path].size:
                 raise TruncatedError(f"{path} ends before byte {offset + size}")
             reads.append((number, lent[path].descriptor, offset, size, target))
@@ -195,7 +223,7 @@ def _overlaps(slot: Slot, low: int, high: int) -> bool:
     return slot.start < high and slot.start + slot.part.nbytes > low
 
 
-def _read(files: Files, path: str, offset: int, into: memoryview) -> str | None:
+def _read(files: Lender, path: str, offset: int, into: memoryview) -> str | None:
     try:
         with files.borrow(path) as file:
             file.read_into(offset, into)
@@ -204,7 +232,7 @@ def _read(files: Files, path: str, offset: int, into: memoryview) -> str | None:
     return None
 
 
-def gather(files: Files, track: Track, pieces: Sequence[Piece], first: int, stop: int) -> Bytes:
+def gather(files: Lender, track: Track, pieces: Sequence[Piece], first: int, stop: int) -> Bytes:
     """Return whole rows (elements `first` up to `stop`) of a strided tensor, put in order of elements.
 
     Raises what `File` raises, and `OSError`.

@@ -3,12 +3,12 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from forensics.errors import ForensicsError
 from forensics.formats.dtypes import decode, dtype_named
+from forensics.locations import Root
 from forensics.model import Checkpoint, Floats, OptimizerState, TensorRecord, UpdateResolution
 from forensics.weights.precision import Adam, expected_update, smallest_moving
 from forensics.weights.reading import Files, extents
@@ -20,7 +20,7 @@ MOST_TENSORS = 256
 NUMBER = re.compile(r".*optimizer\.state\.\d+")
 
 
-def resolution_of(root: Path, checkpoint: Checkpoint, rate: float | None) -> tuple[UpdateResolution, ...]:
+def resolution_of(root: Root, checkpoint: Checkpoint, rate: float | None) -> tuple[UpdateResolution, ...]:
     """Return, for each 16-bit weight without an fp32 master, how much of it Adam's step can move.
 
     `rate` is the learning rate to judge by: the highest that the run's checkpoints tell, since a schedule may end

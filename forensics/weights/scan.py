@@ -1,14 +1,14 @@
 """One checkpoint, looked at alone."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
+from forensics.locations import Root
 from forensics.model.weights import Depth, TensorRecord, TensorTable, Trained
 from forensics.weights.series import Progress, scan_series
 
 
 def scan(  # noqa: PLR0913  # options, by keyword
-    root: Path,
+    root: Root,
     records: Sequence[TensorRecord],
     *,
     depth: Depth = "full",

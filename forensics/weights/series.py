@@ -11,30 +11,26 @@ import sys
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import TypeAlias
 
 import numpy as np
 
-from forensics.errors import ForensicsError
-from forensics.formats.dtypes import Bytes, DType
-from forensics.model.facts import Floats, Integers
+from forensics.formats.remote_file import REQUEST_BYTES
+from forensics.locations import Locations, Root
+from forensics.model.facts import Floats
 from forensics.model.weights import Depth, TensorRecord, TensorTable, Trained
-from forensics.weights import plain, sampling, statistics
-from forensics.weights.blocks import BUFFER_BYTES, GATHER_BYTES, Block, Part, block_of, steps, tasks
-from forensics.weights.reading import Files, Pieces, Slot, gather, located, read_slots
+from forensics.weights import ahead, sampling, statistics
+from forensics.weights.ahead import Ahead
+from forensics.weights.blocks import GATHER_BYTES, Part, tasks
+from forensics.weights.reading import Files
 from forensics.weights.tracks import Plan, Track, follow
+from forensics.weights.work import Done, Task, Worker, batches, compiled
 
 KERNEL_BYTES = 100_000_000
 """Below this numpy needs less time than the first compilation of the kernels (3 s) would."""
 MOST_THREADS = 16
 
-Engine: TypeAlias = Callable[[DType, Bytes | None, Bytes, Integers, Floats], None]
-Failed: TypeAlias = dict[int, tuple[str, str]]
-"""Rows that could not be read: path and reason."""
 Progress: TypeAlias = Callable[[int, int], None]
 
 
@@ -56,7 +52,7 @@ class Examination:
 
 
 def scan_series(  # noqa: PLR0913  # options, by keyword
-    root: Path,
+    root: Root,
     checkpoints: Sequence[Sequence[TensorRecord]],
     *,
     depth: Depth = "full",
@@ -69,7 +65,7 @@ def scan_series(  # noqa: PLR0913  # options, by keyword
 
 
 def examine_series(  # noqa: PLR0913  # options, by keyword
-    root: Path,
+    root: Root,
     checkpoints: Sequence[Sequence[TensorRecord]],
     *,
     depth: Depth = "full",
@@ -89,19 +85,22 @@ def examine_series(  # noqa: PLR0913  # options, by keyword
     plan = follow(checkpoints, GATHER_BYTES, files.size if depth != "off" else _any_size)
     failures = dict(plan.unreadable.values())
     ranges = list(_ranges(plan, checkpoints, depth))
-    total = sum(Part(*item).nbytes * len(item[0].places) for item in ranges)
-    use_kernels = total >= KERNEL_BYTES if kernels is None else kernels
-    rows = sum(len(records) for records in checkpoints)
-    work = _Work(files, tasks(ranges), rows, _compiled() if use_kernels else None)
+    nbytes = sum(Part(*item).nbytes * len(item[0].places) for item in ranges)
+    use_kernels = nbytes >= KERNEL_BYTES if kernels is None else kernels
+    work = _Total(sum(len(records) for records in checkpoints))
+    changed: Mapping[str, str] = {}
     if depth != "off":
-        work.run(threads or _threads(), total, progress)
+        far = isinstance(root, Locations) and root.has_remote(_paths(plan))
+        todo = batches(tasks(ranges), REQUEST_BYTES if far else 0)
+        _Threads(files, todo, work, use_kernels).run(threads or _threads(far), nbytes, progress)
+        files.close()
+        changed = files.changed
     failures.update(work.failures)
-    failures.update(files.changed)
-    if files.changed:
-        work.failed.update(_rows_in(checkpoints, files.changed))
+    failures.update(changed)
+    work.failed.update(_rows_in(checkpoints, changed))
     work.failed.update(plan.unreadable)
     tables = _tables(checkpoints, plan, work, depth, trained or _declared)
-    return Examination(tables, failures, _limits(checkpoints, depth), work.done)
+    return Examination(tables, failures, _limits(checkpoints, depth), work.read)
 
 
 def _declared(record: TensorRecord) -> Trained:
@@ -120,17 +119,14 @@ def _rows_in(checkpoints: Sequence[Sequence[TensorRecord]], paths: Container[str
             yield row
 
 
-def _threads() -> int:
+def _paths(plan: Plan) -> Iterator[str]:
+    return (piece.path for track in plan.tracks for place in track.places for piece in place.pieces)
+
+
+def _threads(far: bool) -> int:
     affinity = getattr(os, "sched_getaffinity", None)
-    return min(len(affinity(0)) if affinity else os.cpu_count() or 1, MOST_THREADS)
-
-
-def _compiled() -> ModuleType | None:
-    try:
-        from forensics.weights import kernels
-    except ImportError:
-        return None
-    return kernels
+    cores = min(len(affinity(0)) if affinity else os.cpu_count() or 1, MOST_THREADS)
+    return max(cores, ahead.THREADS) if far else cores
 
 
 def _ranges(
@@ -165,21 +161,39 @@ def _size(records: Sequence[TensorRecord]) -> tuple[int, int]:
     return sum(record.nbytes for record in own), sum(record.elements for record in own)
 
 
-class _Work:
-    """Threads that take tasks from one list and add what they count to one matrix."""
+class _Total:
+    """What all tasks found, added in the order of the tasks whoever did them, so that sums never depend on chance."""
 
-    def __init__(self, files: Files, todo: Iterator[tuple[Part, ...]], rows: int, kernels: ModuleType | None) -> None:
-        self.files = files
+    def __init__(self, rows: int) -> None:
         self.matrix = statistics.fresh(rows)
         self.failed: set[int] = set()
         self.failures: dict[str, str] = {}
-        self.done = 0
-        self.stopped = False
-        self._todo, self._kernels = todo, kernels
-        self._engine: Engine = plain.accumulate if kernels is None else kernels.accumulate
-        self._lock = threading.Lock()
+        self.read = 0
+        self._next = 0
+        self._early: dict[int, Sequence[Done]] = {}
 
-    def run(self, threads: int, total: int, progress: Progress | None) -> None:
+    def add(self, number: int, batch: Sequence[Done]) -> None:
+        """Take what the batch of that number found; call from one thread at a time."""
+        self.read += sum(done.nbytes for done in batch)
+        self._early[number] = batch
+        while self._next in self._early:
+            for done in self._early.pop(self._next):
+                statistics.merge(self.matrix, done.rows, done.found)
+                self.failed.update(done.failed)
+                self.failures.update(done.failed.values())
+            self._next += 1
+
+
+class _Threads:
+    """Threads of this process that take batches from one list."""
+
+    def __init__(self, files: Files, batches: Iterator[Sequence[Task]], total: _Total, kernels: bool) -> None:
+        self._files, self._batches, self._total = files, enumerate(batches), total
+        self._kernels = compiled() if kernels else None
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def run(self, threads: int, nbytes: int, progress: Progress | None) -> None:
         with ThreadPoolExecutor(threads) as pool:
             pending: Iterable[Future[None]] = {pool.submit(self._take) for _ in range(threads)}
             try:
@@ -188,117 +202,27 @@ class _Work:
                     for future in finished:
                         future.result()
                     if progress is not None:
-                        progress(self.done, total)
+                        progress(self._total.read, nbytes)
             finally:
-                self.stopped = True
-        self.files.close()
+                self._stopped = True
 
     def _take(self) -> None:
-        buffers = np.empty(BUFFER_BYTES, np.uint8), np.empty(BUFFER_BYTES, np.uint8)
-        while not self.stopped:
+        worker = Worker(self._kernels)
+        while not self._stopped:
             with self._lock:
-                task = next(self._todo, None)
-            if task is None:
+                number, batch = next(self._batches, (-1, ()))
+            if not batch:
                 return
-            self._work(task, buffers)
-
-    def _work(self, task: tuple[Part, ...], buffers: tuple[Bytes, Bytes]) -> None:
-        track = task[0].track
-        places = len(track.places)
-        found = statistics.fresh(places * len(task)).reshape(places, len(task), statistics.COLUMNS)
-        large = task[0].nbytes > BUFFER_BYTES
-        block = block_of(task)
-        failed: Failed = {}
-        if track.gathered:
-            failed = self._gathered(task[0], found)
-        elif not self._walk(block, large, found, buffers):
-            found = statistics.fresh(places * len(task)).reshape(found.shape)
-            failed = (self._streamed if large else self._buffered)(block, found, buffers)
-        rows = np.array([[task[part].track.places[place].row for part in block.order] for place in range(places)])
-        with self._lock:
-            statistics.merge(self.matrix, rows.reshape(-1), found.reshape(-1, statistics.COLUMNS))
-            self.done += sum(part.nbytes for part in task) * places
-            self.failed.update(failed)
-            self.failures.update(failed.values())
-
-    def _walk(self, block: Block, large: bool, found: Floats, buffers: tuple[Bytes, Bytes]) -> bool:
-        """Let compiled code read and count; say no when it cannot, or when a file fails it."""
-        if self._kernels is None or len(block.groups) > 1 or not self._kernels.handles(block.groups[0][0]):
-            return False
-        dtype, runs, _ = block.groups[0]
-        with ExitStack() as stack:
-            try:
-                reads = located(self.files, [_slots(block, place) for place in range(len(found))], stack)
-            except ForensicsError:
-                return False
-            if large and len(reads) > len(found):
-                return False
-            total = block.parts[0].nbytes if large else 0
-            done: bool = self._kernels.walk(dtype, np.array(reads), total, runs, found, buffers)
-            return done
-
-    def _buffered(self, block: Block, found: Floats, buffers: tuple[Bytes, Bytes]) -> Failed:
-        """Read many small parts at once, checkpoint by checkpoint."""
-        failed: Failed = {}
-        previous, (current, spare) = None, buffers
-        for place in range(found.shape[0]):
-            missing = read_slots(self.files, _slots(block, place), current.data)
-            failed.update({block.parts[n].track.places[place].row: why for n, why in missing.items()})
-            for dtype, runs, rows in block.groups:
-                self._engine(dtype, previous, current, runs, found[place, rows])
-            previous, current, spare = current, spare, current
-        return failed
-
-    def _streamed(self, block: Block, found: Floats, buffers: tuple[Bytes, Bytes]) -> Failed:
-        """Read a range of a large tensor buffer by buffer, each from every checkpoint in turn."""
-        failed: Failed = {}
-        part = block.parts[0]
-        track, bits = part.track, part.track.dtype.bits
-        runs = np.array([[0, 0, 0, track.row_length, 0]])
-        with ExitStack() as stack:
-            sources = [Pieces(self.files, place.pieces, stack) for place in track.places]
-            for first, stop in steps(part):
-                begin, size = first * bits // 8, (stop - first) * bits // 8
-                runs[0, 2], runs[0, 4] = size, first
-                previous, (current, spare) = None, buffers
-                for source, into, place in zip(sources, found, track.places, strict=True):
-                    try:
-                        source.read_into(begin, current.data[:size])
-                    except (ForensicsError, OSError) as error:
-                        failed[place.row] = place.pieces[0].path, str(error)
-                    self._engine(track.dtype, previous, current[:size], runs, into)
-                    previous, current, spare = current, spare, current
-        return failed
-
-    def _gathered(self, part: Part, found: Floats) -> Failed:
-        """Read rows of a strided tensor into memory of their own, in order."""
-        failed: Failed = {}
-        track, first, stop = part
-        runs = np.array([[0, 0, part.nbytes, track.row_length, first]])
-        previous: Bytes | None = None
-        for place, into in zip(track.places, found, strict=True):
-            try:
-                current = gather(self.files, track, place.pieces, first, stop)
-            except (ForensicsError, OSError) as error:
-                failed[place.row] = place.pieces[0].path, str(error)
-                previous = None
-                continue
-            self._engine(track.dtype, previous, current, runs, into)
-            previous = current
-        return failed
-
-
-def _slots(block: Block, place: int) -> list[Slot]:
-    return [
-        Slot(part, part.track.places[place].pieces, start)
-        for part, start in zip(block.parts, block.starts, strict=True)
-    ]
+            lender = Ahead(self._files, batch)
+            done = [worker.do(lender, task) for task in batch]
+            with self._lock:
+                self._total.add(number, done)
 
 
 def _tables(
     checkpoints: Sequence[Sequence[TensorRecord]],
     plan: Plan,
-    work: _Work,
+    work: _Total,
     depth: Depth,
     trained: Callable[[TensorRecord], Trained],
 ) -> tuple[TensorTable, ...]:

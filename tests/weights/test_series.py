@@ -74,7 +74,7 @@ def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every tensor of the test a large one."""
     monkeypatch.setattr(blocks, "BUFFER_BYTES", 4096)
     monkeypatch.setattr(blocks, "TASK_BYTES", 3 * 4096)
-    monkeypatch.setattr("forensics.weights.series.BUFFER_BYTES", 4096)
+    monkeypatch.setattr("forensics.weights.work.BUFFER_BYTES", 4096)
 
 
 @pytest.mark.usefixtures("small_buffers")
@@ -295,7 +295,7 @@ def test_cut_file_costs_only_its_tensors(
     """Tensors past the end of a file are unexamined; the others, and the next checkpoint, are whole."""
     if large:
         monkeypatch.setattr(blocks, "BUFFER_BYTES", 256)
-        monkeypatch.setattr("forensics.weights.series.BUFFER_BYTES", 256)
+        monkeypatch.setattr("forensics.weights.work.BUFFER_BYTES", 256)
     raw = np.ones(100, np.float32).view(np.uint8)
     checkpoints = [save(tmp_path, f"{i}.bin", [("a", "F32", (100,), raw), ("b", "F32", (100,), raw)]) for i in range(3)]
     os.truncate(tmp_path / "1.bin", 3 + 700)
@@ -339,7 +339,7 @@ def test_bad_sector_costs_the_tensors_on_it(tmp_path: Path, monkeypatch: pytest.
     """Where the system cannot read a range, the tensors beside it are still read."""
     if large:
         monkeypatch.setattr(blocks, "BUFFER_BYTES", 256)
-        monkeypatch.setattr("forensics.weights.series.BUFFER_BYTES", 256)
+        monkeypatch.setattr("forensics.weights.work.BUFFER_BYTES", 256)
     raw = np.ones(100, np.float32).view(np.uint8)
     records = save(tmp_path, "a.bin", [(name, "F32", (100,), raw) for name in "abc"])
     original = File.read_into
@@ -391,7 +391,7 @@ def test_file_that_changes_while_it_is_read_is_no_evidence(tmp_path: Path, monke
     def touching(self: File, offset: int, buffer: memoryview) -> None:
         original(self, offset, buffer)
         if self.path.name == "1.bin":
-            os.utime(self.path, ns=(1, 1))
+            os.utime(tmp_path / "1.bin", ns=(1, 1))
 
     monkeypatch.setattr(File, "read_into", touching)
 

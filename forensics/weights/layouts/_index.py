@@ -6,21 +6,21 @@ index is a stranger's text, and a path in it must not make us read another file 
 
 import os
 import stat
-from collections.abc import Mapping
-from pathlib import PurePosixPath
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 from forensics.errors import ForensicsError
 from forensics.formats.file import File
 from forensics.formats.lenient_json import load
 from forensics.model import Artifact
-from forensics.weights.folders import Folder
+from forensics.weights.folders import Folder, Folders
 from forensics.weights.found import Found, grepable
 
 SHOWN = 3
 LONGEST_SHOWN = 80
 
 
-def check_index(found: Found, folder: Folder, artifact: Artifact) -> None:
+def check_index(found: Found, folder: Folder, folders: Folders, artifact: Artifact) -> None:
     """Compare an index with the shards that are there."""
     try:
         with File(artifact.location) as file:
@@ -42,7 +42,9 @@ def check_index(found: Found, folder: Folder, artifact: Artifact) -> None:
     refused = {shard: why for shard in sorted(shards) if (why := _refusal(folder, artifact, shard)) is not None}
     for shard, why in list(refused.items())[:SHOWN]:
         found.suspicious(f"{artifact.path} names the shard {shard[:LONGEST_SHOWN]!r}, which {why}", artifact.path)
-    _compare(found, folder, artifact, {n: shard for n, shard in texts.items() if shard not in refused})
+    kept = {name: shard for name, shard in texts.items() if shard not in refused}
+    missing = sorted(shard for shard in set(kept.values()) if not _is_there(folder, folders, artifact, shard))
+    _compare(found, folder, artifact, kept, missing)
 
 
 def _refusal(folder: Folder, artifact: Artifact, shard: str) -> str | None:
@@ -60,9 +62,9 @@ def _refusal(folder: Folder, artifact: Artifact, shard: str) -> str | None:
 
 def _kind(artifact: Artifact, shard: str) -> str | None:
     where = artifact.location.parent / shard
-    if not os.path.lexists(where):
+    if not isinstance(where, Path) or not os.path.lexists(where):
         return None
-    inside = os.path.realpath(artifact.root)
+    inside = os.path.realpath(str(artifact.root / "."))
     if os.path.commonpath([os.path.realpath(where), inside]) != inside:
         return "is a link that leads outside the run folder: it was not opened"
     if not stat.S_ISREG(where.stat().st_mode):
@@ -70,10 +72,11 @@ def _kind(artifact: Artifact, shard: str) -> str | None:
     return None
 
 
-def _compare(found: Found, folder: Folder, artifact: Artifact, mapping: Mapping[str, str]) -> None:
-    shards = set(mapping.values())
-    missing = sorted(shard for shard in shards if not _is_there(folder, artifact, shard))
+def _compare(
+    found: Found, folder: Folder, artifact: Artifact, mapping: Mapping[str, str], missing: Sequence[str]
+) -> None:
     if missing:
+        shards = set(mapping.values())
         shown = ", ".join(shard[:LONGEST_SHOWN] for shard in missing[:SHOWN])
         found.incomplete(f"{len(missing)} of {len(shards)} shards are missing: {shown}", artifact.path)
         return
@@ -83,6 +86,13 @@ def _compare(found: Found, folder: Folder, artifact: Artifact, mapping: Mapping[
         found.damaged(f"{len(lost)} tensors of the index are in no shard: {', '.join(lost[:SHOWN])}", artifact.path)
 
 
-def _is_there(folder: Folder, artifact: Artifact, shard: str) -> bool:
+def _is_there(folder: Folder, folders: Folders, artifact: Artifact, shard: str) -> bool:
     """Tell whether the run has the shard: beside the index, below it, or as a link inside the run."""
-    return shard in folder.files or os.path.lexists(artifact.location.parent / shard)
+    if shard in folder.files:
+        return True
+    where = artifact.location.parent / shard
+    if isinstance(where, Path):
+        return os.path.lexists(where)
+    inner, _, name = shard.rpartition("/")
+    below = folders.get(folder.below(inner)) if inner else None
+    return below is not None and name in below.files

@@ -34,7 +34,6 @@ LFS_POINTER_BYTES = 200
 
 def recognise(folder: Folder, folders: Folders) -> Iterator[Found]:
     """Yield the checkpoint in this folder, if it holds weights or a save in progress."""
-    del folders
     named = re.fullmatch(r"(?:tmp-)?checkpoint-\d+", folder.name) is not None
     weights = [a for pattern in (SAFE, PICKLED) for _, a in folder.matching(pattern)]
     indexes = [a for _, a in folder.matching(INDEX)]
@@ -44,7 +43,7 @@ def recognise(folder: Folder, folders: Folders) -> Iterator[Found]:
     found = Found(folder.path, "huggingface", step_of(folder.name), modified=folder.modified)
     _weights(found, folder)
     for artifact in indexes:
-        check_index(found, folder, artifact)
+        check_index(found, folder, folders, artifact)
     _optimizer(found, folder)
     ranks = [int(match[1]) for match, _ in folder.matching(RANDOM_STATE)]
     if ranks:
