@@ -1,11 +1,12 @@
 """Checkpoints scanned within a budget, each compared with the one before it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from forensics.errors import ForensicsError
+from forensics.formats.dtypes import DTYPES
 from forensics.formats.file import READ_BYTES, File
 from forensics.locations import Root
 from forensics.model import Checkpoint, Depth, Skip
@@ -42,14 +43,12 @@ def examine_checkpoints(
     series, alone = _series(checkpoints, held)
     examined = list(checkpoints)
     skips: list[Skip] = []
-    started = time.perf_counter()
     for group in [series, *([i] for i in alone)]:
         scanned = scan_checkpoints(root, [checkpoints[i] for i in group], chosen.depth, progress, skips)
         for index, checkpoint in zip(group, scanned, strict=True):
             examined[index] = checkpoint
     if chosen.depth == "quick":
-        limits = [c.detection_limit for c in examined if c.detection_limit is not None]
-        skips.append(_sampled(chosen, max(limits, default=0.0), time.perf_counter() - started))
+        skips.extend(_sampled(chosen, examined))
     return judged(root, examined, full=chosen.depth == "full"), tuple(skips)
 
 
@@ -80,16 +79,36 @@ class _Chosen:
     rate: float | None = None
 
 
-def _sampled(chosen: _Chosen, limit: float, seconds: float) -> Skip:
-    size = f"{chosen.total / 1e9:,.1f} GB" if chosen.total >= 1e8 else f"{chosen.total / 1e6:,.1f} MB"
+def _sampled(chosen: _Chosen, examined: Sequence[Checkpoint]) -> Iterator[Skip]:
+    """Say how much a quick look left out; nothing when the checkpoints are so small that it saw every byte."""
+    looked, there = map(sum, zip(*(_looked_at(checkpoint) for checkpoint in examined), strict=True))
+    if looked == there:
+        return
+    limit = max((c.detection_limit for c in examined if c.detection_limit is not None), default=0.0)
     why = ""
     if chosen.rate is not None:
         why = f", because reading all takes {chosen.total / chosen.rate:,.0f} s at {chosen.rate / 1e9:.2f} GB/s"
-    return Skip(
+    yield Skip(
         "every byte of the weights",
-        f"blocks drawn by chance from {size} were looked at in {seconds:.1f} s{why}; bad elements below "
+        f"{_size(looked)} of {_size(there)}, in blocks drawn by chance, were looked at{why}; bad elements below "
         f"{100 * limit:.2g} % of a checkpoint may have been missed; --weights full reads all",
     )
+
+
+def _looked_at(checkpoint: Checkpoint) -> tuple[int, int]:
+    """Return the bytes of the elements that a scan counted, and of all in the tensors that it could read."""
+    looked = there = 0
+    if checkpoint.table is not None:
+        counted = zip(checkpoint.table.elements.tolist(), checkpoint.table.nan.tolist(), strict=True)
+        for record, (elements, nan) in zip(checkpoint.records, counted, strict=True):
+            if record.alias_of is None and nan >= 0:
+                looked += elements * DTYPES[record.dtype].bits // 8
+                there += record.elements * DTYPES[record.dtype].bits // 8
+    return looked, there
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
 
 
 def _series(checkpoints: Sequence[Checkpoint], held: Sequence[int]) -> tuple[list[int], list[int]]:

@@ -47,8 +47,15 @@ def test_a_quick_look_says_what_it_read_and_what_it_may_have_missed(tmp_path: Pa
     (_,), (skip,) = examine_checkpoints(tmp_path, checkpoints_in(tmp_path), "quick")
 
     assert skip.what == "every byte of the weights"
-    assert "drawn by chance from 83.9 MB" in skip.reason
+    assert "67.1 MB of 83.9 MB, in blocks drawn by chance, were looked at" in skip.reason
     assert "bad elements below 0.29 % of a checkpoint may have been missed; --weights full reads all" in skip.reason
+
+
+def test_a_quick_look_at_a_small_file_leaves_nothing_out(tmp_path: Path) -> None:
+    """What is smaller than the sample is read whole."""
+    save_file({"w": torch.ones(3)}, tmp_path / "model.safetensors")
+
+    assert examine_checkpoints(tmp_path, checkpoints_in(tmp_path), "quick")[1] == ()
 
 
 def test_auto_is_quick_when_the_disk_is_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,11 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from forensics.errors import ChangedError, TruncatedError, UnreadableError
 from forensics.formats.file import File
 from forensics.formats.text import BEHIND, pieces, windows
+from forensics.locations import Place
 from forensics.readers._text.collected import Found
 from forensics.readers._text.scan import scan_window
 
@@ -23,7 +23,7 @@ Stretch = tuple[int, int]
 class Reading:
     """Which file is read and how: sizes in bytes, `ahead` as in `forensics.formats.text.windows`."""
 
-    path: Path
+    path: Place
     line_bytes: int
     chunk_bytes: int
     ahead: int
