@@ -31,10 +31,11 @@ def ratio(run: Run) -> Seen | None:
     steps = run.environment.number("gradient_accumulation_steps")
     if loss is None or evaluated is None or (steps is not None and steps <= 1):
         return None
-    trained, measured = float(np.nanmedian(loss.values[-5:])), float(evaluated.values[-1])
-    if not (measured > 0 and np.isfinite(measured) and np.isfinite(trained)):
+    last = loss.values[-5:]
+    trained, measured = last[np.isfinite(last)], float(evaluated.values[-1])
+    if not (len(trained) and measured > 0 and np.isfinite(measured)):
         return None
-    quotient = trained / measured
+    quotient = float(np.median(trained)) / measured
     if steps is None:
         whole = round(quotient)
         told = f"loss is {shown(quotient)} times eval_loss; gradient_accumulation_steps is not recorded"

@@ -125,6 +125,12 @@ NOTHING: list[tuple[str, Any, dict[str, Any], tuple[Any, ...]]] = [
         {"loss": [5.0] * 5, "eval_loss": [2.0]},
         (),
     ),
+    (
+        "five NaN at the end",
+        opt012_hf_grad_accum_loss_scaling.ratio,
+        {"loss": [5.0, *[float("nan")] * 5], "eval_loss": [1.0]},
+        (),
+    ),
     ("an evaluation of 0", opt012_hf_grad_accum_loss_scaling.ratio, {"loss": [5.0] * 5, "eval_loss": [0.0]}, ()),
     (
         "differences that were not read",
