@@ -26,6 +26,11 @@ def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypo
     said = _sentence(grave.statement)
     if top is None or top.cause == "unknown" or top.verdict in {"unlikely", "ruled out"}:
         return f"{said} The cause is unknown."
+    tied = [h for h in hypotheses if not h.benign and (h.verdict, h.score) == (top.verdict, top.score)]
+    if top.verdict == "possible" and len(tied) > 1:
+        names = ", ".join(h.cause for h in tied[:3])
+        more = f" and {len(tied) - 3} more" if len(tied) > 3 else ""
+        return f"{said} {len(tied)} causes fit equally well ({names}{more}), and what was read cannot tell them apart."
     word = {"established": "Cause", "likely": "Likely cause", "possible": "Possible cause"}[top.verdict]
     strongest = max(top.evidence, key=lambda e: e.points)
     because = f" {_sentence(strongest.statement)}" if strongest.points > 0 else ""

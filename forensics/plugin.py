@@ -67,6 +67,8 @@ class Rule:
     `explains` names symptoms, or mechanisms that another rule establishes. `mechanism` is true for a link of a
     chain that is not itself a root cause. `benign` is true for an explanation under which nothing is wrong.
     `stands_alone` marks a mechanism that is an answer by itself when nothing behind it is known.
+    `cases` counts the public reports with this cause, of 171 that were read (issue threads of 60 repositories up to
+    2026); it decides the order only between causes for which the run says equally much.
     `helps` names evidence that the rule looks at: what of it was not recorded is listed in the report.
     """
 
@@ -82,6 +84,7 @@ class Rule:
     since: str
     doc: str = field(repr=False)
     stands_alone: bool = False
+    cases: int = 0
 
     @property
     def title(self) -> str:
@@ -128,6 +131,7 @@ def rule(  # noqa: PLR0913  (each is a column of the generated index of rules)
     helps: tuple[str, ...] = (),
     references: tuple[str, ...] = (),
     since: str = "0.1",
+    cases: int = 0,
 ) -> Callable[[ReasonFunction], Rule]:
     """Declare a rule; the decorated generator yields `Evidence`, `Fix` and `Experiment`."""
 
@@ -145,6 +149,7 @@ def rule(  # noqa: PLR0913  (each is a column of the generated index of rules)
             since=since,
             doc=_text(function),
             stands_alone=stands_alone,
+            cases=cases,
         )
 
     return declare

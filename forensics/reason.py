@@ -43,14 +43,14 @@ class _Search:
         for rule in self.rules:
             if explained.name not in rule.explains or rule.name in explained.chain:
                 continue
-            hypothesis = self._argue(rule, explained)
-            if hypothesis is None:
+            hypothesis = self.argue(rule, explained)
+            if hypothesis is None or not hypothesis.evidence:
                 continue
             self.argued[rule.name].append((explained.finding, hypothesis))
             if rule.mechanism and hypothesis.holds:
                 self.explain(Explained(rule.name, explained.finding, (rule.name, *explained.chain)))
 
-    def _argue(self, rule: Rule, explained: Explained) -> Hypothesis | None:
+    def argue(self, rule: Rule, explained: Explained) -> Hypothesis | None:
         if not all(self.run.has(need) for need in rule.needs):
             return None
         evidence: dict[str, Evidence] = {}
@@ -69,8 +69,6 @@ class _Search:
         except Exception as error:  # noqa: BLE001  (one bad rule must not cost the report; it is told as a failure)
             self.failures.append(f"rule {rule.code} failed: {type(error).__name__}: {error}")
             return None
-        if not evidence:
-            return None
         return Hypothesis(
             cause=rule.name,
             code=rule.code,
@@ -84,6 +82,7 @@ class _Search:
             references=rule.references,
             mechanism=rule.mechanism,
             benign=rule.benign,
+            cases=rule.cases,
         )
 
 
@@ -102,18 +101,23 @@ def reason(run: Run, findings: Sequence[Finding], rules: Sequence[Rule]) -> Reas
     mechanisms = sorted((h for h in merged if h.mechanism), key=rank)
     judged = _calm(findings, causes)
     alone = {rule.name for rule in rules if rule.stands_alone}
-    causes = _with_unknown(judged, causes, mechanisms, alone)
+    causes = _with_unknown(search, judged, causes, mechanisms, alone)
     return Reasoned(judged, tuple(causes), tuple(mechanisms), tuple(dict.fromkeys(search.failures)))
 
 
-def rank(hypothesis: Hypothesis) -> tuple[int, int, int, int, str]:
-    """Return the sort key: verdict, then a benign explanation that holds, then points, reach, code."""
+def rank(hypothesis: Hypothesis) -> tuple[int, int, int, int, int, str]:
+    """Return the sort key: verdict, then a benign explanation that holds, points, reach, public cases, code.
+
+    Reach is how many of the symptoms the cause explains. Where a run says equally much for two causes that explain
+    equally much, the one that was reported more often comes first; the points of either stay what they are.
+    """
     calm = hypothesis.benign and hypothesis.holds
     return (
         VERDICTS.index(hypothesis.verdict),
         not calm,
         -hypothesis.score,
         -len(hypothesis.explains),
+        -hypothesis.cases,
         hypothesis.code,
     )
 
@@ -143,7 +147,11 @@ def _calm(findings: Sequence[Finding], causes: Sequence[Hypothesis]) -> tuple[Fi
 
 
 def _with_unknown(
-    findings: Sequence[Finding], causes: list[Hypothesis], mechanisms: Sequence[Hypothesis], alone: set[str]
+    search: _Search,
+    findings: Sequence[Finding],
+    causes: list[Hypothesis],
+    mechanisms: Sequence[Hypothesis],
+    alone: set[str],
 ) -> list[Hypothesis]:
     grave = [f for f in findings if f.severity != "notice"]
     if not grave or any(h.holds and not h.benign for h in causes):
@@ -151,21 +159,22 @@ def _with_unknown(
     telling = [h for h in mechanisms if h.cause in alone and h.holds and grave[0].symptom in h.explains]
     if telling:
         return [*telling, *causes]
-    answer = _unknown(grave, causes, mechanisms)
+    answer = _unknown(search, grave, causes, mechanisms)
     at = sum(1 for h in causes if not h.benign and h.verdict == "possible" and h.score >= CONVINCING)
     better = [h for h in causes if not h.benign][:at]
     return [*better, answer, *(h for h in causes if h not in better)]
 
 
-def _unknown(grave: Sequence[Finding], causes: Sequence[Hypothesis], mechanisms: Sequence[Hypothesis]) -> Hypothesis:
+def _unknown(
+    search: _Search, grave: Sequence[Finding], causes: Sequence[Hypothesis], mechanisms: Sequence[Hypothesis]
+) -> Hypothesis:
     finding = grave[0]
     known = [h for h in mechanisms if h.holds and finding.symptom in h.explains]
     chain = max((h.chain for h in known), key=len, default=(finding.symptom,))
     excluded = [h for h in causes if h.verdict == "ruled out"]
-    evidence = [Evidence(0, f"excluded: {h.cause} ({_against(h)})") for h in excluded]
-    open_causes = [h for h in causes if h.verdict in {"possible", "unlikely"}]
-    experiments = [e for h in open_causes[:3] for e in h.experiments[:1]]
-    missing = dict.fromkeys(name for h in open_causes for name in h.missing)
+    remaining = _still_open(search, finding, causes, mechanisms)
+    evidence = [*_cannot_decide(remaining), *(Evidence(0, f"excluded: {h.cause} ({_against(h)})") for h in excluded)]
+    experiments = {e.action: e for h in remaining[:3] for e in h.experiments[:1]}
     return Hypothesis(
         cause=UNKNOWN,
         code="UNKNOWN",
@@ -173,9 +182,73 @@ def _unknown(grave: Sequence[Finding], causes: Sequence[Hypothesis], mechanisms:
         explains=tuple(dict.fromkeys(f.symptom for f in grave)),
         chain=(UNKNOWN, *chain),
         evidence=tuple(evidence) or (Evidence(0, "nothing that was read points to a cause that is known here"),),
-        missing=tuple(missing)[:8],
-        experiments=tuple(sorted(experiments, key=lambda e: e.cost)),
+        missing=tuple(_deciding(remaining))[:8],
+        experiments=tuple(sorted(experiments.values(), key=lambda e: e.cost)),
     )
+
+
+def _still_open(
+    search: _Search, finding: Finding, causes: Sequence[Hypothesis], mechanisms: Sequence[Hypothesis]
+) -> list[Hypothesis]:
+    """Return every cause that could stand behind a symptom and that nothing speaks against, the best first.
+
+    A cause of which the run recorded nothing is among them: it was not argued, and it is not excluded either.
+    """
+    judged = {h.cause: h for h in (*causes, *mechanisms)}
+    reach = {finding.symptom}
+    for _ in range(len(search.rules)):
+        links = (rule for rule in search.rules if rule.mechanism and not reach.isdisjoint(rule.explains))
+        grown = reach | {rule.name for rule in links if rule.name not in judged or judged[rule.name].score >= 0}
+        if grown == reach:
+            break
+        reach = grown
+    found = []
+    for rule in search.rules:
+        name = next((name for name in rule.explains if name in reach), None)
+        if name is not None and not rule.mechanism and not rule.benign:
+            hypothesis = judged.get(rule.name) or search.argue(rule, Explained(name, finding))
+            if hypothesis is not None and hypothesis.score >= 0 and hypothesis.verdict != "ruled out":
+                found.append(hypothesis)
+    return sorted(found, key=rank)
+
+
+def _deciding(remaining: Sequence[Hypothesis]) -> list[str]:
+    """Return what was not recorded, first what would bear on most of the open causes, weighed by their cases."""
+    weight: dict[str, int] = defaultdict(int)
+    for hypothesis in remaining:
+        for name in hypothesis.missing:
+            weight[name] += 1 + hypothesis.cases
+    return sorted(weight, key=lambda name: -weight[name])
+
+
+SHOWN = 4
+"""Open causes that are named; the rest is counted."""
+
+
+def _cannot_decide(remaining: Sequence[Hypothesis]) -> list[Evidence]:
+    """Say that what was read cannot tell the open causes apart, and which files would."""
+    if len(remaining) < 2:
+        return []
+    names = ", ".join(f"{h.cause} ({h.cases} public cases)" if h.cases else h.cause for h in remaining[:SHOWN])
+    more = f" and {len(remaining) - SHOWN} more" if len(remaining) > SHOWN else ""
+    said = f"what was read cannot tell {len(remaining)} open causes apart: {names}{more}"
+    files = dict.fromkeys(_file_with(name) for name in _deciding(remaining))
+    wanted = "; ".join([*files][:SHOWN])
+    return [Evidence(0, said), *([Evidence(0, f"what would decide, most telling first: {wanted}")] if wanted else [])]
+
+
+def _file_with(name: str) -> str:
+    """Name the file in which a run records something (a name as `Run.has` takes it)."""
+    kind = name.partition(" ")[0]
+    if kind in {"package", "hardware"}:
+        return "the environment (pip freeze, torch.utils.collect_env)"
+    if kind in {"event", "events"}:
+        return "the console log with its warnings"
+    if kind in {"weights", "checkpoints", "optimizer"}:
+        return "a checkpoint from before and one from after the onset"
+    if kind in {"loss", "grad_norm", "eval_loss", "learning_rate", "epoch", "loss_scale"}:
+        return f"{kind} in the log, at every step (logging_steps=1)"
+    return "the settings (training_args.bin, the YAML or launch script, the DeepSpeed configuration)"
 
 
 def _against(hypothesis: Hypothesis) -> str:

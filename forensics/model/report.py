@@ -124,7 +124,10 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A possible cause, with everything that speaks for and against it."""
+    """A possible cause, with everything that speaks for and against it.
+
+    `cases` is how often it was the cause in public reports (see `Rule.cases`); it orders what nothing else does.
+    """
 
     cause: str
     code: str
@@ -138,6 +141,7 @@ class Hypothesis:
     references: tuple[str, ...] = ()
     mechanism: bool = False
     benign: bool = False
+    cases: int = 0
 
     @property
     def score(self) -> int:

@@ -1,8 +1,8 @@
 """Known issues as data: one TOML file a cause, argued by the same evidence engine as the rules written in Python.
 
 A file declares `code`, `name`, `title`, `explains`, the text of its page (`mechanism`, `tell`), `sources`,
-`confidence`, `checked` (how the claim was verified) and `date`; `[affected]` names a package and its versions (PEP
-440); each `[[evidence]]` names one thing to look at with its points:
+`confidence`, `checked` (how the claim was verified), `date` and `cases` (see `Rule.cases`); `[affected]` names a
+package and its versions (PEP 440); each `[[evidence]]` names one thing to look at with its points:
 
     setting = "NAME" with is = [values] | set = true | above = number | below = number | matches = "regex"
     observation = "NAME of OBSERVATIONS"      event = "KIND", says = "regex"      hardware = "regex"
@@ -211,6 +211,7 @@ def declare(issue: Table) -> Rule:
         references=tuple(issue["sources"]),
         since=issue.get("since", "0.1"),
         doc=_page(issue),
+        cases=issue.get("cases", 0),
     )
 
 

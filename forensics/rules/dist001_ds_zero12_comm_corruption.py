@@ -106,6 +106,7 @@ def _fixes() -> Iterator[Fix | Experiment]:
         "bf16",
         "grad_norm",
     ),
+    cases=23,
     references=(
         f"{ISSUES}/5242",
         f"{ISSUES}/5347",

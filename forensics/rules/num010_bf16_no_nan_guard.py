@@ -26,6 +26,7 @@ def _megatron_counter(run: Run) -> Seen | None:
     "bf16-no-nan-guard",
     explains=("nan-gradient-applied",),
     helps=("package deepspeed", "bf16", "bf16.check_grad_overflow"),
+    cases=2,
     references=(
         "https://github.com/deepspeedai/DeepSpeed/pull/4512",
         "https://github.com/deepspeedai/DeepSpeed/pull/6976",

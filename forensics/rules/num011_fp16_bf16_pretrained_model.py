@@ -30,6 +30,7 @@ def model_family(run: Run) -> Seen | None:
     "fp16-bf16-pretrained-model",
     explains=("overflow-steps-skipped", "nan-gradient-applied", "nan-loss-logged-as-zero", "loss-nan", "eval-nan"),
     helps=("fp16", "bf16", "model.torch_dtype", "events", "hardware gpu"),
+    cases=12,
     references=(
         "https://github.com/hiyouga/LlamaFactory/issues/950",
         "https://github.com/hiyouga/LlamaFactory/issues/2234",

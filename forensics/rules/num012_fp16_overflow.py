@@ -22,6 +22,7 @@ from forensics.rules._tensors import weights_stored_as
         "weights-inf",
     ),
     helps=("fp16", "events", "loss_scale", "weights"),
+    cases=10,
     references=(
         "https://github.com/deepspeedai/DeepSpeed/issues/4017",
         "https://github.com/ymcui/Chinese-LLaMA-Alpaca/issues/534",

@@ -23,6 +23,7 @@ from forensics.rules._tensors import keeps_masters, weights_stored_as
         "crash-exception",
     ),
     helps=("torch_dtype", "weights", "events", "fp16"),
+    cases=4,
     references=(
         "https://github.com/huggingface/peft/issues/1522",
         "https://github.com/huggingface/transformers/issues/27212",

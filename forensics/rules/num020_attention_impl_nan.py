@@ -33,6 +33,7 @@ def attention(run: Run) -> Seen | None:
     "attention-impl-nan",
     explains=("nan-gradient-applied", "grad-norm-nan", "overflow-steps-skipped", "loss-divergence"),
     helps=("package torch", "hardware gpu", "attn_implementation", "grad_norm", "events"),
+    cases=8,
     references=(
         "https://github.com/pytorch/pytorch/issues/139298",
         "https://github.com/pytorch/pytorch/issues/196678",

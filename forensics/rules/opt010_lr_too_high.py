@@ -69,6 +69,7 @@ def _argue(run: Run, explained: Explained) -> Iterator[Evidence]:
         "overflow-steps-skipped",
     ),
     helps=("learning_rate", "grad_norm", "loss", "warmup_steps", "adapter.r"),
+    cases=2,
     references=(
         "https://github.com/hiyouga/LlamaFactory/issues/1989",
         "https://github.com/tloen/alpaca-lora/issues/391",

@@ -50,6 +50,7 @@ def ratio(run: Run) -> Seen | None:
     "hf-grad-accum-loss-scaling",
     explains=("loss-scale-wrong", "grad-norm-explosion"),
     helps=("package transformers", "gradient_accumulation_steps", "eval_loss", "loss"),
+    cases=5,
     references=(
         "https://github.com/huggingface/transformers/issues/34263",
         "https://github.com/huggingface/transformers/pull/35438",

@@ -44,6 +44,7 @@ def _shape(run: Run) -> Seen | None:
     "tokenization-mismatch",
     explains=("all-labels-ignored", "tokenization-mismatch-warnings"),
     helps=("events", "event tokenization-mismatch", "grad_norm", "package tokenizers"),
+    cases=9,
     references=(
         "https://github.com/lm-sys/FastChat/issues/3266",
         "https://github.com/lm-sys/FastChat/issues/1289",

@@ -16,6 +16,7 @@ from forensics.rules._tensors import poisoned
     "response-template-not-found",
     explains=("all-labels-ignored", "crash-exception"),
     helps=("events", "event response-template-not-found", "grad_norm"),
+    cases=3,
     references=(
         "https://github.com/huggingface/trl/issues/1820",
         "https://github.com/huggingface/trl/issues/1191",

@@ -15,7 +15,7 @@ from rules.rule_judging import DEAD, FALL, NAN, Judge, broken_file
 ISSUES = dict(load())
 KEYS = {
     *("code", "name", "title", "explains", "date", "confidence", "checked", "mechanism", "tell", "sources"),
-    *("affected", "evidence", "fix", "experiment", "benign", "since"),
+    *("affected", "evidence", "fix", "experiment", "benign", "since", "cases"),
 }
 OWN = {*LOOKS, "is", "set", "above", "below", "matches", "says", "what", "within", "yes", "no", "because", "sign"}
 KINDS = {value for name, value in vars(Kind).items() if name.isupper()}

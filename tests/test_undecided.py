@@ -1,0 +1,54 @@
+"""What a log alone cannot decide is said, with the files that would decide it."""
+
+from forensics import catalog
+from forensics.headline import headline_of
+from forensics.model import Evidence, Finding, Hypothesis, Run, Source
+from forensics.reason import Reasoned, rank, reason
+from forensics.testing import make_run
+
+NAN = float("nan")
+BARE = make_run(loss=[2.0] * 6 + [NAN] * 6)
+FINDING = Finding("loss-nan", "error", "the loss is NaN from step 7 on", Source("log"), 7, (6, 7))
+
+
+def judged(run: Run) -> Reasoned:
+    return reason(run, [FINDING], catalog.rules())
+
+
+def hypothesis(cause: str, *, points: int = 2, cases: int = 0, explains: tuple[str, ...] = ("loss-nan",)) -> Hypothesis:
+    evidence = (Evidence(points, cause),)
+    return Hypothesis(cause, cause.upper(), cause, explains, (cause, "loss-nan"), evidence, cases=cases)
+
+
+def test_bare_nan_names_the_open_causes_by_how_often_they_were_reported() -> None:
+    first, decides = (e.statement for e in judged(BARE).causes[0].evidence[:2])
+
+    assert first.startswith("what was read cannot tell ")
+    assert first.index("ds-zero12-comm-corruption (23 public cases)") < first.index("fp16-bf16-pretrained-model (12")
+    assert decides.startswith("what would decide, most telling first: grad_norm in the log")
+    assert "pip freeze" in decides
+
+
+def test_what_is_excluded_is_not_called_open() -> None:
+    """A run in bf16 without DeepSpeed leaves out the causes of fp16 and of DeepSpeed."""
+    run = make_run(loss=[2.0] * 6 + [NAN] * 6, settings={"bf16": True, "deepspeed": None})
+    unknown = next(h for h in judged(run).causes if h.cause == "unknown")
+
+    assert "fp16-overflow" not in unknown.evidence[0].statement
+    assert "ds-zero12" not in unknown.evidence[0].statement
+
+
+def test_points_then_reach_then_reports_then_code_order_the_causes() -> None:
+    many = hypothesis("d", explains=("loss-nan", "weights-nan"))
+    given = [hypothesis("a"), hypothesis("b", cases=9), hypothesis("c", points=3), many]
+
+    assert [h.cause for h in sorted(given, key=rank)] == ["c", "d", "b", "a"]
+
+
+def test_a_tie_at_the_top_is_said_in_the_headline() -> None:
+    tied = [hypothesis(cause) for cause in "abcd"]
+    said = headline_of(BARE, "broken", [FINDING], tied)
+    alone = headline_of(BARE, "broken", [FINDING], [hypothesis("a"), hypothesis("b", points=1)])
+
+    assert "4 causes fit equally well (a, b, c and 1 more), and what was read cannot tell them apart." in said
+    assert "Possible cause: A." in alone
