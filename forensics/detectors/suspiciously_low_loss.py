@@ -20,7 +20,8 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
 
     Source: the entropy of text is some tenths of a nat a token, so that less means memorised data or leaked
     labels. The Trainer of transformers < 5.0 prints a loss below 0.00005 as 0.0.
-    Minimum: five finite entries; the median of the last five counts, and the loss must have been 10 times higher.
+    Minimum: five finite entries; the median of the last five counts, and one of the first
+    five must have been 10 times higher.
     Silenced by: a policy-gradient trainer; a loss with negative values.
     Known false alarms: classification of separable classes; hence always a notice.
     """
@@ -29,7 +30,7 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
     if len(finite) < LEAST or context.policy_gradient(run):
         return
     values = series.values[finite]
-    level, start = float(np.median(values[-LEAST:])), float(np.median(values[:LEAST]))
+    level, start = float(np.median(values[-LEAST:])), float(values[:LEAST].max())
     if level >= LOW or bool((values < 0).any()) or start < 10 * max(level, 1e-12) or not bool((values > 0).any()):
         return
     low = np.flatnonzero(values >= LOW)

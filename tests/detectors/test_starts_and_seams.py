@@ -111,3 +111,10 @@ def test_nan_that_comes_back_at_an_equal_distance_is_a_warning(steps: tuple[int,
 
     assert finding.severity == severity
     assert ("every 20 steps" in finding.statement) is (severity == "warning")
+
+
+def test_a_loss_that_is_too_low_from_its_second_entry_on_is_told() -> None:
+    """Labels that the input gives away are copied at once; nothing sinks over many entries."""
+    finding = find("suspiciously-low-loss", make_run(loss=[2.0, *[1e-4] * 9]))[0]
+
+    assert (finding.severity, finding.step) == ("notice", 2)

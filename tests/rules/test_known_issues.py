@@ -49,6 +49,10 @@ def test_a_shared_sign_counts_only_beside_something_of_its_own(judge: Judge) -> 
 
 STAGE3 = {"zero_optimization.stage": 3}
 LORA_B = "layers.0.q.lora_B.weight"
+LEARNT: dict[str, Any] = {
+    "loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0],
+    "checkpoints": [make_checkpoint(6, make_table([LORA_B], zero={LORA_B: 64}))],
+}
 WHOLE_CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "ds-zeropp-hpz-bug",
@@ -150,6 +154,10 @@ WHOLE_CASES: list[tuple[str, dict[str, Any], str]] = [
         "likely",
     ),
     ("adapter-not-trained", {"checkpoints": [make_checkpoint(6, make_table([LORA_B]))]}, "ruled out"),
+    ("adapter-not-trained", {**LEARNT, "onset": 1}, "possible"),
+    ("adapter-not-saved-from-engine", {**LEARNT, "onset": 1, "settings": STAGE3}, "likely"),
+    ("adapter-not-saved-from-engine", {**LEARNT, "onset": 1, "settings": {"deepspeed": None}}, "ruled out"),
+    ("adapter-not-saved-from-engine", {**LEARNT, "onset": 1, "grad_norm": [0.0] * 7}, "ruled out"),
     (
         "tied-weights",
         {

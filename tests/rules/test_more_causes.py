@@ -115,6 +115,15 @@ ROWS: list[tuple[str, str, dict[str, Any], int]] = [
     ("labels-corrupted", "the updates did not do it", LEAPT, 1),
     ("labels-corrupted", "the rate did it", {**LEAPT, "learning_rate": [1e-4] * 10 + [1e-2] * 6}, -6),
     ("labels-corrupted", "exactly 0.0", {**LEAPT, "grad_norm": [0.5] * 10 + [0.0] * 6}, -6),
+    # labels that the input gives away
+    ("label-leakage", "none could be known by heart", {"loss": [1e-5] * 7, "epoch": [0.1] * 7}, 2),
+    ("label-leakage", "may be known by heart", {"loss": [1e-5] * 7, "epoch": [2.1] * 7}, -4),
+    ("label-leakage", "predicted as well", {"eval_loss": [1e-4] * 7}, 1),
+    ("label-leakage", "other data are not", {"eval_loss": [1.4] * 7}, -10),
+    ("label-leakage", "text has an entropy", settings(model__architectures="['LlamaForCausalLM']"), 1),
+    ("label-leakage", "classes need none", settings(model__architectures="BertForSequenceClassification"), -6),
+    ("label-leakage", "preference pairs", {"rewards/chosen": [0.1] * 7}, -10),
+    ("label-leakage", "no measure", {"reward": [0.1] * 7}, -10),
     # communication
     (
         "ds-zero12-comm-corruption",
