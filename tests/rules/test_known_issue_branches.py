@@ -181,3 +181,32 @@ def test_an_unknown_version_is_missing_evidence(judge: Judge, file: str, version
 
     assert f"version of {package}" not in {e.key for e in judge(rule, run_of(facts), "loss-to-zero").evidence}
     assert (f"package {package}" in argued.missing) is (version is None)
+
+
+UPSTREAM = {
+    "bnb-8bit-optimizer-bug": ("bitsandbytes", ["0.36.0", "0.41.0"], ["0.35.4", "0.41.1"]),
+    "ds-cpu-offload-gradients": ("deepspeed", ["0.16.9", "0.18.9"], ["0.19.0"]),
+    "ds-pipeline-loss-display": ("deepspeed", ["0.11.2", "0.12.3"], ["0.11.1", "0.12.4"]),
+    "ds-zero0-bf16-gradient-bug": ("deepspeed", ["0.13.2", "0.18.5"], ["0.18.6"]),
+    "ds-zero2-gradient-regression": ("deepspeed", ["0.17.6", "0.18.3"], ["0.17.5", "0.18.6"]),
+    "ds-zeropp-hpz-bug": ("deepspeed", ["0.13.2", "0.14.3"], ["0.14.4"]),
+    "flash-attention-bug": ("flash-attn", ["2.0.0", "2.0.4"], ["1.0.9", "2.0.5"]),
+    "framework-regression": ("unsloth", ["2024.11.6"], ["2024.11.5", "2024.11.7"]),
+    "fully-masked-attention-row": ("torch", ["2.1.0", "2.4.1"], ["2.5.0"]),
+    "neftune-handling": ("trl", ["0.9.6"], ["0.10.1"]),
+    "rng-state-refused": ("torch", ["2.6.0", "2.7.1"], ["2.5.1"]),
+}
+"""Releases that upstream names as affected, and the nearest ones that it names as free of the fault."""
+
+
+def test_the_ranges_hold_the_releases_that_upstream_names() -> None:
+    entries = {issue["name"]: issue["affected"] for issue in ISSUES.values() if "affected" in issue}
+    wrong = [
+        (name, release)
+        for name, (package, bad, good) in UPSTREAM.items()
+        for release in (*bad, *good)
+        if lies_in(release, entries[name]["versions"]) is not (release in bad) or entries[name]["package"] != package
+    ]
+
+    assert set(entries) == set(UPSTREAM)
+    assert wrong == []

@@ -225,6 +225,13 @@ SEEN: list[tuple[Any, dict[str, Any], tuple[Any, ...], bool, str]] = [
         "every mismatch is +1",
     ),
     (
+        tok001_tokenization_mismatch._shape,
+        {"events": [make_events(Kind.TOKENIZATION_MISMATCH, [-1, -1], [-811.0, -99.0], text="mismatch: 1 vs. 812.")]},
+        (),
+        True,
+        "the separator was never found",
+    ),
+    (
         num010_bf16_no_nan_guard._megatron_counter,
         {"frameworks": ("megatron",), "nan_iterations": [0.0, 2.0]},
         (),
