@@ -21,6 +21,9 @@ ALIASES = MappingProxyType(
         "loss": LOSS,
         "train/loss": LOSS,
         "training_loss": LOSS,
+        "Training Loss": LOSS,  # transformers, `NotebookProgressCallback`
+        "Train Loss": LOSS,
+        "Train loss": LOSS,
         "train_loss_step": LOSS,  # Lightning, `self.log("train_loss", on_step=True)`
         "lm loss": LOSS,  # Megatron-LM, `training_log`
         "lm_loss": LOSS,  # GPT-NeoX, nanotron
@@ -38,6 +41,8 @@ ALIASES = MappingProxyType(
         "val_loss": EVAL_LOSS,  # Lightning
         "val/loss": EVAL_LOSS,  # verl SFT
         "validation_loss": EVAL_LOSS,
+        "Validation Loss": EVAL_LOSS,  # transformers, `NotebookProgressCallback`
+        "Eval loss": EVAL_LOSS,
         "valid_loss": EVAL_LOSS,
         "test_loss": "test_loss",
         "lm loss validation": EVAL_LOSS,  # Megatron-LM

@@ -8,7 +8,7 @@ from forensics.analysis import context
 from forensics.analysis.onset import point_onset, tail_onset
 from forensics.analysis.robust import trend
 from forensics.detectors._loss_zero import LOW
-from forensics.detectors._wording import began, counted, joined
+from forensics.detectors._wording import began, counted, joined, number
 from forensics.model import Finding, Floats, Run, Series, Severity
 from forensics.names import GRAD_NORM, LOSS
 from forensics.plugin import detector
@@ -25,9 +25,9 @@ def grad_norm_zero(run: Run) -> Iterator[Finding]:
     `utils/checkpoint.py`) and saturated logits give exactly 0; measured with torch 2.13. No peer reports a norm
     that turns 0 in mid-run.
     Minimum: one entry for a notice, three for a warning, five for an error.
-    Silenced by: a policy-gradient trainer (no variance in the reward gives 0), a loss that is close to 0 and so
-    has nothing left to teach, and a loss that falls all the same, which shows the report to be wrong
-    (finetrainers #63): all three are a notice.
+    Silenced by: a policy-gradient trainer (rewards that do not differ give 0; rewards that differ do not), a loss
+    that is close to 0 and so has nothing left to teach, and a loss that falls all the same, which shows the report
+    to be wrong (finetrainers #63): all three are a notice.
     Known false alarms: a norm that is never reported and stands at 0 beside a loss that no longer falls; from
     the first entry on it takes ten entries to be an error.
     """
@@ -59,11 +59,28 @@ def grad_norm_zero(run: Run) -> Iterator[Finding]:
 def _judge(run: Run, norms: Series, index: int) -> tuple[Severity, str]:
     count = len(norms) - index
     if context.policy_gradient(run):
+        spread = _reward_spread(run, norms, index)
+        if spread is not None and count >= LASTING:
+            return ("error" if count >= SURE else "warning"), spread
         return "notice", "a policy gradient is 0 where all rewards of a group are equal"
     series = run.timeline.get(LOSS)
     if series is None or len(series) == 0:
         return ("warning" if count >= LASTING else "notice"), ""
     return _beside(series, norms, index, count)
+
+
+def _reward_spread(run: Run, norms: Series, index: int) -> str | None:
+    """Tell that the rewards of a group differed in every entry beside the zeros, so that there were gradients."""
+    for name, level in (("frac_reward_zero_std", 1.0), ("reward_std", 0.0)):
+        series = run.timeline.get(name)
+        if series is None:
+            continue
+        values = series.values[series.steps >= norms.steps[index]]
+        differed = values < level if level else values > level
+        if len(values) and bool(differed.all()):
+            return f"the rewards of a group differ ({name} is {number(float(values[-1]))}), which gives a gradient"
+        return None
+    return None
 
 
 def _beside(series: Series, norms: Series, index: int, count: int) -> tuple[Severity, str]:

@@ -17,6 +17,9 @@ BIN = 100
 HALF = 0.5
 SMALL = 0.1
 """A rise below this much loss is a notice: a classifier that has converged moves by as much."""
+RISING, SURE_RISING = 5, 10
+TAU = 0.75
+"""Kendall's rank correlation with the step; chance reaches it in ten entries in about one log of a thousand."""
 
 
 @detector("loss-divergence", needs=("loss",))
@@ -31,7 +34,8 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     six point-to-point deviations above it.
     Minimum: 20 finite entries; in a shorter log the loss must leap to more than three times all that came before
     and stay there: an error with three entries before and two after, else a warning. With four entries before and
-    three after, a quarter more than all before is enough where the later half is at twice the best.
+    three after, a quarter more than all before is enough where the later half is at twice the best. A loss that
+    only ever rises is a warning: by a tenth over ten entries and more, to twice its first level over five.
     Silenced by: a policy-gradient trainer; a loss with negative values, whose ratios mean nothing.
     Known false alarms: a curriculum from easy to hard data, a new loss term; a rise below 0.1 is a notice.
     """
@@ -126,6 +130,23 @@ def _climb(values: Floats, before: Floats, after: Floats) -> Found | None:
     left = np.flatnonzero((after > 1.25 * before) & (after > before + 0.5) & (late > 2 * best))
     left = left[(left >= 3) & (left < len(values) - 3)]
     if len(left) == 0:
-        return None
+        return _steady(values)
     index = int(left[0]) + 1
     return "error", index, float(best[index - 1]), float(values[index:].min())
+
+
+def _steady(values: Floats) -> Found | None:
+    """Judge a short log whose loss rises from its first entries to its last ones without ever turning."""
+    third = len(values) // 3
+    if len(values) < RISING:
+        return None
+    first, last = values[:third], values[-third:]
+    later = values[None, :] - values[:, None]
+    pairs = np.sign(later[np.triu_indices(len(values), 1)])
+    best, level = float(np.median(first)), float(np.median(last))
+    few = len(values) < SURE_RISING
+    steady = float(pairs.mean()) >= (1.0 if few else TAU) and float(last.min()) > float(first.max())
+    if not steady or level < best * (2 if few else 1.1) or level - best < SMALL:
+        return None
+    index = int(np.argmax(values > float(first.max())))
+    return "warning", index, float(values[:index].min()), level

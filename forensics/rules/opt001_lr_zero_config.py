@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.names import LEARNING_RATE, Kind
+from forensics.names import LEARNING_RATE, LOSS, Kind
 from forensics.plugin import rule
 from forensics.rules._curves import series_of, shown
 from forensics.rules._seen import Seen, weigh, weigh_yes
@@ -24,6 +24,17 @@ def always_zero(run: Run) -> Seen | None:
     if len(series) < 3:
         return None
     return Seen(True, f"learning_rate is 0 in all {len(series)} entries", series.source_at(0), "learning rate")
+
+
+def zero_losses(run: Run) -> Seen | None:
+    """Tell whether losses of exactly 0 stand among others, which a rate of 0 cannot cause."""
+    series = series_of(run, LOSS)
+    if series is None:
+        return None
+    zero = series.values == 0
+    mixed = bool(zero.any()) and not bool(zero.all())
+    said = f"the loss is 0.0 in {int(zero.sum())} of {len(series)} entries"
+    return Seen(mixed, said, series.source_at(int(np.argmax(zero))), "losses of 0")
 
 
 def _configured(run: Run) -> Seen | None:
@@ -67,6 +78,7 @@ def lr_zero_config(run: Run, explained: Explained) -> Iterator[Evidence | Fix | 
     yield from weigh(_configured(run), 10, 0)
     yield from weigh(always_zero(run), 6, -10, "")
     yield from weigh_yes(happened(run, Kind.OVERFLOW), -4, "a scaler that skips every step holds the rate at 0")
+    yield from weigh_yes(zero_losses(run), -4, "NaN that the Trainer shows as 0, whose steps a scaler skips")
     yield from weigh_yes(happened(run, Kind.LR_UNAVAILABLE), -3, "the scheduler has not started yet")
     yield from weigh_yes(precision_is(run, "fp16"), -2, "a scaler that skips every step holds the rate at 0")
     yield Fix("Set a learning rate above zero.", {"learning_rate": 2e-05})

@@ -15,7 +15,7 @@ from forensics.model import SEVERITIES, Precision, Run, Timeline
 from forensics.testing import make_events, make_run, make_series
 
 SYMPTOMS = """
-    loss-to-zero loss-zero-transient loss-nan loss-nan-transient loss-spike loss-divergence
+    loss-term-nan loss-to-zero loss-zero-transient loss-nan loss-nan-transient loss-spike loss-divergence
     loss-plateau loss-constant loss-uniform loss-scale-wrong loss-absurd-entry eval-nan eval-gap
     grad-norm-nan grad-norm-nan-isolated grad-norm-zero grad-norm-sentinel grad-norm-explosion
     lr-zero lr-constant lr-jump loss-scale-collapse steps-skipped step-gap step-rewind resume-jump

@@ -112,6 +112,8 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
 LAST_LINES = (
     "KeyError: 'input_ids'",
     "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn",
+    "size mismatch for a: a param with shape torch.Size([0]) from checkpoint, the shape in current model is ...",
+    "size mismatch for a: a param with shape [8], the shape in current model is torch.Size([0]).",
     "ZeRORuntimeException: The checkpoint used a DP world size of 32 but the current world size is 48.",
     "UnpicklingError: Weights only load failed. Unsupported global: GLOBAL numpy._core.multiarray._reconstruct",
     "ValueError: Can't find a valid checkpoint at out/checkpoint-500",

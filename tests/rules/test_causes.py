@@ -213,6 +213,12 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     # optimisation
     ("lr-zero-config", "configured", {"settings": {"learning_rate": 0.0}}, "established"),
     ("lr-zero-config", "logged", {"learning_rate": [0.0] * 6}, "likely"),
+    (
+        "lr-zero-config",
+        "some losses of 0 among others: steps that a scaler skipped",
+        {"learning_rate": [0.0] * 5, "loss": [0.0, 0.0, 0.0, 1.31, 1.27]},
+        "possible",
+    ),
     ("lr-zero-config", "warmup only", {"learning_rate": [0.0, 0.0, 1e-5]}, "ruled out"),
     (
         "lr-zero-config",

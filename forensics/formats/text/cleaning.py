@@ -19,6 +19,8 @@ _ANSI = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\r\n]{0,400}\x07)")
 # Sought by its LF, which is rarer than CR where bars are drawn.
 _CRLF = re.compile(rb"\n(?<=\r\n)")
 _SEPARATOR = re.compile(rb"[\r\n]")
+# Word processors and some issue forms turn the quotes of a pasted dictionary into curly ones.
+_CURLY = re.compile(rb"\xe2\x80[\x98\x9c]([\w/.@() -]{1,80})\xe2\x80[\x99\x9d](?=[:,}])")
 _UTF8_MARK = codecs.BOM_UTF8
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -46,6 +48,8 @@ def pieces(
         clean, within = _shortened(clean, line_bytes)
         if b"\x1b" in clean:
             clean = _ANSI.sub(b"", clean)
+        if b"\xe2\x80\x99:" in clean or b"\xe2\x80\x9d:" in clean:
+            clean = _CURLY.sub(rb"'\1'", clean)
         yield Piece(clean, cut + within)
 
 

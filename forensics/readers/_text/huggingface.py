@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.formats.text import BAR, Window, fragment_start, line_rank, numbers, pairs
+from forensics.formats.text import BAR, Window, fragment_start, line_rank, number, numbers, pairs
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.names import EVAL_LOSS, LOSS, TRAIN_LOSS, canonical
 from forensics.readers._text.collected import DictRows, Unread, as_integers, plain_rows
@@ -41,6 +41,7 @@ _QUOTES = (b"'", b'"')
 _NEXT_BAR = rb"(?:\n\r? *\d+%\|[^|\r\n]*\| *(\d{1,18})/(\d{1,18}) \[[^\r\n{]*(?=[\r{]|\Z))?"
 _WHOLE_BAR = re.compile(BAR.pattern + rb"[^\r\n]*")
 _DICT = re.compile(rb"""\{(['"][^{}\r\n]*)\}""")
+_WRAPPED = re.compile(rb"""\{(['"](?:[^{}\r\n]{0,1000}\n){1,60}?[^{}\r\n]{0,1000})\}""")
 _COUNTER = re.compile(rb"(\d+)(?:/\d+)?")
 _STEP_BEFORE = re.compile(rb"[Ss]tep[ :=]+(\d+)\D{0,3}\Z")
 _ECHO = b">> "
@@ -113,9 +114,10 @@ def _learn(data: bytes, pending: list[int], reach: int, layouts: dict[Shape, _La
     """
     for index, start in enumerate(pending):
         whole = _DICT.match(data, start, reach)
-        if whole is None:
+        found = whole or _WRAPPED.match(data, start, reach)
+        if found is None:
             continue
-        parsed = list(pairs(whole[1]))
+        parsed = list(pairs(found[1])) if whole else _unwrapped(found[1])
         keys = tuple(key for key, _, _ in parsed)
         if not _is_metrics(keys):
             continue
@@ -127,11 +129,25 @@ def _learn(data: bytes, pending: list[int], reach: int, layouts: dict[Shape, _La
                 continue
             pattern = _pattern(*shape) if len(layouts) < MAX_LAYOUTS else _NEVER
             layout = layouts[shape] = _Layout(*shape, pattern)
-        if fresh and layout.pattern.match(data, start, reach):
+        if fresh and whole and layout.pattern.match(data, start, reach):
             del pending[:index]
             return layout
-        layout.odd.append((start, whole.end(), tuple(value for _, value, _ in parsed)))
+        layout.odd.append((start, found.end(), tuple(value for _, value, _ in parsed)))
     return None
+
+
+def _unwrapped(body: bytes) -> list[tuple[bytes, bytes, bool]]:
+    """Return the pairs of a dictionary that a terminal broke over several lines, in the middle of words too.
+
+    A terminal leaves no blank where it breaks; a line that was printed broken is indented. All of it must be pairs
+    of numbers, a loss among them: configurations are printed like this as well.
+    """
+    lines = body.split(b"\n")
+    text = b"".join([lines[0], *(b" " + line.strip() if line[:1] == b" " else line for line in lines[1:])])
+    found = list(pairs(text))
+    numeric = sum(number(value) is not None for _, value, _ in found)
+    whole = text.count(b":") == len(found) == numeric
+    return found if whole and any(canonical(key.decode("utf-8", "replace")) == LOSS for key, _, _ in found) else []
 
 
 def _is_metrics(keys: Sequence[bytes]) -> bool:

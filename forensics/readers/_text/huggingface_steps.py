@@ -141,7 +141,16 @@ def _from_bars(before: Integers, after: Integers, epochs: Floats, schedule: Sche
     # Copies of terminals lose the bars that were drawn over: then the one on the same line is all there is.
     if (steps == UNKNOWN_STEP).all() or _misfit(late, epochs) < _misfit(steps, epochs):
         return late
-    return steps
+    return _with_late_bars(steps, late)
+
+
+def _with_late_bars(steps: Integers, late: Integers) -> Integers:
+    """Where no bar follows (the end of an excerpt), take the bar before, moved on as far as elsewhere."""
+    both = (steps != UNKNOWN_STEP) & (late != UNKNOWN_STEP)
+    behind = np.unique(steps[both] - late[both])
+    if behind.size != 1 or behind[0] < 0:
+        return steps
+    return np.where((steps == UNKNOWN_STEP) & (late != UNKNOWN_STEP), late + behind[0], steps)
 
 
 def _misfit(steps: Integers, epochs: Floats) -> float:

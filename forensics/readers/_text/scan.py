@@ -1,7 +1,16 @@
 """One window through all families."""
 
 from forensics.formats.text import Window
-from forensics.readers._text import deepspeed, deepspeed_config, events, huggingface, key_value, megatron, settings
+from forensics.readers._text import (
+    deepspeed,
+    deepspeed_config,
+    events,
+    huggingface,
+    key_value,
+    megatron,
+    settings,
+    tables,
+)
 from forensics.readers._text.collected import Found, SettingRow, Unread
 from forensics.readers._text.phrases import find_phrases, prepare
 
@@ -26,6 +35,7 @@ def scan_window(window: Window) -> Found:
         else:
             found.dicts.append(table)
     found.rows.extend(key_value.scan_window(window))
+    found.rows.extend(tables.scan_window(window))
     found.rows.extend(deepspeed.scan_window(window, positions))
     found.rows.extend(megatron.scan_window(window, positions))
     found.events.extend(events.scan_window(window, positions))

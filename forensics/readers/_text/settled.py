@@ -27,7 +27,7 @@ MAX_NAMES = 2000
 def facts(found: Found, path: str) -> Iterator[Fact]:
     """Turn what all windows told into facts: steps settled, ranks folded, settings in order."""
     inferred = list(_inferred(found))
-    tables = [*resolve(found.dicts, schedule_of(found.settings)), *found.rows]
+    tables = _with_epochs_as_steps([*resolve(found.dicts, schedule_of(found.settings))], found.rows)
     # A long log is large: what has been settled is not kept twice.
     found.dicts.clear()
     found.rows.clear()
@@ -42,6 +42,22 @@ def facts(found: Found, path: str) -> Iterator[Fact]:
     for each in events(told, path):
         yield _once_a_step(each) if each.kind == Kind.CHECKPOINT_SAVED else each
     yield from settings([*found.settings, *inferred], path)
+
+
+def _with_epochs_as_steps(dicts: list[Rows], rows: list[Rows]) -> list[Rows]:
+    """Let epochs be the steps where no line of the file names a step; else drop the lines that name an epoch only."""
+
+    def by_epoch(table: Rows) -> bool:
+        return bool((table.steps == UNKNOWN_STEP).all()) and not np.isnan(table.epochs).all()
+
+    counted = [table for table in rows if not by_epoch(table)]
+    if dicts or any(_has_loss(table) for table in counted):
+        return [*dicts, *counted]
+    return [replace(table, steps=table.epochs.astype(np.int64)) if by_epoch(table) else table for table in rows]
+
+
+def _has_loss(table: Rows) -> bool:
+    return any("loss" in name.lower() and canonical(name) != LOSS_SCALE for name in table.names)
 
 
 def _named(rows: list[Rows]) -> tuple[list[Rows], int]:

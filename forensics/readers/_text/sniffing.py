@@ -5,13 +5,17 @@ import re
 from forensics.formats.wandb_log import MAGIC
 
 _SIGNS_OF_LOG = re.compile(
-    rb"""\{['"][^{}\r\n]{0,400}['"](?:loss|epoch|train_runtime|eval_loss|grad_norm)['"]: """
+    rb"""\{(?:['"]|\xe2\x80[\x98\x9c])[^{}\r\n]{0,400}(?:['"]|\xe2\x80[\x98\x9c])"""
+    rb"""(?:loss|epoch|train_runtime|eval_loss|grad_norm)(?:['"]|\xe2\x80[\x99\x9d]): """
+    rb"""|\{['"]loss['"]: """
     rb"|\d%\|[^\r\n]{0,200}\d/\d+ \["
     rb"|\[20\d\d-\d\d-\d\d [\d:,]+\] \[[A-Z]+\] \["
     rb"|elapsed time per iteration|\*\*\*\*\* Running |Traceback \(most recent call last\)|==\(\(====\)\)=="
     rb"|NCCL (?:INFO|WARN|version)|slurmstepd: |srun: |CUDA out of memory"
     rb"|(?:\A|[\r\n])[^\r\n]{0,120}(?:\b[Ss]teps?|[Ii]ter(?:ation)?|[Ii]ter\(train\))[ :=#\[]*\d+"
-    rb"[^\r\n]{0,120}(?:loss|norm)"
+    rb"[^\r\n]{0,120}(?:[Ll]oss|norm)"
+    rb"|(?:\A|[\r\n])[|> \t]*(?:Step|Epoch)[|\t ][^\r\n]{0,200}(?:Training|Validation|Train|Eval) [Ll]oss"
+    rb"|(?:\A|[\r\n])[^\r\n]{0,60}\b[Ee]poch *[:=#\[( ] *\d+[^\r\n]{0,120}[Ll]oss(?:\w{0,20}) ?[:=] ?[-\dni]"
     rb"|\|?(?:it/s|s/it), [\w/]+="
     rb"|(?:\A|[\r\n])\[?20\d\d[-/]\d\d[-/]\d\d[ T]\d\d:\d\d"
     rb"|(?:\A|[\r\n])(?:INFO|WARNING|ERROR)[: ]"

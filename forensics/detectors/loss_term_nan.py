@@ -1,0 +1,59 @@
+"""One of several losses is NaN while the loss that is watched is not: a critic, an auxiliary term."""
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.analysis import context
+from forensics.analysis.onset import point_onset, tail_onset
+from forensics.detectors._wording import counted
+from forensics.model import Finding, Run, Series
+from forensics.names import GRAD_NORM, LOSS, TRAIN_LOSS
+from forensics.plugin import detector
+
+LASTING = 2
+_TERM = re.compile(r"(?:^|[/_ ])(?:loss|grad_norm)(?:$|[/_ ])", re.IGNORECASE)
+_NOT_TRAINED = re.compile(r"^(?:eval|val|valid|test)[/_]", re.IGNORECASE)
+_WHOLE = frozenset((LOSS, TRAIN_LOSS, GRAD_NORM))
+
+
+@detector("loss-term-nan")
+def loss_term_nan(run: Run) -> Iterator[Finding]:
+    """Find further losses and gradient norms (of a critic, of an auxiliary term) that are NaN or infinite.
+
+    Source: verl logs `critic/vf_loss` and `critic/grad_norm` beside the actor's; verl issue 498.
+    Minimum: one entry for a warning, two for an error; they must last to the end.
+    Silenced by: a loss that is NaN or shown as 0 itself, which is told already; beside a loss that is a number, a
+    term that never was one, which then is no part of it.
+    Known false alarms: a term that is logged as NaN where it does not apply.
+    """
+    main = run.timeline.get(LOSS)
+    if main is not None and len(main) and not (np.isfinite(main.values[-1]) and main.values[-1] != 0):
+        return
+    ill = [(name, index) for name in sorted(run.timeline.series) if (index := _onset(run, name)) is not None]
+    if main is not None and len(main):
+        ill = [(name, index) for name, index in ill if index > 0]
+    if not ill:
+        return
+    name, index = min(ill, key=lambda each: int(run.timeline[each[0]].steps[each[1]]))
+    series = run.timeline[name]
+    count = len(series) - index
+    others = ", ".join(each for each, _ in ill if each != name)
+    yield Finding(
+        symptom="loss-term-nan",
+        severity="error" if count >= LASTING else "warning",
+        statement=f"{name} is NaN or infinite from step {int(series.steps[index])} to the end, "
+        f"{counted(count, 'entry', 'entries')}" + (f"; so are {others}" if others else ""),
+        source=series.source_at(index),
+        step=int(series.steps[index]),
+        step_range=point_onset(series, index, context.logging_window(run)).bracket(),
+    )
+
+
+def _onset(run: Run, name: str) -> int | None:
+    """Return where a term turns NaN for good, None when it does not or is no term of the loss."""
+    series: Series = run.timeline[name]
+    if name in _WHOLE or _NOT_TRAINED.search(name) or not _TERM.search(name) or not len(series):
+        return None
+    return tail_onset(~np.isfinite(series.values))

@@ -1,0 +1,74 @@
+"""loss-term-nan, short logs that only rise, and a gradient of 0 beside rewards that differ."""
+
+from typing import Any
+
+from detectors.detecting import find, severities
+from forensics.testing import make_run
+
+NAN = float("nan")
+
+
+def test_a_critic_that_is_nan_beside_a_sound_actor_is_an_error() -> None:
+    """The losses of verl's actor and critic have no common name; the critic's NaN is told with its name."""
+    losses: dict[str, Any] = {"actor/pg_loss": [0.1, -0.1, 0.2], "critic/vf_loss": [0.4, NAN, NAN]}
+    run = make_run(**losses)
+    (found,) = find("loss-term-nan", run)
+
+    assert (found.severity, found.step_range) == ("error", (2, 2))
+    assert found.statement.startswith("critic/vf_loss is NaN")
+
+
+def test_a_term_that_never_was_a_number_is_silent_beside_a_loss_that_is() -> None:
+    """A term that turns NaN in mid-run is told; one that always was NaN is no part of a finite loss."""
+    good = [2.0, 1.9, 1.8, 1.7]
+
+    assert find("loss-term-nan", make_run(loss=good, router_z_loss=[NAN] * 4)) == []
+    assert severities("loss-term-nan", make_run(loss=good, router_z_loss=[0.1, 0.1, NAN, NAN])) == ["error"]
+    assert find("loss-term-nan", make_run(loss=good, eval_other_loss=[0.1, 0.1, NAN, NAN])) == []
+
+
+def test_a_loss_that_is_nan_itself_is_not_told_twice() -> None:
+    """The detector of the loss itself tells it, with everything that follows from it."""
+    run = make_run(loss=[2.0, NAN, NAN], aux_loss=[0.1, NAN, NAN])
+
+    assert find("loss-term-nan", run) == []
+
+
+def test_a_short_log_whose_loss_only_rises_is_a_warning() -> None:
+    """Ten entries that rise by a tenth, or five that double; the same entries in disorder are noise."""
+    slow = [1.52, 1.50, 1.54, 1.57, 1.56, 1.60, 1.63, 1.66, 1.68, 1.71, 1.74]
+    fast = [2.0, 3.5, 3.9, 4.6, 5.2]
+
+    assert severities("loss-divergence", make_run(loss=slow)) == ["warning"]
+    assert severities("loss-divergence", make_run(loss=fast)) == ["warning"]
+    assert find("loss-divergence", make_run(loss=[slow[i] for i in (3, 9, 0, 6, 1, 10, 4, 7, 2, 8, 5)])) == []
+    assert find("loss-divergence", make_run(loss=[x / 40 for x in slow])) == []
+    assert find("loss-divergence", make_run(loss=[2.0, 3.5, 3.4, 4.6, 5.2])) == []
+
+
+def test_no_gradient_although_rewards_differ_is_no_matter_of_equal_rewards() -> None:
+    """With equal rewards in every group a gradient of 0 is right; with different ones nothing is learned."""
+    zeros = [0.0] * 5
+
+    def grpo(count: int, equal: float) -> list[str]:
+        series: dict[str, Any] = {
+            "reward": [0.6] * count,
+            "frac_reward_zero_std": [equal] * count,
+            "loss": zeros[:count],
+        }
+        return severities("grad-norm-zero", make_run(grad_norm=zeros[:count], **series))
+
+    assert grpo(5, 0.4) == ["error"]
+    assert grpo(3, 0.4) == ["warning"]
+    assert grpo(2, 0.4) == ["notice"]
+    assert grpo(5, 1.0) == ["notice"]
+
+
+def test_the_spread_of_rewards_tells_the_same_where_it_alone_is_logged() -> None:
+    """`reward_std` above 0 in every entry beside the zeros is a gradient that got lost."""
+    zeros, reward = [0.0] * 5, [0.6] * 5
+    with_spread = make_run(grad_norm=zeros, loss=zeros, reward=reward, reward_std=[0.2] * 5)
+    once_without = make_run(grad_norm=zeros, loss=zeros, reward=reward, reward_std=[0.2, 0.2, 0.0, 0.2, 0.2])
+
+    assert severities("grad-norm-zero", with_spread) == ["error"]
+    assert severities("grad-norm-zero", once_without) == ["notice"]
