@@ -54,7 +54,8 @@ def nan_norm_shown_as_sentinel(run: Run, explained: Explained) -> Iterator[Evide
     Read it as "the gradients are NaN" and look for the cause of the NaN. The number itself is harmless.
 
     ## Sources
-    DeepSpeed `get_grad_norm_direct`, `scaled_global_norm`, `get_global_norm` across tags; pull requests 7171
+    DeepSpeed `get_grad_norm_direct`, `scaled_global_norm`, `get_global_norm` across tags (v0.12.5 to v0.19.3
+    read again in `stage_1_and_2.py`: -1, between v0.13.2 and v0.16.5 NaN times -1); pull requests 7171
     and 7184 (0.16.6); values as printed in DeepSpeed issue 5347 and LLaMA-Factory issues 8004, 8261 and
     9567.
     """

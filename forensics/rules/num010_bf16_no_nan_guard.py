@@ -52,7 +52,8 @@ def bf16_no_nan_guard(run: Run, explained: Explained) -> Iterator[Evidence | Fix
     Switch the check on, and then count the skipped steps: many skips mean that the cause is still there.
 
     ## Sources
-    DeepSpeed pull requests 4512, 6976 and 8035 with their first tags; Megatron-DeepSpeed pull request 434.
+    DeepSpeed pull requests 4512 (first in v0.11.2), 6976 (v0.17.1) and 8035 (v0.19.3) by git log of the tags;
+    `stage_1_and_2.py` at v0.12.5 checks under `if self.dtype == torch.float16` only. Megatron-DeepSpeed 434.
     """
     guard = unguarded(run)
     yield from weigh(guard, 3, -10)

@@ -28,7 +28,8 @@ def grpo_zero_loss(run: Run, explained: Explained) -> Iterator[Evidence | Experi
 
     ## What happens
     Advantages are centred within a group, so their sum is zero, and at the first iteration the ratio is one:
-    with beta 0 (the default) the value of the loss is 0 while its gradient points where rewards are higher.
+    with beta 0 (the default since TRL 0.19.0, 0.04 before) the value of the loss is 0 while its gradient
+    points where rewards are higher.
 
     ## How to tell
     Rewards are logged, loss is about 0, and grad_norm is finite and above zero. With grad_norm 0 and
@@ -38,7 +39,8 @@ def grpo_zero_loss(run: Run, explained: Explained) -> Iterator[Evidence | Experi
     Nothing. Watch the reward, not the loss.
 
     ## Sources
-    TRL issues 2703 and 3452 (maintainers), open-r1 issue 239.
+    TRL issues 2703 and 3452 (maintainers), open-r1 issue 239; beta in TRL `GRPOConfig` at v0.18.2
+    (0.04) and v0.19.0 (0.0).
     """
     rewards = rewarded(run)
     if rewards is not None and not rewards.holds:

@@ -27,8 +27,8 @@ def response_template_not_found(run: Run, explained: Explained) -> Iterator[Evid
     """The response template is not found in the token ids, so the whole sample is left out of the loss.
 
     ## What happens
-    TRL's DataCollatorForCompletionOnlyLM and Unsloth's train_on_responses_only look for the template's token
-    ids. BPE merges depend on what stands before, so a template tokenised alone (or with a trailing space)
+    TRL's DataCollatorForCompletionOnlyLM (until 0.19.1) and Unsloth's train_on_responses_only look for the
+    template's token ids. BPE merges depend on what stands before, so a template tokenised alone (or with a trailing space)
     never matches; every label becomes -100.
 
     ## How to tell
@@ -40,7 +40,8 @@ def response_template_not_found(run: Run, explained: Explained) -> Iterator[Evid
     pad_token different from eos_token.
 
     ## Sources
-    TRL issues 1820, 1920, 1191 and 1183; Unsloth issues 2117 and 2900.
+    TRL issues 1820, 1920, 1191 and 1183; Unsloth issues 2117 and 2900. TRL
+    `trainer/utils.py`: the collator is in v0.19.1 and gone in v0.20.0.
     """
     warned = happened(run, Kind.RESPONSE_TEMPLATE_NOT_FOUND)
     refused = happened(run, Kind.ALL_LABELS_IGNORED)
