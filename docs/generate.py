@@ -1,9 +1,12 @@
-"""Write the pages that are made from code: docs/rules/ and docs/formats.md. `--check` fails when one is stale."""
+"""Write the pages that are made from code: rules, formats, coverage, command line; `--check` fails on a stale one."""
 
 import sys
 from pathlib import Path
 
+import click
+
 from forensics import catalog
+from forensics.cli import main as main_group
 from forensics.plugin import Reader
 from forensics.report import explain
 from forensics.rules._known_issues import load
@@ -14,6 +17,15 @@ else:
     import tomli as tomllib
 
 DOCS = Path(__file__).parent
+COMPLETION = """## Shell completion
+
+```sh
+eval "$(_MEDFORENSICS_COMPLETE=bash_source medforensics)"    # bash, in ~/.bashrc
+eval "$(_MEDFORENSICS_COMPLETE=zsh_source medforensics)"     # zsh, in ~/.zshrc
+_MEDFORENSICS_COMPLETE=fish_source medforensics | source     # fish
+```
+"""
+HELP = ["-h", "--help"]
 TESTS = DOCS.parent / "tests"
 
 
@@ -24,6 +36,7 @@ def pages() -> dict[Path, str]:
     made[DOCS / "rules" / "README.md"] = _index()
     made[DOCS / "formats.md"] = _formats()
     made[DOCS / "coverage.md"] = _coverage()
+    made[DOCS / "cli.md"] = _cli()
     return made
 
 
@@ -46,6 +59,18 @@ def _formats() -> str:
     head = "# Formats\n\nMade by `python docs/generate.py` from the readers themselves.\n\n"
     columns = "| reader | file names | by content | what it reads | tried with files of |\n|---|---|---|---|---|\n"
     return head + columns + "\n".join(rows) + "\n"
+
+
+def _cli() -> str:
+    """Return what `--help` says, of the program and of every command."""
+    parts = ["# Command line\n\nMade by `python docs/generate.py` from the commands themselves.\n"]
+    for name in ("", *sorted(main_group.commands)):
+        words = ["medforensics", *name.split()]
+        command = main_group.commands[name] if name else main_group
+        with click.Context(command, info_name=" ".join(words), terminal_width=100, help_option_names=HELP) as context:
+            parts.append(f"## {' '.join(words)}\n\n```text\n{command.get_help(context)}\n```\n")
+    parts.append(COMPLETION)
+    return "\n".join(parts)
 
 
 def _coverage() -> str:
