@@ -1,5 +1,6 @@
 """What speaks for and against a logged loss of 0.0 being a loss that is no number."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,14 +8,15 @@ import numpy as np
 from forensics.analysis import context
 from forensics.analysis.refine import poisoned_checkpoint
 from forensics.analysis.tails import Tail
-from forensics.model import Run, Series
-from forensics.names import EVAL_LOSS
+from forensics.model import Integers, Run, Series
+from forensics.names import EVAL_LOSS, GRAD_NORM
 
 BEFORE = 10
 """Entries before the first 0.0 that tell a decay from a drop."""
 LOW = 0.01
 """A loss below this, or below 1 % of where it began, is on its way to 0: the filter cuts an entry to half at most
 (see `analysis.nan_filter`), so a lower one is a real loss."""
+_NORM_OF_PART = re.compile(r"grad\w*[_/ ](?:l2_)?norm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,9 @@ def witnesses(run: Run, series: Series, tail: Tail) -> Witnesses:
         nonfinite=int(np.sum(states == context.NONFINITE)),
         sentinel=int(proven.sum()) if _repeated(run, tail, series) else 0,
         zero=int(np.sum(states == context.ZERO)),
-        fine=int(np.sum(states == context.FINE)) + (0 if _repeated(run, tail, series) else int(proven.sum())),
+        fine=int(np.sum(states == context.FINE))
+        + (0 if _repeated(run, tail, series) else int(proven.sum()))
+        + _beside_parts(run, series.steps[tail.index :]),
         eval_nan=bool(np.any(np.isnan(evals))),
         eval_small=len(evals) > 0 and bool(np.all(np.abs(evals) < 0.05)),
         eval_fine=len(evals) > 0 and bool(np.all(np.isfinite(evals))),
@@ -63,6 +67,18 @@ def witnesses(run: Run, series: Series, tail: Tail) -> Witnesses:
         decayed=decayed,
         low=low,
     )
+
+
+def _beside_parts(run: Run, steps: Integers) -> int:
+    """Count the steps where the gradient norm of a part of the model is an ordinary number.
+
+    Only where no norm of the whole was logged: a loss of 0 beside it is a column that nobody filled.
+    """
+    if GRAD_NORM in run.timeline:
+        return 0
+    parts = [series for name, series in run.timeline.series.items() if _NORM_OF_PART.search(name)]
+    fine = [series.steps[np.isfinite(series.values) & (series.values > 0)] for series in parts]
+    return int(np.isin(steps, np.concatenate(fine)).sum()) if fine else 0
 
 
 def _evals(run: Run, onset: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -28,8 +28,8 @@ def response_template_not_found(run: Run, explained: Explained) -> Iterator[Evid
 
     ## What happens
     TRL's DataCollatorForCompletionOnlyLM (until 0.19.1) and Unsloth's train_on_responses_only look for the
-    template's token ids. BPE merges depend on what stands before, so a template tokenised alone (or with a trailing space)
-    never matches; every label becomes -100.
+    template's token ids. BPE merges depend on what stands before, so a template tokenised alone (or with a
+    trailing space) never matches; every label becomes -100.
 
     ## How to tell
     "Could not find response key ... This instance will be ignored in loss calculation", or Unsloth's "All

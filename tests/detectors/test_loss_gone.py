@@ -45,6 +45,14 @@ def test_zeros_from_the_first_entry_on(count: int, severity: str) -> None:
     assert [(f.severity, f.step, f.step_range) for f in found] == [(severity, 10, (0, 10))]
 
 
+@pytest.mark.parametrize(("norm", "severity"), [(0.4, "notice"), (0.0, "error"), (NAN, "error")])
+def test_norms_of_parts_tell_a_column_that_nobody_filled(norm: float, severity: str) -> None:
+    """A table of gradients may carry a loss of 0.0 in every row while each part of the model is trained."""
+    run = make_run(loss=zeros(5), embedding_grad_l2_norm=[norm] * 5)
+
+    assert severities("loss-to-zero", run) == [severity]
+
+
 def test_two_entries_are_enough() -> None:
     """LLaMA-Factory #9298: one fine step, then loss 0.0 and grad_norm nan."""
     found = find("loss-to-zero", make_run(loss=[3.5249, 0.0], grad_norm=[100.69, NAN]))
