@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from forensics.formats.file import File
 from forensics.formats.text import AHEAD, stretches
@@ -50,6 +51,8 @@ def read_text(
     changed = ""
     with File(artifact.location) as file:
         count = _processes(file.size) if processes is None else processes
+        if not isinstance(artifact.location, Path):
+            count = 1  # connections to a store do not survive a fork
         parts = stretches(file, stretch_bytes) if count > 1 else [(0, file.size)]
     reading = Reading(artifact.location, artifact.limits.text_line_bytes, chunk_bytes, ahead)
     for found, changed in scan_stretches(reading, parts, count):  # noqa: B007  (the last one counts)
