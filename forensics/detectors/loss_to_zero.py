@@ -73,7 +73,7 @@ def _alone(series: Series, tail: Tail, seen: Witnesses) -> Judgement:
     enough = tail.count >= 3 or (tail.count == 2 and seen.low > CLEAR)
     if enough and sudden and not seen.eval_fine:
         return ("error", "it was not falling to 0 before" if tail.index else "from the first entry on")
-    if tail.count > 1 or (sudden and (tail.index == 0 or len(series) >= 4)):
+    if tail.count > 1 or (sudden and (tail.index == 0 or len(series) >= 4 or seen.low > CLEAR)):
         return ("warning", "nothing else recorded tells why")
     return ("notice", "a single entry at the very end")
 

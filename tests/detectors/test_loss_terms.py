@@ -1,4 +1,4 @@
-"""loss-term-nan, short logs that only rise, and a gradient of 0 beside rewards that differ."""
+"""loss-term-nan, short logs that only rise or end with a zero, and a gradient of 0 beside rewards that differ."""
 
 from typing import Any
 
@@ -72,3 +72,9 @@ def test_the_spread_of_rewards_tells_the_same_where_it_alone_is_logged() -> None
 
     assert severities("grad-norm-zero", with_spread) == ["error"]
     assert severities("grad-norm-zero", once_without) == ["notice"]
+
+
+def test_a_lone_zero_right_after_an_ordinary_loss_is_a_warning() -> None:
+    """Pasted logs often end with the first 0.0; an ordinary loss does not fall to exactly 0 within one entry."""
+    assert severities("loss-to-zero", make_run(loss=[2.31, 2.17, 0.0])) == ["warning"]
+    assert severities("loss-to-zero", make_run(loss=[0.31, 0.12, 0.0])) == ["notice"]
