@@ -1,8 +1,10 @@
 """loss-term-nan, short logs that only rise or end with a zero, and a gradient of 0 beside rewards that differ."""
 
+from pathlib import Path
 from typing import Any
 
 from detectors.detecting import find, severities
+from forensics.investigate import investigate
 from forensics.testing import make_run
 
 NAN = float("nan")
@@ -78,3 +80,17 @@ def test_a_lone_zero_right_after_an_ordinary_loss_is_a_warning() -> None:
     """Pasted logs often end with the first 0.0; an ordinary loss does not fall to exactly 0 within one entry."""
     assert severities("loss-to-zero", make_run(loss=[2.31, 2.17, 0.0])) == ["warning"]
     assert severities("loss-to-zero", make_run(loss=[0.31, 0.12, 0.0])) == ["notice"]
+
+
+def test_a_preference_log_from_the_middle_of_a_run_says_nothing_of_its_start(tmp_path: Path) -> None:
+    """Entries without steps are counted from 1; an epoch far above their distance shows that the start is missing."""
+    line = "{{'loss': 1.3, 'rewards/chosen': {}, 'rewards/rejected': -2.0, 'logps/chosen': -30.0, 'epoch': {}}}\n"
+
+    def found(epochs: tuple[float, ...], loss_of_kto: str = "") -> list[str]:
+        text = "".join(line.format(i + 1, epoch) for i, epoch in enumerate(epochs))
+        (tmp_path / "train.log").write_text(text.replace("'epoch'", f"{loss_of_kto}'logps/rejected': -60.0, 'epoch'"))
+        return [each.symptom for each in investigate(tmp_path).findings]
+
+    assert "dpo-first-loss" in found((0.01, 0.02, 0.03))
+    assert "dpo-first-loss" not in found((0.41, 0.42, 0.43))
+    assert "dpo-first-loss" not in found((0.01, 0.02, 0.03), loss_of_kto="'kl': 0.1, ")
