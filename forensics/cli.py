@@ -18,6 +18,7 @@ from forensics.commands.shared import (
     EXIT_FINE,
     PLACE,
     RUN_PATH,
+    cluster_option,
     guarded,
     hides_identities,
     no_redact_option,
@@ -104,6 +105,7 @@ def tensor_options(command: Callable[Given, None]) -> Callable[Given, None]:
 @click.option(
     "--verify-with-torch", is_flag=True, help="Count again with torch, for files that you trust (needs torch)."
 )
+@cluster_option
 @output_option
 @no_redact_option
 @quiet_option
@@ -116,6 +118,7 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
     by: "By",
     form: str,
     verify_with_torch: bool,
+    cluster: str | None,
     output: IO[str],
     no_redact: bool,
     quiet: bool,
@@ -132,6 +135,7 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
         medforensics scan s3://bucket/out/checkpoint-500
     """
     from forensics import inspection
+    from forensics.cluster import perhaps_connected
     from forensics.progress import reporter
     from forensics.report import masked_checkpoints, tensors
 
@@ -140,8 +144,8 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
         if any(isinstance(path, RemotePath) for path in checkpoints):
             raise UsageError("--verify-with-torch reads files of this machine; download the checkpoint first")
         inspection.verify(())  # Without torch it says so before anything is scanned.
-    with reporter(quiet=quiet) as progress:
-        scanned = [inspection.scan(path, progress=progress) for path in checkpoints]
+    with perhaps_connected(cluster) as workers, reporter(quiet=quiet) as progress:
+        scanned = [inspection.scan(path, progress=progress, cluster=workers) for path in checkpoints]
     found = [checkpoint for part, _ in scanned for checkpoint in part]
     redactor = redactor_of(identities=hides_identities(form, output, no_redact=no_redact))
     shown, skips = masked_checkpoints(found, [skip for _, left in scanned for skip in left], redactor)
@@ -169,6 +173,7 @@ def _agrees_with_torch(checkpoints: "Sequence[Checkpoint]") -> bool:
 @main.command()
 @click.argument("checkpoints", type=PLACE, nargs=-1, required=True)
 @tensor_options
+@cluster_option
 @output_option
 @no_redact_option
 @quiet_option
@@ -180,6 +185,7 @@ def diff(  # noqa: PLR0913, PLR0917  (the options of the command)
     top: int,
     by: "By",
     form: str,
+    cluster: str | None,
     output: IO[str],
     no_redact: bool,
     quiet: bool,
@@ -194,12 +200,13 @@ def diff(  # noqa: PLR0913, PLR0917  (the options of the command)
         medforensics diff base.safetensors tuned.safetensors --only unchanged
     """
     from forensics import inspection
+    from forensics.cluster import perhaps_connected
     from forensics.progress import reporter
     from forensics.report import masked_checkpoints, tensors
 
     choice = _choice(only, select, top, by)
-    with reporter(quiet=quiet) as progress:
-        found, left = inspection.compare(checkpoints, progress=progress)
+    with perhaps_connected(cluster) as workers, reporter(quiet=quiet) as progress:
+        found, left = inspection.compare(checkpoints, progress=progress, cluster=workers)
     redactor = redactor_of(identities=hides_identities(form, output, no_redact=no_redact))
     compared, skips = masked_checkpoints(found, left, redactor)
     output.write(tensors.render(compared[1:], skips, choice, form, base=compared[0]))

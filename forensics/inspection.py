@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forensics.cluster import Cluster
 from forensics.discover import discover
 from forensics.discover_remote import discover_remote
 from forensics.errors import NothingReadableError, UsageError
@@ -31,14 +32,19 @@ class _Held:
 
 
 def scan(
-    path: Place, *, depth: WeightsDepth = "full", limits: Limits = DEFAULT, progress: Progress | None = None
+    path: Place,
+    *,
+    depth: WeightsDepth = "full",
+    limits: Limits = DEFAULT,
+    progress: Progress | None = None,
+    cluster: Cluster | None = None,
 ) -> tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]:
     """Return every checkpoint under `path` (a folder, one weight file, a URL of either), and what was left out.
 
     Raises `NothingReadableError` when there is none, `RemoteError` when a store does not answer.
     """
     held = _held(path, limits)
-    examined, unexamined = examine_checkpoints(held.root, held.checkpoints, depth, progress)
+    examined, unexamined = examine_checkpoints(held.root, held.checkpoints, depth, progress, cluster)
     return tuple(_named(c, path) for c in examined), (*held.skips, *unexamined)
 
 
@@ -53,7 +59,11 @@ def verify(checkpoints: Sequence[Checkpoint]) -> Iterator[tuple[Checkpoint, "Ver
 
 
 def compare(
-    paths: Sequence[Place], *, limits: Limits = DEFAULT, progress: Progress | None = None
+    paths: Sequence[Place],
+    *,
+    limits: Limits = DEFAULT,
+    progress: Progress | None = None,
+    cluster: Cluster | None = None,
 ) -> tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]:
     """Return the checkpoints at `paths`, each compared with the one before; every byte is read once.
 
@@ -71,7 +81,7 @@ def compare(
     root = _joined(chosen)
     skips = [skip for held in chosen for skip in held.skips]
     series = [held.checkpoints[0] for held in chosen]
-    scanned = judged(root, scan_checkpoints(root, series, "full", progress, skips), full=True)
+    scanned = judged(root, scan_checkpoints(root, series, "full", progress, skips, cluster), full=True)
     return tuple(replace(c, path=str(path)) for c, path in zip(scanned, paths, strict=True)), tuple(skips)
 
 

@@ -13,7 +13,7 @@ PACKAGE = Path(forensics.__file__).parent
 LAYERS = (
     {"errors", "limits", "locations", "names"},
     {"model"},
-    {"formats", "plugin", "analysis", "progress", "redaction"},
+    {"cluster", "formats", "plugin", "analysis", "progress", "redaction"},
     {"readers", "detectors", "rules", "weights", "discover", "assemble", "testing", "unpack"},
     {"catalog", "discover_remote"},
     {"reason", "headline", "inspection", "coincidence", "cost", "excerpts", "identities"},

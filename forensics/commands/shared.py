@@ -108,6 +108,9 @@ output_option = click.option(
     help="Write the report to a file.",
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Only the verdict and the headline; no progress.")
+cluster_option = click.option(
+    "--cluster", metavar="tcp://HOST:PORT", help="Work on a dask scheduler that sees the same files."
+)
 no_redact_option = click.option(
     "--no-redact",
     is_flag=True,

@@ -13,6 +13,7 @@ from forensics.commands.shared import (
     EXIT_NOTHING_READABLE,
     FAIL_ON,
     RUN_PATH,
+    cluster_option,
     guarded,
     hides_identities,
     no_redact_option,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("-f", "--format", "form", type=click.Choice(("table", "csv", "json", "markdown")), default="table")
 @output_option
 @click.option("-j", "--jobs", default=0, metavar="N", help="Processes; one a core when not given.")
-@click.option("--cluster", metavar="tcp://HOST:PORT", help="Work on a dask scheduler that sees the same files.")
+@cluster_option
 @click.option(
     "--weights",
     type=click.Choice(("auto", "full", "quick", "off")),

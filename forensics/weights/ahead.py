@@ -31,6 +31,7 @@ class Ahead:
         self._files = files
         places = max((len(task[0].track.places) for task in batch), default=1)
         self._window = min(max(HELD_BYTES // places, BUFFER_BYTES), REQUEST_BYTES)
+        self._most = max(HELD_BYTES, places * self._window)
         self._ranges: Mapping[str, Sequence[tuple[int, int]]] = _ranges(batch)
         self._windows: dict[tuple[str, int], tuple[int, bytes]] = {}
 
@@ -54,8 +55,14 @@ class Ahead:
             except ForensicsError:
                 file.read_into(offset, buffer)  # Perhaps only what lies beyond cannot be read.
                 return
-            self._windows[path, number] = start, held
+            self._hold((path, number), start, held)
         buffer[:] = held[offset - start : offset - start + size]
+
+    def _hold(self, key: tuple[str, int], start: int, held: bytes) -> None:
+        self._windows.pop(key, None)
+        self._windows[key] = start, held
+        while sum(len(each) for _, each in self._windows.values()) > self._most:
+            del self._windows[next(iter(self._windows))]  # the one that was fetched first
 
     def _range_at(self, path: str, offset: int) -> tuple[int, int]:
         """Return the number and the end of the planned range that an offset lies in; its own place if in none."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from forensics.cluster import Cluster
 from forensics.errors import ForensicsError
 from forensics.formats.dtypes import DTYPES
 from forensics.formats.file import READ_BYTES, File
@@ -28,6 +29,7 @@ def examine_checkpoints(
     checkpoints: Sequence[Checkpoint],
     weights: WeightsDepth = "auto",
     progress: Progress | None = None,
+    cluster: Cluster | None = None,
 ) -> tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]:
     """Scan the checkpoints that hold tensors; return them with their tables, and what was left out.
 
@@ -44,7 +46,7 @@ def examine_checkpoints(
     examined = list(checkpoints)
     skips: list[Skip] = []
     for group in [series, *([i] for i in alone)]:
-        scanned = scan_checkpoints(root, [checkpoints[i] for i in group], chosen.depth, progress, skips)
+        scanned = scan_checkpoints(root, [checkpoints[i] for i in group], chosen.depth, progress, skips, cluster)
         for index, checkpoint in zip(group, scanned, strict=True):
             examined[index] = checkpoint
     if chosen.depth == "quick":
@@ -151,8 +153,13 @@ def _read_rate(root: Root, checkpoints: Sequence[Checkpoint]) -> float:
     return max(done, 1) / max(time.perf_counter() - started, 1e-9)
 
 
-def scan_checkpoints(
-    root: Root, checkpoints: Sequence[Checkpoint], depth: Depth, progress: Progress | None, skips: list[Skip]
+def scan_checkpoints(  # noqa: PLR0913, PLR0917  (what is scanned, how, where)
+    root: Root,
+    checkpoints: Sequence[Checkpoint],
+    depth: Depth,
+    progress: Progress | None,
+    skips: list[Skip],
+    cluster: Cluster | None = None,
 ) -> list[Checkpoint]:
     """Scan a series in its order; a file that cannot be read costs its tensors and becomes a skip."""
 
@@ -160,7 +167,7 @@ def scan_checkpoints(
         if progress is not None:
             progress(f"weights, {done / 1e9:.1f} of {total / 1e9:.1f} GB", done, total)
 
-    seen = examine_series(root, [c.records for c in checkpoints], depth=depth, progress=told)
+    seen = examine_series(root, [c.records for c in checkpoints], depth=depth, progress=told, cluster=cluster)
     skips.extend(Skip(path, reason) for path, reason in seen.failures.items())
     return [
         replace(checkpoint, table=table, depth=depth, detection_limit=limit)

@@ -111,10 +111,15 @@ def _measure(values: Values | NDArray[np.complex128], into: Floats) -> None:
         return
     parts = values.view(np.float64)
     into[columns.TOTAL] += parts.sum()
-    into[columns.SQUARES] += parts @ parts
+    into[columns.SQUARES] += _squares(parts)
     into[columns.MINIMUM] = min(into[columns.MINIMUM], parts.min())
     into[columns.MAXIMUM] = max(into[columns.MAXIMUM], parts.max())
     into[columns.LARGEST] = max(into[columns.LARGEST], np.abs(values).max())
+
+
+def _squares(parts: Values) -> float:
+    # Not `parts @ parts`: BLAS rounds by the number of its threads, which another process may set otherwise.
+    return float(np.square(parts).sum())
 
 
 def _equal_bits(dtype: DType, before: NDArray[np.generic], now: NDArray[np.generic]) -> int:
@@ -133,7 +138,7 @@ def _compare(
         return
     parts = change.view(np.float64)
     into[columns.BOTH_FINITE] += change.size
-    into[columns.CHANGE_SQUARES] += parts @ parts
+    into[columns.CHANGE_SQUARES] += _squares(parts)
     into[columns.CHANGE_LARGEST] = max(into[columns.CHANGE_LARGEST], np.abs(change).max())
 
 

@@ -78,6 +78,11 @@ class Files:
             found = self._signatures[path]
         return found
 
+    @property
+    def signatures(self) -> dict[str, Signature]:
+        """What the files were known by when they were first opened."""
+        return dict(self._signatures)
+
     def close(self) -> None:
         """Close all files, noticing those that changed."""
         with self._lock:

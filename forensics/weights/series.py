@@ -16,13 +16,15 @@ from typing import TypeAlias
 
 import numpy as np
 
+from forensics.cluster import Cluster
 from forensics.formats.remote_file import REQUEST_BYTES
 from forensics.locations import Locations, Root
 from forensics.model.facts import Floats
 from forensics.model.weights import Depth, TensorRecord, TensorTable, Trained
-from forensics.weights import ahead, sampling, statistics
+from forensics.weights import ahead, on_cluster, sampling, statistics
 from forensics.weights.ahead import Ahead
 from forensics.weights.blocks import GATHER_BYTES, Part, tasks
+from forensics.weights.on_cluster import Answer, answers
 from forensics.weights.reading import Files
 from forensics.weights.tracks import Plan, Track, follow
 from forensics.weights.work import Done, Task, Worker, batches, compiled
@@ -73,13 +75,15 @@ def examine_series(  # noqa: PLR0913  # options, by keyword
     progress: Progress | None = None,
     trained: Callable[[TensorRecord], Trained] | None = None,
     kernels: bool | None = None,
+    cluster: Cluster | None = None,
 ) -> Examination:
     """Look at all tensors of the checkpoints, in order, and compare each with the checkpoint before that has it.
 
     A tensor is compared with the one of the same name and role when dtype, shape and memory order are the same;
     elements are equal when their bits are. Records with `alias_of` take the row of that tensor. Every byte is
     read once. `progress(done, total)` gets bytes, in the calling thread. `kernels` forces or forbids compiled
-    kernels (default: for `KERNEL_BYTES` and more). Never raises because of a file: see `Examination.failures`.
+    kernels (default: for `KERNEL_BYTES` and more). With `cluster` its workers do the work, with the same result; then
+    `UsageError` is raised when they cannot. Never raises because of a file: see `Examination.failures`.
     """
     files = Files(root)
     plan = follow(checkpoints, GATHER_BYTES, files.size if depth != "off" else _any_size)
@@ -90,17 +94,38 @@ def examine_series(  # noqa: PLR0913  # options, by keyword
     work = _Total(sum(len(records) for records in checkpoints))
     changed: Mapping[str, str] = {}
     if depth != "off":
-        far = isinstance(root, Locations) and root.has_remote(_paths(plan))
-        todo = batches(tasks(ranges), REQUEST_BYTES if far else 0)
-        _Threads(files, todo, work, use_kernels).run(threads or _threads(far), nbytes, progress)
+        todo = tasks(ranges)
+        if cluster is None:
+            far = isinstance(root, Locations) and root.has_remote(_paths(plan))
+            batched = batches(todo, REQUEST_BYTES if far else 0)
+            _Threads(files, batched, work, use_kernels).run(threads or _threads(far), nbytes, progress)
+        else:
+            batched = batches(todo, on_cluster.BATCH_BYTES)
+            changed = _on_cluster(answers(cluster, root, files, batched, use_kernels), files, work, nbytes, progress)
         files.close()
-        changed = files.changed
+        changed = {**changed, **files.changed}
     failures.update(work.failures)
     failures.update(changed)
     work.failed.update(_rows_in(checkpoints, changed))
     work.failed.update(plan.unreadable)
     tables = _tables(checkpoints, plan, work, depth, trained or _declared)
     return Examination(tables, failures, _limits(checkpoints, depth), work.read)
+
+
+def _on_cluster(
+    found: Iterator[tuple[int, Answer]], files: Files, work: "_Total", nbytes: int, progress: Progress | None
+) -> dict[str, str]:
+    """Add what the workers found; return the files that changed, or are others there, with the reason."""
+    changed: dict[str, str] = {}
+    for number, answer in found:
+        work.add(number, answer.done)
+        changed.update(answer.changed)
+        for path, signature in answer.signatures.items():
+            if signature != files.signature(path):
+                changed[path] = f"{path} changed while it was read"
+        if progress is not None:
+            progress(work.read, nbytes)
+    return changed
 
 
 def _declared(record: TensorRecord) -> Trained:
