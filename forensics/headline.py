@@ -43,7 +43,10 @@ def _healthy(run: Run) -> str:
     if last is None or loss is None or not len(loss):
         return "Nothing is wrong with what was examined."
     first_value, last_value = float(loss.values[0]), float(loss.values[-1])
-    return f"Nothing is wrong: the loss went from {first_value:.4g} to {last_value:.4g} over {last:,} steps."
+    planned = run.planned_steps
+    # Evaluation or an early stop may end a run sooner, and it may still be running: told, not judged.
+    steps = f"{last:,} of {planned:,} planned" if planned is not None and planned > last else f"{last:,}"
+    return f"Nothing is wrong: the loss went from {first_value:.4g} to {last_value:.4g} over {steps} steps."
 
 
 def _sentence(text: str) -> str:

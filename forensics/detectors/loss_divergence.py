@@ -35,7 +35,9 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     Minimum: 20 finite entries; in a shorter log the loss must leap to more than three times all that came before
     and stay there: an error with three entries before and two after, else a warning. With four entries before and
     three after, a quarter more than all before is enough where the later half is at twice the best. A loss that
-    only ever rises is a warning: by a tenth over ten entries and more, to twice its first level over five.
+    only ever rises is a warning: by a tenth over ten entries and more, to twice its first level over five. In a
+    longer log a leap to more than ten times all before counts from the third entry on, while the first two bins
+    last: the bins of such a log hold no good level any more.
     Silenced by: a policy-gradient trainer; a loss with negative values, whose ratios mean nothing.
     Known false alarms: a curriculum from easy to hard data, a new loss term; a rise below 0.1 is a notice.
     """
@@ -48,7 +50,7 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     values = series.values[finite]
     if len(values) < 2 or bool((values < 0).any()):
         return
-    found = _long(values) if len(values) >= LEAST else _short(values)
+    found = (_long(values) or _early(values)) if len(values) >= LEAST else _short(values)
     if found is None:
         return
     severity, index, best, level = found
@@ -88,6 +90,17 @@ def _long(values: Floats) -> Found | None:
     severe = lost >= 1 and level >= 2 * best and level >= 1.2 * start
     severity: Severity = "notice" if rise < SMALL else "error" if severe else "warning"
     return severity, index, best, level
+
+
+def _early(values: Floats) -> Found | None:
+    """Judge a log that leaps while its first bins are being filled, so that no level is a good one."""
+    before = np.maximum.accumulate(values)[:-1]
+    after = np.minimum.accumulate(values[::-1])[::-1][1:]
+    leaps = np.flatnonzero((after > 10 * before) & (after > before + 1))
+    if len(leaps) == 0 or not 2 <= leaps[0] + 1 < 2 * max(5, -(-len(values) // BIN)):
+        return None
+    index = int(leaps[0]) + 1
+    return "error", index, float(values[:index].min()), float(values[index:].min())
 
 
 def _levels(values: Floats) -> tuple[Floats, int]:

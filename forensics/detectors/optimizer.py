@@ -46,7 +46,8 @@ def optimizer_reset(run: Run) -> Iterator[Finding]:
 
     Source: `torch.optim.AdamW` counts its steps in `step`; a resume without `optimizer.pt` starts at 0 again, and
     with it the moments and the bias correction.
-    Minimum: two checkpoints that hold an optimizer step.
+    Minimum: two checkpoints that hold an optimizer step; or one whose counter lags behind its own step by exactly
+    the step of an earlier checkpoint, from which the run must have gone on without it.
     Silenced by: a run that was restarted from an earlier checkpoint, whose own step went back as well.
     Known false alarms: an optimizer that is rebuilt on purpose for a new phase; it is a warning.
     """
@@ -59,7 +60,33 @@ def optimizer_reset(run: Run) -> Iterator[Finding]:
             fell = state.step < before.optimizer.step
             if fell and before.step is not None and checkpoint.step > before.step:
                 yield _reset(before, checkpoint, before.optimizer.step, state.step)
+        if before is None and (start := _began_at(run, checkpoint, checkpoint.step - state.step)) is not None:
+            yield _began(start, checkpoint, state.step)
         before = checkpoint
+
+
+def _began_at(run: Run, checkpoint: Checkpoint, lag: int) -> Checkpoint | None:
+    """Return the earlier checkpoint at whose step the optimizer began to count; None when skipped steps may lag."""
+    state = checkpoint.optimizer
+    if lag <= 0 or state is None or state.loss_scale is not None or state.skipped_steps:
+        return None
+    return next((one for one in run.checkpoints if one.step == lag and not _counts(one)), None)
+
+
+def _counts(checkpoint: Checkpoint) -> bool:
+    return checkpoint.optimizer is not None and checkpoint.optimizer.step is not None
+
+
+def _began(start: Checkpoint, checkpoint: Checkpoint, counted: int) -> Finding:
+    return Finding(
+        symptom="optimizer-reset",
+        severity="warning",
+        statement=f"the optimizer counts {counted:,} steps in {checkpoint.path}, which is step {checkpoint.step:,}: "
+        f"the run went on from {start.path}, which holds no optimizer state, and its state began anew there",
+        source=source_of(checkpoint),
+        step=checkpoint.step,
+        step_range=(start.step, None if start.step is None else start.step + 1),
+    )
 
 
 def _reset(before: Checkpoint, checkpoint: Checkpoint, was: int, now: int) -> Finding:

@@ -13,6 +13,8 @@ from forensics.plugin import detector
 SLOWER = 1.4
 MUCH_SLOWER = 3.0
 LEAST = 20
+SHORT = 0.5
+"""Seconds: below it, a step is so short that whatever else the machine does decides how long it takes."""
 
 
 @detector("throughput-drop", needs=("loss",))
@@ -22,7 +24,8 @@ def throughput_drop(run: Run) -> Iterator[Finding]:
     Source: trainspotter 0.2.6 (1.4 times the median) and trainproof 0.22 (3 times), over the wall times of the
     loss entries. Medians, so that evaluations and saves between two entries do not count.
     Minimum: 20 distances between entries with wall times.
-    Silenced by: a policy-gradient trainer, whose completions grow longer (a notice at most).
+    Silenced by: a policy-gradient trainer, whose completions grow longer, and steps below half a second even then
+    (a notice at most).
     Known false alarms: a shared machine; 1.4 times is a notice, 3 times a warning.
     """
     series = context.recorded(run, LOSS)
@@ -38,7 +41,8 @@ def throughput_drop(run: Run) -> Iterator[Finding]:
     if found is None:
         return
     times, step, usual, late = found
-    severity: Severity = "warning" if times >= MUCH_SLOWER and not context.policy_gradient(run) else "notice"
+    grave = times >= MUCH_SLOWER and late >= SHORT and not context.policy_gradient(run)
+    severity: Severity = "warning" if grave else "notice"
     yield Finding(
         symptom="throughput-drop",
         severity=severity,

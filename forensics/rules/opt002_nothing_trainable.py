@@ -1,15 +1,20 @@
 """No parameter trains."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run, Source
+from forensics.names import Kind
 from forensics.plugin import rule
 from forensics.rules._curves import from_first_entry, loss_falls, norm_is, onset
 from forensics.rules._seen import Seen, holds, weigh, weigh_no, weigh_yes
+from forensics.rules._setup import said, setting_is
 from forensics.rules._tensors import scanned, table_of, unmoved
 
+WITHOUT_GRAPH = re.compile("does not require grad and does not have a grad_fn")
+"""torch.autograd of a loss that hangs on no parameter that trains (torch 2.13, `_engine_run_backward`)."""
 COUNTS = ("trainable_params", "trainable_parameters", "number_of_trainable_parameters")
 
 
@@ -34,10 +39,16 @@ def _count(run: Run) -> Seen | None:
     return None
 
 
+def _crash(run: Run) -> Iterator[Evidence]:
+    """Weigh the refusal of a backward pass; reentrant checkpointing cuts the graph in the same words."""
+    yield from weigh(said(run, Kind.TRACEBACK, WITHOUT_GRAPH), 4, -8, "the loss hangs on no parameter that trains")
+    yield from weigh_yes(setting_is(run, "gradient_checkpointing", [True]), -2, "it may have cut the graph")
+
+
 @rule(
     "OPT002",
     "nothing-trainable",
-    explains=("gradients-all-zero", "weights-unchanged"),
+    explains=("gradients-all-zero", "weights-unchanged", "crash-exception"),
     helps=("grad_norm", "weights", "trainable_params"),
     references=(
         "https://github.com/unslothai/unsloth/issues/1282",
@@ -53,7 +64,8 @@ def nothing_trainable(run: Run, explained: Explained) -> Iterator[Evidence | Fix
 
     ## How to tell
     grad_norm is exactly 0.0 from the first entry, loss is flat, all tensors are bit-identical; "trainable
-    params: 0".
+    params: 0". Where the loss hangs on nothing that trains, the first backward pass raises "element 0 of tensors
+    does not require grad".
 
     ## What to do
     Print the names with requires_grad before training; load adapters with is_trainable=True.
@@ -61,6 +73,8 @@ def nothing_trainable(run: Run, explained: Explained) -> Iterator[Evidence | Fix
     ## Sources
     Unsloth issue 1282 (number of trainable parameters too small), ms-swift issue 3935.
     """
+    if explained.name == "crash-exception":
+        yield from _crash(run)
     yield from weigh(_count(run), 10, -4)
     frozen = all_frozen(run)
     yield from weigh_yes(frozen, 6)

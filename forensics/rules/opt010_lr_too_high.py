@@ -14,7 +14,8 @@ HIGH_FULL, USUAL_FULL = 1e-4, 3e-5
 """Full fine-tuning: the projects' own scripts use 1e-5 to 2e-5 (Stanford Alpaca, LLaVA, FastChat)."""
 
 
-def _rate(run: Run) -> Iterator[Evidence]:
+def _rate(run: Run, *, alone: bool) -> Iterator[Evidence]:
+    """Weigh the highest rate; `alone` when no curve shows a divergence, which a high rate does not prove."""
     found = peak_rate(run)
     if found is None:
         return
@@ -24,7 +25,7 @@ def _rate(run: Run) -> Iterator[Evidence]:
     what = "an adapter" if adapter else "full fine-tuning"
     if rate >= high:
         said = f"the highest learning rate is {shown(rate)}; {high:g} and more is high for {what}"
-        yield Evidence(2, said, source, "learning rate")
+        yield Evidence(1 if alone else 2, said, source, "learning rate")
     elif rate <= usual:
         said = f"the highest learning rate is {shown(rate)}, which is usual for {what}"
         yield Evidence(-4, said, source, "learning rate")
@@ -42,11 +43,11 @@ LOOKS = ("loss-divergence", "grad-norm-explosion", "weights-exploded")
 
 
 def _argue(run: Run, explained: Explained) -> Iterator[Evidence]:
-    yield from _rate(run)
-    yield from weigh_yes(_scaling(run), 1)
     jumped = rate_jumped(run, explained)
-    yield from weigh_yes(jumped, 6, "what follows is its doing")
     rose, grew = loss_rose(run, explained), norms_grew(run, explained)
+    yield from _rate(run, alone=explained.name not in LOOKS and not any(map(holds, (jumped, rose, grew))))
+    yield from weigh_yes(_scaling(run), 1)
+    yield from weigh_yes(jumped, 6, "what follows is its doing")
     yield from weigh_yes(rose, 3)
     yield from weigh_yes(grew, 3)
     if not holds(jumped):

@@ -29,3 +29,22 @@ def test_a_climb_is_dated_to_the_first_entry_above_all_before(loss: list[float],
 )
 def test_other_short_logs_are_left_alone(loss: list[float]) -> None:
     assert [f for f in loss_divergence.find(make_run(loss=loss)) if f.severity == "error"] == []
+
+
+EARLY = [1.05, 1.3, 260.0, 506.0, *(400.0 - 8 * i for i in range(20))]
+
+
+def test_a_leap_in_the_first_steps_of_a_long_log_is_a_divergence() -> None:
+    """A learning rate beyond all bounds leaves two good entries, too few for a level."""
+    found = list(loss_divergence.find(make_run(loss=EARLY)))
+
+    assert [(f.severity, f.step, f.step_range) for f in found] == [("error", 3, (2, 3))]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [[1.0, *EARLY[2:]], [*EARLY, 1.2], [value / 1000 for value in EARLY], [0.5, 0.6, *([4.0] * 22)]],
+    ids=["one entry before", "comes back", "below one", "less than tenfold"],
+)
+def test_other_early_rises_are_left_alone(loss: list[float]) -> None:
+    assert list(loss_divergence.find(make_run(loss=loss))) == []

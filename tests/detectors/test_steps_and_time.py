@@ -73,6 +73,11 @@ def test_pauses_between_two_entries_are_no_slower_steps() -> None:
     assert find("throughput-drop", make_run(loss=GOOD)) == []
 
 
+def test_steps_of_milliseconds_measure_what_else_the_machine_does() -> None:
+    assert [f.severity for f in find("throughput-drop", timed([0.02] * 45 + [0.09] * 15))] == ["notice"]
+    assert [f.severity for f in find("throughput-drop", timed([0.2] * 45 + [0.9] * 15))] == ["warning"]
+
+
 def test_longer_completions_of_a_policy_are_a_notice() -> None:
     assert [f.severity for f in find("throughput-drop", timed([1.0] * 45 + [4.0] * 15, reward=GOOD))] == ["notice"]
 

@@ -79,6 +79,20 @@ def test_an_optimizer_that_counts_anew_was_reset(steps: tuple[int | None, ...], 
     assert severities("optimizer-reset", make_run(checkpoints=states)) == expected
 
 
+@pytest.mark.parametrize("missing", [None, OptimizerState(scheduler_step=20)])
+def test_an_optimizer_that_lags_by_a_checkpoint_without_its_state_began_there(missing: OptimizerState | None) -> None:
+    """Resumed from checkpoint-20, which holds no counter of the optimizer; a lag that skipped steps explain is none."""
+    first = make_checkpoint(20, optimizer=missing)
+
+    def judged(state: OptimizerState) -> list[tuple[int | None, int | None]]:
+        found = find("optimizer-reset", make_run(checkpoints=[first, make_checkpoint(40, optimizer=state)]))
+        return [finding.step_range for finding in found]
+
+    assert judged(OptimizerState(step=20)) == [(20, 21)]
+    assert judged(OptimizerState(step=40)) == judged(OptimizerState(step=25)) == []
+    assert judged(OptimizerState(step=20, loss_scale=512.0)) == judged(OptimizerState(step=20, skipped_steps=20)) == []
+
+
 def test_a_run_started_again_from_an_earlier_checkpoint_counts_anew_by_right() -> None:
     states = [make_checkpoint(step, optimizer=OptimizerState(step=step)) for step in (40, 20)]
 

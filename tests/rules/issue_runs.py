@@ -122,7 +122,13 @@ WORDS = (
     *("WarmupLR", "cosine", "adamw_bnb_8bit", "flash_attention_2", "flash_attention_3", "sdpa", "k3", "chatml"),
     *("cosine_with_restarts", "Yi-6B-base"),
 )
-STATEMENTS = ("a Git LFS pointer", "2 shards are missing", "lm_head.weight is not there", "443 bytes")
+STATEMENTS = (
+    "the folder says step 24, its optimizer has counted 12",
+    "a Git LFS pointer",
+    "2 shards are missing",
+    "lm_head.weight is not there",
+    "443 bytes",
+)
 BOARDS = ("Tesla V100", "Tesla T4", "NVIDIA RTX 4090", "AMD Instinct MI300", "Ascend 910B", "NVIDIA B200")
 
 

@@ -33,6 +33,10 @@ ADAPTER: dict[str, Any] = {"adapter.peft_type": "LORA"}
 TWO = Disagreement("loss", 5, 0.0, Source("train.log"), 1.9, Source("trainer_state.json"))
 
 
+CRASHED: dict[str, Any] = {"name": "crash-exception"}
+GRAPHLESS = "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn"
+
+
 def said(kind: str, steps: tuple[int, ...] = (-1,), text: str = "") -> dict[str, Any]:
     return {"events": [make_events(kind, steps, text=text)]}
 
@@ -229,6 +233,9 @@ ROWS: list[tuple[str, str, dict[str, Any], int]] = [
     ),
     ("nothing-trainable", "it trained before", {"loss": [2.0, 2.0, 2.0, 2.0, 0.0, 0.0]}, -4),
     ("nothing-trainable", "bit-identical", {"checkpoints": STILL}, 1),
+    ("nothing-trainable", "hangs on no parameter", {**said(Kind.TRACEBACK, text=GRAPHLESS), **CRASHED}, 4),
+    ("nothing-trainable", "no traceback line", {**said(Kind.NAN_ASSERTION), **CRASHED}, -8),
+    ("nothing-trainable", "may have cut", {**settings(gradient_checkpointing=True), **CRASHED}, -2),
     ("nothing-trainable", "something learns", {"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0], "onset": 1}, -10),
     ("frozen-by-design", "peft_type is LORA", settings(adapter__peft_type="LORA"), 1),
     ("frozen-by-design", "freeze_vision_tower is True", settings(freeze_vision_tower=True), 2),
@@ -242,6 +249,8 @@ ROWS: list[tuple[str, str, dict[str, Any], int]] = [
         -2,
     ),
     ("no-clipping", "it clips by itself", settings(optim="adafactor"), -2),
+    ("lr-too-high", "is high for full", {**settings(learning_rate=1e-3), "loss": [1.0, 0.0], "onset": 2}, 1),
+    ("lr-too-high", "is high for full", {**GREW, **settings(learning_rate=1e-3)}, 2),
     ("lr-too-high", "what follows is its doing", {**LEAPT, "learning_rate": [1e-4] * 10 + [1e-2] * 6}, 6),
     ("lr-too-high", "grad_norm was steady", STEADY, -3),
     ("lr-too-high", "no healthy loss", {"loss": [0.0] * 7}, -2),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from forensics import catalog
+from forensics.model import Problem, Source
 from forensics.names import Kind
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
 from rules.rule_judging import Judge
@@ -14,6 +15,8 @@ DEAD = {"loss": [2.0, 1.9, 1.8, 1.7, 0.0, 0.0, 0.0], "grad_norm": [0.5] * 4 + [N
 STAGE3 = {"zero_optimization.stage": 3}
 REFUSED = make_events(Kind.CHECKPOINT_REFUSED, text="_pickle.UnpicklingError: Weights only load failed")
 TIMEOUT = make_events(Kind.NCCL_TIMEOUT)
+COUNTED = "the folder says step 24, its optimizer has counted 12"
+LAGGING = make_checkpoint(24, problems=[Problem("suspicious", COUNTED, Source("checkpoint-24"))])
 RAISED = make_events(Kind.TRACEBACK, text="ValueError: no input_ids (/app/train.py:7)")
 SIZES = make_events(
     Kind.TRACEBACK, text="ZeRORuntimeException: used a DP world size of 32 but the current world size is 48"
@@ -65,6 +68,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "likely",
     ),
     ("optimizer-state-missing", {"events": [REFUSED]}, "unlikely"),
+    ("optimizer-state-missing", {"checkpoints": [LAGGING], "settings": {"save_only_model": False}}, "likely"),
     ("other-rank-died", {"events": [TIMEOUT, RAISED]}, "likely"),
     ("other-rank-died", {"events": [TIMEOUT, killed(-9)]}, "likely"),
     ("other-rank-died", {"events": [TIMEOUT, killed(1)]}, "possible"),

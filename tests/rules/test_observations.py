@@ -258,7 +258,7 @@ def test_what_is_seen_is_said(
 
 @pytest.mark.parametrize(("rate", "points"), [(2e-3, [2]), (5e-5, []), (1e-5, [-4])])
 def test_a_rate_between_usual_and_high_tells_nothing(rate: float, points: list[int]) -> None:
-    said = opt010_lr_too_high._rate(make_run(settings={"learning_rate": rate}))
+    said = opt010_lr_too_high._rate(make_run(settings={"learning_rate": rate}), alone=False)
 
     assert [e.points for e in said] == points
 
