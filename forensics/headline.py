@@ -33,7 +33,7 @@ def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypo
         return f"{said} {len(tied)} causes fit equally well ({names}{more}), and what was read cannot tell them apart."
     word = {"established": "Cause", "likely": "Likely cause", "possible": "Possible cause"}[top.verdict]
     strongest = max(top.evidence, key=lambda e: e.points)
-    because = f" {_sentence(strongest.statement)}" if strongest.points > 0 else ""
+    because = f" Strongest sign: {strongest.statement.strip().rstrip('.')}." if strongest.points > 0 else ""
     return f"{said} {word}: {_sentence(top.title)}{because}"
 
 

@@ -193,7 +193,8 @@ UPSTREAM = {
     "flash-attention-bug": ("flash-attn", ["2.0.0", "2.0.4"], ["1.0.9", "2.0.5"]),
     "framework-regression": ("unsloth", ["2024.11.6"], ["2024.11.5", "2024.11.7"]),
     "fully-masked-attention-row": ("torch", ["2.1.0", "2.4.1"], ["2.5.0"]),
-    "neftune-handling": ("trl", ["0.9.6"], ["0.10.1"]),
+    "neftune-handling": ("trl", ["0.9.6", "0.11.4"], ["0.12.0"]),
+    "peft-double-state-dict-filter": ("peft", ["0.3.0", "0.15.0"], ["0.2.0"]),
     "rng-state-refused": ("torch", ["2.6.0", "2.7.1"], ["2.5.1"]),
 }
 """Releases that upstream names as affected, and the nearest ones that it names as free of the fault."""
