@@ -1,9 +1,11 @@
 """Run every benchmark and write what they print into docs/benchmarks.md.
 
-    python benchmarks/tables.py --peers /path/to/venv/bin
-    python benchmarks/tables.py --only analyze         # keeps the other tables as they are
+    python benchmarks/tables.py --peers DIR --deepspeed PYTHON
+    python benchmarks/tables.py --only analyze         # keeps the other chapters as they are
 
-A benchmark that fails keeps the table it had. Numbers are of the machine it runs on; ratios travel further.
+DIR holds the programs of the rivals (a `bin` of an environment with runmedic, trainproof, trainspotter, losslint,
+tensorboard and tbparse), PYTHON is an interpreter with torch and deepspeed. A benchmark that fails keeps the chapter
+it had.
 """
 
 import argparse
@@ -12,7 +14,6 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,58 +23,85 @@ PAGE = FOLDER.parent / "docs" / "benchmarks.md"
 HEAD = """\
 # Benchmarks
 
-Written by `python benchmarks/tables.py --peers DIR`, where DIR holds the programs of the rivals; every table can be
-printed by itself with the command above it. The machines are shared: trust CPU time before wall time, and ratios
-of one table before its seconds. No benchmark uses the network; each makes its data, or reads `fixtures/`.
+Written by `python benchmarks/tables.py`; each chapter says which command printed it and on how busy a machine. Each
+benchmark makes its data and measures its peers in the same run, without network. Trust CPU time before wall time, and
+ratios of one table before its seconds.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A benchmark: its script with arguments; `peers` is how it is told where the rivals are, if it asks."""
+class Chapter:
+    """A benchmark: its script with arguments. `asks` are options filled from those of this program, by name."""
 
-    name: str
+    script: str
     title: str
     arguments: tuple[str, ...] = ()
-    peers: str | None = None
+    asks: tuple[tuple[str, str], ...] = ()
 
-    def command(self, peers: Path | None) -> list[str]:
-        rivals = [] if self.peers is None or peers is None else ["--peers", self.peers.format(peers)]
-        return [f"benchmarks/{self.name}.py", *self.arguments, *rivals]
+    def command(self, given: dict[str, str | None]) -> list[str]:
+        """Return script and arguments; an option whose value is not given is left out."""
+        filled = [(option, _filled(value, given)) for option, value in self.asks]
+        options = [word for option, value in filled if value is not None for word in (option, value)]
+        return [f"benchmarks/{self.script}.py", *self.arguments, *options]
 
     @property
     def shown(self) -> str:
-        rivals = [] if self.peers is None else ["--peers", self.peers.format("DIR")]
-        return " ".join(["python", f"benchmarks/{self.name}.py", *self.arguments, *rivals])
+        """Return the command as a reader types it."""
+        return " ".join(["python", *self.command({"peers": "DIR", "deepspeed": "PYTHON"})])
 
 
-TABLES = (
-    Table("analyze", "The whole command line", peers="{}"),
-    Table("readers_events", "Event files", peers="{}/python"),
-    Table("readers_text", "Text logs"),
-    Table("weights", "Checkpoints: scan and diff"),
-    Table("diagnosis", "How often the diagnosis is right", peers="{}"),
+CHAPTERS = (
+    Chapter("analyze", "The whole command line on an event file", asks=(("--peers", "{peers}"),)),
+    Chapter("readers_events", "Event files", asks=(("--peers", "{peers}/python"),)),
+    Chapter("readers_text", "Text logs"),
+    Chapter("weights", "Checkpoints: scan and diff", ("--gigabytes", "4", "--cold")),
+    Chapter("zero_shards", "ZeRO shards", ("--size", "4000", "--repeat", "2"), (("--deepspeed", "{deepspeed}"),)),
+    Chapter("scale", "Thousands of runs, long logs"),
+    Chapter("diagnosis", "How often the diagnosis is right", asks=(("--peers", "{peers}"),)),
 )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", type=Path, help="the folder with the programs of the rivals")
-    parser.add_argument("--only", action="append", choices=[table.name for table in TABLES])
-    arguments = parser.parse_args()
-    kept = sections(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
-    for table in TABLES:
-        if arguments.only and table.name not in arguments.only:
+    parser.add_argument("--peers", metavar="DIR", help="the folder with the programs of the rivals")
+    parser.add_argument("--deepspeed", metavar="PYTHON", help="an interpreter with torch and deepspeed")
+    parser.add_argument("--only", action="append", choices=[chapter.script for chapter in CHAPTERS])
+    given = parser.parse_args()
+    kept = chapters_of(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
+    for chapter in CHAPTERS:
+        if given.only and chapter.script not in given.only:
             continue
-        print(table.shown, flush=True)
-        printed = _printed(table.command(arguments.peers))
+        print(chapter.shown, flush=True)
+        load = os.getloadavg()[0]
+        printed = _printed(chapter.command({"peers": given.peers, "deepspeed": given.deepspeed}))
         if printed is not None:
-            kept[table.title] = section(table, printed)
-    body = [kept[table.title] for table in TABLES if table.title in kept]
-    PAGE.write_text("\n".join([HEAD, *body]), encoding="utf-8")
+            kept[chapter.title] = written(chapter, printed, load)
+            PAGE.write_text(page_of(kept), encoding="utf-8")
 
 
-def _printed(command: Sequence[str]) -> str | None:
+def page_of(kept: dict[str, str]) -> str:
+    """Return the page with the chapters that there are, in their order."""
+    return "\n".join([HEAD, *(kept[chapter.title] for chapter in CHAPTERS if chapter.title in kept)])
+
+
+def written(chapter: Chapter, printed: str, load: float) -> str:
+    """Return a chapter of the page; a table that is no Markdown stands as it was printed."""
+    text = printed if "|--" in printed or "| --" in printed else f"```text\n{printed}\n```"
+    return f"## {chapter.title}\n\n`{chapter.shown}`\n\n{_machine(load)}\n\n{text}\n"
+
+
+def chapters_of(page: str) -> dict[str, str]:
+    """Return the chapters of a page by title."""
+    found = re.split(r"^## (.+)$", page, flags=re.MULTILINE)
+    return {title: f"## {title}\n{body.rstrip()}\n" for title, body in zip(found[1::2], found[2::2], strict=True)}
+
+
+def _filled(value: str, given: dict[str, str | None]) -> str | None:
+    names = re.findall(r"\{(\w+)\}", value)
+    return None if any(given.get(name) is None for name in names) else value.format(**given)
+
+
+def _printed(command: list[str]) -> str | None:
     ran = subprocess.run([sys.executable, *command], cwd=FOLDER.parent, capture_output=True, text=True, check=False)
     if ran.returncode:
         print(f"  failed: {ran.stderr.strip().splitlines()[-1:]}")
@@ -81,21 +109,12 @@ def _printed(command: Sequence[str]) -> str | None:
     return ran.stdout.strip()
 
 
-def section(table: Table, printed: str) -> str:
-    """Return a chapter of the page; tables that are no Markdown stand as they were printed."""
-    text = printed if "|--" in printed else f"```text\n{printed}\n```"
-    return f"## {table.title}\n\n`{table.shown}`\n\n{_machine()}\n\n{text}\n"
-
-
-def sections(page: str) -> dict[str, str]:
-    """Return the chapters of a page by title."""
-    found = re.split(r"^## (.+)$", page, flags=re.MULTILINE)
-    return {title: f"## {title}\n{body.rstrip()}\n" for title, body in zip(found[1::2], found[2::2], strict=True)}
-
-
-def _machine() -> str:
+def _machine(load: float) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba"))
-    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {packages}."
+    busy = f"load {load:.1f} at the start"
+    return (
+        f"{os.cpu_count()} shared cores, {platform.machine()}, Python {platform.python_version()}, {packages}; {busy}."
+    )
 
 
 if __name__ == "__main__":

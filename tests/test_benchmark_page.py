@@ -1,0 +1,40 @@
+"""The page of benchmarks: chapters stay until they are measured again."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+import tables
+
+
+def test_a_chapter_that_is_not_measured_stays() -> None:
+    """Written pages come back chapter by chapter, in the order of the program."""
+    first, last = tables.CHAPTERS[0], tables.CHAPTERS[-1]
+    page = tables.page_of({last.title: tables.written(last, "|a|\n|--|", 0.5)})
+
+    kept = {**tables.chapters_of(page), first.title: tables.written(first, "plain", 2.0)}
+
+    assert list(tables.chapters_of(tables.page_of(kept))) == [first.title, last.title]
+    assert "```text\nplain\n```" in tables.page_of(kept)
+    assert "load 0.5" in kept[last.title]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"peers": None, "deepspeed": None}, ["benchmarks/readers_events.py"]),
+        ({"peers": "/x", "deepspeed": None}, ["benchmarks/readers_events.py", "--peers", "/x/python"]),
+    ],
+)
+def test_an_option_that_is_not_given_is_left_out(given: dict[str, str | None], expected: list[str]) -> None:
+    (chapter,) = (each for each in tables.CHAPTERS if each.script == "readers_events")
+
+    assert chapter.command(given) == expected
+
+
+def test_every_chapter_has_its_script() -> None:
+    for chapter in tables.CHAPTERS:
+        assert (tables.FOLDER / f"{chapter.script}.py").is_file()
