@@ -127,6 +127,14 @@ def test_a_server_that_stops_serving_ranges_is_noticed(tmp_path: Path) -> None:
             file.read(PAGE_BYTES, 2 * PAGE_BYTES)
 
 
+def test_another_range_later_is_not_taken_for_the_right_one(tmp_path: Path) -> None:
+    (tmp_path / "w.bin").write_bytes(RAW)
+    with serving(tmp_path) as server, File(remote(f"{server.url}/w.bin")) as file:
+        server.fault = "other range"
+        with pytest.raises(RemoteError, match="another range"):
+            file.read(PAGE_BYTES, 2 * PAGE_BYTES)
+
+
 @pytest.mark.parametrize("change", ["size", "mark", "gone"])
 def test_a_file_that_changes_meanwhile_is_noticed(tmp_path: Path, change: str) -> None:
     """By the next range and by the check at the end."""

@@ -1,7 +1,7 @@
 """`scan` and `diff` on a dask scheduler with worker processes: the same output, also when a worker is killed."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 import forensics
 from forensics import cluster as clusters
+from forensics import inspection
 from forensics.cli import main
 from forensics.weights import on_cluster
 from range_server import serving
@@ -113,8 +114,6 @@ def test_workers_read_a_url_themselves(scheduler: Any, tmp_path: Path, monkeypat
 
 
 def test_progress_is_told(scheduler: Any, tmp_path: Path) -> None:
-    from forensics import inspection
-
     told: list[tuple[int, int]] = []
     with clusters.connected(scheduler.scheduler_address) as workers:
         inspection.scan(saved(tmp_path / "a", 5), progress=lambda _, *now: told.append(now), cluster=workers)
@@ -145,6 +144,50 @@ def test_workers_that_see_other_files_are_refused(
 
     assert done.exit_code == 2
     assert "does not see" in done.stderr
+
+
+class Here:
+    """A cluster whose one worker is this process; `before` is done before each batch."""
+
+    address = "here"
+
+    def __init__(self, before: Callable[[], object] = int) -> None:
+        self.before = before
+
+    def everywhere(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        return [function(*arguments)]
+
+    def spread(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        """Do the jobs from the last to the first."""
+        for job in reversed(list(jobs)):
+            self.before()
+            yield job, function(job)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_what_is_done_first_is_not_added_first(tmp_path: Path) -> None:
+    """Sums are rounded alike whichever worker is the fastest."""
+    path = saved(tmp_path / "a", 8)
+    workers: Any = Here()
+    (here,), _ = inspection.scan(path)
+    (there,), _ = inspection.scan(path, cluster=workers)
+
+    assert here.table is not None
+    assert there.table is not None
+    assert here.table.l2.tobytes() == there.table.l2.tobytes()
+    assert here.table.mean.tobytes() == there.table.mean.tobytes()
+
+
+def test_a_file_that_workers_see_replaced_is_no_evidence(tmp_path: Path) -> None:
+    """This process still holds the old one open and sees no change."""
+    path = saved(tmp_path / "a", 9) / "model.safetensors"
+    new = saved(tmp_path / "b", 10) / "model.safetensors"
+    workers: Any = Here(lambda: new.replace(path) if new.exists() else None)
+    (checkpoint,), skips = inspection.scan(path, cluster=workers)
+
+    assert checkpoint.table is not None
+    assert set(checkpoint.table.nan.tolist()) == {-1}
+    assert any("changed while it was read" in skip.reason for skip in skips)
 
 
 @pytest.mark.parametrize("command", ["scan", "diff"])
