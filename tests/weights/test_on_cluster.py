@@ -14,7 +14,7 @@ import forensics
 from forensics import cluster as clusters
 from forensics import inspection
 from forensics.cli import main
-from forensics.weights import on_cluster
+from forensics.weights import blocks, on_cluster
 from range_server import serving
 from weights.checkpoint_files import FIXTURES
 
@@ -165,8 +165,9 @@ class Here:
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_what_is_done_first_is_not_added_first(tmp_path: Path) -> None:
-    """Sums are rounded alike whichever worker is the fastest."""
+def test_what_is_done_first_is_not_added_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums over several tasks of one tensor are rounded alike whichever worker is the fastest."""
+    monkeypatch.setattr(blocks, "TASK_BYTES", 1 << 20)
     path = saved(tmp_path / "a", 8)
     workers: Any = Here()
     (here,), _ = inspection.scan(path)
