@@ -243,18 +243,23 @@ def explain(name: str) -> int:
 
 @main.command()
 @click.option("-f", "--format", "form", type=click.Choice(("table", "json")), default="table")
+@click.option(
+    "--table", is_flag=True, help="Print what is covered: for each symptom the rules that can stand behind it."
+)
 @guarded
-def rules(form: str) -> int:
+def rules(form: str, table: bool) -> int:
     """List every cause and mechanism that can be told apart.
 
     \b
     Example:
         medforensics rules
+        medforensics rules --table
     """
     from forensics import catalog
     from forensics.report import rules as page
 
-    click.echo(page.render(catalog.rules(), form))
+    symptoms = [detector.name for detector in catalog.detectors()]
+    click.echo(page.coverage(catalog.rules(), symptoms) if table else page.render(catalog.rules(), form))
     return EXIT_FINE
 
 

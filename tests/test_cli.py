@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from forensics import catalog
 from forensics.cli import main
 from forensics.model import Finding, Run
 from runs import FOUNDING, HEALTHY, ROOT
@@ -235,3 +236,14 @@ def test_help_shows_each_example_on_a_line_of_its_own(name: str) -> None:
     for line in told.splitlines():
         assert line.count("medforensics ") <= 1
         assert "Example:" not in line or line.strip() == "Example:"
+
+
+def test_the_table_of_rules_covers_every_symptom() -> None:
+    """Each symptom has a row with what can stand behind it; a rule without a symptom would be missing."""
+    told = call("rules", "--table").output
+
+    for detector in catalog.detectors():
+        assert f"\n{detector.name} " in told
+    for rule in catalog.rules():
+        assert rule.name in told
+    assert f"{len(catalog.detectors())} symptoms" in told

@@ -1,6 +1,7 @@
-"""The index of rules, as a table or as JSON."""
+"""The index of rules, as a table or as JSON, and which symptoms they cover."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 from tabulate import tabulate
@@ -14,6 +15,22 @@ def render(rules: Sequence[Rule], form: str) -> str:
         return json.dumps([_entry(rule) for rule in rules], indent=1)
     rows = [[rule.code, rule.name, _kind(rule), rule.title] for rule in rules]
     return tabulate(rows, headers=["code", "name", "kind", "in one sentence"], maxcolwidths=[None, None, None, 70])
+
+
+def coverage(rules: Sequence[Rule], symptoms: Sequence[str]) -> str:
+    """Return one row a symptom or mechanism, with the rules that can stand behind it, and how many there are."""
+    names = [*symptoms, *(rule.name for rule in rules if rule.mechanism)]
+    behind = {name: [rule.name for rule in rules if name in rule.explains] for name in names}
+    table = tabulate(
+        [[name, len(found), ", ".join(found)] for name, found in behind.items()],
+        headers=["symptom or mechanism", "rules", "what can stand behind it"],
+        maxcolwidths=[None, None, 90],
+    )
+    counts = Counter(map(_kind, rules))
+    kinds = f"{counts['cause']} causes, {counts['mechanism']} mechanisms, {counts['benign']} benign explanations"
+    bare = [name for name, found in behind.items() if not found]
+    left = f"\nno rule explains {', '.join(bare)}: what they say is the answer, or leads to `unknown`" if bare else ""
+    return f"{table}\n\n{kinds}; {len(symptoms)} symptoms{left}"
 
 
 def _kind(rule: Rule) -> str:
