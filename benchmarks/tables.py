@@ -20,6 +20,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "docs" / "benchmarks.md"
+README = FOLDER.parent / "README.md"
 HEAD = """\
 # Benchmarks
 
@@ -77,6 +78,20 @@ def main() -> None:
         if printed is not None:
             kept[chapter.title] = written(chapter, printed, load)
             PAGE.write_text(page_of(kept), encoding="utf-8")
+            if chapter.script == "diagnosis":
+                README.write_text(with_diagnosis(README.read_text(encoding="utf-8"), printed), encoding="utf-8")
+
+
+def with_diagnosis(readme: str, printed: str) -> str:
+    """Return the README with the first and the last table of the diagnosis: all runs, and the rivals on them."""
+    blocks = printed.strip().split("\n\n")
+    block = "\n\n".join([blocks[0], *blocks[1:][-1:]])
+    return re.sub(
+        r"(<!-- diagnosis -->\s*```text\n).*?(\n```)",
+        lambda marked: marked[1] + block + marked[2],
+        readme,
+        flags=re.DOTALL,
+    )
 
 
 def page_of(kept: dict[str, str]) -> str:

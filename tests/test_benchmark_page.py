@@ -51,3 +51,12 @@ def test_an_option_that_is_not_given_is_left_out(given: dict[str, str | None], e
 def test_every_chapter_has_its_script() -> None:
     for chapter in tables.CHAPTERS:
         assert (tables.FOLDER / f"{chapter.script}.py").is_file()
+
+
+def test_the_readme_takes_the_first_and_the_last_table() -> None:
+    """What stands between stays where it is, in the page of benchmarks."""
+    readme = "before\n<!-- diagnosis -->\n```text\nold\n```\nafter"
+
+    told = tables.with_diagnosis(readme, "all\nruns\n\nby symptom\n\nrivals\n")
+
+    assert told == "before\n<!-- diagnosis -->\n```text\nall\nruns\n\nrivals\n```\nafter"
