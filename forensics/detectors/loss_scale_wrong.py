@@ -69,7 +69,10 @@ def _guess(ratios: Floats) -> Judgement:
     """Judge by the ratio alone, when the accumulation is not recorded."""
     if len(ratios) <= LEAST:
         return None
-    power = 2 ** round(float(np.log2(np.median(ratios))))
+    times = float(np.median(ratios))
+    if not 1 <= times < np.inf:
+        return None
+    power = 2 ** round(float(np.log2(times)))
     if power < 4 or not bool(np.all(np.abs(ratios / power - 1) < GUESSED)):
         return None
     return "warning", f"the training loss is about {power} times the evaluation loss at every evaluation"

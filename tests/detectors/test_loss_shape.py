@@ -222,6 +222,7 @@ def test_an_unrecorded_accumulation_is_guessed_from_three_evaluations() -> None:
     assert severities("loss-scale-wrong", make_run(loss=loss, eval_loss=evals, steps=steps)) == ["warning"]
     assert severities("loss-scale-wrong", make_run(loss=loss, eval_loss=evals[:2], steps={"eval_loss": [3, 9]})) == []
     assert severities("loss-scale-wrong", make_run(loss=GOOD[:9], eval_loss=evals, steps=steps)) == []
+    assert severities("loss-scale-wrong", make_run(loss=[1e-300] * 9, eval_loss=[1e30] * 3, steps=steps)) == []
     assert severities("loss-scale-wrong", make_run(loss=loss, eval_loss=[1.1, NAN, 1.1], steps=steps)) == []
 
 
