@@ -57,21 +57,15 @@ class StoredArray:
 
 @dataclass(frozen=True, slots=True)
 class NumpyFile:
-    """The arrays that can be read, and sentences about those that cannot."""
+    """The arrays that can be read, sentences about damage, and about sound arrays whose bytes are `unread`."""
 
     arrays: tuple[StoredArray, ...]
     problems: tuple[str, ...]
+    unread: tuple[str, ...] = ()
 
 
-def read_npz(file: File, limits: Limits = DEFAULT) -> tuple[StoredArray, ...]:
-    """Return the readable arrays of a `.npz` or `.npy` file.
-
-    Raises `MalformedError` when there is none and something was refused, or when it is neither.
-    """
-    found = read_numpy(file, limits)
-    if found.problems and not found.arrays:
-        raise MalformedError(found.problems[0])
-    return found.arrays
+class _UnreadError(MalformedError):
+    """An array that numpy may write and that is no numbers, or not as they lie in the file."""
 
 
 def read_numpy(file: File, limits: Limits = DEFAULT) -> NumpyFile:
@@ -80,6 +74,8 @@ def read_numpy(file: File, limits: Limits = DEFAULT) -> NumpyFile:
         name = file.path.name.removesuffix(".npy")
         try:
             return NumpyFile((_array(file, name, limits),), ())
+        except _UnreadError as error:
+            return NumpyFile((), (), (str(error),))
         except MalformedError as error:
             return NumpyFile((), (str(error),))
     if not file.head(4).startswith(b"PK"):
@@ -89,23 +85,25 @@ def read_numpy(file: File, limits: Limits = DEFAULT) -> NumpyFile:
 
 def _archive(file: File, index: ZipIndex, limits: Limits) -> NumpyFile:
     arrays: list[StoredArray] = []
-    problems = list(index.problems)
+    problems, unread = list(index.problems), []
     for entry in index.entries.values():
         name = entry.name.removesuffix(".npy")
         if name == entry.name:
             continue
         if entry.method != STORED or entry.stored != entry.size:
-            problems.append(f"array {name[:60]!r} is compressed (savez_compressed): not read")
+            unread.append(f"array {name[:60]!r} is compressed (savez_compressed): not read")
             continue
         try:
             arrays.append(_array(file.window(entry.offset, entry.stored), name, limits))
+        except _UnreadError as error:
+            unread.append(str(error))
         except MalformedError as error:
             problems.append(str(error))
-    return NumpyFile(tuple(arrays), tuple(problems))
+    return NumpyFile(tuple(arrays), tuple(problems), tuple(unread))
 
 
 def _array(file: File, name: str, limits: Limits) -> StoredArray:
-    """Read the header of one array. Raises `MalformedError` and `TruncatedError`."""
+    """Read the header of one array. Raises `MalformedError`, `TruncatedError` and `_UnreadError`."""
     shown = repr(name[:60])
     lead = file.head(12)
     if not lead.startswith(MAGIC) or len(lead) < 12 or lead[6] not in {1, 2, 3}:
@@ -122,7 +120,7 @@ def _array(file: File, name: str, limits: Limits) -> StoredArray:
         raise MalformedError(f"array {shown} holds Python objects (a pickle): refused")
     dtype = _DTYPES.get(text)
     if dtype is None:
-        raise MalformedError(f"array {shown} is of the dtype {text or 'record'}: not read")
+        raise _UnreadError(f"array {shown} is of the dtype {text or 'record'}: not read")
     shape = _shape(match["shape"], shown, limits)
     nbytes = DTYPE_BYTES[dtype]
     for length in shape:

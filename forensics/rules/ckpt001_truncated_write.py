@@ -11,6 +11,7 @@ from forensics.rules._tensors import damaged, problem_matches
 
 CUT = r"\bcut\b|short|truncat|past the end|beyond|\bends?\b|too few|not in the file|not fully covered|never written"
 LFS = r"\blfs\b|pointer"
+NOT_CUT = r"\bCRC mismatch\b|\bis an HTML page\b"
 
 
 def _newest(run: Run) -> Seen | None:
@@ -56,8 +57,11 @@ def truncated_write(run: Run, explained: Explained) -> Iterator[Evidence | Fix |
     yield from weigh(damaged(run), 3, -10)
     pointer = problem_matches(run, LFS)
     yield from weigh_yes(pointer, -10, "this is a pointer, not a cut file")
+    cut = problem_matches(run, CUT)
     if not holds(pointer):
-        yield from weigh_yes(problem_matches(run, CUT), 3, "it ends too early")
+        yield from weigh_yes(cut, 3, "it ends too early")
+    if not holds(cut):
+        yield from weigh_yes(problem_matches(run, NOT_CUT), -10, "other bytes, not too few")
     yield from weigh(_newest(run), 1, -1)
     yield from weigh_yes(happened(run, Kind.KILLED), 1)
     yield from weigh_yes(happened(run, Kind.SIGNAL), 1)

@@ -11,6 +11,7 @@ from forensics.formats.dtypes import DTYPES
 from forensics.formats.file import READ_BYTES, File
 from forensics.locations import Root
 from forensics.model import Checkpoint, Depth, Skip
+from forensics.weights.checksums import judge_checksums
 from forensics.weights.judge_tables import judge_tables
 from forensics.weights.masters import BUDGET_BYTES, judge_masters
 from forensics.weights.resolution import peak_rate, resolution_of
@@ -57,7 +58,8 @@ def examine_checkpoints(
 def judged(root: Root, checkpoints: Sequence[Checkpoint], *, full: bool) -> tuple[Checkpoint, ...]:
     """Add what the values say: problems of each checkpoint, and how the newest one's updates meet its rounding.
 
-    Masters are held against their copies in full looks only, since that reads both again.
+    Masters are held against their copies, and the entries of a zip against their checksums, in full looks only,
+    since that reads both again.
     """
     rate = peak_rate(checkpoints)
     newest = max((i for i, c in enumerate(checkpoints) if c.table is not None and c.optimizer), default=None)
@@ -67,6 +69,7 @@ def judged(root: Root, checkpoints: Sequence[Checkpoint], *, full: bool) -> tupl
         problems = [*checkpoint.problems, *judge_tables(checkpoint, newest=index == last)]
         if full and checkpoint.table is not None:
             problems.extend(judge_masters(root, checkpoint, BUDGET_BYTES // len(checkpoints)))
+            problems.extend(judge_checksums(root, checkpoint, BUDGET_BYTES // len(checkpoints)))
         found = resolution_of(root, checkpoint, rate) if index == newest else ()
         made.append(replace(checkpoint, problems=tuple(dict.fromkeys(problems)), resolution=found))
     return tuple(made)

@@ -87,7 +87,7 @@ def test_damage_is_found_by_checksum() -> None:
     content[read_index(file_of(bytes(content))).entries["a/data/0"].offset] ^= 255
     file = file_of(bytes(content))
 
-    assert list(damaged_entries(file, read_index(file))) == ["a/data/0"]
+    assert [damage.entry.name for damage in damaged_entries(file, read_index(file))] == ["a/data/0"]
 
 
 def test_window() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forensics.errors import ForensicsError
 from forensics.formats.file import File
-from forensics.formats.npz import read_npz
+from forensics.formats.npz import read_numpy
 from forensics.formats.torch_file import named_tensors, plain, read_torch, walk
 from forensics.limits import Limits
 
@@ -24,7 +24,8 @@ def read(path: Path) -> dict[str, object]:
     try:
         with File(path) as file:
             if path.suffix in {".npy", ".npz"}:
-                return {"said": [], "tensors": len(read_npz(file, LIMITS))}
+                found = read_numpy(file, LIMITS)
+                return {"said": [*found.problems, *found.unread], "tensors": len(found.arrays)}
             saved = read_torch(file, LIMITS)
     except ForensicsError as error:
         return {"said": [str(error)], "tensors": None}

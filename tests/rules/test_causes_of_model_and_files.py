@@ -63,6 +63,8 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     ("memorised", "weights NaN", {"loss": [0.5, 0.04, 0.01, 0.001, 0.0], "checkpoints": WHOLE}, "ruled out"),
     # checkpoints
     ("truncated-write", "cut", {"checkpoints": broken_file("model.safetensors is cut off")}, "likely"),
+    ("truncated-write", "flipped", {"checkpoints": broken_file("model.pt: CRC mismatch in a/data/3")}, "ruled out"),
+    ("truncated-write", "page", {"checkpoints": broken_file("model.bin is an HTML page")}, "ruled out"),
     ("truncated-write", "pointer", {"checkpoints": broken_file("a Git LFS pointer")}, "ruled out"),
     ("truncated-write", "sound", {"checkpoints": [make_checkpoint(6)]}, "ruled out"),
     ("resume-data-repeated", "one segment", {"loss": [1.0, 1.0]}, "ruled out"),

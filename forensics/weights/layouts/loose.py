@@ -4,9 +4,9 @@ import re
 
 from forensics.errors import ForensicsError
 from forensics.formats.file import File
-from forensics.model import Artifact, Piece, TensorRecord
+from forensics.model import Artifact, Piece, Skip, TensorRecord
 from forensics.weights.folders import step_of
-from forensics.weights.found import Found, open_torch, report_error, safetensors_records
+from forensics.weights.found import TOLD, Found, grepable, open_torch, report_error, safetensors_records
 from forensics.weights.layouts._saved import saved_records
 
 TORCH_ENDINGS = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar", ".joblib")
@@ -34,14 +34,22 @@ def recognise(artifact: Artifact) -> Found | None:
 
 
 def _numpy(found: Found, artifact: Artifact) -> list[TensorRecord]:
-    from forensics.formats.npz import read_npz
+    from forensics.formats.npz import read_numpy
 
     try:
         with File(artifact.location) as file:
-            arrays = read_npz(file, artifact.limits)
+            read = read_numpy(file, artifact.limits)
     except ForensicsError as error:
         report_error(found, artifact, error)
         return []
+    if read.problems:
+        told = "; ".join(grepable(problem) for problem in read.problems[:TOLD])
+        (found.suspicious if read.arrays else found.damaged)(f"{artifact.path}: {told}", artifact.path)
+    if read.unread:
+        told = "; ".join(grepable(reason) for reason in read.unread[:TOLD])
+        more = f"; and {len(read.unread) - TOLD:,} more" if len(read.unread) > TOLD else ""
+        found.skips.append(Skip(artifact.path, f"{told}{more}"))
     return [
-        TensorRecord(a.name, "weight", a.dtype, a.shape, (Piece(artifact.path, a.offset, a.nbytes),)) for a in arrays
+        TensorRecord(a.name, "weight", a.dtype, a.shape, (Piece(artifact.path, a.offset, a.nbytes),))
+        for a in read.arrays
     ]
