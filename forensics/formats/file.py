@@ -5,6 +5,7 @@ are looked at are sometimes still alive. Opening refuses everything that is no r
 device in a stranger's folder can neither block nor feed us.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from forensics.formats.remote_file import RemoteFile
 
 READ_BYTES = 1 << 20
+_MOST_EXTENTS = 10_000
 Signature: TypeAlias = tuple[int, int | str]
 """Size, and the time in ns or the mark of a store: two files of one signature are taken for the same."""
 Opened = TypeVar("Opened", bound="File")
@@ -132,6 +134,25 @@ class File:
         if self._remote is not None:
             return self._remote.modified
         return os.fstat(self._descriptor).st_mtime if self._descriptor >= 0 else 0.0
+
+    def held_bytes(self) -> int:
+        """Return how many bytes the file system keeps: less than `size` where the file has holes, which read as zeros.
+
+        Blocks are only a hint, since a compressed or migrated file has few; the holes are counted (`lseek`,
+        SEEK_DATA), up to `_MOST_EXTENTS` of them.
+        """
+        whole = self.base + self.size
+        if self._descriptor < 0 or getattr(os.fstat(self._descriptor), "st_blocks", whole) * 512 >= whole:
+            return whole
+        held = at = 0
+        try:
+            for _ in range(_MOST_EXTENTS):
+                start = os.lseek(self._descriptor, at, os.SEEK_DATA)
+                at = os.lseek(self._descriptor, start, os.SEEK_HOLE)
+                held += at - start
+        except OSError as error:
+            return held if error.errno == errno.ENXIO else whole
+        return whole
 
     @property
     def is_local(self) -> bool:

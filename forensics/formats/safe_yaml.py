@@ -28,10 +28,12 @@ from forensics.limits import DEFAULT, Limits
 MAX_EVENTS = 300_000
 MAX_ALIASES = 100
 MAX_DEPTH = 64
+NAMED = 3
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?\d[\d_]*")
 _NUMBER = re.compile(r"[-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_CODE = re.compile(r"tag:yaml\.org,2002:python/(?:object/apply|object/new|name|module):(\S{1,200})")
 _WORDS: dict[str, bool | float | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"), True),
@@ -44,18 +46,25 @@ _WORDS: dict[str, bool | float | None] = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The first document of a YAML stream. `broken_line` is the line (from 1) where it stops being YAML."""
+    """The first document of a YAML stream. `broken_line` is the line (from 1) where it stops being YAML.
+
+    `code` names the Python objects that a loader of tags would call or import, `duplicates` the keys that a mapping
+    gives more than once (the last value counts), at most `NAMED` of either.
+    """
 
     value: object
     broken_line: int | None = None
+    code: tuple[str, ...] = ()
+    duplicates: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class _Open:
-    """A container under construction; `key` waits for its value."""
+    """A container under construction; `key` waits for its value, `given` are the keys that it had itself."""
 
     made: dict[str, object] | list[object]
     key: str | None = None
+    given: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -65,6 +74,8 @@ class _Builder:
     anchors: dict[str, object] = field(default_factory=dict)
     aliases: int = 0
     merged: int = 0
+    code: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
 
 
 def parse(data: bytes, limits: Limits = DEFAULT) -> Document:
@@ -90,7 +101,7 @@ def parse(data: bytes, limits: Limits = DEFAULT) -> Document:
         broken = 1 if mark is None else int(mark.line) + 1
         if not isinstance(builder.root, (dict, list)) or not builder.root:
             raise MalformedError(f"is no YAML: breaks in line {broken}") from None
-    return Document(builder.root, broken)
+    return Document(builder.root, broken, tuple(builder.code), tuple(builder.duplicates))
 
 
 def plain(text: str) -> object:
@@ -132,6 +143,10 @@ def _take(builder: _Builder, event: Event) -> None:
 
 
 def _anchor(builder: _Builder, event: NodeEvent, value: object) -> None:
+    """Note what a node says of itself: its anchor, and the code in its tag."""
+    code = _CODE.fullmatch(getattr(event, "tag", None) or "")
+    if code is not None and len(builder.code) < NAMED:
+        builder.code.append(code[1])
     if event.anchor is not None:
         builder.anchors[str(event.anchor)] = value
 
@@ -152,6 +167,9 @@ def _place(builder: _Builder, value: object, spelled: str | None = None) -> None
         if key == "<<" and isinstance(value, (dict, list)):
             _merge(builder, top.made, value)
         else:
+            if key in top.given and len(builder.duplicates) < NAMED:
+                builder.duplicates.append(key)
+            top.given.add(key)
             top.made[key] = value
 
 

@@ -18,5 +18,15 @@ def load_yaml(artifact: Artifact) -> tuple[Document, dict[str, object] | None]:
 
 
 def yaml_damage(artifact: Artifact, document: Document) -> Iterator[Skip]:
+    """Yield what a loader would not see as it was read here: broken, code in tags, keys given twice."""
     if document.broken_line is not None:
         yield Skip(artifact.path, f"stops being YAML in line {document.broken_line}; what stands before was read")
+    if document.code:
+        yield Skip(
+            artifact.path,
+            f"holds a python tag that names code ({', '.join(document.code)}): a program that loads it runs that; "
+            "here it was read as plain data",
+        )
+    if document.duplicates:
+        names = ", ".join(repr(name[:60]) for name in document.duplicates)
+        yield Skip(artifact.path, f"holds duplicate keys ({names}); the last value counts")

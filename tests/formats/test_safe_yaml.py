@@ -126,3 +126,19 @@ def test_any_prefix_gives_a_document_or_a_typed_error(cut: int) -> None:
         parse(CONFIG[:cut])
     except MalformedError:
         return
+
+
+def test_code_in_tags_and_doubled_keys_are_named() -> None:
+    """What a loader would call and which key was given twice is told; a key that overrides a merge is no double."""
+    document = parse(
+        b"base: &base {lr: 1, b: !!python/name:os.system ''}\n"
+        b"job: {<<: *base, lr: 2}\n"
+        b"x: !!python/object/apply:os.getcwd []\n"
+        b"space: !!python/object:argparse.Namespace {a: 1}\n"
+        b"seed: 1\nseed: 2\n"
+    )
+
+    assert document.code == ("os.system", "os.getcwd")
+    assert document.duplicates == ("seed",)
+    assert isinstance(document.value, dict)
+    assert document.value["seed"] == 2

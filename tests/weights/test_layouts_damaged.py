@@ -84,3 +84,19 @@ def test_scan_of_a_folder_with_rubbish_only_is_one_error(tmp_path: Path) -> None
         return
 
     assert all(checkpoint.problems for checkpoint in checkpoints)
+
+
+def test_a_file_of_holes_is_damage_and_is_not_read(tmp_path: Path) -> None:
+    """A terabyte that the file system never kept is told at once."""
+    header = b'{"w":{"dtype":"U8","shape":[1000000000000],"data_offsets":[0,1000000000000]}}'
+    path = tmp_path / "model.safetensors"
+    with path.open("wb") as stream:
+        stream.write(len(header).to_bytes(8, "little") + header)
+        stream.truncate(8 + len(header) + 10**12)
+    if path.stat().st_blocks * 512 >= 10**12:
+        pytest.skip("the file system keeps no holes")
+
+    (checkpoint,), _ = scan(path)
+
+    assert checkpoint.records == ()
+    assert "is sparse: 1,000 GB declared" in checkpoint.problems[0].statement

@@ -6,7 +6,7 @@ from forensics.errors import ForensicsError
 from forensics.formats.file import File
 from forensics.model import Artifact, Piece, Skip, TensorRecord
 from forensics.weights.folders import step_of
-from forensics.weights.found import TOLD, Found, grepable, open_torch, report_error, safetensors_records
+from forensics.weights.found import TOLD, Found, grepable, is_hollow, open_torch, report_error, safetensors_records
 from forensics.weights.layouts._saved import saved_records
 
 TORCH_ENDINGS = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar", ".joblib")
@@ -39,6 +39,8 @@ def _numpy(found: Found, artifact: Artifact) -> list[TensorRecord]:
     try:
         with File(artifact.location) as file:
             read = read_numpy(file, artifact.limits)
+            if is_hollow(found, artifact, file):
+                return []
     except ForensicsError as error:
         report_error(found, artifact, error)
         return []
