@@ -101,13 +101,17 @@ class Unread:
 
 @dataclass(slots=True)
 class Found:
-    """Everything that one window told. `dicts` are still without steps (`huggingface_steps`)."""
+    """Everything that one window told. `dicts` are still without steps (`huggingface_steps`).
+
+    `last_words` are of the end of the text: see `last_words.py`.
+    """
 
     rows: list[Rows] = field(default_factory=list)
     dicts: "list[DictRows]" = field(default_factory=list)
     events: list[EventRows] = field(default_factory=list)
     settings: list[SettingRow] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
+    last_words: list[EventRows] = field(default_factory=list)
     cut: int = 0
 
     def extend(self, other: "Found") -> None:
@@ -115,6 +119,7 @@ class Found:
         self.dicts.extend(other.dicts)
         self.events.extend(other.events)
         self.settings.extend(other.settings)
+        self.last_words.extend(other.last_words)
         self.unread.extend(other.unread[: MAX_UNREAD - len(self.unread)])
         self.cut += other.cut
 
@@ -123,11 +128,16 @@ class Found:
         return Found(
             rows=[table.moved(offset, lines) for table in self.rows],
             dicts=[replace(table, rows=table.rows.moved(offset, lines)) for table in self.dicts],
-            events=[replace(table, at=table.at + offset, records=table.records + lines) for table in self.events],
+            events=[_moved(table, offset, lines) for table in self.events],
             settings=[replace(row, at=row.at + offset, record=row.record + lines) for row in self.settings],
             unread=[replace(each, record=each.record + lines) for each in self.unread],
+            last_words=[_moved(table, offset, lines) for table in self.last_words],
             cut=self.cut,
         )
+
+
+def _moved(table: EventRows, offset: int, lines: int) -> EventRows:
+    return replace(table, at=table.at + offset, records=table.records + lines)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from forensics.readers._text import (
     tables,
 )
 from forensics.readers._text.collected import Found, SettingRow, Unread
+from forensics.readers._text.last_words import last_words
 from forensics.readers._text.phrases import find_phrases, prepare
 
 _PHRASES = prepare(
@@ -39,6 +40,7 @@ def scan_window(window: Window) -> Found:
     found.rows.extend(deepspeed.scan_window(window, positions))
     found.rows.extend(megatron.scan_window(window, positions))
     found.events.extend(events.scan_window(window, positions))
+    found.last_words.extend(last_words(window))
     found.settings.extend(settings.scan_window(window, positions))
     for each in deepspeed_config.scan_window(window, positions):
         if isinstance(each, SettingRow):

@@ -19,6 +19,7 @@ from forensics.readers._text.collected import (
     settings,
 )
 from forensics.readers._text.huggingface_steps import resolve, schedule_of
+from forensics.readers._text.last_words import as_events
 
 MAX_NAMES = 2000
 """Names of metrics that a log may have; real ones have a few dozen."""
@@ -27,13 +28,14 @@ MAX_NAMES = 2000
 def facts(found: Found, path: str) -> Iterator[Fact]:
     """Turn what all windows told into facts: steps settled, ranks folded, settings in order."""
     inferred = list(_inferred(found))
+    ended = as_events(found)
     tables = _with_epochs_as_steps([*resolve(found.dicts, schedule_of(found.settings))], found.rows)
     # A long log is large: what has been settled is not kept twice.
     found.dicts.clear()
     found.rows.clear()
     rows = list(fold_rows(tables))
     tables.clear()
-    told = _with_milestones(found.events, rows)
+    told = _with_milestones([*found.events, *ended], rows)
     scales = [_loss_scales(table) for table in told if table.kind == Kind.OVERFLOW]
     kept, left_out = _named([*rows, *scales])
     yield from samples(kept, path)

@@ -269,3 +269,34 @@ def test_end_of_a_traceback(log: str, text: str) -> None:
     told = read_log(log)
 
     assert told.events(Kind.TRACEBACK).text == text
+
+
+STEPS = "".join(f"{{'loss': {2 - n / 100:.2f}, 'learning_rate': 1e-05, 'epoch': {n / 100:.2f}}}\n" for n in range(1, 9))
+LAST = "ValueError: Expected input batch_size (8) to match target batch_size (7)."
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n"])
+@pytest.mark.parametrize("prefix", ["", "[rank1]: "])
+def test_an_exception_is_the_last_line(prefix: str, ending: str) -> None:
+    """An exception that ends a log of metrics is a crash, although its traceback is not there."""
+    told = read_log(STEPS + prefix + LAST + ending)
+
+    found = told.events(Kind.TRACEBACK)
+    assert (found.text, found.records.tolist()) == (LAST, [9])
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        LAST + "\n" + STEPS,
+        STEPS + LAST + "\nretrying\n",
+        STEPS + "WARNING " + LAST,
+        STEPS + "Error: see above",
+        STEPS + "{'train_runtime': 9.0, 'train_loss': 1.9, 'epoch': 0.08}\n" + LAST,
+        "loading\n" + LAST,
+    ],
+    ids=["first", "not last", "logged", "no class", "after the end", "no metrics"],
+)
+def test_an_exception_elsewhere_is_no_crash(log: str) -> None:
+    """A line that is followed by others, is part of a message or comes after the end tells of no crash."""
+    assert Kind.TRACEBACK not in read_log(log).kinds()
