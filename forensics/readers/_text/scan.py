@@ -22,6 +22,7 @@ _PHRASES = prepare(
         *deepspeed.ANCHORS,
         *deepspeed_config.ANCHORS,
         *megatron.ANCHORS,
+        *tables.ANCHORS,
     ]
 )
 
@@ -36,7 +37,7 @@ def scan_window(window: Window) -> Found:
         else:
             found.dicts.append(table)
     found.rows.extend(key_value.scan_window(window))
-    found.rows.extend(tables.scan_window(window))
+    found.rows.extend(tables.scan_window(window, positions))
     found.rows.extend(deepspeed.scan_window(window, positions))
     found.rows.extend(megatron.scan_window(window, positions))
     found.events.extend(events.scan_window(window, positions))

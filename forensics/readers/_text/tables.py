@@ -15,9 +15,13 @@ import numpy as np
 from forensics.formats.text import Window, fragment_end, fragment_start, number
 from forensics.model import UNKNOWN_STEP, Precision
 from forensics.readers._text.collected import Rows, plain_rows
+from forensics.readers._text.phrases import Positions
 
 MAX_COLUMNS = 64
-_HEADER = re.compile(rb"\b(?:Training|Validation|Train|Eval) [Ll]oss\b")
+ANCHORS = tuple(
+    b"%s %s" % (kind, loss) for kind in (b"Training", b"Validation", b"Train", b"Eval") for loss in (b"Loss", b"loss")
+)
+"""What a header holds, and `phrases` looks for."""
 _CELLS = re.compile(rb" *(?:\||\t) *|  +")
 _CHANGED = re.compile(rb"Training Loss|Validation Loss|No [Ll]og|[^\s|]+")
 _RULE = re.compile(rb"[\s|:+-]+")
@@ -26,15 +30,15 @@ _COUNTERS = {"step": "step", "steps": "step", "epoch": "epoch", "epochs": "epoch
 Row = tuple[int, float, int, dict[str, float]]
 
 
-def scan_window(window: Window) -> Iterator[Rows]:
+def scan_window(window: Window, positions: Positions) -> Iterator[Rows]:
     """Yield the rows of every table whose header lies in the window, a block for each set of metrics."""
     grouped: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     ended = -1
-    for found in _HEADER.finditer(window.data, window.begin, window.end):
-        if found.start() < ended:
+    for position in sorted(place for anchor in ANCHORS for place in positions.get(anchor, ())):
+        if position < ended:
             continue
-        start = fragment_start(window.data, found.start(), window.floor(found.start()))
-        ended = fragment_end(window.data, found.start(), window.reach(found.start()))
+        start = fragment_start(window.data, position, window.floor(position))
+        ended = fragment_end(window.data, position, window.reach(position))
         names = _names(window.data[start:ended])
         if names is None or start < window.begin:
             continue
