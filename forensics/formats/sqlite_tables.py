@@ -23,6 +23,8 @@ MAGIC = b"SQLite format 3\0"
 STEPS_AT_A_TIME = 1_000_000
 MAX_TURNS = 2_000
 """The virtual machine is stopped after so many times a million of its instructions: no query of ours needs it."""
+LARGEST_ROW_BYTES = 16 << 20
+"""SQLite itself would hand out a gigabyte; a row of a tracker is a number, a name or a configuration."""
 Value = str | bytes | int | float | None
 
 
@@ -110,6 +112,8 @@ def _connected(uri: str, path: Path) -> Iterator[Database]:
     turns = iter(range(MAX_TURNS))
     # A false answer lets SQLite go on; a true one stops it.
     connection.set_progress_handler(lambda: int(next(turns, None) is None), STEPS_AT_A_TIME)
+    if hasattr(connection, "setlimit"):  # Python 3.11
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_ROW_BYTES)
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     try:
         for pragma in ("query_only = ON", "trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):

@@ -41,6 +41,8 @@ _MONITOR = ("Train/Samples/", "Train/Eigenvalues/")
 _MEGATRON_FOLDERS = ("lm-loss-training/", "lm-loss-validation/", "learning-rate/", "grad-norm/", "loss-scale/")
 """Folders that Megatron-DeepSpeed puts before Megatron-LM's tags."""
 _EVALUATION = {"eval": "eval/", "val": "eval/", "validation": "eval/", "test": "test/"}
+MAX_TAGS = 20_000
+"""Tags that a file may have; a norm for each parameter of a large model makes a few thousand."""
 _SESSIONS = {1: Kind.RESUMED, 3: Kind.CHECKPOINT_SAVED}
 
 
@@ -70,9 +72,12 @@ def event_file(artifact: Artifact) -> Iterator[Fact]:
     for stated in contents.hparams:
         yield from _settings_of_hparams(artifact, stated)
     yield from _events(artifact, contents.sessions)
-    for points in contents.points:
-        if not points.tag.endswith(_TOKENS):
-            yield _samples(artifact, points)
+    scalars = [points for points in contents.points if not points.tag.endswith(_TOKENS)]
+    if len(scalars) > MAX_TAGS:
+        yield Skip(artifact.path, f"{len(scalars) - MAX_TAGS:,} tags beyond the first {MAX_TAGS:,} were left out")
+        scalars = sorted(scalars, key=lambda points: int(points.records[0]))[:MAX_TAGS]
+    for points in scalars:
+        yield _samples(artifact, points)
 
 
 def _skips(artifact: Artifact, contents: Contents) -> Iterator[Skip]:

@@ -14,7 +14,7 @@ import pytest
 from event_records import VERSION, event, frame, message, scalar, tensor
 from forensics.model import Artifact, Events, Fact, Precision, Samples
 from forensics.names import Kind
-from forensics.readers.event_file import event_file, metric_of
+from forensics.readers.event_file import MAX_TAGS, event_file, metric_of
 from readers.reading import facts_of, samples_of, settings_of, skips_of
 
 NAME = "events.out.tfevents.1714557600.node01.4242.0"
@@ -206,6 +206,17 @@ def test_points_over_tokens_are_told(tmp_path: Path) -> None:
     assert list(samples_of(facts)) == ["loss"]
     assert samples_of(facts)["loss"].steps.tolist() == [1]
     assert [reason for _, reason in skips_of(facts)] == ["tags over tokens have no step and were not examined: 1"]
+
+
+def test_tags_without_end(tmp_path: Path) -> None:
+    """The tags that a file names first are kept and the number of the others is told."""
+    values = [scalar("train/loss", 2), *(scalar(f"a{number}", 1) for number in range(MAX_TAGS + 1))]
+    made = [event(values[first : first + 1000], 1) for first in range(0, len(values), 1000)]
+    facts = facts_of(event_file, tmp_path, NAME, b"".join(map(frame, made)))
+
+    assert len(samples_of(facts)) == MAX_TAGS
+    assert "loss" in samples_of(facts)
+    assert [reason for _, reason in skips_of(facts)] == ["2 tags beyond the first 20,000 were left out"]
 
 
 @pytest.mark.parametrize(
