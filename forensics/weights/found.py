@@ -108,6 +108,7 @@ _WORDS = (
     ("begins with zeros", "zero-filled"),
     ("all zero bytes", "zero-filled"),
     (" bytes are there", "cut off"),
+    (" is an HTML page", "not a torch or pickle file"),
 )
 """What a reader says, and the words by which people search for it."""
 

@@ -68,7 +68,7 @@ def _kind(artifact: Artifact, shard: str) -> str | None:
     if os.path.commonpath([os.path.realpath(where), inside]) != inside:
         return "is a link that leads outside the run folder: it was not opened"
     if not stat.S_ISREG(where.stat().st_mode):
-        return "is not a regular file (a FIFO, socket, device or folder): it was not opened"
+        return "is not a regular file (a FIFO, socket, device or folder): it was not opened, the shard is missing"
     return None
 
 
