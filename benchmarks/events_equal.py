@@ -23,7 +23,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 from forensics.formats.event_file import read_events
-from forensics.formats.file import File
+from forensics.storage.file import File
 
 Table = dict[str, list[tuple[int, float, float]]]
 HEAD = "import sys, math\nfolder = sys.argv[1]\n"

@@ -33,7 +33,7 @@ print(json.dumps(dict(seconds=seconds, processor=processor, points=points, peak=
 _IMPORTS = """
 from pathlib import Path
 from forensics.formats.event_file import read_events
-from forensics.formats.file import File
+from forensics.storage.file import File
 """
 _READ = "contents = read_events(File(Path(path)))"
 _COUNT = "points = sum(len(found.values) for found in contents.points); assert not contents.damage"

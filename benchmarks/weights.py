@@ -23,9 +23,9 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from forensics.formats.file import File
 from forensics.formats.safetensors import read_layout, tensor_records
 from forensics.model.weights import TensorRecord
+from forensics.storage.file import File
 from forensics.weights.series import examine_series
 from weights_data import write_pair
 from weights_peers import forget, naive_diff, plain_read, weightlens

@@ -23,11 +23,11 @@ WIDTH = 1024
 OURS = """
 import json, resource, sys, time
 from pathlib import Path
-import numpy, forensics.inspection
+import numpy, forensics.weights.inspection
 import forensics.weights.kernels
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 started = time.perf_counter()
-checkpoints, _ = forensics.inspection.scan(Path(sys.argv[1]))
+checkpoints, _ = forensics.weights.inspection.scan(Path(sys.argv[1]))
 seconds = time.perf_counter() - started
 table = checkpoints[0].table
 bad = [table.names[i] for i in range(len(table)) if table.nan[i]]

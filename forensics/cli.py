@@ -29,7 +29,7 @@ from forensics.commands.shared import (
 from forensics.commands.timeline import timeline
 from forensics.commands.triage import triage
 from forensics.errors import UsageError
-from forensics.locations import Place, RemotePath
+from forensics.storage.locations import Place, RemotePath
 
 if TYPE_CHECKING:
     from forensics.model import Checkpoint
@@ -134,10 +134,10 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
         medforensics scan model.safetensors --only nan,zero --top 0
         medforensics scan s3://bucket/out/checkpoint-500
     """
-    from forensics import inspection
     from forensics.cluster import perhaps_connected
     from forensics.progress import reporter
     from forensics.report import masked_checkpoints, tensors
+    from forensics.weights import inspection
 
     choice = _choice(only, select, top, by)
     if verify_with_torch:
@@ -156,9 +156,9 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
 
 
 def _agrees_with_torch(checkpoints: "Sequence[Checkpoint]") -> bool:
-    from forensics import inspection
     from forensics.report import without_secrets
     from forensics.report._safe import clean
+    from forensics.weights import inspection
 
     agrees = True
     for checkpoint, seen in inspection.verify(checkpoints):
@@ -199,10 +199,10 @@ def diff(  # noqa: PLR0913, PLR0917  (the options of the command)
         medforensics diff out/checkpoint-500 out/checkpoint-1000
         medforensics diff base.safetensors tuned.safetensors --only unchanged
     """
-    from forensics import inspection
     from forensics.cluster import perhaps_connected
     from forensics.progress import reporter
     from forensics.report import masked_checkpoints, tensors
+    from forensics.weights import inspection
 
     choice = _choice(only, select, top, by)
     with perhaps_connected(cluster) as workers, reporter(quiet=quiet) as progress:

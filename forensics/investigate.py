@@ -9,18 +9,18 @@ import numpy as np
 
 from forensics import catalog
 from forensics.assemble import assemble
-from forensics.coincidence import coincidences
-from forensics.cost import cost_of
-from forensics.discover import Discovery, discover
+from forensics.diagnosis.coincidence import coincidences
+from forensics.diagnosis.cost import cost_of
+from forensics.diagnosis.headline import headline_of, verdict_of
+from forensics.diagnosis.reason import reason
+from forensics.discovery.discover import Discovery, discover
+from forensics.discovery.unpack import opened
 from forensics.errors import ForensicsError, NothingReadableError
-from forensics.formats.file import File
 from forensics.formats.safe_yaml import parse as parse_yaml
-from forensics.headline import headline_of, verdict_of
 from forensics.limits import DEFAULT, Limits
 from forensics.model import SEVERITIES, Artifact, Fact, Finding, Report, Run, Skip
 from forensics.plugin import Reader
-from forensics.reason import reason
-from forensics.unpack import opened
+from forensics.storage.file import File
 from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
 
 HEAD_BYTES = 64 << 10

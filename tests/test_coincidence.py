@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forensics.coincidence import coincidences
+from forensics.diagnosis.coincidence import coincidences
 from forensics.model import Finding, Run, Segment, Source
 from forensics.names import Kind
 from forensics.testing import make_checkpoint, make_events, make_run

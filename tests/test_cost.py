@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forensics.cost import cost_of
+from forensics.diagnosis.cost import cost_of
 from forensics.model import Cost, Finding, Run, Segment, Source
 from forensics.testing import make_run
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from forensics.cli import main
-from forensics.discover import discover
+from forensics.discovery.discover import discover
 from forensics.errors import UnreadableError
 from forensics.limits import Limits
 

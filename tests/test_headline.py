@@ -2,7 +2,7 @@
 
 import pytest
 
-from forensics.headline import headline_of
+from forensics.diagnosis.headline import headline_of
 from forensics.testing import make_run
 
 

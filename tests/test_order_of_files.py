@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import forensics.investigate as pipeline
-from forensics.discover import Discovery, discover
+from forensics.discovery.discover import Discovery, discover
 from forensics.report import json as json_report
 from forensics.report import markdown
 from runs import BROKEN, FOUNDING, HEALTHY

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from forensics.diagnosis.reason import Reasoned, reason
 from forensics.model import DECISIVE, Evidence, Explained, Finding, Fix, Run, Source
 from forensics.plugin import Rule, rule
-from forensics.reason import Reasoned, reason
 from forensics.testing import make_run
 
 SYMPTOM = Finding("loss-to-zero", "error", "loss is 0.0", Source("log"), 40, (30, 40))

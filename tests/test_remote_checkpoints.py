@@ -8,12 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 from safetensors.numpy import save_file
 
-from forensics import inspection
 from forensics.cli import main
 from forensics.limits import DEFAULT
-from forensics.locations import Place, place_of
 from forensics.model import TensorTable
-from forensics.weights import ahead
+from forensics.storage.locations import Place, place_of
+from forensics.weights import ahead, inspection
 from forensics.weights.series import examine_series
 from range_server import serving
 from weights.checkpoint_files import FIXTURES
@@ -24,7 +23,7 @@ pytest.importorskip("aiohttp")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forensics.formats.remote_http.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("forensics.storage.remote_http.PAUSE_SECONDS", 0.0)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 

@@ -1,9 +1,9 @@
 """What a log alone cannot decide is said, with the files that would decide it."""
 
 from forensics import catalog
-from forensics.headline import headline_of
+from forensics.diagnosis.headline import headline_of
+from forensics.diagnosis.reason import Reasoned, rank, reason
 from forensics.model import Evidence, Finding, Hypothesis, Run, Source
-from forensics.reason import Reasoned, rank, reason
 from forensics.testing import make_run
 
 NAN = float("nan")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from forensics.discovery.unpack import opened
 from forensics.errors import LimitError, MalformedError
 from forensics.investigate import investigate
 from forensics.limits import Limits
-from forensics.unpack import opened
 from runs import FOUNDING
 
 LOG = b"{'loss': 1.5, 'learning_rate': 1e-05, 'epoch': 0.1}\n{'loss': 1.4, 'learning_rate': 9e-06, 'epoch': 0.2}\n"

@@ -88,7 +88,7 @@ def analyze(  # noqa: PLR0913, PLR0917  (the options of the command)
         medforensics analyze runs/llama-lora-17 --format markdown -o report.md
         medforensics analyze runs/llama-lora-17 --format html -o report.html
     """
-    from forensics import settings as configuration
+    from forensics.commands import settings as configuration
     from forensics.investigate import investigate
     from forensics.progress import reporter
     from forensics.triage.alone import apart_of
@@ -130,7 +130,7 @@ def _rendered(report: "Report", form: str, template: str | None, max_chars: int 
 
     redactor = redactor_of(report.run, identities=identities)
     if form == "html":
-        from forensics.excerpts import excerpts, masked_excerpts
+        from forensics.report.excerpts import excerpts, masked_excerpts
 
         found = masked_excerpts(tuple(excerpts(report)), redactor)
         return html.render(masked_by(report, redactor), masked=identities, excerpts=found)

@@ -35,10 +35,10 @@ def bundle(run_dir: Path, output: Path, weights: str, no_redact: bool, quiet: bo
     Example:
         medforensics bundle runs/llama-lora-17 -o evidence.zip
     """
-    from forensics.excerpts import excerpts
     from forensics.investigate import investigate
     from forensics.progress import reporter
     from forensics.report import bundle as archive
+    from forensics.report.excerpts import excerpts
     from forensics.triage.alone import apart_of
 
     if run_dir.is_dir() and output.resolve().is_relative_to(run_dir.resolve()):

@@ -67,9 +67,9 @@ def compare(  # noqa: PLR0913, PLR0917  (the options of the command)
 
 
 def _weights(runs: Sequence["Run"]) -> "WeightsCompared | None":
-    from forensics import inspection
     from forensics.comparison import compare_weights
     from forensics.comparison.weights import common_step
+    from forensics.weights import inspection
 
     pair = common_step(runs[0], runs[1])
     if pair is None:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, ParamSpec
 import click
 
 from forensics.errors import ForensicsError, NothingReadableError, UsageError
-from forensics.locations import Place, is_url, place_of
+from forensics.storage.locations import Place, is_url, place_of
 
 if TYPE_CHECKING:
     from forensics.model import Run
@@ -135,7 +135,7 @@ def hides_identities(form: str, output: IO[str], *, no_redact: bool) -> bool:
 
 def redactor_of(*runs: "Run", identities: bool) -> "Redactor":
     """Return a redactor that has learnt from the runs and, where it masks identities, from this machine."""
-    from forensics.identities import redactor_for
+    from forensics.redaction.identities import redactor_for
 
     return redactor_for(*runs, identities=identities, names=machine_names() if identities else {})
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from forensics.comparison.difference import RELEVANCES, Difference
+from forensics.diagnosis.reason import reason
 from forensics.model import Environment, Events, Finding, Group, Hypothesis, Report, Run
 from forensics.plugin import Rule
-from forensics.reason import reason
 
 UNKNOWN = "unknown"
 WEIGHED = 200

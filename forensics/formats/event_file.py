@@ -16,8 +16,8 @@ from forensics.formats.event_columns import Columns, Point, Points, decode_tag
 from forensics.formats.event_frames import FRAME_BYTES, HEADER_BYTES, length_at
 from forensics.formats.event_proto import Event, Value, decode_event
 from forensics.formats.event_walk import Walk, Walked
-from forensics.formats.file import File
 from forensics.limits import DEFAULT, Limits
+from forensics.storage.file import File
 
 BLOCK_BYTES = 1 << 20
 USUAL_BYTES = 48

@@ -18,9 +18,9 @@ from typing import TypeAlias
 import numpy as np
 
 from forensics.errors import LimitError, MalformedError, PlaceholderError
-from forensics.formats.file import File
 from forensics.formats.placeholder import HEAD_BYTES, recognise
 from forensics.limits import DEFAULT, Limits
+from forensics.storage.file import File
 
 # A checker cannot follow a recursive type through isinstance; values are narrowed where they are used.
 Json: TypeAlias = object

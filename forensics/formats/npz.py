@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from forensics.errors import MalformedError, TruncatedError
-from forensics.formats.file import File
 from forensics.formats.pickle_values import DTYPE_BYTES
 from forensics.formats.zip_index import STORED, ZipIndex, read_index
 from forensics.limits import DEFAULT, Limits
+from forensics.storage.file import File
 
 MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 1 << 16

@@ -10,7 +10,6 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from forensics.errors import LimitError, MalformedError
-from forensics.formats.file import File
 from forensics.formats.pickle_machine import LONGEST_NAME, Handler, Machine
 from forensics.formats.pickle_values import (
     DTYPE_BYTES,
@@ -22,6 +21,7 @@ from forensics.formats.pickle_values import (
     Storage,
     StoredTensor,
 )
+from forensics.storage.file import File
 
 LARGEST_SIZE = 1 << 62
 SMALL_EXPANSION_BYTES = 16 << 20

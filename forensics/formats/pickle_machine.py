@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from forensics.errors import LimitError, MalformedError, TruncatedError
-from forensics.formats.file import File
 from forensics.formats.pickle_names import canonical
 from forensics.formats.pickle_values import Mapped, Name, Record, StoredTensor
 from forensics.limits import Limits
+from forensics.storage.file import File
 
 FIRST_READ_BYTES = 1 << 16
 LONGEST_NAME = 400

@@ -12,10 +12,10 @@ from typing import Any
 
 from forensics.errors import LimitError, MalformedError, PlaceholderError, TruncatedError
 from forensics.formats.dtypes import DType, dtype_named
-from forensics.formats.file import File
 from forensics.formats.placeholder import HEAD_BYTES, recognise
 from forensics.limits import DEFAULT, Limits
 from forensics.model.weights import Piece, Role, TensorRecord
+from forensics.storage.file import File
 
 _LENGTH_BYTES = 8
 _LARGEST = 2**63 - 1

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.errors import LimitError, MalformedError
-from forensics.formats.file import File
 from forensics.limits import DEFAULT, Limits
+from forensics.storage.file import File
 
 if TYPE_CHECKING:
     import sqlite3

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from forensics.errors import MalformedError
-from forensics.formats.file import File
 from forensics.formats.protobuf import Field, fields
 from forensics.formats.wandb_log import Damage, Record, read_records
 from forensics.limits import DEFAULT, Limits
 from forensics.model import Scalar
+from forensics.storage.file import File
 
 IDENTITY = b":SWL\xd6\xe1"
 JSON_VERSIONS = frozenset({0, 1})

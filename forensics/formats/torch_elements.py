@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.errors import LimitError, MalformedError
-from forensics.formats.file import File
 from forensics.formats.pickle_values import DTYPE_BYTES, StoredTensor
+from forensics.storage.file import File
 
 _NUMPY = MappingProxyType(
     {

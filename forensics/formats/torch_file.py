@@ -10,7 +10,6 @@ Only names, numbers, text and places of tensors are built (`pickle_values`). Ten
 from dataclasses import dataclass, field
 
 from forensics.errors import MalformedError, PlaceholderError
-from forensics.formats.file import File
 from forensics.formats.pickle_handlers import HANDLERS
 from forensics.formats.pickle_machine import Machine, Work
 from forensics.formats.pickle_names import is_dangerous
@@ -25,6 +24,7 @@ from forensics.formats.torch_storages import Storages
 from forensics.formats.torch_tar import read_tar
 from forensics.formats.torch_zip import NOT_ADDRESSABLE, read_zip
 from forensics.limits import DEFAULT, Limits
+from forensics.storage.file import File
 
 __all__ = ["TorchFile", "named_tensors", "plain", "read_elements", "read_pickle", "read_torch", "walk"]
 

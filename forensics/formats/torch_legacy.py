@@ -6,12 +6,12 @@ int64 number of elements and the data. Layout: torch 2.13 `torch/serialization.p
 
 import struct
 
-from forensics.formats.file import File
 from forensics.formats.pickle_machine import Machine, Work
 from forensics.formats.pickle_opcodes import Loaded, load
 from forensics.formats.pickle_values import Storage
 from forensics.formats.torch_storages import Place, Storages
 from forensics.formats.torch_zip import NOT_ADDRESSABLE
+from forensics.storage.file import File
 
 MAGIC = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 _NOT_THERE = Place(problem="cut off: its bytes are not in the file")

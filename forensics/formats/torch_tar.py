@@ -7,13 +7,13 @@ import struct
 from collections.abc import Mapping
 
 from forensics.errors import MalformedError, TruncatedError
-from forensics.formats.file import File
 from forensics.formats.pickle_handlers import place_tensor
 from forensics.formats.pickle_machine import Machine, Work
 from forensics.formats.pickle_opcodes import Loaded, load
 from forensics.formats.pickle_values import Name, Record, Storage, StoredTensor
 from forensics.formats.torch_storages import Place, Storages, view_of
 from forensics.formats.torch_zip import NOT_ADDRESSABLE
+from forensics.storage.file import File
 
 _BLOCK = 512
 _MOST_HEADERS = 64

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Mapping
 
 from forensics.errors import MalformedError
-from forensics.formats.file import File
 from forensics.formats.pickle_machine import Machine, Work
 from forensics.formats.pickle_opcodes import Loaded, load
 from forensics.formats.torch_storages import Place, Storages
@@ -23,6 +22,7 @@ from forensics.formats.zip_index import (
     read_entry,
     read_index,
 )
+from forensics.storage.file import File
 
 _PICKLE = "data.pkl"
 _SEARCH_BYTES = 4096

@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from forensics.formats.file import File
 from forensics.limits import DEFAULT, Limits
+from forensics.storage.file import File
 
 MAGIC = b":W&B\xe1\xbe\x00"
 BLOCK_BYTES = 32768

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from forensics.errors import LimitError, MalformedError, TruncatedError
-from forensics.formats.file import READ_BYTES, File
 from forensics.limits import DEFAULT, Limits
+from forensics.storage.file import READ_BYTES, File
 
 LOCAL_SIGNATURE = b"PK\x03\x04"
 DESCRIPTOR_SIGNATURE = b"PK\x07\x08"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
-from forensics.locations import Place, Root
+from forensics.storage.locations import Place, Root
 
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
-from forensics.formats.file import File
 from forensics.formats.flatten import flatten, scalar
 from forensics.formats.lenient_json import Document, load
 from forensics.model import Artifact, Scalar, Setting, Skip, Source, Standing
+from forensics.storage.file import File
 
 LINE = "line {}"
 

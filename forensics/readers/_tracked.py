@@ -6,7 +6,6 @@ from datetime import datetime
 
 import numpy as np
 
-from forensics.formats.file import File
 from forensics.formats.text import AHEAD, BEHIND, pieces, windows
 from forensics.formats.wandb_records import NONFINITE
 from forensics.model import UNKNOWN_STEP, Artifact, Events, Fact, Samples, Setting
@@ -14,6 +13,7 @@ from forensics.names import canonical
 from forensics.readers._text.collected import Found
 from forensics.readers._text.scan import scan_window
 from forensics.readers._text.settled import facts
+from forensics.storage.file import File
 
 MAX_STEP = 1 << 62
 EPOCHS = ("train/epoch", "epoch")

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from forensics.errors import LimitError
-from forensics.formats.file import File
 from forensics.formats.safe_yaml import Document, parse
 from forensics.model import Artifact, Skip
+from forensics.storage.file import File
 
 
 def load_yaml(artifact: Artifact) -> tuple[Document, dict[str, object] | None]:

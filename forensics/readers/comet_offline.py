@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 
 from forensics.errors import LimitError
 from forensics.formats.comet_archive import is_comet
-from forensics.formats.file import File
 from forensics.formats.flatten import flatten
 from forensics.formats.zip_index import read_entry, read_index
 from forensics.model import Artifact, Fact, Setting, Skip, Source, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import hardware, package
 from forensics.readers._tracked import Metrics, console_facts, number
+from forensics.storage.file import File
 
 PLACE = "message {}"
 MESSAGES = "messages.json"

@@ -15,13 +15,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from forensics.formats.file import File
 from forensics.formats.pickle_values import Record
 from forensics.formats.torch_file import plain, read_torch
 from forensics.model import Artifact, Fact, Samples, Setting, Skip, Source, Standing
 from forensics.names import LOSS_SCALE, SKIPPED_STEPS
 from forensics.plugin import reader
 from forensics.readers._environment import package, settings
+from forensics.storage.file import File
 
 _STATES = re.compile(
     r"(^|/)(?P<kind>mp_rank_\d+_model_states|(?:\w+_)?zero_pp_rank_\d+_mp_rank_\d+_(?:optim|model)_states)\.pt$"

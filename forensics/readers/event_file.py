@@ -21,7 +21,6 @@ from forensics.formats.event_columns import Points
 from forensics.formats.event_file import Announced, Contents, Stated, read_events
 from forensics.formats.event_frames import length_at
 from forensics.formats.event_proto import decode_hparams
-from forensics.formats.file import File
 from forensics.formats.flatten import flatten, scalar
 from forensics.formats.lenient_json import parse
 from forensics.formats.placeholder import HEAD_BYTES, recognise
@@ -29,6 +28,7 @@ from forensics.model import Artifact, Axis, Events, Fact, Samples, Scalar, Setti
 from forensics.names import ALIASES, Kind, canonical
 from forensics.plugin import reader
 from forensics.readers._environment import package
+from forensics.storage.file import File
 
 EVENT = "event {}"
 ARGUMENTS, MODEL = "args/text_summary", "model_config/text_summary"

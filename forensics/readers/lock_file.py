@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from forensics.errors import LimitError, MalformedError
-from forensics.formats.file import File
 from forensics.formats.lenient_json import parse
 from forensics.model import Artifact, Fact, Setting, Skip, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import package
+from forensics.storage.file import File
 
 _TOML = r"(?i)(^|/)(uv\.lock|poetry\.lock|pdm\.lock|pylock[^/]*\.toml)$"
 _PIPFILE = r"(?i)(^|/)Pipfile\.lock$"

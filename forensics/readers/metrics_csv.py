@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from forensics.errors import ChangedError, TruncatedError
-from forensics.formats.file import File
 from forensics.formats.text import clock_times, number, numbered_lines
 from forensics.model import UNKNOWN_STEP, Artifact, Fact, Skip
 from forensics.plugin import reader
 from forensics.readers._text.collected import Rows, plain_rows, samples
+from forensics.storage.file import File
 
 _STEP = (
     "step",

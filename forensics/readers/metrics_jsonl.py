@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.errors import ChangedError, MalformedError, TruncatedError
-from forensics.formats.file import File
 from forensics.formats.flatten import scalar as bounded
 from forensics.formats.lenient_json import parse
 from forensics.formats.text import number, numbered_lines
 from forensics.model import UNKNOWN_STEP, Artifact, Fact, Precision, Setting, Skip, Standing
 from forensics.plugin import reader
 from forensics.readers._text.collected import Rows, plain_rows, samples
+from forensics.storage.file import File
 
 STEP_KEYS = (
     "step",

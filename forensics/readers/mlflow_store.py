@@ -15,7 +15,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.errors import LimitError
-from forensics.formats.file import File
 from forensics.formats.flatten import scalar
 from forensics.formats.safe_yaml import plain
 from forensics.model import UNKNOWN_STEP, Artifact, Fact, Samples, Setting, Skip, Source, Standing
@@ -23,6 +22,7 @@ from forensics.names import canonical
 from forensics.plugin import reader
 from forensics.readers._environment import LINE
 from forensics.readers._yaml import load_yaml, yaml_damage
+from forensics.storage.file import File
 
 _RUN = r"(^|/)[0-9a-f]{32}/"
 _PART = re.compile(_RUN + r"(?P<part>metrics|params|meta\.yaml)(?:/(?P<key>.+))?$")

@@ -10,7 +10,6 @@ swanlab <= 0.5 kept `runs.swanlab`, an SQLite database; it is named and not read
 from collections.abc import Iterator, Mapping
 
 from forensics.errors import MalformedError
-from forensics.formats.file import File
 from forensics.formats.flatten import scalar
 from forensics.formats.sqlite_tables import MAGIC as SQLITE
 from forensics.formats.swanlab_log import IDENTITY, Console, End, Metric, read_log
@@ -21,6 +20,7 @@ from forensics.readers._environment import hardware, load_object, package
 from forensics.readers._tracked import Metrics, console_facts, number, seconds
 from forensics.readers._wandb import settings_of_config
 from forensics.readers._yaml import load_yaml, yaml_damage
+from forensics.storage.file import File
 
 RECORD = "record {}"
 SYSTEM = "__swanlab__."

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from forensics.formats.file import File
 from forensics.formats.text import AHEAD, stretches
 from forensics.model import Artifact, Fact, Skip
 from forensics.plugin import reader
@@ -13,6 +12,7 @@ from forensics.readers._text.collected import Found
 from forensics.readers._text.settled import facts
 from forensics.readers._text.sniffing import looks_like_log
 from forensics.readers._text.stretches import Reading, scan_stretches
+from forensics.storage.file import File
 
 CHUNK_BYTES = 1 << 20
 PARALLEL_BYTES = 64 << 20

@@ -17,11 +17,11 @@ The DeepSpeed configuration in it is the one that the Trainer filled in ("auto" 
 from collections.abc import Iterator, Mapping
 
 from forensics.errors import MalformedError
-from forensics.formats.file import File
 from forensics.formats.torch_file import TorchFile, plain, read_torch
 from forensics.model import Artifact, Fact, Setting, Skip, Source, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import settings
+from forensics.storage.file import File
 
 _ENGINE = ("hf_deepspeed_config", "deepspeed_plugin")
 _STATE = "distributed_state"

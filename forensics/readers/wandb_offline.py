@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from forensics.errors import MalformedError
-from forensics.formats.file import File
 from forensics.formats.wandb_log import MAGIC, Damage, read_records
 from forensics.formats.wandb_records import Found, decode_record
 from forensics.model import UNKNOWN_STEP, Artifact, Events, Fact, Samples, Setting, Skip, Source, Standing
@@ -24,6 +23,7 @@ from forensics.names import Kind, canonical
 from forensics.plugin import reader
 from forensics.readers._environment import package
 from forensics.readers._wandb import facts_of_environment, settings_of_config
+from forensics.storage.file import File
 
 RECORD = "record {}"
 GLOBAL_STEPS = ("train/global_step", "trainer/global_step", "global_step")

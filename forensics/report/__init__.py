@@ -7,8 +7,8 @@ No format masks anything by itself: pass `masked(report, identities=...)` to wha
 import importlib
 from collections.abc import Callable
 
-from forensics.identities import redactor_for
 from forensics.model import Report
+from forensics.redaction.identities import redactor_for
 from forensics.report._masking import masked, masked_by, masked_checkpoints, masked_run, without_secrets
 
 __all__ = [

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-from forensics.excerpts import Excerpt
 from forensics.model import Evidence, Finding, Fix, Hypothesis, Report, Run, Source
 from forensics.report import _view as view
 from forensics.report._advice import fix_lines, resume_line
 from forensics.report._onset import aftermath, leading
 from forensics.report._safe import clean
+from forensics.report.excerpts import Excerpt
 
 View: TypeAlias = dict[str, Any]
 MOST_FINDINGS = 200

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from forensics.identities import redactor_for
 from forensics.model import Checkpoint, Environment, Report, Run, Scalar, Setting, Skip
 from forensics.redaction import Redactor
+from forensics.redaction.identities import redactor_for
 from forensics.report._mapped import Value, mapped
 
 ROOT = Path("RUN")

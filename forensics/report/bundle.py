@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 import forensics
-from forensics.excerpts import Excerpt, masked_excerpts
 from forensics.model import Report
 from forensics.redaction import NOT_MASKED, Redactor
 from forensics.report import environment, html, json, markdown, masked_by, tensors, terminal, timeline
 from forensics.report._safe import clean
+from forensics.report.excerpts import Excerpt, masked_excerpts
 
 MOST_BYTES = 24 << 20
 MEMBER_BYTES = 64 << 20

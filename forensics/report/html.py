@@ -12,12 +12,12 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 import forensics
-from forensics.excerpts import Excerpt
 from forensics.model import Report
 from forensics.redaction import NOT_MASKED
 from forensics.report._html_data import data
 from forensics.report._html_view import page
 from forensics.report._safe import island
+from forensics.report.excerpts import Excerpt
 
 if TYPE_CHECKING:
     from jinja2 import Template

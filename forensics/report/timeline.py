@@ -15,9 +15,9 @@ import numpy as np
 from tabulate import tabulate
 
 from forensics.errors import UsageError
-from forensics.identities import redactor_for
 from forensics.model import Run, Series
 from forensics.redaction import Redactor
+from forensics.redaction.identities import redactor_for
 from forensics.report._masking import masked_run
 from forensics.report._onset import window
 from forensics.report._plot import ASCII, UNICODE, plot

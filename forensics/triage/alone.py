@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from forensics.discover import discover
+from forensics.discovery.discover import discover
 from forensics.errors import ForensicsError, UsageError
-from forensics.formats.file import File
 from forensics.formats.lenient_json import load
 from forensics.limits import DEFAULT, Limits
+from forensics.storage.file import File
 from forensics.triage.find import LOG, find_runs
 
 SHOWN = 5

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from forensics.discover import IGNORED_FOLDERS
+from forensics.discovery.discover import IGNORED_FOLDERS
 from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
 

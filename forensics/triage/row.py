@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
-from forensics.identities import redactor_for
 from forensics.model import Report
+from forensics.redaction.identities import redactor_for
 from forensics.triage.fingerprint import fingerprint_of
 
 Verdict: TypeAlias = Literal["broken", "suspicious", "healthy", "unknown", "unreadable", "failed"]

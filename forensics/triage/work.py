@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from forensics.discover import discover
+from forensics.discovery.discover import discover
 from forensics.errors import ForensicsError, NothingReadableError
 from forensics.triage.row import Row, row_of
 from forensics.weights import WeightsDepth

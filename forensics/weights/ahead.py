@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from forensics.errors import ForensicsError
-from forensics.formats.file import File
-from forensics.formats.remote_file import REQUEST_BYTES
+from forensics.storage.file import File
+from forensics.storage.remote_file import REQUEST_BYTES
 from forensics.weights.blocks import BUFFER_BYTES
 from forensics.weights.reading import Files, Readable, extents
 from forensics.weights.work import Task

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from forensics.errors import ForensicsError
-from forensics.formats.file import File
 from forensics.formats.zip_index import Damage, ZipIndex, damaged_entries, read_index
-from forensics.locations import RemotePath, Root
 from forensics.model import Checkpoint, Problem, Source, TensorTable
+from forensics.storage.file import File
+from forensics.storage.locations import RemotePath, Root
 
 SHOWN = 3
 

@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from forensics.locations import Root
 from forensics.model.facts import Floats
 from forensics.model.weights import Depth, Role, TensorRecord, TensorTable, Trained
+from forensics.storage.locations import Root
 from forensics.weights.series import Progress, scan_series
 
 Key: TypeAlias = tuple[str, Role]

@@ -8,9 +8,9 @@ from typing import Literal, TypeAlias
 from forensics.cluster import Cluster
 from forensics.errors import ForensicsError
 from forensics.formats.dtypes import DTYPES
-from forensics.formats.file import READ_BYTES, File
-from forensics.locations import Root
 from forensics.model import Checkpoint, Depth, Skip
+from forensics.storage.file import READ_BYTES, File
+from forensics.storage.locations import Root
 from forensics.weights.checksums import judge_checksums
 from forensics.weights.judge_tables import judge_tables
 from forensics.weights.masters import BUDGET_BYTES, judge_masters

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from forensics.errors import ChangedError, ForensicsError, LimitError, UnreadableError
-from forensics.formats.file import File
 from forensics.formats.pickle_values import StoredTensor
 from forensics.formats.safetensors import read_layout
 from forensics.formats.torch_file import TorchFile, read_torch
 from forensics.model import Artifact, OptimizerState, Piece, Problem, Role, Skip, Source, TensorRecord, Trained
+from forensics.storage.file import File
 
 
 @dataclass(slots=True)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from forensics.errors import ForensicsError
-from forensics.formats.file import File
 from forensics.formats.lenient_json import load
 from forensics.model import Artifact, Problem, Source
+from forensics.storage.file import File
 from forensics.weights.folders import Folder, Folders, step_of
 from forensics.weights.found import Found
 from forensics.weights.optimizer import whole

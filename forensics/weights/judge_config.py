@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from forensics.errors import ForensicsError
-from forensics.formats.file import File
 from forensics.formats.lenient_json import load
 from forensics.model import Artifact, Problem, Source, TensorRecord
+from forensics.storage.file import File
 from forensics.weights.folders import Folder, Folders
 from forensics.weights.found import Found
 from forensics.weights.layouts._trained import EMBEDDING, HEAD

@@ -8,7 +8,7 @@ are looked at as float32.
 
 Large tensors are read and looked at in one compiled loop without the interpreter's lock, `STREAM_BYTES` at a time
 so that what was read is still in the second level of cache. It reads with `pread` from files that
-`forensics.formats.file.File` opened and whose bounds were checked; anything unexpected makes it stop and say so.
+`forensics.storage.file.File` opened and whose bounds were checked; anything unexpected makes it stop and say so.
 
 Importing compiles once, for about 3 s. numba keeps the code in `__pycache__` beside this file, in the user's cache
 folder where that is not writable, or in `NUMBA_CACHE_DIR`; where no folder can be written it compiles every time.

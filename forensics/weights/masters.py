@@ -12,8 +12,8 @@ import numpy as np
 
 from forensics.errors import ForensicsError
 from forensics.formats.dtypes import Bytes
-from forensics.locations import Root
 from forensics.model import Checkpoint, Problem, Source, TensorRecord
+from forensics.storage.locations import Root
 from forensics.weights.precision import rounded_bits
 from forensics.weights.reading import Files, extents
 

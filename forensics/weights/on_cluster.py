@@ -7,8 +7,8 @@ from typing import NamedTuple
 import forensics
 from forensics.cluster import Cluster
 from forensics.errors import ForensicsError, UsageError
-from forensics.formats.file import File, Signature
-from forensics.locations import Root
+from forensics.storage.file import File, Signature
+from forensics.storage.locations import Root
 from forensics.weights.ahead import Ahead
 from forensics.weights.reading import Files
 from forensics.weights.work import Done, Task, Worker, compiled

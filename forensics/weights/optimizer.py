@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from forensics.formats.file import File
 from forensics.formats.pickle_values import Record, StoredTensor
 from forensics.formats.torch_file import TorchFile, read_elements
 from forensics.model import Artifact, OptimizerState
+from forensics.storage.file import File
 from forensics.weights.found import Found, open_torch
 
 SMALL_BYTES = 4096

@@ -10,9 +10,9 @@ import numpy as np
 
 from forensics.errors import ChangedError, ForensicsError, TruncatedError
 from forensics.formats.dtypes import Bytes
-from forensics.formats.file import File, Signature
-from forensics.locations import Root
 from forensics.model.weights import Piece
+from forensics.storage.file import File, Signature
+from forensics.storage.locations import Root
 from forensics.weights.blocks import Part
 from forensics.weights.tracks import Track, span_of
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from forensics.errors import ForensicsError
 from forensics.formats.dtypes import decode, dtype_named
-from forensics.locations import Root
 from forensics.model import Checkpoint, Floats, OptimizerState, TensorRecord, UpdateResolution
+from forensics.storage.locations import Root
 from forensics.weights.precision import Adam, expected_update, smallest_moving
 from forensics.weights.reading import Files, extents
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from forensics.locations import Root
 from forensics.model.weights import Depth, TensorRecord, TensorTable, Trained
+from forensics.storage.locations import Root
 from forensics.weights.series import Progress, scan_series
 
 

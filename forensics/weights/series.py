@@ -17,10 +17,10 @@ from typing import TypeAlias
 import numpy as np
 
 from forensics.cluster import Cluster
-from forensics.formats.remote_file import REQUEST_BYTES
-from forensics.locations import Locations, Root
 from forensics.model.facts import Floats
 from forensics.model.weights import Depth, TensorRecord, TensorTable, Trained
+from forensics.storage.locations import Locations, Root
+from forensics.storage.remote_file import REQUEST_BYTES
 from forensics.weights import ahead, on_cluster, sampling, statistics
 from forensics.weights.ahead import Ahead
 from forensics.weights.blocks import GATHER_BYTES, Part, tasks

@@ -8,10 +8,10 @@ from comparison.run_pair import Pair
 from forensics import catalog
 from forensics.comparison import Comparison, Side, compare
 from forensics.comparison.find import differences, same
-from forensics.identities import redactor_for
 from forensics.investigate import investigate, judge
 from forensics.model import Run
 from forensics.names import Kind
+from forensics.redaction.identities import redactor_for
 from forensics.report import comparison as page
 from forensics.testing import make_events, make_run
 

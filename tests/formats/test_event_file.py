@@ -12,9 +12,9 @@ from event_records import VERSION, event, frame, message, scalar, tensor, varint
 from forensics.formats import event_file, event_frames, event_walk
 from forensics.formats.crc32c import crc32c, mask
 from forensics.formats.event_file import Contents, read_events
-from forensics.formats.file import File
 from forensics.limits import Limits
 from forensics.model import Precision
+from forensics.storage.file import File
 
 HISTOGRAM = message(1, b"weights") + message(5, b"\x09" + bytes(8))
 TEXT = tensor("args/text_summary", b"\x08\x07" + message(8, b"{}"), "text")

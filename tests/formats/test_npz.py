@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forensics.formats.file import File
 from forensics.formats.npz import read_numpy
+from forensics.storage.file import File
 
 ARRAYS: dict[str, Any] = {
     "f4": np.arange(12, dtype=np.float32).reshape(3, 4),

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forensics.errors import LimitError, MalformedError
-from forensics.formats.file import File
 from forensics.formats.pickle_names import is_dangerous
 from forensics.formats.pickle_values import Name, Record
 from forensics.formats.torch_file import TorchFile, named_tensors, read_pickle, walk
 from forensics.limits import DEFAULT, Limits
+from forensics.storage.file import File
 
 SCALARS = st.one_of(
     st.none(),

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from forensics.errors import AbsentError, ChangedError, ForensicsError, RemoteError, TruncatedError, UsageError
-from forensics.formats.file import File
-from forensics.formats.remote_file import PAGE_BYTES, REQUEST_BYTES
-from forensics.locations import Locations, RemotePath, is_url, place_of
+from forensics.storage.file import File
+from forensics.storage.locations import Locations, RemotePath, is_url, place_of
+from forensics.storage.remote_file import PAGE_BYTES, REQUEST_BYTES
 from range_server import serving
 
 fsspec = pytest.importorskip("fsspec")
@@ -22,7 +22,7 @@ RAW = random.Random(5).randbytes(3 * PAGE_BYTES + 17)
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forensics.formats.remote_http.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("forensics.storage.remote_http.PAUSE_SECONDS", 0.0)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
@@ -114,7 +114,7 @@ def test_a_server_without_ranges_is_refused_unread(tmp_path: Path, monkeypatch: 
     with serving(tmp_path, "no ranges") as server:
         with File(remote(f"{server.url}/w.bin")) as file:
             assert file.read(1000, 5000) == RAW[1000:6000]
-        monkeypatch.setattr("forensics.formats.remote_http.WHOLE_BYTES", 1000)
+        monkeypatch.setattr("forensics.storage.remote_http.WHOLE_BYTES", 1000)
         with pytest.raises(RemoteError, match="ignores byte ranges"):
             File(remote(f"{server.url}/w.bin"))
 
@@ -165,7 +165,7 @@ def test_a_store_whose_file_changes_is_noticed() -> None:
 
 
 def test_a_refused_connection_and_a_silent_server_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forensics.formats.remote_http.SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr("forensics.storage.remote_http.SILENCE_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(RemoteError, match="in time"):
@@ -191,7 +191,7 @@ def test_user_and_query_are_sent_and_never_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "hf"])
 def test_a_protocol_without_its_package_says_what_to_install(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from forensics.formats.remote_store import PACKAGES
+    from forensics.storage.remote_store import PACKAGES
 
     monkeypatch.setitem(sys.modules, PACKAGES[scheme], None)
     monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, scheme, raising=False)
@@ -200,7 +200,7 @@ def test_a_protocol_without_its_package_says_what_to_install(scheme: str, monkey
 
 
 def test_without_fsspec_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("forensics.formats.remote_http", "forensics.formats.remote_store"):
+    for name in ("forensics.storage.remote_http", "forensics.storage.remote_store"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "fsspec", None)
     for url in ("https://127.0.0.1/w.bin", "memory://w.bin"):

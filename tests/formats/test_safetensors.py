@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from forensics.errors import ForensicsError, LimitError, MalformedError, PlaceholderError, TruncatedError
 from forensics.formats.dtypes import DTYPES, UnknownDtypeError, decode
-from forensics.formats.file import File
 from forensics.formats.safetensors import (
     Entry,
     HeaderError,
@@ -23,6 +22,7 @@ from forensics.formats.safetensors import (
 )
 from forensics.limits import Limits
 from forensics.model.weights import Piece
+from forensics.storage.file import File
 
 GOOD: dict[str, Any] = {"a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}}
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forensics.errors import ForensicsError, MalformedError, TruncatedError
-from forensics.formats.file import File
 from forensics.formats.pickle_values import StoredTensor
 from forensics.formats.torch_file import TorchFile, named_tensors, plain, read_torch
 from forensics.formats.zip_index import damaged_entries, read_index
+from forensics.storage.file import File
 
 torch = pytest.importorskip("torch")
 

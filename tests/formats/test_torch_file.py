@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from forensics.errors import LimitError, MalformedError
-from forensics.formats.file import File
 from forensics.formats.pickle_values import StoredTensor
 from forensics.formats.torch_file import TorchFile, named_tensors, read_elements, read_torch
+from forensics.storage.file import File
 
 torch = pytest.importorskip("torch")
 

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forensics.formats.file import File
 from forensics.formats.pickle_values import Record, StoredTensor
 from forensics.formats.torch_file import (
     TorchFile,
@@ -26,6 +25,7 @@ from forensics.formats.torch_file import (
     read_pickle,
     read_torch,
 )
+from forensics.storage.file import File
 
 torch = pytest.importorskip("torch")
 

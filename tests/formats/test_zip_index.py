@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forensics.errors import ForensicsError, LimitError, MalformedError
-from forensics.formats.file import File
 from forensics.formats.zip_index import Entry, damaged_entries, read_entry, read_index
 from forensics.limits import Limits
+from forensics.storage.file import File
 
 CONTENT = {"a/data.pkl": b"pickle" * 9, "a/data/0": bytes(range(256)) * 3, "empty": b"", "näme": b"x"}
 

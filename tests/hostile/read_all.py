@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from forensics.errors import ForensicsError
-from forensics.formats.file import File
 from forensics.formats.npz import read_numpy
 from forensics.formats.torch_file import named_tensors, plain, read_torch, walk
 from forensics.limits import Limits
+from forensics.storage.file import File
 
 ADDRESS_SPACE = 1 << 30
 PROCESSOR_SECONDS = 120

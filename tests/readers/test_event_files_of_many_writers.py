@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from forensics.formats.event_file import read_events
-from forensics.formats.file import File
+from forensics.storage.file import File
 from runs import BROKEN, HEALTHY
 
 FIXTURES = 8

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from forensics.excerpts import excerpts, masked_excerpts
-from forensics.identities import redactor_for
 from forensics.investigate import investigate
+from forensics.redaction.identities import redactor_for
 from forensics.report import html, masked_by, sarif, tensors, timeline
 from forensics.report import json as data
+from forensics.report.excerpts import excerpts, masked_excerpts
 from runs import FOUNDING, HEALTHY, Case
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import chromium
-from forensics.excerpts import excerpts
 from forensics.investigate import investigate
 from forensics.model import Report, Timeline
 from forensics.report import html
 from forensics.report._html_data import data, thinned
+from forensics.report.excerpts import excerpts
 from forensics.testing import make_series
 from runs import FOUNDING, HEALTHY
 from wide_tables import repeated

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from forensics import catalog
+from forensics.diagnosis.reason import reason
 from forensics.model import Finding, Run, Source
 from forensics.names import Kind
-from forensics.reason import reason
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
 from rules.rule_judging import DEAD, FALL, FOUNDING, GOOD, NAN, WHOLE
 

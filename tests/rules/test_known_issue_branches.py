@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from forensics.diagnosis.reason import reason
 from forensics.model import Finding, Source
-from forensics.reason import reason
 from forensics.rules._known_issues import OBSERVATIONS, declare, load, look
 from forensics.testing import make_run
 from rules.issue_runs import (

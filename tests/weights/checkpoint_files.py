@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from forensics.discover import discover
+from forensics.discovery.discover import discover
 from forensics.model import Checkpoint, TensorRecord
 from forensics.weights import find_checkpoints
 

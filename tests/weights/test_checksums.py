@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forensics.inspection import compare, scan
 from forensics.model import Problem
+from forensics.weights.inspection import compare, scan
 
 torch = pytest.importorskip("torch")
 BYTES = np.arange(1024, dtype="<f4").tobytes()

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from forensics import inspection
 from forensics.cli import main
 from forensics.errors import NothingReadableError, UsageError
+from forensics.weights import inspection
 from weights.checkpoint_files import FIXTURES
 
 torch = pytest.importorskip("torch")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from forensics.discover import discover
+from forensics.discovery.discover import discover
 from forensics.errors import NothingReadableError
-from forensics.inspection import scan
 from forensics.model import Checkpoint
 from forensics.weights import examine_checkpoints, find_checkpoints
+from forensics.weights.inspection import scan
 from weights.checkpoint_files import FIXTURES
 
 ALIKE = ("zero/norm", "zero/layers", "zero/head", "verl-fsdp/save/global_step_3/actor/optim_world_size_2_rank_1")

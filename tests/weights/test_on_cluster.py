@@ -12,9 +12,8 @@ from safetensors.numpy import save_file
 
 import forensics
 from forensics import cluster as clusters
-from forensics import inspection
 from forensics.cli import main
-from forensics.weights import blocks, on_cluster
+from forensics.weights import blocks, inspection, on_cluster
 from range_server import serving
 from weights.checkpoint_files import FIXTURES
 

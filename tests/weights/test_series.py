@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forensics.formats.dtypes import DTYPES
-from forensics.formats.file import File
 from forensics.model.weights import NOT_COMPARED, Piece, TensorRecord, TensorTable
+from forensics.storage.file import File
 from forensics.weights import blocks, series, statistics
 from forensics.weights.series import examine_series, scan_series
 from forensics.weights.tracks import Plan, follow

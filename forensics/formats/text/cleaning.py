@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from forensics.formats.file import File
+from forensics.storage.file import File
 
 CHUNK_BYTES = 2 << 20
 SEARCHED_BYTES = 1 << 20

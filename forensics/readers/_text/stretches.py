@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from forensics.errors import ChangedError, TruncatedError, UnreadableError
-from forensics.formats.file import File
 from forensics.formats.text import BEHIND, pieces, windows
-from forensics.locations import Place
 from forensics.readers._text.collected import Found
 from forensics.readers._text.scan import scan_window
+from forensics.storage.file import File
+from forensics.storage.locations import Place
 
 Stretch = tuple[int, int]
 

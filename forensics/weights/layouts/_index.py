@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from forensics.errors import ForensicsError
-from forensics.formats.file import File
 from forensics.formats.lenient_json import load
 from forensics.model import Artifact
+from forensics.storage.file import File
 from forensics.weights.folders import Folder, Folders
 from forensics.weights.found import Found, grepable
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from forensics.errors import ForensicsError
-from forensics.formats.file import File
 from forensics.formats.pickle_values import Record, StoredTensor
 from forensics.formats.torch_file import TorchFile, read_elements, read_pickle, read_torch
 from forensics.model import Artifact, OptimizerState, Piece
+from forensics.storage.file import File
 from forensics.weights.folders import Folder, Folders, step_of
 from forensics.weights.found import Found, grepable, open_torch, report_error
 from forensics.weights.layouts._chunks import Chunk, ChunksError, assembled

@@ -3,8 +3,8 @@
 import re
 
 from forensics.errors import ForensicsError
-from forensics.formats.file import File
 from forensics.model import Artifact, Piece, Skip, TensorRecord
+from forensics.storage.file import File
 from forensics.weights.folders import step_of
 from forensics.weights.found import TOLD, Found, grepable, is_hollow, open_torch, report_error, safetensors_records
 from forensics.weights.layouts._saved import saved_records

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from forensics.formats.file import File
 from forensics.formats.pickle_values import StoredTensor
 from forensics.formats.torch_file import read_elements
 from forensics.model import Artifact, OptimizerState
+from forensics.storage.file import File
 from forensics.weights.folders import Folder, Folders, step_of
 from forensics.weights.found import Found, open_torch, stored_records
 from forensics.weights.layouts._saved import saved_records

@@ -7,10 +7,10 @@ frozen parameter or a buffer has `fp32.pt` alone.
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from forensics.formats.file import File
 from forensics.formats.pickle_values import StoredTensor
 from forensics.formats.torch_file import named_tensors, read_elements
 from forensics.model import OptimizerState, Role
+from forensics.storage.file import File
 from forensics.weights.folders import Folder, Folders, step_of
 from forensics.weights.found import Found, open_torch, stored_records
 from forensics.weights.optimizer import checked_steps, real, state_of, whole

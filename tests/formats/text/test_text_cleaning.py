@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forensics.formats.file import File
 from forensics.formats.text import (
     clock_times,
     number,
@@ -23,6 +22,7 @@ from forensics.formats.text import (
     values,
     windows,
 )
+from forensics.storage.file import File
 
 PATH = Path("train.log")
 FRAGMENTS = st.lists(

@@ -17,8 +17,8 @@ from typing import IO, cast
 
 from forensics.errors import LimitError, MalformedError, UnreadableError
 from forensics.formats.comet_archive import HEAD_BYTES, is_comet
-from forensics.formats.file import File
 from forensics.limits import DEFAULT, Limits
+from forensics.storage.file import File
 
 BLOCK = 1 << 20
 STANDARD_INPUT = "-"

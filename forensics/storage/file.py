@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from forensics.errors import ChangedError, TruncatedError, UnreadableError
-from forensics.locations import Place, RemotePath
+from forensics.storage.locations import Place, RemotePath
 
 if TYPE_CHECKING:
-    from forensics.formats.remote_file import RemoteFile
+    from forensics.storage.remote_file import RemoteFile
 
 READ_BYTES = 1 << 20
 _MOST_EXTENTS = 10_000
@@ -38,7 +38,7 @@ class File:
 
     def __init__(self, path: Place) -> None:
         if isinstance(path, RemotePath):
-            from forensics.formats.remote_file import RemoteFile
+            from forensics.storage.remote_file import RemoteFile
 
             remote = RemoteFile(path)
             self._set(path, 0, remote.size, None, -1, None, (remote.size, remote.mark), remote)

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from forensics.errors import AbsentError, ChangedError, ForensicsError, RemoteError, UsageError
-from forensics.formats.remote_file import Facts
-from forensics.locations import RemotePath
+from forensics.storage.facts import Facts
+from forensics.storage.locations import RemotePath
 
 PACKAGES = {
     "s3": "s3fs",

@@ -19,8 +19,8 @@ import yarl
 from fsspec.asyn import sync
 
 from forensics.errors import AbsentError, ChangedError, RemoteError
-from forensics.formats.remote_file import Facts
-from forensics.locations import RemotePath
+from forensics.storage.facts import Facts
+from forensics.storage.locations import RemotePath
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.3

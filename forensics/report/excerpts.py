@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from forensics.errors import ForensicsError
-from forensics.formats.file import File
 from forensics.formats.text import pieces
 from forensics.limits import DEFAULT, Limits
 from forensics.model import Report, Source
 from forensics.redaction import Redactor
+from forensics.storage.file import File
 
 CONTEXT = 12
 """Lines shown before and after each cited one."""

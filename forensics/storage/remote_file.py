@@ -7,32 +7,17 @@ said at first, so that a file replaced meanwhile is noticed.
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Protocol
 
 from forensics.errors import AbsentError, ChangedError, RemoteError, UsageError
-from forensics.locations import RemotePath
+from forensics.storage.facts import Facts
+from forensics.storage.locations import RemotePath
 
 PAGE_BYTES = 64 << 10
 PAGES = 16
 """Pages kept of a file: a header, the directory of an archive, the beginnings of its entries."""
 REQUEST_BYTES = 8 << 20
 """The largest range that is asked for at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a store says about a file: bytes, seconds since the epoch (0.0 unknown), a mark of this version.
-
-    `head` holds the beginning of the file when the answer brought it, `whole` says that this is all of it because
-    the server has no ranges.
-    """
-
-    size: int
-    modified: float
-    mark: str
-    head: bytes = b""
-    whole: bool = False
 
 
 class Source(Protocol):
@@ -135,10 +120,10 @@ class RemoteFile:
 def _source_of(place: RemotePath) -> Source:
     try:
         if place.is_http:
-            from forensics.formats.remote_http import HttpSource
+            from forensics.storage.remote_http import HttpSource
 
             return HttpSource(place)
-        from forensics.formats.remote_store import StoreSource
+        from forensics.storage.remote_store import StoreSource
 
         return StoreSource(place)
     except ModuleNotFoundError as error:

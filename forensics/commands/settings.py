@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from forensics.diagnosis.headline import headline_of, verdict_of
 from forensics.errors import ForensicsError, UsageError
-from forensics.formats.file import File
-from forensics.headline import headline_of, verdict_of
 from forensics.limits import DEFAULT
 from forensics.model import Report
+from forensics.storage.file import File
 
 FAIL_ON = ("error", "warning", "notice", "never")
 KEYS = ("select", "ignore", "fail-on")

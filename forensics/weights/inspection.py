@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.cluster import Cluster
-from forensics.discover import discover
-from forensics.discover_remote import discover_remote
+from forensics.discovery.discover import discover
+from forensics.discovery.remote import discover_remote
 from forensics.errors import NothingReadableError, UsageError
 from forensics.limits import DEFAULT, Limits
-from forensics.locations import Locations, Place
 from forensics.model import Artifact, Checkpoint, Skip
+from forensics.storage.locations import Locations, Place
 from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
 from forensics.weights.examine import Progress, judged, scan_checkpoints
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
-from forensics.discover import IGNORED_FOLDERS
+from forensics.discovery.discover import IGNORED_FOLDERS
 from forensics.errors import AbsentError, ForensicsError, RemoteError
-from forensics.formats.file import File
 from forensics.formats.lenient_json import load
-from forensics.formats.remote_file import RemoteFile
 from forensics.limits import DEFAULT, Limits
-from forensics.locations import Locations, RemotePath
 from forensics.model import Artifact, Skip
+from forensics.storage.file import File
+from forensics.storage.locations import Locations, RemotePath
+from forensics.storage.remote_file import RemoteFile
 
 INDEX_ENDING = ".index.json"
 AT_ONCE = 8
@@ -73,7 +73,7 @@ def _shard(root: Locations, folder: RemotePath, name: str, limits: Limits) -> Ar
 
 def _listed(place: RemotePath, limits: Limits) -> tuple[Locations, tuple[Artifact, ...], tuple[Skip, ...]] | None:
     """Return the files below a folder of a store, None when the URL names a file."""
-    from forensics.formats.remote_store import kind_of
+    from forensics.storage.remote_store import kind_of
 
     if kind_of(place) == "file":
         return None
@@ -95,7 +95,7 @@ def _listed(place: RemotePath, limits: Limits) -> tuple[Locations, tuple[Artifac
 
 
 def _walked(place: RemotePath, root: Locations, limits: Limits) -> Iterator[Artifact | Skip]:
-    from forensics.formats.remote_store import children, modified_of
+    from forensics.storage.remote_store import children, modified_of
 
     pending: list[tuple[str, int]] = [("", 0)]
     while pending:

@@ -1,0 +1,1 @@
+"""Facts to causes: hypotheses weighed, what else changed at the onset, what was lost, the headline."""

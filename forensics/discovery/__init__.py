@@ -1,0 +1,1 @@
+"""A path to its artifacts: folders walked, archives unpacked, stores listed."""
