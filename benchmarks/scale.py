@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from forensics.fleet import Options, triage
 from forensics.investigate import detect
 from forensics.testing import make_run
-from forensics.triage import Options, triage
 from rival_runs import SITUATIONS, healthy, write_state
 
 SHORT = 100

@@ -2,39 +2,119 @@
 
     import forensics
     report = forensics.analyze("runs/llama-lora-17")
-    print(report.verdict, report.hypotheses[0].cause)    # broken ds-zero12-comm-corruption
+    print(report)                                        # the verdict and the headline
+    print(report.hypotheses[0].cause)                    # ds-zero12-comm-corruption
+    print(forensics.render(report, "markdown"))          # the report to attach to an issue
 
-`read` gives the run without a judgement; `read(path).frame()` is a pandas DataFrame of every sample.
-Everything else may change between releases.
+`read` gives the run without a judgement, and `read(path).frame()` a pandas DataFrame of every sample; `compare`,
+`triage`, `scan` and `diff` are the commands of the same names. All of them raise a `forensics.errors.ForensicsError`
+for what cannot be read, `UsageError` among them for what cannot be asked. Everything else may change between releases.
 """
 
 import sys
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from forensics.model import Report, Run
+    from forensics.comparison import Comparison
+    from forensics.fleet import Row
+    from forensics.model import Checkpoint, Report, Run, Skip
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "analyze", "read"]
+__all__ = ["__version__", "analyze", "compare", "diff", "read", "render", "scan", "triage"]
+
+Named: TypeAlias = "str | PathLike[str]"
+"""A path of this machine; `scan` and `diff` take a URL as well."""
+Depth: TypeAlias = Literal["auto", "full", "quick", "off"]
+"""How deep to look into checkpoints: a sample of each tensor where they are large, all bytes, a sample, not at all."""
+Form: TypeAlias = Literal["terminal", "markdown", "html", "json", "sarif"]
 
 
-def analyze(path: str | PathLike[str]) -> "Report":
-    """Read a run directory (or one file) and judge it; raises a `forensics.errors.ForensicsError`."""
+def analyze(
+    path: Named, *, weights: Depth = "auto", select: Sequence[str] = (), ignore: Sequence[str] = ()
+) -> "Report":
+    """Read a run directory (or one file) and judge it.
+
+    `select` keeps only these rules (codes, beginnings of codes, names) or symptoms, `ignore` leaves them out; the
+    verdict is given on what remains. In a notebook the report shows itself as a page.
+    """
+    from forensics import catalog
+    from forensics.diagnosis.selection import Selection, filtered
+    from forensics.fleet.alone import apart_of
     from forensics.investigate import investigate
-    from forensics.triage.alone import apart_of
 
     if "IPython" in sys.modules:
         from forensics.report import notebook
 
         notebook.register()
-    return investigate(Path(path), apart=apart_of)
+    selection = Selection(tuple(select), tuple(ignore))
+    catalog.require_known((*selection.select, *selection.ignore))
+    return filtered(investigate(Path(path), weights=weights, apart=apart_of), selection)
 
 
-def read(path: str | PathLike[str]) -> "Run":
+def read(path: Named) -> "Run":
     """Read a run directory (or one file) without judging it; the weights are not scanned."""
+    from forensics.fleet.alone import apart_of
     from forensics.investigate import read as read_path
-    from forensics.triage.alone import apart_of
 
     return read_path(Path(path), apart=apart_of)
+
+
+def compare(good: Named, bad: Named) -> "Comparison":
+    """Return what differs between two runs, the difference that weighs most for what went wrong in `bad` first."""
+    from forensics import catalog
+    from forensics.comparison import Side
+    from forensics.comparison import compare as compared
+    from forensics.fleet.alone import apart_of
+    from forensics.investigate import investigate
+
+    sides = [Side(str(path), investigate(Path(path), weights="off", apart=apart_of)) for path in (good, bad)]
+    return compared(sides[0], sides[1], catalog.rules())
+
+
+def triage(
+    root: Named, *, weights: Depth = "quick", workers: int = 0, cluster: str | None = None, seconds: float = 60.0
+) -> "tuple[Row, ...]":
+    """Return one row for every run under `root`, by path, judged in `workers` processes (0: one a core).
+
+    `cluster` is the address of a dask scheduler that sees the same files; `seconds` is what one run may take.
+    """
+    from forensics.fleet import Options
+    from forensics.fleet import triage as judged
+
+    return judged(Path(root), Options(workers, cluster, weights, seconds))
+
+
+def scan(checkpoint: Named) -> "tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]":
+    """Look into every tensor of the checkpoints at a path or URL; return them, and what was left out."""
+    from forensics.storage.locations import place_of
+    from forensics.weights import inspection
+
+    return inspection.scan(place_of(str(checkpoint)))
+
+
+def diff(*checkpoints: Named) -> "tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]":
+    """Compare two checkpoints or more, each with the one before; return them, and what was left out."""
+    from forensics.storage.locations import place_of
+    from forensics.weights import inspection
+
+    return inspection.compare([place_of(str(checkpoint)) for checkpoint in checkpoints])
+
+
+def render(report: "Report", form: Form = "terminal", *, identities: bool | None = None) -> str:
+    """Return the report in one of the formats of `medforensics analyze`.
+
+    Secrets are always masked; `identities` masks users, hosts, paths and ids too, which is done when not told
+    otherwise in the formats that are passed on (markdown, html, sarif).
+    """
+    from forensics.errors import UsageError
+    from forensics.redaction.identities import machine_names, redactor_for
+    from forensics.report import FORMATS, PASTED, masked_by, renderer
+
+    if form not in FORMATS:
+        raise UsageError(f"there is no format {form!r}; there are {', '.join(FORMATS)}")
+    hidden = form in PASTED if identities is None else identities
+    redactor = redactor_for(report.run, identities=hidden, names=machine_names() if hidden else {})
+    return renderer(form)(masked_by(report, redactor))

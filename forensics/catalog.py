@@ -1,5 +1,9 @@
-"""Everything that is declared, loaded once: readers, detectors, rules."""
+"""Everything that is declared, loaded once: readers, detectors, rules; and how names of them are understood."""
 
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 
 import forensics.detectors
@@ -25,12 +29,70 @@ def rules() -> tuple[Rule, ...]:
     return tuple(sorted(collect(forensics.rules, Rule), key=lambda rule: rule.code))
 
 
+@cache
+def symptoms() -> tuple[str, ...]:
+    """Every symptom by name: what a detector finds, and what rules explain that is no mechanism."""
+    mechanisms = {rule.name for rule in rules() if rule.mechanism}
+    explained = {name for rule in rules() for name in rule.explains}
+    return tuple(sorted({detector.name for detector in detectors()} | explained - mechanisms))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a name or word stands for: rules by code, symptoms by name; `exact` when it is the name of one."""
+
+    rules: tuple[Rule, ...] = ()
+    symptoms: tuple[str, ...] = ()
+    exact: bool = False
+
+
+def find(word: str) -> Found:
+    """Return the rule or symptom of this name (in any case), else all whose name or sentence holds the words.
+
+    Raises `UsageError` when nothing does, with the names that come nearest.
+    """
+    wanted = word.strip().lower()
+    for rule in rules():
+        if wanted in {rule.code.lower(), rule.name}:
+            return Found(rules=(rule,), exact=True)
+    if wanted in symptoms():
+        return Found(symptoms=(wanted,), exact=True)
+    parts = re.findall(r"[a-z0-9]+", wanted)
+    speaking = tuple(rule for rule in rules() if parts and _speaks(f"{rule.code} {rule.name} {rule.title}", parts))
+    shown = tuple(name for name in symptoms() if parts and _speaks(name, parts))
+    if not speaking and not shown:
+        raise UsageError(f"there is no rule, symptom or word {word!r}{_nearest(word)}")
+    return Found(speaking, shown)
+
+
 def find_rule(name: str) -> Rule:
     """Return the rule with this code or name, in any case; raises `UsageError` when there is none."""
     wanted = name.strip().lower()
     for rule in rules():
         if wanted in {rule.code.lower(), rule.name}:
             return rule
-    near = sorted(rule.code for rule in rules() if wanted[:3] and rule.code.lower().startswith(wanted[:3]))
-    hint = f"; did you mean {', '.join(near)}?" if near else "; `medforensics rules` lists them"
-    raise UsageError(f"there is no rule {name!r}{hint}")
+    raise UsageError(f"there is no rule {name!r}{_nearest(name)}")
+
+
+def require_known(names: Iterable[str]) -> None:
+    """Raise `UsageError` for the first name that is no rule, no beginning of a rule's code and no symptom."""
+    known = {"UNKNOWN", *symptoms()}
+    for rule in rules():
+        known.update((rule.code, rule.name))
+    for name in names:
+        begins = name[:1].isupper() and any(rule.code.startswith(name) for rule in rules())
+        if name not in known and not begins:
+            raise UsageError(f"{name!r} is neither a rule nor a symptom{_nearest(name)}")
+
+
+def _speaks(text: str, parts: list[str]) -> bool:
+    words = re.findall(r"[a-z0-9]+", text.lower())
+    return all(any(word.startswith(part) for word in words) for part in parts)
+
+
+def _nearest(name: str) -> str:
+    wanted = name.strip()
+    names = [*(rule.name for rule in rules()), *symptoms()]
+    near = difflib.get_close_matches(wanted.lower(), names, 3)
+    near += [rule.code for rule in rules() if wanted[:3] and rule.code.startswith(wanted[:3].upper())][:4]
+    return f"; did you mean {', '.join(near)}?" if near else "; `medforensics rules` lists them"

@@ -68,10 +68,10 @@ def environment(run_dir: Path, form: str, output: IO[str], no_redact: bool) -> i
     Example:
         medforensics env runs/llama-lora-17
     """
+    from forensics.fleet.alone import apart_of
     from forensics.investigate import read
     from forensics.report import environment as page
     from forensics.report import masked_run
-    from forensics.triage.alone import apart_of
 
     run = read(run_dir, apart=apart_of)
     redactor = redactor_of(run, identities=hides_identities(form, output, no_redact=no_redact))
@@ -224,20 +224,30 @@ def _choice(only: str | None, select: tuple[str, ...], top: int, by: "By") -> "C
 
 
 @main.command()
-@click.argument("name")
+@click.argument("name", nargs=-1, required=True)
 @guarded
-def explain(name: str) -> int:
-    """Explain a rule by its code or name: what happens, how to tell, what to do.
+def explain(name: tuple[str, ...]) -> int:
+    """Explain a rule (by code or name) or a symptom; any other words list what speaks of them.
 
     \b
     Example:
         medforensics explain DIST001
-        medforensics explain nan-loss-logged-as-zero
+        medforensics explain loss-to-zero
+        medforensics explain nan
     """
     from forensics import catalog
     from forensics.report import explain as page
 
-    click.echo(page.render(catalog.find_rule(name)))
+    word = " ".join(name)
+    found = catalog.find(word)
+    if not found.exact:
+        click.echo(page.several(word, found.rules, found.symptoms))
+    elif found.rules:
+        click.echo(page.render(found.rules[0]))
+    else:
+        wanted = found.symptoms[0]
+        detector = next((d for d in catalog.detectors() if d.name == wanted), None)
+        click.echo(page.symptom(wanted, detector, catalog.rules()))
     return EXIT_FINE
 
 

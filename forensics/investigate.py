@@ -57,7 +57,7 @@ def investigate(
     """Read a run directory (or one file) and judge it.
 
     `apart` names folders inside of it, relative, that are runs of their own and are not read; or it is a function
-    that finds them (`forensics.triage.alone.apart_of`), and refuses a folder of several runs with `UsageError`.
+    that finds them (`forensics.fleet.alone.apart_of`), and refuses a folder of several runs with `UsageError`.
     Raises `UnreadableError` when the path cannot be read, `NothingReadableError` when no reader understands
     anything in it. Everything else that goes wrong is told in the report.
     """

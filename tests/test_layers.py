@@ -19,7 +19,7 @@ LAYERS = (
     {"readers", "detectors", "rules", "weights", "assemble", "testing", "diagnosis"},
     {"catalog"},
     {"investigate", "comparison"},
-    {"triage"},
+    {"fleet"},
     {"report"},
     {"commands"},
     {"cli"},

@@ -88,20 +88,23 @@ def analyze(  # noqa: PLR0913, PLR0917  (the options of the command)
         medforensics analyze runs/llama-lora-17 --format markdown -o report.md
         medforensics analyze runs/llama-lora-17 --format html -o report.html
     """
+    from forensics import catalog
     from forensics.commands import settings as configuration
+    from forensics.diagnosis.selection import Selection, filtered
+    from forensics.fleet.alone import apart_of
     from forensics.investigate import investigate
     from forensics.progress import reporter
-    from forensics.triage.alone import apart_of
 
     form = "json" if as_json else form
     if form != "markdown" and (template or max_chars):
         raise UsageError("--template and --max-chars belong to --format markdown")
     settings = configuration.load(run_dir, Path.cwd(), config)
+    asked = Selection(_split(select), _split(ignore))
+    catalog.require_known((*asked.select, *asked.ignore))
+    selection = Selection(asked.select or settings.selection.select, asked.ignore or settings.selection.ignore)
     with reporter(quiet=quiet) as progress:
         report = investigate(run_dir, weights=weights, progress=progress, apart=apart_of)  # type: ignore[arg-type]  # a click choice
-    report = configuration.filtered(
-        report, configuration.Settings(_split(select) or settings.select, _split(ignore) or settings.ignore)
-    )
+    report = filtered(report, selection)
     identities = hides_identities(form, output, no_redact=no_redact)
     if form == "terminal":
         output.write(_terminal(report, output, identities=identities, verbose=verbose, quiet=quiet))

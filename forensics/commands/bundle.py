@@ -35,11 +35,11 @@ def bundle(run_dir: Path, output: Path, weights: str, no_redact: bool, quiet: bo
     Example:
         medforensics bundle runs/llama-lora-17 -o evidence.zip
     """
+    from forensics.fleet.alone import apart_of
     from forensics.investigate import investigate
     from forensics.progress import reporter
     from forensics.report import bundle as archive
     from forensics.report.excerpts import excerpts
-    from forensics.triage.alone import apart_of
 
     if run_dir.is_dir() and output.resolve().is_relative_to(run_dir.resolve()):
         raise UsageError("nothing is written into the run directory; name a place outside with -o")

@@ -48,10 +48,10 @@ def compare(  # noqa: PLR0913, PLR0917  (the options of the command)
     from forensics import catalog
     from forensics.comparison import Side
     from forensics.comparison import compare as compared
+    from forensics.fleet.alone import apart_of
     from forensics.investigate import investigate
     from forensics.progress import reporter
     from forensics.report import comparison as page
-    from forensics.triage.alone import apart_of
 
     depth: Literal["auto", "off"] = "auto" if weights else "off"
     with reporter(quiet=quiet) as progress:

@@ -6,14 +6,14 @@ lies there is evidence, not configuration.
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from forensics.diagnosis.headline import headline_of, verdict_of
+from forensics import catalog
+from forensics.diagnosis.selection import Selection
 from forensics.errors import ForensicsError, UsageError
 from forensics.limits import DEFAULT
-from forensics.model import Report
 from forensics.storage.file import File
 
 FAIL_ON = ("error", "warning", "notice", "never")
@@ -22,13 +22,9 @@ KEYS = ("select", "ignore", "fail-on")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a configuration file says; empty where it says nothing.
+    """What a configuration file says; empty where it says nothing."""
 
-    `select` and `ignore` hold rule codes, beginnings of them (`DIST`), names of causes, or names of symptoms.
-    """
-
-    select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
+    selection: Selection = field(default_factory=Selection)
     fail_on: str | None = None
 
 
@@ -100,7 +96,12 @@ def _settings(table: Mapping[str, Any], path: Path) -> Settings:
     fail_on = table.get("fail-on")
     if fail_on is not None and fail_on not in FAIL_ON:
         raise UsageError(f"{path}: fail-on takes {', '.join(FAIL_ON)}, not {fail_on!r}")
-    return Settings(_names(table, "select", path), _names(table, "ignore", path), fail_on)
+    selection = Selection(_names(table, "select", path), _names(table, "ignore", path))
+    try:
+        catalog.require_known((*selection.select, *selection.ignore))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return Settings(selection, fail_on)
 
 
 def _names(table: Mapping[str, Any], key: str, path: Path) -> tuple[str, ...]:
@@ -108,26 +109,3 @@ def _names(table: Mapping[str, Any], key: str, path: Path) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise UsageError(f"{path}: {key} takes a list of rule codes, causes or symptoms")
     return tuple(value)
-
-
-def filtered(report: Report, settings: Settings) -> Report:
-    """Return the report without what is ignored, judged again; unchanged when nothing is selected or ignored."""
-    if not settings.select and not settings.ignore:
-        return report
-    findings = tuple(f for f in report.findings if _kept("", f.symptom, settings))
-    causes = tuple(h for h in report.hypotheses if h.code == "UNKNOWN" or _kept(h.code, h.cause, settings))
-    causes = tuple(h for h in causes if set(h.explains) & {f.symptom for f in findings} or not h.explains)
-    verdict = verdict_of(report.run, findings)
-    headline = headline_of(report.run, verdict, findings, causes)
-    return replace(report, findings=findings, hypotheses=causes, verdict=verdict, headline=headline)
-
-
-def _kept(code: str, name: str, settings: Settings) -> bool:
-    """Tell whether a rule (by code and name) or a symptom (no code) stays; `select` speaks of its own kind."""
-    kind = tuple(wanted for wanted in settings.select if wanted[:1].isupper() == bool(code) or wanted == name)
-    chosen = not kind or any(_means(wanted, code, name) for wanted in kind)
-    return chosen and not any(_means(unwanted, code, name) for unwanted in settings.ignore)
-
-
-def _means(wanted: str, code: str, name: str) -> bool:
-    return wanted == name or (bool(code) and wanted[:1].isupper() and code.startswith(wanted))

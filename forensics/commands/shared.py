@@ -1,6 +1,5 @@
 """What the commands share: exit codes, options, and errors as one line on stderr."""
 
-import contextlib
 import functools
 import os
 import sys
@@ -25,9 +24,6 @@ EXIT_USAGE = 2
 EXIT_NOTHING_READABLE = 3
 EXIT_INTERNAL = 4
 FAIL_ON = ("error", "warning", "notice", "never")
-
-PASTED = ("markdown", "html", "sarif")
-"""Formats that are made to be passed on."""
 
 
 class OneLineError(click.ClickException):
@@ -130,25 +126,13 @@ def hides_identities(form: str, output: IO[str], *, no_redact: bool) -> bool:
 
     They are in a format that is made to be passed on, and in every file; not on the screen or in a pipe.
     """
+    from forensics.report import PASTED
+
     return not no_redact and (form in PASTED or to_file(output))
 
 
 def redactor_of(*runs: "Run", identities: bool) -> "Redactor":
     """Return a redactor that has learnt from the runs and, where it masks identities, from this machine."""
-    from forensics.redaction.identities import redactor_for
+    from forensics.redaction.identities import machine_names, redactor_for
 
     return redactor_for(*runs, identities=identities, names=machine_names() if identities else {})
-
-
-def machine_names() -> dict[str, str]:
-    """Return the names of this machine and of who uses it, by name with their kind: masked in shared reports."""
-    import getpass
-    import socket
-
-    from forensics.redaction.names import is_telling
-
-    found = {socket.gethostname(): "host", socket.gethostname().partition(".")[0]: "host"}
-    # Without user database and variable (a container with a bare user id) there is no name to hide.
-    with contextlib.suppress(OSError, KeyError):
-        found[getpass.getuser()] = "user"
-    return {name: kind for name, kind in found.items() if is_telling(name)}

@@ -44,9 +44,9 @@ def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
         medforensics timeline runs/llama-lora-17 --metric loss --plot
         medforensics timeline runs/llama-lora-17 --samples --format parquet -o samples.parquet
     """
+    from forensics.fleet.alone import apart_of
     from forensics.investigate import read
     from forensics.report import timeline as page
-    from forensics.triage.alone import apart_of
 
     if plot and (samples or form != "table"):
         raise UsageError("--plot draws the merged series; it goes with neither --samples nor --format")

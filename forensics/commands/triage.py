@@ -23,7 +23,7 @@ from forensics.commands.shared import (
 )
 
 if TYPE_CHECKING:
-    from forensics.triage import Row
+    from forensics.fleet import Row
 
 
 @click.command()
@@ -77,10 +77,10 @@ def triage(  # noqa: PLR0913, PLR0917  (the options of the command)
         medforensics triage /data/experiments
         medforensics triage runs --format csv -o runs.csv --resume ~/triage.jsonl
     """
+    from forensics.fleet import Options, state_file
+    from forensics.fleet import triage as judged
     from forensics.progress import reporter
     from forensics.report import triage as page
-    from forensics.triage import Options, state_file
-    from forensics.triage import triage as judged
 
     options = Options(max(jobs, 0), cluster, weights, time_limit)  # type: ignore[arg-type]  # a click choice
     with state_file(resume, root) as state, reporter(quiet=quiet) as progress:

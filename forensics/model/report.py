@@ -190,3 +190,16 @@ class Report:
     def worst(self) -> Severity | None:
         present = {finding.severity for finding in self.findings}
         return next((s for s in SEVERITIES if s in present), None)
+
+    def __str__(self) -> str:
+        return f"{self.verdict.upper()}  {self.headline}"
+
+    def __repr__(self) -> str:
+        counts = ", ".join(
+            f"{count} {severity}{'s' if count > 1 else ''}"
+            for severity in SEVERITIES
+            if (count := sum(finding.severity == severity for finding in self.findings))
+        )
+        first = next((h for h in self.hypotheses if h.verdict != "ruled out"), None)
+        cause = "" if first is None else f", {first.verdict}: {first.cause}"
+        return f"<Report {self.verdict}: {counts or 'no findings'}{cause}, {self.run.root}>"

@@ -75,3 +75,7 @@ class Run:
     @property
     def first_bad_checkpoint(self) -> Checkpoint | None:
         return next((c for c in self.checkpoints if c.status == "poisoned"), None)
+
+    def __repr__(self) -> str:
+        held = f"{len(self.timeline.series)} series, {len(self.checkpoints)} checkpoints"
+        return f"<Run {self.root}: {held}, {len(self.artifacts)} files, {len(self.skips)} skips>"

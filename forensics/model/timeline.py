@@ -133,3 +133,9 @@ class Timeline:
             "rank": -1 if block.rank is None else block.rank,
             "segment": np.where(known, segment, -1),
         }
+
+    def __repr__(self) -> str:
+        events = sum(len(events) for events in self.events)
+        steps = "no steps" if self.first_step is None else f"steps {self.first_step} to {self.last_step}"
+        names = ", ".join([*list(self.series)[:4], *(["..."] if len(self.series) > 4 else [])])
+        return f"<Timeline {len(self.series)} series ({names}): {steps}, {events} events>"

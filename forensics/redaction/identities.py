@@ -1,9 +1,13 @@
 """What a run gives away about who made it and where, taken up by a redactor before anything is masked."""
 
+import contextlib
+import getpass
+import socket
 from collections.abc import Iterator, Mapping
 
 from forensics.model import Run
 from forensics.redaction import Redactor
+from forensics.redaction.names import is_telling
 
 
 def redactor_for(*runs: Run, identities: bool, names: Mapping[str, str]) -> Redactor:
@@ -39,3 +43,12 @@ def _telling_texts(run: Run) -> Iterator[str]:
     for (_, name), found in run.environment.entries.items():
         yield from (f"{name}={setting.value}" for setting in found if isinstance(setting.value, str))
     yield from (skip.reason for skip in run.skips[:10_000])
+
+
+def machine_names() -> dict[str, str]:
+    """Return the names of this machine and of who uses it, by name with their kind: masked in shared reports."""
+    found = {socket.gethostname(): "host", socket.gethostname().partition(".")[0]: "host"}
+    # Without user database and variable (a container with a bare user id) there is no name to hide.
+    with contextlib.suppress(OSError, KeyError):
+        found[getpass.getuser()] = "user"
+    return {name: kind for name, kind in found.items() if is_telling(name)}

@@ -13,6 +13,7 @@ from forensics.report._masking import masked, masked_by, masked_checkpoints, mas
 
 __all__ = [
     "FORMATS",
+    "PASTED",
     "masked",
     "masked_by",
     "masked_checkpoints",
@@ -23,6 +24,8 @@ __all__ = [
 ]
 
 FORMATS = ("terminal", "markdown", "html", "json", "sarif")
+PASTED = ("markdown", "html", "sarif")
+"""Formats that are made to be passed on: users, hosts, paths and ids are masked in them."""
 
 
 def renderer(name: str) -> Callable[[Report], str]:

@@ -10,11 +10,11 @@ from typing import Any
 
 from tabulate import tabulate
 
+from forensics.fleet import ORDER, VERSIONS, Group, Row, groups_of, row_to
 from forensics.redaction import Redactor
 from forensics.report._mapped import mapped
 from forensics.report._onset import duration
 from forensics.report._safe import cell, clean, code, markdown
-from forensics.triage import ORDER, VERSIONS, Group, Row, groups_of, row_to
 
 FORMAT = 1
 FORMATS = ("table", "csv", "json", "markdown")

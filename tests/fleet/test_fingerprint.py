@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from forensics.fleet.fingerprint import fingerprint_of
 from forensics.investigate import judge
 from forensics.model import Scalar
 from forensics.testing import make_run
-from forensics.triage.fingerprint import fingerprint_of
 
 HEALTHY = [2.0 - 0.05 * i for i in range(20)]
 

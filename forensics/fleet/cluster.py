@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from forensics.cluster import connected
-from forensics.triage.row import Row
-from forensics.triage.work import Task, analysed
+from forensics.fleet.row import Row
+from forensics.fleet.work import Task, analysed
 
 
 def run_there(tasks: Iterable[Task], address: str) -> Iterator[Row]:

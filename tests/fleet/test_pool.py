@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from forensics.triage import Row, Task, analysed, pool
-from forensics.triage.work import signature_of
-from triage.run_folders import DIED, write_run
+from fleet.run_folders import DIED, write_run
+from forensics.fleet import Row, Task, analysed, pool
+from forensics.fleet.work import signature_of
 
 
 def die(task: Task) -> Row:

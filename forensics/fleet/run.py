@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forensics.errors import NothingReadableError
-from forensics.triage.find import Found, find_runs
-from forensics.triage.resume import StateFile
-from forensics.triage.row import Row
-from forensics.triage.work import Task, signature_of
+from forensics.fleet.find import Found, find_runs
+from forensics.fleet.resume import StateFile
+from forensics.fleet.row import Row
+from forensics.fleet.work import Task, signature_of
 from forensics.weights import WeightsDepth
 
 Progress = Callable[[str, int, int], None]
@@ -63,11 +63,11 @@ def _worked(tasks: list[Task], options: Options) -> Iterator[Row]:
     if not tasks:
         return
     if options.cluster is not None:
-        from forensics.triage.cluster import run_there
+        from forensics.fleet.cluster import run_there
 
         yield from run_there(tasks, options.cluster)
         return
-    from forensics.triage.pool import run_here
+    from forensics.fleet.pool import run_here
 
     workers = options.workers or len(os.sched_getaffinity(0))
     yield from run_here(tasks, min(workers, len(tasks)))

@@ -11,7 +11,7 @@ from types import FrameType
 
 from forensics.discovery.discover import discover
 from forensics.errors import ForensicsError, NothingReadableError
-from forensics.triage.row import Row, row_of
+from forensics.fleet.row import Row, row_of
 from forensics.weights import WeightsDepth
 
 

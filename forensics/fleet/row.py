@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
+from forensics.fleet.fingerprint import fingerprint_of
 from forensics.model import Report
 from forensics.redaction.identities import redactor_for
-from forensics.triage.fingerprint import fingerprint_of
 
 Verdict: TypeAlias = Literal["broken", "suspicious", "healthy", "unknown", "unreadable", "failed"]
 MOST_NAMES = 200

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from fleet.run_folders import touch
 from forensics.errors import UnreadableError
-from forensics.triage import find_runs
-from triage.run_folders import touch
+from forensics.fleet import find_runs
 
 STATE = "trainer_state.json"
 EVENTS = "events.out.tfevents.1.host.1.0"

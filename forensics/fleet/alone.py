@@ -12,10 +12,10 @@ from pathlib import Path
 
 from forensics.discovery.discover import discover
 from forensics.errors import ForensicsError, UsageError
+from forensics.fleet.find import LOG, find_runs
 from forensics.formats.lenient_json import load
 from forensics.limits import DEFAULT, Limits
 from forensics.storage.file import File
-from forensics.triage.find import LOG, find_runs
 
 SHOWN = 5
 STATE = "trainer_state.json"

@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 import forensics
+from fleet.run_folders import DIED, touch, write_run
 from forensics.cli import main
 from forensics.errors import UsageError
-from forensics.triage.alone import apart_of
+from forensics.fleet.alone import apart_of
 from runs import BROKEN, FOUNDING, HEALTHY
-from triage.run_folders import DIED, touch, write_run
 
 EVENTS = "events.out.tfevents.1.host.1.0"
 STATE = "trainer_state.json"

@@ -9,8 +9,8 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TextIO
 
-from forensics.triage.row import Row
-from forensics.triage.work import Task, analysed
+from forensics.fleet.row import Row
+from forensics.fleet.work import Task, analysed
 
 AHEAD = 2
 """Tasks a worker that are handed out at a time: few, as all of them are done again when a worker dies."""
@@ -69,14 +69,14 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
-        context.set_forkserver_preload(["forensics.triage.warm"])
+        context.set_forkserver_preload(["forensics.fleet.warm"])
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_start)
 
 
 def _start() -> None:
     global _silent  # noqa: PLW0603  (one a process: faulthandler keeps the file for as long as it watches)
     _silent = open(os.devnull, "w")  # noqa: SIM115, PTH123  (see above)
-    import forensics.triage.warm  # noqa: F401  (imports what every run needs)
+    import forensics.fleet.warm  # noqa: F401  (imports what every run needs)
 
 
 def _watched(task: Task) -> Row:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from forensics.triage.row import Row
+from forensics.fleet.row import Row
 
 ORDER = ("broken", "suspicious", "failed", "unreadable", "unknown", "healthy")
 

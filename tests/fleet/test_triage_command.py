@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from fleet.run_folders import DIED, write_run
 from forensics.cli import main
-from forensics.triage import Row, Task
-from forensics.triage.pool import run_here
-from triage.run_folders import DIED, write_run
+from forensics.fleet import Row, Task
+from forensics.fleet.pool import run_here
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_no_run_is_exit_code_3(tmp_path: Path) -> None:
 
 def test_a_resumed_triage_reads_only_what_changed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second time only the run that changed is analysed; the rows are those of a fresh triage."""
-    from forensics.triage import pool
+    from forensics.fleet import pool
 
     write_run(tmp_path / "runs" / "a", DIED)
     write_run(tmp_path / "runs" / "b")

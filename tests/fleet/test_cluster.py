@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from fleet.run_folders import DIED, write_run
 from forensics.cli import main
-from triage.run_folders import DIED, write_run
 
 
 @pytest.fixture

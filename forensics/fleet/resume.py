@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 import forensics
 from forensics.errors import UnreadableError, UsageError
+from forensics.fleet.row import Row, row_from, row_to
 from forensics.redaction import Redactor
-from forensics.triage.row import Row, row_from, row_to
 
 FORMAT = 2
 
