@@ -18,7 +18,10 @@ from forensics.commands.shared import (
 )
 from forensics.errors import UnreadableError, UsageError
 
-FORMATS = ("table", "csv", "json", "parquet")
+FORMATS = ("table", "csv", "json", "parquet", "tensorboard")
+
+BINARY = {"parquet": "a file", "tensorboard": "a folder"}
+"""What is no text, and what -o names for it."""
 
 
 @click.command()
@@ -36,13 +39,16 @@ def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
     """Print every metric of RUN_DIR over optimizer steps.
 
     Where several files tell of one step the most exact one counts; --samples gives what each of them says, with
-    its rank and the attempt it belongs to. Parquet needs pyarrow and -o.
+    its rank and the attempt it belongs to. Parquet needs pyarrow and -o. The format tensorboard writes an event file
+    into the folder DIR of -o DIR, steps and wall times kept, so that any run, of a console log alone too, opens in
+    TensorBoard; it needs medforensics[tensorboard].
 
     \b
     Example:
         medforensics timeline runs/llama-lora-17 --metric loss --metric grad_norm
         medforensics timeline runs/llama-lora-17 --metric loss --plot
         medforensics timeline runs/llama-lora-17 --samples --format parquet -o samples.parquet
+        medforensics timeline train.log --format tensorboard -o boards/llama-lora-17
     """
     from forensics.fleet.alone import apart_of
     from forensics.investigate import read
@@ -52,7 +58,9 @@ def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
         raise UsageError("--plot draws the merged series; it goes with neither --samples nor --format")
     if samples and form == "table":
         raise UsageError("--samples are many; give --format csv, json or parquet with it")
-    target = _target(run_dir, output) if form == "parquet" else None
+    if samples and form == "tensorboard":
+        raise UsageError("tensorboard shows one value a step: the merged series, without --samples")
+    target = _target(run_dir, output, form) if form in BINARY else None
     run = read(run_dir, apart=apart_of)
     redactor = redactor_of(run, identities=hides_identities(form, output, no_redact=no_redact))
     if plot:
@@ -60,6 +68,8 @@ def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
         width = shutil.get_terminal_size((80, 24)).columns
         unicode = encoding.lower().startswith("utf")
         output.write(page.plotted(run, metrics, width=max(40, min(width, 120)), unicode=unicode, redactor=redactor))
+    elif target is not None and form == "tensorboard":
+        _write_board(target, *page.event_file(run, metrics, redactor=redactor))
     elif target is not None:
         _write(target, page.parquet(run, metrics, samples=samples, redactor=redactor))
     else:
@@ -67,13 +77,24 @@ def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
     return EXIT_FINE
 
 
-def _target(run_dir: Path, output: IO[str]) -> Path:
+def _target(run_dir: Path, output: IO[str], form: str) -> Path:
     name = getattr(output, "name", None)
     if not isinstance(name, str) or name in {"-", "<stdout>"}:
-        raise UsageError("parquet is no text; name a file with -o")
+        raise UsageError(f"{form} is no text; name {BINARY[form]} with -o")
     if run_dir.is_dir() and Path(name).resolve().is_relative_to(run_dir.resolve()):
         raise UsageError("nothing is written into the run directory; name a place outside with -o")
     return Path(name)
+
+
+def _write_board(folder: Path, name: str, data: bytes) -> None:
+    """Write an event file into a folder of its own: TensorBoard joins all files of a folder into one run."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.glob("*tfevents*")):
+            raise UsageError(f"{folder} holds an event file already, which TensorBoard would mix with this one")
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be made a folder: {error.strerror}") from error
+    _write(folder / name, data)
 
 
 def _write(target: Path, data: bytes) -> None:

@@ -1,7 +1,7 @@
-"""Metrics over steps: a table, a plot with characters, CSV, JSON, Parquet.
+"""Metrics over steps: a table, a plot with characters, CSV, JSON, Parquet, a TensorBoard event file.
 
-`render`, `plotted` and `parquet` take the run as it was read and mask it themselves: a masked run has no samples any
-more. Without a redactor that has learnt from the run only secrets are masked.
+`render`, `plotted`, `parquet` and `event_file` take the run as it was read and mask it themselves: a masked run has
+no samples any more. Without a redactor that has learnt from the run only secrets are masked.
 """
 
 import csv
@@ -66,6 +66,39 @@ def parquet(run: Run, metrics: Sequence[str], *, samples: bool = False, redactor
     except ImportError as error:
         raise UsageError("--format parquet needs pyarrow: pip install pyarrow") from error
     return out.getvalue()
+
+
+def event_file(run: Run, metrics: Sequence[str], *, redactor: Redactor | None = None) -> tuple[str, bytes]:
+    """Return name and bytes of an event file of the merged series, written by TensorBoard's own record writer.
+
+    An event holds one value: its step (int64), its wall time (float64 seconds; 0 where the source has none) and the
+    value as float32, which is what TensorBoard draws. Events are in order of steps. The same run gives the same
+    bytes. Raises `UsageError` without tensorboard, and where there is no value to write.
+    """
+    try:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.record_writer import RecordWriter
+    except ImportError as error:
+        raise UsageError("--format tensorboard needs tensorboard: pip install 'medforensics[tensorboard]'") from error
+    chosen = [series for series in _chosen(run, metrics, redactor) if len(series)]
+    if not chosen:
+        raise UsageError("the run has no values over steps, so there is nothing to write for TensorBoard")
+    names = [clean(s.name) for s in chosen for _ in range(len(s))]
+    steps = np.concatenate([s.steps for s in chosen])
+    walls = np.nan_to_num(np.concatenate([s.wall_times for s in chosen]), nan=0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.concatenate([s.values for s in chosen]).astype(np.float32)
+    known = walls[walls > 0]
+    begin = float(known.min()) if known.size else 0.0
+    out = io.BytesIO()
+    writer = RecordWriter(out)
+    writer.write(Event(wall_time=begin, file_version="brain.Event:2").SerializeToString())
+    for row in np.argsort(steps, kind="stable").tolist():
+        summary = Summary(value=[Summary.Value(tag=names[row], simple_value=float(values[row]))])
+        event = Event(wall_time=float(walls[row]), step=int(steps[row]), summary=summary)
+        writer.write(event.SerializeToString())
+    return f"events.out.tfevents.{int(begin):010d}.medforensics", out.getvalue()
 
 
 def _chosen(run: Run, metrics: Sequence[str], redactor: Redactor | None) -> list[Series]:

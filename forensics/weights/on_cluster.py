@@ -74,7 +74,7 @@ def _check(cluster: Cluster, root: Root, files: Files, batch: Sequence[Task], ke
         if found.version != forensics.__version__:
             raise UsageError(f"{where} has medforensics {found.version}, here it is {forensics.__version__}")
         if kernels and not found.compiles:
-            raise UsageError(f"{where} has no numba, which this much data needs: install medforensics there")
+            raise UsageError(f"{where} has no numba, with which this data is counted: install medforensics[fast] there")
         if found.signature != here:
             seen = found.signature if isinstance(found.signature, str) else "it sees another file there"
             raise UsageError(f"{where} does not see {path} as it is here: {seen}; give a path or URL that both read")

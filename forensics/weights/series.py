@@ -27,7 +27,7 @@ from forensics.weights.blocks import GATHER_BYTES, Part, tasks
 from forensics.weights.on_cluster import Answer, answers
 from forensics.weights.reading import Files
 from forensics.weights.tracks import Plan, Track, follow
-from forensics.weights.work import Done, Task, Worker, batches, compiled
+from forensics.weights.work import Done, Task, Worker, batches, compiled, installed
 
 KERNEL_BYTES = 100_000_000
 """Below this numpy needs less time than the first compilation of the kernels (3 s) would."""
@@ -82,15 +82,16 @@ def examine_series(  # noqa: PLR0913  # options, by keyword
     A tensor is compared with the one of the same name and role when dtype, shape and memory order are the same;
     elements are equal when their bits are. Records with `alias_of` take the row of that tensor. Every byte is
     read once. `progress(done, total)` gets bytes, in the calling thread. `kernels` forces or forbids compiled
-    kernels (default: for `KERNEL_BYTES` and more). With `cluster` its workers do the work, with the same result; then
-    `UsageError` is raised when they cannot. Never raises because of a file: see `Examination.failures`.
+    kernels (default: for `KERNEL_BYTES` and more, where numba is installed). With `cluster` its workers do the work,
+    with the same result; then `UsageError` is raised when they cannot. Never raises because of a
+    file: see `Examination.failures`.
     """
     files = Files(root)
     plan = follow(checkpoints, GATHER_BYTES, files.size if depth != "off" else _any_size)
     failures = dict(plan.unreadable.values())
     ranges = list(_ranges(plan, checkpoints, depth))
     nbytes = sum(Part(*item).nbytes * len(item[0].places) for item in ranges)
-    use_kernels = nbytes >= KERNEL_BYTES if kernels is None else kernels
+    use_kernels = nbytes >= KERNEL_BYTES and installed() if kernels is None else kernels
     work = _Total(sum(len(records) for records in checkpoints))
     changed: Mapping[str, str] = {}
     if depth != "off":

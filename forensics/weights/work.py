@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from itertools import chain
 from types import ModuleType
 from typing import NamedTuple, TypeAlias
@@ -47,8 +48,13 @@ def batches(tasks: Iterable[Task], nbytes: int) -> Iterator[tuple[Task, ...]]:
         yield tuple(batch)
 
 
+def installed() -> bool:
+    """Say whether numba is there (medforensics[fast]), without importing it."""
+    return find_spec("numba") is not None
+
+
 def compiled() -> ModuleType | None:
-    """Return the compiled kernels, None where there is no compiler."""
+    """Return the compiled kernels, None where numba is missing or cannot compile."""
     try:
         from forensics.weights import kernels
     except ImportError:

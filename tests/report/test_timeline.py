@@ -93,7 +93,11 @@ def test_without_pyarrow_the_message_says_what_to_install(tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-f", "parquet"], "name a file with -o"),
+        (["-f", "parquet"], "parquet is no text; name a file with -o"),
+        (["-f", "tensorboard"], "tensorboard is no text; name a folder with -o"),
+        (["-f", "tensorboard", "--samples", "-o", "x"], "one value a step"),
+        (["-f", "tensorboard", "-o", str(FOUNDING.run / "x")], "nothing is written into the run directory"),
+        (["-f", "tensorboard", "-o", str(FOUNDING.run / "train.log")], "nothing is written into the run directory"),
         (["-f", "parquet", "-o", str(FOUNDING.run / "x.parquet")], "nothing is written into the run directory"),
         (["--samples"], "--samples are many"),
         (["--plot", "-f", "csv"], "--plot draws the merged series"),
@@ -127,3 +131,84 @@ def test_secrets_do_not_pass(tmp_path: Path) -> None:
         text = CliRunner().invoke(main, ["timeline", str(tmp_path), *arguments]).output
         assert "loss" in text
         assert token not in text
+
+
+def events_of(folder: Path) -> dict[str, list[tuple[int, float, float]]]:
+    """Read a folder as TensorBoard does: step, wall time and value of every event by tag."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    read = accumulator.EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    return {tag: [(e.step, e.wall_time, e.value) for e in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
+
+
+def test_tensorboard_reads_what_the_timeline_holds(tmp_path: Path) -> None:
+    """Steps and wall times are kept as they are, values as float32, NaN too."""
+    done = run("-f", "tensorboard", "-o", str(tmp_path / "new" / "board"))
+    series = forensics.read(FOUNDING.run).timeline.series
+    found = events_of(tmp_path / "new" / "board")
+
+    assert done.exit_code == 0, done.output
+    assert done.output == ""
+    assert found.keys() == series.keys()
+    for name, one in series.items():
+        assert [step for step, _, _ in found[name]] == one.steps.tolist()
+        assert [wall for _, wall, _ in found[name]] == np.nan_to_num(one.wall_times).tolist()
+        np.testing.assert_array_equal([value for _, _, value in found[name]], one.values.astype(np.float32))
+    assert any(np.isnan(one.values).any() for one in series.values())
+
+
+def test_a_log_alone_opens_in_tensorboard(tmp_path: Path) -> None:
+    """No wall times are in it; what is read back from the event file is the timeline of the log."""
+    log = tmp_path / "train.log"
+    log.write_text("".join(f"{{'loss': {2 / step:.4f}, 'step': {step}}}\n" for step in range(1, 9)))
+    board = tmp_path / "board"
+    done = CliRunner().invoke(main, ["timeline", str(log), "-f", "tensorboard", "-o", str(board)])
+    first, again = forensics.read(log).timeline["loss"], forensics.read(board).timeline["loss"]
+
+    assert done.exit_code == 0, done.output
+    assert again.steps.tolist() == first.steps.tolist()
+    assert again.values.tolist() == pytest.approx(first.values.tolist(), rel=1e-6)
+    assert {wall for _, wall, _ in events_of(board)["loss"]} == {0.0}
+
+
+def test_only_the_metrics_asked_for_are_written(tmp_path: Path) -> None:
+    run("-f", "tensorboard", "-m", "loss", "-o", str(tmp_path))
+
+    assert events_of(tmp_path).keys() == {"loss"}
+
+
+def test_the_same_run_gives_the_same_event_file(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        run("-f", "tensorboard", "-o", str(tmp_path / name))
+    (one,), (other,) = (list((tmp_path / name).iterdir()) for name in ("a", "b"))
+
+    assert one.name == other.name
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_two_event_files_are_not_mixed_in_one_folder(tmp_path: Path) -> None:
+    arguments = ("-f", "tensorboard", "-o", str(tmp_path))
+    first, second = run(*arguments), run(*arguments)
+
+    assert (first.exit_code, second.exit_code) == (0, 2)
+    assert "holds an event file already" in second.stderr
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_is_no_folder_for_an_event_file(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    done = run("-f", "tensorboard", "-o", str(tmp_path / "taken"))
+
+    assert done.exit_code == 2
+    assert "cannot be made a folder" in done.stderr
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_run_without_values_has_nothing_for_tensorboard(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text('{"model_type": "llama", "torch_dtype": "bfloat16"}')
+    board = tmp_path / "board"
+    done = CliRunner().invoke(main, ["timeline", str(tmp_path / "run"), "-f", "tensorboard", "-o", str(board)])
+
+    assert done.exit_code == 2
+    assert "no values over steps" in done.stderr
+    assert not board.exists()
