@@ -1,26 +1,15 @@
 """The page of benchmarks: chapters stay until they are measured again."""
 
-import importlib.util
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from benchmark_modules import loaded
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "tables.py"
 
 
-def _loaded() -> Any:
-    """Import the program from its file: its folder on the path would hide test modules of the same names."""
-    spec = importlib.util.spec_from_file_location("benchmark_tables", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tables = _loaded()
+tables = loaded("tables")
 
 
 def test_a_chapter_that_is_not_measured_stays() -> None:
