@@ -72,6 +72,8 @@ ALIASES = MappingProxyType(
         "loss-scale": LOSS_SCALE,  # Megatron-LM TensorBoard
         "train/loss_scale": LOSS_SCALE,
         "Train/Samples/loss_scale": LOSS_SCALE,  # DeepSpeed monitor
+        "CurrSamplesPerSec": SAMPLES_PER_SECOND,  # DeepSpeed, `ThroughputTimer.stop`
+        "RunningAvgSamplesPerSec": "running_samples_per_second",
         "skipped": SKIPPED_STEPS,  # DeepSpeed engine, `_report_progress`
         "train/train_runtime": "train_runtime",
         "train/total_flos": "total_flos",

@@ -1,6 +1,6 @@
 """What scanning a window gives, in columns; and how columns of many windows become facts."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +21,7 @@ from forensics.model import (
     Standing,
 )
 from forensics.names import canonical
+from forensics.readers.text.entries import Entries
 
 PLACE = "line {}"
 NO_RANK = -1
@@ -108,6 +109,8 @@ class Found:
 
     rows: list[Rows] = field(default_factory=list)
     dicts: "list[DictRows]" = field(default_factory=list)
+    lines: "list[Entries]" = field(default_factory=list)
+    beside: "Counter[bytes]" = field(default_factory=Counter)
     events: list[EventRows] = field(default_factory=list)
     settings: list[SettingRow] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
@@ -117,6 +120,8 @@ class Found:
     def extend(self, other: "Found") -> None:
         self.rows.extend(other.rows)
         self.dicts.extend(other.dicts)
+        self.lines.extend(other.lines)
+        self.beside.update(other.beside)
         self.events.extend(other.events)
         self.settings.extend(other.settings)
         self.last_words.extend(other.last_words)
@@ -128,6 +133,8 @@ class Found:
         return Found(
             rows=[table.moved(offset, lines) for table in self.rows],
             dicts=[replace(table, rows=table.rows.moved(offset, lines)) for table in self.dicts],
+            lines=[table.moved(offset, lines) for table in self.lines],
+            beside=self.beside,
             events=[_moved(table, offset, lines) for table in self.events],
             settings=[replace(row, at=row.at + offset, record=row.record + lines) for row in self.settings],
             unread=[replace(each, record=each.record + lines) for each in self.unread],

@@ -6,14 +6,14 @@ loses the lines that begin with `Traceback`.
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from forensics.formats.text import Window, fragment_end, fragment_start, line_rank, redact
 from forensics.model import UNKNOWN_STEP
 from forensics.names import Kind
-from forensics.readers._text.collected import EventRows, Found, as_integers
+from forensics.readers._text.collected import DictRows, EventRows, Found, Rows, as_integers
 from forensics.readers._text.events import OF_A_LAUNCHER, TEXT_BYTES
 
 _EXCEPTION = re.compile(
@@ -45,13 +45,13 @@ def last_words(window: Window) -> Iterator[EventRows]:
     )
 
 
-def as_events(found: Found) -> list[EventRows]:
+def as_events(found: Found, dicts: Sequence[DictRows], rows: Sequence[Rows]) -> list[EventRows]:
     """Return the last words as events where the log has metrics and nothing else tells of its end.
 
     A traceback tells more of the same; what comes after the end of training is of no consequence to it.
     """
     told = {table.kind for table in found.events}
-    finished = any("train_runtime" in table.rows.names for table in found.dicts)
-    if finished or told & {Kind.TRACEBACK, Kind.TRAINING_FINISHED} or not (found.rows or found.dicts):
+    finished = any("train_runtime" in table.rows.names for table in dicts)
+    if finished or told & {Kind.TRACEBACK, Kind.TRAINING_FINISHED} or not (rows or dicts):
         return []
     return found.last_words

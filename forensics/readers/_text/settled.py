@@ -1,6 +1,6 @@
 """From what all windows told to facts: steps settled, ranks folded, settings in order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from forensics.model import UNKNOWN_STEP, Events, Fact, Skip, Standing
 from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS_SCALE, Kind, canonical
 from forensics.readers._text.collected import (
+    DictRows,
     EventRows,
     Found,
     Rows,
@@ -20,6 +21,7 @@ from forensics.readers._text.collected import (
 )
 from forensics.readers._text.huggingface_steps import resolve, schedule_of
 from forensics.readers._text.last_words import as_events
+from forensics.readers.text.series import series_of
 
 MAX_NAMES = 2000
 """Names of metrics that a log may have; real ones have a few dozen."""
@@ -27,12 +29,13 @@ MAX_NAMES = 2000
 
 def facts(found: Found, path: str) -> Iterator[Fact]:
     """Turn what all windows told into facts: steps settled, ranks folded, settings in order."""
-    inferred = list(_inferred(found))
-    ended = as_events(found)
-    tables = _with_epochs_as_steps([*resolve(found.dicts, schedule_of(found.settings))], found.rows)
+    dicts, rows = series_of(found.lines)
+    inferred = list(_inferred(dicts))
+    ended = as_events(found, dicts, rows)
     # A long log is large: what has been settled is not kept twice.
-    found.dicts.clear()
-    found.rows.clear()
+    found.lines.clear()
+    tables = _with_epochs_as_steps([*resolve(dicts, schedule_of(found.settings))], rows)
+    dicts.clear()
     rows = list(fold_rows(tables))
     tables.clear()
     told = _with_milestones([*found.events, *ended], rows)
@@ -120,9 +123,9 @@ def _once_a_step(saved: Events) -> Events:
     )
 
 
-def _inferred(found: Found) -> Iterator[SettingRow]:
+def _inferred(dicts: Sequence[DictRows]) -> Iterator[SettingRow]:
     """Date transformers by its dictionaries: values quoted since 5.0.0, a gradient norm since 4.38.0."""
-    for table in found.dicts:
+    for table in dicts:
         names = {canonical(name) for name in table.rows.names}
         if not len(table.rows) or np.isnan(table.rows.epochs).all() or LEARNING_RATE not in names:
             continue

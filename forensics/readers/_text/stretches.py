@@ -13,6 +13,7 @@ from forensics.errors import ChangedError, TruncatedError, UnreadableError
 from forensics.formats.text import BEHIND, pieces, windows
 from forensics.readers._text.collected import Found
 from forensics.readers._text.scan import scan_window
+from forensics.readers.text.entries import Parser
 from forensics.storage.file import File
 from forensics.storage.locations import Place
 
@@ -67,14 +68,14 @@ def _scanned(reading: Reading, stretches: Sequence[Stretch], processes: int) -> 
 
 def scan_stretch(reading: Reading, stretch: Stretch) -> Scanned:
     """Scan the records that begin in one stretch; they may end in the next."""
-    found = Found()
+    found, parser = Found(), Parser()
     newlines = 0
     changed = ""
     try:
         with File(reading.path) as file, _without_collector():
             text = pieces(file, reading.line_bytes, reading.chunk_bytes, stretch)
             for window in windows(text, reading.ahead, BEHIND, lambda: _beyond(file, reading, stretch[1])):
-                found.extend(scan_window(window))
+                found.extend(scan_window(window, parser))
                 newlines += len(window.newlines)
     except (ChangedError, TruncatedError, UnreadableError) as error:
         changed = str(error)

@@ -8,16 +8,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forensics.formats.text import Window, fragment_start, number, numbers
+from forensics.formats.text import Window, fragment_end, fragment_start
 from forensics.limits import DEFAULT
 from forensics.model import Artifact, Skip
-from forensics.readers._text import deepspeed, deepspeed_config, events, huggingface, key_value, megatron, scan
+from forensics.readers._text import deepspeed_config, events, scan
 from forensics.readers._text import settings as printed_settings
 from forensics.readers._text.phrases import LONGEST, SLICE_BYTES, Positions
+from forensics.readers.text import entries
+from forensics.readers.text.lines import WORDS, Lines
 from forensics.readers.text_log import read_text
 from readers.text.log_reading import Told, read_log
 from readers.text.test_log_properties import compared
@@ -65,42 +68,27 @@ FRAGMENTS = (
 
 @contextmanager
 def read_plainly() -> Iterator[None]:
-    """Take every short cut away: no vector operations, no expressions learned, no memory of the line before."""
+    """Take every short cut away: no vector operations, no memory of the lines before."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(huggingface, "MAX_LAYOUTS", 0)
-        patch.setattr(huggingface, "numbers", _numbers)
-        patch.setattr(deepspeed, "numbers", _numbers)
-        patch.setattr(deepspeed, "_matches", _reports)
-        patch.setattr(key_value, "_places", _places)
-        patch.setattr(megatron, "_learned", lambda _text, _fields: None)
+        patch.setattr(scan, "relevant", _relevant)
         patch.setattr(scan, "find_phrases", _phrases)
+        patch.setattr(entries, "MOST_OUTLINES", -1)
         yield
 
 
-def _numbers(texts: tuple[bytes, ...]) -> object:
-    # One text without a number among them: `numbers` then asks `number` for each.
-    values, readable = numbers([*texts, b"none"])
-    assert [value is not None for value in map(number, texts)] == readable[:-1].tolist()
-    return values[:-1], readable[:-1]
-
-
-def _reports(
-    window: Window, places: list[int], line: re.Pattern[bytes]
-) -> Iterator[tuple[int, re.Match[bytes], bytes | int]]:
-    for place in places:
-        start = fragment_start(window.data, place, window.floor(place))
-        found = line.match(window.data, start) or line.search(window.data, start, place + 200)
-        if found is not None and found[3] != b"0":
-            launched = re.findall(rb"\[(?:default|rank)(\d{1,6})\]:", window.data[start : found.start()])
-            yield place, found, launched[-1] if launched else 0
-
-
-def _places(window: Window, anchor: "key_value._Anchor") -> Iterator[int]:
-    return (found.start() for found in anchor.pattern.finditer(window.data, window.begin, window.end))
+def _relevant(window: Window) -> Lines:
+    anywhere = re.compile(b"|".join(map(re.escape, WORDS)), re.IGNORECASE)
+    starts: list[int] = []
+    for found in anywhere.finditer(window.data, window.begin, window.end):
+        start = fragment_start(window.data, found.start(), window.floor(found.start()))
+        if start not in starts[-1:] and start >= window.begin:
+            starts.append(start)
+    ends = [fragment_end(window.data, start) for start in starts]
+    return Lines(np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64))
 
 
 def _phrases(window: Window, _: object) -> Positions:
-    families = (events, deepspeed, deepspeed_config, megatron)
+    families = (events, deepspeed_config)
     sought = {*printed_settings.READERS, *(anchor for family in families for anchor in family.ANCHORS)}
     longest_first = sorted(sought, key=lambda phrase: (-len(phrase), phrase))
     anywhere = re.compile(b"(?=(" + b"|".join(map(re.escape, longest_first)) + b"))")

@@ -87,7 +87,7 @@ def test_loops_of_ones_own_may_write_capitals_and_two_words() -> None:
     assert told.points("learning_rate")[0] == (100, 2e-5)
     assert both.points("loss") == [(50, 1.91)]
     assert both.points("eval_loss") == [(50, 2.02)]
-    assert litgpt.points("loss") == [(3, 2.5)]
+    assert litgpt.points("loss") == [(0, 2.5)]
 
 
 def test_epochs_are_steps_only_where_no_line_has_a_step() -> None:

@@ -1,0 +1,6 @@
+"""Metrics out of any text log by one mechanism: a number is named by the words in front of it.
+
+The stages, in order: `lines` (which lines are looked at), `shapes` (a line with its numbers and junk masked), `names`
+(which name belongs to which number), `lexicon` (what a name means), `headers` (tables), `entries` (the table of
+lines), `axes` (steps by behaviour), `series` (metrics with steps).
+"""

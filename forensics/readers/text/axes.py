@@ -1,0 +1,248 @@
+"""The steps of the lines of one stream, decided by how their counters behave.
+
+A global step counts as it is. A step, a batch or a ratio that begins anew with every epoch is made global. Without a
+counter of their own lines take that of a heading above them; then the epoch; else they have no step.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.model import UNKNOWN_STEP, Floats, Integers
+from forensics.readers.text.entries import Entries
+from forensics.readers.text.lexicon import Role
+
+MOSTLY = 0.9
+"""Share of lines that must have a counter, or of epochs that must begin with a fall of it."""
+OWN_EPOCH = 0.3
+"""Share of lines with an epoch of their own from which on the epoch is their axis."""
+NEAR_BYTES = 4000
+"""How far above its entry a heading with a step may stand (median)."""
+MOST_STEP = 1 << 53
+
+_ROLES = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.RATIO, Role.EPOCH, Role.LEADING)
+_PREFERRED = {Role.GLOBAL: ("global", "updates"), Role.STEP: ("step",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A counter of every line of a stream and its total; NaN where the line has none."""
+
+    values: Floats
+    totals: Floats
+
+    @property
+    def known(self) -> bool:
+        return bool(len(self.values)) and bool(np.isfinite(self.values).mean() >= MOSTLY)
+
+    @property
+    def whole(self) -> bool:
+        finite = self.values[np.isfinite(self.values)]
+        return bool((finite == np.floor(finite)).all()) and bool((np.abs(finite) < MOST_STEP).all())
+
+    @property
+    def usable(self) -> bool:
+        return self.known and self.whole
+
+    @property
+    def distinct(self) -> int:
+        return len(np.unique(self.values[np.isfinite(self.values)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Lines with the same counters, whatever metrics they hold, in the order of the text."""
+
+    at: Integers
+    counters: dict[Role, Counter]
+    bar: bool
+    evaluation: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Steps (int64, unknown where none is told) and epochs (NaN where none); `kept` leaves out redrawn bars."""
+
+    steps: Integers
+    epochs: Floats
+    kept: NDArray[np.bool_]
+
+
+def stream_of(tables: Sequence[Entries], *, bar: bool, evaluation: bool) -> tuple[Stream, Integers]:
+    """Return the stream of some tables, and the order in which their rows, one table behind the other, lie in it."""
+    at = np.concatenate([table.at for table in tables])
+    order = np.argsort(at, kind="stable")
+    counters = {}
+    for role in _ROLES:
+        columns = [_counter(table, role) for table in tables]
+        counters[role] = Counter(
+            np.concatenate([values for values, _ in columns])[order],
+            np.concatenate([totals for _, totals in columns])[order],
+        )
+    return Stream(at[order], counters, bar, evaluation), order
+
+
+def _counter(table: Entries, role: Role) -> tuple[Floats, Floats]:
+    found = [index for index, field in enumerate(table.shape.fields) if field.role is role]
+    if not found:
+        none = np.full(len(table), np.nan)
+        return none, none
+    words = _PREFERRED.get(role, ())
+    best = min(found, key=lambda index: not any(word in table.shape.fields[index].name.lower() for word in words))
+    return table.numbers[:, best], table.totals[:, best]
+
+
+def axis_of(stream: Stream, headings: "Headings") -> Axis:
+    """Return the axis of a stream."""
+    counters = stream.counters
+    kept = _without_stale(stream)
+    epoch, step, inner = counters[Role.EPOCH], counters[Role.STEP], _inner(counters)
+    lines = counters[Role.GLOBAL]
+    if not lines.usable and not step.usable and not inner.usable and _rises(counters[Role.LEADING]):
+        step = counters[Role.LEADING]
+    if not lines.usable and not step.usable and (not inner.usable or inner.distinct == 1) and not _own(epoch):
+        above = headings.above(stream.at, (Role.GLOBAL, Role.STEP, Role.BATCH))
+        lines = Counter(above, np.full(len(above), np.nan)) if above is not None else lines
+    if not epoch.known:
+        above = headings.above(stream.at, (Role.EPOCH,), sparse=True)
+        epoch = Counter(above, np.full(len(above), np.nan)) if above is not None else epoch
+    if lines.usable:
+        values = lines.values
+    elif step.usable:
+        values = over_epochs(step, epoch, inner=False, first=1)
+    elif inner.usable and not stream.evaluation and not _always_full(inner):
+        values = over_epochs(
+            inner, epoch, inner=True, first=0 if stream.bar and not np.isfinite(epoch.totals).any() else 1
+        )
+    else:
+        values = np.full(len(stream.at), np.nan)
+    known = np.isfinite(values) & (values >= 0) & (values < MOST_STEP)
+    steps = np.where(known, np.where(known, values, 0), UNKNOWN_STEP).astype(np.int64)
+    if stream.bar and known.all():
+        kept &= _last_drawing(steps, kept)
+    return Axis(steps, epoch.values, kept)
+
+
+def _inner(counters: dict[Role, Counter]) -> Counter:
+    return counters[Role.BATCH] if counters[Role.BATCH].known else counters[Role.RATIO]
+
+
+def _rises(counter: Counter) -> bool:
+    return counter.usable and len(counter.values) > 2 and bool((np.diff(counter.values) > 0).mean() > MOSTLY)
+
+
+def _own(epoch: Counter) -> bool:
+    return epoch.usable and epoch.distinct == len(epoch.values)
+
+
+def _always_full(counter: Counter) -> bool:
+    """Tell whether a counter is always at its end: that of a bar that is done says nothing."""
+    return len(counter.values) > 1 and counter.distinct == 1 and bool((counter.values == counter.totals).all())
+
+
+def is_epoch_axis(epochs: Floats) -> bool:
+    """Tell whether lines without a step are told apart by their epochs."""
+    epoch = Counter(epochs, epochs)
+    return epoch.usable and (len(epochs) < 2 or epoch.distinct > OWN_EPOCH * len(epochs))
+
+
+def _without_stale(stream: Stream) -> NDArray[np.bool_]:
+    """Drop drawings of a bar at 0/n: nothing is done yet, the numbers are those of the epoch before."""
+    kept = np.ones(len(stream.at), dtype=np.bool_)
+    if stream.bar:
+        done = _inner(stream.counters).values
+        kept &= ~((done == 0) & (np.maximum.accumulate(np.nan_to_num(done)) > 0))
+    return kept
+
+
+def _last_drawing(steps: Integers, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    last = np.zeros(len(steps), dtype=np.bool_)
+    at = np.flatnonzero(kept)
+    last[at[np.append(np.diff(steps[at]) != 0, True)]] = True
+    return last
+
+
+def over_epochs(counter: Counter, epoch: Counter, *, inner: bool, first: int) -> Floats:
+    """Return a counter that begins anew with every epoch as a global one, any other as it is.
+
+    An epoch has as many steps as the total of the counter, else as the counter ever reached. `first` is the number
+    of the first epoch where the lines do not tell: they are an excerpt.
+    """
+    values, totals = counter.values, counter.totals
+    falls = np.flatnonzero(np.diff(values) < 0) + 1
+    total = bool(np.isfinite(totals).mean() >= MOSTLY) if len(totals) else False
+    if epoch.usable:
+        rises = np.flatnonzero(np.diff(epoch.values) > 0) + 1
+        restarts = np.isin(rises, falls).mean() if len(rises) else 0.0
+        alone = inner and total and not len(falls) and not _goes_on(values, rises)
+        if restarts >= MOSTLY or alone:
+            return _laid_end_to_end(values, totals if total else None, epoch.values, first)
+    elif len(falls) and total and np.median(values[falls - 1] / np.maximum(totals[falls - 1], 1)) > MOSTLY:
+        anew = np.cumsum(np.diff(values, prepend=values[0]) < 0)
+        return np.asarray(anew * np.nanmax(totals) + values, dtype=np.float64)
+    return values
+
+
+def _goes_on(values: Floats, rises: Integers) -> bool:
+    """Tell whether a counter rises where a new epoch begins: then it is a global one."""
+    return bool(len(rises)) and bool((values[rises] > values[rises - 1]).mean() >= MOSTLY)
+
+
+def _laid_end_to_end(values: Floats, totals: Floats | None, epochs: Floats, first: int) -> Floats:
+    steps = values.copy()
+    lowest = float(np.nanmin(epochs))
+    base = 1.0 if lowest >= 1 and first else 0.0
+    begins = [0, *(np.flatnonzero(np.diff(epochs) < 0) + 1).tolist(), len(values)]
+    for begin, end in zip(begins, begins[1:]):  # noqa: RUF007, B905  (an epoch that falls is another run)
+        part = slice(begin, end)
+        reached = float(np.nanmax(values[part])) + (float(np.nanmin(values)) == 0)
+        each = float(np.nanmax(totals[part])) if totals is not None else reached
+        steps[part] = (epochs[part] - base) * each + values[part]
+    return steps
+
+
+class Headings:
+    """Lines with counters and without metrics, by role and name."""
+
+    def __init__(self, tables: Sequence[Entries]) -> None:
+        self._columns: dict[tuple[Role, str], list[tuple[Integers, Floats]]] = {}
+        for table in tables:
+            done: set[Role] = set()
+            for index, field in enumerate(table.shape.fields):
+                if field.role in _ROLES and field.role not in done:
+                    done.add(field.role)
+                    key = field.role, field.name.lower()
+                    self._columns.setdefault(key, []).append((table.at, table.numbers[:, index]))
+
+    def above(self, at: Integers, roles: Sequence[Role], *, sparse: bool = False) -> Floats | None:
+        """Return the counters of the nearest headings above, None where headings and entries do not alternate.
+
+        A heading with an epoch may serve many entries (`sparse`), one with a step serves its own only: so a line of
+        the engine that comes seldom does not number entries that come often.
+        """
+        best: tuple[tuple[int, float], Floats] | None = None
+        for order, picked, near in self._picked(at, roles, sparse=sparse):
+            if best is None or (order, near) < best[0]:
+                best = (order, near), picked
+        return best[1] if best else None
+
+    def _picked(self, at: Integers, roles: Sequence[Role], *, sparse: bool) -> Iterator[tuple[int, Floats, float]]:
+        for (role, _), columns in self._columns.items():
+            if role not in roles:
+                continue
+            places = np.concatenate([places for places, _ in columns])
+            order = np.argsort(places, kind="stable")
+            places, values = places[order], np.concatenate([values for _, values in columns])[order]
+            behind = np.searchsorted(places, at) - 1
+            served = behind[behind >= 0]
+            if len(served) < MOSTLY * len(at):
+                continue
+            picked = np.where(behind < 0, np.nan, values[np.maximum(behind, 0)])
+            used = len(np.unique(served))
+            near = float(np.median(at[behind >= 0] - places[served]))
+            whole = bool((picked[behind >= 0] == np.floor(picked[behind >= 0])).all())
+            alone = not sparse and (used < MOSTLY * len(at) or near > NEAR_BYTES)
+            if whole and not alone and (len(at) <= 2 or used > 1):
+                yield roles.index(role), picked, near

@@ -1,0 +1,275 @@
+"""The table of lines: every line that holds a metric or a counter, by shape, with its numbers in columns."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.formats.text import Window, clock_times, line_rank, number, pairs
+from forensics.model import Floats, Integers
+from forensics.readers.text.bars import bars_after
+from forensics.readers.text.headers import Header, header_of
+from forensics.readers.text.lexicon import Role, is_loss
+from forensics.readers.text.lines import fragments
+from forensics.readers.text.names import Shape, shape_of
+from forensics.readers.text.shapes import Mask, masked, narrowed, outline, value_of
+
+MOST_OUTLINES = 1 << 17
+MOST_SHAPES = 20_000
+"""What is remembered of lines; beyond it everything is forgotten and learnt anew."""
+PREFIX_BYTES = 24
+"""How far from the start of a line the rank of its process may stand."""
+WRAPPED_LINES = 60
+
+_STAMP = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
+_NO_STAMP = b"NaT"
+_HOST = re.compile(rb"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3}): ")
+HOSTS = 1 << 32
+"""From here on a rank is the address of a host."""
+_OPEN = re.compile(rb"""\{['"][^{}]*\Z""")
+_BESIDE = re.compile(rb"(?i)(?:loss|perplexity|ppl|grad[ _-]?norm)[\w)'\"]{0,12} ?[:=]? ?\x00")
+_CLOSED = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.EPOCH)
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Lines of one shape: `numbers` and `totals` have shape (n, fields), every other column shape (n,).
+
+    `at` (int64) is the place of a line in the clean text, `records` its number, `ranks` -1 where no process is
+    named. `times` are seconds since the epoch, NaN where no date stands in the line. `bars` (n, 4) holds counter and
+    total of the bars drawn after a dictionary, -1 where there is none; of other lines it is (n, 0).
+    """
+
+    shape: Shape
+    at: Integers
+    records: Integers
+    ranks: Integers
+    times: Floats
+    numbers: Floats
+    totals: Floats
+    bars: Integers
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def take(self, kept: NDArray[np.bool_] | Integers) -> "Entries":
+        return replace(
+            self,
+            at=self.at[kept],
+            records=self.records[kept],
+            ranks=self.ranks[kept],
+            times=self.times[kept],
+            numbers=self.numbers[kept],
+            totals=self.totals[kept],
+            bars=self.bars[kept],
+        )
+
+    def moved(self, offset: int, lines: int) -> "Entries":
+        return replace(self, at=self.at + offset, records=self.records + lines)
+
+
+def joined(tables: Sequence[Entries]) -> Entries:
+    """Return one table of several of the same shape, in the order of the text."""
+    if len(tables) == 1:
+        return tables[0]
+    whole = Entries(
+        tables[0].shape,
+        *(np.concatenate([getattr(table, name) for table in tables]) for name in Entries.__slots__[1:]),
+    )
+    return whole if (whole.at[1:] >= whole.at[:-1]).all() else whole.take(np.argsort(whole.at, kind="stable"))
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Lines of one shape while a window is read."""
+
+    places: list[tuple[int, int]] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
+    stamps: list[bytes] = field(default_factory=list)
+    numbers: list[list[float]] = field(default_factory=list)
+    totals: list[list[float]] = field(default_factory=list)
+
+
+class Parser:
+    """Reads lines one by one, and remembers what lines of an outline are."""
+
+    def __init__(self) -> None:
+        self.shapes: dict[bytes, Shape] = {}
+        self.outlines: dict[bytes, tuple[Shape | None, Mask]] = {}
+        self.rows: dict[Shape, _Rows] = defaultdict(_Rows)
+        self.unread: Counter[bytes] = Counter()
+        self.header: Header | None = None
+
+    def read(self, line: bytes, start: int) -> Shape | None:
+        """File the numbers of a line that begins at `start` under its shape; return the shape if it is of use."""
+        text = narrowed(line)
+        key = outline(text)
+        known = self.outlines.get(key)
+        if known is None or not known[1].fits(text):
+            known = self._learn(text, key)
+        shape, spans = known[0], known[1].spans
+        if shape is None:
+            return None
+        numbers, totals = [], []
+        for each in shape.fields:
+            first, last = spans[each.number]
+            value = value_of(text[first:last]) * each.factor
+            if each.scale >= 0:
+                value *= value_of(text[slice(*spans[each.scale])])
+            numbers.append(value)
+            totals.append(value_of(text[slice(*spans[each.total])]) if each.total >= 0 else np.nan)
+        self.add(shape, line, start, numbers, totals)
+        return shape
+
+    def add(self, shape: Shape, line: bytes, start: int, numbers: list[float], totals: list[float]) -> None:
+        rows = self.rows[shape]
+        rows.places.append((start, start + (line.rfind(b"}") + 1 if shape.quoted else len(line))))
+        rows.ranks.append(rank_of_line(line, quoted=shape.quoted))
+        stamp = _STAMP.search(line, 0, 100)
+        rows.stamps.append(stamp[0] if stamp else _NO_STAMP)
+        rows.numbers.append(numbers)
+        rows.totals.append(totals)
+
+    def _learn(self, text: bytes, key: bytes) -> tuple[Shape | None, Mask]:
+        if len(self.outlines) > MOST_OUTLINES or len(self.shapes) > MOST_SHAPES:
+            self.outlines.clear()
+            self.shapes.clear()
+        mask = masked(text)
+        shape = self.shapes.get(mask.shape)
+        if shape is None and mask.spans:
+            shape = self.shapes[mask.shape] = shape_of(mask.shape)
+        known = (shape if shape is not None and is_of_use(shape) else None, mask)
+        if known[0] is None and _BESIDE.search(mask.shape):
+            self.unread[mask.shape] += 1
+        else:
+            self.outlines[key] = known
+        return known
+
+    def tables(self, window: Window) -> Iterator[Entries]:
+        """Yield what was filed since the last call, a table for each shape."""
+        for shape, rows in self.rows.items():
+            starts = np.array([start for start, _ in rows.places], dtype=np.int64)
+            yield Entries(
+                shape=shape,
+                at=starts + window.offset,
+                records=lines_of(window, starts),
+                ranks=np.array(rows.ranks, dtype=np.int64),
+                times=times_of(rows.stamps),
+                numbers=np.array(rows.numbers, dtype=np.float64).reshape(len(starts), len(shape.fields)),
+                totals=np.array(rows.totals, dtype=np.float64).reshape(len(starts), len(shape.fields)),
+                bars=bars_after(window, [end for _, end in rows.places] if shape.quoted else []).reshape(
+                    len(starts), -1 if shape.quoted else 0
+                ),
+            )
+        self.rows = defaultdict(_Rows)
+
+
+def lines_of(window: Window, starts: Integers) -> Integers:
+    """Return line numbers; rows of a table may lie behind the window, where they are not at hand."""
+    inside = np.minimum(starts, window.end)
+    records = window.lines(inside)
+    for index in np.flatnonzero(starts > window.end).tolist():
+        records[index] += window.data.count(b"\n", window.end, int(starts[index]))
+    return records
+
+
+def times_of(stamps: Sequence[bytes]) -> Floats:
+    if all(stamp is _NO_STAMP for stamp in stamps):
+        return np.full(len(stamps), np.nan)
+    return clock_times(stamps)
+
+
+def is_of_use(shape: Shape) -> bool:
+    """Tell whether lines of a shape are entries, or headings that may give entries their step."""
+    if shape.key.lstrip().startswith(b"Namespace("):
+        return False
+    if shape.has(Role.LOSS, Role.NORM):
+        return True
+    return shape.has(*_CLOSED)
+
+
+def is_entry(shape: Shape) -> bool:
+    """Tell whether the lines of a shape are entries of metrics, and no headings."""
+    return shape.has(Role.LOSS, Role.NORM) or (bool(shape.metrics) and (shape.quoted or shape.has(Role.KNOWN)))
+
+
+def rank_of_line(line: bytes, *, quoted: bool) -> int:
+    """Return the rank or, beyond `HOSTS`, the host that a line names before it says anything else."""
+    host = _HOST.match(line)
+    if host:
+        return HOSTS + int.from_bytes(bytes(min(int(part), 255) for part in host.groups()), "big")
+    head = line[: line.find(b"{")] if quoted else line[:PREFIX_BYTES]
+    return line_rank(head.split(b"iteration")[0])
+
+
+def read_lines_of(parser: Parser, window: Window, starts: Sequence[int], ends: Sequence[int]) -> None:
+    """Read lines of a window one by one; those below the header of a table are its rows."""
+    done = -1
+    for start, end in zip(starts, ends, strict=True):
+        if start < done:
+            continue
+        line = window.data[start:end]
+        for first, part in fragments(line):
+            shape = parser.read(part, start + first)
+            if shape is None and first == 0:
+                done = max(_below(parser, window, part, start, end), done)
+
+
+def _below(parser: Parser, window: Window, line: bytes, start: int, end: int) -> int:
+    """Read what goes on below a line that says nothing by itself: a table, or a dictionary that is broken."""
+    if _OPEN.search(line):
+        return _wrapped(parser, window, start, end)
+    if masked(line).spans:
+        return -1
+    header = header_of(line)
+    if header is None:
+        return -1
+    at, reach = end, window.reach(end)
+    while at < reach:
+        first = at + 1
+        at = _line_end(window.data, first, reach)
+        row = window.data[first:at]
+        if header.is_rule(row):
+            continue
+        found = header.row(row)
+        if found is None:
+            return first
+        if found[1]:
+            parser.add(*_whole(parser, found, row, first))
+    return at
+
+
+def _whole(
+    parser: Parser, found: tuple[Shape, list[float]], row: bytes, first: int
+) -> tuple[Shape, bytes, int, list[float], list[float]]:
+    shape = parser.shapes.setdefault(found[0].key, found[0])
+    return shape, row, first, found[1], [np.nan] * len(found[1])
+
+
+def _line_end(data: bytes, start: int, reach: int) -> int:
+    ends = [place for place in (data.find(b"\n", start, reach), data.find(b"\r", start, reach)) if place >= 0]
+    return min(ends, default=reach)
+
+
+def _wrapped(parser: Parser, window: Window, start: int, end: int) -> int:
+    """Join a dictionary that a terminal broke over several lines, in the middle of words too.
+
+    A terminal leaves no blank where it breaks; a line that was printed broken is indented. All of it must be pairs
+    of numbers, a loss among them: configurations are printed like this as well.
+    """
+    reach = min(window.reach(start), end + 1000 * WRAPPED_LINES)
+    close = window.data.find(b"}", end, reach)
+    lines = window.data[start:close].split(b"\n") if close >= 0 else []
+    if not 1 < len(lines) <= WRAPPED_LINES or any(b"\r" in line or b"{" in line for line in lines[1:]):
+        return -1
+    text = b"".join([lines[0], *(b" " + line.strip() if line[:1] == b" " else line for line in lines[1:])])
+    body = text[text.rindex(b"{") + 1 :]
+    found = list(pairs(body))
+    whole = body.count(b":") == len(found) == sum(number(value) is not None for _, value, _ in found)
+    if not whole or not any(is_loss(key.decode("utf-8", "replace")) for key, _, _ in found):
+        return -1
+    parser.read(text + b"}", start)
+    return close + 1

@@ -1,0 +1,86 @@
+"""Tables: a line of names, a loss and a counter among them, and rows of numbers below it.
+
+    Step  Training Loss  Validation Loss        transformers `utils/notebook.py:NotebookProgressCallback`, with tabs,
+    500   1.234500       1.300000               blanks, commas, or bars and a ruled line below as in Markdown
+
+A cell without a number (`No log`) leaves its metric out of that row.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from forensics.readers.text.lexicon import COUNTERS, Role, is_loss, role_of
+from forensics.readers.text.names import Field, Shape
+from forensics.readers.text.shapes import NUMBER_ALONE, value_of
+
+MOST_COLUMNS = 64
+MOST_NAME = 60
+_CELLS = re.compile(rb" *[|\t] *|  +")
+_BLANKS = re.compile(rb"  +|\t")
+_WORDS = re.compile(rb"(?:Training|Validation|Train|Valid|Eval|Val|Test) [Ll]oss|No [Ll]og|[^\s|]+")
+_RULE = re.compile(rb"[\s|:+=-]*")
+_RATIO = re.compile(rb"(\d+)/\d+")
+
+Split = Callable[[bytes], list[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The names of a table and how its cells are parted."""
+
+    split: Split
+    text: bytes
+    fields: tuple[Field, ...]
+
+    @staticmethod
+    def is_rule(row: bytes) -> bool:
+        return _RULE.fullmatch(row) is not None
+
+    def row(self, line: bytes) -> tuple[Shape, list[float]] | None:
+        """Return shape and numbers of a row, None when the line is none."""
+        cells = _parted(line, self.split)
+        if len(cells) != len(self.fields):
+            return None
+        cells = [_RATIO.sub(rb"\1", cell) if _RATIO.fullmatch(cell) else cell for cell in cells]
+        present = [bool(NUMBER_ALONE.fullmatch(cell)) for cell in cells]
+        counters = [here for field, here in zip(self.fields, present, strict=True) if field.role in COUNTERS]
+        if not all(counters) or any(
+            value_of(cell) < 0 for cell, field in zip(cells, self.fields, strict=True) if field.role in COUNTERS
+        ):
+            return None
+        kept = [index for index, here in enumerate(present) if here and self.fields[index].role is not Role.NOTHING]
+        fields = tuple(self.fields[index] for index in kept)
+        key = b"\x03%b\x03%b" % (self.text, b",".join(b"%d" % index for index in kept))
+        return Shape(key, fields, table=True), [value_of(cells[index]) for index in kept]
+
+
+def header_of(line: bytes) -> Header | None:
+    """Return the header that a line without numbers is, None when it is none."""
+    for split in (_by_commas, _CELLS.split, _BLANKS.split, _WORDS.findall):
+        cells = _parted(line, split)
+        names = [cell.decode("utf-8", "replace") for cell in cells]
+        if not 2 <= len(names) <= MOST_COLUMNS or len(set(names)) < len(names) or not all(names):
+            continue
+        if any(len(name) > MOST_NAME or ":" in name or "=" in name or "{" in name for name in names):
+            continue
+        fields = tuple(_field(name, index) for index, name in enumerate(names))
+        if any(is_loss(name) for name in names) and any(field.role in COUNTERS for field in fields):
+            return Header(split, b"|".join(cells), fields)
+    return None
+
+
+def _field(name: str, index: int) -> Field:
+    role = role_of(name)
+    return Field(name, Role.OTHER if role is Role.NOTHING and name != "#" else role, index)
+
+
+def _by_commas(text: bytes) -> list[bytes]:
+    return [cell.strip().strip(b'"') for cell in text.split(b",")]
+
+
+def _parted(line: bytes, split: Split) -> list[bytes]:
+    text = line.strip()
+    if text.startswith(b"|"):
+        text = text.removeprefix(b"|").removesuffix(b"|").strip()
+    return [cell.strip() for cell in split(text)]

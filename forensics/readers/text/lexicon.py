@@ -1,0 +1,186 @@
+"""What a name that stands before a number in a log means: one lexicon for every format.
+
+The words were collected from some two hundred public logs; a name must match as a whole where a part of it would
+mislead (`number of skipped iterations` is no iteration, `loss scale` no loss).
+"""
+
+import re
+from enum import Enum
+from functools import lru_cache
+
+from forensics.names import ALIASES, EVAL_LOSS, LOSS, TRAIN_LOSS, canonical
+
+
+class Role(Enum):
+    """What a number is to the line it stands on."""
+
+    LOSS = "loss"
+    NORM = "norm"
+    KNOWN = "known"
+    """A metric of training without being a loss: a rate, an accuracy, a reward. It makes a line with a step count."""
+    OTHER = "other"
+    """Any other number with a name: a metric on lines that count for another reason."""
+    GLOBAL = "global step"
+    STEP = "step"
+    BATCH = "batch"
+    """A counter within an epoch."""
+    RATIO = "ratio"
+    """`10/100` without a name: the position of a bar or within an epoch."""
+    EPOCH = "epoch"
+    LEADING = "leading"
+    """A nameless number at the beginning of a line, a counter only where it rises."""
+    NOTHING = "nothing"
+
+
+SUBJECTS = frozenset({Role.LOSS, Role.NORM})
+METRICS = frozenset({Role.LOSS, Role.NORM, Role.KNOWN, Role.OTHER})
+COUNTERS = frozenset({Role.GLOBAL, Role.STEP, Role.BATCH, Role.RATIO, Role.EPOCH, Role.LEADING})
+
+_LOSS = re.compile(
+    r"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent)(?![a-z])|cross[ _-]?entropy|^(?:train(?:ing)?[ _])?cost$|损失",
+    re.IGNORECASE,
+)
+_NO_LOSS = re.compile(
+    r"(?:packet|data|weight|hearing|hair|information|job|memory|precision|signal|heat|path|total_?no)[ _-]loss|-$"
+    r"|^(?:no|use|log|with|has|is)_|loss.?scal|scal\w*.loss|lossless|\b[gf]loss"
+    r"|loss.?(?:weight|coef|type|fn|mask|func|lambda|alpha|beta|ratio|name|multiplier|factor|offset|limit|thresh|toler)"
+    r"|best|min(?:imum)?[ _.-]loss|patience|previous|target[ _]loss",
+    re.IGNORECASE,
+)
+_ENDS_AS_LOSS = re.compile(
+    r"(?:loss\w{0,12}|ppl|perplexity|nll|xent|entropy|cost|损失|loss (?:train|val)\w*)(?: ?\([^)]*\))?$|loss value$",
+    re.IGNORECASE,
+)
+_NORM = re.compile(r"grad(?:ient)?s?.{0,8}norm|(?<![a-z])gnorm(?![a-z])|^\|?g(?:rad)?\|$", re.IGNORECASE)
+_NO_NORM = re.compile(r"(?:max|clip)\w*.grad|norm.?clip|clip", re.IGNORECASE)
+_KNOWN = re.compile(
+    r"(?<![a-z])(?:lr|learning[ _-]?rate|acc|accuracy|acc@\d+|prec@\d+|top[-_ ]?\d|f1|bleu|wer|cer|rewards?|return"
+    r"|kl|entropy|mfu|t?flops|throughput|tps|tgs|skipped|loss[ _-]?scale|runtime|tok\w*/s\w*|samples?/s\w*"
+    r"|\w*samplespersec)(?![a-z])",
+    re.IGNORECASE,
+)
+_GLOBAL = re.compile(
+    r"(?:^|[ /_(])(?:global[_ -]?(?:steps?|iter\w*)|num[_ ]updates|total[_ ]steps?|current_steps?"
+    r"|train(?:er)?/(?:global_)?step|global_step/max_steps)$",
+    re.IGNORECASE,
+)
+_STEP = re.compile(
+    r"^(?:(?:at|on|in|after|train(?:ing)?|current|optim\w*|trained|finished|completed|end of|processing"
+    r"|valid\w*|eval\w*|test(?:ing)?)[ _/])*"
+    r"(?:steps?|iter(?:ation)?s?|updates?|up\.?|it|(?:total_)?timesteps|n_?iter|num_?iter|itr|步)"
+    r"(?:[ _]?(?:num|number|idx|no))?(?: ?\(train(?:ing)?\))?$",
+    re.IGNORECASE,
+)
+_BATCH = re.compile(
+    r"(?:^|[ _])(?:(?:mini[- ]?)?batch(?:es)?(?:[ _](?:idx|id|num|number|no))?|(?:step|iter)\w*_in_\w+|data_slice)$",
+    re.IGNORECASE,
+)
+_EPOCH = re.compile(
+    r"(?:^|[ /_(])(?:epochs?|ep|轮)(?:[ _](?:num|number|idx|no))?(?: ?\((?:train|val|test)\w*\))?$", re.IGNORECASE
+)
+_NO_EPOCH = re.compile(r"(?:num|max|total|n|of)[ _]epochs?$", re.IGNORECASE)
+_COUNTER_NAMES = (
+    (_GLOBAL, Role.GLOBAL),
+    (_BATCH, Role.BATCH),
+    (_STEP, Role.STEP),
+    (_NO_EPOCH, Role.NOTHING),
+    (_EPOCH, Role.EPOCH),
+)
+MOST_NAME = 80
+_NO_METRIC = re.compile(
+    r"^(?:rank|global_rank|local_rank|pid|eta|v_num|seed|gpus?|device|node|port|line|host|version|[dptcev]p|worker"
+    r"|pool|size|percentage|elapsed_time|remaining_time|timestamp|_timestamp|wall_time|time|_runtime|_step|#)$"
+    r"|^(?:total|max|num|train)_(?:steps|epochs|iters)$|epochs?$|^micro_step$|steps? total$",
+    re.IGNORECASE,
+)
+EVALUATION = re.compile(
+    r"(?<![a-z])(?:val|valid|validation|validate|validating|eval|evaluation|evaluate|evaluating|test|testing|dev)(?![a-z])",
+    re.IGNORECASE,
+)
+TRAINING = re.compile(r"(?<![a-z])(?:train|training)(?![a-z])", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1 << 14)
+def role_of(name: str) -> Role:
+    """Return the role of a named number.
+
+    >>> role_of("lm loss"), role_of("loss scale"), role_of("number of skipped iterations"), role_of("Up.")
+    (<Role.LOSS: 'loss'>, <Role.KNOWN: 'known'>, <Role.OTHER: 'other'>, <Role.STEP: 'step'>)
+    """
+    if is_loss(name):
+        return Role.LOSS
+    if _NORM.search(name) and not _NO_NORM.search(name):
+        return Role.NORM
+    for pattern, role in _COUNTER_NAMES:
+        if pattern.search(name):
+            return role
+    if _NO_METRIC.search(name) or len(name) > MOST_NAME:
+        return Role.NOTHING
+    return Role.KNOWN if _KNOWN.search(name) else Role.OTHER
+
+
+def is_loss(name: str) -> bool:
+    return bool(_LOSS.search(name)) and not _NO_LOSS.search(name)
+
+
+def ends_as_loss(name: str) -> bool:
+    """Tell whether a name is that of a loss without a colon: its last word must be one (`loss detected at` is none)."""
+    return bool(_ENDS_AS_LOSS.search(name))
+
+
+# Words as other trainers write them with an underscore.
+_WORDS = {
+    **dict.fromkeys(("train loss", "training loss", "loss train", "loss (train)", "loss (training)"), LOSS),
+    "epoch loss": "epoch_loss",
+    **dict.fromkeys(("lm loss value", "lm_loss value"), LOSS),
+    **dict.fromkeys(("ppl", "lm loss ppl", "lm_loss_ppl value", "lm_loss_ppl"), "perplexity"),
+}
+_EVALUATED = re.compile(
+    r"^(?:val|valid|validation|eval|evaluation|dev)[ _/.-]+(.+)$|^(.+?)[ /]\(?(?:val|valid|validation|eval|dev)\)?$",
+    re.IGNORECASE,
+)
+_BLANKS = re.compile(r"\s+")
+
+
+@lru_cache(maxsize=1 << 14)
+def metric_name(name: str, evaluation: bool) -> str:
+    """Return the canonical name of a metric of a log; `evaluation` where the words around say so.
+
+    >>> metric_name("Train Loss", False), metric_name("Val Loss", False), metric_name("loss", True)
+    ('loss', 'eval_loss', 'eval_loss')
+    """
+    known = canonical(name)
+    if known == name:
+        lowered = _BLANKS.sub(" ", name.strip().lower())
+        known = _WORDS.get(lowered) or (canonical(lowered) if lowered in ALIASES else name)
+    if evaluation or known == name:
+        found = _EVALUATED.match(known)
+        if found:
+            inner = metric_name(found[1] or found[2], evaluation=False)
+            return f"eval_{inner}"
+    if not evaluation or known.startswith(("eval", "test")) or known == TRAIN_LOSS:
+        return known
+    return EVAL_LOSS if known == LOSS else f"eval_{known}"
+
+
+_RANKS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"^(?:lm[ _])?loss$",
+        (
+            r"^(?:avg_|mean_|total_|reduced_)?(?:train(?:ing)?)[ _/.]?(?:lm_)?(?:loss|crossentropyloss)(?:[_ ]step)?$"
+            r"|^loss[ _/](?:train(?:ing)?)(?: ?\(\w+\))?$"
+        ),
+        r"^(?:avg|avr|ave|mean|total|step|epoch|batch|running|global|smooth\w*)[ _./]?loss$|^loss_avg\w*$",
+        r"pg_loss$|actor.loss$|policy.loss$|^act_loss$",
+        r"loss",
+        r"xent|nll|entropy",
+    )
+)
+
+
+def rank_of(name: str) -> int:
+    """Return how good a name is for the loss of training, 0 for the best; as many as there are ranks for none."""
+    if EVALUATION.search(name) or name.startswith(("eval_", "test_")) or not is_loss(name):
+        return len(_RANKS)
+    return next((rank for rank, pattern in enumerate(_RANKS) if pattern.search(name)), len(_RANKS))

@@ -1,0 +1,255 @@
+"""Which name belongs to which number of a shape: the words before it, seldom the word glued behind it.
+
+step N | lm loss: N | grad norm: N     the words back to the last sign or number, all of them before a colon
+Loss N (N)                             a number in parentheses behind a number is its average and is left out
+[N/N], N/ N batches, Nepoch            a ratio is one counter with a total; a word behind may name a counter
+'rewards/chosen': N, lr=[N, N]         quoted keys are taken whole; brackets and `tensor(` are looked through
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+from forensics.readers.text.lexicon import (
+    COUNTERS,
+    EVALUATION,
+    METRICS,
+    SUBJECTS,
+    TRAINING,
+    Role,
+    ends_as_loss,
+    is_loss,
+    role_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A number of a line: the `number`-th of the shape, with the total that follows it and the scale in its name."""
+
+    name: str
+    role: Role
+    number: int
+    total: int = -1
+    scale: int = -1
+    factor: float = 1.0
+    evaluation: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """A shape and what its numbers are. `rank` is what its prefix names, `ranked` the number that names it."""
+
+    key: bytes
+    fields: tuple[Field, ...]
+    quoted: bool = False
+    table: bool = False
+
+    @property
+    def counters(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields if field.role in COUNTERS)
+
+    @property
+    def metrics(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields if field.role in METRICS)
+
+    def has(self, *roles: Role) -> bool:
+        return any(field.role in roles for field in self.fields)
+
+
+_TOKEN = re.compile(
+    rb"\x00 ?/ ?\x00|[\x00-\x02]|[A-Za-z_\x80-\xff][\w\x80-\xff@%&]*(?:[/.-][A-Za-z_\x80-\xff][\w\x80-\xff@%-]*)*|.",
+    re.DOTALL,
+)
+_WORD = re.compile(rb"[A-Za-z_\x80-\xff]")
+_WRAPPERS = frozenset({b"tensor", b"array", b"np.float64", b"np.float32", b"numpy.float64", b"float", b"Array"})
+_STOP = frozenset(
+    (
+        *("the", "a", "an", "is", "was", "are", "at", "with", "of", "and", "in", "to", "for", "by", "on", "-"),
+        *("current", "got", "has", "info", "warning", "debug", "error", "root", "mean", "average", "avg", "now"),
+        *("value", "values"),
+    )
+)
+_QUOTES = frozenset({b"'", b'"'})
+_OPENING = frozenset({b"(", b"[", b"{"})
+_SIGNS = frozenset({b":", b"="})
+_PASSED = frozenset({b" ", b"\\", b"*", b"`", b"$", b"'", b'"'})
+_GLUED = re.compile(r"(epochs?|batch(?:es)?|iters?|iterations|steps?|updates?)\b")
+_BEHIND = re.compile(r" ?((?:avg |mean )?(?:train(?:ing)? )?loss)\b *(?:[,;|]|$)")
+_UNITS = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
+_UNIT = re.compile(r"([KMBTk])(?![A-Za-z])")
+QUOTED = re.compile(rb"""\{ ?(?:['"][^{}]*)?['"](?:epoch|[\w/ ]*loss\w*|[\w/ ]*step\w*|iter\w*|[\w/]*norm)['"] ?: """)
+_MOST_WORDS, _FEW_WORDS = 7, 2
+
+
+class _Name:
+    """A name read backwards from a number."""
+
+    __slots__ = ("average", "explicit", "first", "scale", "text")
+
+    def __init__(self) -> None:
+        self.text, self.explicit, self.average, self.first, self.scale = "", False, False, 0, False
+
+
+def fields_of(shape: bytes) -> tuple[Field, ...]:
+    """Return the fields of a shape: every number that has a name, and nameless ones that may be counters."""
+    tokens = _TOKEN.findall(shape)
+    fields: list[Field] = []
+    seen: set[tuple[str, bool]] = set()
+    count, before, evaluation = 0, 0, False
+    for place, token in enumerate(tokens):
+        if not token.startswith(b"\x00"):
+            continue
+        number, ratio = count, len(token) > 1
+        count += 1 + ratio
+        name = _name_before(tokens, place)
+        evaluation = _section(tokens[before : name.first], evaluation)
+        before = place + 1
+        if EVALUATION.search(name.text) and role_of(name.text) in COUNTERS:
+            evaluation = True
+        behind = b"".join(tokens[place + 1 : place + 9]).decode("utf-8", "replace")
+        field = _field(name, behind, number, ratio, first=not fields and number == 0)
+        if field is None:
+            continue
+        field = replace(field, evaluation=evaluation)
+        if name.scale:
+            field = replace(field, scale=number - 1)
+            fields = [each for each in fields if each.number != number - 1]
+            seen.discard((field.name, evaluation))
+        if field.name and (field.name, evaluation) in seen and not ratio:
+            continue  # the first of a name counts
+        seen.add((field.name, evaluation))
+        fields.append(field)
+    return tuple(each for each in fields if each.role is not Role.NOTHING)
+
+
+def _field(name: _Name, behind: str, number: int, ratio: bool, *, first: bool) -> Field | None:
+    text = name.text
+    if name.average:
+        return None
+    glued = _GLUED.match(behind.lstrip()) if not behind.startswith(" ") or not text or ratio else None
+    if glued and not is_loss(text) and role_of(text) not in COUNTERS:
+        text = glued[1]
+    if not text:
+        found = _BEHIND.match(behind)
+        if found:
+            text = found[1]
+    role = role_of(text) if text else Role.NOTHING
+    if behind.lstrip().startswith("%") and (not text or role in SUBJECTS or role in COUNTERS):
+        return None  # packet loss 0.1%; steps: 66%|
+    if role is Role.LOSS and not name.explicit and not ends_as_loss(text):
+        return None
+    if role is Role.OTHER and not name.explicit:
+        return None
+    if ratio and role not in COUNTERS:
+        text, role = "", Role.RATIO if role is not Role.LOSS else Role.NOTHING
+    if not text and not ratio and first:
+        role = Role.LEADING
+    unit = _UNIT.match(behind)
+    return Field(text, role, number, number + 1 if ratio else -1, factor=_UNITS[unit[1]] if unit else 1.0)
+
+
+def _section(tokens: list[bytes], evaluation: bool) -> bool:
+    """Return whether the words before a name speak of evaluation (`Test: [1/9] loss`), the last of them counting."""
+    for token in reversed(tokens):
+        if _WORD.match(token) and b"/" not in token and b"_" not in token:
+            word = token.decode("utf-8", "replace")
+            if EVALUATION.fullmatch(word):
+                return True
+            if TRAINING.fullmatch(word):
+                return False
+    return evaluation
+
+
+def _name_before(tokens: list[bytes], place: int) -> _Name:
+    name = _Name()
+    name.first = place
+    at, wrapped = place - 1, b""
+    while at >= 0:
+        token = tokens[at]
+        if token in _QUOTES and name.explicit:
+            return _quoted_key(tokens, at, name)
+        if token in _OPENING:
+            wrapped = token
+        elif not name.explicit and (token in _SIGNS or _is_cell(tokens, at, place)):
+            name.explicit = True
+        elif token not in _PASSED and token not in _WRAPPERS and not _shortens(tokens, at):
+            break
+        at -= 1
+    if at < 0:
+        return name
+    if tokens[at].startswith(b"\x00"):
+        name.average = wrapped == b"(" and not name.explicit
+        return name
+    unit = ""
+    if tokens[at] == b")":
+        unit, at, name.scale = _unit(tokens, at)
+    return _words(tokens, at, name, unit)
+
+
+def _shortens(tokens: list[bytes], at: int) -> bool:
+    """Tell whether a point ends a word cut short, as in `Up. N`."""
+    return tokens[at] == b"." and at > 0 and bool(_WORD.match(tokens[at - 1])) and len(tokens[at - 1]) <= len(b"Upd")
+
+
+def _is_cell(tokens: list[bytes], at: int, place: int) -> bool:
+    """Tell whether a bar parts a name from its value, as in `| loss | N |`."""
+    return (
+        tokens[at] == b"|"
+        and tokens[0] in {b"|", b" "}
+        and b"|" in tokens[place + 1 : place + 3]
+        and tokens.count(b"|") == 3
+    )
+
+
+def _quoted_key(tokens: list[bytes], at: int, name: _Name) -> _Name:
+    """Take what stands between two quotes: `tokens[at]` is the closing one."""
+    opening = at - 1
+    while opening >= 0 and tokens[opening] != tokens[at] and at - opening < 100:
+        opening -= 1
+    if opening >= 0 and tokens[opening] == tokens[at]:
+        key = b"".join(tokens[opening + 1 : at])
+        name.text, name.first = key.decode("utf-8", "replace").strip(), opening
+    return name
+
+
+def _unit(tokens: list[bytes], at: int) -> tuple[str, int, bool]:
+    """Return the unit in parentheses that ends at `at`, what stands before it, and whether it is a scale."""
+    opening = at - 1
+    while opening >= 0 and at - opening < 8 and tokens[opening] not in {b"(", b"\x01"}:
+        opening -= 1
+    if opening < 0 or tokens[opening] != b"(":
+        return "", -1, False
+    inside = tokens[opening + 1 : at]
+    if inside == [b"\x00"]:
+        return "", opening - 1, True
+    if any(token.startswith(b"\x00") for token in inside):
+        return "", -1, False
+    return f"({b''.join(inside).decode('utf-8', 'replace')})", opening - 1, False
+
+
+def _words(tokens: list[bytes], at: int, name: _Name, unit: str) -> _Name:
+    words: list[tuple[str, int]] = []
+    while at >= 0 and len(words) < (_MOST_WORDS if name.explicit else _FEW_WORDS + 2):
+        token = tokens[at]
+        if _WORD.match(token):
+            words.append((token.decode("utf-8", "replace"), at))
+        elif token not in {b" ", b"#"} and not (token == b"/" and words):
+            break
+        at -= 1
+    words.reverse()
+    while words and words[0][0].lower() in _STOP:
+        words.pop(0)
+    while words and words[-1][0].lower() in _STOP:
+        words.pop()
+    if not name.explicit and len(words) > _FEW_WORDS and not unit:
+        words = words[-_FEW_WORDS:]
+    name.text = " ".join([*(word for word, _ in words), unit] if unit and words else [word for word, _ in words])
+    name.first = words[0][1] if words else name.first
+    return name
+
+
+def shape_of(key: bytes) -> Shape:
+    """Parse a shape once."""
+    quoted = bool(QUOTED.search(key))
+    broken = quoted and b"}" not in key[key.rindex(b"{") :]
+    return Shape(key, () if broken else fields_of(key), quoted)

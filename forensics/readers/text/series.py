@@ -1,0 +1,242 @@
+"""From the table of lines to metrics with steps: streams, the names of metrics, how exactly they were printed."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
+from forensics.readers._text.collected import DictRows, Rows
+from forensics.readers.text.axes import Axis, Headings, axis_of, is_epoch_axis, stream_of
+from forensics.readers.text.entries import Entries, is_entry, joined
+from forensics.readers.text.lexicon import METRICS, Role, metric_name, rank_of
+from forensics.readers.text.names import Field, Shape
+
+BAR_MARK = re.compile(rb"\x00 ?%\|")
+_WHOLE_RUN = re.compile(rb"['\"]train_runtime['\"]")
+_RESULT = re.compile(rb"\W*\w+ *[:=] *\x00\W*")
+_RESULT_NAMES = re.compile(
+    r"^(?:train_loss|(?:eval|test|val)_\w+|(?:eval_)?perplexity|[\w ]*(?:ppl|perplexity)|grad_norm)$"
+)
+_ECHO = b">> {"
+_QUOTED_VALUE = re.compile(rb": ?['\"]\x00['\"]")
+ROUNDED = 4
+"""Decimals from which on numbers count as rounded by the printer, when several are."""
+SEVERAL = 3
+_ITERATION = b"elapsed time per iteration"
+_ENGINE = re.compile(rb"step=\x00, skipped=\x00")
+
+
+def series_of(tables: Sequence[Entries]) -> tuple[list[DictRows], list[Rows]]:
+    """Return metrics of the Trainer's dictionaries, still without steps, and all others with theirs."""
+    whole = [joined(group) for group in _by_shape(tables).values()]
+    entries = [_interpreted(table) for table in whole if is_entry(table.shape)]
+    dicts = [table for table in entries if _is_trainer_dict(table.shape)]
+    headings = Headings([table for table in whole if not is_entry(table.shape)])
+    rows: list[Rows] = []
+    for group in _streams([table for table in entries if not _is_trainer_dict(table.shape)]).values():
+        rows.extend(_stream_rows(group, headings))
+    return [each for table in dicts for each in _dict_rows(table)], rows
+
+
+def _by_shape(tables: Sequence[Entries]) -> dict[bytes, list[Entries]]:
+    grouped: dict[bytes, list[Entries]] = defaultdict(list)
+    for table in tables:
+        grouped[table.shape.key].append(table)
+    return grouped
+
+
+def _interpreted(table: Entries) -> Entries:
+    """Return what lines mean beyond their words.
+
+    DeepSpeed prints a line of step 0 when its engine is made. Megatron-LM prints `lm loss` only when it is finite in
+    at least one iteration of the interval (`training_log`): a line with a gradient norm alone has a loss of NaN.
+    """
+    shape = table.shape
+    if _ENGINE.search(shape.key):
+        step = next(index for index, field in enumerate(shape.fields) if field.role is Role.STEP)
+        return table.take(table.numbers[:, step] != 0)
+    if _ITERATION in shape.key and shape.has(Role.NORM) and not shape.has(Role.LOSS):
+        missing = np.full((len(table), 1), np.nan)
+        lost = replace(shape, fields=(*shape.fields, Field("lm loss", Role.LOSS, -1)))
+        numbers, totals = (np.concatenate([columns, missing], axis=1) for columns in (table.numbers, table.totals))
+        return replace(table, shape=lost, numbers=numbers, totals=totals)
+    return table
+
+
+def _is_trainer_dict(shape: Shape) -> bool:
+    """Tell whether a line is a dictionary that names no step of its own: bars and epochs must tell it."""
+    return shape.quoted and not shape.has(Role.GLOBAL, Role.STEP, Role.BATCH)
+
+
+def _streams(tables: Sequence[Entries]) -> dict[tuple[object, ...], list[Entries]]:
+    """Group lines by their counters, by the process that wrote them, and by whether they evaluate."""
+    grouped: dict[tuple[object, ...], list[Entries]] = defaultdict(list)
+    for table in tables:
+        shape = table.shape
+        counters = frozenset(
+            (field.role, field.name.lower()) for field in shape.counters if field.role is not Role.LEADING
+        )
+        bar = bool(BAR_MARK.search(shape.key))
+        own = "" if counters else tuple(sorted(field.name for field in shape.metrics))
+        for rank in np.unique(table.ranks).tolist():
+            key = (counters, own, bar, _evaluates(shape), rank)
+            grouped[key].append(table.take(table.ranks == rank))
+    return grouped
+
+
+def _evaluates(shape: Shape) -> bool:
+    metrics = [field for field in shape.metrics if field.role is not Role.OTHER]
+    return bool(metrics) and all(metric_name(field.name, field.evaluation).startswith("eval") for field in metrics)
+
+
+def _stream_rows(tables: list[Entries], headings: Headings) -> Iterator[Rows]:
+    bar = bool(BAR_MARK.search(tables[0].shape.key))
+    evaluation = _evaluates(tables[0].shape)
+    stream, order = stream_of(tables, bar=bar, evaluation=evaluation)
+    axis = axis_of(stream, headings)
+    if (axis.steps == UNKNOWN_STEP).all() and not is_epoch_axis(axis.epochs):
+        tables = [table if _is_certain(table) else table.take(np.zeros(len(table), dtype=np.bool_)) for table in tables]
+        if not any(len(table) for table in tables):
+            return
+        stream, order = stream_of(tables, bar=bar, evaluation=evaluation)
+        axis = axis_of(stream, headings)
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    first = 0
+    for table in tables:
+        place = back[first : first + len(table)]
+        first += len(table)
+        yield from _rows(table, Axis(axis.steps[place], axis.epochs[place], axis.kept[place]), bar=bar)
+
+
+def _is_certain(table: Entries) -> bool:
+    """Tell whether lines that neither a counter nor a heading places are entries: prose never repeats its shape."""
+    shape = table.shape
+    if shape.quoted or shape.table:
+        return True
+    metrics = [field for field in shape.metrics if field.role is not Role.OTHER]
+    if _RESULT.fullmatch(shape.key) and all(_RESULT_NAMES.match(field.name) for field in metrics):
+        return True
+    if len(table) < 2 or (len(table) < SEVERAL and len(shape.fields) < 2):
+        return False
+    indices = [index for index, field in enumerate(shape.fields) if field in metrics]
+    return any(not _is_numbering(table.numbers[:, index]) for index in indices)
+
+
+def _is_numbering(values: Floats) -> bool:
+    """Tell whether numbers count something, or are one number again and again."""
+    if len(values) < SEVERAL or not np.isfinite(values).all():
+        return False
+    gaps = np.diff(values)
+    return bool((gaps == gaps[0]).all()) and bool((values == np.floor(values)).all() or gaps[0] == 0)
+
+
+def _rows(table: Entries, axis: Axis, *, bar: bool) -> Iterator[Rows]:
+    names = metric_names(table)
+    exact = [_precision(table, index, bar=bar) for index, _ in names]
+    base = Rows(
+        names=(),
+        values=table.numbers[:, :0],
+        at=table.at,
+        records=table.records,
+        steps=axis.steps,
+        epochs=axis.epochs,
+        wall_times=table.times,
+        ranks=table.ranks,
+    )
+    for precision in sorted(set(exact)):
+        chosen = [pair for pair, each in zip(names, exact, strict=True) if each is precision]
+        plain = [(index, name) for index, name in chosen if not (bar and name.startswith("eval"))]
+        if plain:
+            yield _chosen(base, table, plain, axis.kept, precision)
+        for pair in chosen:
+            if pair not in plain:
+                changed = axis.kept & _changed(table.numbers[:, pair[0]])
+                yield _chosen(base, table, [pair], changed, precision)
+
+
+def _chosen(
+    base: Rows, table: Entries, pairs: Sequence[tuple[int, str]], kept: NDArray[np.bool_], precision: Precision
+) -> Rows:
+    values = table.numbers[:, [index for index, _ in pairs]]
+    rows = replace(base, names=tuple(name for _, name in pairs), values=values, precision=precision)
+    return rows if kept.all() else rows.take(kept)
+
+
+def _changed(values: Floats) -> NDArray[np.bool_]:
+    """Tell which values differ from the one before: a bar repeats its last evaluation."""
+    same = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+    return np.append(True, ~same)
+
+
+def metric_names(table: Entries) -> list[tuple[int, str]]:
+    """Return the metrics of a table of lines: index of the field and canonical name.
+
+    Of several that mean the same the one with more distinct values keeps the name, the others keep their own.
+    """
+    found: dict[str, list[int]] = defaultdict(list)
+    fields = table.shape.fields
+    for index, field in enumerate(fields):
+        if field.role in METRICS:
+            found[metric_name(field.name, field.evaluation)].append(index)
+    names: list[tuple[int, str]] = []
+    for name, indices in found.items():
+        best = min(indices, key=lambda index: (-len(np.unique(table.numbers[:, index])), rank_of(fields[index].name)))
+        names.extend((index, name if index == best else fields[index].name) for index in indices)
+    return sorted(names)
+
+
+def _precision(table: Entries, index: int, *, bar: bool) -> Precision:
+    field, values = table.shape.fields[index], table.numbers[:, index]
+    if bar or field.factor != 1 or _QUOTED_VALUE.search(table.shape.key) or _is_lossy(table.shape):
+        return Precision.FOUR_DIGITS
+    if table.shape.table:
+        return Precision.FOUR_DECIMALS
+    finite = values[np.isfinite(values)]
+    rounded = len(np.unique(finite)) >= SEVERAL and bool((finite == np.round(finite, ROUNDED)).all())
+    return Precision.FOUR_DECIMALS if rounded else Precision.DOUBLE
+
+
+def _is_lossy(shape: Shape) -> bool:
+    """NeMo prints four digits of its loss."""
+    return b"reduced_train_loss: \x00" in shape.key
+
+
+def _dict_rows(table: Entries) -> Iterator[DictRows]:
+    """Return dictionaries of the Trainer with the bars around them, for `huggingface_steps`."""
+    shape = table.shape
+    names = metric_names(table)
+    epochs = next((index for index, field in enumerate(shape.fields) if field.role is Role.EPOCH), None)
+    if not names:
+        return
+    rows = Rows(
+        names=tuple(name for _, name in names),
+        values=table.numbers[:, [index for index, _ in names]],
+        at=table.at,
+        records=table.records,
+        steps=np.full(len(table), UNKNOWN_STEP, dtype=np.int64),
+        epochs=np.full(len(table), np.nan) if epochs is None else table.numbers[:, epochs],
+        wall_times=table.times,
+        ranks=table.ranks,
+    )
+    yield DictRows(
+        rows=rows,
+        before=_bar_before(table),
+        after=table.bars,
+        echoed=np.full(len(table), _ECHO in shape.key),
+        quoted=bool(_QUOTED_VALUE.search(shape.key)),
+    )
+
+
+def _bar_before(table: Entries) -> Integers:
+    before = np.full((len(table), 2), -1, dtype=np.int64)
+    for index, field in enumerate(table.shape.fields):
+        if field.role not in {Role.RATIO, Role.LEADING}:
+            break
+        if field.role is Role.RATIO and BAR_MARK.search(table.shape.key):
+            before[:, 0], before[:, 1] = table.numbers[:, index], table.totals[:, index]
+    return before

@@ -1,0 +1,114 @@
+"""A line as its shape: numbers, junk, bars and runs of blanks masked, so that lines of one format look alike.
+
+`step  10 | loss    nan` and `step 200 | loss 3.1415` have the shape `step N | loss N`. Everything that looks like a
+number and is none (paths, dates, times, versions, addresses, format specifications) is masked as junk first.
+"""
+
+import re
+from dataclasses import dataclass
+
+NUMBER, JUNK, DRAWING = b"\x00", b"\x01", b"\x02"
+
+_PLAIN = (
+    rb"(?:[-+](?=[\d.nNiI]))?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?"
+    rb"|(?:nan|NaN|NAN|inf|Inf|INF|[Ii]nfinity)(?!\w)"
+    rb"(?! (?:iterations|grad|in |or |and |value|check|detected|found|loss scale)))"
+)
+NUMBER_ALONE = re.compile(_PLAIN)
+_NOT_WITHIN = rb"(?<![\w.@\\])"
+_ENDINGS = rb"(?:py|pyc|json|jsonl|txt|bin|pt|pth|safetensors|cpp|cc|cu|rs|go|h|log|ya?ml|so|zst|gz|csv|ckpt|md|html)"
+_JUNK = (
+    rb"https?://\S+"
+    rb"|(?<![\w/])[\w.+-]*(?:/[\w.+=-]+)+\." + _ENDINGS + rb"\b(?::\d+)?(?::\w+)?"  # a path with an ending
+    rb"|\b[\w-]+\." + _ENDINGS + rb"\b(?::\d+)?(?::\w+)?"  # file.py:12:function
+    rb"|(?<![\w./)\]])~?/(?:[\w.+=-]+/)*[\w.+=-]*[A-Za-z_][\w.+=-]*(?:/[\w.+=-]*)*"  # an absolute path
+    rb"|\b\d{4}[-/.]\d\d[-/.]\d\d(?:[T _-]+\d\d[:-]\d\d(?:[:-]\d\d(?:[.,]\d+)?)?)?Z?"
+    rb"|\b\d\d?[-/.]\d\d(?:[-/.]\d\d(?:\d\d)?)?,? \d\d:\d\d:\d\d(?:[.,]\d+)?"
+    rb"|[:%][-+0]?\d*\.\d+[fFeEgGd]\b"  # a format specification
+    rb"|\b\d+:\d\d(?::\d\d)?(?:[.,]\d+)?(?!\d)(?: ?[AP]M\b)?"
+    rb"|\b\d+(?:\.\d+){2,}[\w.+-]*"  # versions and addresses
+    rb"|\b0x[0-9a-fA-F]+"
+    rb"|\b\d+(?:\.\d+)?(?:d|h|hrs?|m|min)[ :,]{0,2}\d+(?:\.\d+)?(?:h|hrs?|m|min|s|sec)\b"  # 1h 2m 3s
+    rb"(?:[ :,]{0,2}\d+(?:\.\d+)?(?:m|min|s|sec)\b)*"
+    rb"|\b\d+ days?,"
+    rb"|\b[A-Za-z][\w.]*-\d+(?:\.\d+)?[A-Za-z][\w-]*"  # model-7b
+    rb"|\b(?!\d+[eE]\d+\b)\d+[A-Za-z_]+\d\w*"
+)
+_DRAWING = (
+    rb"(?:\xe2\x96[\x80-\x9f]|\xe2\x94[\x80-\xbf]|\xe2\x95[\x80-\xbf])+|={2,}>?\.*|>\.{3,}|\.{4,}|#{2,}|-{3,}|\*{3,}"
+    rb"|(?<=\|)[#\d](?= *\|)"
+)
+_KEY = rb"""(['"][^'"\r\n]{1,200}['"] ?:)"""
+_PARTS = re.compile(_KEY + rb"|(" + _JUNK + rb")|(" + _DRAWING + rb")|(" + _NOT_WITHIN + _PLAIN + rb")|([ \t]+)")
+_WIDE = {"\uff1a": ":", "\uff0c": ",", "\uff08": "(", "\uff09": ")", "\uff1d": "="}  # full-width punctuation
+_WIDE |= {"第": "| ", "步": " steps ", "轮": " epoch "}
+_WIDE_BYTES = tuple((wide.encode(), narrow.encode()) for wide, narrow in _WIDE.items())
+_UNMARKED = bytes(0x7F if byte < 4 else byte for byte in range(256))
+_NUMBER_GROUP = 4
+_MARKS = (b"", b"", JUNK, DRAWING, NUMBER, b" ")
+_DIGIT = re.compile(rb"\d")
+_ZEROS = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
+
+Spans = tuple[tuple[int, int], ...]
+
+
+def narrowed(line: bytes) -> bytes:
+    """Return the line with the punctuation and the counters of Chinese text in ASCII, and without our own marks."""
+    if b"\xef\xbc" in line or b"\xe7\xac\xac" in line:
+        for wide, narrow in _WIDE_BYTES:
+            line = line.replace(wide, narrow)
+    return line.translate(_UNMARKED)
+
+
+def outline(line: bytes) -> bytes:
+    """Return the line with every digit as 0: those of equal outline have numbers and junk at the same places."""
+    return line.translate(_ZEROS)
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """The shape of a line, where its numbers stand in it, and the digits that belong to its words (`Acc@1`)."""
+
+    shape: bytes
+    spans: Spans
+    words: tuple[tuple[int, bytes], ...]
+
+    def fits(self, line: bytes) -> bool:
+        """Tell whether a line of the same outline has the same words."""
+        return all(line.startswith(word, start) for start, word in self.words)
+
+
+def masked(line: bytes) -> Mask:
+    r"""Return the mask of a line. Keys of dictionaries are words, whatever they hold.
+
+    >>> masked(b"2025-01-01 10:00:00 step  10/100 loss: nan").shape
+    b'\x01 step \x00/\x00 loss: \x00'
+    """
+    parts: list[bytes] = []
+    spans: list[tuple[int, int]] = []
+    words: list[tuple[int, bytes]] = []
+    done = 0
+
+    def keep(start: int, end: int) -> None:
+        text = line[start:end]
+        parts.append(text)
+        if _DIGIT.search(text):
+            words.append((start, text))
+
+    for found in _PARTS.finditer(line):
+        start, end = found.span()
+        keep(done, start)
+        done = end
+        kind = found.lastindex
+        if kind == _NUMBER_GROUP:
+            spans.append((start, end))
+        if kind == 1:
+            keep(start, end)
+        else:
+            parts.append(_MARKS[kind or 0])
+    keep(done, len(line))
+    return Mask(b"".join(parts), tuple(spans), tuple(words))
+
+
+def value_of(text: bytes) -> float:
+    return float(text.replace(b",", b"")) if b"," in text else float(text)
