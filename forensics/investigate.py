@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from forensics import catalog
+from forensics.analysis.places import axis_at, on, placed
 from forensics.assemble import assemble
 from forensics.diagnosis.coincidence import coincidences
 from forensics.diagnosis.cost import cost_of
@@ -18,7 +19,7 @@ from forensics.discovery.unpack import opened
 from forensics.errors import ForensicsError, NothingReadableError
 from forensics.formats.safe_yaml import parse as parse_yaml
 from forensics.limits import DEFAULT, Limits
-from forensics.model import SEVERITIES, Artifact, Fact, Finding, Report, Run, Skip
+from forensics.model import SEVERITIES, Artifact, Fact, Finding, Hypothesis, Report, Run, Skip
 from forensics.plugin import Reader
 from forensics.storage.file import File
 from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
@@ -81,16 +82,17 @@ def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
     """Find the symptoms of a run and let the rules argue about them."""
     findings, skips, broken = detect(run)
     reasoned = reason(run, findings, catalog.rules())
+    causes = tuple(_in_places(run, h) for h in reasoned.causes)
     run = _with_skips(run, skips)
     verdict = verdict_of(run, reasoned.findings)
     leading = next((f for f in reasoned.findings if f.severity != "notice" and f.onset is not None), None)
     return Report(
         run=run,
         verdict=verdict,
-        headline=headline_of(run, verdict, reasoned.findings, reasoned.causes),
+        headline=headline_of(run, verdict, reasoned.findings, causes),
         findings=reasoned.findings,
-        hypotheses=reasoned.causes,
-        mechanisms=reasoned.mechanisms,
+        hypotheses=causes,
+        mechanisms=tuple(_in_places(run, h) for h in reasoned.mechanisms),
         failures=(*failures, *broken, *reasoned.failures),
         coincidences=() if leading is None else coincidences(run, leading),
         cost=cost_of(run, reasoned.findings),
@@ -110,11 +112,17 @@ def detect(run: Run) -> tuple[list[Finding], list[Skip], list[str]]:
             try:
                 # Any float64 may stand in a log; what overflows in a statistic is handled there, not warned about.
                 with np.errstate(all="ignore"):
-                    findings.extend(detector.find(run))
+                    findings.extend(placed(run, finding) for finding in detector.find(run))
             except Exception as error:  # noqa: BLE001  (one bad detector must not cost the report)
                 failures.append(f"detector {detector.name} failed: {type(error).__name__}: {error}")
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), _weight(f), _last_fine(f), f.symptom))
     return findings, skips, failures
+
+
+def _in_places(run: Run, hypothesis: Hypothesis) -> Hypothesis:
+    """Return the hypothesis with every argument in the words of the axis on which its source is."""
+    evidence = tuple(replace(e, statement=on(axis_at(run, e.source), e.statement)) for e in hypothesis.evidence)
+    return replace(hypothesis, evidence=evidence)
 
 
 def _read(

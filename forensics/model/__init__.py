@@ -2,6 +2,7 @@
 
 from forensics.model.environment import Environment
 from forensics.model.facts import (
+    NOUNS,
     UNKNOWN_STEP,
     Artifact,
     Axis,
@@ -58,6 +59,7 @@ __all__ = [
     "DECISIVE",
     "LIKELY",
     "NOT_COMPARED",
+    "NOUNS",
     "SEVERITIES",
     "UNKNOWN_STEP",
     "VERDICTS",
