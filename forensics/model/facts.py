@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
-from forensics.storage.locations import Place, Root
+from forensics.storage.locations import Held, Place, Root
 
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
@@ -82,7 +82,7 @@ class Artifact:
     limits: Limits = DEFAULT
 
     @property
-    def location(self) -> Place:
+    def location(self) -> Place | Held:
         return self.root / self.path
 
     @property
