@@ -14,9 +14,20 @@ from forensics.errors import ForensicsError
 from forensics.formats.lenient_json import parse
 
 _KEY = re.compile(r"^[A-Za-z_][\w.\-/]{0,80}\s?:(?:\s|$)")
+_LOGGED = re.compile(r"\s*(?:train_|eval_|val_)?loss\s*:\s*[\dn]", re.IGNORECASE)
 _SECTION = re.compile(r"^\s{0,4}\[{1,2}[\w.\-\" ]{1,80}\]{1,2}\s*$", re.MULTILINE)
 _EQUAL = re.compile(r"^\s{0,8}[A-Za-z_][\w.\-]{0,80}\s{0,20}=\s{0,20}\S", re.MULTILINE)
 _COUNTER = re.compile(r"\b(?:global_?)?(?:step|epoch|iter(?:ation)?)\b", re.IGNORECASE)
+_ASSIGNED = re.compile(r"(?:export\s+|set\s+-)?[A-Za-z_]\w{0,80}=|export\s|set\s+-\w")
+_PROGRAM = re.compile(
+    r"(?m)^\s*(?:\w+=\S*\s+)*(?:\S*/)?(?:torchrun|deepspeed|accelerate|llamafactory-cli|swift|megatron|axolotl|tune|xtuner"
+    r"|srun|mpirun|python[\d.]*|pip3?|uv|conda|bash|sh)\s"
+)
+_SHELL = re.compile(
+    r"\s*(?:#|--?[A-Za-z]|[A-Za-z_]\w*=|(?:export|set|cd|source|conda|module|if|then|else|fi|for|do|done|echo|mkdir|nohup|sudo"
+    r"|torchrun|deepspeed|accelerate|llamafactory-cli|swift|megatron|axolotl|tune|xtuner|srun|mpirun|python[\d.]*|pip3?|uv|bash"
+    r"|sh)\b|\S+\s*\\$|\$\w+|\S+\.py\b|[\w.+~]+=)"
+)
 _COMMENT = re.compile(r"(?m)(?:^|(?<=[\s,{\[]))(?://|#)(?![^\n\"]*\"\s*[,:}\]]).*$")
 _TRAILING = re.compile(r",(?=\s*[}\]])")
 MOST_PARSED = 1 << 20
@@ -59,6 +70,8 @@ def _language(text: str, told: str) -> str:
         return "csv"
     if _is_python(text, told):
         return "py"
+    if _is_shell(text, told):
+        return "sh"
     if _SECTION.search(text) and len(_EQUAL.findall(text)) >= 2:
         return "toml"
     return "yaml" if is_mapping(text.splitlines(), named=told in {"yaml", "yml"}) else ""
@@ -142,6 +155,17 @@ def _is_python(text: str, language: str) -> bool:
     )
 
 
+def _is_shell(text: str, told: str) -> bool:
+    """Tell whether the text is a script: four lines of five are of a shell, and one of them starts a program.
+
+    A terminal that shows a command and what it printed is no script.
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    of_a_shell = sum(_SHELL.match(line) is not None for line in lines)
+    begins = told in {"bash", "sh", "shell", "zsh"} or text.startswith("#!") or bool(_ASSIGNED.match(text))
+    return begins and of_a_shell >= 0.8 * len(lines) and _PROGRAM.search(text) is not None
+
+
 def is_mapping(lines: Sequence[str], *, named: bool) -> bool:
     """Tell whether lines are YAML: keys at the margin, and below them only what belongs to a key.
 
@@ -150,4 +174,5 @@ def is_mapping(lines: Sequence[str], *, named: bool) -> bool:
     kept = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     keys = sum(_KEY.match(line) is not None for line in kept)
     belongs = all(_KEY.match(line) or line[:1] in " \t-" for line in kept)
-    return belongs and keys >= (1 if named else 3)
+    logged = any(_LOGGED.match(line) for line in kept)
+    return belongs and not logged and keys >= (1 if named else 3)

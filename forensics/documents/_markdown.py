@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from json import JSONDecoder
 
 from forensics.documents._blocks import Block, dedented, is_configuration, is_mapping, name_of, recognised
+from forensics.documents._html import tables_in
 from forensics.plugin import Piece
 from forensics.readers.yaml_config import looks_like_arguments
 
@@ -29,16 +30,18 @@ _PROGRAM = (
     r"torchrun|deepspeed|accelerate\s{1,4}launch|llamafactory-cli|swift|megatron|axolotl|tune|xtuner|nemo|srun|mpirun"
     r"|pip3?|uv|conda|python[\d.]{0,5}|bash|sh"
 )
+MOST_OF_A_COMMAND = 65_536
 _COMMAND = re.compile(
-    rf"^\s{{0,16}}{_PROMPT}(?P<command>"
+    rf"^(?:[^\s`]{{0,40}}`)?\s{{0,16}}{_PROMPT}(?P<command>"
     r"(?:(?:export|nohup|sudo|time|env|exec)\s{1,4}|[A-Za-z_]\w{0,80}=\S{0,400}\s{1,4}){0,40}"
-    rf"(?:[\w./~${{}}\-]{{0,200}}/)?(?:{_PROGRAM})\s{{1,4}}\S.{{0,8000}}|export\s{{1,4}}\w{{1,80}}=.{{0,4000}})$"
+    rf"(?:[\w./~${{}}\-]{{0,200}}/)?(?:{_PROGRAM})\s{{1,4}}\S.{{0,{MOST_OF_A_COMMAND}}}|export\s{{1,4}}\w{{1,80}}=.{{0,4000}})$"
 )
 _ARGUMENTS = re.compile(r"\s--?[A-Za-z]|\.py\b|\.ya?ml\b|\.sh\b|[\w.]+=\S|^export |\binstall\b|\s-m\s")
 _PROSE = re.compile(
     r"^\s{0,8}[\w./-]{1,40} (?:is|was|and|or|with|on|in|for|to|the|has|does|can|will|version)\b", re.IGNORECASE
 )
 _OPTION = re.compile(r"^\s{0,40}--?[A-Za-z][\w\-.]{0,80}(?:[ =]|\s*\\?$)")
+_CONTINUED = re.compile(r"\S\s*[\\^]\s*$")
 OBJECT_CHARACTERS = 200_000
 MOST_OBJECTS = 200
 """Lines that may begin an object are tried this often: each try reads on to the end of what it may be."""
@@ -53,6 +56,7 @@ def split(lines: Sequence[str], place: str = "line {}") -> Iterator[Piece]:
         if found is not None:
             yield _piece(found[0], block.first, found[1], place)
             _blank(rest, block.first, len(block.lines))
+    _tables(rest)
     rest = [_TAG.sub("", line) if "<" in line else line for line in rest]
     yield from _objects(rest, place)
     yield from _mappings(rest, place)
@@ -113,6 +117,19 @@ def _fenced(lines: list[str]) -> Iterator[Block]:
         yield Block(start, language, tuple(lines[start - 1 :]))
 
 
+def _tables(lines: list[str]) -> None:
+    """Put rows with bars in place of tables in HTML, from the line where the table begins; it has lines enough."""
+    start = -1
+    for number, line in enumerate(lines):
+        lowered = line.lower()
+        start = number if start < 0 and "<table" in lowered else start
+        if start >= 0 and "</table" in lowered:
+            rows = [row for table in tables_in("\n".join(lines[start : number + 1])) for row in table]
+            room = number + 1 - start
+            lines[start : number + 1] = [*rows, *[""] * room][:room]
+            start = -1
+
+
 def _objects(lines: list[str], place: str) -> Iterator[Piece]:
     """Yield configurations in JSON that stand in the text without a fence."""
     tried = number = 0
@@ -134,18 +151,26 @@ def _objects(lines: list[str], place: str) -> Iterator[Piece]:
 
 
 def _mappings(lines: list[str], place: str) -> Iterator[Piece]:
-    """Yield runs of lines that are training arguments in YAML without a fence."""
-    start = 0
-    for number in range(1, len(lines) + 2):
-        line = lines[number - 1] if number <= len(lines) else "end"
-        if line.strip() and is_mapping([line], named=True):
-            start = start or number
-        elif start and not (line[:1] in " \t#" and line.strip()):
-            text = dedented(lines[start - 1 : number - 1])
-            if is_mapping(text.splitlines(), named=False) and looks_like_arguments(text.encode("utf-8", "replace")):
-                yield _piece("block.yaml", start, text, place)
-                _blank(lines, start, number - start)
-            start = 0
+    """Yield runs of lines that are training arguments in YAML without a fence; empty lines may part its sections."""
+    number = 0
+    while number < len(lines):
+        end = number
+        while end < len(lines) and (_is_yaml(lines[end]) or (end > number and not lines[end].strip())):
+            end += 1
+        text = dedented(lines[number:end]).rstrip()
+        if (
+            text
+            and is_mapping(text.splitlines(), named=False)
+            and looks_like_arguments(text.encode("utf-8", "replace"))
+        ):
+            yield _piece("block.yaml", number + 1, text, place)
+            _blank(lines, number + 1, end - number)
+        number = max(end, number + 1)
+
+
+def _is_yaml(line: str) -> bool:
+    """Tell whether a line can stand in YAML: a comment, a key at the margin or something below one."""
+    return line.startswith("#") or (line[:1] in " \t" and bool(line.strip())) or is_mapping([line], named=True)
 
 
 def _commands(lines: list[str]) -> list[str]:
@@ -155,14 +180,21 @@ def _commands(lines: list[str]) -> list[str]:
     commands often have lost the one or the other.
     """
     found = [""] * len(lines)
-    going = False
-    for index, line in enumerate(lines):
-        match = None if going else _COMMAND.match(line)
-        begins = match is not None and bool(_ARGUMENTS.search(match["command"])) and not _PROSE.match(line)
-        if begins or going:
-            text = match["command"] if match is not None else line.strip()
-            after = lines[index + 1] if index + 1 < len(lines) else ""
-            going = bool(re.search(r"[\\^]\s*$", text)) or bool(_OPTION.match(after))
-            found[index] = text.rstrip().rstrip("\\^").rstrip() + (" \\" if going else "")
-            lines[index] = ""
+    number = 0
+    while number < len(lines):
+        end = number + 1
+        while end < len(lines) and _goes_on(lines[end - 1], lines[end]):
+            end += 1
+        parts = [line.strip().rstrip("\\^").strip() for line in lines[number:end]]
+        match = _COMMAND.match(" ".join(parts)[:MOST_OF_A_COMMAND])
+        if match and _ARGUMENTS.search(match["command"]) and not _PROSE.match(match["command"]):
+            parts[0] = parts[0][match.start("command") :] or "\\"
+            found[number:end] = [f"{part.strip('`')} \\" for part in parts]
+            found[end - 1] = found[end - 1][:-2]
+            _blank(lines, number + 1, end - number)
+        number = end
     return found
+
+
+def _goes_on(line: str, after: str) -> bool:
+    return bool(_CONTINUED.search(line)) or (bool(line.strip()) and bool(_OPTION.match(after)))

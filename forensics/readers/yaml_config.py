@@ -16,6 +16,7 @@ from dataclasses import replace
 from forensics.model import Artifact, Fact, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import settings
+from forensics.readers._presets import presets
 from forensics.readers._yaml import load_yaml, yaml_damage
 
 _MARK = re.compile(
@@ -60,3 +61,4 @@ def yaml_config(artifact: Artifact) -> Iterator[Fact]:
         yield from settings(artifact, engine, Standing.CONFIGURED)
     for setting in settings(artifact, found, Standing.CONFIGURED):
         yield replace(setting, name=_NAMES.get(setting.name, setting.name))
+        yield from presets(setting.name, setting.value, setting.source)
