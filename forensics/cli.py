@@ -13,6 +13,7 @@ import forensics
 from forensics.commands.analyze import analyze
 from forensics.commands.bundle import bundle
 from forensics.commands.compare import compare
+from forensics.commands.recorder import recorder
 from forensics.commands.shared import (
     EXIT_FINDINGS,
     EXIT_FINE,
@@ -51,6 +52,7 @@ def main() -> None:
 main.add_command(analyze)
 main.add_command(bundle)
 main.add_command(compare)
+main.add_command(recorder)
 main.add_command(timeline)
 main.add_command(triage)
 

@@ -11,7 +11,7 @@ import forensics
 PACKAGE = Path(forensics.__file__).parent
 
 LAYERS = (
-    {"errors", "limits", "names"},
+    {"errors", "limits", "names", "recorder"},
     {"storage"},
     {"model"},
     {"cluster", "formats", "plugin", "analysis", "progress", "redaction"},
@@ -153,14 +153,25 @@ def test_a_circle_is_seen() -> None:
 HEAVY = {"torch", "pandas", "tensorboard", "numba"}
 
 
-def test_nothing_imports_torch_but_the_verifier() -> None:
+LIVE = {"join.py", "layout.py", "__init__.py"}
+"""The files of the recorder that the analyzer shares, without torch; the others live in the training process."""
+
+
+def test_nothing_imports_torch_but_the_verifier_and_the_recorder() -> None:
     """torch is the oracle of the tests and of --verify-with-torch, never the reader."""
-    for _, path in modules():
+    for top, path in modules():
+        if top == "recorder" and path.name not in LIVE:
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             if any(name.split(".")[0] in {"torch", "transformers", "deepspeed"} for name in names):
                 assert path.name == "verify_with_torch.py"
+
+
+def test_the_recorder_imports_nothing_of_the_rest() -> None:
+    for path in (PACKAGE / "recorder").glob("*.py"):
+        assert set(imported(path.read_text())) <= {"recorder"}, path.name
 
 
 def test_help_is_light() -> None:

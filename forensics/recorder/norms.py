@@ -1,0 +1,82 @@
+"""Norms of gradients: queued where the gradient is, kept as tensors on its device, never waited for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+Norms = tuple[Any, Any, Any]
+"""L2 norm, least and largest element: 0-d tensors on the gradient's device; the last two None when not read."""
+
+
+def local_of(tensor: Any) -> Any:
+    """Return this rank's part of a DTensor, and any other tensor as it is."""
+    return getattr(tensor, "_local_tensor", tensor)
+
+
+def dense(gradient: Any) -> Any:
+    """Return what can be measured of a gradient: None for a sparse or empty one, real numbers for complex ones."""
+    gradient = local_of(gradient)
+    if gradient.layout is not torch.strided or not gradient.numel():
+        return None
+    return torch.view_as_real(gradient) if gradient.is_complex() else gradient
+
+
+def single_precision(gradient: Any) -> Any:
+    """Return the type in which the norm is summed: float32, but never narrower than the gradient."""
+    return None if gradient.dtype == torch.float64 else torch.float32
+
+
+def norms_of(gradient: Any, *, maximum: bool) -> Norms:
+    """Return the norms of one gradient.
+
+    The largest magnitude comes from `aminmax`, which keeps NaN: the infinity norm has no vector code on a CPU and
+    is 40 times slower (torch 2.13, `vector_norm` at 0.7 GB/s against 30).
+    """
+    length = torch.linalg.vector_norm(gradient, 2, dtype=single_precision(gradient))
+    return (length, *torch.aminmax(gradient)) if maximum else (length, None, None)
+
+
+def norms_of_all(gradients: list[Any], *, maximum: bool) -> list[Norms]:
+    """Return the norms of many gradients in as few operations as there are devices and types."""
+    groups: dict[Any, list[int]] = {}
+    for index, gradient in enumerate(gradients):
+        groups.setdefault((gradient.device, gradient.dtype), []).append(index)
+    found: list[Any] = [None] * len(gradients)
+    for members in groups.values():
+        chosen = [gradients[index] for index in members]
+        lengths = torch._foreach_norm(chosen, 2, dtype=single_precision(chosen[0]))
+        for index, gradient, length in zip(members, chosen, lengths):
+            found[index] = (length, *torch.aminmax(gradient)) if maximum else (length, None, None)
+    return found
+
+
+def joined(one: Norms, other: Norms) -> Norms:
+    """Return the norms of a tensor of which `one` and `other` are two pieces."""
+    least = None if one[1] is None or other[1] is None else torch.minimum(one[1], other[1])
+    largest = None if one[2] is None or other[2] is None else torch.maximum(one[2], other[2])
+    return torch.hypot(one[0], other[0]), least, largest
+
+
+def packed(norms: list[Norms | None], device: Any) -> Any:
+    """Return a float32 tensor of shape (2, tensors) on `device`: L2 norms and largest magnitudes.
+
+    A tensor without norms has 0 in both. One whose maximum was not read has 0 there, or NaN where the L2 norm is
+    not finite, so that whoever judges by the maximum sees it all the same.
+    """
+    zero = torch.zeros((), device=device)
+    empty = (zero, zero, zero)
+    rows = [
+        norm
+        if norm is not None and norm[1] is not None
+        else empty
+        if norm is None
+        else (norm[0],) + (norm[0] - norm[0],) * 2
+        for norm in norms
+    ]
+    # Other devices only where a model is spread over several in one process.
+    flat = [row[column].to(device, non_blocking=True) for column in range(3) for row in rows]
+    # The types are made equal after stacking: one operation instead of one a tensor.
+    values = torch.stack(flat).float().view(3, len(rows))
+    return torch.stack([values[0], torch.maximum(-values[1], values[2])])
