@@ -123,6 +123,8 @@ class Kind:
     LR_BEFORE_STEP = "scheduler-before-optimizer"
     LR_UNAVAILABLE = "learning-rate-not-started"
     CUDNN_SDPA_STRIDES = "cudnn-sdpa-strides"
+    OTHER_ARCHITECTURE = "kernel-for-another-architecture"
+    """A kernel that was not built for the board it runs on."""
     UNSCALE_FP16 = "unscale-fp16-gradients"
     DATA_PARALLEL = "data-parallel-gather"
     NAN_ASSERTION = "nan-assertion"

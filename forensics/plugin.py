@@ -1,4 +1,4 @@
-"""How readers, documents, detectors and rules are declared and collected.
+"""How readers, detectors and rules are declared and collected.
 
 A declaration is a value in a module; `collect` reads a folder of modules in file-name order. Adding a file
 registers it: there is no list to edit and nothing happens at import beyond building the value.
@@ -21,14 +21,14 @@ from forensics.model import (
     Finding,
     Fix,
     Run,
-    Skip,
+    Seen,
 )
 
 Declared = TypeVar("Declared")
 ReadFunction = Callable[[Artifact], Iterator[Fact]]
-SplitFunction = Callable[[Artifact], "Iterator[Piece | Skip]"]
 FindFunction = Callable[[Run], Iterator[Finding]]
 ReasonFunction = Callable[[Run, Explained], Iterator[Evidence | Fix | Experiment]]
+LookFunction = Callable[[Run, Explained], Seen | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,42 +52,6 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a document that is read as a file of its own.
-
-    `name` is what it would be called as a file: readers go by it and by the content. `text` holds the part at the
-    line numbers that it has in the document, so what lies around it is blank lines; `place` says what such a line
-    is called there ("line {}", "cell 3 line {}").
-    """
-
-    name: str
-    text: str
-    place: str = "line {}"
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A format that holds other formats: which files it is, and how one is taken apart.
-
-    A file is one when its path matches, `sniff` recognises its first 64 KiB and it is no larger than the bound of
-    `Limits` that `limit` names; then no reader sees the file itself, and every piece goes to the readers that its
-    own name and content call for.
-    """
-
-    name: str
-    split: SplitFunction
-    match: tuple[re.Pattern[str], ...]
-    sniff: Callable[[bytes], bool]
-    doc: str
-    limit: str = "small_file_bytes"
-    tested: str = ""
-
-    def takes(self, artifact: Artifact, head: bytes) -> bool:
-        named = any(pattern.search(artifact.path) for pattern in self.match)
-        return named and artifact.size <= getattr(artifact.limits, self.limit) and self.sniff(head)
-
-
-@dataclass(frozen=True, slots=True)
 class Detector:
     """One symptom: what it needs to be judged at all, and how it is found."""
 
@@ -99,8 +63,22 @@ class Detector:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """A necessary condition: a cause is impossible without it.
+
+    `that` says it as a clause ("several processes train"), which is printed as what would decide where `look` returns
+    None: no source of the run states it. Only what a source states makes it false; a line that was not seen does not.
+    """
+
+    that: str
+    look: LookFunction
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One cause or mechanism: what it can explain and how it argues, for and against.
+
+    `requires` are its necessary conditions, the only thing that rules it out.
 
     `explains` names symptoms, or mechanisms that another rule establishes. `mechanism` is true for a link of a
     chain that is not itself a root cause. `benign` is true for an explanation under which nothing is wrong.
@@ -123,6 +101,7 @@ class Rule:
     doc: str = field(repr=False)
     stands_alone: bool = False
     cases: int = 0
+    requires: tuple[Condition, ...] = ()
 
     @property
     def title(self) -> str:
@@ -142,22 +121,6 @@ def reader(
 
     def declare(function: ReadFunction) -> Reader:
         return Reader(name, function, tuple(re.compile(p) for p in match), sniff, _text(function), tested)
-
-    return declare
-
-
-def document(
-    name: str,
-    *,
-    match: tuple[str, ...],
-    sniff: Callable[[bytes], bool],
-    limit: str = "small_file_bytes",
-    tested: str = "",
-) -> Callable[[SplitFunction], Document]:
-    """Declare a document; the decorated generator function becomes its `split`."""
-
-    def declare(function: SplitFunction) -> Document:
-        return Document(name, function, tuple(re.compile(p) for p in match), sniff, _text(function), limit, tested)
 
     return declare
 
@@ -186,6 +149,7 @@ def rule(  # noqa: PLR0913  (each is a column of the generated index of rules)
     references: tuple[str, ...] = (),
     since: str = "0.1",
     cases: int = 0,
+    requires: tuple[Condition, ...] = (),
 ) -> Callable[[ReasonFunction], Rule]:
     """Declare a rule; the decorated generator yields `Evidence`, `Fix` and `Experiment`."""
 
@@ -204,6 +168,7 @@ def rule(  # noqa: PLR0913  (each is a column of the generated index of rules)
             doc=_text(function),
             stands_alone=stands_alone,
             cases=cases,
+            requires=requires,
         )
 
     return declare

@@ -1,15 +1,23 @@
 """Hypotheses compete, chains form, nothing counts twice."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from forensics.diagnosis.reason import Reasoned, reason
-from forensics.model import DECISIVE, Evidence, Explained, Finding, Fix, Run, Source
-from forensics.plugin import Rule, rule
+from forensics.model import DECISIVE, Evidence, Explained, Finding, Fix, Run, Seen, Source
+from forensics.plugin import Condition, Rule, rule
 from forensics.testing import make_run
 
 SYMPTOM = Finding("loss-to-zero", "error", "loss is 0.0", Source("log"), 40, (30, 40))
 OTHER = Finding("grad-norm-nan", "error", "grad norm is NaN", Source("log"), 40, (30, 40))
+
+
+def needs(holds: bool | None, that: str = "several processes train") -> Condition:
+    """Return a necessary condition in one of its three states."""
+    return Condition(that, lambda _run, _explained: None if holds is None else Seen(holds, f"{that}: {holds}"))
 
 
 def made(name: str, explains: str | tuple[str, ...], *said: Evidence | Fix, **options: Any) -> Rule:
@@ -27,7 +35,7 @@ def judged(*rules: Rule, findings: tuple[Finding, ...] = (SYMPTOM,)) -> Reasoned
     return reason(make_run(loss=[1.0]), findings, rules)
 
 
-LIKELY = Evidence(4, "seen")
+LIKELY = Evidence(7, "seen")
 
 
 def test_a_cause_is_reached_through_the_mechanisms_that_hold() -> None:
@@ -41,10 +49,23 @@ def test_a_cause_is_reached_through_the_mechanisms_that_hold() -> None:
     assert found.causes[0].chain == ("race", "applied", "hidden", "loss-to-zero")
 
 
-def test_a_mechanism_that_does_not_hold_leads_nowhere() -> None:
-    found = judged(made("hidden", "loss-to-zero", Evidence(3, "weak"), mechanism=True), made("race", "hidden", LIKELY))
+@pytest.mark.parametrize(
+    ("link", "verdict"),
+    [
+        ({"said": Evidence(4, "seen")}, "likely"),
+        ({"said": Evidence(3, "weak")}, "possible"),
+        ({}, "possible"),
+        ({"said": LIKELY, "requires": (needs(None),)}, "possible"),
+        ({"said": LIKELY, "requires": (needs(False),)}, "unlikely"),
+    ],
+    ids=["holds", "weak", "silent", "not known", "contradicted"],
+)
+def test_a_cause_is_no_surer_than_the_link_before_it(link: dict[str, Any], verdict: str) -> None:
+    said = [link[name] for name in ("said",) if name in link]
+    hidden = made("hidden", "loss-to-zero", *said, mechanism=True, requires=link.get("requires", ()))
+    found = judged(hidden, made("race", "hidden", LIKELY))
 
-    assert [h.cause for h in found.causes] == ["unknown"]
+    assert {h.cause: h.verdict for h in found.causes}["race"] == verdict
 
 
 def test_a_circle_of_mechanisms_ends() -> None:
@@ -53,11 +74,82 @@ def test_a_circle_of_mechanisms_ends() -> None:
     assert {h.cause for h in found.mechanisms} == {"a", "b"}
 
 
-def test_one_decisive_contradiction_rules_out() -> None:
-    found = judged(made("race", "loss-to-zero", Evidence(9, "for"), Evidence(-DECISIVE, "one process")))
+def test_a_necessary_condition_that_is_false_rules_out() -> None:
+    found = judged(made("race", "loss-to-zero", Evidence(9, "for"), requires=(needs(False, "one process"),)))
 
     assert [(h.cause, h.verdict) for h in found.causes] == [("unknown", "unlikely"), ("race", "ruled out")]
-    assert "excluded: race (one process)" in [e.statement for e in found.causes[0].evidence]
+    assert "excluded: race (one process: False)" in [e.statement for e in found.causes[0].evidence]
+
+
+def test_points_alone_never_rule_out() -> None:
+    found = judged(made("race", "loss-to-zero", Evidence(-DECISIVE, "never seen", measured="941 runs")))
+
+    assert found.causes[-1].verdict == "unlikely"
+
+
+def test_an_unknown_condition_leaves_it_possible_and_is_told() -> None:
+    found = judged(made("race", "loss-to-zero", Evidence(DECISIVE, "a line"), requires=(needs(None), needs(True, "x"))))
+
+    assert (found.causes[0].verdict, found.causes[0].would_decide) == ("possible", ("several processes train",))
+    assert [e.kind for e in found.causes[0].evidence] == ["specific", "necessary"]
+
+
+@pytest.mark.parametrize(
+    ("points", "conditions", "verdict"),
+    [
+        ((7,), (), "likely"),
+        ((4, 2), (), "possible"),
+        ((4, 2), (needs(True),), "likely"),
+        ((3, 2), (needs(True),), "possible"),
+        ((2, 2, 2, 1), (), "possible"),
+        ((10,), (), "established"),
+        ((10, -1), (), "likely"),
+        ((9, 2), (), "likely"),
+        ((1,), (), "possible"),
+        ((-1,), (), "unlikely"),
+    ],
+)
+def test_the_words_stand_on_a_scale(points: tuple[int, ...], conditions: tuple[Condition, ...], verdict: str) -> None:
+    """Seven points, six with all conditions known, one specific sign; ten at once to be established."""
+    said = [Evidence(p, f"seen {number}") for number, p in enumerate(points)]
+    found = judged(made("race", "loss-to-zero", *said, requires=conditions))
+
+    assert {h.cause: h.verdict for h in found.causes}["race"] == verdict
+
+
+def test_a_condition_that_holds_and_is_weighed_is_told_once() -> None:
+    seen = Condition("x", lambda _run, _explained: Seen(True, "stage is 2", key="stage"))
+    found = judged(made("race", "loss-to-zero", Evidence(7, "stage is 2", key="stage"), requires=(seen,)))
+
+    assert [(e.kind, e.points) for e in found.causes[0].evidence] == [("specific", 7)]
+
+
+def test_conditions_that_merely_hold_are_no_argument() -> None:
+    found = judged(made("race", "loss-to-zero", requires=(needs(True),)))
+
+    assert [h.cause for h in found.causes] == ["unknown"]
+
+
+def test_without_a_warning_no_cause_is_more_than_possible() -> None:
+    notice = replace(SYMPTOM, severity="notice")
+    found = judged(
+        made("race", "loss-to-zero", LIKELY),
+        made("memorised", "grad-norm-nan", LIKELY, benign=True),
+        findings=(notice, replace(OTHER, severity="notice")),
+    )
+
+    assert {h.cause: h.verdict for h in found.causes} == {"race": "possible", "memorised": "likely"}
+
+
+def test_a_cause_of_a_lesser_finding_steps_behind() -> None:
+    """Whatever its points, what explains only a notice does not come before what explains the error."""
+    found = judged(
+        made("rate", "grad-norm-nan", Evidence(DECISIVE, "proof")),
+        made("race", "loss-to-zero", Evidence(2, "weak")),
+        findings=(SYMPTOM, replace(OTHER, severity="notice")),
+    )
+
+    assert [h.cause for h in found.causes if h.cause != "unknown"] == ["race", "rate"]
 
 
 def test_the_same_observation_counts_once() -> None:
@@ -71,7 +163,7 @@ def test_points_for_two_findings_are_not_added() -> None:
     """A cause that explains two symptoms is no surer for it; it only explains more."""
     found = judged(made("race", ("loss-to-zero", "grad-norm-nan"), LIKELY), findings=(SYMPTOM, OTHER))
 
-    assert (found.causes[0].score, found.causes[0].explains) == (4, ("loss-to-zero", "grad-norm-nan"))
+    assert (found.causes[0].score, found.causes[0].explains) == (7, ("loss-to-zero", "grad-norm-nan"))
 
 
 def test_a_benign_explanation_lowers_the_finding() -> None:
@@ -83,7 +175,7 @@ def test_a_benign_explanation_lowers_the_finding() -> None:
 
 def test_a_benign_explanation_that_loses_changes_nothing() -> None:
     found = judged(
-        made("memorised", "loss-to-zero", LIKELY, benign=True),
+        made("memorised", "loss-to-zero", Evidence(4, "seen"), benign=True),
         made("race", "loss-to-zero", Evidence(DECISIVE, "proof")),
     )
 

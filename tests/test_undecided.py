@@ -46,9 +46,9 @@ def test_points_then_reach_then_reports_then_code_order_the_causes() -> None:
 
 
 def test_a_tie_at_the_top_is_said_in_the_headline() -> None:
-    tied = [hypothesis(cause) for cause in "abcd"]
+    tied = [hypothesis(cause, points=1 + (cause == "a")) for cause in "abcd"]
     said = headline_of(BARE, "broken", [FINDING], tied)
-    alone = headline_of(BARE, "broken", [FINDING], [hypothesis("a"), hypothesis("b", points=1)])
+    alone = headline_of(BARE, "broken", [FINDING], [hypothesis("a", points=3), hypothesis("b", points=1)])
 
     assert "4 causes fit equally well (a, b, c and 1 more), and what was read cannot tell them apart." in said
     assert "Possible cause: A." in alone

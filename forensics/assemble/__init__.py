@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from forensics.assemble.axes import align
 from forensics.assemble.environment import frameworks_of, natural, rank_settings
 from forensics.assemble.merge import merge
 from forensics.assemble.steps import resolve_steps
@@ -49,10 +48,9 @@ def assemble(
             left_out.append(fact)
     environment = rank_settings(settings, checkpoints)
     samples = _with_loss(samples)
-    resolved = resolve_steps(samples, environment)
-    aligned = align(resolved)
-    left_out.extend(aligned.skips)
-    merged = merge(aligned.blocks)
+    resolved, unresolved = resolve_steps(samples, environment)
+    left_out.extend(unresolved)
+    merged = merge(resolved)
     timeline = Timeline(
         series=merged.series,
         events=(*events, *merged.rewinds),

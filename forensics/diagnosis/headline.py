@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from forensics.model import Finding, Hypothesis, Run, RunVerdict
 
+TIE = 1
+"""Points within which two causes are a tie: a point is worth 0.57 log-odds, so that their order says little."""
+
 
 def verdict_of(run: Run, findings: Sequence[Finding]) -> RunVerdict:
     """Return the verdict: broken, suspicious, healthy, or unknown when there was nothing to judge by."""
@@ -22,15 +25,17 @@ def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypo
     if verdict == "unknown":
         return "Nothing was found wrong, but there was neither a metric nor a weight to judge by."
     grave = next(f for f in findings if f.severity != "notice")
-    top = next((h for h in hypotheses if not h.benign), None)
     said = _sentence(grave.statement)
+    behind = [h for h in hypotheses if not h.benign and grave.symptom in h.explains]
+    top = next(iter(behind), None)
     if top is None or top.cause == "unknown" or top.verdict in {"unlikely", "ruled out"}:
         return f"{said} The cause is unknown."
-    tied = [h for h in hypotheses if not h.benign and (h.verdict, h.score) == (top.verdict, top.score)]
-    if top.verdict == "possible" and len(tied) > 1:
+    tied = [h for h in behind if h.verdict == top.verdict and top.score - h.score <= TIE and h.cause != "unknown"]
+    if top.verdict != "established" and len(tied) > 1:
         names = ", ".join(h.cause for h in tied[:3])
         more = f" and {len(tied) - 3} more" if len(tied) > 3 else ""
-        return f"{said} {len(tied)} causes fit equally well ({names}{more}), and what was read cannot tell them apart."
+        kind = "likely causes" if top.verdict == "likely" else "causes"
+        return f"{said} {len(tied)} {kind} fit equally well ({names}{more}), and what was read cannot tell them apart."
     word = {"established": "Cause", "likely": "Likely cause", "possible": "Possible cause"}[top.verdict]
     strongest = max(top.evidence, key=lambda e: e.points)
     because = f" Strongest sign: {strongest.statement.strip().rstrip('.')}." if strongest.points > 0 else ""
@@ -38,14 +43,12 @@ def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypo
 
 
 def _healthy(run: Run) -> str:
+    last = run.timeline.last_step
     loss = run.timeline.get("loss")
-    if loss is None or not len(loss):
+    if last is None or loss is None or not len(loss):
         return "Nothing is wrong with what was examined."
     first_value, last_value = float(loss.values[0]), float(loss.values[-1])
-    if loss.axis != "step":
-        counted = f"{len(loss):,} {'entry' if len(loss) == 1 else 'entries'}"
-        return f"Nothing is wrong: the loss went from {first_value:.4g} to {last_value:.4g} over {counted}."
-    last, planned = run.timeline.last or 0, run.planned_steps
+    planned = run.planned_steps
     # Evaluation or an early stop may end a run sooner, and it may still be running: told, not judged.
     steps = f"{last:,} of {planned:,} planned" if planned is not None and planned > last else f"{last:,}"
     return f"Nothing is wrong: the loss went from {first_value:.4g} to {last_value:.4g} over {steps} steps."

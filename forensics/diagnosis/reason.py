@@ -14,12 +14,15 @@ from forensics.model import (
     Fix,
     Hypothesis,
     Run,
+    Verdict,
 )
 from forensics.plugin import Rule
 
 UNKNOWN = "unknown"
 CONVINCING = 2
 """Fewer points than this are no better an answer than `unknown`."""
+NAMED = 4
+"""Points from which a possible cause with a sign of its own says more than the mechanism before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,46 +47,61 @@ class _Search:
             if explained.name not in rule.explains or rule.name in explained.chain:
                 continue
             hypothesis = self.argue(rule, explained)
-            if hypothesis is None or not hypothesis.evidence:
-                continue
-            self.argued[rule.name].append((explained.finding, hypothesis))
-            if rule.mechanism and hypothesis.holds:
-                self.explain(Explained(rule.name, explained.finding, (rule.name, *explained.chain)))
+            if hypothesis is not None and _says_something(hypothesis):
+                self.argued[rule.name].append((explained.finding, hypothesis))
+            if rule.mechanism:
+                at_most = _bound(hypothesis)
+                self.explain(Explained(rule.name, explained.finding, (rule.name, *explained.chain), at_most))
 
     def argue(self, rule: Rule, explained: Explained) -> Hypothesis | None:
         if not all(self.run.has(need) for need in rule.needs):
             return None
-        evidence: dict[str, Evidence] = {}
-        fixes: list[Fix] = []
-        experiments: list[Experiment] = []
         try:
-            for said in rule.reason(self.run, explained):
-                if isinstance(said, Evidence):
-                    known = evidence.get(said.identity)
-                    if known is None or abs(said.points) > abs(known.points):
-                        evidence[said.identity] = said
-                elif isinstance(said, Fix):
-                    fixes.append(said)
-                else:
-                    experiments.append(said)
+            return argued(rule, self.run, explained)
         except Exception as error:  # noqa: BLE001  (one bad rule must not cost the report; it is told as a failure)
             self.failures.append(f"rule {rule.code} failed: {type(error).__name__}: {error}")
             return None
-        return Hypothesis(
-            cause=rule.name,
-            code=rule.code,
-            title=rule.title,
-            explains=(explained.finding.symptom,),
-            chain=(rule.name, *explained.chain, explained.finding.symptom),
-            evidence=tuple(sorted(evidence.values(), key=lambda e: -e.points)),
-            missing=tuple(name for name in rule.helps if not self.run.has(name)),
-            fixes=tuple({fix.action: fix for fix in fixes}.values()),
-            experiments=tuple(sorted(experiments, key=lambda e: e.cost)),
-            references=rule.references,
-            mechanism=rule.mechanism,
-            benign=rule.benign,
-            cases=rule.cases,
-        )
+
+
+def argued(rule: Rule, run: Run, explained: Explained) -> Hypothesis:
+    """Return what one rule says: its necessary conditions as far as the run states them, and what it weighs."""
+    conditions = [(condition.that, condition.look(run, explained)) for condition in rule.requires]
+    weighed: dict[str, Evidence] = {}
+    fixes: list[Fix] = []
+    experiments: list[Experiment] = []
+    for said in rule.reason(run, explained):
+        if isinstance(said, Evidence):
+            known = weighed.get(said.identity)
+            if known is None or abs(said.points) > abs(known.points):
+                weighed[said.identity] = said
+        elif isinstance(said, Fix):
+            fixes.append(said)
+        else:
+            experiments.append(said)
+    # A condition that holds and is weighed as well is told once, with its points.
+    needed = {
+        seen.key or that: Evidence(0, seen.statement, seen.source, seen.key, state=seen.holds)
+        for that, seen in conditions
+        if seen is not None and not (seen.holds and seen.key in weighed)
+    }
+    return Hypothesis(
+        cause=rule.name,
+        code=rule.code,
+        title=rule.title,
+        explains=(explained.finding.symptom,),
+        chain=(rule.name, *explained.chain, explained.finding.symptom),
+        evidence=tuple(sorted([*weighed.values(), *needed.values()], key=lambda e: (e.state is not False, -e.points))),
+        missing=tuple(name for name in rule.helps if not run.has(name)),
+        would_decide=tuple(that for that, seen in conditions if seen is None),
+        fixes=tuple({fix.action: fix for fix in fixes}.values()),
+        experiments=tuple(sorted(experiments, key=lambda e: e.cost)),
+        references=rule.references,
+        mechanism=rule.mechanism,
+        benign=rule.benign,
+        cases=rule.cases,
+        at_most=explained.at_most,
+        conditions=len(conditions),
+    )
 
 
 def reason(run: Run, findings: Sequence[Finding], rules: Sequence[Rule]) -> Reasoned:
@@ -100,13 +118,32 @@ def reason(run: Run, findings: Sequence[Finding], rules: Sequence[Rule]) -> Reas
     causes = sorted((h for h in merged if not h.mechanism), key=rank)
     mechanisms = sorted((h for h in merged if h.mechanism), key=rank)
     judged = _calm(findings, causes)
+    causes = _ordered(judged, causes)
     alone = {rule.name for rule in rules if rule.stands_alone}
     causes = _with_unknown(search, judged, causes, mechanisms, alone)
     return Reasoned(judged, tuple(causes), tuple(mechanisms), tuple(dict.fromkeys(search.failures)))
 
 
-def rank(hypothesis: Hypothesis) -> tuple[int, int, int, int, int, str]:
-    """Return the sort key: verdict, then a benign explanation that holds, points, reach, public cases, code.
+def _bound(mechanism: Hypothesis | None) -> Verdict:
+    """Return what a cause behind a mechanism can be at most.
+
+    Measured on 941 labelled runs: with a gate in place of this bound, true causes of runs that never logged what
+    would show the mechanism were not argued at all (7 of 141 that were not named).
+    """
+    if mechanism is None:
+        return "possible"
+    if mechanism.verdict == "ruled out":
+        return "unlikely"
+    return mechanism.at_most if mechanism.holds else max(mechanism.at_most, "possible", key=VERDICTS.index)
+
+
+def _says_something(hypothesis: Hypothesis) -> bool:
+    """Tell whether a rule weighed anything or is ruled out: conditions that merely hold are no argument."""
+    return hypothesis.contradiction is not None or any(e.state is None for e in hypothesis.evidence)
+
+
+def rank(hypothesis: Hypothesis) -> tuple[int, int, int, bool, int, int, str]:
+    """Return the sort key: verdict, a benign explanation that holds, points, a specific sign, reach, cases, code.
 
     Reach is how many of the symptoms the cause explains. Where a run says equally much for two causes that explain
     equally much, the one that was reported more often comes first; the points of either stay what they are.
@@ -116,10 +153,37 @@ def rank(hypothesis: Hypothesis) -> tuple[int, int, int, int, int, str]:
         VERDICTS.index(hypothesis.verdict),
         not calm,
         -hypothesis.score,
+        not _has_sign(hypothesis),
         -len(hypothesis.explains),
         -hypothesis.cases,
         hypothesis.code,
     )
+
+
+def _has_sign(hypothesis: Hypothesis) -> bool:
+    return any(e.kind == "specific" for e in hypothesis.evidence)
+
+
+def _ordered(findings: Sequence[Finding], causes: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Bound and order the causes by what was found.
+
+    A cause that explains nothing of the gravest level steps behind those that do. Where nothing is worse than a
+    notice, no cause but a benign one is more than possible: healthy runs with a strong cause fell from 34 to 8 of 941
+    runs by that.
+    """
+    gravest = min((SEVERITIES.index(f.severity) for f in findings), default=0)
+    wanted = {f.symptom for f in findings if SEVERITIES.index(f.severity) == gravest}
+    calm = gravest == SEVERITIES.index("notice")
+    bounded = [
+        replace(h, at_most=max(h.at_most, "possible", key=VERDICTS.index)) if calm and not h.benign else h
+        for h in causes
+    ]
+
+    def key(hypothesis: Hypothesis) -> tuple[object, ...]:
+        tenable = hypothesis.verdict not in {"unlikely", "ruled out"}
+        return not tenable, tenable and wanted.isdisjoint(hypothesis.explains), *rank(hypothesis)
+
+    return sorted(bounded, key=key)
 
 
 def _strongest(argued: Sequence[tuple[Finding, Hypothesis]], order: dict[int, int]) -> Hypothesis:
@@ -128,10 +192,11 @@ def _strongest(argued: Sequence[tuple[Finding, Hypothesis]], order: dict[int, in
         return VERDICTS.index(h.verdict), -h.score, order[id(finding)], -len(h.chain)
 
     best = min(argued, key=key)[1]
-    tenable = [(f, h) for f, h in argued if h.verdict != "ruled out"] or argued
-    # The chain that is shown ends at the gravest symptom, and is the longest of those that end there.
+    tenable = [(f, h) for f, h in argued if h.verdict not in {"unlikely", "ruled out"}] or argued
+    # The chain that is shown ends at the gravest symptom; of those the surest, then the longest.
     gravest = min(order[id(f)] for f, _ in tenable)
-    chain = max((h.chain for f, h in tenable if order[id(f)] == gravest), key=len)
+    ends = [h for f, h in tenable if order[id(f)] == gravest]
+    chain = min(ends, key=lambda h: (VERDICTS.index(h.verdict), -len(h.chain))).chain
     explains = dict.fromkeys(f.symptom for f, _ in sorted(tenable, key=lambda pair: order[id(pair[0])]))
     return replace(best, chain=chain, explains=tuple(explains))
 
@@ -158,7 +223,9 @@ def _with_unknown(
         return causes
     telling = [h for h in mechanisms if h.cause in alone and h.holds and grave[0].symptom in h.explains]
     if telling:
-        return [*telling, *causes]
+        # What stops the gradient is known as a link; a cause with a sign of its own says more.
+        named = [h for h in causes if h.verdict == "possible" and not h.benign and h.score >= NAMED and _has_sign(h)]
+        return [*named, *telling, *(h for h in causes if h not in named)]
     answer = _unknown(search, grave, causes, mechanisms)
     at = sum(1 for h in causes if not h.benign and h.verdict == "possible" and h.score >= CONVINCING)
     better = [h for h in causes if not h.benign][:at]
@@ -252,4 +319,5 @@ def _file_with(name: str) -> str:
 
 
 def _against(hypothesis: Hypothesis) -> str:
-    return min(hypothesis.evidence, key=lambda e: e.points).statement
+    assert hypothesis.contradiction is not None
+    return hypothesis.contradiction.statement

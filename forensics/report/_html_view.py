@@ -92,6 +92,7 @@ def _cause(rank: int, h: Hypothesis, run: Run, files: _Files) -> View:
         "score": f"{h.score:+d}",
         "chain": list(reversed(h.chain)) if len(h.chain) > 1 else [],
         "evidence": [_evidence(e, files) for e in h.evidence],
+        "decides": view.open_text(h) if h.would_decide else "",
         "missing": list(h.missing),
         "fixes": [_fix(fix, run) for fix in h.fixes],
         "experiments": [{"action": clean(e.action, 1000), "expect": clean(e.expect, 1000)} for e in h.experiments],
@@ -101,8 +102,8 @@ def _cause(rank: int, h: Hypothesis, run: Run, files: _Files) -> View:
 
 def _evidence(e: Evidence, files: _Files) -> View:
     return {
-        "points": f"{e.points:+d}",
-        "against": e.points < 0,
+        "points": view.mark(e),
+        "against": e.points < 0 or e.state is False,
         "statement": clean(e.statement, 1000),
         "source": files.source(e.source),
     }
@@ -117,8 +118,8 @@ def _fix(fix: Fix, run: Run) -> View:
 
 
 def _excluded(h: Hypothesis) -> View:
-    against = min(h.evidence, key=lambda e: e.points)
-    return {"cause": h.cause, "code": h.code, "statement": clean(against.statement, 600)}
+    against = h.contradiction
+    return {"cause": h.cause, "code": h.code, "statement": "" if against is None else clean(against.statement, 600)}
 
 
 def _finding(f: Finding, files: _Files) -> View:

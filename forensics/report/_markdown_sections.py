@@ -63,6 +63,8 @@ def _argument(prefix: str, h: Hypothesis) -> Section:
     chain = f"\n{' ← '.join(code(link) for link in reversed(h.chain))}\n" if len(h.chain) > 1 else ""
     head = f"{prefix}{h.cause} ({h.code}), {view.score_text(h)}\n\n{markdown(h.title)}.\n{chain}"
     rows = [_evidence(e) for e in h.evidence]
+    if h.would_decide:
+        rows.append(f"- {markdown(view.open_text(h), 1000)}")
     if h.missing:
         rows.append(f"- not recorded: {', '.join(code(name) for name in h.missing)}")
     return Section(head, tuple(rows), "\n")
@@ -70,7 +72,7 @@ def _argument(prefix: str, h: Hypothesis) -> Section:
 
 def _evidence(e: Evidence) -> str:
     where = f" ({code(str(e.source))})" if e.source is not None else ""
-    return f"- `{e.points:+d}` {markdown(e.statement, 600)}{where}"
+    return f"- `{view.mark(e)}` {markdown(e.statement, 600)}{where}"
 
 
 def remedies(report: Report) -> Iterator[Section]:
@@ -175,12 +177,12 @@ def excluded(report: Report) -> Iterator[Section]:
     """Yield the causes that cannot be, each with the reason."""
     out = view.ruled_out(report)
     if out:
-        rows = (f"- {h.cause} ({h.code}): {markdown(min(h.evidence, key=_points).statement)}" for h in out)
+        rows = (f"- {h.cause} ({h.code}): {markdown(_contradiction(h))}" for h in out)
         yield _folded(f"Ruled out: {len(out)}", rows, most=60)
 
 
-def _points(e: Evidence) -> int:
-    return e.points
+def _contradiction(h: Hypothesis) -> str:
+    return "" if h.contradiction is None else h.contradiction.statement
 
 
 def environment(report: Report) -> Iterator[Section]:

@@ -86,7 +86,9 @@ def _argued(rank: int, h: Hypothesis) -> RenderableType:
     table.add_column(justify="right", no_wrap=True, min_width=6)
     table.add_column(ratio=1, overflow="fold")
     for e in h.evidence:
-        table.add_row(f"{e.points:+d}", _evidence(e))
+        table.add_row(view.mark(e), _evidence(e))
+    if h.would_decide:
+        table.add_row("", Text(view.open_text(h), style="dim"))
     if h.missing:
         table.add_row("", Text(f"not recorded: {', '.join(h.missing)}", style="dim"))
     return Group(*lines, table)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forensics.analysis.places import place
-from forensics.model import Checkpoint, Finding, Group, Hypothesis, Report, Run, Setting, Skip
+from forensics.model import Checkpoint, Evidence, Finding, Group, Hypothesis, Report, Run, Setting, Skip
 from forensics.report._safe import clean
 
 PACKAGES = (
@@ -65,22 +64,20 @@ def step_text(finding: Finding) -> str:
     >>> from forensics.model import Source
     >>> step_text(Finding("loss-nan", "error", "", Source("log"), 30, (20, 30)))
     'step 21 to 30'
-    >>> step_text(Finding("loss-nan", "error", "", Source("log"), 30, (30, 30), axis="entry"))
-    'entry 30'
     """
     fine, bad = finding.step_range
     if finding.step is None and bad is None:
         return ""
     first = bad if bad is not None else finding.step
     if fine is None or first is None or fine >= first - 1:
-        return place(finding.axis, first or 0)
-    return f"{place(finding.axis, fine + 1)} to {first}"
+        return f"step {first}"
+    return f"step {fine + 1} to {first}"
 
 
 def fine_text(finding: Finding) -> str:
-    """Return which step (or entry) was still fine, to be put after the onset; empty when none is known."""
+    """Return which step was still fine, to be put after the onset; empty when none is known."""
     fine = finding.step_range[0]
-    return "" if fine is None else f" ({place(finding.axis, fine)} was fine)"
+    return "" if fine is None else f" (step {fine} was fine)"
 
 
 def family(hypothesis: Hypothesis) -> str:
@@ -107,6 +104,22 @@ def chain_text(hypothesis: Hypothesis) -> str:
 
 def score_text(hypothesis: Hypothesis) -> str:
     return f"{hypothesis.verdict}, {hypothesis.score:+d}"
+
+
+def mark(e: Evidence) -> str:
+    """Return the points of a piece of evidence, or whether a necessary condition holds.
+
+    >>> mark(Evidence(4, "")), mark(Evidence(0, "", state=False))
+    ('+4', 'fails')
+    """
+    if e.state is None:
+        return f"{e.points:+d}"
+    return "holds" if e.state else "fails"
+
+
+def open_text(hypothesis: Hypothesis) -> str:
+    """Say what would decide: the necessary conditions of which nothing on file tells whether they hold."""
+    return f"would decide: whether {'; whether '.join(map(clean, hypothesis.would_decide))}"
 
 
 def shown_hypotheses(report: Report) -> tuple[Hypothesis, ...]:

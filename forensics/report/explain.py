@@ -13,6 +13,8 @@ def render(rule: Rule) -> str:
     head, _, body = rule.doc.partition("\n")
     parts = [f"# {rule.code}: {rule.name}", "", head.strip(), "", f"A {kind}, since {rule.since}."]
     parts += ["", f"Explains: {', '.join(f'`{name}`' for name in rule.explains)}."]
+    if rule.requires:
+        parts += ["", "Impossible unless:", "", *(f"- {condition.that}" for condition in rule.requires)]
     if rule.helps:
         parts += ["", f"Looks at: {', '.join(f'`{name}`' for name in rule.helps)}."]
     if body.strip():

@@ -215,7 +215,8 @@ def loss_rose(run: Run, explained: Explained) -> Seen | None:
     finite = values[np.isfinite(values) & (values > 0)][-HISTORY:]
     if len(finite) < 4:
         return None
-    low, last = float(np.min(finite)), float(np.max(finite[-3:]))
+    lowest = int(np.argmin(finite))
+    low, last = float(finite[lowest]), float(np.max(finite[lowest:][-3:]))
     rose = last > max(1.5 * low, low + 0.5)
     told = (
         f"rose from {shown(low)} to {shown(last)}" if rose else f"did not rise (between {shown(low)} and {shown(last)})"
@@ -239,6 +240,12 @@ def loss_falls(run: Run, step: int | None = None) -> Seen | None:
     told = "falls" if fell else "stays"
     said = f"loss {told} from {shown(first)} to {shown(last)} (medians of the outer thirds)"
     return Seen(fell, said, loss.source_at(len(loss) - 1), "loss over the run")
+
+
+def learnt(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether something was learnt: the loss fell over the run, or gradients above zero were applied."""
+    fell, norm = loss_falls(run), norm_is(run, explained, "positive")
+    return fell if fell is not None and fell.holds else norm or fell
 
 
 def finite_beside(run: Run, explained: Explained) -> Seen | None:

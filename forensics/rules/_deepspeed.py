@@ -22,7 +22,9 @@ def deepspeed_used(run: Run) -> Seen | None:
 def _traces(run: Run) -> Seen | None:
     stage = run.environment.best("zero_optimization.stage")
     if stage is not None:
-        return Seen(True, f"DeepSpeed ran (zero_optimization.stage is {stage.value})", stage.source, "deepspeed")
+        number = whole_number(run, stage.name)
+        told = "set" if number is None else number
+        return Seen(True, f"DeepSpeed ran (zero_optimization.stage is {told})", stage.source, "deepspeed")
     if "deepspeed" in run.frameworks:
         return Seen(True, "DeepSpeed left its traces in the run", None, "deepspeed")
     setting = run.environment.best("deepspeed")
@@ -63,9 +65,11 @@ def zero_stage(run: Run) -> tuple[int, Source] | None:
 
 
 def stage_in(run: Run, *wanted: int) -> Seen | None:
+    """Tell whether DeepSpeed ran at one of the stages; it did at none where it did not run at all."""
     found = zero_stage(run)
     if found is None:
-        return None
+        used = deepspeed_used(run)
+        return Seen(False, used.statement, used.source, "zero stage") if used is not None and not used.holds else None
     return Seen(found[0] in wanted, f"ZeRO stage is {found[0]}", found[1], "zero stage")
 
 

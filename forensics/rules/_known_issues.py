@@ -1,17 +1,25 @@
 """Known issues as data: one TOML file a cause, argued by the same evidence engine as the rules written in Python.
 
 A file declares `code`, `name`, `title`, `explains`, the text of its page (`mechanism`, `tell`), `sources`,
-`confidence`, `checked` (how the claim was verified), `date` and `cases` (see `Rule.cases`); `[affected]` names a
-package and its versions (PEP 440); each `[[evidence]]` names one thing to look at with its points:
+`confidence`, `checked` (how the claim was verified), `date` and `cases` (see `Rule.cases`). `[[affected]]` names a
+package, its `versions` (PEP 440) and how the ends are known (`first`, `fixed`: see `_versions.Affected`); each
+`[[evidence]]` names one thing to look at:
 
     setting = "NAME" with is = [values] | set = true | above = number | below = number | matches = "regex"
     observation = "NAME of OBSERVATIONS"      event = "KIND", says = "regex"      hardware = "regex"
     package = "NAME" with within = "specifier"    problem = "regex" (what is wrong with a checkpoint's files)
     metric = "NAME" (it was logged)
-    yes = points where it holds, no = points where it does not, because = "why it counts"
+
+and what it counts (docs/design/0004-evidence.md):
+
+    necessary = true: without it the cause is impossible; unknown, the cause is at most possible. `unless` lists
+        tables of the same form that contradict it, `that` says it as a clause, where the name alone does not
+    yes = points where it holds (3 to 10 specific, 1 and 2 supporting), no = points where it does not (-1 or -2)
+    because = "why it counts", measured = "what allows less than -2"
     sign = true: a mark that many causes share; it counts for this one only where something else already does
 
-What the run did not record yields nothing, so an unknown version never counts as affected.
+A setting may be a list of names, of which the first that is recorded counts. What the run did not record yields
+nothing, so an unknown version never counts as affected.
 """
 
 import re
@@ -21,12 +29,13 @@ from importlib import resources
 from typing import Any
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.plugin import ReasonFunction, Rule
+from forensics.plugin import Condition, ReasonFunction, Rule
 from forensics.rules import _curves as curves
 from forensics.rules import _deepspeed as deepspeed
 from forensics.rules import _setup as setup
 from forensics.rules import _tensors as tensors
-from forensics.rules._seen import Seen, weigh
+from forensics.rules._seen import Seen, first, unless, weigh
+from forensics.rules._versions import Affected
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -44,11 +53,16 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "norm grew": curves.norms_grew,
     "loss rose": curves.loss_rose,
     "loss falls": lambda r, e: curves.loss_falls(r, curves.onset(e)),
+    "loss fell": lambda r, _: curves.loss_falls(r),
+    "something was learnt": curves.learnt,
+    "no gradient flows": setup.no_gradient_flows,
     "loss finite beside": curves.finite_beside,
     "healthy before": curves.healthy_before,
     "sudden": curves.sudden,
     "rate too small for it": curves.rate_too_small,
+    "rate stands though it should decay": setup.rate_stands,
     "schedule restarted": curves.schedule_restarted,
+    "a counter began anew": setup.counter_began_anew,
     "from first entry": curves.from_first_entry,
     "backward first": lambda r, _: curves.first_norm_bad_loss_good(r),
     "first norm bad": lambda r, _: curves.bad_at_first_norm(r),
@@ -63,8 +77,11 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "one tensor only": lambda r, _: tensors.single(r),
     "an exception": lambda r, _: setup.raised(r),
     "killed by signal 9": lambda r, _: setup.ended_by_signal(r, 9),
+    "an AMD board or a ROCm build": lambda r, _: setup.on_rocm(r),
     "ROCm build": lambda r, _: setup.rocm_build(r),
+    "several ranks in a collective": lambda r, _: setup.in_a_collective(r),
     "several ranks": lambda r, _: setup.several_ranks(r),
+    "flash attention": lambda r, _: setup.attention_matches(r, "flash|^fa2$"),
     "deepspeed": lambda r, _: deepspeed.deepspeed_used(r),
     "overlap_comm": lambda r, _: deepspeed.overlap_comm(r),
     "clipping left out": lambda r, _: deepspeed.clipping_left_out(r),
@@ -73,7 +90,7 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "zero stage 2": lambda r, _: deepspeed.stage_in(r, 2),
     "zero stage 3": lambda r, _: deepspeed.stage_in(r, 3),
     "bf16": lambda r, _: setup.precision_is(r, "bf16"),
-    "fp16": lambda r, _: setup.precision_is(r, "fp16"),
+    "fp16": lambda r, _: setup.fp16_used(r),
     "half precision": lambda r, _: setup.precision_is(r, "bf16", "fp16"),
     "no half precision": lambda r, _: setup.precision_is(r, "fp32"),
 }
@@ -85,7 +102,16 @@ def _hardware(table: Table, run: Run, _: Explained) -> Seen | None:
 
 
 def _setting(table: Table, run: Run, _: Explained) -> Seen | None:
-    name = table["setting"]
+    return first(*(_one_setting(table, run, name) for name in names_of(table)))
+
+
+def names_of(table: Table) -> tuple[str, ...]:
+    """Return the names of the setting that a table looks at."""
+    names = table["setting"]
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _one_setting(table: Table, run: Run, name: str) -> Seen | None:
     setting, stage = run.environment.best(name), run.environment.best("zero_optimization.stage")
     if setting is None and stage is not None and name.startswith("zero_optimization."):
         return Seen(False, f"{name} is not set", stage.source, name)
@@ -145,15 +171,70 @@ def _evidence(issue: Table, run: Run, explained: Explained) -> Iterator[Evidence
 
 def _weighed(table: Table, run: Run, explained: Explained) -> Iterator[Evidence]:
     points = table.get("yes", 0), table.get("no", 0)
-    return weigh(look(table, run, explained), *points, table.get("because", ""))
+    why, measured = table.get("because", ""), table.get("measured", "")
+    yield from weigh(look(table, run, explained), *points, why, measured=measured)
+
+
+def ranges_of(issue: Table) -> tuple[Affected, ...]:
+    """Return the ranges of releases that an entry names."""
+    return tuple(Affected(t["package"], t["versions"], t["first"], t["fixed"]) for t in issue.get("affected", ()))
+
+
+def _release(issue: Table, run: Run) -> tuple[Seen, Table] | None:
+    """Return the range that the recorded version lies in, else one that it lies outside of, with its table."""
+    seen = [(one.seen(run), table) for one, table in zip(ranges_of(issue), issue.get("affected", ()), strict=True)]
+    known = [(one, table) for one, table in seen if one is not None]
+    return next((pair for pair in known if pair[0].holds), known[0] if known else None)
+
+
+def _release_counts(issue: Table, run: Run) -> Iterator[Evidence]:
+    found = _release(issue, run)
+    if found is not None:
+        seen, table = found
+        yield from weigh(seen, table.get("yes", 0), table.get("no", 0), table.get("because", ""))
+
+
+def _conditions(issue: Table) -> Iterator[Condition]:
+    needed = [table for table in issue.get("affected", ()) if table.get("necessary")]
+    if needed:
+        packages = " or ".join(dict.fromkeys(table["package"] for table in needed))
+        yield Condition(f"the release of {packages} is one with the fault", lambda run, _: _of_release(issue, run))
+    for table in issue.get("evidence", ()):
+        if table.get("necessary"):
+            yield Condition(table.get("that") or _clause(table), _looking(table))
+
+
+def _of_release(issue: Table, run: Run) -> Seen | None:
+    found = _release(issue, run)
+    return None if found is None else found[0]
+
+
+def _looking(table: Table) -> Observe:
+    def observe(run: Run, explained: Explained) -> Seen | None:
+        contradictions = (look(other, run, explained) for other in table.get("unless", ()))
+        return unless(look(table, run, explained), *contradictions)
+
+    return observe
+
+
+def _clause(table: Table) -> str:
+    """Say what a table looks for as a clause, for what would decide."""
+    if "setting" in table:
+        name = " or ".join(names_of(table))
+        if "is" in table:
+            return f"{name} is {' or '.join(map(str, table['is']))}"
+        if "set" in table:
+            return f"{name} is set"
+        bounds = (("above", "is above"), ("below", "is below"), ("matches", "matches"))
+        return " and ".join([f"{name} {word} {table[key]}" for key, word in bounds if key in table])
+    if "hardware" in table:
+        return f"the board is {table.get('what', 'one of those concerned')}"
+    return str(table.get("observation") or f"the files say {table['problem']}")
 
 
 def _reason(issue: Table) -> ReasonFunction:
     def reason(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
-        affected = issue.get("affected")
-        if affected is not None:
-            seen = setup.package_within(run, affected["package"], affected["versions"])
-            yield from weigh(seen, affected.get("yes", 4), affected.get("no", -6), affected.get("because", ""))
+        yield from _release_counts(issue, run)
         yield from _evidence(issue, run, explained)
         for fix in issue.get("fix", ()):
             yield Fix(fix["action"], fix.get("change"), fix.get("reference", ""))
@@ -178,10 +259,10 @@ def _page(issue: Table) -> str:
 
 
 def _helps(issue: Table) -> tuple[str, ...]:
-    found = [f"package {issue['affected']['package']}"] if "affected" in issue else []
+    found = [f"package {table['package']}" for table in issue.get("affected", ())]
     for table in issue.get("evidence", ()):
         if "setting" in table:
-            found.append(table["setting"])
+            found.append(names_of(table)[0])
         elif "event" in table:
             found.append("events")
         elif "package" in table:
@@ -212,6 +293,7 @@ def declare(issue: Table) -> Rule:
         since=issue.get("since", "0.1"),
         doc=_page(issue),
         cases=issue.get("cases", 0),
+        requires=tuple(_conditions(issue)),
     )
 
 

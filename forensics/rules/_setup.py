@@ -4,11 +4,15 @@ import math
 import re
 from collections.abc import Collection
 
+import numpy as np
+
 from forensics.analysis.crashes import own_exceptions
-from forensics.model import Group, Run, Scalar, Setting, Source
-from forensics.names import Kind
-from forensics.rules._seen import Seen
-from forensics.rules._versions import within, witness
+from forensics.model import Explained, Group, Run, Scalar, Setting, Source
+from forensics.names import LEARNING_RATE, LOSS_SCALE, Kind
+from forensics.rules import _curves as curves
+from forensics.rules import _tensors as tensors
+from forensics.rules._seen import Seen, first, held, unless
+from forensics.rules._versions import Affected
 
 NO_BF16 = re.compile(
     r"\b(V100|T4|P100|P40|K80|GTX ?\d+|RTX ?20\d\d|2080|TITAN (RTX|Xp|V)|Quadro RTX|M40)\b", re.IGNORECASE
@@ -55,12 +59,7 @@ def is_set(run: Run, name: str) -> Seen | None:
 
 def package_within(run: Run, package: str, affected: str) -> Seen | None:
     """Tell whether the recorded version lies in a PEP 440 range; None when no version was recorded."""
-    lies = within(run, package, affected)
-    found = witness(run, package)
-    if lies is None or found is None:
-        return None
-    where = "lies in" if lies else "lies outside"
-    return Seen(lies, f"{package} {found.value} {where} {affected}", found.source, f"version of {package}")
+    return Affected(package, affected).seen(run)
 
 
 def happened(run: Run, kind: str, *, told: str = "") -> Seen | None:
@@ -158,6 +157,35 @@ def precision_is(run: Run, *wanted: str) -> Seen | None:
     )
 
 
+def fp16_used(run: Run) -> Seen | None:
+    """Tell whether the run trained in fp16: by settings, by a loss scale that is logged, by a line of its scaler."""
+    lines = (happened(run, kind) for kind in (Kind.OVERFLOW, Kind.LOSS_SCALE_AT_MINIMUM, Kind.UNSCALE_FP16))
+    line = next((line for line in lines if line is not None and line.holds), None)
+    return fp16_told(run) or (None if line is None else Seen(True, line.statement, line.source, "precision"))
+
+
+def fp16_told(run: Run) -> Seen | None:
+    """Tell whether settings or a loss scale say that the run trained in fp16."""
+    found, scale = precision_is(run, "fp16"), run.timeline.get(LOSS_SCALE)
+    if found is not None or scale is None or not np.any(scale.values > 1):
+        return found
+    said = f"a loss scale is logged (up to {float(np.nanmax(scale.values)):g}), as fp16 needs one"
+    return Seen(True, said, scale.source_at(0), "precision")
+
+
+ATTENTION = ("attn_implementation", "model._attn_implementation", "model.attn_implementation", "_attn_implementation")
+
+
+def attention_matches(run: Run, wanted: str) -> Seen | None:
+    """Tell whether the attention implementation matches; None where it was not recorded, or left to "auto"."""
+    for name in (*ATTENTION, "flash_attn"):
+        setting = run.environment.best(name)
+        if setting is not None and setting.value not in {None, "", "auto", True, False}:
+            found = re.search(wanted, str(setting.value), re.IGNORECASE) is not None
+            return Seen(found, f"{name} is {setting.value}", setting.source, "attention")
+    return None
+
+
 def pretrained_in(run: Run, wanted: str) -> Seen | None:
     """Tell whether the model's configuration says that its weights were saved in a dtype ("bfloat16")."""
     for name in ("model.torch_dtype", "model.dtype"):
@@ -190,6 +218,12 @@ def several_ranks(run: Run) -> Seen | None:
     return Seen(found[0] > 1, f"the run has {ranks}", found[1], "world size")
 
 
+def in_a_collective(run: Run) -> Seen | None:
+    """Tell whether several ranks took part: by their number, or because a collective of theirs failed."""
+    failed = (happened(run, kind) for kind in (Kind.NCCL_TIMEOUT, Kind.NCCL_ERROR))
+    return first(several_ranks(run), *(held(seen) for seen in failed))
+
+
 def hardware_matches(run: Run, pattern: re.Pattern[str], what: str) -> Seen | None:
     """Tell whether a recorded accelerator name matches; None when no accelerator was recorded."""
     named = [s for s in run.environment.of("hardware") if ACCELERATOR.match(s.name) and isinstance(s.value, str)]
@@ -217,3 +251,60 @@ def has_metric(run: Run, *names: str) -> Seen | None:
         if series is not None and len(series):
             return Seen(True, f"{name} is logged", series.source_at(0), f"metric {names[0]}")
     return Seen(False, f"{names[0]} is not logged", None, f"metric {names[0]}") if run.timeline.series else None
+
+
+AMD = re.compile(r"MI[23]\d\d|gfx\d+|Radeon|Instinct", re.IGNORECASE)
+
+
+def on_rocm(run: Run) -> Seen | None:
+    """Tell whether the run computed on an AMD board, by its name or by the build of torch."""
+    return first(hardware_matches(run, AMD, "an AMD board"), rocm_build(run))
+
+
+WITHOUT_GRAPH = re.compile("does not require grad and does not have a grad_fn")
+"""torch.autograd of a loss that hangs on no parameter that trains (torch 2.13, `_engine_run_backward`)."""
+
+
+def no_gradient_flows(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether no gradient reaches a parameter: a norm of exactly 0, or a backward pass that found no graph."""
+    refused = said(run, Kind.TRACEBACK, WITHOUT_GRAPH)
+    if refused is not None and refused.holds:
+        return refused
+    still = tensors.unmoved(run)
+    falls = None if still is not None and still.holds else curves.loss_falls(run, curves.onset(explained))
+    return unless(curves.norm_is(run, explained, "zero"), falls)
+
+
+def rate_stands(run: Run, _: Explained) -> Seen | None:
+    """Tell whether the rate stays at its highest value although the schedule that was asked for decays."""
+    setting, series = run.environment.best("lr_scheduler_type"), run.timeline.get(LEARNING_RATE)
+    if setting is None or series is None or len(series) < 5:
+        return None
+    if not re.search("cosine|linear|polynomial", str(setting.value), re.IGNORECASE):
+        return Seen(False, f"lr_scheduler_type is {setting.value}", setting.source, "schedule in force")
+    late = series.values[len(series) // 2 :]
+    stands = bool(np.all(late == late[0]) and late[0] > 0 and late[0] == np.nanmax(series.values))
+    told = f"stays at {late[0]:g}" if stands else "moves"
+    said = f"lr_scheduler_type is {setting.value}, and learning_rate {told} in the second half of the entries"
+    return Seen(stands, said, series.source_at(len(series) - 1), "schedule in force")
+
+
+def counter_began_anew(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether a counter of the optimizer or the schedule began anew, or a resume was refused for its lack."""
+    refused = said(run, Kind.CHECKPOINT_REFUSED, re.compile("Can't find a valid checkpoint at"))
+    if refused is not None and refused.holds:
+        return refused
+    counted = tensors.problem_matches(run, "its optimizer has counted")
+    if counted is not None and counted.holds:
+        return counted
+    by_design = setting_matches(run, "lr_scheduler_type", "restart")
+    return unless(curves.schedule_restarted(run, explained), by_design)
+
+
+def setting_matches(run: Run, name: str, wanted: str) -> Seen | None:
+    """Tell whether the text of a setting matches; None when it was not recorded."""
+    setting = run.environment.best(name)
+    if setting is None or setting.value is None:
+        return None
+    found = re.search(wanted, str(setting.value), re.IGNORECASE) is not None
+    return Seen(found, f"{name} is {setting.value}", setting.source, name)

@@ -221,6 +221,22 @@ def keeps_masters(run: Run) -> Seen | None:
     return None
 
 
+def without_masters(run: Run, deepspeed: Seen | None) -> Seen | None:
+    """Tell whether the 16-bit weights are the only copy; None where neither trainer nor optimizer state tells.
+
+    DeepSpeed's 16-bit optimizers keep fp32 masters; an optimizer state that was read would show them.
+    """
+    masters = keeps_masters(run)
+    if masters is not None:
+        return Seen(False, masters.statement, masters.source, masters.key)
+    if deepspeed is not None and deepspeed.holds:
+        return Seen(False, f"{deepspeed.statement}, which keeps fp32 masters", deepspeed.source, deepspeed.key)
+    read = next((c for c in run.checkpoints if c.optimizer is not None), None)
+    if read is not None:
+        return Seen(True, f"the optimizer state of {name_of(read)} has no fp32 masters", Source(read.path), "masters")
+    return None if deepspeed is None else Seen(True, deepspeed.statement, deepspeed.source, deepspeed.key)
+
+
 def zero_lora_b(run: Run) -> Seen | None:
     """Tell whether every lora_B tensor of the newest scanned checkpoint is zero, as it was initialised."""
     for checkpoint in reversed(scanned(run)):

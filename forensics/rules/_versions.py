@@ -1,9 +1,51 @@
 """Versions as evidence. A version that nobody recorded, or that cannot be parsed, is never "affected"."""
 
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from forensics.model import Run, Setting
+from forensics.model import Run, Seen, Setting
+
+By: TypeAlias = Literal["commit and tag", "release note", "thread", "unknown"]
+KNOWN_BY: tuple[By, ...] = ("commit and tag", "release note", "thread", "unknown")
+SURE: tuple[By, ...] = ("commit and tag", "release note")
+STARTS, ENDS = (">=", ">", "==", "~="), ("<", "<=", "==", "~=")
+OUTSIDE = -2
+"""The most that a version outside of a range may cost where the range is not complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """A range of releases with a fault, and how its ends are known: the first bad release, and the first good one.
+
+    A range has the ends that its specifier names ("<0.14.4" has no first). It is complete where a commit and the tags
+    that hold it, or the project's release notes, tell each of them; a release outside is free of the fault only then.
+
+    >>> Affected("deepspeed", ">=0.11.2,<0.12.4", "commit and tag", "thread").complete
+    False
+    """
+
+    package: str
+    versions: str
+    first: By = "unknown"
+    fixed: By = "unknown"
+
+    @property
+    def complete(self) -> bool:
+        operators = {clause.operator for clause in SpecifierSet(self.versions)}
+        starts, ends = operators.intersection(STARTS), operators.intersection(ENDS)
+        return (not starts or self.first in SURE) and (not ends or self.fixed in SURE)
+
+    def seen(self, run: Run) -> Seen | None:
+        """Tell whether the recorded version lies in the range; None when no version was recorded."""
+        lies, found = within(run, self.package, self.versions), witness(run, self.package)
+        if lies is None or found is None:
+            return None
+        where = "lies in" if lies else "lies outside"
+        said = f"{self.package} {found.value} {where} {self.versions}"
+        return Seen(lies, said, found.source, f"version of {self.package}")
 
 
 def parse(text: str | None) -> Version | None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import norm_is
-from forensics.rules._seen import Seen, holds, weigh_no, weigh_yes
+from forensics.rules._seen import holds, opposite, weigh_no, weigh_yes
 from forensics.rules._setup import is_set
 from forensics.rules._tensors import unmoved, zero_lora_b
 
@@ -18,6 +18,10 @@ from forensics.rules._tensors import unmoved, zero_lora_b
     references=(
         "https://github.com/huggingface/trl/issues/386",
         "https://github.com/huggingface/peft/issues/1579",
+    ),
+    requires=(
+        Condition("the adapter has learnt something", lambda run, _: opposite(zero_lora_b(run))),
+        Condition("the merged weights equal those of the base model", lambda run, _: unmoved(run)),
     ),
 )
 def merge_noop(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
@@ -40,11 +44,10 @@ def merge_noop(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Expe
     adapter = is_set(run, "adapter.peft_type")
     yield from weigh_yes(adapter, 1)
     if holds(adapter):
-        still: Seen | None = unmoved(run)
-        yield from weigh_yes(still, 2)
-        yield from weigh_no(still, -6)
-        yield from weigh_no(zero_lora_b(run), 2, "the adapter has learnt")
+        still = unmoved(run)
+        yield from weigh_yes(still, 1)
+        if holds(still):
+            yield from weigh_no(zero_lora_b(run), 5, "the adapter has learnt, what it was merged into has not moved")
         yield from weigh_yes(norm_is(run, explained, "positive"), 1)
-    yield from weigh_yes(zero_lora_b(run), -10, "the adapter itself is empty")
     yield Fix("Save what merge_and_unload() returns.", None, "https://github.com/huggingface/trl/issues/386")
     yield Experiment("Compare one merged matrix with W + scale * B A.", "it equals W", 1)

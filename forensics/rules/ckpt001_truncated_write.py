@@ -4,14 +4,25 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
-from forensics.plugin import rule
-from forensics.rules._seen import Seen, holds, weigh, weigh_yes
+from forensics.plugin import Condition, rule
+from forensics.rules._seen import Seen, fails, held, holds, weigh, weigh_yes
 from forensics.rules._setup import happened
 from forensics.rules._tensors import damaged, problem_matches
 
 CUT = r"\bcut\b|short|truncat|past the end|beyond|\bends?\b|too few|not in the file|not fully covered|never written"
 LFS = r"\blfs\b|pointer"
 NOT_CUT = r"\bCRC mismatch\b|\bis an HTML page\b"
+
+
+def too_short(run: Run) -> Seen | None:
+    """Tell whether a file ends before its header says; a pointer and other bytes are another matter."""
+    pointer, cut, other = (problem_matches(run, words) for words in (LFS, CUT, NOT_CUT))
+    if holds(pointer) or (holds(other) and not holds(cut)):
+        seen = pointer if holds(pointer) else other
+        assert seen is not None
+        return Seen(False, seen.statement, seen.source, seen.key)
+    whole = damaged(run)
+    return whole if fails(whole) else held(cut)
 
 
 def _newest(run: Run) -> Seen | None:
@@ -33,6 +44,7 @@ def _newest(run: Run) -> Seen | None:
         "https://github.com/openpsi-project/ReaLHF/issues/44",
         "https://github.com/bghira/SimpleTuner/issues/2613",
     ),
+    requires=(Condition("a file ends before its header says", lambda run, _: too_short(run)),),
 )
 def truncated_write(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """A checkpoint file is cut short: the process died or the disk was full while it was written.
@@ -54,14 +66,8 @@ def truncated_write(run: Run, explained: Explained) -> Iterator[Evidence | Fix |
     SimpleTuner 2613.
     """
     del explained
-    yield from weigh(damaged(run), 3, -10)
-    pointer = problem_matches(run, LFS)
-    yield from weigh_yes(pointer, -10, "this is a pointer, not a cut file")
-    cut = problem_matches(run, CUT)
-    if not holds(pointer):
-        yield from weigh_yes(cut, 3, "it ends too early")
-    if not holds(cut):
-        yield from weigh_yes(problem_matches(run, NOT_CUT), -10, "other bytes, not too few")
+    yield from weigh_yes(too_short(run), 7, "it ends too early")
+    yield from weigh_yes(damaged(run), 1)
     yield from weigh(_newest(run), 1, -1)
     yield from weigh_yes(happened(run, Kind.KILLED), 1)
     yield from weigh_yes(happened(run, Kind.SIGNAL), 1)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._seen import Seen, weigh, weigh_yes
 from forensics.rules._setup import happened, setting_is
 
@@ -26,6 +26,7 @@ def restarts(run: Run) -> Seen | None:
     references=(
         "https://huggingface.co/docs/transformers/main/en/main_classes/trainer#transformers.TrainingArguments",
     ),
+    requires=(Condition("the run was restarted", lambda run, _: restarts(run)),),
 )
 def resume_data_repeated(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The resumed run began its data from the start again and saw samples twice.
@@ -44,8 +45,8 @@ def resume_data_repeated(run: Run, explained: Explained) -> Iterator[Evidence | 
     `TrainingArguments.ignore_data_skip`.
     """
     del explained
-    yield from weigh(restarts(run), 1, -10)
+    yield from weigh_yes(restarts(run), 1)
     yield from weigh_yes(happened(run, Kind.RESUMED), 1)
-    yield from weigh(setting_is(run, "ignore_data_skip", (True,)), 4, -4)
+    yield from weigh(setting_is(run, "ignore_data_skip", (True,)), 5, -2)
     yield Fix("Let the Trainer skip what was seen.", {"ignore_data_skip": False})
     yield Experiment("Log the ids of the first batch after the seam.", "they were seen before", 1)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Experiment, Explained, Run
 from forensics.names import Kind
 from forensics.plugin import rule
-from forensics.rules._curves import finite_beside, from_first_entry, norm_is
+from forensics.rules._curves import from_first_entry, norm_is
+from forensics.rules._labels import NO_LABEL
 from forensics.rules._seen import weigh_no, weigh_yes
 from forensics.rules._setup import happened, has_metric
 from forensics.rules._tensors import poisoned
@@ -29,6 +30,7 @@ from forensics.rules._tensors import poisoned
         "https://github.com/unslothai/unsloth/issues/2900",
         "https://github.com/huggingface/trl/issues/643",
     ),
+    requires=(NO_LABEL,),
 )
 def all_labels_ignored(run: Run, explained: Explained) -> Iterator[Evidence | Experiment]:
     """Every label of a batch is -100, so the loss is a mean over nothing: NaN, with gradients of exactly zero.
@@ -49,18 +51,13 @@ def all_labels_ignored(run: Run, explained: Explained) -> Iterator[Evidence | Ex
     FastChat issue 3266 (`{'loss': 0.0, 'grad_norm': 0.0}`), Unsloth issue 2900, TRL issue 643; measured with
     torch 2.13 (loss nan, grad_norm 0.0).
     """
-    yield from weigh_yes(norm_is(run, explained, "zero"), 4)
-    yield from weigh_yes(norm_is(run, explained, "nonfinite", "sentinel"), -10, "ignored labels give gradients of zero")
-    yield from weigh_yes(finite_beside(run, explained), -10, "a mean over no token is no number")
-    yield from weigh_yes(norm_is(run, explained, "positive", "recovering"), -8, "some token counted")
+    yield from weigh_yes(norm_is(run, explained, "zero"), 5)
     yield from weigh_yes(happened(run, Kind.ALL_LABELS_IGNORED), 5)
     yield from weigh_yes(happened(run, Kind.TOKENIZATION_MISMATCH), 4, "each drops the labels of a sample")
     yield from weigh_yes(happened(run, Kind.RESPONSE_TEMPLATE_NOT_FOUND), 4, "each drops the labels of a sample")
-    saved = poisoned(run, explained)
-    yield from weigh_no(saved, 1)
-    yield from weigh_yes(saved, -10, "masked labels leave them alone")
+    yield from weigh_no(poisoned(run, explained), 1)
     yield from weigh_yes(from_first_entry(run, explained), 1)
     yield from weigh_yes(
-        has_metric(run, "reward", "rewards/mean", "frac_reward_zero_std"), -6, "this is no labelled run"
+        has_metric(run, "reward", "rewards/mean", "frac_reward_zero_std"), -2, "this is no labelled run"
     )
     yield Experiment("Decode the labels of the first batch.", "all of them are -100", 1)

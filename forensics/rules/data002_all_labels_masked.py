@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
 from forensics.plugin import rule
-from forensics.rules._curves import finite_beside, from_first_entry, norm_is
+from forensics.rules._curves import from_first_entry, norm_is
+from forensics.rules._labels import NO_LABEL
 from forensics.rules._seen import Seen, holds, weigh_no, weigh_yes
 from forensics.rules._setup import happened, has_metric
 from forensics.rules._tensors import poisoned
@@ -31,6 +32,7 @@ def _short_window(run: Run) -> Seen | None:
         "https://github.com/unslothai/unsloth/issues/2900",
         "https://github.com/huggingface/trl/issues/1191",
     ),
+    requires=(NO_LABEL,),
 )
 def all_labels_masked(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The data pipeline sets every label to -100, so there is nothing to learn from.
@@ -51,21 +53,16 @@ def all_labels_masked(run: Run, explained: Explained) -> Iterator[Evidence | Fix
     ## Sources
     TRL issues 643 and 1191, Unsloth issue 2900, FastChat issue 3266.
     """
-    yield from weigh_yes(norm_is(run, explained, "zero"), 4)
-    yield from weigh_yes(norm_is(run, explained, "nonfinite", "sentinel"), -10, "masked labels give gradients of zero")
-    yield from weigh_yes(finite_beside(run, explained), -10, "a mean over no token is no number")
-    yield from weigh_yes(norm_is(run, explained, "positive", "recovering"), -8)
-    yield from weigh_yes(happened(run, Kind.ALL_LABELS_IGNORED), 6)
-    saved = poisoned(run, explained)
-    yield from weigh_no(saved, 1)
-    yield from weigh_yes(saved, -10)
+    yield from weigh_yes(norm_is(run, explained, "zero"), 5)
+    yield from weigh_yes(happened(run, Kind.ALL_LABELS_IGNORED), 7)
+    yield from weigh_no(poisoned(run, explained), 1)
     yield from weigh_yes(from_first_entry(run, explained), 1)
     yield from weigh_yes(_short_window(run), 1, "it may cut the answer off")
     for kind in (Kind.TOKENIZATION_MISMATCH, Kind.RESPONSE_TEMPLATE_NOT_FOUND):
         warned = happened(run, kind)
         if holds(warned):
-            yield from weigh_yes(warned, -3, "a closer cause is at hand")
-    yield from weigh_yes(has_metric(run, "reward", "frac_reward_zero_std"), -6, "reinforcement learning has no labels")
+            yield from weigh_yes(warned, -2, "a closer cause is at hand")
+    yield from weigh_yes(has_metric(run, "reward", "frac_reward_zero_std"), -2, "reinforcement learning has no labels")
     yield Fix(
         "Decode one batch (-100 removed) and repair what drops the answer: a larger maximum length, truncation of"
         " the prompt instead of the answer, or the right template.",

@@ -6,9 +6,9 @@ import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Run
 from forensics.names import EPOCH, LOSS
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import ALIVE, before, eval_is_nan, norm_is, onset, series_of, shown, sudden
-from forensics.rules._seen import Seen, weigh, weigh_yes
+from forensics.rules._seen import Seen, first, held, unless, weigh, weigh_yes
 from forensics.rules._tensors import poisoned
 
 
@@ -34,6 +34,14 @@ def _epochs(run: Run) -> Seen | None:
     return Seen(epochs >= 3, f"the data were seen {epochs:.3g} times", series.source_at(len(series) - 1), "epochs")
 
 
+def _numbers(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether the loss is a small number and no NaN: it fades, or gradients above zero stand beside it."""
+    norm = norm_is(run, explained, "positive")
+    bad = norm_is(run, explained, "nonfinite", "recovering", "sentinel")
+    seen = first(held(_fades(run, explained)), held(norm))
+    return unless(seen, bad, eval_is_nan(run, explained), poisoned(run, explained), sudden(run, explained))
+
+
 @rule(
     "DATA010",
     "memorised",
@@ -41,6 +49,7 @@ def _epochs(run: Run) -> Seen | None:
     benign=True,
     helps=("loss", "grad_norm", "eval_loss", "epoch", "weights"),
     references=("https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/trainer.py",),
+    requires=(Condition("the loss is a small number and no NaN", _numbers),),
 )
 def memorised(run: Run, explained: Explained) -> Iterator[Evidence | Experiment]:
     """The training data are known by heart, so their loss really is about zero; the numbers are in order.
@@ -60,13 +69,7 @@ def memorised(run: Run, explained: Explained) -> Iterator[Evidence | Experiment]
     `round(..., 4)` in the Trainer of transformers 4.x; measured: trivial labels fall to 1e-9 with finite
     weights.
     """
-    yield from weigh(_fades(run, explained), 10, -4)
+    yield from weigh(_fades(run, explained), 10, -2)
     yield from weigh_yes(norm_is(run, explained, "positive"), 2)
-    yield from weigh_yes(
-        norm_is(run, explained, "nonfinite", "recovering", "sentinel"), -10, "its gradients are numbers"
-    )
-    yield from weigh_yes(eval_is_nan(run, explained), -10)
-    yield from weigh_yes(poisoned(run, explained), -10)
-    yield from weigh_yes(sudden(run, explained), -10, "memorising takes many steps")
     yield from weigh_yes(_epochs(run), 1)
     yield Experiment("Evaluate on data the model has not seen.", "a loss well above zero", 1)

@@ -2,27 +2,11 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from forensics.analysis.rhythm import equal_distance
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.names import GRAD_NORM, LOSS
-from forensics.plugin import rule
-from forensics.rules._curves import first_norm_bad_loss_good, from_first_entry, norm_is, norms_grew, series_of
-from forensics.rules._seen import Seen, weigh_no, weigh_yes
-
-
-def periodic(run: Run) -> Seen | None:
-    """Tell whether bad entries come back at an equal distance: the same sample, once an epoch."""
-    series = series_of(run, GRAD_NORM) or series_of(run, LOSS)
-    if series is None:
-        return None
-    bad = ~np.isfinite(series.values)
-    period = equal_distance(series, bad, 2)
-    if period is None:
-        return None
-    said = f"bad entries come back every {period} steps"
-    return Seen(True, said, series.source_at(int(np.argmax(bad))), "distance")
+from forensics.plugin import Condition, rule
+from forensics.rules._curves import first_norm_bad_loss_good, norm_is, norms_grew
+from forensics.rules._recurrence import periodic
+from forensics.rules._seen import weigh_no, weigh_yes
 
 
 @rule(
@@ -33,6 +17,9 @@ def periodic(run: Run) -> Seen | None:
     references=(
         "https://github.com/NVIDIA/Megatron-LM/issues/780",
         "https://github.com/alibaba/Pai-Megatron-Patch/issues/366",
+    ),
+    requires=(
+        Condition("the same data position fails again (in every epoch, or in a second run)", lambda r, _: periodic(r)),
     ),
 )
 def bad_data_sample(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
@@ -54,8 +41,7 @@ def bad_data_sample(run: Run, explained: Explained) -> Iterator[Evidence | Fix |
     yield from weigh_yes(periodic(run), 5)
     yield from weigh_no(first_norm_bad_loss_good(run), 1, "the forward pass broke first")
     yield from weigh_yes(norm_is(run, explained, "recovering"), 2)
-    yield from weigh_yes(norms_grew(run, explained), -3, "a divergence")
-    yield from weigh_yes(from_first_entry(run, explained), -3, "not one sample, but all")
+    yield from weigh_yes(norms_grew(run, explained), -2, "a divergence")
     yield Fix("Drop samples without a label or with empty fields before training.")
     yield Experiment("Run again from the same checkpoint with the same seed.", "the same step fails: it is the data", 2)
     yield Experiment("Run again with another data seed.", "another step fails", 2)

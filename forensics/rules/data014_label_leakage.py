@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import EPOCH, EVAL_LOSS
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import ALIVE, onset, series_of, shown
 from forensics.rules._rewards import rewarded
-from forensics.rules._seen import Seen, weigh, weigh_no, weigh_yes
+from forensics.rules._seen import Seen, opposite, unless, weigh_yes
 from forensics.rules._setup import has_metric
 
 
@@ -42,12 +42,19 @@ def writes_text(run: Run) -> Seen | None:
     return Seen(text, f"the model is {setting.value}", setting.source, "head of the model")
 
 
+def _too_early(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether text was predicted before it could be known; None where the pass over the data is not known."""
+    others = opposite(evaluation_as_low(run, explained)), opposite(writes_text(run))
+    return unless(within_first_pass(run, explained), *others, has_metric(run, "rewards/chosen"), rewarded(run))
+
+
 @rule(
     "DATA014",
     "label-leakage",
     explains=("suspiciously-low-loss", "log-precision-rounds-to-zero"),
     helps=("epoch", "eval_loss", "model.architectures", "loss"),
     references=("https://doi.org/10.1002/j.1538-7305.1951.tb01366.x",),
+    requires=(Condition("the loss of text is that low before a sample came back", _too_early),),
 )
 def label_leakage(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The input gives the labels away: the loss is lower than text allows, before anything could be memorised.
@@ -69,12 +76,8 @@ def label_leakage(run: Run, explained: Explained) -> Iterator[Evidence | Fix | E
     left however much of the text before is known.
     """
     early, same = within_first_pass(run, explained), evaluation_as_low(run, explained)
-    yield from weigh_yes(early, 2, "no sample had come back, so that none could be known by heart")
-    yield from weigh_no(early, -4, "by then samples had come back and may be known by heart")
-    yield from weigh_yes(same, 1, "data that were not trained on are predicted as well")
-    yield from weigh_no(same, -10, "other data are not predicted so: these are known by heart")
-    yield from weigh(writes_text(run), 1, -6, "text has an entropy, classes need none")
-    yield from weigh_yes(has_metric(run, "rewards/chosen"), -10, "preference pairs that are told apart give about 0")
-    yield from weigh_yes(rewarded(run), -10, "this loss is no measure of what is known")
+    yield from weigh_yes(early, 3, "no sample had come back, so that none could be known by heart")
+    yield from weigh_yes(same, 2, "data that were not trained on are predicted as well")
+    yield from weigh_yes(writes_text(run), 1, "text has an entropy, classes need none")
     yield Fix("Mask what the model must not see, and take the samples of the evaluation out of the training data.")
     yield Experiment("Generate from ten prompts alone and compare with the answers.", "they differ: it copied", 1)

@@ -4,21 +4,24 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import healthy_before, norms_grew, sudden
 from forensics.rules._deepspeed import deepspeed_used, overlap_comm, stage_in, unguarded
-from forensics.rules._seen import Seen, fails, holds, weigh, weigh_no, weigh_yes
+from forensics.rules._seen import Seen, fails, holds, weigh_no, weigh_yes
 from forensics.rules._setup import happened, precision_is, setting_is, several_ranks
 from forensics.rules._tensors import single
-from forensics.rules._versions import within, witness
+from forensics.rules._versions import Affected, within, witness
 
 ISSUES = "https://github.com/deepspeedai/DeepSpeed/issues"
 PULLS = "https://github.com/deepspeedai/DeepSpeed/pull"
 
 COMPILE_RACES = ">=0.18.5,<0.19.3"
+FIXED = ">=0.19.3"
+RACES = Affected("deepspeed", ">=0.12.4,<0.19.3", "commit and tag", "commit and tag")
+"""By `git tag --contains`: pull request 4695 is first in 0.12.4, and 5606, 7371, 7805 and 8080 are all in 0.19.3."""
 WINDOWS = (
-    ("<0.11.2", -6, "it reduces per rank (no pull request 4695) and skips steps with NaN"),
-    (">=0.11.2,<0.12.4", -3, "users found 0.11.2 to 0.12.3 good"),
+    ("<0.11.2", -2, "it reduces per rank (no pull request 4695) and skips steps with NaN"),
+    (">=0.11.2,<0.12.4", -1, "users found 0.11.2 to 0.12.3 good"),
     (
         ">=0.12.4,<0.14.3",
         4,
@@ -26,9 +29,9 @@ WINDOWS = (
     ),
     (">=0.14.3,<0.17.2", 1, "the main race is fixed in 0.14.3, reports continue to 0.16"),
     (">=0.17.2,<0.17.5", 3, "bucket.clear() resets the ping-pong index here (pull request 6993)"),
-    (">=0.17.5,<0.18.5", -3, "overlap is masked here (pull request 7371)"),
-    (COMPILE_RACES, -6, "the buffer race is fixed in 0.18.5 (pull request 7805)"),
-    (">=0.19.3", -8, "every known variant is fixed by 0.19.3"),
+    (">=0.17.5,<0.18.5", -1, "overlap is masked here (pull request 7371)"),
+    (COMPILE_RACES, -2, "the buffer race is fixed in 0.18.5 (pull request 7805)"),
+    (FIXED, -2, "every known variant is fixed by 0.19.3"),
 )
 SMALL_BUCKET = 5e7
 """Reporters cured the fault by going from 5e7 to 2e8 (DeepSpeed issue 5347)."""
@@ -43,6 +46,11 @@ def _version(run: Run) -> Iterator[Evidence]:
                 points, why = 1, "with torch.compile the buffers still race here (pull request 8080)"
             said = f"deepspeed {found.value} lies in {affected}: {why}"
             yield Evidence(points, said, found.source, "version of deepspeed")
+
+
+def _with_the_race(run: Run) -> Seen | None:
+    """Tell whether the release is one in which a race of the reduction is known."""
+    return RACES.seen(run)
 
 
 def _small_bucket(run: Run) -> Seen | None:
@@ -117,6 +125,11 @@ def _fixes() -> Iterator[Fix | Experiment]:
         f"{PULLS}/8080",
         "https://github.com/shibing624/MedicalGPT/issues/296",
     ),
+    requires=(
+        Condition("DeepSpeed ran at ZeRO stage 1 or 2", lambda run, _: stage_in(run, 1, 2)),
+        Condition("several processes train", lambda run, _: several_ranks(run)),
+        Condition("the release of DeepSpeed is one with the race", lambda run, _: _with_the_race(run)),
+    ),
 )
 def ds_zero12_comm_corruption(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """DeepSpeed ZeRO-1/2 corrupts gradients while it reduces them: a race in the overlapped bucket all-reduce.
@@ -145,29 +158,26 @@ def ds_zero12_comm_corruption(run: Run, explained: Explained) -> Iterator[Eviden
     MedicalGPT issue 296.
     """
     used = deepspeed_used(run)
-    yield from weigh_no(used, -10)
     yield from _version(run)
     stage = stage_in(run, 1, 2)
-    yield from weigh(stage, 2, -10, "the reduction of stages 1 and 2 is concerned")
-    ranks = several_ranks(run)
-    yield from weigh_yes(ranks, 1)
-    yield from weigh_no(ranks, -10, "nothing is reduced between processes")
+    yield from weigh_yes(stage, 2, "the reduction of stages 1 and 2 is concerned")
+    yield from weigh_yes(several_ranks(run), 1)
     overlap = overlap_comm(run)
     if holds(stage):
         yield from weigh_yes(overlap, 3, "reduction and backward pass share a buffer")
-        yield from weigh_no(overlap, -5, "without overlap the main race cannot happen")
+        yield from weigh_no(overlap, -2, "without overlap the main race cannot happen")
         yield from weigh_yes(_small_bucket(run), 1, "many small buckets, many chances for the race")
-        yield from weigh_yes(setting_is(run, "zero_optimization.use_multi_rank_bucket_allreduce", (False,)), -3)
+        yield from weigh_yes(setting_is(run, "zero_optimization.use_multi_rank_bucket_allreduce", (False,)), -2)
         yield from weigh_yes(
-            setting_is(run, "zero_optimization.contiguous_gradients", (False,)), -3, "no shared buffer"
+            setting_is(run, "zero_optimization.contiguous_gradients", (False,)), -2, "no shared buffer"
         )
         yield from weigh_yes(precision_is(run, "bf16"), 1)
         yield from weigh_yes(unguarded(run), 1)
-    yield from weigh_yes(precision_is(run, "fp16"), -3, "its scaler skips bad steps")
-    yield from weigh_yes(happened(run, Kind.OVERFLOW), -4, "a scaler at work points to fp16")
+    yield from weigh_yes(precision_is(run, "fp16"), -2, "its scaler skips bad steps")
+    yield from weigh_yes(happened(run, Kind.OVERFLOW), -2, "a scaler at work points to fp16")
     if holds(used) and not fails(overlap) and holds(healthy_before(run, explained)):
         yield from weigh_yes(sudden(run, explained), 2, "a race strikes without warning")
-    yield from weigh_yes(norms_grew(run, explained), -4, "a divergence, not a race")
-    yield from weigh_yes(single(run), -5, "the race hits slices of many tensors")
-    yield from weigh_yes(happened(run, Kind.CUDNN_SDPA_STRIDES), -6)
+    yield from weigh_yes(norms_grew(run, explained), -2, "a divergence, not a race")
+    yield from weigh_yes(single(run), -2, "the race hits slices of many tensors")
+    yield from weigh_yes(happened(run, Kind.CUDNN_SDPA_STRIDES), -2)
     yield from _fixes()

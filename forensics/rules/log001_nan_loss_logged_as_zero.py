@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import LOSS
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import (
     ALIVE,
     before,
@@ -17,7 +17,7 @@ from forensics.rules._curves import (
     shown,
     sudden,
 )
-from forensics.rules._seen import Seen, holds, weigh, weigh_no, weigh_yes
+from forensics.rules._seen import Seen, first, held, holds, opposite, unless, weigh_yes
 from forensics.rules._setup import package_within, setting_is
 from forensics.rules._tensors import poisoned
 
@@ -53,6 +53,18 @@ def _trainer(run: Run) -> Seen | None:
     return Seen(True, "the Trainer wrote its state", None, "trainer") if "transformers" in run.frameworks else None
 
 
+def _no_number(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether the loss behind the zeros is NaN; None where only the zeros themselves are known."""
+    bad = norm_is(run, explained, "nonfinite", "recovering", "sentinel")
+    signs = (bad, eval_is_nan(run, explained), poisoned(run, explained), sudden(run, explained))
+    known = first(*map(held, signs), held(_absurd(run, explained)), held(setting_is(run, FILTER, (True,))))
+    unfiltered = opposite(setting_is(run, FILTER, (True,))), opposite(package_within(run, "transformers", ">=4.11.0"))
+    return unless(known or held(_trainer(run)), norm_is(run, explained, "positive"), *unfiltered)
+
+
+FILTER = "logging_nan_inf_filter"
+
+
 @rule(
     "LOG001",
     "nan-loss-logged-as-zero",
@@ -63,6 +75,7 @@ def _trainer(run: Run) -> Seen | None:
         "https://github.com/huggingface/transformers/pull/13619",
         "https://github.com/huggingface/transformers/issues/13758",
     ),
+    requires=(Condition("the loss that is printed as 0 is NaN", _no_number),),
 )
 def nan_loss_logged_as_zero(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The loss is NaN, and the Trainer's NaN filter prints it as 0.0.
@@ -92,7 +105,6 @@ def nan_loss_logged_as_zero(run: Run, explained: Explained) -> Iterator[Evidence
         return
     yield from weigh_yes(norm_is(run, explained, "nonfinite", "recovering"), 6, "a loss that is 0 has no such gradient")
     yield from weigh_yes(norm_is(run, explained, "sentinel"), 5, "DeepSpeed prints NaN norms so")
-    yield from weigh_yes(norm_is(run, explained, "positive"), -10, "a NaN loss has no finite gradient")
     yield from weigh_yes(eval_is_nan(run, explained), 5, "the evaluation has no such filter")
     yield from weigh_yes(poisoned(run, explained), 5)
     yield from weigh_yes(_absurd(run, explained), 4, "the filter with gradient accumulation makes such values")
@@ -101,13 +113,11 @@ def nan_loss_logged_as_zero(run: Run, explained: Explained) -> Iterator[Evidence
     if not holds(fell):
         yield from weigh_yes(from_first_entry(run, explained), 3, "no untrained task starts at 0")
     yield from weigh_yes(rate_moves(run, explained), 1, "the run went on")
-    yield from weigh_yes(_faded(run, explained), -6, "a small loss rounds to 0")
-    filtered = setting_is(run, "logging_nan_inf_filter", (True,))
-    yield from weigh(filtered, 1)
-    yield from weigh_no(filtered, -10, "without the filter 0.0 is 0.0")
-    release = package_within(run, "transformers", ">=4.11.0")
-    yield from weigh_no(release, -10, "the filter came with 4.11.0")
+    yield from weigh_yes(_faded(run, explained), -2, "a small loss rounds to 0")
+    filtered = setting_is(run, FILTER, (True,))
+    yield from weigh_yes(filtered, 1)
     if filtered is None:
+        release = package_within(run, "transformers", ">=4.11.0")
         yield from weigh_yes(release or _trainer(run), 1, "the filter is on unless somebody switched it off")
     yield Fix(
         "Log the truth: the filter only hides the NaN, it does not stop it from being applied.",

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import LOSS
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import after, norm_is, onset, series_of
 from forensics.rules._deepspeed import deepspeed_used
-from forensics.rules._seen import Seen, weigh, weigh_no, weigh_yes
+from forensics.rules._seen import Seen, opposite, unless, weigh, weigh_yes
 from forensics.rules._setup import package_within
 from forensics.rules._tensors import poisoned
 
@@ -24,6 +24,13 @@ def _loss_dead(run: Run, explained: Explained) -> Seen | None:
     return Seen(dead, said, loss.source_at(index), "loss beside it")
 
 
+def _constant(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether DeepSpeed's constant stands in place of the norm."""
+    newer = package_within(run, "deepspeed", ">=0.19.8")
+    others = opposite(deepspeed_used(run)), opposite(_loss_dead(run, explained)), newer
+    return unless(norm_is(run, explained, "sentinel"), *others)
+
+
 @rule(
     "LOG002",
     "nan-norm-shown-as-sentinel",
@@ -35,6 +42,7 @@ def _loss_dead(run: Run, explained: Explained) -> Seen | None:
         "https://github.com/deepspeedai/DeepSpeed/pull/7171",
         "https://github.com/deepspeedai/DeepSpeed/pull/7184",
     ),
+    requires=(Condition("a constant sqrt(k) of DeepSpeed's stands in place of the norm", _constant),),
 )
 def nan_norm_shown_as_sentinel(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The gradients are NaN or infinite, and DeepSpeed prints the constant sqrt(k) in place of their norm.
@@ -59,18 +67,12 @@ def nan_norm_shown_as_sentinel(run: Run, explained: Explained) -> Iterator[Evide
     and 7184 (0.16.6); values as printed in DeepSpeed issue 5347 and LLaMA-Factory issues 8004, 8261 and
     9567.
     """
-    yield from weigh(norm_is(run, explained, "sentinel"), 4)
-    yield from weigh_yes(norm_is(run, explained, "nonfinite", "zero"), -4)
-    dead = _loss_dead(run, explained)
-    yield from weigh_yes(dead, 3)
-    yield from weigh_no(dead, -6, "a healthy loss beside it means a real norm")
-    used = deepspeed_used(run)
-    yield from weigh_yes(used, 2)
-    yield from weigh_no(used, -10, "only DeepSpeed prints it")
+    yield from weigh_yes(norm_is(run, explained, "sentinel"), 4)
+    yield from weigh_yes(_loss_dead(run, explained), 3)
+    yield from weigh_yes(deepspeed_used(run), 2)
     yield from weigh_yes(package_within(run, "deepspeed", "<0.13.2"), 1, "these print it on every path")
     yield from weigh_yes(package_within(run, "deepspeed", ">=0.16.6,<0.19.8"), 1, "these print it on every path")
-    yield from weigh_yes(package_within(run, "deepspeed", ">=0.19.8"), -6, "these print inf instead")
-    yield from weigh(poisoned(run, explained), 3, -3)
+    yield from weigh(poisoned(run, explained), 3, -2)
     yield Fix("Treat the constant as NaN gradients: stop the run, and look for where the first NaN arises.")
     yield Experiment(
         "Print torch.isnan of the gradients in one step before the optimizer runs.",

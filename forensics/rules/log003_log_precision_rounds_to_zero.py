@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Precision, Run
 from forensics.names import LOSS
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import ALIVE, before, eval_is_nan, norm_is, onset, series_of, shown
-from forensics.rules._seen import Seen, weigh_no, weigh_yes
+from forensics.rules._seen import Seen, unless, weigh_yes
 from forensics.rules._tensors import poisoned
 
 
@@ -33,6 +33,12 @@ def _rounded(run: Run, explained: Explained) -> Seen | None:
     return Seen(precision == Precision.FOUR_DECIMALS, said, loss.source_at(index), "precision of the log")
 
 
+def _small(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether the loss had faded before it printed 0, and nothing about it is NaN."""
+    bad = norm_is(run, explained, "nonfinite", "recovering")
+    return unless(_tail(run, explained), bad, eval_is_nan(run, explained), poisoned(run, explained))
+
+
 @rule(
     "LOG003",
     "log-precision-rounds-to-zero",
@@ -40,6 +46,7 @@ def _rounded(run: Run, explained: Explained) -> Seen | None:
     mechanism=True,
     helps=("loss", "grad_norm", "eval_loss", "weights"),
     references=("https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/trainer.py",),
+    requires=(Condition("the loss fades before it prints 0", _small),),
 )
 def log_precision_rounds_to_zero(run: Run, explained: Explained) -> Iterator[Evidence | Experiment]:
     """The loss is really small, below 5e-5, and rounding prints it as 0.0.
@@ -60,14 +67,7 @@ def log_precision_rounds_to_zero(run: Run, explained: Explained) -> Iterator[Evi
     ## Sources
     `Trainer._maybe_log_save_evaluate`, `round(tr_loss_scalar / ..., 4)`, transformers 4.36 to 4.57.
     """
-    faded = _tail(run, explained)
-    yield from weigh_yes(faded, 5)
-    yield from weigh_no(faded, -6, "a loss that rounds to zero fades first")
+    yield from weigh_yes(_tail(run, explained), 5)
     yield from weigh_yes(norm_is(run, explained, "positive"), 2)
-    yield from weigh_yes(
-        norm_is(run, explained, "nonfinite", "recovering"), -10, "the gradients of a small loss are finite"
-    )
-    yield from weigh_yes(eval_is_nan(run, explained), -10, "the loss is NaN, not small")
-    yield from weigh_yes(poisoned(run, explained), -10)
     yield from weigh_yes(_rounded(run, explained), 1)
     yield Experiment("Read the loss in the event file, which keeps float32.", "it is small but above zero", 1)

@@ -6,9 +6,9 @@ import numpy as np
 
 from forensics.model import Evidence, Explained, Run
 from forensics.names import LOSS
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import norm_is, onset
-from forensics.rules._seen import Seen, weigh_yes
+from forensics.rules._seen import Seen, unless, weigh_yes
 from forensics.rules._tensors import poisoned
 
 
@@ -27,6 +27,12 @@ def contradicted(run: Run, explained: Explained) -> Seen | None:
     return None
 
 
+def _only_in_the_log(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether two sources disagree, and neither gradients nor weights are bad."""
+    bad = norm_is(run, explained, "nonfinite", "sentinel", "zero")
+    return unless(contradicted(run, explained), bad, poisoned(run, explained))
+
+
 @rule(
     "LOG005",
     "log-artifact",
@@ -34,6 +40,7 @@ def contradicted(run: Run, explained: Explained) -> Seen | None:
     benign=True,
     helps=("loss", "grad_norm", "weights"),
     references=("https://github.com/huggingface/transformers/pull/13619",),
+    requires=(Condition("another source gives a healthy value for that step", _only_in_the_log),),
 )
 def log_artifact(run: Run, explained: Explained) -> Iterator[Evidence]:
     """The sources disagree: one log shows a bad value for a step for which another shows a good one.
@@ -54,5 +61,3 @@ def log_artifact(run: Run, explained: Explained) -> Iterator[Evidence]:
     yield from weigh_yes(against, 4)
     if against is not None:
         yield from weigh_yes(norm_is(run, explained, "positive"), 2)
-    yield from weigh_yes(norm_is(run, explained, "nonfinite", "sentinel", "zero"), -6)
-    yield from weigh_yes(poisoned(run, explained), -10)

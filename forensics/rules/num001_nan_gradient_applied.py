@@ -4,12 +4,19 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import norm_is, onset
 from forensics.rules._deepspeed import unguarded
-from forensics.rules._seen import Seen, weigh_no, weigh_yes
+from forensics.rules._seen import Seen, first, held, opposite, unless, weigh_no, weigh_yes
 from forensics.rules._setup import happened
 from forensics.rules._tensors import poisoned, widespread
+
+
+def _carries_nan(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether a gradient or a weight holds NaN; None where neither norms nor weights tell."""
+    saved, asserted = poisoned(run, explained), happened(run, Kind.NAN_ASSERTION)
+    norm = norm_is(run, explained, "nonfinite", "sentinel")
+    return first(held(saved), held(asserted), unless(norm, opposite(saved)), saved)
 
 
 def _to_the_end(explained: Explained) -> Seen | None:
@@ -44,6 +51,7 @@ def _to_the_end(explained: Explained) -> Seen | None:
         "https://github.com/deepspeedai/DeepSpeed/pull/8035",
         "https://github.com/deepspeedai/DeepSpeed/issues/5223",
     ),
+    requires=(Condition("a gradient that was applied holds NaN", _carries_nan),),
 )
 def nan_gradient_applied(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """A gradient with NaN or infinities was applied, and from then on the weights are NaN.
@@ -70,20 +78,15 @@ def nan_gradient_applied(run: Run, explained: Explained) -> Iterator[Evidence | 
     """
     yield from weigh_yes(norm_is(run, explained, "nonfinite"), 5)
     yield from weigh_yes(norm_is(run, explained, "sentinel"), 4, "DeepSpeed's sign of NaN gradients")
-    yield from weigh_yes(norm_is(run, explained, "zero"), -10, "a zero gradient carries no NaN")
-    yield from weigh_yes(norm_is(run, explained, "recovering"), -6, "the weights were not harmed")
-    yield from weigh_yes(norm_is(run, explained, "positive"), -6, "the gradients are numbers")
-    saved = poisoned(run, explained)
-    yield from weigh_yes(saved, 4)
-    yield from weigh_no(saved, -10, "no NaN was written into them")
+    yield from weigh_yes(poisoned(run, explained), 4)
     yield from weigh_yes(widespread(run), 2, "one bad gradient does that")
     yield from weigh_yes(_to_the_end(explained), 2)
     guard = unguarded(run)
     yield from weigh_yes(guard, 2)
     yield from weigh_no(guard, -2, "such steps are skipped there")
     yield from weigh_yes(happened(run, Kind.NAN_ASSERTION), 5, "it means a norm of NaN, not of zero")
-    yield from weigh_yes(happened(run, Kind.NONFINITE_SKIPPED), -4, "the steps were skipped")
-    yield from weigh_yes(happened(run, Kind.OVERFLOW), -3, "a scaler guards the run")
+    yield from weigh_yes(happened(run, Kind.NONFINITE_SKIPPED), -2, "the steps were skipped")
+    yield from weigh_yes(happened(run, Kind.OVERFLOW), -2, "a scaler guards the run")
     yield Fix(
         "Guard bf16 steps: DeepSpeed 0.17.1 and later skip a nonfinite step when asked to, 0.19.3 by default.",
         {"bf16.check_grad_overflow": True, "deepspeed": ">=0.19.3"},

@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Explained, Run
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import norm_is
 from forensics.rules._deepspeed import clipping
-from forensics.rules._seen import holds, weigh_no, weigh_yes
-from forensics.rules._tensors import single, widespread
+from forensics.rules._seen import Seen, opposite, unless, weigh_yes
+from forensics.rules._tensors import widespread
+
+
+def _spread(run: Run) -> Seen | None:
+    return unless(widespread(run), opposite(clipping(run)))
 
 
 @rule(
@@ -17,6 +21,9 @@ from forensics.rules._tensors import single, widespread
     mechanism=True,
     helps=("weights", "max_grad_norm", "grad_norm"),
     references=("https://github.com/pytorch/pytorch/blob/v2.5.0/torch/nn/utils/clip_grad.py",),
+    requires=(
+        Condition("gradients are clipped, and nearly all tensors that train hold NaN", lambda run, _: _spread(run)),
+    ),
 )
 def nan_spread_by_clipping(run: Run, explained: Explained) -> Iterator[Evidence]:
     """Clipping by a NaN norm made every gradient NaN, so all tensors that train died in one step.
@@ -37,13 +44,6 @@ def nan_spread_by_clipping(run: Run, explained: Explained) -> Iterator[Evidence]
     ## Sources
     `torch.nn.utils.clip_grad_norm_`; measured with torch 2.13.
     """
-    spread = widespread(run)
-    yield from weigh_yes(spread, 4)
-    one = single(run)
-    yield from weigh_yes(one, -6, "clipping would have reached the others")
-    if not holds(one):
-        yield from weigh_no(spread, -4, "clipping would have reached all of them")
-    clip = clipping(run)
-    yield from weigh_yes(clip, 1)
-    yield from weigh_no(clip, -4, "nothing is clipped")
+    yield from weigh_yes(widespread(run), 4)
+    yield from weigh_yes(clipping(run), 1)
     yield from weigh_yes(norm_is(run, explained, "nonfinite", "sentinel"), 1)

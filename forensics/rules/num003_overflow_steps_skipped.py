@@ -6,10 +6,10 @@ import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import LEARNING_RATE, LOSS_SCALE, Kind
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import after, norm_is, onset, series_of, shown
-from forensics.rules._seen import Seen, weigh_yes
-from forensics.rules._setup import happened, precision_is
+from forensics.rules._seen import Seen, first, held, weigh_yes
+from forensics.rules._setup import fp16_used, happened, precision_is
 from forensics.rules._tensors import poisoned, unmoved
 
 
@@ -37,6 +37,11 @@ def falling_scale(run: Run) -> Seen | None:
     return Seen(last <= high / 16, said, series.source_at(len(series) - 1), "loss scale")
 
 
+def _guarded(run: Run) -> Seen | None:
+    """Tell whether something in the run skips bad steps: the scaler of fp16, or a guard that said so."""
+    return first(held(happened(run, Kind.NONFINITE_SKIPPED)), held(falling_scale(run)), fp16_used(run))
+
+
 @rule(
     "NUM003",
     "overflow-steps-skipped",
@@ -57,6 +62,7 @@ def falling_scale(run: Run) -> Seen | None:
         "https://github.com/deepspeedai/DeepSpeed/issues/4017",
         "https://github.com/deepspeedai/DeepSpeed/pull/1958",
     ),
+    requires=(Condition("fp16 was in use, or another guard that skips steps", lambda run, _: _guarded(run)),),
 )
 def overflow_steps_skipped(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """Steps were skipped because their scaled gradients overflowed: weights and scheduler stood still.
@@ -86,10 +92,8 @@ def overflow_steps_skipped(run: Run, explained: Explained) -> Iterator[Evidence 
     yield from weigh_yes(falling_scale(run), 3)
     yield from weigh_yes(frozen_rate(run, explained), 2)
     yield from weigh_yes(precision_is(run, "fp16"), 2)
-    if not any(run.timeline.events_of(Kind.NONFINITE_SKIPPED)):
-        yield from weigh_yes(precision_is(run, "bf16", "fp32"), -4, "it has no loss scaler")
     yield from weigh_yes(norm_is(run, explained, "nonfinite", "recovering"), 1)
     yield from weigh_yes(unmoved(run), 1)
-    yield from weigh_yes(poisoned(run, explained), -6, "a skipped step leaves them alone")
+    yield from weigh_yes(poisoned(run, explained), -2, "a skipped step leaves them alone")
     yield Fix("Compute in bf16 where the hardware has it: it needs no loss scale.", {"bf16": True, "fp16": False})
     yield Experiment("Count the OVERFLOW lines after the first hundred steps.", "few: benign; all steps: fatal", 1)

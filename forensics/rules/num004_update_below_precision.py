@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import norm_is, peak_rate, shown
 from forensics.rules._deepspeed import deepspeed_used
 from forensics.rules._seen import Seen, weigh_no, weigh_yes
 from forensics.rules._setup import precision_is
-from forensics.rules._tensors import keeps_masters, ones_unmoved, too_fine, unmoved, weights_stored_as
+from forensics.rules._tensors import ones_unmoved, too_fine, unmoved, weights_stored_as, without_masters
 
 SMALL_RATE = 1e-5
 """Adam moves a weight by about the learning rate; half a bf16 step of a weight of 0.005 is 1e-5."""
@@ -31,6 +31,10 @@ def small_rate(run: Run) -> Seen | None:
     references=(
         "https://github.com/pytorch/ao/pull/1124",
         "https://github.com/pytorch/torchdistx/pull/52",
+    ),
+    requires=(
+        Condition("the weights that train are stored in bf16", lambda run, _: weights_stored_as(run, "BF16")),
+        Condition("no fp32 masters are kept", lambda run, _: without_masters(run, deepspeed_used(run))),
     ),
 )
 def update_below_precision(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
@@ -57,17 +61,13 @@ def update_below_precision(run: Run, explained: Explained) -> Iterator[Evidence 
     yield from weigh_yes(unmoved(run), 1)
     fine = too_fine(run)
     yield from weigh_yes(fine, 3)
-    yield from weigh_no(fine, -3, "the updates are large enough")
-    stored = weights_stored_as(run, "BF16")
-    yield from weigh_yes(stored, 2)
-    yield from weigh_no(stored, -10, "no bf16 rounding")
+    yield from weigh_no(fine, -2, "the updates are large enough")
+    yield from weigh_yes(weights_stored_as(run, "BF16"), 2)
     rate = small_rate(run)
     yield from weigh_yes(rate, 2)
     yield from weigh_no(rate, -2)
     yield from weigh_yes(norm_is(run, explained, "positive"), 1, "there is something to apply")
-    yield from weigh_yes(norm_is(run, explained, "zero"), -8, "there is nothing to apply")
-    yield from weigh_yes(deepspeed_used(run), -10, "its bf16 optimizer keeps fp32 masters")
-    yield from weigh_yes(keeps_masters(run), -10)
+    yield from weigh_yes(norm_is(run, explained, "zero"), -2, "there is nothing to apply")
     yield from weigh_yes(precision_is(run, "fp16"), -2)
     yield Fix("Load the weights in float32 and let autocast compute in bf16.", {"torch_dtype": "float32", "bf16": True})
     yield Experiment(

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Run
-from forensics.plugin import rule
-from forensics.rules._curves import finite_beside, loss_falls, norm_is, onset
+from forensics.plugin import Condition, rule
+from forensics.rules._curves import finite_beside, norm_is
 from forensics.rules._seen import weigh_yes
+from forensics.rules._setup import no_gradient_flows
 from forensics.rules._tensors import poisoned, unmoved
 
 
@@ -17,6 +18,7 @@ from forensics.rules._tensors import poisoned, unmoved
     stands_alone=True,
     helps=("grad_norm", "loss", "weights"),
     references=("https://github.com/microsoft/LoRA/issues/120",),
+    requires=(Condition("grad_norm is exactly 0, and nothing is learnt", no_gradient_flows),),
 )
 def gradients_all_zero(run: Run, explained: Explained) -> Iterator[Evidence | Experiment]:
     """No gradient reaches the weights: their norm is exactly 0.0 while the loss is a number.
@@ -38,14 +40,10 @@ def gradients_all_zero(run: Run, explained: Explained) -> Iterator[Evidence | Ex
     LoRA issue 120, ms-swift issue 3935, TRL issue 2486.
     """
     yield from weigh_yes(norm_is(run, explained, "zero"), 4)
-    yield from weigh_yes(
-        norm_is(run, explained, "positive", "nonfinite", "sentinel"), -10, "the gradients are not zero"
-    )
     beside = finite_beside(run, explained)
     yield from weigh_yes(beside, 1)
     if beside is not None and not beside.holds:
-        yield Evidence(-5, f"{beside.statement}; masked labels show so", beside.source, beside.key)
-    yield from weigh_yes(loss_falls(run, onset(explained)), -8, "something learns")
+        yield Evidence(-2, f"{beside.statement}; masked labels show so", beside.source, beside.key)
     yield from weigh_yes(unmoved(run), 2)
-    yield from weigh_yes(poisoned(run, explained), -6)
+    yield from weigh_yes(poisoned(run, explained), -2)
     yield Experiment("Print the number of parameters with requires_grad before training.", "it is 0 or too small", 1)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import norms_grew
-from forensics.rules._seen import Seen, weigh, weigh_no, weigh_yes
-from forensics.rules._setup import NO_BF16, happened, hardware_matches, precision_is, pretrained_in
+from forensics.rules._seen import Seen, weigh_yes
+from forensics.rules._setup import NO_BF16, fp16_told, fp16_used, happened, hardware_matches, pretrained_in
 
 FAMILIES = re.compile(
     r"llama-?[23]|qwen|glm-?4|baichuan2|gemma|mistral|\byi-|(?<!flan-)\bm?t5|deepseek|internlm2", re.IGNORECASE
@@ -37,6 +37,7 @@ def model_family(run: Run) -> Seen | None:
         "https://github.com/LIN-SHANG/InstructERC/issues/6",
         "https://github.com/huggingface/transformers/issues/9295",
     ),
+    requires=(Condition("fp16 was in use", lambda run, _: fp16_used(run)),),
 )
 def fp16_bf16_pretrained_model(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The model was pretrained in bf16 and is trained in fp16, whose largest number is 65504.
@@ -59,14 +60,12 @@ def fp16_bf16_pretrained_model(run: Run, explained: Explained) -> Iterator[Evide
     LLaMA-Factory issues 950 (bf16 solved it), 482 and 2234; InstructERC issue 6; transformers issue 9295
     (T5).
     """
-    yield from weigh(precision_is(run, "fp16"), 3, -10)
-    pretrained = pretrained_in(run, "bfloat16")
-    yield from weigh_yes(pretrained, 4)
-    yield from weigh_no(pretrained, -2)
+    yield from weigh_yes(fp16_told(run), 2)
+    yield from weigh_yes(pretrained_in(run, "bfloat16"), 4)
     yield from weigh_yes(model_family(run), 2, "a family pretrained in bf16")
     yield from weigh_yes(hardware_matches(run, NO_BF16, "which has no bf16"), 1)
-    yield from weigh_yes(happened(run, Kind.OVERFLOW), 1)
-    yield from weigh_yes(happened(run, Kind.LOSS_SCALE_AT_MINIMUM), 2)
+    yield from weigh_yes(happened(run, Kind.OVERFLOW), 2)
+    yield from weigh_yes(happened(run, Kind.LOSS_SCALE_AT_MINIMUM), 3)
     yield from weigh_yes(norms_grew(run, explained), -1)
     yield Fix(
         "Compute in bf16 (Ampere or newer).",

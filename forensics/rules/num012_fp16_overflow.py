@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import eval_is_nan, norm_is
-from forensics.rules._seen import holds, weigh, weigh_yes
-from forensics.rules._setup import happened, precision_is, pretrained_in
+from forensics.rules._seen import holds, weigh_yes
+from forensics.rules._setup import fp16_told, fp16_used, happened, pretrained_in
 from forensics.rules._tensors import weights_stored_as
 
 
@@ -28,6 +28,7 @@ from forensics.rules._tensors import weights_stored_as
         "https://github.com/ymcui/Chinese-LLaMA-Alpaca/issues/534",
         "https://github.com/hiyouga/LlamaFactory/issues/470",
     ),
+    requires=(Condition("fp16 was in use", lambda run, _: fp16_used(run)),),
 )
 def fp16_overflow(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """Activations or gradients left the range of fp16, which ends at 65504.
@@ -48,14 +49,14 @@ def fp16_overflow(run: Run, explained: Explained) -> Iterator[Evidence | Fix | E
     ## Sources
     DeepSpeed issues 4017 and 1599; Chinese-LLaMA-Alpaca issue 534; LLaMA-Factory issue 470.
     """
-    yield from weigh(precision_is(run, "fp16"), 3, -10)
+    yield from weigh_yes(fp16_told(run), 2)
     yield from weigh_yes(happened(run, Kind.OVERFLOW), 2)
-    yield from weigh_yes(happened(run, Kind.LOSS_SCALE_AT_MINIMUM), 2)
+    yield from weigh_yes(happened(run, Kind.LOSS_SCALE_AT_MINIMUM), 3)
     yield from weigh_yes(norm_is(run, explained, "nonfinite"), 1)
     yield from weigh_yes(eval_is_nan(run, explained), 1)
     yield from weigh_yes(weights_stored_as(run, "F16"), 1)
     pretrained = pretrained_in(run, "bfloat16")
     if holds(pretrained):
-        yield from weigh_yes(pretrained, -3, "a bf16 model in fp16 is the closer cause")
+        yield from weigh_yes(pretrained, -2, "a bf16 model in fp16 is the closer cause")
     yield Fix("Compute in bf16, which has the range of float32.", {"bf16": True, "fp16": False})
     yield Experiment("Run the same steps in bf16 or float32.", "no overflow", 1)

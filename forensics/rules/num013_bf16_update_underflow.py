@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import peak_rate, shown
 from forensics.rules._deepspeed import deepspeed_used
 from forensics.rules._seen import Seen, weigh, weigh_yes
 from forensics.rules._setup import setting_is
-from forensics.rules._tensors import keeps_masters, ones_unmoved, too_fine, weights_stored_as
+from forensics.rules._tensors import ones_unmoved, too_fine, weights_stored_as, without_masters
 
 
 def _rate(run: Run) -> Seen | None:
@@ -25,6 +25,10 @@ def _rate(run: Run) -> Seen | None:
     explains=("update-below-precision",),
     helps=("weights", "learning_rate", "model.torch_dtype", "package deepspeed"),
     references=("https://github.com/pytorch/ao/pull/1124", "https://github.com/pytorch/pytorch/issues/120376"),
+    requires=(
+        Condition("the weights that train are stored in bf16", lambda run, _: weights_stored_as(run, "BF16")),
+        Condition("no fp32 masters are kept", lambda run, _: without_masters(run, deepspeed_used(run))),
+    ),
 )
 def bf16_update_underflow(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The weights are pure bf16 without fp32 masters, at a learning rate they cannot resolve.
@@ -47,12 +51,10 @@ def bf16_update_underflow(run: Run, explained: Explained) -> Iterator[Evidence |
     request 52 (AnyPrecision).
     """
     del explained
-    yield from weigh(weights_stored_as(run, "BF16"), 2, -10, "pure bf16 training saves bf16")
+    yield from weigh_yes(weights_stored_as(run, "BF16"), 2, "pure bf16 training saves bf16")
     yield from weigh(_rate(run), 2, -2)
     yield from weigh_yes(ones_unmoved(run), 3)
-    yield from weigh(too_fine(run), 3, -3)
-    yield from weigh_yes(deepspeed_used(run), -10, "its bf16 optimizer keeps fp32 masters")
-    yield from weigh_yes(keeps_masters(run), -10)
+    yield from weigh(too_fine(run), 3, -2)
     for name in ("torch_dtype", "dtype", "pure_bf16"):
         yield from weigh_yes(setting_is(run, name, ("bfloat16", "torch.bfloat16", True)), 1)
     yield Fix("Keep fp32 masters: load in float32 and compute in bf16.", {"torch_dtype": "float32", "bf16": True})

@@ -4,11 +4,22 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._deepspeed import deepspeed_used
-from forensics.rules._seen import weigh, weigh_no, weigh_yes
+from forensics.rules._seen import Seen, first, held, unless, weigh_yes
 from forensics.rules._setup import happened, precision_is, setting_is
 from forensics.rules._tensors import keeps_masters, weights_stored_as
+
+HALF = ("float16", "torch.float16", "fp16", "half")
+
+
+def _trains_in_half(run: Run) -> Seen | None:
+    """Tell whether the parameters that train are float16 themselves, without fp32 masters."""
+    refused = held(happened(run, Kind.UNSCALE_FP16))
+    asked = (held(setting_is(run, name, HALF)) for name in ("torch_dtype", "dtype"))
+    stored = weights_stored_as(run, "F16")
+    seen = first(stored, *asked, held(setting_is(run, "precision", ("16-true",))))
+    return refused or unless(seen, deepspeed_used(run), keeps_masters(run), precision_is(run, "bf16"))
 
 
 @rule(
@@ -29,6 +40,7 @@ from forensics.rules._tensors import keeps_masters, weights_stored_as
         "https://github.com/huggingface/transformers/issues/27212",
         "https://github.com/Lightning-AI/litgpt/issues/200",
     ),
+    requires=(Condition("the parameters that train are float16", lambda run, _: _trains_in_half(run)),),
 )
 def fp16_trainable_params(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The parameters that train are themselves float16, which an optimizer cannot handle.
@@ -50,15 +62,10 @@ def fp16_trainable_params(run: Run, explained: Explained) -> Iterator[Evidence |
     """
     del explained
     yield from weigh_yes(happened(run, Kind.UNSCALE_FP16), 10)
-    stored = weights_stored_as(run, "F16")
-    yield from weigh_yes(stored, 4)
-    yield from weigh_no(stored, -10, "they are not float16")
+    yield from weigh_yes(weights_stored_as(run, "F16"), 6)
     for name in ("torch_dtype", "dtype"):
-        yield from weigh_yes(setting_is(run, name, ("float16", "torch.float16", "fp16", "half")), 3)
-    yield from weigh_yes(setting_is(run, "precision", ("16-true",)), 5, "fp16 weights without a scaler")
-    yield from weigh(precision_is(run, "bf16"), -6, 0)
-    yield from weigh_yes(deepspeed_used(run), -4, "its fp16 optimizer keeps fp32 masters")
-    yield from weigh_yes(keeps_masters(run), -10)
+        yield from weigh_yes(setting_is(run, name, HALF), 3)
+    yield from weigh_yes(setting_is(run, "precision", ("16-true",)), 7, "fp16 weights without a scaler")
     yield Fix(
         "Load in float32 and cast in the forward pass only.",
         {"torch_dtype": "float32", "fp16": True},

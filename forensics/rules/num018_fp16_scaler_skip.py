@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Run
 from forensics.names import Kind
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import loss_falls, norm_is, onset
-from forensics.rules._seen import Seen, weigh, weigh_no, weigh_yes
-from forensics.rules._setup import happened, precision_is
+from forensics.rules._seen import Seen, first, held, opposite, unless, weigh_yes
+from forensics.rules._setup import fp16_told, fp16_used, happened
 from forensics.rules._tensors import poisoned, unmoved
 
 FEW = 0.01
@@ -28,6 +28,14 @@ def skipped_share(run: Run) -> Seen | None:
     return Seen(few, said, events.source_at(0), "share of skipped steps")
 
 
+def _goes_on(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether few steps were skipped and the run went on."""
+    share = skipped_share(run)
+    seen = first(held(norm_is(run, explained, "recovering")), share)
+    others = happened(run, Kind.LOSS_SCALE_AT_MINIMUM), unmoved(run), poisoned(run, explained)
+    return unless(seen, opposite(share), norm_is(run, explained, "nonfinite"), *others)
+
+
 @rule(
     "NUM018",
     "fp16-scaler-skip",
@@ -37,6 +45,10 @@ def skipped_share(run: Run) -> Seen | None:
     references=(
         "https://github.com/hiyouga/LlamaFactory/issues/9462",
         "https://github.com/LianjiaTech/BELLE/issues/134",
+    ),
+    requires=(
+        Condition("fp16 was in use", lambda run, _: fp16_used(run)),
+        Condition("few steps were skipped, and the run went on", _goes_on),
     ),
 )
 def fp16_scaler_skip(run: Run, explained: Explained) -> Iterator[Evidence | Experiment]:
@@ -57,15 +69,8 @@ def fp16_scaler_skip(run: Run, explained: Explained) -> Iterator[Evidence | Expe
     ## Sources
     LLaMA-Factory issue 9462, xtuner issue 187, BELLE issue 134; `torch.amp.GradScaler`.
     """
-    yield from weigh(precision_is(run, "fp16"), 3, -10)
-    share = skipped_share(run)
-    yield from weigh_yes(share, 6)
-    yield from weigh_no(share, -10, "that is no exception any more")
+    yield from weigh_yes(fp16_told(run), 2)
+    yield from weigh_yes(skipped_share(run), 4)
     yield from weigh_yes(norm_is(run, explained, "recovering"), 5)
-    yield from weigh_yes(norm_is(run, explained, "nonfinite"), -8, "it does not recover")
-    falls = loss_falls(run, onset(explained))
-    yield from weigh_yes(falls, 2)
-    yield from weigh_yes(happened(run, Kind.LOSS_SCALE_AT_MINIMUM), -10)
-    yield from weigh_yes(unmoved(run), -8)
-    yield from weigh_yes(poisoned(run, explained), -10)
+    yield from weigh_yes(loss_falls(run, onset(explained)), 2)
     yield Experiment("Count skipped steps after step 100.", "below one in a hundred", 1)

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import bad_at_first_norm, first_norm_bad_loss_good, norms_grew
-from forensics.rules._seen import Seen, holds, weigh, weigh_no, weigh_yes
-from forensics.rules._setup import HOPPER, happened, hardware_matches, package_within, setting_is
+from forensics.rules._seen import Seen, first, held, holds, unless, weigh, weigh_no, weigh_yes
+from forensics.rules._setup import HOPPER, attention_matches, happened, hardware_matches, package_within, setting_is
 from forensics.rules._tensors import single
 
-NAMES = ("attn_implementation", "model._attn_implementation", "model.attn_implementation", "_attn_implementation")
 CUDNN_FIRST = ">=2.5.0rc1,<2.5.1"
 CUDNN_AGAIN = ">=2.11,<2.14"
 """pytorch issue 196678: reported for 2.11 to 2.13; closed, the fixed release was not seen."""
@@ -18,14 +17,10 @@ CUDNN_AGAIN = ">=2.11,<2.14"
 
 def attention(run: Run) -> Seen | None:
     """Tell whether attention runs through SDPA; LLaMA-Factory's `flash_attn: auto` means it where available."""
-    for name in NAMES:
-        setting = run.environment.best(name)
-        if setting is not None and setting.value:
-            return Seen(setting.value == "sdpa", f"{name} is {setting.value}", setting.source, "attention")
-    setting = run.environment.best("flash_attn")
-    if setting is not None and setting.value not in {None, ""}:
-        return Seen(str(setting.value) == "sdpa", f"flash_attn is {setting.value}", setting.source, "attention")
-    return None
+    warned = held(happened(run, Kind.CUDNN_SDPA_STRIDES))
+    left = setting_is(run, "flash_attn", ("auto",))
+    sdpa = attention_matches(run, "^sdpa$")
+    return warned or unless(first(sdpa, held(left)), setting_is(run, "use_cpu", (True,)))
 
 
 @rule(
@@ -40,6 +35,7 @@ def attention(run: Run) -> Seen | None:
         "https://github.com/huggingface/diffusers/issues/9768",
         "https://github.com/hiyouga/LlamaFactory/issues/9631",
     ),
+    requires=(Condition("attention runs through SDPA on a GPU", lambda run, _: attention(run)),),
 )
 def attention_impl_nan(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The backward pass of scaled dot product attention through cuDNN returns NaN gradients.
@@ -67,19 +63,19 @@ def attention_impl_nan(run: Run, explained: Explained) -> Iterator[Evidence | Fi
     old, new = package_within(run, "torch", CUDNN_FIRST), package_within(run, "torch", CUDNN_AGAIN)
     if explained.name == "loss-divergence" and not holds(old):
         return  # wrong but finite gradients were reported of 2.5.0 only
-    yield from weigh_yes(old, 4, "cuDNN is its first choice for SDPA")
+    yield from weigh_yes(old, 2, "cuDNN is its first choice for SDPA")
     yield from weigh_yes(new, 3 if holds(hopper) else 1, "its cuDNN backward is faulty on Hopper")
     if old is not None and new is not None and not old.holds and not new.holds:
-        yield from weigh_no(old, -4, "no such fault is known there")
+        yield from weigh_no(old, -2, "no such fault is known there")
     yield from weigh(hopper, 1, -1)
-    yield from weigh(attention(run), 1, -6)
-    yield from weigh_yes(setting_is(run, "use_cpu", (True,)), -10, "cuDNN needs a GPU")
+    used = attention_matches(run, "^sdpa$") or held(setting_is(run, "flash_attn", ("auto",)))
+    yield from weigh_yes(used, 1)
     yield from weigh_yes(bad_at_first_norm(run), 1)
     forward = first_norm_bad_loss_good(run)
-    yield from weigh_yes(forward, 2, "the backward pass broke first")
+    yield from weigh_yes(forward, 3, "the backward pass broke first")
     yield from weigh_no(forward, -1)
     if explained.name != "loss-divergence":
-        yield from weigh_yes(norms_grew(run, explained), -4, "a divergence, not a kernel")
+        yield from weigh_yes(norms_grew(run, explained), -2, "a divergence, not a kernel")
     yield from weigh_yes(single(run), -2)
     yield Fix(
         "Use another attention implementation.",

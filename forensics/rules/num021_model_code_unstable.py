@@ -1,14 +1,24 @@
 """The model's own arithmetic makes the NaN."""
 
+import re
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.plugin import rule
-from forensics.rules._curves import first_norm_bad_loss_good, healthy_before, norms_grew
+from forensics.names import Kind
+from forensics.plugin import Condition, rule
+from forensics.rules._curves import first_norm_bad_loss_good, norms_grew
 from forensics.rules._deepspeed import deepspeed_used
-from forensics.rules._seen import holds, weigh_no, weigh_yes
-from forensics.rules._setup import is_set, precision_is, several_ranks
+from forensics.rules._seen import Seen, first, held, holds, weigh_no, weigh_yes
+from forensics.rules._setup import is_set, precision_is, said
 from forensics.rules._tensors import single, widespread
+
+ANOMALY = re.compile("returned nan values in its")
+"""What torch.autograd raises under anomaly detection: "Function 'LogBackward0' returned nan values in its ..."."""
+
+
+def began_in_one_place(run: Run) -> Seen | None:
+    """Tell whether the NaN is known to begin in one tensor or one operation."""
+    return first(held(said(run, Kind.TRACEBACK, ANOMALY)), held(single(run)))
 
 
 @rule(
@@ -20,6 +30,7 @@ from forensics.rules._tensors import single, widespread
         "https://github.com/modelscope/modelscope/issues/909",
         "https://pytorch.org/docs/stable/autograd.html#anomaly-detection",
     ),
+    requires=(Condition("the NaN begins in one tensor or one operation", lambda run, _: began_in_one_place(run)),),
 )
 def model_code_unstable(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The NaN arises in the model itself: one operation or one tensor, before anything spreads it.
@@ -41,22 +52,17 @@ def model_code_unstable(run: Run, explained: Explained) -> Iterator[Evidence | F
     detection; measured: NaN in one weight kills all tensors one step later.
     """
     one = single(run)
-    yield from weigh_yes(one, 5, "it began there")
+    yield from weigh_yes(one, 6, "it began there")
     if not holds(one):
         yield from weigh_yes(widespread(run), -1, "the place where it began is lost")
+    yield from weigh_yes(said(run, Kind.TRACEBACK, ANOMALY), 8, "anomaly detection names the operation")
     forward = first_norm_bad_loss_good(run)
     yield from weigh_no(forward, 2, "the forward pass broke first")
     yield from weigh_yes(forward, -1, "the backward pass broke first")
-    used = deepspeed_used(run)
-    yield from weigh_no(used, 1)
-    yield from weigh_yes(used, -1)
-    yield from weigh_no(several_ranks(run), 1, "no communication to blame")
-    yield from weigh_yes(precision_is(run, "fp32"), 1, "no range to leave")
-    yield from weigh_yes(precision_is(run, "fp16"), -3, "the range of fp16 is the nearer cause")
+    yield from weigh_yes(deepspeed_used(run), -1)
+    yield from weigh_yes(precision_is(run, "fp16"), -2, "the range of fp16 is the nearer cause")
     yield from weigh_yes(is_set(run, "use_liger_kernel"), -1)
-    yield from weigh_yes(norms_grew(run, explained), -3, "a divergence")
-    if holds(healthy_before(run, explained)):
-        yield from weigh_no(norms_grew(run, explained), 1)
+    yield from weigh_yes(norms_grew(run, explained), -2, "a divergence")
     yield Fix("Guard the operation behind the first bad tensor: an epsilon, a clamp, or float32 for that layer.")
     yield Experiment(
         "Resume from the last clean checkpoint under torch.autograd.set_detect_anomaly(True).",

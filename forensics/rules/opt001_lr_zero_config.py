@@ -6,7 +6,7 @@ import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import LEARNING_RATE, LOSS, Kind
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import series_of, shown
 from forensics.rules._seen import Seen, weigh, weigh_yes
 from forensics.rules._setup import happened, precision_is
@@ -53,6 +53,7 @@ def _configured(run: Run) -> Seen | None:
         "https://github.com/LianjiaTech/BELLE/issues/134",
         "https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/optimization.py",
     ),
+    requires=(Condition("the configured learning rate is 0", lambda run, _: _configured(run)),),
 )
 def lr_zero_config(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The learning rate is zero from the first step to the last, so nothing can be learnt.
@@ -75,11 +76,11 @@ def lr_zero_config(run: Run, explained: Explained) -> Iterator[Evidence | Fix | 
     BELLE issue 134 (the harmless case); `get_linear_schedule_with_warmup` in transformers `optimization.py`.
     """
     del explained
-    yield from weigh(_configured(run), 10, 0)
-    yield from weigh(always_zero(run), 6, -10, "")
-    yield from weigh_yes(happened(run, Kind.OVERFLOW), -4, "a scaler that skips every step holds the rate at 0")
-    yield from weigh_yes(zero_losses(run), -4, "NaN that the Trainer shows as 0, whose steps a scaler skips")
-    yield from weigh_yes(happened(run, Kind.LR_UNAVAILABLE), -3, "the scheduler has not started yet")
+    yield from weigh_yes(_configured(run), 10)
+    yield from weigh(always_zero(run), 6, -2)
+    yield from weigh_yes(happened(run, Kind.OVERFLOW), -2, "a scaler that skips every step holds the rate at 0")
+    yield from weigh_yes(zero_losses(run), -2, "NaN that the Trainer shows as 0, whose steps a scaler skips")
+    yield from weigh_yes(happened(run, Kind.LR_UNAVAILABLE), -2, "the scheduler has not started yet")
     yield from weigh_yes(precision_is(run, "fp16"), -2, "a scaler that skips every step holds the rate at 0")
     yield Fix("Set a learning rate above zero.", {"learning_rate": 2e-05})
     yield Experiment("Print the scheduler's rate for the first ten steps.", "all zero", 1)

@@ -1,20 +1,17 @@
 """No parameter trains."""
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run, Source
 from forensics.names import Kind
-from forensics.plugin import rule
-from forensics.rules._curves import from_first_entry, loss_falls, norm_is, onset
-from forensics.rules._seen import Seen, holds, weigh, weigh_no, weigh_yes
-from forensics.rules._setup import said, setting_is
+from forensics.plugin import Condition, rule
+from forensics.rules._curves import from_first_entry, norm_is
+from forensics.rules._seen import Seen, first, held, weigh, weigh_no, weigh_yes
+from forensics.rules._setup import WITHOUT_GRAPH, no_gradient_flows, said, setting_is
 from forensics.rules._tensors import scanned, table_of, unmoved
 
-WITHOUT_GRAPH = re.compile("does not require grad and does not have a grad_fn")
-"""torch.autograd of a loss that hangs on no parameter that trains (torch 2.13, `_engine_run_backward`)."""
 COUNTS = ("trainable_params", "trainable_parameters", "number_of_trainable_parameters")
 
 
@@ -39,9 +36,13 @@ def _count(run: Run) -> Seen | None:
     return None
 
 
+def _nothing_flows(run: Run, explained: Explained) -> Seen | None:
+    return first(held(_count(run)), no_gradient_flows(run, explained), held(all_frozen(run)))
+
+
 def _crash(run: Run) -> Iterator[Evidence]:
     """Weigh the refusal of a backward pass; reentrant checkpointing cuts the graph in the same words."""
-    yield from weigh(said(run, Kind.TRACEBACK, WITHOUT_GRAPH), 4, -8, "the loss hangs on no parameter that trains")
+    yield from weigh_yes(said(run, Kind.TRACEBACK, WITHOUT_GRAPH), 4, "the loss hangs on no parameter that trains")
     yield from weigh_yes(setting_is(run, "gradient_checkpointing", [True]), -2, "it may have cut the graph")
 
 
@@ -54,6 +55,7 @@ def _crash(run: Run) -> Iterator[Evidence]:
         "https://github.com/unslothai/unsloth/issues/1282",
         "https://github.com/modelscope/ms-swift/issues/3935",
     ),
+    requires=(Condition("no gradient reaches a parameter", _nothing_flows),),
 )
 def nothing_trainable(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """No parameter that the optimizer holds receives a gradient: everything is frozen, or the wrong part is.
@@ -75,19 +77,14 @@ def nothing_trainable(run: Run, explained: Explained) -> Iterator[Evidence | Fix
     """
     if explained.name == "crash-exception":
         yield from _crash(run)
-    yield from weigh(_count(run), 10, -4)
+    yield from weigh(_count(run), 10, -2)
     frozen = all_frozen(run)
     yield from weigh_yes(frozen, 6)
     yield from weigh_no(frozen, -2)
-    zero = norm_is(run, explained, "zero")
-    yield from weigh_yes(zero, 3)
-    yield from weigh_no(zero, -10, "some parameter has a gradient")
-    first = from_first_entry(run, explained)
-    yield from weigh_yes(first, 1)
-    yield from weigh_no(first, -4, "it trained before")
-    still = unmoved(run)
-    yield from weigh_yes(still, 1)
-    if not holds(still):
-        yield from weigh_yes(loss_falls(run, onset(explained)), -10, "something learns")
+    yield from weigh_yes(norm_is(run, explained, "zero"), 3)
+    begins = from_first_entry(run, explained)
+    yield from weigh_yes(begins, 1)
+    yield from weigh_no(begins, -2, "it trained before")
+    yield from weigh_yes(unmoved(run), 1)
     yield Fix("Print the parameters with requires_grad, and unfreeze what should train (PEFT: is_trainable=True).")
     yield Experiment("Count parameters with requires_grad right before trainer.train().", "0", 1)

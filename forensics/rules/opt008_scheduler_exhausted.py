@@ -6,9 +6,9 @@ import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import LEARNING_RATE
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import series_of
-from forensics.rules._seen import Seen, weigh
+from forensics.rules._seen import Seen, weigh_yes
 
 
 def ran_out(run: Run) -> Seen | None:
@@ -30,6 +30,7 @@ def ran_out(run: Run) -> Seen | None:
     explains=("lr-zero", "loss-plateau", "weights-unchanged"),
     helps=("learning_rate", "max_steps", "lr_scheduler_type"),
     references=("https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/optimization.py",),
+    requires=(Condition("the rate fell to 0 before the end", lambda run, _: ran_out(run)),),
 )
 def scheduler_exhausted(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The schedule reached zero before the run ended, so the last steps learnt nothing.
@@ -49,6 +50,6 @@ def scheduler_exhausted(run: Run, explained: Explained) -> Iterator[Evidence | F
     `get_linear_schedule_with_warmup`, transformers `optimization.py`.
     """
     del explained
-    yield from weigh(ran_out(run), 6, -10)
+    yield from weigh_yes(ran_out(run), 6)
     yield Fix("Build the scheduler for the whole number of optimizer steps.", {"lr_scheduler_type": "cosine"})
     yield Experiment("Print scheduler.get_last_lr() over the run.", "0 long before the end", 1)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import loss_rose, norms_grew
 from forensics.rules._deepspeed import clipping, clipping_left_out
-from forensics.rules._seen import holds, weigh_no, weigh_yes
+from forensics.rules._seen import holds, opposite, weigh_no, weigh_yes
 from forensics.rules._setup import setting_is
 
 
@@ -16,6 +16,7 @@ from forensics.rules._setup import setting_is
     explains=("nan-gradient-applied", "loss-divergence", "loss-spike", "grad-norm-explosion"),
     helps=("max_grad_norm", "gradient_clipping", "grad_norm"),
     references=("https://github.com/tatsu-lab/stanford_alpaca/issues/93",),
+    requires=(Condition("gradients are not clipped", lambda run, _: opposite(clipping(run))),),
 )
 def noclipping(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """Gradients were not clipped, so one large step threw the weights off.
@@ -35,12 +36,10 @@ def noclipping(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Expe
     """
     clip = clipping(run)
     yield from weigh_no(clip, 3, "gradients are not clipped")
-    yield from weigh_yes(clip, -10)
     grew = norms_grew(run, explained)
     if not holds(clip) and clip is not None:
         yield from weigh_yes(grew, 3)
         yield from weigh_yes(loss_rose(run, explained), 1)
-    yield from weigh_no(grew, -3, "no large gradient came before")
     if holds(clipping_left_out(run)):
         yield Evidence(-2, "the DeepSpeed configuration that leaves it out is the closer cause")
     yield from weigh_yes(setting_is(run, "optim", ("adafactor",)), -2, "it clips by itself")

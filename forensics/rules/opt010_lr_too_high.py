@@ -14,6 +14,10 @@ HIGH_FULL, USUAL_FULL = 1e-4, 3e-5
 """Full fine-tuning: the projects' own scripts use 1e-5 to 2e-5 (Stanford Alpaca, LLaVA, FastChat)."""
 
 
+ABSURD = 1.0
+"""Adam moves a weight by about the rate (arXiv 1412.6980, section 2.1), and weights are smaller than this."""
+
+
 def _rate(run: Run, *, alone: bool) -> Iterator[Evidence]:
     """Weigh the highest rate; `alone` when no curve shows a divergence, which a high rate does not prove."""
     found = peak_rate(run)
@@ -23,12 +27,15 @@ def _rate(run: Run, *, alone: bool) -> Iterator[Evidence]:
     adapter = run.has("adapter.r") or run.has("lora_r") or "peft" in run.frameworks
     high, usual = (HIGH_ADAPTER, USUAL_ADAPTER) if adapter else (HIGH_FULL, USUAL_FULL)
     what = "an adapter" if adapter else "full fine-tuning"
-    if rate >= high:
+    if rate >= ABSURD:
+        said = f"the highest learning rate is {shown(rate)}; {ABSURD:g} and more moves every weight by its own size"
+        yield Evidence(5, said, source, "learning rate")
+    elif rate >= high:
         said = f"the highest learning rate is {shown(rate)}; {high:g} and more is high for {what}"
         yield Evidence(1 if alone else 2, said, source, "learning rate")
     elif rate <= usual:
         said = f"the highest learning rate is {shown(rate)}, which is usual for {what}"
-        yield Evidence(-4, said, source, "learning rate")
+        yield Evidence(-2, said, source, "learning rate")
 
 
 def _scaling(run: Run) -> Seen | None:
@@ -52,9 +59,8 @@ def _argue(run: Run, explained: Explained) -> Iterator[Evidence]:
     yield from weigh_yes(grew, 3)
     if not holds(jumped):
         yield from weigh_no(rose, -2, "a divergence shows before it ends")
-        yield from weigh_no(grew, -3, "a divergence shows before it ends")
     yield from weigh_no(healthy_before(run, explained), -2)
-    yield from weigh_yes(single(run), -3)
+    yield from weigh_yes(single(run), -2)
 
 
 @rule(

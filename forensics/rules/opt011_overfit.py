@@ -6,9 +6,9 @@ import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import EPOCH, EVAL_LOSS
-from forensics.plugin import rule
-from forensics.rules._curves import loss_falls, series_of, shown
-from forensics.rules._seen import Seen, weigh, weigh_yes
+from forensics.plugin import Condition, rule
+from forensics.rules._curves import loss_falls, loss_rose, series_of, shown
+from forensics.rules._seen import Seen, unless, weigh_yes
 
 RISE = 1.05
 """eval_loss 5 % above its lowest value counts as rising; below that it is noise of the evaluation set."""
@@ -28,6 +28,11 @@ def evaluation_rises(run: Run) -> Seen | None:
     return Seen(last > RISE * low, said, series.source_at(int(lowest)), "eval_loss")
 
 
+def _apart(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether evaluation and training part; where both rise, it is a divergence."""
+    return unless(evaluation_rises(run), loss_rose(run, explained))
+
+
 @rule(
     "OPT011",
     "overfit",
@@ -36,6 +41,7 @@ def evaluation_rises(run: Run) -> Seen | None:
     references=(
         "https://huggingface.co/docs/transformers/main/en/main_classes/callback#transformers.EarlyStoppingCallback",
     ),
+    requires=(Condition("eval_loss rises while the training loss does not", _apart),),
 )
 def overfit(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The model overfits: the training loss falls while the evaluation loss rises.
@@ -54,7 +60,7 @@ def overfit(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experim
     The curves themselves; `EarlyStoppingCallback` of transformers.
     """
     del explained
-    yield from weigh(evaluation_rises(run), 5, -4)
+    yield from weigh_yes(evaluation_rises(run), 5)
     yield from weigh_yes(loss_falls(run), 2)
     epochs = series_of(run, EPOCH)
     if epochs is not None and float(epochs.values[-1]) >= 3:

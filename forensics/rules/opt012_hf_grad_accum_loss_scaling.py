@@ -6,9 +6,9 @@ import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import EVAL_LOSS, LOSS
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import series_of, shown
-from forensics.rules._seen import Seen, holds, weigh, weigh_no, weigh_yes
+from forensics.rules._seen import Seen, first, held, holds, weigh, weigh_no, weigh_yes
 from forensics.rules._setup import package_within
 
 AFFECTED = ">=4.46.0,<4.48.1"
@@ -57,6 +57,7 @@ def ratio(run: Run) -> Seen | None:
         "https://github.com/huggingface/transformers/issues/35663",
         "https://github.com/huggingface/transformers/pull/34191",
     ),
+    requires=(Condition("gradients are accumulated", lambda run, _: first(accumulation(run), held(ratio(run)))),),
 )
 def hf_grad_accum_loss_scaling(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """Transformers 4.46.0 to 4.48.0 scales the loss by the number of accumulation steps.
@@ -82,9 +83,9 @@ def hf_grad_accum_loss_scaling(run: Run, explained: Explained) -> Iterator[Evide
     yield from weigh_yes(version, 3)
     found = ratio(run)
     # A model whose forward takes no loss arguments, or a script that forgets to divide, does so in any release.
-    yield from weigh_no(version, -1 if holds(found) else -3, "the known releases are others")
-    yield from weigh(accumulation(run), 1, -10)
-    yield from weigh(found, 5, -3)
+    yield from weigh_no(version, -1 if holds(found) else -2, "the known releases are others")
+    yield from weigh_yes(accumulation(run), 1)
+    yield from weigh(found, 5, -2)
     yield Fix(
         "Install transformers 4.48.1 or later (4.45.2 was free of it, too).",
         {"transformers": ">=4.48.1"},

@@ -3,12 +3,18 @@
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Run
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import norm_is
 from forensics.rules._rewards import no_variance, rewarded
-from forensics.rules._seen import holds, weigh_yes
+from forensics.rules._seen import Seen, holds, unless, weigh_yes
 from forensics.rules._setup import setting_is
 from forensics.rules._tensors import poisoned
+
+
+def _learns(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether this is a run with rewards whose gradients are neither bad nor zero."""
+    bad = norm_is(run, explained, "nonfinite", "sentinel", "recovering", "zero")
+    return unless(rewarded(run), bad, no_variance(run), poisoned(run, explained))
 
 
 @rule(
@@ -22,6 +28,7 @@ from forensics.rules._tensors import poisoned
         "https://github.com/huggingface/trl/issues/3452",
         "https://github.com/huggingface/open-r1/issues/239",
     ),
+    requires=(Condition("rewards are logged, and the gradients are neither bad nor zero", _learns),),
 )
 def grpo_zero_loss(run: Run, explained: Explained) -> Iterator[Evidence | Experiment]:
     """The loss of GRPO is zero by construction; its gradient is not, and the run is learning.
@@ -43,14 +50,8 @@ def grpo_zero_loss(run: Run, explained: Explained) -> Iterator[Evidence | Experi
     (0.04) and v0.19.0 (0.0).
     """
     rewards = rewarded(run)
-    if rewards is not None and not rewards.holds:
-        yield Evidence(-10, f"{rewards.statement}; this is no GRPO run", rewards.source, rewards.key)
     if holds(rewards):
         yield from weigh_yes(rewards, 4)
         yield from weigh_yes(norm_is(run, explained, "positive"), 10, "it learns")
         yield from weigh_yes(setting_is(run, "beta", (0, 0.0)), 2)
-    yield from weigh_yes(norm_is(run, explained, "nonfinite", "sentinel", "recovering"), -10, "this is a real failure")
-    yield from weigh_yes(norm_is(run, explained, "zero"), -6, "nothing is learnt")
-    yield from weigh_yes(no_variance(run), -6, "there is no signal")
-    yield from weigh_yes(poisoned(run, explained), -10)
     yield Experiment("Plot reward over the run.", "it moves although the loss does not", 1)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import norm_is
 from forensics.rules._rewards import no_variance, rewarded
-from forensics.rules._seen import weigh, weigh_yes
+from forensics.rules._seen import opposite, unless, weigh_yes
 
 
 @rule(
@@ -15,6 +15,12 @@ from forensics.rules._seen import weigh, weigh_yes
     explains=("grad-norm-zero", "gradients-all-zero", "loss-to-zero", "loss-plateau", "loss-constant"),
     helps=("frac_reward_zero_std", "reward_std", "grad_norm"),
     references=("https://github.com/huggingface/trl/issues/3857",),
+    requires=(
+        Condition(
+            "all rewards of a group are equal",
+            lambda run, e: unless(no_variance(run), norm_is(run, e, "nonfinite", "sentinel"), opposite(rewarded(run))),
+        ),
+    ),
 )
 def grpo_no_reward_variance(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """All completions of a group earn the same reward, so every advantage is zero and nothing is learnt.
@@ -33,12 +39,8 @@ def grpo_no_reward_variance(run: Run, explained: Explained) -> Iterator[Evidence
     ## Sources
     TRL issue 3857.
     """
-    yield from weigh(no_variance(run), 5, -10)
-    rewards = rewarded(run)
-    if rewards is not None and not rewards.holds:
-        yield Evidence(-10, f"{rewards.statement}; this is no GRPO run", rewards.source, rewards.key)
+    yield from weigh_yes(no_variance(run), 5)
     yield from weigh_yes(norm_is(run, explained, "zero"), 3)
-    yield from weigh_yes(norm_is(run, explained, "nonfinite", "sentinel"), -10)
     yield Fix(
         "Make the reward tell completions apart.",
         {"temperature": 1.0},

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from forensics.analysis import context, preference
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import LOSS
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import shown
-from forensics.rules._seen import Seen, weigh
+from forensics.rules._seen import Seen, held, opposite, some, unless, weigh
 from forensics.rules._setup import has_metric
 
 
@@ -31,6 +31,12 @@ def rewarded_at_once(run: Run) -> Seen | None:
     return Seen(max(map(abs, rewards)) > preference.MOVED, said, series.source_at(0), "first rewards")
 
 
+def _apart(run: Run) -> Seen | None:
+    """Tell whether loss or rewards of step 1 differ from those of equal policies."""
+    started = some(starts_elsewhere(run), rewarded_at_once(run)) or held(starts_elsewhere(run))
+    return unless(started, opposite(has_metric(run, "rewards/margins", "rewards/chosen")))
+
+
 @rule(
     "RL004",
     "dpo-reference-mismatch",
@@ -44,6 +50,7 @@ def rewarded_at_once(run: Run) -> Seen | None:
     ),
     helps=("rewards/chosen", "logps/chosen", "loss", "loss_type"),
     references=("https://github.com/huggingface/trl/issues/1236", "https://arxiv.org/abs/2305.18290"),
+    requires=(Condition("the policy of a preference run does not start at its reference", lambda r, _: _apart(r)),),
 )
 def dpo_reference_mismatch(run: Run, _: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The DPO policy does not start at its reference model, so the first loss is not ln 2.
@@ -63,14 +70,11 @@ def dpo_reference_mismatch(run: Run, _: Explained) -> Iterator[Evidence | Fix | 
     ## Sources
     Rafailov et al., arXiv 2305.18290, equation 7; `DPOTrainer._compute_loss` of TRL 1.16; TRL issue 1236.
     """
-    margins = has_metric(run, "rewards/margins", "rewards/chosen")
-    if margins is not None and not margins.holds:
-        yield Evidence(-10, f"{margins.statement}; this is no preference run", None, margins.key)
-    yield from weigh(starts_elsewhere(run), 4, -6)
-    yield from weigh(rewarded_at_once(run), 3, -6)
+    yield from weigh(starts_elsewhere(run), 4, -2)
+    yield from weigh(rewarded_at_once(run), 3, -2)
     kind = preference.loss_type(run)
     if kind is not None and kind not in preference.START_AT_LN2:
-        yield Evidence(-6, f"loss_type is {kind}, which need not start at ln 2")
+        yield Evidence(-2, f"loss_type is {kind}, which need not start at ln 2")
     yield Fix(
         "Use the policy's own starting weights as reference, with dropout 0.",
         None,

@@ -7,11 +7,11 @@ import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import norm_is
-from forensics.rules._seen import Seen, fails, weigh_no, weigh_yes
+from forensics.rules._labels import no_label_counts
+from forensics.rules._seen import Seen, fails, held, weigh_no, weigh_yes
 from forensics.rules._setup import happened
-from forensics.rules._tensors import poisoned
 
 MANY = 20
 
@@ -39,6 +39,13 @@ def _shape(run: Run) -> Seen | None:
     )
 
 
+def _drops_labels(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether labels are dropped: the warnings alone say so, a dead loss needs gradients of zero beside it."""
+    if explained.name == "tokenization-mismatch-warnings":
+        return held(happened(run, Kind.TOKENIZATION_MISMATCH))
+    return no_label_counts(run, explained)
+
+
 @rule(
     "TOK001",
     "tokenization-mismatch",
@@ -51,6 +58,7 @@ def _shape(run: Run) -> Seen | None:
         "https://github.com/haotian-liu/LLaVA/issues/779",
         "https://github.com/haotian-liu/LLaVA/issues/1166",
     ),
+    requires=(Condition("no label counts", _drops_labels),),
 )
 def tokenization_mismatch(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The conversation template does not fit the tokenizer, so FastChat-style code ignores whole samples.
@@ -81,13 +89,10 @@ def tokenization_mismatch(run: Run, explained: Explained) -> Iterator[Evidence |
     else:
         yield from weigh_yes(warned, 4 if count >= MANY else 2)
     if fails(warned):
-        yield from weigh_no(warned, -6)
+        yield from weigh_no(warned, -2)
     yield from weigh_yes(_shape(run), 2)
     if explained.name == "all-labels-ignored":
         yield from weigh_yes(norm_is(run, explained, "zero"), 2)
-        yield from weigh_yes(norm_is(run, explained, "nonfinite", "sentinel"), -10, "ignored labels give zeros")
-        yield from weigh_yes(norm_is(run, explained, "positive", "recovering"), -8, "some samples do count")
-        yield from weigh_yes(poisoned(run, explained), -10)
     yield Fix(
         "Use the conversation template of the base model (FastChat --conv-template, LLaVA --version), and the"
         " tokenizers release that the project pins.",

@@ -4,11 +4,16 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
-from forensics.plugin import rule
+from forensics.plugin import Condition, rule
 from forensics.rules._curves import norm_is
-from forensics.rules._seen import holds, weigh_no, weigh_yes
+from forensics.rules._labels import no_label_counts
+from forensics.rules._seen import Seen, held, holds, weigh_no, weigh_yes
 from forensics.rules._setup import happened
-from forensics.rules._tensors import poisoned
+
+
+def _drops_labels(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether labels are dropped; a collator that stops the run says so itself."""
+    return held(happened(run, Kind.ALL_LABELS_IGNORED)) or no_label_counts(run, explained)
 
 
 @rule(
@@ -22,6 +27,7 @@ from forensics.rules._tensors import poisoned
         "https://github.com/huggingface/trl/issues/1191",
         "https://github.com/unslothai/unsloth/issues/2117",
     ),
+    requires=(Condition("no label counts", _drops_labels),),
 )
 def response_template_not_found(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The response template is not found in the token ids, so the whole sample is left out of the loss.
@@ -45,15 +51,12 @@ def response_template_not_found(run: Run, explained: Explained) -> Iterator[Evid
     """
     warned = happened(run, Kind.RESPONSE_TEMPLATE_NOT_FOUND)
     refused = happened(run, Kind.ALL_LABELS_IGNORED)
-    yield from weigh_yes(warned, 6)
+    yield from weigh_yes(warned, 7)
     yield from weigh_yes(refused, 5, "the collator found no answer in any sample")
     if not holds(refused):
-        yield from weigh_no(warned, -6)
+        yield from weigh_no(warned, -2)
     yield from weigh_yes(happened(run, Kind.PAD_TOKEN), 1, "the template may hold the pad token")
     yield from weigh_yes(norm_is(run, explained, "zero"), 2)
-    yield from weigh_yes(norm_is(run, explained, "nonfinite", "sentinel"), -10, "ignored labels give gradients of zero")
-    yield from weigh_yes(norm_is(run, explained, "positive", "recovering"), -6, "some samples do count")
-    yield from weigh_yes(poisoned(run, explained), -10)
     yield Fix(
         "Give response_template as token ids, taken from a rendered sample, with no trailing space.",
         None,

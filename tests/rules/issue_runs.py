@@ -9,7 +9,7 @@ from packaging.specifiers import SpecifierSet
 
 from forensics.model import Checkpoint, Explained, Finding, Run, Source, TensorRecord
 from forensics.names import Kind
-from forensics.rules._known_issues import look
+from forensics.rules._known_issues import look, names_of
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
 from rules.rule_judging import FALL, GOOD, GREW, NAN, STILL, WHOLE, bracket, broken_file
 
@@ -50,6 +50,9 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
     "norm grew": (GREW, STEADY),
     "loss rose": (GREW, STEADY),
     "loss falls": ({"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0], "onset": 1}, {"loss": [2.0, 2.1] * 4, "onset": 1}),
+    "loss fell": ({"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0]}, {"loss": [2.0, 2.1] * 4}),
+    "something was learnt": ({"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0]}, norms(*[0.0] * 7)),
+    "no gradient flows": (norms(*[0.0] * 7), norms(*GOOD, 1.1, 0.9, 1.0)),
     "loss finite beside": ({"loss": [2.0] * 7}, {"loss": FALL}),
     "rate too small for it": (
         {"loss": [1.9, 11.4, 11.4], "learning_rate": [1.4e-7] * 3, "onset": 2},
@@ -57,6 +60,14 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
     ),
     "healthy before": ({"loss": FALL}, {"loss": [0.0] * 7}),
     "sudden": ({"loss": FALL}, {"loss": [2.0] * 7}),
+    "rate stands though it should decay": (
+        {"settings": {"lr_scheduler_type": "cosine"}, "learning_rate": [1e-5, *[2e-5] * 6]},
+        {"settings": {"lr_scheduler_type": "constant"}, "learning_rate": [2e-5] * 7},
+    ),
+    "a counter began anew": (
+        {"learning_rate": RESTARTED},
+        {"learning_rate": [1e-4, 9e-5, 8e-5, 7e-5, 6e-5, 5e-5]},
+    ),
     "schedule restarted": ({"learning_rate": RESTARTED}, {"learning_rate": [1e-4, 9e-5, 8e-5, 7e-5, 6e-5, 5e-5]}),
     "from first entry": ({"loss": [2.0] * 7, "onset": 1}, {"loss": FALL}),
     "backward first": ({"loss": [2.0] * 7, **norms(*GOOD, NAN)}, {"loss": [0.0] * 7, **norms(*GOOD, NAN)}),
@@ -87,7 +98,19 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
         {"events": [make_events(Kind.SIGNAL, [-1], [-9.0])]},
         {"events": [make_events(Kind.SIGNAL, [-1], [1.0])]},
     ),
+    "an AMD board or a ROCm build": (
+        {"hardware": {"gpu": "AMD Instinct MI300"}},
+        {"hardware": {"gpu": "NVIDIA A100"}},
+    ),
+    "flash attention": (
+        {"settings": {"attn_implementation": "flash_attention_2"}},
+        {"settings": {"attn_implementation": "sdpa"}},
+    ),
     "ROCm build": ({"packages": {"torch": "2.5.0+rocm6.2"}}, {"packages": {"torch": "2.5.0+cu124"}}),
+    "several ranks in a collective": (
+        {"events": [make_events(Kind.NCCL_TIMEOUT)]},
+        {"settings": {"world_size": 1}},
+    ),
     "several ranks": ({"settings": {"world_size": 8}}, {"settings": {"world_size": 1}}),
     "deepspeed": ({"settings": {"deepspeed": "ds.json"}}, {"settings": {"deepspeed": None}}),
     "overlap_comm": (
@@ -126,6 +149,7 @@ STATEMENTS = (
     "the folder says step 24, its optimizer has counted 12",
     "a Git LFS pointer",
     "2 shards are missing",
+    "1 of 8 data files is missing",
     "lm_head.weight is not there",
     "443 bytes",
 )
@@ -158,7 +182,7 @@ MAKERS: Mapping[str, Callable[[Table, bool], Facts]] = {
         "hardware": {"gpu": next(b for b in BOARDS if bool(_search(table["hardware"], b)) is fits)}
     },
     "package": lambda table, fits: {"packages": {table["package"]: version_for(table["within"], fits)}},
-    "setting": lambda table, fits: {"settings": {table["setting"]: _value(table, fits)}},
+    "setting": lambda table, fits: {"settings": {names_of(table)[0]: _value(table, fits)}},
 }
 
 

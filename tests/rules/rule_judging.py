@@ -3,19 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
+from forensics.diagnosis.reason import argued
 from forensics.model import (
     Checkpoint,
     Evidence,
-    Experiment,
     Explained,
     Finding,
-    Fix,
     Hypothesis,
     Problem,
     Run,
     Source,
 )
-from forensics.plugin import Rule
+from forensics.plugin import Condition, Rule
 from forensics.testing import make_checkpoint, make_run, make_table
 
 Judge = Callable[..., Hypothesis]
@@ -80,40 +79,37 @@ def argue(rule: Rule, run: Run, symptom: str, step: int | None = None, name: str
     `name` is the mechanism asked for; the first name that the rule explains when it is left out.
     """
     finding = Finding(symptom, "error", symptom, Source("trainer_state.json"), step, bracket(step))
-    said = list(rule.reason(run, Explained(name or rule.explains[0], finding)))
-    evidence: dict[str, Evidence] = {}
-    for item in said:
-        if isinstance(item, Evidence):
-            assert item.identity not in evidence, f"counted twice: {item}"
-            evidence[item.identity] = item
-    return Hypothesis(
-        cause=rule.name,
-        code=rule.code,
-        title=rule.title,
-        explains=(symptom,),
-        chain=(rule.name, symptom),
-        evidence=tuple(evidence.values()),
-        fixes=tuple(item for item in said if isinstance(item, Fix)),
-        experiments=tuple(item for item in said if isinstance(item, Experiment)),
-        references=rule.references,
-        mechanism=rule.mechanism,
-        benign=rule.benign,
-    )
+    explained = Explained(name or rule.explains[0], finding)
+    said = [item.identity for item in rule.reason(run, explained) if isinstance(item, Evidence)]
+    assert len(said) == len(set(said)), f"counted twice: {said}"
+    return argued(rule, run, explained)
 
 
 ASKED = ("onset", "name", "symptom", "disagreements", "segments")
 
 
-def ask(rule: Rule, facts: dict[str, Any]) -> Hypothesis:
-    """Return what `rule` says of the run of `facts`: arguments of `make_run`, and how it is asked.
-
-    `onset` is the step at which the symptom begins (5 when left out), `symptom` what is found there ("loss-to-zero"),
-    `name` the mechanism asked for, `disagreements` what two sources say of one step, `segments` the stretches
-    between restarts.
-    """
+def run_of(facts: dict[str, Any]) -> Run:
+    """Return the run of `facts`: arguments of `make_run`, `disagreements` of two sources, `segments` of restarts."""
     run = make_run(**{key: value for key, value in facts.items() if key not in ASKED})
     object.__setattr__(run.timeline, "disagreements", tuple(facts.get("disagreements", ())))
     if "segments" in facts:
         object.__setattr__(run.timeline, "segments", tuple(facts["segments"]))
+    return run
+
+
+def ask(rule: Rule, facts: dict[str, Any]) -> Hypothesis:
+    """Return what `rule` says of the run of `facts`, and how it is asked.
+
+    `onset` is the step at which the symptom begins (5 when left out), `symptom` what is found there ("loss-to-zero"),
+    `name` the mechanism asked for.
+    """
     symptom = facts.get("symptom", "loss-to-zero")
-    return argue(rule, run, symptom, step=facts.get("onset", 5), name=facts.get("name"))
+    return argue(rule, run_of(facts), symptom, step=facts.get("onset", 5), name=facts.get("name"))
+
+
+def state_of(condition: Condition, rule: Rule, facts: dict[str, Any]) -> bool | None:
+    """Return whether a necessary condition of `rule` holds in the run of `facts`; None when nothing tells."""
+    step, symptom = facts.get("onset", 5), facts.get("symptom", "loss-to-zero")
+    finding = Finding(symptom, "error", symptom, Source("trainer_state.json"), step, bracket(step))
+    seen = condition.look(run_of(facts), Explained(facts.get("name") or rule.explains[0], finding))
+    return None if seen is None else seen.holds

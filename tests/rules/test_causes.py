@@ -29,20 +29,20 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     ("ds-zero12-comm-corruption", "founding case", FOUNDING, "likely"),
     ("ds-zero12-comm-corruption", "stage 3", founding(**{"zero_optimization.stage": 3}), "ruled out"),
     ("ds-zero12-comm-corruption", "one process", founding(world_size=1), "ruled out"),
-    ("ds-zero12-comm-corruption", "fixed", release("0.19.3"), "possible"),
+    ("ds-zero12-comm-corruption", "fixed", release("0.19.3"), "ruled out"),
     ("ds-zero12-comm-corruption", "overlap masked", release("0.17.5"), "likely"),
     ("ds-zero12-comm-corruption", "ping-pong index reset", release("0.17.3"), "likely"),
     (
         "ds-zero12-comm-corruption",
         "fixed, nothing else",
         {"settings": {"zero_optimization.stage": 2}, "packages": {"deepspeed": "0.19.3"}},
-        "unlikely",
+        "ruled out",
     ),
     (
         "ds-zero12-comm-corruption",
         "old release that checks",
         {"settings": {"zero_optimization.stage": 2}, "packages": {"deepspeed": "0.11.1"}},
-        "unlikely",
+        "ruled out",
     ),
     (
         "ds-zero12-comm-corruption",
@@ -63,7 +63,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "possible",
     ),
     ("ds-zero12-comm-corruption", "DeepSpeed absent", {**DEAD, "settings": {"deepspeed": None}}, "ruled out"),
-    ("ds-zero12-comm-corruption", "norms grew", {**GREW, "settings": {"zero_optimization.stage": 2}}, "unlikely"),
+    ("ds-zero12-comm-corruption", "norms grew", {**GREW, "settings": {"zero_optimization.stage": 2}}, "possible"),
     (
         "ds-zero12-comm-corruption",
         "one tensor",
@@ -77,9 +77,15 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "unlikely",
     ),
     # no guard
-    ("bf16-no-nan-guard", "release without the check", FOUNDING, "likely"),
+    ("bf16-no-nan-guard", "release without the check", FOUNDING, "ruled out"),
     ("bf16-no-nan-guard", "check switched on", founding(**{"bf16.check_grad_overflow": True}), "ruled out"),
     ("bf16-no-nan-guard", "release with the check", release("0.19.4"), "ruled out"),
+    (
+        "bf16-no-nan-guard",
+        "one bad tensor is its source",
+        {**FOUNDING, "loss": [2.3, 2.2, 2.1, 2.0, 2.0, 0.0, 0.0], "checkpoints": ONE},
+        "possible",
+    ),
     ("bf16-no-nan-guard", "fp16", {"settings": {"fp16": True}}, "ruled out"),
     ("bf16-no-nan-guard", "no DeepSpeed", {"settings": {"deepspeed": None}}, "unlikely"),
     # labels
@@ -112,7 +118,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "tokenization-mismatch",
         "one token off",
         {"events": [make_events(Kind.TOKENIZATION_MISMATCH, [-1, -1], [1.0, 1.0])]},
-        "likely",
+        "possible",
     ),
     (
         "tokenization-mismatch",
@@ -131,7 +137,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "response-template-not-found",
         "some samples count",
         {"grad_norm": [0.4, 0.5] * 4, "events": [make_events(Kind.RESPONSE_TEMPLATE_NOT_FOUND)]},
-        "unlikely",
+        "ruled out",
     ),
     # precision
     (
@@ -144,7 +150,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "fp16-bf16-pretrained-model",
         "family on an old board",
         {"settings": {"fp16": True, "model_name_or_path": "Qwen/Qwen2-7B"}, "hardware": {"gpu": "Tesla V100"}},
-        "likely",
+        "possible",
     ),
     (
         "fp16-bf16-pretrained-model",
@@ -162,7 +168,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "fp16-overflow",
         "overflow in fp16",
         {"settings": {"fp16": True}, "events": [make_events(Kind.OVERFLOW)]},
-        "likely",
+        "possible",
     ),
     (
         "fp16-overflow",
@@ -177,6 +183,15 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         {
             "checkpoints": [make_checkpoint(6, make_table(same=NORMS, dtype="BF16"))],
             "settings": {"learning_rate": 2e-6},
+        },
+        "possible",
+    ),
+    (
+        "bf16-update-underflow",
+        "norms stand still, without DeepSpeed",
+        {
+            "checkpoints": [make_checkpoint(6, make_table(same=NORMS, dtype="BF16"))],
+            "settings": {"learning_rate": 2e-6, "deepspeed": None},
         },
         "likely",
     ),
@@ -208,23 +223,24 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         {"loss": [2.0, 1.9] * 300, "settings": {"fp16": True}, "events": [make_events(Kind.OVERFLOW, [1, 2])]},
         "likely",
     ),
-    ("fp16-scaler-skip", "never recovers", {**DEAD, "settings": {"fp16": True}}, "unlikely"),
+    ("fp16-scaler-skip", "never recovers", {**DEAD, "settings": {"fp16": True}}, "ruled out"),
     ("fp16-scaler-skip", "bf16", {"settings": {"bf16": True}}, "ruled out"),
     # optimisation
+    ("lr-zero-config", "another rate is configured", {"settings": {"learning_rate": 1e-4}}, "ruled out"),
     ("lr-zero-config", "configured", {"settings": {"learning_rate": 0.0}}, "established"),
-    ("lr-zero-config", "logged", {"learning_rate": [0.0] * 6}, "likely"),
+    ("lr-zero-config", "logged", {"learning_rate": [0.0] * 6}, "possible"),
     (
         "lr-zero-config",
         "some losses of 0 among others: steps that a scaler skipped",
         {"learning_rate": [0.0] * 5, "loss": [0.0, 0.0, 0.0, 1.31, 1.27]},
         "possible",
     ),
-    ("lr-zero-config", "warmup only", {"learning_rate": [0.0, 0.0, 1e-5]}, "ruled out"),
+    ("lr-zero-config", "warmup only", {"learning_rate": [0.0, 0.0, 1e-5]}, "unlikely"),
     (
         "lr-zero-config",
         "scaler holds it",
         {"learning_rate": [0.0] * 6, "settings": {"fp16": True}, "events": [make_events(Kind.OVERFLOW)]},
-        "unlikely",
+        "possible",
     ),
     ("nothing-trainable", "counted", {"settings": {"trainable_params": 0}}, "established"),
     (
@@ -275,7 +291,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         },
         "likely",
     ),
-    ("frozen-by-design", "all stand", {"checkpoints": STILL}, "unlikely"),
+    ("frozen-by-design", "all stand", {"checkpoints": STILL}, "ruled out"),
     ("lr-too-high", "rose and grew", {**GREW, "settings": {"learning_rate": 1e-3}}, "likely"),
     ("lr-too-high", "high rate, steady norms", {**DEAD, "settings": {"learning_rate": 1e-3}}, "unlikely"),
     ("lr-too-high", "usual rate", {**GREW, "settings": {"learning_rate": 2e-5}}, "possible"),
@@ -295,7 +311,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         {"loss": [2.0, 1.8, 1.4, 1.0, 0.7, 0.5], "eval_loss": [1.9, 1.6, 1.7, 2.2]},
         "likely",
     ),
-    ("overfit", "evaluation falls", {"eval_loss": [1.9, 1.8, 1.7, 1.6]}, "unlikely"),
+    ("overfit", "evaluation falls", {"eval_loss": [1.9, 1.8, 1.7, 1.6]}, "ruled out"),
     (
         "hf-grad-accum-loss-scaling",
         "affected release, ratio fits",
@@ -365,23 +381,23 @@ def test_sources_that_disagree_point_to_the_log(judge: Judge) -> None:
 def points_for(version: str, judge: Judge) -> list[int]:
     """Return the points that one release of DeepSpeed gives in the founding case."""
     hypothesis = judge(catalog.find_rule("DIST001"), make_run(**release(version)), "loss-to-zero", step=5)
-    return [e.points for e in hypothesis.evidence if e.key == "version of deepspeed"]
+    return [e.points for e in hypothesis.evidence if e.key == "version of deepspeed" and e.state is None]
 
 
 @pytest.mark.parametrize(
     ("version", "points"),
     [
-        ("0.11.1", -6),
-        ("0.11.2", -3),
-        ("0.12.3", -3),
+        ("0.11.1", -2),
+        ("0.11.2", -1),
+        ("0.12.3", -1),
         ("0.12.4", 4),
         ("0.14.2", 4),
         ("0.14.3", 1),
         ("0.17.1", 1),
         ("0.17.2", 3),
-        ("0.17.5", -3),
-        ("0.18.5", -6),
-        ("0.19.3", -8),
+        ("0.17.5", -1),
+        ("0.18.5", -2),
+        ("0.19.3", -2),
         ("0.12.5+cu121", 4),
     ],
 )

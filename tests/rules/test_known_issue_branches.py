@@ -8,7 +8,8 @@ import pytest
 
 from forensics.diagnosis.reason import reason
 from forensics.model import Finding, Source
-from forensics.rules._known_issues import OBSERVATIONS, declare, load, look
+from forensics.rules._known_issues import OBSERVATIONS, declare, load, look, ranges_of
+from forensics.rules._versions import Affected
 from forensics.testing import make_run
 from rules.issue_runs import (
     OBSERVED,
@@ -26,11 +27,19 @@ from rules.rule_judging import Judge
 
 ISSUES = dict(load())
 HINTS = {
-    "environment-stack-regression": "only another image decides",
+    "custom-kernel": "only a run without it decides",
+    "ds-overlap-before-the-bucket": "only a run without overlap decides",
+    "ds-zero2-gradient-regression": "only the same steps under another release decide",
+    "fp16-hardware": "a board without bf16 explains why fp16, not why it overflowed",
+    "framework-regression": "only another release decides",
+    "launch-dataparallel": "the cause was inferred from one report",
     "neftune-handling": "it never did more than raise the loss a little",
     "non-cuda-backend": "a board proves nothing",
+    "packing-bug": "only a run without it decides",
     "pad-equals-eos-masking": "the end token is masked without any other sign",
+    "pcie-p2p-corruption": "only a copy between two boards decides",
     "torch-compile": "only a run without it decides",
+    "untrained-special-token-embeddings": "only the norms of the rows decide",
 }
 """Entries that never get beyond "possible", whatever the run recorded, and why."""
 
@@ -48,20 +57,23 @@ def counted(judge: Judge, issue: Mapping[str, Any], table: Table, facts: Facts) 
     """Return the points that the subject of `table` is given in the run of `facts`."""
     seen = look(table, run_of(facts), explained_by(facts))
     hypothesis = judge(declare(issue), run_of(facts), "loss-to-zero", step=facts.get("onset", 5))
-    return [e.points for e in hypothesis.evidence if seen is not None and e.identity == seen.key]
+    given = (e for e in hypothesis.evidence if e.state is None)
+    return [e.points for e in given if seen is not None and e.identity == seen.key]
 
 
 def supports(issue: Mapping[str, Any]) -> Iterator[Facts]:
     """Yield runs in which one thing that speaks for this cause of its own is so."""
-    if "affected" in issue and issue["affected"].get("yes", 4) > 0:
-        yield affected(issue, fits=True)
+    if affected(issue).get("packages") and issue["affected"][0].get("yes", 0) > 0:
+        yield affected(issue)
     for table in issue.get("evidence", ()):
         if not table.get("sign"):
             yield from (facts_for(table, fits) for fits in (True, False) if table.get("yes" if fits else "no", 0) > 0)
 
 
-def affected(issue: Mapping[str, Any], *, fits: bool) -> Facts:
-    return {"packages": {issue["affected"]["package"]: version_for(issue["affected"]["versions"], fits)}}
+def affected(issue: Mapping[str, Any]) -> Facts:
+    """Return a run with a release in the first range that an entry names."""
+    first = next(iter(issue.get("affected", ())), None)
+    return {} if first is None else {"packages": {first["package"]: version_for(first["versions"], fits=True)}}
 
 
 @pytest.mark.parametrize(("file", "number", "fits"), [*branches()])
@@ -84,18 +96,42 @@ def test_each_piece_of_evidence_counts_as_written(judge: Judge, file: str, numbe
 def test_all_that_an_entry_looks_for_makes_it_likely(judge: Judge, file: str) -> None:
     """A run that shows everything an entry names is called so, but for the entries that can only hint."""
     issue = ISSUES[file]
-    start = affected(issue, fits=True) if "affected" in issue else {}
-    kept = [{"package": issue["affected"]["package"], "within": issue["affected"]["versions"]}] if start else []
+    start = affected(issue)
+    kept = [{"package": t["package"], "within": t["versions"]} for t in issue.get("affected", ())[:1]]
+    needed = [t for t in issue["evidence"] if t.get("necessary")]
     wanted = sorted((t for t in issue["evidence"] if t.get("yes", 0) > 0), key=lambda t: -t["yes"])
-    facts = together(wanted, start, kept)
+    facts = together([*needed, *wanted], start, kept)
     hypothesis = judge(declare(issue), run_of(facts), "loss-to-zero", step=facts.get("onset", 5))
 
     assert hypothesis.holds is (issue["name"] not in HINTS), (hypothesis.verdict, hypothesis.evidence)
+    assert hypothesis.would_decide == ()
+
+
+def needed_tables() -> Iterator[Any]:
+    """Yield (entry, number) of every table that is a necessary condition."""
+    for file, issue in ISSUES.items():
+        for number, table in enumerate(issue.get("evidence", ())):
+            if table.get("necessary"):
+                yield pytest.param(file, number, id=f"{file}-{number}")
+
+
+@pytest.mark.parametrize(("file", "number"), [*needed_tables()])
+def test_a_condition_that_a_run_states_to_be_false_rules_out(judge: Judge, file: str, number: int) -> None:
+    """So does each thing that contradicts it, however well the condition itself holds."""
+    issue = ISSUES[file]
+    table = issue["evidence"][number]
+    against = [merged(facts_for(table, fits=True), facts_for(other, fits=True)) for other in table.get("unless", ())]
+    against.append(facts_for(table, fits=False))
+
+    for facts in against:
+        said = judge(declare(issue), run_of(facts), "loss-to-zero", step=facts.get("onset", 5))
+        assert said.verdict == "ruled out", facts
 
 
 def test_every_observation_can_be_made_to_hold_and_to_fail() -> None:
     """The observations that entries may name are those that these tests know how to bring about."""
-    used = {t["observation"] for issue in ISSUES.values() for t in issue.get("evidence", ()) if "observation" in t}
+    tables = [t for issue in ISSUES.values() for table in issue["evidence"] for t in (table, *table.get("unless", ()))]
+    used = {t["observation"] for t in tables if "observation" in t}
 
     assert set(OBSERVED) == set(OBSERVATIONS)
     assert used <= set(OBSERVED)
@@ -117,7 +153,7 @@ def neighbours(bound: str) -> tuple[str, str, str]:
 def edges() -> Iterator[Any]:
     """Yield each end of each range of versions, with releases on both sides of it."""
     for file, issue in ISSUES.items():
-        ranges = [(issue["affected"]["package"], issue["affected"]["versions"])] if "affected" in issue else []
+        ranges = [(t["package"], t["versions"]) for t in issue.get("affected", ())[:1]]
         ranges += [(t["package"], t["within"]) for t in issue.get("evidence", ()) if "package" in t]
         for package, specifier in ranges:
             for bound in re.findall(r"[\d][\w.]*", specifier):
@@ -141,28 +177,46 @@ def lies_in(release: str, specifier: str) -> bool:
 
 
 @pytest.mark.parametrize(("file", "package", "specifier", "release"), [*edges()])
-def test_a_range_ends_where_it_says(judge: Judge, file: str, package: str, specifier: str, release: str) -> None:
+def test_a_range_ends_where_it_says(file: str, package: str, specifier: str, release: str) -> None:
     """A release at an end, just before and just after it counts by the range as written, build tags aside."""
-    issue = ISSUES[file]
-    told = f"{package} {release}+cu121 lies {'in' if lies_in(release, specifier) else 'outside'} {specifier}"
+    inside = lies_in(release, specifier)
     run = make_run(packages={package: f"{release}+cu121"})
-    found = [e for e in judge(declare(issue), run, "loss-to-zero").evidence if e.key == f"version of {package}"]
-    expected = points_of(issue, package, specifier, inside=lies_in(release, specifier))
+    seen = Affected(package, specifier).seen(run)
 
-    assert sum(e.points for e in found if e.statement.startswith(told)) == expected
+    assert seen is not None
+    assert (seen.holds, seen.key) == (inside, f"version of {package}")
+    assert seen.statement == f"{package} {release}+cu121 lies {'in' if inside else 'outside'} {specifier}"
+    assert ISSUES[file]
 
 
-def points_of(issue: Mapping[str, Any], package: str, specifier: str, *, inside: bool) -> int:
-    side = "yes" if inside else "no"
-    given = issue.get("affected", {})
-    if (given.get("package"), given.get("versions")) == (package, specifier):
-        return int(given.get(side, {"yes": 4, "no": -6}[side]))
-    same = (t for t in issue["evidence"] if (t.get("package"), t.get("within")) == (package, specifier))
-    return int(next(same).get(side, 0))
+def releases() -> Iterator[Any]:
+    """Yield (entry, release, whether one of its ranges holds it, the number of the range that counts)."""
+    for file, issue in ISSUES.items():
+        tables = issue.get("affected", ())
+        for number, table in enumerate(tables):
+            yield pytest.param(file, version_for(table["versions"], fits=True), number, True, id=f"{file}-{number}-in")
+        if tables:
+            outside = next(v for v in ("0.0.1.dev0", "9999") if not any(lies_in(v, t["versions"]) for t in tables))
+            yield pytest.param(file, outside, 0, False, id=f"{file}-outside")
+
+
+@pytest.mark.parametrize(("file", "release", "number", "inside"), [*releases()])
+def test_a_release_counts_by_the_range_that_holds_it(
+    judge: Judge, file: str, release: str, number: int, inside: bool
+) -> None:
+    """Inside it gives the points of that range; outside of all it costs what the first says, or rules out."""
+    issue = ISSUES[file]
+    table = issue["affected"][number]
+    said = judge(declare(issue), make_run(packages={table["package"]: release}), "loss-to-zero")
+    found = [e.points for e in said.evidence if e.key == f"version of {table['package']}" and e.state is None]
+    points = table.get("yes" if inside else "no", 0)
+
+    assert found == ([points] if points else [])
+    assert (said.verdict == "ruled out") is (not inside and bool(table.get("necessary")))
 
 
 def besides_its_version(issue: Mapping[str, Any]) -> list[Facts]:
-    package = issue.get("affected", {}).get("package")
+    package = next((t["package"] for t in issue.get("affected", ())), None)
     return [facts for facts in supports(issue) if package not in facts.get("packages", {})]
 
 
@@ -171,7 +225,7 @@ def besides_its_version(issue: Mapping[str, Any]) -> list[Facts]:
 def test_an_unknown_version_is_missing_evidence(judge: Judge, file: str, version: str | None) -> None:
     """A version that was not recorded is listed as missing and gives no point; nor does one that no release has."""
     issue = ISSUES[file]
-    package = issue["affected"]["package"]
+    package = issue["affected"][0]["package"]
     facts = besides_its_version(issue)[0]
     if version is not None:
         facts = merged(facts, {"packages": {package: version}})
@@ -186,27 +240,27 @@ def test_an_unknown_version_is_missing_evidence(judge: Judge, file: str, version
 UPSTREAM = {
     "bnb-8bit-optimizer-bug": ("bitsandbytes", ["0.36.0", "0.41.0"], ["0.35.4", "0.41.1"]),
     "ds-cpu-offload-gradients": ("deepspeed", ["0.16.9", "0.18.9"], ["0.19.0"]),
+    "ds-overlap-before-the-bucket": ("deepspeed", ["0.10.0", "0.12.3"], ["0.12.4"]),
     "ds-pipeline-loss-display": ("deepspeed", ["0.11.2", "0.12.3"], ["0.11.1", "0.12.4"]),
     "ds-zero0-bf16-gradient-bug": ("deepspeed", ["0.13.2", "0.18.5"], ["0.18.6"]),
     "ds-zero2-gradient-regression": ("deepspeed", ["0.17.6", "0.18.3"], ["0.17.5", "0.18.6"]),
     "ds-zeropp-hpz-bug": ("deepspeed", ["0.13.2", "0.14.3"], ["0.14.4"]),
-    "flash-attention-bug": ("flash-attn", ["2.0.0", "2.0.4"], ["1.0.9", "2.0.5"]),
+    "flash-attention-bug": ("flash-attn", ["2.0.0", "2.0.7", "2.6.0", "2.6.1"], ["1.0.9", "2.0.8", "2.5.9", "2.6.2"]),
     "framework-regression": ("unsloth", ["2024.11.6"], ["2024.11.5", "2024.11.7"]),
     "fully-masked-attention-row": ("torch", ["2.1.0", "2.4.1"], ["2.5.0"]),
     "neftune-handling": ("trl", ["0.9.6", "0.11.4"], ["0.12.0"]),
-    "peft-double-state-dict-filter": ("peft", ["0.3.0", "0.15.0"], ["0.2.0"]),
     "rng-state-refused": ("torch", ["2.6.0", "2.7.1"], ["2.5.1"]),
 }
 """Releases that upstream names as affected, and the nearest ones that it names as free of the fault."""
 
 
 def test_the_ranges_hold_the_releases_that_upstream_names() -> None:
-    entries = {issue["name"]: issue["affected"] for issue in ISSUES.values() if "affected" in issue}
+    entries = {issue["name"]: ranges_of(issue) for issue in ISSUES.values() if "affected" in issue}
     wrong = [
         (name, release)
         for name, (package, bad, good) in UPSTREAM.items()
         for release in (*bad, *good)
-        if lies_in(release, entries[name]["versions"]) is not (release in bad) or entries[name]["package"] != package
+        if any(lies_in(release, r.versions) for r in entries[name] if r.package == package) is not (release in bad)
     ]
 
     assert set(entries) == set(UPSTREAM)

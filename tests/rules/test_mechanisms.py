@@ -1,11 +1,12 @@
 """The links between a symptom and its cause: one row for each branch of their evidence."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from forensics import catalog
-from forensics.model import Precision, Run
+from forensics.model import OptimizerState, Precision, Run
 from forensics.names import Kind
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
 from rules.rule_judging import Judge
@@ -46,7 +47,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "nan-loss-logged-as-zero",
         "from the first entry",
         {"onset": 1, "loss": [0.0] * 5, "learning_rate": RATE[:5]},
-        "likely",
+        "possible",
     ),
     ("nan-loss-logged-as-zero", "faded", {"loss": [0.2, 0.03, 0.01, 0.001, 0.0, 0.0]}, "unlikely"),
     (
@@ -84,13 +85,13 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "nan-norm-shown-as-sentinel",
         "release that prints inf",
         {"loss": FALL, "grad_norm": [*GOOD, 1.0, 1.0, 1.0], "packages": {"deepspeed": "0.19.8"}},
-        "possible",
+        "ruled out",
     ),
     (
         "nan-norm-shown-as-sentinel",
         "healthy loss",
         {"loss": [2.0] * 7, "grad_norm": [*GOOD, 1.0, 1.0, 1.0]},
-        "unlikely",
+        "ruled out",
     ),
     (
         "nan-norm-shown-as-sentinel",
@@ -102,7 +103,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "nan-norm-shown-as-sentinel",
         "norm NaN itself",
         {"loss": FALL, "grad_norm": [*GOOD, NAN, NAN, NAN]},
-        "unlikely",
+        "ruled out",
     ),
     (
         "nan-norm-shown-as-sentinel",
@@ -118,7 +119,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         {"loss": [0.2, 0.03, 0.01, 0.0003, 0.0], "grad_norm": [0.1] * 5, "precision": Precision.FOUR_DECIMALS},
         "likely",
     ),
-    ("log-precision-rounds-to-zero", "sudden", {"loss": FALL}, "unlikely"),
+    ("log-precision-rounds-to-zero", "sudden", {"loss": FALL}, "ruled out"),
     (
         "log-precision-rounds-to-zero",
         "norm NaN",
@@ -141,8 +142,8 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     ("nan-gradient-applied", "norm NaN to the end", {"loss": FALL, "grad_norm": [*GOOD, NAN, NAN, NAN]}, "likely"),
     ("nan-gradient-applied", "sentinel", {"loss": FALL, "grad_norm": [*GOOD, ROOT2, ROOT2, ROOT2]}, "likely"),
     ("nan-gradient-applied", "norm zero", {"loss": FALL, "grad_norm": [*GOOD, 0.0, 0.0, 0.0]}, "ruled out"),
-    ("nan-gradient-applied", "norm recovers", {"loss": FALL, "grad_norm": [*GOOD, NAN, 1.2, 1.3]}, "unlikely"),
-    ("nan-gradient-applied", "norm finite", {"loss": FALL, "grad_norm": [*GOOD, 1.2, 1.3, 1.4]}, "unlikely"),
+    ("nan-gradient-applied", "norm recovers", {"loss": FALL, "grad_norm": [*GOOD, NAN, 1.2, 1.3]}, "ruled out"),
+    ("nan-gradient-applied", "norm finite", {"loss": FALL, "grad_norm": [*GOOD, 1.2, 1.3, 1.4]}, "ruled out"),
     ("nan-gradient-applied", "all weights NaN", {"loss": FALL, "checkpoints": [poisoned(6)]}, "likely"),
     ("nan-gradient-applied", "weights clean", {"loss": FALL, "checkpoints": [make_checkpoint(6)]}, "ruled out"),
     ("nan-gradient-applied", "never recovers, nothing else", {"loss": FALL}, "possible"),
@@ -155,7 +156,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
             "settings": {"bf16.enabled": True},
             "frameworks": ("deepspeed",),
         },
-        "likely",
+        "possible",
     ),
     (
         "nan-gradient-applied",
@@ -188,13 +189,13 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "nan-spread-by-clipping",
         "not clipped",
         {"checkpoints": [poisoned(6)], "settings": {"max_grad_norm": 0}},
-        "unlikely",
+        "ruled out",
     ),
     (
         "nan-spread-by-clipping",
         "one tensor",
         {"checkpoints": [make_checkpoint(6, make_table(nan={"model.norm.weight": 1}))]},
-        "unlikely",
+        "ruled out",
     ),
     # NUM003
     ("overflow-steps-skipped", "overflow lines", {"events": [make_events(Kind.OVERFLOW, [3, 4])]}, "likely"),
@@ -210,7 +211,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "overflow-steps-skipped",
         "bf16 without lines",
         {"learning_rate": RATE, "settings": {"bf16": True}},
-        "unlikely",
+        "ruled out",
     ),
     (
         "overflow-steps-skipped",
@@ -222,14 +223,14 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "overflow-steps-skipped",
         "weights NaN",
         {"events": [make_events(Kind.OVERFLOW, [3])], "checkpoints": [poisoned(6)]},
-        "unlikely",
+        "possible",
     ),
     # NUM004
     (
         "update-below-precision",
         "norms stand, matrices move",
         {"checkpoints": [moved(mlp=30, norm=64)], "settings": {"learning_rate": 2e-6}},
-        "likely",
+        "possible",
     ),
     ("update-below-precision", "all stand", {"checkpoints": [moved(mlp=64, norm=64)]}, "possible"),
     (
@@ -237,6 +238,12 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "under DeepSpeed",
         {"checkpoints": [moved(mlp=30, norm=64)], "frameworks": ("deepspeed",)},
         "ruled out",
+    ),
+    (
+        "update-below-precision",
+        "the optimizer state has no masters",
+        {"checkpoints": [replace(moved(mlp=30, norm=64), optimizer=OptimizerState(step=6))]},
+        "likely",
     ),
     ("update-below-precision", "float32", {"checkpoints": [make_checkpoint(6, make_table(same=64))]}, "ruled out"),
     (
@@ -249,16 +256,16 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "update-below-precision",
         "no gradient",
         {"checkpoints": [moved(mlp=64, norm=64)], "grad_norm": [0.0] * 7},
-        "unlikely",
+        "possible",
     ),
     # NUM005
     ("gradients-all-zero", "zero beside a flat loss", {"loss": [2.3] * 7, "grad_norm": [0.0] * 7}, "likely"),
-    ("gradients-all-zero", "zero beside zero", {"loss": [0.0] * 7, "grad_norm": [0.0] * 7}, "unlikely"),
+    ("gradients-all-zero", "zero beside zero", {"loss": [0.0] * 7, "grad_norm": [0.0] * 7}, "possible"),
     (
         "gradients-all-zero",
         "loss falls",
         {"onset": 1, "loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0], "grad_norm": [0.0] * 7},
-        "unlikely",
+        "ruled out",
     ),
     ("gradients-all-zero", "norms above zero", {"loss": [2.3] * 7, "grad_norm": [0.5] * 7}, "ruled out"),
     (
@@ -270,16 +277,16 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     # DATA001
     ("all-labels-ignored", "zero norm", {"loss": [0.0] * 7, "grad_norm": [0.0] * 7}, "likely"),
     ("all-labels-ignored", "norm NaN", {"loss": FALL, "grad_norm": [*GOOD, NAN, NAN, NAN]}, "ruled out"),
-    ("all-labels-ignored", "norm above zero", {"loss": [0.0] * 7, "grad_norm": [0.4, 0.5] * 3}, "unlikely"),
+    ("all-labels-ignored", "norm above zero", {"loss": [0.0] * 7, "grad_norm": [0.4, 0.5] * 3}, "ruled out"),
     ("all-labels-ignored", "trainer says so", {"events": [make_events(Kind.ALL_LABELS_IGNORED)]}, "likely"),
-    ("all-labels-ignored", "mismatches", {"events": [make_events(Kind.TOKENIZATION_MISMATCH)]}, "likely"),
-    ("all-labels-ignored", "template", {"events": [make_events(Kind.RESPONSE_TEMPLATE_NOT_FOUND)]}, "likely"),
+    ("all-labels-ignored", "mismatches", {"events": [make_events(Kind.TOKENIZATION_MISMATCH)]}, "possible"),
+    ("all-labels-ignored", "template", {"events": [make_events(Kind.RESPONSE_TEMPLATE_NOT_FOUND)]}, "possible"),
     ("all-labels-ignored", "weights NaN", {"grad_norm": [0.0] * 7, "checkpoints": [poisoned(6)]}, "ruled out"),
     (
         "all-labels-ignored",
         "reinforcement learning",
         {"loss": [0.0] * 7, "grad_norm": [0.0] * 7, "reward": [1.0] * 7},
-        "unlikely",
+        "possible",
     ),
 ]
 

@@ -256,7 +256,7 @@ def test_what_is_seen_is_said(
     assert words in found.statement
 
 
-@pytest.mark.parametrize(("rate", "points"), [(2e-3, [2]), (5e-5, []), (1e-5, [-4])])
+@pytest.mark.parametrize(("rate", "points"), [(30.0, [5]), (1.0, [5]), (2e-3, [2]), (5e-5, []), (1e-5, [-2])])
 def test_a_rate_between_usual_and_high_tells_nothing(rate: float, points: list[int]) -> None:
     said = opt010_lr_too_high._rate(make_run(settings={"learning_rate": rate}), alone=False)
 

@@ -127,6 +127,7 @@ SIGNS = (
     _sign("pping, returning lr=0", Kind.LR_UNAVAILABLE, r"tried to get lr value before"),
     _sign("Attempting to unscale FP16 gradients", Kind.UNSCALE_FP16),
     # Numerics.
+    _sign("FATAL: kernel", Kind.OTHER_ARCHITECTURE, r"is for sm\d+.{0,40} but was built for sm\d+"),
     _sign("SDPA backward got grad_output.strides()", Kind.CUDNN_SDPA_STRIDES, r"cuDNN SDPA backward"),
     _sign("Was asked to gather along dimension 0", Kind.DATA_PARALLEL),
     _sign("Detected inf/nan during batch_number", Kind.NAN_ASSERTION),
