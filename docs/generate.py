@@ -7,7 +7,7 @@ import click
 
 from forensics import catalog
 from forensics.cli import main as main_group
-from forensics.plugin import Reader
+from forensics.plugin import Document, Reader
 from forensics.report import explain
 from forensics.rules._known_issues import load
 
@@ -51,12 +51,14 @@ def _index() -> str:
 
 
 def _formats() -> str:
+    known: list[Reader | Document] = [*catalog.readers(), *catalog.documents()]
     rows = [
         f"| {reader.name} | {_patterns(reader)} | {'yes' if reader.sniff else 'no'} | {_first_line(reader.doc)} "
         f"| {reader.tested or '-'} |"
-        for reader in catalog.readers()
+        for reader in known
     ]
-    head = "# Formats\n\nMade by `python docs/generate.py` from the readers themselves.\n\n"
+    head = "# Formats\n\nMade by `python docs/generate.py` from the readers themselves. A document (the last"
+    head += " rows) is taken apart, and each part of it is read as the file that it is.\n\n"
     columns = "| reader | file names | by content | what it reads | tried with files of |\n|---|---|---|---|---|\n"
     return head + columns + "\n".join(rows) + "\n"
 
@@ -112,7 +114,7 @@ def _tests_of(names: set[str]) -> dict[str, list[str]]:
     }
 
 
-def _patterns(reader: Reader) -> str:
+def _patterns(reader: Reader | Document) -> str:
     return " ".join(f"`{pattern.pattern}`" for pattern in reader.match).replace("|", r"\|") or "-"
 
 

@@ -1,4 +1,4 @@
-"""Everything that is declared, loaded once: readers, detectors, rules; and how names of them are understood."""
+"""Everything that is declared, loaded once: readers, documents, detectors, rules; how names of them are understood."""
 
 import difflib
 import re
@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from functools import cache
 
 import forensics.detectors
+import forensics.documents
 import forensics.readers
 import forensics.rules
 from forensics.errors import UsageError
-from forensics.plugin import Detector, Reader, Rule, collect
+from forensics.plugin import Detector, Document, Reader, Rule, collect
 
 
 @cache
 def readers() -> tuple[Reader, ...]:
     return collect(forensics.readers, Reader)
+
+
+@cache
+def documents() -> tuple[Document, ...]:
+    return collect(forensics.documents, Document)
 
 
 @cache

@@ -287,5 +287,5 @@ def formats() -> int:
     from forensics import catalog
     from forensics.report import formats as page
 
-    click.echo(page.render(catalog.readers()))
+    click.echo(page.render([*catalog.readers(), *catalog.documents()]))
     return EXIT_FINE

@@ -1,13 +1,14 @@
 """The whole pipeline, top to bottom: a path to a run, a run to a report."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from forensics import catalog
+from forensics.analysis.places import axis_at, on, placed
 from forensics.assemble import assemble
 from forensics.diagnosis.coincidence import coincidences
 from forensics.diagnosis.cost import cost_of
@@ -15,11 +16,12 @@ from forensics.diagnosis.headline import headline_of, verdict_of
 from forensics.diagnosis.reason import reason
 from forensics.discovery.discover import Discovery, discover
 from forensics.discovery.unpack import opened
+from forensics.documents._parts import part_of, relocated
 from forensics.errors import ForensicsError, NothingReadableError
 from forensics.formats.safe_yaml import parse as parse_yaml
 from forensics.limits import DEFAULT, Limits
-from forensics.model import SEVERITIES, Artifact, Fact, Finding, Report, Run, Skip
-from forensics.plugin import Reader
+from forensics.model import SEVERITIES, Artifact, Fact, Finding, Hypothesis, Report, Run, Skip
+from forensics.plugin import Document, Reader
 from forensics.storage.file import File
 from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
 
@@ -81,16 +83,17 @@ def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
     """Find the symptoms of a run and let the rules argue about them."""
     findings, skips, broken = detect(run)
     reasoned = reason(run, findings, catalog.rules())
+    causes = tuple(_in_places(run, h) for h in reasoned.causes)
     run = _with_skips(run, skips)
     verdict = verdict_of(run, reasoned.findings)
     leading = next((f for f in reasoned.findings if f.severity != "notice" and f.onset is not None), None)
     return Report(
         run=run,
         verdict=verdict,
-        headline=headline_of(run, verdict, reasoned.findings, reasoned.causes),
+        headline=headline_of(run, verdict, reasoned.findings, causes),
         findings=reasoned.findings,
-        hypotheses=reasoned.causes,
-        mechanisms=reasoned.mechanisms,
+        hypotheses=causes,
+        mechanisms=tuple(_in_places(run, h) for h in reasoned.mechanisms),
         failures=(*failures, *broken, *reasoned.failures),
         coincidences=() if leading is None else coincidences(run, leading),
         cost=cost_of(run, reasoned.findings),
@@ -110,11 +113,17 @@ def detect(run: Run) -> tuple[list[Finding], list[Skip], list[str]]:
             try:
                 # Any float64 may stand in a log; what overflows in a statistic is handled there, not warned about.
                 with np.errstate(all="ignore"):
-                    findings.extend(detector.find(run))
+                    findings.extend(placed(run, finding) for finding in detector.find(run))
             except Exception as error:  # noqa: BLE001  (one bad detector must not cost the report)
                 failures.append(f"detector {detector.name} failed: {type(error).__name__}: {error}")
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), _weight(f), _last_fine(f), f.symptom))
     return findings, skips, failures
+
+
+def _in_places(run: Run, hypothesis: Hypothesis) -> Hypothesis:
+    """Return the hypothesis with every argument in the words of the axis on which its source is."""
+    evidence = tuple(replace(e, statement=on(axis_at(run, e.source), e.statement)) for e in hypothesis.evidence)
+    return replace(hypothesis, evidence=evidence)
 
 
 def _read(
@@ -195,10 +204,39 @@ def _facts(artifact: Artifact, failures: list[str], unread: list[Artifact]) -> I
     if head.startswith(COMPRESSED) and not artifact.path.endswith((".pt", ".bin", ".ckpt")):
         yield Skip(artifact.path, "compressed; unpack it, or name it alone")
         return
+    document = next((each for each in catalog.documents() if each.takes(artifact, head)), None)
+    if document is not None:
+        facts = list(_parts(document, artifact, failures))
+        if not facts:
+            unread.append(artifact)
+        yield from facts
+        return
     chosen = list(readers_of(artifact, head))
     if not chosen:
         unread.append(artifact)
-    for reader in chosen:
+    yield from _read_by(chosen, artifact, failures)
+
+
+def _parts(document: Document, artifact: Artifact, failures: list[str]) -> Iterator[Fact]:
+    """Read every piece of a document as a file of its own; what it tells is told of the document."""
+    try:
+        for piece in document.split(artifact):
+            if isinstance(piece, Skip):
+                yield piece
+            else:
+                part = part_of(artifact, piece)
+                head = piece.text.lstrip("\n")[:HEAD_BYTES].encode("utf-8", "replace")
+                facts = _read_by(readers_of(part, head), part, failures)
+                yield from (relocated(fact, artifact, piece) for fact in facts)
+    except ForensicsError as error:
+        yield Skip(artifact.path, str(error))
+    except Exception as error:  # noqa: BLE001  (one bad file must not cost the report; told as a failure)
+        failures.append(f"document {document.name} failed on {artifact.path}: {type(error).__name__}: {error}")
+        yield Skip(artifact.path, f"the reader of a {document.name} failed; this is an error of medforensics")
+
+
+def _read_by(readers: Iterable[Reader], artifact: Artifact, failures: list[str]) -> Iterator[Fact]:
+    for reader in readers:
         try:
             yield from reader.read(artifact)
         except ForensicsError as error:

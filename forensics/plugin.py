@@ -1,4 +1,4 @@
-"""How readers, detectors and rules are declared and collected.
+"""How readers, documents, detectors and rules are declared and collected.
 
 A declaration is a value in a module; `collect` reads a folder of modules in file-name order. Adding a file
 registers it: there is no list to edit and nothing happens at import beyond building the value.
@@ -22,10 +22,12 @@ from forensics.model import (
     Fix,
     Run,
     Seen,
+    Skip,
 )
 
 Declared = TypeVar("Declared")
 ReadFunction = Callable[[Artifact], Iterator[Fact]]
+SplitFunction = Callable[[Artifact], "Iterator[Piece | Skip]"]
 FindFunction = Callable[[Run], Iterator[Finding]]
 ReasonFunction = Callable[[Run, Explained], Iterator[Evidence | Fix | Experiment]]
 LookFunction = Callable[[Run, Explained], Seen | None]
@@ -49,6 +51,42 @@ class Reader:
 
     def takes(self, path: str) -> bool:
         return any(pattern.search(path) for pattern in self.match)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a document that is read as a file of its own.
+
+    `name` is what it would be called as a file: readers go by it and by the content. `text` holds the part at the
+    line numbers that it has in the document, so what lies around it is blank lines; `place` says what such a line
+    is called there ("line {}", "cell 3 line {}").
+    """
+
+    name: str
+    text: str
+    place: str = "line {}"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A format that holds other formats: which files it is, and how one is taken apart.
+
+    A file is one when its path matches, `sniff` recognises its first 64 KiB and it is no larger than the bound of
+    `Limits` that `limit` names; then no reader sees the file itself, and every piece goes to the readers that its
+    own name and content call for.
+    """
+
+    name: str
+    split: SplitFunction
+    match: tuple[re.Pattern[str], ...]
+    sniff: Callable[[bytes], bool]
+    doc: str
+    limit: str = "small_file_bytes"
+    tested: str = ""
+
+    def takes(self, artifact: Artifact, head: bytes) -> bool:
+        named = any(pattern.search(artifact.path) for pattern in self.match)
+        return named and artifact.size <= getattr(artifact.limits, self.limit) and self.sniff(head)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +159,22 @@ def reader(
 
     def declare(function: ReadFunction) -> Reader:
         return Reader(name, function, tuple(re.compile(p) for p in match), sniff, _text(function), tested)
+
+    return declare
+
+
+def document(
+    name: str,
+    *,
+    match: tuple[str, ...],
+    sniff: Callable[[bytes], bool],
+    limit: str = "small_file_bytes",
+    tested: str = "",
+) -> Callable[[SplitFunction], Document]:
+    """Declare a document; the decorated generator function becomes its `split`."""
+
+    def declare(function: SplitFunction) -> Document:
+        return Document(name, function, tuple(re.compile(p) for p in match), sniff, _text(function), limit, tested)
 
     return declare
 

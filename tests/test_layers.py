@@ -17,6 +17,7 @@ LAYERS = (
     {"cluster", "formats", "plugin", "analysis", "progress", "redaction"},
     {"discovery"},
     {"readers", "detectors", "rules", "weights", "assemble", "testing", "diagnosis"},
+    {"documents"},
     {"catalog"},
     {"investigate", "comparison"},
     {"fleet"},

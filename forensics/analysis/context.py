@@ -67,11 +67,16 @@ def policy_gradient(run: Run) -> bool:
 
 
 def logging_window(run: Run) -> int | None:
-    """Return the optimizer steps that one entry of the loss covers: the setting, else the usual distance."""
+    """Return the optimizer steps that one entry of the loss covers: the setting, else the usual distance.
+
+    None where the entries themselves are counted, as nothing tells how many steps one covers.
+    """
+    series = recorded(run, LOSS) if LOSS in run.timeline else recorded(run, GRAD_NORM)
+    if series.axis != "step":
+        return None
     setting = _count(run, "logging_steps")
     if setting is not None:
         return setting
-    series = recorded(run, LOSS) if LOSS in run.timeline else recorded(run, GRAD_NORM)
     if len(series) < 2:
         return None
     return int(np.median(np.diff(series.steps)))
@@ -132,7 +137,7 @@ def gradient_states(
 def gradients_at(run: Run, series: Series) -> np.ndarray[tuple[int], np.dtype[np.int8]]:
     """Return the state of the gradient norm logged for each step of `series`, else ABSENT; int8, (n,)."""
     states = np.full(len(series), ABSENT, dtype=np.int8)
-    norms = run.timeline.get(GRAD_NORM)
+    norms = run.timeline.beside(series, GRAD_NORM)
     if norms is None or len(norms) == 0 or len(series) == 0:
         return states
     index = np.minimum(np.searchsorted(norms.steps, series.steps), len(norms) - 1)

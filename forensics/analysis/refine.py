@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from forensics.analysis.onset import Onset, from_bracket
+from forensics.analysis.places import axis_at
 from forensics.analysis.tails import gradient_fine_at, gradient_onset, loss_onset, loss_tail
-from forensics.model import Checkpoint, Finding, Run
-from forensics.names import LOSS
+from forensics.model import Axis, Checkpoint, Finding, Run
+from forensics.names import GRAD_NORM, LOSS
 
 LOSSES = frozenset({"loss-to-zero", "loss-nan"})
 NORMS = frozenset({"grad-norm-nan", "grad-norm-sentinel"})
@@ -24,7 +25,8 @@ STATES = frozenset({"weights-nan", "weights-inf", "optimizer-nan", "eval-nan"})
 def refine(run: Run, finding: Finding) -> Finding:
     """Narrow the bracket of `finding` by what the other sources of the run say about the same failure.
 
-    A source that contradicts the finding's own bracket is left out of account: it speaks of another event.
+    A source that contradicts the finding's own bracket is left out of account: it speaks of another event. So is one
+    that counts something else than the finding: an entry is nowhere between two steps.
     `step` follows the bracket only when it became exact.
     """
     own = from_bracket(finding.step_range)
@@ -32,8 +34,9 @@ def refine(run: Run, finding: Finding) -> Finding:
     if own is None or not (forward or finding.symptom in STATES):
         return finding
     event = _earlier(own) if forward else own
+    axis = axis_at(run, finding.source)
     for source in SOURCES:
-        event = event.narrowed(source(run))
+        event = event.narrowed(source(run, axis))
     onset = own.narrowed(_later(event) if forward else event)
     bracket = onset.bracket()
     if finding.symptom in LOSSES and onset.exact and onset.latest > 1 and not gradient_fine_at(run, onset.latest - 1):
@@ -50,25 +53,26 @@ def _later(onset: Onset) -> Onset:
     return Onset(onset.earliest, onset.latest + 1)
 
 
-def from_loss(run: Run) -> Onset | None:
+def from_loss(run: Run, axis: Axis = "step") -> Onset | None:
     """Return the steps among which the failure lies if the loss ends in 0.0 or NaN."""
     series = run.timeline.get(LOSS)
-    tail = None if series is None or len(series) == 0 else loss_tail(series)
+    tail = None if series is None or len(series) == 0 or series.axis != axis else loss_tail(series)
     return None if series is None or tail is None else _earlier(loss_onset(run, series, tail))
 
 
-def from_checkpoints(run: Run) -> Onset | None:
+def from_checkpoints(run: Run, axis: Axis = "step") -> Onset | None:
     """Return the steps between the last checkpoint that was read in full and is clean, and the first poisoned."""
     bad = poisoned_checkpoint(run)
-    if bad is None or bad.step is None:
+    if bad is None or bad.step is None or axis != "step":
         return None
     good = last_clean_before(run, bad)
     return Onset(None if good is None or good.step is None else good.step + 1, bad.step)
 
 
-def from_gradients(run: Run) -> Onset | None:
+def from_gradients(run: Run, axis: Axis = "step") -> Onset | None:
     """Return the steps among which the failure lies if the gradient norm ends in NaN, Inf or a sentinel."""
-    onset = gradient_onset(run)
+    norms = run.timeline.get(GRAD_NORM)
+    onset = gradient_onset(run) if norms is not None and norms.axis == axis else None
     return None if onset is None else _earlier(onset)
 
 
@@ -99,4 +103,4 @@ def _clean_before(run: Run, step: int) -> Iterator[Checkpoint]:
             yield checkpoint
 
 
-SOURCES: tuple[Callable[[Run], Onset | None], ...] = (from_loss, from_gradients, from_checkpoints)
+SOURCES: tuple[Callable[[Run, Axis], Onset | None], ...] = (from_loss, from_gradients, from_checkpoints)

@@ -132,8 +132,9 @@ def gradient_onset(run: Run) -> Onset | None:
 
 def gradient_fine_at(run: Run, step: int) -> bool:
     """Tell whether the gradient norm of this very step was logged, is healthy and lies before a lasting fault."""
-    norms = run.timeline.get(GRAD_NORM)
-    value = None if norms is None else norms.value_at(step)
+    norms, loss = run.timeline.get(GRAD_NORM), run.timeline.get(LOSS)
+    comparable = norms is not None and (loss is None or loss.axis == norms.axis)
+    value = norms.value_at(step) if norms is not None and comparable else None
     if norms is None or value is None:
         return False
     fine = int(context.gradient_states(np.array([value]), context.coarsest(norms))[0]) == context.FINE
@@ -144,7 +145,7 @@ def gradient_fine_at(run: Run, step: int) -> bool:
 def _sentinel_tail(
     run: Run, norms: Series, states: np.ndarray[tuple[int], np.dtype[np.int8]]
 ) -> tuple[int, int] | None:
-    series = run.timeline.get(LOSS)
+    series = run.timeline.beside(norms, LOSS)
     tail = None if series is None or len(series) == 0 else loss_tail(series)
     if series is None or tail is None or states[-1] != context.SENTINEL:
         return None

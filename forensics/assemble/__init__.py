@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from forensics.assemble.axes import align
 from forensics.assemble.environment import frameworks_of, natural, rank_settings
 from forensics.assemble.merge import merge
 from forensics.assemble.steps import resolve_steps
@@ -48,9 +49,10 @@ def assemble(
             left_out.append(fact)
     environment = rank_settings(settings, checkpoints)
     samples = _with_loss(samples)
-    resolved, unresolved = resolve_steps(samples, environment)
-    left_out.extend(unresolved)
-    merged = merge(resolved)
+    resolved = resolve_steps(samples, environment)
+    aligned = align(resolved)
+    left_out.extend(aligned.skips)
+    merged = merge(aligned.blocks)
     timeline = Timeline(
         series=merged.series,
         events=(*events, *merged.rewinds),

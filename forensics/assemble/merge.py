@@ -10,7 +10,7 @@ import numpy as np
 from forensics.assemble.attempts import Account, attempts_of
 from forensics.assemble.environment import natural
 from forensics.model import (
-    UNKNOWN_STEP,
+    Axis,
     Disagreement,
     Events,
     Floats,
@@ -19,6 +19,7 @@ from forensics.model import (
     Samples,
     Segment,
     Series,
+    Timeline,
 )
 from forensics.names import EVAL_LOSS, GRAD_NORM, LOSS, Kind
 
@@ -51,11 +52,8 @@ class Merged:
     disagreements: tuple[Disagreement, ...]
 
 
-def merge(samples: Sequence[Samples]) -> Merged:
-    """Merge all samples into one series a metric."""
-    by_name: dict[str, list[Samples]] = defaultdict(list)
-    for block in samples:
-        by_name[block.name].append(block)
+def merge(by_name: Mapping[str, Sequence[Samples]]) -> Merged:
+    """Merge the blocks of each metric, all on one axis, into one series."""
     series: dict[str, Series] = {}
     starts: set[int] = set()
     rewinds: list[Events] = []
@@ -65,13 +63,13 @@ def merge(samples: Sequence[Samples]) -> Merged:
         if not families:
             continue
         accounts = [attempts_of(family) for family in families]
-        merged, differing = _combine(name, accounts)
+        merged, differing = _combine(name, accounts, families[0][0].axis)
         series[name] = merged
         disagreements.extend(differing[: MAXIMUM_DISAGREEMENTS - len(disagreements)])
         if name in {LOSS, EVAL_LOSS}:
             starts.update(start for account in accounts for start in account.starts)
             rewinds.extend(event for account in accounts if (event := _rewind(account)) is not None)
-    return Merged(series, _segments(series, starts), tuple(rewinds), tuple(disagreements))
+    return Merged(series, _segments(Timeline(series), starts), tuple(rewinds), tuple(disagreements))
 
 
 def _families(blocks: Sequence[Samples]) -> list[list[Samples]]:
@@ -93,7 +91,7 @@ def _families(blocks: Sequence[Samples]) -> list[list[Samples]]:
     return [sorted(group, key=age) for _, group in sorted(groups.items(), key=lambda item: item[0])]
 
 
-def _combine(name: str, accounts: Sequence[Account]) -> tuple[Series, list[Disagreement]]:
+def _combine(name: str, accounts: Sequence[Account], axis: Axis) -> tuple[Series, list[Disagreement]]:
     steps = np.concatenate([a.steps for a in accounts])
     precisions = np.concatenate([a.precisions for a in accounts])
     family = np.concatenate([np.full(len(a.steps), i, dtype=np.int32) for i, a in enumerate(accounts)])
@@ -111,7 +109,7 @@ def _combine(name: str, accounts: Sequence[Account]) -> tuple[Series, list[Disag
     keeper = np.maximum.accumulate(np.where(first, np.arange(len(steps)), 0))
     known_walls = _earliest(walls, keeper, first)
     merged = Series(
-        name, steps[first], values[first], known_walls, records[first], origins[first], precisions[first], places
+        name, steps[first], values[first], known_walls, records[first], origins[first], precisions[first], places, axis
     )
     differing: list[Disagreement] = []
     if name in COMPARED and not first.all():
@@ -162,10 +160,9 @@ def _rewind(account: Account) -> Events | None:
     return Events(Kind.STEP_REWIND, steps, values, records, path, place)
 
 
-def _segments(series: Mapping[str, Series], starts: set[int]) -> tuple[Segment, ...]:
-    ends = [(int(s.steps[0]), int(s.steps[-1])) for s in series.values() if len(s) and s.steps[0] != UNKNOWN_STEP]
-    if not ends:
+def _segments(timeline: Timeline, starts: set[int]) -> tuple[Segment, ...]:
+    first, last = timeline.first, timeline.last
+    if first is None or last is None:
         return ()
-    first, last = min(e[0] for e in ends), max(e[1] for e in ends)
     cuts = [first, *sorted(start for start in starts if first < start <= last), last + 1]
     return tuple(Segment(a, b - 1) for a, b in pairwise(cuts))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from forensics.analysis.places import place
 from forensics.comparison.difference import Comparison, Difference, Divergence, Side, WeightsCompared
 from forensics.comparison.find import differences
 from forensics.comparison.metrics import divergences
@@ -60,7 +61,8 @@ def _nothing_wrong(parted: Sequence[Divergence]) -> str:
     first = next((d for d in parted if d.parts_from is not None), None)
     if first is None:
         return "Nothing is wrong with BAD that could be compared."
-    return f"Nothing is wrong with BAD; its {first.metric} parts from GOOD's at step {first.parts_from}."
+    where = place(first.axis, first.parts_from or 0)
+    return f"Nothing is wrong with BAD; its {first.metric} parts from GOOD's at {where}."
 
 
 def _named(found: Sequence[Difference]) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from forensics.model import Group, Hypothesis, Report, Scalar, Source
+from forensics.model import Axis, Group, Hypothesis, Report, Scalar, Source
 
 Relevance: TypeAlias = Literal["decides", "counts", "concerned", "other"]
 RELEVANCES: tuple[Relevance, ...] = ("decides", "counts", "concerned", "other")
@@ -41,7 +41,7 @@ class Divergence:
 
     `differs_from` is the first step at which the values differ by more than they were rounded; `parts_from` the
     step from which they stay further apart than GOOD's own noise. Values are those at `parts_from`, or else at the
-    last aligned step.
+    last aligned step. Where no steps are known, all of them are places on `axis`.
     """
 
     metric: str
@@ -51,6 +51,7 @@ class Divergence:
     step: int
     good: float
     bad: float
+    axis: Axis = "step"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,10 @@ LASTING = 0.9
 
 
 def divergences(good: Run, bad: Run) -> Iterator[Divergence]:
-    """Yield one divergence a metric that both runs logged at one step at least."""
+    """Yield one divergence a metric that both runs logged at one step at least, or count on the same axis."""
     for name in COMPARED:
         one, other = good.timeline.get(name), bad.timeline.get(name)
-        if one is not None and other is not None:
+        if one is not None and other is not None and one.axis == other.axis:
             found = divergence(one, other)
             if found is not None:
                 yield found
@@ -45,6 +45,7 @@ def divergence(good: Series, bad: Series) -> Divergence | None:
     at = parts if parts is not None else len(steps) - 1
     return Divergence(
         metric=good.name,
+        axis=good.axis,
         aligned=len(steps),
         differs_from=int(steps[np.argmax(differs)]) if differs.any() else None,
         parts_from=None if parts is None else int(steps[parts]),

@@ -50,7 +50,7 @@ def witnesses(run: Run, series: Series, tail: Tail) -> Witnesses:
     states = context.gradients_at(run, series)[tail.index :]
     onset = int(series.steps[tail.index])
     poisoned = poisoned_checkpoint(run)
-    evals = _evals(run, onset)
+    evals = _evals(run, series, onset)
     low, decayed = _decay(series, tail.index)
     proven = states == context.SENTINEL
     return Witnesses(
@@ -63,10 +63,15 @@ def witnesses(run: Run, series: Series, tail: Tail) -> Witnesses:
         eval_nan=bool(np.any(np.isnan(evals))),
         eval_small=len(evals) > 0 and bool(np.all(np.abs(evals) < 0.05)),
         eval_fine=len(evals) > 0 and bool(np.all(np.isfinite(evals))),
-        poisoned=poisoned is not None and poisoned.step is not None and bool(series.steps[-1] >= poisoned.step),
+        poisoned=poisoned is not None and poisoned.step is not None and _reaches(series, poisoned.step),
         decayed=decayed,
         low=low,
     )
+
+
+def _reaches(series: Series, step: int) -> bool:
+    """Tell whether the log goes on to this step; where only entries are counted, it is taken to."""
+    return series.axis != "step" or bool(series.steps[-1] >= step)
 
 
 def _beside_parts(run: Run, steps: Integers) -> int:
@@ -81,8 +86,8 @@ def _beside_parts(run: Run, steps: Integers) -> int:
     return int(np.isin(steps, np.concatenate(fine)).sum()) if fine else 0
 
 
-def _evals(run: Run, onset: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    series = run.timeline.get(EVAL_LOSS)
+def _evals(run: Run, losses: Series, onset: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    series = run.timeline.beside(losses, EVAL_LOSS)
     if series is None:
         return np.empty(0)
     return np.asarray(series.values[series.steps >= onset], dtype=np.float64)
@@ -100,7 +105,7 @@ def _decay(series: Series, index: int) -> tuple[float, bool]:
 
 def _repeated(run: Run, tail: Tail, series: Series) -> bool:
     """Tell whether the norm took its root with the zeros: the same one throughout, and not before them as well."""
-    norms = run.timeline.get("grad_norm")
+    norms = run.timeline.beside(series, GRAD_NORM)
     if norms is None:
         return False
     inside = norms.values[norms.steps >= series.steps[tail.index]]

@@ -64,7 +64,7 @@ def _tail(run: Run, norms: Series) -> int | None:
 
 
 def _severity(run: Run, norms: Series, index: int) -> tuple[Severity, str]:
-    series = run.timeline.get(LOSS)
+    series = run.timeline.beside(norms, LOSS)
     if series is None:
         return "error", ""
     after = series.values[series.steps >= norms.steps[index]]

@@ -63,7 +63,7 @@ def _judge(run: Run, norms: Series, index: int) -> tuple[Severity, str]:
         if spread is not None and count >= LASTING:
             return ("error" if count >= SURE else "warning"), spread
         return "notice", "a policy gradient is 0 where all rewards of a group are equal"
-    series = run.timeline.get(LOSS)
+    series = run.timeline.beside(norms, LOSS)
     if series is None or len(series) == 0:
         return ("warning" if count >= LASTING else "notice"), ""
     return _beside(series, norms, index, count)
@@ -72,7 +72,7 @@ def _judge(run: Run, norms: Series, index: int) -> tuple[Severity, str]:
 def _reward_spread(run: Run, norms: Series, index: int) -> str | None:
     """Tell that the rewards of a group differed in every entry beside the zeros, so that there were gradients."""
     for name, level in (("frac_reward_zero_std", 1.0), ("reward_std", 0.0)):
-        series = run.timeline.get(name)
+        series = run.timeline.beside(norms, name)
         if series is None:
             continue
         values = series.values[series.steps >= norms.steps[index]]

@@ -81,7 +81,7 @@ def loss_constant(run: Run) -> Iterator[Finding]:
 
 
 def _no_gradient(run: Run, series: Series, index: int) -> bool:
-    norms = run.timeline.get(GRAD_NORM)
+    norms = run.timeline.beside(series, GRAD_NORM)
     if norms is None:
         return False
     beside = norms.values[norms.steps >= series.steps[index]]

@@ -86,7 +86,8 @@ def _first(run: Run, first: float, accumulation: int) -> Judgement:
 
 def _ratios(run: Run) -> Floats:
     """Return training over evaluation loss, with the mean training loss since the evaluation before; (n,)."""
-    evals, series = context.recorded(run, EVAL_LOSS), context.recorded(run, LOSS)
+    series = context.recorded(run, LOSS)
+    evals = run.timeline.beside(series, EVAL_LOSS) or context.NOTHING
     ends = np.searchsorted(series.steps, evals.steps, side="right")
     starts = np.concatenate(([0], ends))[: len(ends)]
     kept = (ends > starts) & np.isfinite(evals.values) & (evals.values > SMALL)

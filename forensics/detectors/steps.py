@@ -89,5 +89,5 @@ def _rewind(run: Run, step: int, ended: float, count: int, source: Source) -> Fi
 def _inside_an_epoch(run: Run, step: int) -> bool:
     """Tell whether the last step before `step` did not end an epoch; False where no epoch was logged for it."""
     epochs = run.timeline.get(EPOCH)
-    reached = epochs.value_at(step - 1) if epochs is not None else None
+    reached = epochs.value_at(step - 1) if epochs is not None and epochs.axis == "step" else None
     return reached is not None and np.isfinite(reached) and abs(reached - round(reached)) > WHOLE

@@ -128,7 +128,7 @@ def _has_master(run: Run, table: TensorTable) -> bool:
 def _rate_was_zero(run: Run, since: int, checkpoint: Checkpoint) -> bool:
     """Tell whether every learning rate that is known of the steps in between was 0."""
     series = run.timeline.get(LEARNING_RATE)
-    if series is not None:
+    if series is not None and series.axis == "step":
         between = series.values[(series.steps > since) & (series.steps <= (checkpoint.step or 0))]
         if len(between):
             return bool(np.all(between == 0))

@@ -23,7 +23,7 @@ def coincidences(run: Run, finding: Finding) -> tuple[Coincidence, ...]:
     An evaluation and a save happen after their step, so those of the onset itself come too late to be its cause.
     """
     first, onset = finding.earliest, finding.onset
-    if first is None or onset is None:
+    if first is None or onset is None or finding.axis != "step":
         return ()
     if finding.symptom.startswith("crash-"):
         return tuple(_due(run, onset))
@@ -63,7 +63,7 @@ def _recurring(steps: Integers, first: int, last: int) -> Iterator[int]:
 
 def _steps_of(run: Run, name: str) -> Integers:
     series = run.timeline.get(name)
-    return NO_STEPS if series is None else series.steps
+    return NO_STEPS if series is None or series.axis != "step" else series.steps
 
 
 def _saves(run: Run) -> Integers:
@@ -80,7 +80,8 @@ def _skipped(run: Run) -> Integers:
 def _epoch_ends(run: Run) -> Integers:
     """Return the last step of every epoch that ended, from the epoch that the trainer printed."""
     epochs = run.timeline.get(EPOCH)
-    steps, values = (NO_STEPS, np.empty(0)) if epochs is None else (epochs.steps, epochs.values)
+    known_steps = epochs is not None and epochs.axis == "step"
+    steps, values = (epochs.steps, epochs.values) if epochs is not None and known_steps else (NO_STEPS, np.empty(0))
     if not len(steps):
         steps, values = _printed_epochs(run)
     known = np.isfinite(values) & (steps > 0) & (values > 0)
@@ -106,7 +107,7 @@ def _rate(run: Run, before: int, onset: int) -> Iterator[Coincidence]:
         yield Coincidence("warmup-ended", warmup, f"the warmup ended at step {warmup}")
         return
     rates = run.timeline.get(LEARNING_RATE)
-    if rates is None or len(rates) < 3 or not np.isfinite(rates.values).all():
+    if rates is None or len(rates) < 3 or rates.axis != "step" or not np.isfinite(rates.values).all():
         return
     top = int(np.argmax(rates.values))
     step = int(rates.steps[top])

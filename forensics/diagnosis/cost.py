@@ -12,11 +12,13 @@ SPENT_NOTHING = ("crash-", "checkpoint-")
 
 def cost_of(run: Run, findings: Sequence[Finding]) -> Cost | None:
     """Return what went by from the first lasting error to the last step; None when there is no such error."""
-    onset = min((f.onset for f in findings if f.onset is not None and _lasting(f)), default=None)
-    first, last = run.timeline.first_step, run.timeline.last_step
+    axis = run.timeline.axis
+    lasting = [f for f in findings if _lasting(f) and f.axis == axis]
+    onset = min((f.onset for f in lasting if f.onset is not None), default=None)
+    first, last = run.timeline.first, run.timeline.last
     if onset is None or first is None or last is None or last < onset:
         return None
-    return Cost(last - onset + 1, last - first + 1, _seconds(run, onset - 1, last))
+    return Cost(last - onset + 1, last - first + 1, _seconds(run, onset - 1, last), axis)
 
 
 def _lasting(finding: Finding) -> bool:
@@ -41,8 +43,9 @@ def _seconds(run: Run, before: int, last: int) -> float | None:
 def _clock(run: Run) -> tuple[Integers, Floats]:
     """Return steps (int64, rising) and the seconds at which the best timed metric wrote them."""
     best: tuple[Integers, Floats] = (np.empty(0, dtype=np.int64), np.empty(0))
+    axis = run.timeline.axis
     for series in run.timeline.series.values():
         known = np.isfinite(series.wall_times)
-        if np.count_nonzero(known) > len(best[0]):
+        if series.axis == axis and np.count_nonzero(known) > len(best[0]):
             best = series.steps[known], series.wall_times[known]
     return best

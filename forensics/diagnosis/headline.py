@@ -43,12 +43,14 @@ def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypo
 
 
 def _healthy(run: Run) -> str:
-    last = run.timeline.last_step
     loss = run.timeline.get("loss")
-    if last is None or loss is None or not len(loss):
+    if loss is None or not len(loss):
         return "Nothing is wrong with what was examined."
     first_value, last_value = float(loss.values[0]), float(loss.values[-1])
-    planned = run.planned_steps
+    if loss.axis != "step":
+        counted = f"{len(loss):,} {'entry' if len(loss) == 1 else 'entries'}"
+        return f"Nothing is wrong: the loss went from {first_value:.4g} to {last_value:.4g} over {counted}."
+    last, planned = run.timeline.last or 0, run.planned_steps
     # Evaluation or an early stop may end a run sooner, and it may still be running: told, not judged.
     steps = f"{last:,} of {planned:,} planned" if planned is not None and planned > last else f"{last:,}"
     return f"Nothing is wrong: the loss went from {first_value:.4g} to {last_value:.4g} over {steps} steps."

@@ -240,7 +240,7 @@ def _unknown(
     chain = max((h.chain for h in known), key=len, default=(finding.symptom,))
     excluded = [h for h in causes if h.verdict == "ruled out"]
     remaining = _still_open(search, finding, causes, mechanisms)
-    evidence = [*_cannot_decide(remaining), *(Evidence(0, f"excluded: {h.cause} ({_against(h)})") for h in excluded)]
+    evidence = [*_cannot_decide(remaining), *(_excluded(h) for h in excluded)]
     experiments = {e.action: e for h in remaining[:3] for e in h.experiments[:1]}
     return Hypothesis(
         cause=UNKNOWN,
@@ -318,6 +318,8 @@ def _file_with(name: str) -> str:
     return "the settings (training_args.bin, the YAML or launch script, the DeepSpeed configuration)"
 
 
-def _against(hypothesis: Hypothesis) -> str:
-    assert hypothesis.contradiction is not None
-    return hypothesis.contradiction.statement
+def _excluded(hypothesis: Hypothesis) -> Evidence:
+    """Return why a cause is ruled out, with the place that contradicts it."""
+    contradiction = hypothesis.contradiction
+    assert contradiction is not None
+    return Evidence(0, f"excluded: {hypothesis.cause} ({contradiction.statement})", contradiction.source)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
 from forensics.fleet.fingerprint import fingerprint_of
-from forensics.model import Report
+from forensics.model import Axis, Report
 from forensics.redaction.identities import redactor_for
 
 Verdict: TypeAlias = Literal["broken", "suspicious", "healthy", "unknown", "unreadable", "failed"]
@@ -20,7 +20,8 @@ class Row:
 
     `path` is relative to the root. `verdict` is that of the report, "unreadable" when no reader understood
     anything, or "failed" when the analysis itself did not end (`note` says why). `onset` is the first step at
-    which the gravest symptom surely holds, `fine` the last before it that is known to be fine; `cause` the first
+    which the gravest symptom surely holds, `fine` the last before it that is known to be fine; both are places on
+    `axis` and no steps where it is another one. `cause` the first
     hypothesis that is tenable. `signature` tells whether the files have changed since. `names` are those of people,
     machines and jobs that the run gives away, with their kinds: to mask by, never to show.
     """
@@ -44,6 +45,7 @@ class Row:
     internal_errors: int = 0
     signature: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
+    axis: Axis = "step"
 
 
 def row_of(path: str, report: Report, signature: str) -> Row:
@@ -63,7 +65,7 @@ def row_of(path: str, report: Report, signature: str) -> Row:
         code=None if top is None else top.code,
         cause_verdict=None if top is None else top.verdict,
         last_good_checkpoint=None if good is None else good.path,
-        steps_after=None if cost is None else cost.steps,
+        steps_after=None if cost is None or cost.axis != "step" else cost.steps,
         seconds_after=None if cost is None else cost.seconds,
         versions={name: version for name, version in versions.items() if version is not None},
         fingerprint=fingerprint_of(report),
@@ -71,6 +73,7 @@ def row_of(path: str, report: Report, signature: str) -> Row:
         note="; ".join(report.failures),
         internal_errors=len(report.failures),
         signature=signature,
+        axis="step" if grave is None else grave.axis,
         names=dict(list(redactor_for(report.run, identities=True, names={}).learnt.items())[:MOST_NAMES]),
     )
 

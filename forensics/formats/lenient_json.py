@@ -30,6 +30,7 @@ MAX_DEPTH = 200
 MAX_DIGITS = 300
 """Digits of an integer; one more becomes a float. Above 308 digits `float()` of the integer would overflow."""
 
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _TOKEN = re.compile(r'\\.|["\[\]{},]', re.DOTALL)
 _CLOSING = {"{": "}", "[": "]"}
 
@@ -66,7 +67,7 @@ def parse(data: bytes, limits: Limits = DEFAULT) -> Document:
         raise LimitError(f"{len(data):,} bytes of JSON, more than {limits.json_bytes:,}")
     refuse_placeholder(data)
     text, encoding, mark = _decode(data)
-    if _nesting(data) > MAX_DEPTH:
+    if _nesting(data) > MAX_DEPTH and _nesting(_STRING.sub(b"", data)) > MAX_DEPTH:
         raise LimitError(f"JSON nested more than {MAX_DEPTH} deep")
     duplicates = _Duplicates()
     decoder = json.JSONDecoder(object_pairs_hook=duplicates.take, parse_int=_integer, strict=False)
@@ -123,8 +124,8 @@ def _decode(data: bytes) -> tuple[str, str, int]:
 
 
 def _nesting(data: bytes) -> int:
-    # Brackets within strings are counted too: they are few and mostly balanced. Text made to defeat this count
-    # runs into the RecursionError, which is caught.
+    # Brackets within strings are counted too, which is right where they are few; a document that seems too deep is
+    # counted again without its strings. Text made to defeat this count runs into the RecursionError, which is caught.
     folded = np.frombuffer(data, dtype=np.uint8) & 0xDF
     opening = folded == 0x5B
     brackets = np.flatnonzero(opening | (folded == 0x5D))

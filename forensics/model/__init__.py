@@ -2,6 +2,7 @@
 
 from forensics.model.environment import Environment
 from forensics.model.facts import (
+    NOUNS,
     UNKNOWN_STEP,
     Artifact,
     Axis,
@@ -65,6 +66,7 @@ __all__ = [
     "LIKELY_IN_PLACE",
     "LIKELY_LINK",
     "NOT_COMPARED",
+    "NOUNS",
     "SEVERITIES",
     "SPECIFIC",
     "UNKNOWN_STEP",

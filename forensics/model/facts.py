@@ -1,6 +1,7 @@
 """What a reader may say: samples, events, settings, skips, each with the place it was read from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -10,15 +11,25 @@ from numpy.typing import NDArray
 
 from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
-from forensics.storage.locations import Place, Root
+from forensics.storage.locations import Held, Place, Root
 
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
 Scalar: TypeAlias = str | int | float | bool | None
-Axis: TypeAlias = Literal["step", "sample"]
+Axis: TypeAlias = Literal["step", "entry", "epoch", "samples", "tokens", "seconds"]
 Group: TypeAlias = Literal["package", "hardware", "setting", "variable", "command"]
 
 UNKNOWN_STEP = -1
+
+NOUNS: Mapping[Axis, tuple[str, str]] = {
+    "step": ("step", "steps"),
+    "entry": ("entry", "entries"),
+    "epoch": ("epoch", "epochs"),
+    "samples": ("sample", "samples"),
+    "tokens": ("token", "tokens"),
+    "seconds": ("second", "seconds"),
+}
+"""What one place on an axis is called, and several."""
 
 
 class Precision(IntEnum):
@@ -71,7 +82,7 @@ class Artifact:
     limits: Limits = DEFAULT
 
     @property
-    def location(self) -> Place:
+    def location(self) -> Place | Held:
         return self.root / self.path
 
     @property
@@ -90,8 +101,9 @@ class Artifact:
 class Samples:
     """A block of one metric from one artifact, in the order it was written.
 
-    `steps` (int64) counts optimizer steps, or samples when `axis` is "sample"; `UNKNOWN_STEP` where the source
-    does not say. `values` (float64) keeps NaN and infinities. `records` (int64) number the lines or entries, and
+    `steps` (int64) are places on `axis`: optimizer steps, or the samples, tokens or seconds that the source counts;
+    `UNKNOWN_STEP` where it does not say. A reader counts no entries: `assemble` does, where no step is known.
+    `values` (float64) keeps NaN and infinities. `records` (int64) number the lines or entries, and
     `place.format(record)` names one. `wall_times` are seconds since the epoch, `epochs` as the trainer printed
     them; both may be absent. All arrays have shape (n,) and are treated as read-only.
     """
@@ -107,6 +119,17 @@ class Samples:
     epochs: Floats | None = None
     rank: int | None = None
     axis: Axis = "step"
+
+    def take(self, chosen: NDArray[np.bool_] | Integers) -> "Samples":
+        """Return the chosen entries: a mask (bool, (n,)) or their indices (int64)."""
+        return replace(
+            self,
+            steps=self.steps[chosen],
+            values=self.values[chosen],
+            records=self.records[chosen],
+            wall_times=None if self.wall_times is None else self.wall_times[chosen],
+            epochs=None if self.epochs is None else self.epochs[chosen],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from forensics.model.facts import Scalar, Source
+from forensics.model.facts import Axis, Scalar, Source
 from forensics.model.run import Run
 
 Severity: TypeAlias = Literal["error", "warning", "notice"]
@@ -34,7 +34,7 @@ class Finding:
 
     `step` is the first step at which it surely holds. `step_range` is the honest bracket: the last step known to
     be fine and the first known to be bad; equal ends mean that the step is exact. `until` is the last step at
-    which it held, None when it never ended.
+    which it held, None when it never ended. All are places on `axis`: no optimizer steps where that is another one.
     """
 
     symptom: str
@@ -44,6 +44,7 @@ class Finding:
     step: int | None = None
     step_range: StepRange = (None, None)
     until: int | None = None
+    axis: Axis = "step"
 
     @property
     def onset(self) -> int | None:
@@ -71,12 +72,14 @@ class Coincidence:
 class Cost:
     """What was spent after the onset: optimizer steps of all `total` that were logged, and wall time.
 
-    `seconds` leaves out the time between two attempts; None when no source wrote the time.
+    Where no steps are known, `axis` says what is counted instead. `seconds` leaves out the time between two attempts;
+    None when no source wrote the time.
     """
 
     steps: int
     total: int
     seconds: float | None = None
+    axis: Axis = "step"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """One run as it went: each metric over optimizer steps, the events, the stretches between restarts."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.model.facts import Events, Floats, Integers, Precision, Samples, Source
+from forensics.model.facts import Axis, Events, Floats, Integers, Precision, Samples, Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One metric, merged over its sources: strictly rising optimizer steps, one value each.
+    """One metric, merged over its sources: strictly rising places on `axis`, one value each.
 
+    `steps` are optimizer steps where `axis` is "step", and the number of the entry, the epoch, the samples, tokens or
+    seconds counted so far where it is not. Places of two series can be compared only on one axis.
     `origins` indexes `places`, pairs of (path, place template); with `records` it names where each value was
     read. `precisions` holds a `Precision` for each value.
     """
@@ -29,6 +32,7 @@ class Series:
     origins: NDArray[np.int32]
     precisions: NDArray[np.int8]
     places: tuple[tuple[str, str], ...]
+    axis: Axis = "step"
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -37,6 +41,15 @@ class Series:
         path, place = self.places[int(self.origins[index])]
         record = int(self.records[index])
         return Source(path, place.format(record), record)
+
+    def tells(self, source: Source) -> bool:
+        """Tell whether one of the entries was read at this very place."""
+        numbers = [
+            number
+            for number, (path, place) in enumerate(self.places)
+            if path == source.path and place.format(source.record) == source.place
+        ]
+        return bool(numbers) and bool(np.any((self.records == source.record) & np.isin(self.origins, numbers)))
 
     def precision_at(self, index: int) -> Precision:
         return Precision(int(self.precisions[index]))
@@ -51,7 +64,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of optimizer steps between two restarts, both ends included."""
+    """A stretch of the timeline's axis (see `Timeline.axis`) between two restarts, both ends included."""
 
     first: int
     last: int
@@ -88,6 +101,21 @@ class Timeline:
     def get(self, name: str) -> Series | None:
         return self.series.get(name)
 
+    def beside(self, series: Series, name: str) -> Series | None:
+        """Return the metric of this name if its places can be compared with those of `series`, else None."""
+        other = self.series.get(name)
+        return other if other is not None and other.axis == series.axis else None
+
+    @property
+    def axis(self) -> Axis:
+        """What the run is counted in: "step" as soon as one metric has steps, else as most entries are counted."""
+        counts = Counter[Axis]()
+        for series in self.series.values():
+            counts[series.axis] += len(series)
+        if counts["step"] or not counts:
+            return "step"
+        return max(counts, key=lambda axis: (counts[axis], axis))
+
     def events_of(self, kind: str) -> Iterator[Events]:
         return (events for events in self.events if events.kind == kind)
 
@@ -97,35 +125,56 @@ class Timeline:
 
     @property
     def last_step(self) -> int | None:
-        steps = [int(s.steps[-1]) for s in self.series.values() if len(s)]
-        return max(steps) if steps else None
+        """The last optimizer step that a metric was logged for; None where no steps are known."""
+        return self.last if self.axis == "step" else None
 
     @property
     def first_step(self) -> int | None:
-        steps = [int(s.steps[0]) for s in self.series.values() if len(s)]
-        return min(steps) if steps else None
+        """The first optimizer step that a metric was logged for; None where no steps are known."""
+        return self.first if self.axis == "step" else None
+
+    @property
+    def last(self) -> int | None:
+        """The last place on the timeline's axis."""
+        return max((int(s.steps[-1]) for s in self._on_axis()), default=None)
+
+    @property
+    def first(self) -> int | None:
+        """The first place on the timeline's axis."""
+        return min((int(s.steps[0]) for s in self._on_axis()), default=None)
+
+    def _on_axis(self) -> Iterator[Series]:
+        axis = self.axis
+        return (series for series in self.series.values() if len(series) and series.axis == axis)
 
     def frame(self) -> "pd.DataFrame":
-        """Return a long table: step, metric, value, wall_time, source, rank, segment; every sample as read.
+        """Return a long table: step, entry, metric, value, wall_time, source, rank, segment; every sample as read.
 
-        `segment` numbers the segments from 0; it is -1 for a sample whose step is unknown or counted in samples.
+        `step` is the optimizer step, missing where none is known; `entry` is then the place on the axis that the
+        sample is counted on (its number, epoch, samples seen), missing where it has none. `segment` numbers the
+        segments from 0; it is -1 for a sample that belongs to none.
         """
         import pandas as pd
 
         parts = [self._part(block) for block in self.samples]
-        columns = ["step", "metric", "value", "wall_time", "source", "rank", "segment"]
+        columns = ["step", "entry", "metric", "value", "wall_time", "source", "rank", "segment"]
         if not parts:
             return pd.DataFrame(columns=columns)
         return pd.concat([pd.DataFrame(part) for part in parts], ignore_index=True)[columns]
 
     def _part(self, block: Samples) -> dict[str, object]:
+        import pandas as pd
+
         size = len(block.steps)
         bounds = np.array([segment.last for segment in self.segments], dtype=np.int64)
         segment = np.searchsorted(bounds, block.steps, side="left")
-        known = (block.steps >= 0) & (block.axis == "step") & (segment < len(bounds))
+        placed = block.steps >= 0
+        known = placed & (block.axis == self.axis) & (segment < len(bounds))
         nowhere = np.full(size, np.nan)
+        places, steps = pd.Series(block.steps, dtype="Int64"), block.axis == "step"
         return {
-            "step": block.steps,
+            "step": places.where(placed & steps),
+            "entry": places.where(placed & (not steps)),
             "metric": block.name,
             "value": block.values,
             "wall_time": nowhere if block.wall_times is None else block.wall_times,

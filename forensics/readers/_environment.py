@@ -36,6 +36,8 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]{0,32}[ -/]{0,8}[@-~]|\x1b\][^\x07\n]{0,256}\x
 _BREAK = re.compile(r"\r\n|\r|\n")
 # A rank or host prefix of a launcher, before a line that was printed by every process.
 _PREFIX = re.compile(r"^(?:\[default\d+\]:|\[rank\d+\]:)\s?")
+EXACT = re.compile(r"(?:^|[\s\"'])([A-Za-z0-9][\w.\-]{0,80})(?:\[[\w,]{0,60}\])?==(\d[\w.!+\-]{0,80})(?![\w.*])")
+"""A requirement of one version, as it is given to an installer."""
 _VERSION = re.compile(r"\d[\w.!+*\-]{0,99}")
 _CUDA_TAG = re.compile(r"\+cu(\d{2,3})(\d)\b")
 

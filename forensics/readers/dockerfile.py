@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from forensics.formats.flatten import scalar
 from forensics.model import Artifact, Fact, Setting, Standing
 from forensics.plugin import reader
-from forensics.readers._environment import LINE, hardware, package, read_lines
+from forensics.readers._environment import EXACT, LINE, package, read_lines
+from forensics.readers._images import image_settings
 
 _FROM = re.compile(r"^FROM\s{1,8}(?:--\S{1,80}\s{1,8})?(\S{1,200})", re.IGNORECASE)
 _ENV = re.compile(r"^ENV\s{1,8}([A-Za-z_]\w{0,80})[=\s]\s{0,8}(.{1,400})$", re.IGNORECASE)
-_EXACT = re.compile(r"(?:^|[\s\"'])([A-Za-z0-9][\w.\-]{0,80})(?:\[[\w,]{0,60}\])?==(\d[\w.!+\-]{0,80})(?![\w.*])")
 
 
 @reader("dockerfile", match=(r"(?i)(^|/)([\w.\-]+\.)?Dockerfile(\.[\w\-]+)?$",))
@@ -27,10 +27,10 @@ def dockerfile(artifact: Artifact) -> Iterator[Fact]:
         source = artifact.at(LINE, line.number)
         text = line.text.strip()
         if image := _FROM.match(text):
-            yield from hardware("container_image", image[1], source, Standing.INTENDED)
+            yield from image_settings(image[1], source)
         elif variable := _ENV.match(text):
             value = scalar(variable[1], variable[2].strip("\"' "))
             yield Setting("variable", variable[1], value, source, Standing.INTENDED)
         elif not text.startswith("#"):
-            for name, version in _EXACT.findall(text[:8192]):
+            for name, version in EXACT.findall(text[:8192]):
                 yield from package(name, version, source, Standing.INTENDED)

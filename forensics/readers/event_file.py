@@ -185,13 +185,13 @@ def metric_of(tag: str, path: str) -> tuple[str, Axis]:
     `loss` to `loss_val/` (torch) or `loss/val/` (tensorboardX), Keras writes to `validation/`.
 
     >>> metric_of("Train/Samples/lr", "a"), metric_of("lm loss vs samples", "a"), metric_of("loss", "loss_val/a")
-    (('learning_rate', 'sample'), ('loss', 'sample'), ('eval_loss', 'step'))
+    (('learning_rate', 'samples'), ('loss', 'samples'), ('eval_loss', 'step'))
     """
     if tag.startswith(_MONITOR):
-        return (canonical(tag) if tag in ALIASES else tag.split("/", 2)[2]), "sample"
+        return (canonical(tag) if tag in ALIASES else tag.split("/", 2)[2]), "samples"
     axis: Axis = "step"
     if tag.endswith(_SAMPLES):
-        tag, axis = tag.removesuffix(_SAMPLES), "sample"
+        tag, axis = tag.removesuffix(_SAMPLES), "samples"
     above, _, folder = path.rpartition("/")[0].rpartition("/")
     joined = tag.replace("/", "_") + "_"
     if folder.startswith(joined) and len(folder) > len(joined):

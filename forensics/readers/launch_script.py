@@ -18,17 +18,20 @@ from forensics.formats.flatten import REDACTED, is_secret, scalar
 from forensics.formats.safe_yaml import plain
 from forensics.model import Artifact, Fact, Scalar, Setting, Source, Standing
 from forensics.plugin import reader
-from forensics.readers._environment import LINE, read_lines, too_long
+from forensics.readers._environment import EXACT, LINE, package, read_lines, too_long
+from forensics.readers._images import IMAGE, image_settings
+from forensics.readers._presets import presets
 from forensics.readers._shell import Command, find_commands
 
 _LAUNCHER = re.compile(
-    r"(?:^|/)(?:torchrun|deepspeed|accelerate|python[\d.]*|llamafactory-cli|swift|axolotl|tune|xtuner|srun|mpirun)$"
+    r"(?:^|/)(?:torchrun|deepspeed|accelerate|python[\d.]*|llamafactory-cli|swift|megatron|axolotl|tune|xtuner|nemo|composer"
+    r"|srun|mpirun)$"
 )
 _SHELL = re.compile(rb"^#!\s?\S{0,80}\b(?:ba|z|da)?sh\b")
 _SCRIPT = re.compile(r"\.(?:py|ya?ml)$")
 _LAUNCH_MODULES = frozenset({"torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch"})
-_PLACES = frozenset({"launch", "train", "sft", "run", "export", "eval"})
-"""Words that may stand between a launcher and its script: `accelerate launch`, `llamafactory-cli train`."""
+_PLACES = frozenset({"launch", "train", "sft", "pt", "rlhf", "run", "export", "eval"})
+"""Words that may stand between a launcher and its script: `accelerate launch`, `swift rlhf`."""
 _PER_NODE = ("nproc_per_node", "num_gpus")
 _NODES = ("nnodes", "num_nodes")
 
@@ -53,6 +56,17 @@ def launch_script(artifact: Artifact) -> Iterator[Fact]:
                 yield Setting("variable", name, scalar(name, value), source, Standing.INTENDED)
         if index is not None:
             yield from _read_call(command, index, source)
+        if "install" in command.words or "docker" in command.words:
+            yield from _installed(command.words, source)
+
+
+def _installed(words: Sequence[str], source: Source) -> Iterator[Setting]:
+    """Yield exact versions that a command installs (pip, uv, conda), and the image in which `docker run` starts one."""
+    for word in words:
+        if "install" in words and (match := EXACT.search(word)):
+            yield from package(match[1], match[2], source, Standing.INTENDED)
+        elif "docker" in words and (image := IMAGE.fullmatch(word)):
+            yield from image_settings(image[1], source)
 
 
 def _launcher_index(words: Sequence[str]) -> int | None:
@@ -67,7 +81,7 @@ def _read_call(command: Command, index: int, source: Source) -> Iterator[Setting
     if not call.script and not call.launcher:
         return
     yield Setting("command", "launch", _told(command.words), source, Standing.INTENDED)
-    size = _world_size(call.launcher)
+    size = _world_size({**_of_environment(command.assigned), **call.launcher})
     if size is not None:
         yield Setting("setting", "world_size", size, source, Standing.INTENDED)
     for name in ("mixed_precision", "zero_stage", "num_processes", "num_machines"):
@@ -75,6 +89,13 @@ def _read_call(command: Command, index: int, source: Source) -> Iterator[Setting
             yield Setting("setting", f"accelerate.{name}", call.launcher[name], source, Standing.INTENDED)
     for name, value in call.script.items():
         yield Setting("setting", name, value, source, Standing.INTENDED)
+        yield from presets(name, value, source)
+
+
+def _of_environment(assigned: Sequence[tuple[str, str]]) -> dict[str, Scalar]:
+    """Return what ms-swift and others take from variables set before the command: NPROC_PER_NODE=8 swift sft."""
+    known = {name: plain(value) for name, value in assigned if name in {"NPROC_PER_NODE", "NNODES"}}
+    return {name.lower(): value for name, value in known.items() if isinstance(value, int)}
 
 
 def _parse(words: Sequence[str]) -> _Call:

@@ -60,7 +60,7 @@ def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
     if in_samples:
         columns = {f"Train/Samples/{name}": rows for name, rows in columns.items()}
     for block in samples(_tables(columns), artifact.path):
-        yield replace(block, axis="sample") if in_samples else block
+        yield replace(block, axis="samples") if in_samples else block
     if skipped:
         yield Skip(artifact.path, f"{len(skipped):,} lines do not fit the header, the first of them line {skipped[0]}")
 

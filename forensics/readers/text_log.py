@@ -52,9 +52,9 @@ def read_text(
     with File(artifact.location) as file:
         count = _processes(file.size) if processes is None else processes
         if not isinstance(artifact.location, Path):
-            count = 1  # connections to a store do not survive a fork
+            count = 1  # connections to a store do not survive a fork, and a part of a document is small
         parts = stretches(file, stretch_bytes) if count > 1 else [(0, file.size)]
-    reading = Reading(artifact.local, artifact.limits.text_line_bytes, chunk_bytes, ahead)
+    reading = Reading(artifact.location, artifact.limits.text_line_bytes, chunk_bytes, ahead)
     for found, changed in scan_stretches(reading, parts, count):  # noqa: B007  (the last one counts)
         whole.extend(found)
     yield from facts(whole, artifact.path)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from forensics.model import Artifact, Fact, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import settings
+from forensics.readers._presets import presets
 from forensics.readers._yaml import load_yaml, yaml_damage
 
 _MARK = re.compile(
@@ -38,13 +39,14 @@ _NAMES = {
 """axolotl's names (`axolotl/utils/schemas/training.py`) and those of the TrainingArguments they set."""
 
 
-def _sniff(head: bytes) -> bool:
+def looks_like_arguments(head: bytes) -> bool:
+    """Tell whether text has two keys or more of training arguments and none of other YAML files."""
     if head.lstrip().startswith((b"{", b"#!")) or _FOREIGN.search(head):
         return False
     return len({match[1] for match in _MARK.finditer(head)}) >= 2
 
 
-@reader("yaml-config", sniff=_sniff)
+@reader("yaml-config", sniff=looks_like_arguments)
 def yaml_config(artifact: Artifact) -> Iterator[Fact]:
     """Training configuration in YAML (LLaMA-Factory, axolotl, TRL), under the names of TrainingArguments."""
     if artifact.path.endswith("hparams.yaml") or not artifact.path.lower().endswith((".yaml", ".yml")):
@@ -59,3 +61,4 @@ def yaml_config(artifact: Artifact) -> Iterator[Fact]:
         yield from settings(artifact, engine, Standing.CONFIGURED)
     for setting in settings(artifact, found, Standing.CONFIGURED):
         yield replace(setting, name=_NAMES.get(setting.name, setting.name))
+        yield from presets(setting.name, setting.value, setting.source)

@@ -6,11 +6,13 @@ the line is held at the last finite value under them.
 Points stand at equal distances whatever their steps are, so the steps are made even first.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from forensics.model import Floats, Report
+from forensics.model import NOUNS, Floats, Report
 from forensics.names import LOSS
-from forensics.report._onset import Curve, curves, leading
+from forensics.report._onset import Curve, curves, leading, onset_on
 
 POINTS = 60
 LARGEST = 1e9
@@ -20,7 +22,6 @@ LOG_RATIO = 1000.0
 def mermaid(report: Report) -> str:
     """Return the chart as a fenced block with a line that explains it; empty when there is nothing to draw."""
     finding = leading(report)
-    step = None if finding is None else finding.onset
     curve = next((c for c in curves(report, POINTS // 2, POINTS // 2) if c.name == LOSS), None)
     if curve is None or len(curve.steps) < 3 or not np.isfinite(curve.values).any():
         return ""
@@ -29,7 +30,8 @@ def mermaid(report: Report) -> str:
     values = np.log10(curve.values) if logarithmic else curve.values
     if float(np.max(np.abs(values[np.isfinite(values)]))) > LARGEST:
         return ""
-    return _block(Curve("log10 of the loss" if logarithmic else "loss", curve.steps, values), step)
+    named = replace(curve, name="log10 of the loss" if logarithmic else "loss", values=values)
+    return _block(named, onset_on(curve.axis, finding))
 
 
 def _logarithmic(values: Floats) -> bool:
@@ -46,13 +48,14 @@ def _block(curve: Curve, onset: int | None) -> str:
     at = -1 if onset is None else int(np.searchsorted(curve.steps, onset))
     if 0 <= at < len(marked):
         marked[at] = True
-    title = f"{curve.name} by step" if onset is None else f"{curve.name} by step, onset at step {onset}"
+    noun = NOUNS[curve.axis][0]
+    title = f"{curve.name} by {noun}" if onset is None else f"{curve.name} by {noun}, onset at {noun} {onset}"
     lines = [
         "```mermaid",
         _palette(bars=bool(marked.any())),
         "xychart-beta",
         f'    title "{title}"',
-        f'    x-axis "step" {int(curve.steps[0])} --> {int(curve.steps[-1])}',
+        f'    x-axis "{noun}" {int(curve.steps[0])} --> {int(curve.steps[-1])}',
         f'    y-axis "{curve.name}" {_number(bottom)} --> {_number(top)}',
     ]
     if marked.any():
@@ -72,7 +75,7 @@ def _evenly(curve: Curve) -> Curve:
     steps = np.linspace(curve.steps[0], curve.steps[-1], len(curve.steps)).round().astype(np.int64)
     after = np.clip(np.searchsorted(curve.steps, steps), 1, len(curve.steps) - 1)
     nearer = np.where(steps - curve.steps[after - 1] < curve.steps[after] - steps, after - 1, after)
-    return Curve(curve.name, steps, curve.values[nearer])
+    return replace(curve, steps=steps, values=curve.values[nearer])
 
 
 def _caption(onset: int | None, nonfinite: bool) -> str:

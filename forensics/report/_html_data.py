@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.model import NOT_COMPARED, Checkpoint, Integers, Report, Run, Series, TensorTable
+from forensics.model import NOT_COMPARED, NOUNS, Checkpoint, Integers, Report, Run, Series, TensorTable
 from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS, LOSS_SCALE
-from forensics.report._onset import leading
+from forensics.report._onset import leading, onset_on
 from forensics.report._safe import clean
 from forensics.report.tensors import relative_change, worst_first
 
@@ -26,7 +26,8 @@ MEASURES = ("bad", "zero", "same", "max_abs", "l2", "change")
 
 def data(report: Report) -> Json:
     """Return everything that the page draws: curves, marks and the tensor table."""
-    return {"plots": plots(report.run), "marks": marks(report), "tensors": tensors(report.run)}
+    axis = report.run.timeline.axis
+    return {"axis": axis, "plots": plots(report.run), "marks": marks(report), "tensors": tensors(report.run)}
 
 
 def plots(run: Run) -> list[Json]:
@@ -49,6 +50,9 @@ def _plot(series: Series, most: int) -> Json:
     bad = series.steps[~np.isfinite(series.values)]
     return {
         "name": clean(series.name, 120),
+        "axis": series.axis,
+        "noun": NOUNS[series.axis][0],
+        "nouns": NOUNS[series.axis][1],
         "steps": series.steps[keep].tolist(),
         "values": [_short(v) if ok else None for v, ok in zip(values.tolist(), finite.tolist(), strict=True)],
         "nonfinite": bad[np.unique(np.linspace(0, len(bad) - 1, min(len(bad), MOST_MARKS)).astype(int))].tolist(),
@@ -83,18 +87,20 @@ def _short(value: float) -> float:
 
 
 def marks(report: Report) -> Json:
-    """Return what is drawn over the curves: the onset bracket, checkpoints, restarts, events."""
+    """Return what is drawn over the curves on the run's axis: the onset bracket, checkpoints, restarts, events."""
     finding = leading(report)
     run = report.run
+    onset = onset_on(run.timeline.axis, finding)
+    stepped = run.timeline.axis == "step"
     return {
-        "onset": None if finding is None or finding.onset is None else [finding.earliest, finding.onset],
+        "onset": None if finding is None or onset is None else [finding.earliest, onset],
         "checkpoints": [
             {"step": c.step, "status": c.status, "name": clean(c.path, 120)}
             for c in run.checkpoints
-            if c.step is not None
+            if c.step is not None and stepped
         ][:MOST_MARKS],
         "restarts": [s.first for s in run.timeline.segments[1:]][:MOST_MARKS],
-        "events": list(_events(run)),
+        "events": list(_events(run)) if stepped else [],
     }
 
 

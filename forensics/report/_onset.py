@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forensics.model import Finding, Floats, Integers, Report, Series
+from forensics.model import NOUNS, Axis, Finding, Floats, Integers, Report, Series
 from forensics.names import GRAD_NORM, LOSS
 
 PLOTTED = (LOSS, GRAD_NORM)
@@ -15,11 +15,12 @@ BEFORE, AFTER = 60, 60
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A piece of one metric: `steps` int64 and `values` float64 of shape (n,), NaN and infinities kept."""
+    """A piece of one metric: places on `axis` (int64) and values (float64) of shape (n,), NaN and infinities kept."""
 
     name: str
     steps: Integers
     values: Floats
+    axis: Axis = "step"
 
 
 def leading(report: Report) -> Finding | None:
@@ -31,11 +32,15 @@ def leading(report: Report) -> Finding | None:
 def curves(report: Report, before: int = BEFORE, after: int = AFTER) -> Iterator[Curve]:
     """Yield loss and gradient norm around the onset; the whole run when nothing broke."""
     finding = leading(report)
-    step = None if finding is None else finding.onset
     for name in PLOTTED:
         series = report.run.timeline.get(name)
         if series is not None and len(series) > 1:
-            yield window(series, step, before, after)
+            yield window(series, onset_on(series.axis, finding), before, after)
+
+
+def onset_on(axis: Axis, finding: Finding | None) -> int | None:
+    """Return the onset if it is a place on this axis."""
+    return finding.onset if finding is not None and finding.axis == axis else None
 
 
 def window(series: Series, step: int | None, before: int, after: int) -> Curve:
@@ -43,10 +48,10 @@ def window(series: Series, step: int | None, before: int, after: int) -> Curve:
     count = len(series)
     if step is None:
         keep = np.unique(np.linspace(0, count - 1, min(count, before + after)).astype(np.int64))
-        return Curve(series.name, series.steps[keep], series.values[keep])
+        return Curve(series.name, series.steps[keep], series.values[keep], series.axis)
     middle = int(np.searchsorted(series.steps, step))
     first, last = max(0, middle - before), min(count, middle + after)
-    return Curve(series.name, series.steps[first:last], series.values[first:last])
+    return Curve(series.name, series.steps[first:last], series.values[first:last], series.axis)
 
 
 def aftermath(report: Report) -> Iterator[str]:
@@ -55,7 +60,7 @@ def aftermath(report: Report) -> Iterator[str]:
     if cost is not None:
         time = f", {duration(cost.seconds)}" if cost.seconds is not None and cost.seconds >= 1 else ""
         share = f"{cost.steps / cost.total:.0%}"
-        yield f"{cost.steps:,} of {cost.total:,} steps were run from there on ({share}{time})."
+        yield f"{cost.steps:,} of {cost.total:,} {NOUNS[cost.axis][1]} were run from there on ({share}{time})."
     if report.coincidences:
         yield f"At the same time: {'; '.join(c.statement for c in report.coincidences)}."
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forensics.model import Floats
+from forensics.model import NOUNS, Floats
 from forensics.report._onset import Curve
 
 ROWS = 6
@@ -56,7 +56,7 @@ def plot(curve: Curve, onset: int | None, width: int, *, ink: Ink = UNICODE) -> 
     lines = [title, *_rows(grid, scale, ink)]
     lines.append(f"{'':>{LABEL}} {ink.corner}{ink.floor * columns}")
     lines += _marks(places[~finite], columns, ink)
-    return [text.rstrip() for text in [*lines, _steps(first, last, onset, line, columns)]]
+    return [text.rstrip() for text in [*lines, _steps(curve, onset, line, columns)]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +105,20 @@ def _marks(places: Floats, columns: int, ink: Ink) -> list[str]:
     return [f"{'NaN, Inf':>{LABEL}}  {''.join(row)}"]
 
 
-def _steps(first: int, last: int, onset: int | None, line: int | None, columns: int) -> str:
+def _steps(curve: Curve, onset: int | None, line: int | None, columns: int) -> str:
     """Return the row of step numbers; the onset's own number wins its place."""
+    first, last, noun = int(curve.steps[0]), int(curve.steps[-1]), NOUNS[curve.axis][0]
     row = [" "] * columns
     _write(row, 0, str(first))
     _write(row, columns - len(str(last)), str(last))
     if line is not None and onset is not None:
-        text = f"^ step {onset}" if line + len(f"^ step {onset}") <= columns else f"step {onset} ^"
+        text = f"^ {noun} {onset}" if line + len(f"^ {noun} {onset}") <= columns else f"{noun} {onset} ^"
         start = line if text.startswith("^") else max(0, line - len(text) + 1)
         for x in range(max(0, start - 1), min(columns, start + len(text) + 1)):
             row[x] = " "
         _blank_cut_numbers(row, first, last, columns)
         _write(row, start, text)
-    return f"{'step':>{LABEL}}  {''.join(row)}"
+    return f"{noun:>{LABEL}}  {''.join(row)}"
 
 
 def _blank_cut_numbers(row: list[str], first: int, last: int, columns: int) -> None:

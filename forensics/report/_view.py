@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forensics.analysis.places import place
 from forensics.model import Checkpoint, Evidence, Finding, Group, Hypothesis, Report, Run, Setting, Skip
 from forensics.report._safe import clean
 
@@ -64,20 +65,22 @@ def step_text(finding: Finding) -> str:
     >>> from forensics.model import Source
     >>> step_text(Finding("loss-nan", "error", "", Source("log"), 30, (20, 30)))
     'step 21 to 30'
+    >>> step_text(Finding("loss-nan", "error", "", Source("log"), 30, (30, 30), axis="entry"))
+    'entry 30'
     """
     fine, bad = finding.step_range
     if finding.step is None and bad is None:
         return ""
     first = bad if bad is not None else finding.step
     if fine is None or first is None or fine >= first - 1:
-        return f"step {first}"
-    return f"step {fine + 1} to {first}"
+        return place(finding.axis, first or 0)
+    return f"{place(finding.axis, fine + 1)} to {first}"
 
 
 def fine_text(finding: Finding) -> str:
-    """Return which step was still fine, to be put after the onset; empty when none is known."""
+    """Return which step (or entry) was still fine, to be put after the onset; empty when none is known."""
     fine = finding.step_range[0]
-    return "" if fine is None else f" (step {fine} was fine)"
+    return "" if fine is None else f" ({place(finding.axis, fine)} was fine)"
 
 
 def family(hypothesis: Hypothesis) -> str:

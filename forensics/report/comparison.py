@@ -8,6 +8,7 @@ from typing import Any
 from tabulate import tabulate
 
 from forensics.comparison import Comparison, Difference, Divergence, Side, WeightsCompared
+from forensics.model import NOUNS, Axis
 from forensics.redaction import Redactor
 from forensics.report._mapped import mapped
 from forensics.report._masking import masked_by, masked_value
@@ -94,12 +95,17 @@ def _divergence(d: Divergence) -> dict[str, Any]:
     return {
         "metric": clean(d.metric),
         "aligned": d.aligned,
-        "differs_from": d.differs_from,
-        "parts_from": d.parts_from,
-        "step": d.step,
+        **_places(d),
         "good": number(d.good),
         "bad": number(d.bad),
     }
+
+
+def _places(d: Divergence) -> dict[str, Any]:
+    if d.axis == "step":
+        return {"differs_from": d.differs_from, "parts_from": d.parts_from, "step": d.step}
+    nowhere: dict[str, Any] = {"differs_from": None, "parts_from": None, "step": None, "axis": d.axis}
+    return nowhere | {"differs_from_entry": d.differs_from, "parts_from_entry": d.parts_from, "entry": d.step}
 
 
 def _weights(weights: WeightsCompared | None) -> dict[str, Any] | None:
@@ -139,22 +145,22 @@ def _value(d: Difference, which: str) -> str:
 
 
 HEADINGS = ("", "what differs", "GOOD", "BAD", "why it matters")
-METRIC_HEADINGS = ("metric", "common steps", "first differs at", "parts at", "GOOD there", "BAD there")
+METRIC_HEADINGS = ("metric", "common entries", "first differs at", "parts at", "GOOD there", "BAD there")
 
 
 def _metric_row(d: Divergence) -> list[str]:
     return [
         clean(d.metric),
         f"{d.aligned:,}",
-        _step(d.differs_from, "never"),
-        _step(d.parts_from, "they stay together"),
+        _place(d.axis, d.differs_from, "never"),
+        _place(d.axis, d.parts_from, "they stay together"),
         f"{d.good:.6g}",
         f"{d.bad:.6g}",
     ]
 
 
-def _step(step: int | None, otherwise: str) -> str:
-    return otherwise if step is None else f"step {step:,}"
+def _place(axis: Axis, place: int | None, otherwise: str) -> str:
+    return otherwise if place is None else f"{NOUNS[axis][0]} {place:,}"
 
 
 def _weights_line(weights: WeightsCompared) -> str:

@@ -12,6 +12,7 @@ from forensics.formats.text import pieces
 from forensics.limits import DEFAULT, Limits
 from forensics.model import Report, Source
 from forensics.redaction import Redactor
+from forensics.report._onset import leading, onset_on
 from forensics.storage.file import File
 
 CONTEXT = 12
@@ -65,8 +66,9 @@ def _sources(report: Report) -> Iterator[Source]:
         yield from (e.source for e in hypothesis.evidence if e.source is not None)
     for events in report.run.timeline.events:
         yield from (events.source_at(i) for i in range(min(len(events), 2)))
-    onset = next((f.onset for f in report.findings if f.severity != "notice" and f.onset is not None), None)
+    finding = leading(report)
     for series in report.run.timeline.series.values():
+        onset = onset_on(series.axis, finding)
         middle = len(series) if onset is None else int(np.searchsorted(series.steps, onset))
         for i in range(max(0, middle - ENTRIES), min(len(series), middle + ENTRIES)):
             yield series.source_at(i)

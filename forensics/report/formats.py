@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from forensics.plugin import Reader
+from forensics.plugin import Document, Reader
 
 
-def render(readers: Sequence[Reader]) -> str:
+def render(readers: Sequence[Reader | Document]) -> str:
     """Return one row a reader: name, which files by name, whether content is recognised, what it is."""
     rows = [
         [

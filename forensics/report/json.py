@@ -13,6 +13,7 @@ import numpy as np
 
 import forensics
 from forensics.model import (
+    Axis,
     Checkpoint,
     Coincidence,
     Cost,
@@ -23,6 +24,8 @@ from forensics.model import (
     Report,
     Run,
     Scalar,
+    Segment,
+    Series,
     Setting,
     Source,
 )
@@ -49,6 +52,7 @@ def tree(report: Report) -> Json:
         "findings": [_finding(f) for f in report.findings],
         "coincidences": [_coincidence(c) for c in report.coincidences],
         "cost": _cost(report.cost),
+        "understood": [_understood(s) for _, s in sorted(run.timeline.series.items()) if len(s)],
         "hypotheses": [_hypothesis(rank, h) for rank, h in enumerate(report.hypotheses, 1)],
         "mechanisms": [_hypothesis(rank, h) for rank, h in enumerate(report.mechanisms, 1)],
         "checkpoints": [_checkpoint(c) for c in run.checkpoints],
@@ -87,7 +91,7 @@ def _run(run: Run) -> Json:
         "path": clean(str(run.root)),
         "frameworks": list(run.frameworks),
         "steps": {"first": run.timeline.first_step, "last": run.timeline.last_step, "planned": run.planned_steps},
-        "segments": [{"first": s.first, "last": s.last} for s in run.timeline.segments],
+        "segments": [_stretch(run.timeline.axis, s) for s in run.timeline.segments],
         "world_size": _integer(run.environment.number("world_size")),
         "started": started,
         "ended": ended,
@@ -117,12 +121,36 @@ def _finding(finding: Finding) -> Json:
     return {
         "symptom": finding.symptom,
         "severity": finding.severity,
-        "step": finding.step,
-        "step_range": list(finding.step_range),
-        "until": finding.until,
+        **_located(finding),
         "statement": clean(finding.statement, 1000),
         "source": _source(finding.source),
     }
+
+
+def _located(finding: Finding) -> Json:
+    """Return where a finding lies: in steps, or on its axis as entries where no step is known."""
+    places = {"step": finding.step, "step_range": list(finding.step_range), "until": finding.until}
+    if finding.axis == "step":
+        return places
+    nowhere: Json = {"step": None, "step_range": [None, None], "until": None, "axis": finding.axis}
+    return nowhere | {"entry": finding.step, "entry_range": list(finding.step_range), "entry_until": finding.until}
+
+
+def _understood(series: Series) -> Json:
+    """Return what was taken for a series: from where, how much, and what it is counted in."""
+    first, last = int(series.steps[0]), int(series.steps[-1])
+    stepped = series.axis == "step"
+    places: Json = {"first_step": first, "last_step": last} if stepped else {"first_step": None, "last_step": None}
+    if not stepped:
+        places |= {"first_entry": first, "last_entry": last}
+    told = {"series": clean(series.name), "entries": len(series), **places, "axis": series.axis}
+    return told | {"source": _source(series.source_at(0))}
+
+
+def _stretch(axis: Axis, segment: Segment) -> Json:
+    if axis == "step":
+        return {"first": segment.first, "last": segment.last}
+    return {"first": None, "last": None, "axis": axis, "first_entry": segment.first, "last_entry": segment.last}
 
 
 def _coincidence(coincidence: Coincidence) -> Json:
@@ -130,7 +158,12 @@ def _coincidence(coincidence: Coincidence) -> Json:
 
 
 def _cost(cost: Cost | None) -> Json | None:
-    return None if cost is None else {"steps": cost.steps, "total": cost.total, "seconds": cost.seconds}
+    if cost is None:
+        return None
+    if cost.axis == "step":
+        return {"steps": cost.steps, "total": cost.total, "seconds": cost.seconds}
+    counted: Json = {"axis": cost.axis, "entries": cost.steps, "total_entries": cost.total}
+    return {"steps": None, "total": None, "seconds": cost.seconds} | counted
 
 
 def _hypothesis(rank: int, h: Hypothesis) -> Json:

@@ -60,8 +60,16 @@ def _result(finding: Finding, top: Hypothesis | None) -> Json:
         ]
     result["message"] = {"text": said}
     result["locations"] = [_location(finding.source)]
-    result["properties"] = {"step": finding.step, "stepRange": list(finding.step_range), "until": finding.until}
+    result["properties"] = _located(finding)
     return result
+
+
+def _located(finding: Finding) -> Json:
+    places = {"step": finding.step, "stepRange": list(finding.step_range), "until": finding.until}
+    if finding.axis == "step":
+        return places
+    nowhere: Json = {"step": None, "stepRange": [None, None], "until": None, "axis": finding.axis}
+    return nowhere | {"entry": finding.step, "entryRange": list(finding.step_range), "entryUntil": finding.until}
 
 
 def _argument(evidence: Evidence) -> str:

@@ -11,7 +11,7 @@ from forensics.model import Report
 from forensics.report import _terminal_parts as parts
 from forensics.report import _view as view
 from forensics.report._mapped import mapped
-from forensics.report._onset import aftermath, curves, leading
+from forensics.report._onset import aftermath, curves, leading, onset_on
 from forensics.report._plot import ASCII, UNICODE, plot
 from forensics.report._safe import ascii_only, clean
 
@@ -65,11 +65,10 @@ def _parts(report: Report, verbose: bool, width: int, unicode: bool) -> Iterator
 
 def _onset(report: Report, width: int, unicode: bool) -> Iterator[RenderableType]:
     finding = leading(report)
-    step = None if finding is None else finding.onset
     if finding is not None:
         yield parts.title(f"Onset: {view.step_text(finding)}{view.fine_text(finding)}")
     for curve in list(curves(report))[: 2 if finding is not None else 1]:
-        lines = plot(curve, step, min(width, WIDTH), ink=UNICODE if unicode else ASCII)
+        lines = plot(curve, onset_on(curve.axis, finding), min(width, WIDTH), ink=UNICODE if unicode else ASCII)
         yield Padding(Text("\n".join(lines), no_wrap=True, overflow="crop"), (1 if finding is None else 0, 0, 0, 0))
     if finding is None:
         return

@@ -15,7 +15,7 @@ import numpy as np
 from tabulate import tabulate
 
 from forensics.errors import UsageError
-from forensics.model import Run, Series
+from forensics.model import NOUNS, Axis, Run, Series
 from forensics.redaction import Redactor
 from forensics.redaction.identities import redactor_for
 from forensics.report._masking import masked_run
@@ -25,7 +25,10 @@ from forensics.report._safe import cell, clean
 from forensics.report.json import number
 
 MAXIMUM_COLUMNS = 8
-Columns: TypeAlias = Mapping[str, Sequence[int] | Sequence[float] | Sequence[str]]
+PLACES = ("step", "entry")
+"""Columns of whole numbers: each entry has one of the two."""
+Column: TypeAlias = Sequence[int | None] | Sequence[float] | Sequence[str]
+Columns: TypeAlias = Mapping[str, Column]
 
 
 def render(
@@ -62,7 +65,7 @@ def parquet(run: Run, metrics: Sequence[str], *, samples: bool = False, redactor
     columns = _every_sample(run, metrics, redactor) if samples else _merged(_chosen(run, metrics, redactor))
     out = io.BytesIO()
     try:
-        pd.DataFrame(columns).to_parquet(out, index=False)
+        pd.DataFrame(columns).astype(dict.fromkeys(PLACES, "Int64")).to_parquet(out, index=False)
     except ImportError as error:
         raise UsageError("--format parquet needs pyarrow: pip install pyarrow") from error
     return out.getvalue()
@@ -71,9 +74,10 @@ def parquet(run: Run, metrics: Sequence[str], *, samples: bool = False, redactor
 def event_file(run: Run, metrics: Sequence[str], *, redactor: Redactor | None = None) -> tuple[str, bytes]:
     """Return name and bytes of an event file of the merged series, written by TensorBoard's own record writer.
 
-    An event holds one value: its step (int64), its wall time (float64 seconds; 0 where the source has none) and the
-    value as float32, which is what TensorBoard draws. Events are in order of steps. The same run gives the same
-    bytes. Raises `UsageError` without tensorboard, and where there is no value to write.
+    An event holds one value: its step (int64; its place on another axis where the tag ends in " over entries" or the
+    like), its wall time (float64 seconds; 0 where the source has none) and the value as float32, which is what
+    TensorBoard draws. Events are in order of steps. The same run gives the same bytes. Raises `UsageError` without
+    tensorboard, and where there is no value to write.
     """
     try:
         from tensorboard.compat.proto.event_pb2 import Event
@@ -84,7 +88,7 @@ def event_file(run: Run, metrics: Sequence[str], *, redactor: Redactor | None = 
     chosen = [series for series in _chosen(run, metrics, redactor) if len(series)]
     if not chosen:
         raise UsageError("the run has no values over steps, so there is nothing to write for TensorBoard")
-    names = [clean(s.name) for s in chosen for _ in range(len(s))]
+    names = [_tag(s) for s in chosen for _ in range(len(s))]
     steps = np.concatenate([s.steps for s in chosen])
     walls = np.nan_to_num(np.concatenate([s.wall_times for s in chosen]), nan=0.0)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -99,6 +103,11 @@ def event_file(run: Run, metrics: Sequence[str], *, redactor: Redactor | None = 
         event = Event(wall_time=float(walls[row]), step=int(steps[row]), summary=summary)
         writer.write(event.SerializeToString())
     return f"events.out.tfevents.{int(begin):010d}.medforensics", out.getvalue()
+
+
+def _tag(series: Series) -> str:
+    """Return the name, with what is counted where that is no step: TensorBoard calls every place a step."""
+    return clean(series.name) if series.axis == "step" else f"{clean(series.name)} over {NOUNS[series.axis][1]}"
 
 
 def _chosen(run: Run, metrics: Sequence[str], redactor: Redactor | None) -> list[Series]:
@@ -117,14 +126,19 @@ def _check(metrics: Sequence[str], run: Run) -> None:
 
 
 def _merged(chosen: Sequence[Series]) -> Columns:
-    """Return a row for each entry of each series."""
+    """Return a row for each entry of each series; `entry` is its place where no step is known."""
     return {
-        "step": [step for s in chosen for step in s.steps.tolist()],
+        "step": _places(chosen, steps=True),
+        "entry": _places(chosen, steps=False),
         "metric": [name for s in chosen for name in [clean(s.name)] * len(s)],
         "value": [value for s in chosen for value in s.values.tolist()],
         "wall_time": [time for s in chosen for time in s.wall_times.tolist()],
         "source": [clean(str(s.source_at(i))) for s in chosen for i in range(len(s))],
     }
+
+
+def _places(chosen: Sequence[Series], *, steps: bool) -> list[int | None]:
+    return [place if (s.axis == "step") is steps else None for s in chosen for place in s.steps.tolist()]
 
 
 def _every_sample(run: Run, metrics: Sequence[str], redactor: Redactor | None) -> Columns:
@@ -134,6 +148,10 @@ def _every_sample(run: Run, metrics: Sequence[str], redactor: Redactor | None) -
     if metrics:
         frame = frame[frame["metric"].isin(metrics)]
     columns = {str(name): frame[name].tolist() for name in frame.columns}
+    for name in PLACES:
+        columns[name] = [
+            None if missing else place for place, missing in zip(columns[name], frame[name].isna(), strict=True)
+        ]
     mask = redactor or redactor_for(run, identities=False, names={})
     for name in ("metric", "source"):
         texts = {text: clean(mask(text)) for text in set(columns[name])}
@@ -142,11 +160,17 @@ def _every_sample(run: Run, metrics: Sequence[str], redactor: Redactor | None) -
 
 
 def _table(chosen: Sequence[Series]) -> str:
+    """Return a table for each axis that the first metrics are counted on, optimizer steps first."""
     shown = chosen[:MAXIMUM_COLUMNS]
+    axes = sorted({s.axis for s in shown}, key=lambda axis: (axis != "step", axis))
+    tables = [_axis_table(axis, [s for s in shown if s.axis == axis]) for axis in axes]
+    return "\n\n".join(tables or [_axis_table("step", [])]) + f"{_more(chosen)}\n"
+
+
+def _axis_table(axis: Axis, shown: Sequence[Series]) -> str:
     steps = np.unique(np.concatenate([s.steps for s in shown])) if shown else np.array([], dtype=np.int64)
     rows = [[int(step), *(_cell(s.value_at(int(step))) for s in shown)] for step in steps]
-    text = tabulate(rows, headers=["step", *(clean(s.name) for s in shown)], disable_numparse=True)
-    return f"{text}{_more(chosen)}\n"
+    return tabulate(rows, headers=[NOUNS[axis][0], *(clean(s.name) for s in shown)], disable_numparse=True)
 
 
 def _more(chosen: Sequence[Series]) -> str:
@@ -166,7 +190,7 @@ def _csv(columns: Columns) -> str:
     return out.getvalue()
 
 
-def _cells(name: str, column: Sequence[int] | Sequence[float] | Sequence[str]) -> Sequence[object]:
+def _cells(name: str, column: Column) -> Sequence[object]:
     if name == "value":
         return [repr(value) for value in column]
     if name == "wall_time":
@@ -175,8 +199,15 @@ def _cells(name: str, column: Sequence[int] | Sequence[float] | Sequence[str]) -
 
 
 def _json(chosen: Sequence[Series]) -> str:
-    out = {clean(s.name): {"steps": s.steps.tolist(), "values": [number(v) for v in s.values.tolist()]} for s in chosen}
+    out = {clean(s.name): _series(s) for s in chosen}
     return json.dumps(out, allow_nan=False) + "\n"
+
+
+def _series(series: Series) -> dict[str, object]:
+    values = [number(v) for v in series.values.tolist()]
+    if series.axis == "step":
+        return {"steps": series.steps.tolist(), "values": values}
+    return {"steps": None, "axis": series.axis, "entries": series.steps.tolist(), "values": values}
 
 
 def _json_columns(columns: Columns) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from tabulate import tabulate
 
 from forensics.fleet import ORDER, VERSIONS, Group, Row, groups_of, row_to
+from forensics.model import NOUNS
 from forensics.redaction import Redactor
 from forensics.report._mapped import mapped
 from forensics.report._onset import duration
@@ -72,8 +73,8 @@ def _onset(row: Row) -> str:
     if row.onset is None:
         return ""
     if row.fine is None or row.fine >= row.onset - 1:
-        return f"step {row.onset:,}"
-    return f"step {row.fine + 1:,} to {row.onset:,}"
+        return f"{NOUNS[row.axis][0]} {row.onset:,}"
+    return f"{NOUNS[row.axis][0]} {row.fine + 1:,} to {row.onset:,}"
 
 
 def _lost(row: Row) -> str:

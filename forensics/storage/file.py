@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from forensics.errors import ChangedError, TruncatedError, UnreadableError
-from forensics.storage.locations import Place, RemotePath
+from forensics.storage.locations import Held, Place, RemotePath
 
 if TYPE_CHECKING:
     from forensics.storage.remote_file import RemoteFile
@@ -36,12 +36,15 @@ class File:
 
     __slots__ = ("_data", "_descriptor", "_owner", "_remote", "_signature", "base", "path", "size")
 
-    def __init__(self, path: Place) -> None:
+    def __init__(self, path: Place | Held) -> None:
         if isinstance(path, RemotePath):
             from forensics.storage.remote_file import RemoteFile
 
             remote = RemoteFile(path)
             self._set(path, 0, remote.size, None, -1, None, (remote.size, remote.mark), remote)
+            return
+        if isinstance(path, Held):
+            self._set(path, 0, len(path.data), path.data, -1, None, (len(path.data), 0))
             return
         descriptor = _open_regular(path)
         status = os.fstat(descriptor)
@@ -50,7 +53,7 @@ class File:
 
     def _set(  # noqa: PLR0913, PLR0917  (the fields of a window)
         self,
-        path: Place,
+        path: Place | Held,
         base: int,
         size: int,
         data: bytes | None,
@@ -64,7 +67,7 @@ class File:
         self._remote = remote
 
     @classmethod
-    def of_bytes(cls, data: bytes, path: Place) -> "File":
+    def of_bytes(cls, data: bytes, path: Place | Held) -> "File":
         """Wrap bytes that were taken out of `path` (an inflated archive member, a nested pickle)."""
         made = cls.__new__(cls)
         made._set(path, 0, len(data), data, -1, None, (len(data), 0))  # noqa: SLF001  (an instance of this class)

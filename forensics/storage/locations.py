@@ -1,4 +1,4 @@
-"""Where the files of a checkpoint lie: on this machine, or in a store that a URL names."""
+"""Where a file lies: on this machine, in a store that a URL names, or in memory as a part of another file."""
 
 import re
 from collections.abc import Iterable
@@ -53,7 +53,27 @@ class RemotePath:
         return self.url
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file in memory: a part of a document that is read as a file of its own. As a root it holds one file only."""
+
+    data: bytes = field(repr=False)
+    name: str = ""
+
+    @property
+    def parent(self) -> "Held":
+        """Itself: nothing lies beside it."""
+        return self
+
+    def __truediv__(self, path: str) -> "Held":
+        return Held(self.data, path.rpartition("/")[2])
+
+    def __str__(self) -> str:
+        return self.name
+
+
 Place: TypeAlias = Path | RemotePath
+"""What a user can name."""
 
 
 def place_of(text: str) -> Place:
@@ -111,5 +131,5 @@ class Locations:
         return bool(self.remotes) and any(isinstance(self / path, RemotePath) for path in paths)
 
 
-Root: TypeAlias = Path | Locations
+Root: TypeAlias = Path | Locations | Held
 """What the paths of artifacts and pieces are relative to."""

@@ -113,27 +113,41 @@ def test_a_line_printed_twice_counts_once() -> None:
     [
         ([setting("max_steps", 40), setting("num_train_epochs", 4)], [5, 10]),
         ([setting("logging_steps", 7)], [7, 14]),
-        ([], [1, 2]),
     ],
-    ids=["epochs", "logging_steps", "entries"],
+    ids=["epochs", "logging_steps"],
 )
 def test_missing_steps_are_derived(facts: list[Setting], expected: list[int]) -> None:
-    """A dict line without a step gets one from its epoch, else from logging_steps, else its number."""
-    epochs = [0.5, 1.0] if len(facts) == 2 else None
+    """A dict line without a step gets one from its epoch, else from logging_steps where the epochs begin at 0."""
+    run = run_of(logged([UNKNOWN_STEP] * 2, [2.0, 1.0], epochs=[0.5, 1.0]), *facts)
+
+    assert (run.timeline["loss"].axis, run.timeline["loss"].steps.tolist()) == ("step", expected)
+    assert run.skips == ()
+
+
+@pytest.mark.parametrize(
+    ("facts", "epochs"),
+    [([], None), ([setting("logging_steps", 7)], None), ([setting("logging_steps", 7)], [3.5, 3.6])],
+    ids=["nothing", "only logging_steps", "an excerpt"],
+)
+def test_what_is_only_counted_is_an_entry(facts: list[Setting], epochs: list[float] | None) -> None:
+    """Nothing tells that the log begins with the run, so that the second entry is no step 14."""
     run = run_of(logged([UNKNOWN_STEP] * 2, [2.0, 1.0], epochs=epochs), *facts)
 
-    assert run.timeline["loss"].steps.tolist() == expected
-    assert bool(run.skips) == (not facts)
+    assert (run.timeline["loss"].axis, run.timeline["loss"].steps.tolist()) == ("entry", [1, 2])
+    assert (run.timeline.first_step, run.timeline.last_step, run.timeline.last) == (None, None, 2)
+    assert [skip.reason for skip in run.skips] == ["no step is written; entries are counted instead"]
 
 
-def test_samples_seen_become_steps() -> None:
-    """DeepSpeed's monitor counts samples; its x axis is divided by the global batch size."""
+def test_samples_seen_become_steps_by_the_recorded_batch_size_only() -> None:
+    """DeepSpeed's monitor counts samples; a common divisor may be the batch size times how often it logs."""
     seen = Samples(
-        "loss", np.array([8, 16, 24]), np.ones(3), np.arange(3), "Train_Samples_loss.csv", "row {}", axis="sample"
+        "loss", np.array([8, 16, 24]), np.ones(3), np.arange(3), "Train_Samples_loss.csv", "row {}", axis="samples"
     )
 
     assert run_of(seen, setting("train_batch_size", 8)).timeline["loss"].steps.tolist() == [1, 2, 3]
-    assert run_of(seen).timeline["loss"].steps.tolist() == [1, 2, 3]
+    alone = run_of(seen).timeline["loss"]
+    assert (alone.axis, alone.steps.tolist()) == ("samples", [8, 16, 24])
+    assert run_of(seen, setting("train_batch_size", 16)).timeline["loss"].axis == "samples"
 
 
 def test_the_best_witness_of_a_setting_wins_and_the_other_is_a_conflict() -> None:

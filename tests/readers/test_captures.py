@@ -7,11 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forensics.plugin import Reader
-from forensics.readers.accelerate_env import accelerate_env
-from forensics.readers.collect_env import collect_env
-from forensics.readers.ds_report import ds_report
+from forensics.readers.named_versions import named_versions
 from forensics.readers.nvidia_smi import nvidia_smi
-from forensics.readers.transformers_env import transformers_env
 from readers.reading import facts_of, settings_of, survives
 
 TRANSFORMERS = """
@@ -96,7 +93,7 @@ Cuda compilation tools, release 12.1, V12.1.105
 """
 EXPECTED: list[tuple[Reader, str, list[tuple[str, str, object, str]]]] = [
     (
-        transformers_env,
+        named_versions,
         TRANSFORMERS,
         [
             ("package", "transformers", "4.57.1", "line 4"),
@@ -112,7 +109,7 @@ EXPECTED: list[tuple[Reader, str, list[tuple[str, str, object, str]]]] = [
         ],
     ),
     (
-        accelerate_env,
+        named_versions,
         ACCELERATE,
         [
             ("package", "accelerate", "0.20.0", "line 4"),
@@ -129,7 +126,7 @@ EXPECTED: list[tuple[Reader, str, list[tuple[str, str, object, str]]]] = [
         ],
     ),
     (
-        ds_report,
+        named_versions,
         REPORT,
         [
             ("package", "torch", "2.5.1+cu124", "line 6"),
@@ -140,7 +137,7 @@ EXPECTED: list[tuple[Reader, str, list[tuple[str, str, object, str]]]] = [
         ],
     ),
     (
-        collect_env,
+        named_versions,
         COLLECTED,
         [
             ("package", "torch", "2.5.1+cu124", "line 2"),
@@ -193,17 +190,19 @@ def test_a_capture_alone(
     assert {s[4] for s in found} == {"CONFIGURED"}
 
 
-@pytest.mark.parametrize(("reader", "text", "expected"), EXPECTED)
-def test_captures_pasted_together(
-    tmp_path: Path, reader: Reader, text: str, expected: list[tuple[str, str, object, str]]
-) -> None:
-    """Each reader recognises its own part of one text, and takes no line of the others."""
-    assert reader.sniff is not None
-    assert reader.sniff(PASTED.encode())
-    first = PASTED.index(text)
-    offset = PASTED[:first].count("\n")
-    moved = [(group, name, value, f"line {int(place[5:]) + offset}") for group, name, value, place in expected]
-    assert [s[:4] for s in settings_of(facts_of(reader, tmp_path, "issue.md", PASTED))] == moved
+def test_captures_pasted_together(tmp_path: Path) -> None:
+    """Each reader recognises its own parts of one text, and takes no line of the others."""
+    for reader in (named_versions, nvidia_smi):
+        moved: list[tuple[str, str, object, str]] = []
+        for own, text, expected in EXPECTED:
+            offset = PASTED[: PASTED.index(text)].count("\n")
+            shifted = [(g, name, value, f"line {int(place[5:]) + offset}") for g, name, value, place in expected]
+            moved.extend(shifted if own is reader else [])
+
+        assert reader.sniff is not None
+        assert reader.sniff(PASTED.encode())
+        found = [s[:4] for s in settings_of(facts_of(reader, tmp_path, "issue.md", PASTED))]
+        assert sorted(found, key=str) == sorted(moved, key=str)
 
 
 @pytest.mark.parametrize(("reader", "text", "expected"), EXPECTED)
@@ -215,19 +214,10 @@ def test_a_training_log_is_no_capture(reader: Reader, text: str, expected: list[
     assert not reader.sniff(b"{'loss': 2.3, 'epoch': 0.1}\r  1%|          | 10/1200 [00:12<23:47,  1.20s/it]\n" * 50)
 
 
-def test_a_block_ends_where_its_list_ends(tmp_path: Path) -> None:
-    """Bullets after other text, or after many blank lines, are not of the block."""
-    for between in ("\nand further\n", "\n\n\n\n"):
-        text = f"- `transformers` version: 4.57.1\n- Python version: 3.10.1{between}- Python version: 3.11.1\n"
-        found = settings_of(facts_of(transformers_env, tmp_path, "issue.md", text))
-
-        assert [s[2] for s in found] == ["4.57.1", "3.10.1"]
-
-
 def test_boards_listed_by_another_tool_are_not_counted_twice(tmp_path: Path) -> None:
     """`nvidia-smi -L` in the same text has UUIDs; torch's list has none."""
     text = COLLECTED + "GPU 0: NVIDIA A100-SXM4-80GB (UUID: GPU-1)\nGPU 1: NVIDIA A100-SXM4-80GB (UUID: GPU-2)\n"
-    found = settings_of(facts_of(collect_env, tmp_path, "issue.md", text))
+    found = settings_of(facts_of(named_versions, tmp_path, "issue.md", text))
 
     assert [s[2] for s in found if s[1] == "gpu_count"] == [2]
 

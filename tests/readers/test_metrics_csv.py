@@ -43,7 +43,7 @@ def test_deepspeed_monitor(tmp_path: Path) -> None:
     rates = read(tmp_path, "step,lr\n8,2e-05\n", "Train_Samples_lr.csv")
 
     assert block(facts, "loss").steps.tolist() == [8, 16]
-    assert block(facts, "loss").axis == "sample"
+    assert block(facts, "loss").axis == "samples"
     assert block(facts, "loss").records.tolist() == [2, 4]
     assert block(rates, "learning_rate").values.tolist() == [2e-05]
 

@@ -177,6 +177,8 @@ CASES: list[tuple[Reader, str, str, list[tuple[str, object, str, str]]]] = [
         DOCKER,
         [
             ("container_image", "nvcr.io/nvidia/pytorch:24.06-py3", "line 1", "INTENDED"),
+            ("torch", "2.4.0a0", "line 1", "INTENDED"),
+            ("cuda", "12.5", "line 1", "INTENDED"),
             ("NCCL_DEBUG", "INFO", "line 2", "INTENDED"),
             ("WANDB_API_KEY", "<redacted>", "line 3", "INTENDED"),
             ("deepspeed", "0.12.5", "line 5", "INTENDED"),

@@ -14,7 +14,7 @@ import forensics
 from forensics.cli import main
 from runs import FOUNDING
 
-COLUMNS = ["step", "metric", "value", "wall_time", "source", "rank", "segment"]
+COLUMNS = ["step", "entry", "metric", "value", "wall_time", "source", "rank", "segment"]
 
 
 def run(*arguments: str) -> Result:

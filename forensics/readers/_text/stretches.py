@@ -15,7 +15,7 @@ from forensics.readers._text.collected import Found
 from forensics.readers._text.scan import scan_window
 from forensics.readers.text.entries import Parser
 from forensics.storage.file import File
-from forensics.storage.locations import Place
+from forensics.storage.locations import Held, Place
 
 Stretch = tuple[int, int]
 
@@ -24,7 +24,7 @@ Stretch = tuple[int, int]
 class Reading:
     """Which file is read and how: sizes in bytes, `ahead` as in `forensics.formats.text.windows`."""
 
-    path: Place
+    path: Place | Held
     line_bytes: int
     chunk_bytes: int
     ahead: int

@@ -33,7 +33,7 @@
   let range = null;
   let syncing = false;
   const whole = () => {
-    const ends = data.plots.filter((p) => p.steps.length).map((p) => [p.steps[0], p.steps[p.steps.length - 1]]);
+    const ends = data.plots.filter((p) => p.steps.length && p.axis === data.axis).map((p) => [p.steps[0], p.steps[p.steps.length - 1]]);
     const low = Math.min(...ends.map((e) => e[0])), high = Math.max(...ends.map((e) => e[1]));
     return low < high ? [low, high] : [low - 1, high + 1];
   };
@@ -43,7 +43,7 @@
     range = [Math.max(first, low), Math.min(last, high)];
     if (!(range[1] > range[0])) range = [first, last];
     syncing = true;
-    plots.forEach((plot) => plot.setScale("x", {min: range[0], max: range[1]}));
+    plots.filter((plot) => plot.ranged).forEach((plot) => plot.setScale("x", {min: range[0], max: range[1]}));
     syncing = false;
   };
   const vertical = (plot, step, style, dash, width) => {
@@ -58,16 +58,18 @@
     const context = plot.ctx;
     context.save();
     context.beginPath(); context.rect(plot.bbox.left, plot.bbox.top, plot.bbox.width, plot.bbox.height); context.clip();
-    for (const restart of marks.restarts) vertical(plot, restart, color("--dim"), [2, 4], 1);
-    for (const saved of marks.checkpoints) {
-      vertical(plot, saved.step, saved.status === "clean" ? color("--good") : saved.status === "not examined" ? color("--dim") : color("--error"), [6, 4], 1);
-    }
-    for (const kind of marks.events) for (const step of kind.steps) vertical(plot, step, color("--warning"), [1, 3], 1);
-    if (marks.onset) {
-      const left = plot.valToPos(marks.onset[0], "x", true), right = plot.valToPos(marks.onset[1], "x", true);
-      context.fillStyle = color("--onset"); context.globalAlpha = 0.15;
-      context.fillRect(left, plot.bbox.top, Math.max(right - left, 2), plot.bbox.height); context.globalAlpha = 1;
-      vertical(plot, marks.onset[1], color("--onset"), [], 2);
+    if (entry.axis === data.axis) {
+      for (const restart of marks.restarts) vertical(plot, restart, color("--dim"), [2, 4], 1);
+      for (const saved of marks.checkpoints) {
+        vertical(plot, saved.step, saved.status === "clean" ? color("--good") : saved.status === "not examined" ? color("--dim") : color("--error"), [6, 4], 1);
+      }
+      for (const kind of marks.events) for (const step of kind.steps) vertical(plot, step, color("--warning"), [1, 3], 1);
+      if (marks.onset) {
+        const left = plot.valToPos(marks.onset[0], "x", true), right = plot.valToPos(marks.onset[1], "x", true);
+        context.fillStyle = color("--onset"); context.globalAlpha = 0.15;
+        context.fillRect(left, plot.bbox.top, Math.max(right - left, 2), plot.bbox.height); context.globalAlpha = 1;
+        vertical(plot, marks.onset[1], color("--onset"), [], 2);
+      }
     }
     context.fillStyle = color("--onset"); context.font = `bold ${15 * devicePixelRatio}px sans-serif`; context.textAlign = "center";
     const bottom = plot.bbox.top + plot.bbox.height - 3 * devicePixelRatio;
@@ -79,7 +81,7 @@
     const low = finite.reduce((a, b) => Math.min(a, b), Infinity), high = finite.reduce((a, b) => Math.max(a, b), -Infinity);
     const text = finite.length ? `from ${shown(finite[0])} to ${shown(finite[finite.length - 1])}, lowest ${shown(low)}, highest ${shown(high)}` : "no finite value";
     const bad = entry.nonfinite_count ? `; ${entry.nonfinite_count} of ${entry.count} entries are NaN or infinite` : "";
-    return `${entry.name} over steps: ${text}${bad}`;
+    return `${entry.name} over ${entry.nouns}: ${text}${bad}`;
   };
   const draw = () => {
     const place = byId("plots");
@@ -93,7 +95,6 @@
     folded.hidden = !others.length;
     folded.querySelector("summary").textContent = `Other metrics: ${others.length}`;
     const logarithmic = byId("logarithmic").checked;
-    const sync = uPlot.sync("steps");
     for (const entry of data.plots) {
       if (!FIRST.has(entry.name) && !folded.open) continue;
       const box = made("div", "plot");
@@ -105,26 +106,28 @@
       (FIRST.has(entry.name) ? place : byId("more-plots-place")).append(box);
       const positive = entry.values.every((v) => v === null || v > 0) && entry.values.some((v) => v !== null);
       const axis = {stroke: color("--dim"), grid: {stroke: color("--line"), width: 1}, ticks: {stroke: color("--line")}};
+      const ranged = entry.axis === data.axis;
       const plot = new uPlot({
         width: Math.max(280, place.clientWidth - 16),
         height: FIRST.has(entry.name) ? 190 : 130,
-        cursor: {sync: {key: sync.key, scales: ["x", null]}, drag: {x: true, y: false}},
-        scales: {x: {time: false, ...(range ? {min: range[0], max: range[1]} : {})}, y: logarithmic && positive ? {distr: 3} : {}},
+        cursor: {sync: {key: uPlot.sync(entry.axis).key, scales: ["x", null]}, drag: {x: true, y: false}},
+        scales: {x: {time: false, ...(range && ranged ? {min: range[0], max: range[1]} : {})}, y: logarithmic && positive ? {distr: 3} : {}},
         axes: [{...axis, size: 34}, {...axis, size: 70, values: (_, ticks) => ticks.map((v) => (v === null ? "" : tick(v)))}],
         series: [
-          {label: "step", value: (_, v) => (v === null ? "" : String(v))},
+          {label: entry.noun, value: (_, v) => (v === null ? "" : String(v))},
           {label: entry.name, stroke: color("--curve"), width: 1.5, points: {show: entry.steps.length < 200, size: 5}, value: (_, v) => shown(v)},
         ],
         hooks: {
           drawAxes: [],
           draw: [drawMarks(entry)],
           setScale: [(self, key) => {
-            if (key !== "x" || syncing) return;
+            if (key !== "x" || syncing || !ranged) return;
             const {min, max} = self.scales.x;
-            if (min !== null && (!range || min !== range[0] || max !== range[1])) { range = [min, max]; syncing = true; plots.forEach((p) => p !== self && p.setScale("x", {min, max})); syncing = false; }
+            if (min !== null && (!range || min !== range[0] || max !== range[1])) { range = [min, max]; syncing = true; plots.forEach((p) => p !== self && p.ranged && p.setScale("x", {min, max})); syncing = false; }
           }],
         },
       }, [entry.steps, entry.values], canvas);
+      plot.ranged = ranged;
       plots.push(plot);
     }
     const told = ["red band and line: the onset"];

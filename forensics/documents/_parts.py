@@ -1,0 +1,48 @@
+"""A piece of a document as an artifact, and what was read of it told as of the document."""
+
+import re
+from dataclasses import replace
+
+from forensics.model import Artifact, Fact, Samples, Setting, Skip, Source
+from forensics.plugin import Piece
+from forensics.storage.locations import Held
+
+LINE = "line {}"
+
+
+def part_of(artifact: Artifact, piece: Piece) -> Artifact:
+    """Return the artifact that readers get: in memory, below the path of its document."""
+    data = piece.text.encode("utf-8", "surrogatepass")
+    return Artifact(Held(data), f"{artifact.path}/{piece.name}", len(data), artifact.modified, artifact.limits)
+
+
+def relocated(fact: Fact, document: Artifact, piece: Piece) -> Fact:
+    """Return the fact with its place in the document.
+
+    A line of the piece is a line there; any other place (a key of a configuration, an entry of a history) is told
+    behind the line where the piece begins.
+    """
+    start = piece.place.format(_first_line(piece.text))
+    if isinstance(fact, Skip):
+        if fact.what != f"{document.path}/{piece.name}":
+            return fact
+        return Skip(document.path, f"{start}: {fact.reason}")
+    if isinstance(fact, Setting):
+        return replace(fact, source=_source(fact.source, document, piece, start))
+    if isinstance(fact, Samples):
+        return replace(fact, path=document.path, place=_template(fact.place, piece, start))
+    return replace(fact, path=document.path, place=_template(fact.place, piece, start))
+
+
+def _source(source: Source, document: Artifact, piece: Piece, start: str) -> Source:
+    if re.fullmatch(r"line \d+", source.place):
+        return Source(document.path, piece.place.format(source.record), source.record)
+    return Source(document.path, f"{start}, {source.place}" if source.place else start, source.record)
+
+
+def _template(place: str, piece: Piece, start: str) -> str:
+    return piece.place if place == LINE else f"{start}, {place}"
+
+
+def _first_line(text: str) -> int:
+    return 1 + len(text) - len(text.lstrip("\n"))

@@ -1,0 +1,136 @@
+"""A Jupyter notebook: what its cells printed as one console, each cell of code as the script that it is.
+
+Saved, minified, of format 3 or 4. The tables of the Trainer's notebook callback (transformers, `utils/notebook.py`)
+and of fastai stand in the console as rows with bars; the `TrainOutput` that `train()` returns is a summary of the run
+and becomes settings, never a point of a curve.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from forensics.documents._html import tables_in
+from forensics.formats.lenient_json import load
+from forensics.model import Artifact, Skip
+from forensics.plugin import Piece, document
+from forensics.storage.file import File
+
+_MARKS = (b'"cells"', b'"worksheets"', b'"cell_type"', b'"nbformat"')
+_SHELL_LINE = re.compile(r"^\s{0,40}[!%]{1,2}\s{0,4}(?:sx\s|system\s|bash\b|sh\b)?(?=\S)")
+_SHELL_CELL = re.compile(r"^\s*%%(?:bash|sh|shell|script\s+bash)\b[^\n]*")
+_FILE_CELL = re.compile(r"^\s*%%writefile\s+(?:-a\s+)?(\S{1,200})[^\n]*")
+_ENVIRONMENT = re.compile(r"^\s{0,40}%(?:set_)?env\s+([A-Za-z_]\w{0,80})[\s=]\s*(\S.{0,400})$")
+_SUMMARY = re.compile(r"TrainOutput\(global_step=\d{1,15}, training_loss=[^,()\s]{1,40}, metrics=(\{[^{}]{0,4000}\})\)")
+PLACE = "output line {}"
+MOST_CELLS = 20_000
+
+
+def _sniff(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") and any(mark in head for mark in _MARKS)
+
+
+@document("notebook", match=(r"(?i)\.ipynb$", r"(?:^|/)stdin\.log$"), sniff=_sniff, limit="json_bytes")
+def notebook(artifact: Artifact) -> Iterator[Piece | Skip]:
+    """Jupyter notebooks: printed logs, tables of the Trainer's callback, tracebacks; cells as scripts and commands."""
+    with File(artifact.location) as file:
+        found = load(file, artifact.limits)
+    if found.broken_at is not None:
+        where = f"breaks off at byte {found.broken_at:,} of {found.size:,}"
+        yield Skip(artifact.path, f"{where}; what stands before was read")
+    console: list[str] = []
+    for number, cell in enumerate(_cells(found.value)):
+        if cell.get("cell_type") == "code":
+            source = _text(cell.get("source", cell.get("input")))
+            yield from _sources(source, number)
+            for output in _mappings(cell.get("outputs")):
+                console.extend(_printed(output))
+    for number, line in enumerate(console, 1):
+        if summary := _SUMMARY.search(line):
+            yield Piece("all_results.json", "\n" * (number - 1) + _as_json(summary[1]), PLACE)
+            console[number - 1] = ""
+    if any(line.strip() for line in console):
+        yield Piece("console.log", "\n".join(console), PLACE)
+
+
+def _cells(value: object) -> Iterator[Mapping[str, object]]:
+    """Yield the cells of a notebook: at the top since format 4, in worksheets before."""
+    if not isinstance(value, Mapping):
+        return
+    groups = [value, *_mappings(value.get("worksheets"))]
+    count = 0
+    for group in groups:
+        for cell in _mappings(group.get("cells")):
+            count += 1
+            if count > MOST_CELLS:
+                return
+            yield cell
+
+
+def _mappings(value: object) -> Iterator[Mapping[str, object]]:
+    return (each for each in value if isinstance(each, Mapping)) if isinstance(value, list) else iter(())
+
+
+def _text(value: object) -> str:
+    """Return a text that was saved as one string or as a list of lines."""
+    if isinstance(value, list):
+        return "".join(part for part in value if isinstance(part, str))
+    return value if isinstance(value, str) else ""
+
+
+def _sources(source: str, number: int) -> Iterator[Piece]:
+    """Yield what a cell is: a file that it writes, a shell script, or Python with lines for the shell in it."""
+    place = f"cell {number} line {{}}"
+    if match := _FILE_CELL.match(source):
+        name = re.sub(r"[^\w.\-]", "_", match[1].rpartition("/")[2])
+        yield Piece(f"{number}/{name}", "\n" * match[0].count("\n") + source[match.end() :], place)
+        return
+    if match := _SHELL_CELL.match(source):
+        yield Piece(f"{number}/launch.sh", "\n" * match[0].count("\n") + source[match.end() :], place)
+        return
+    commands, program = _told_apart(source.split("\n"))
+    if any(commands):
+        yield Piece(f"{number}/launch.sh", "\n".join(commands), place)
+    if any(line.strip() for line in program):
+        yield Piece(f"{number}/cell.py", "\n".join(program), place)
+
+
+def _told_apart(lines: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the lines for the shell and the lines of Python, each at its own number."""
+    commands, program = [""] * len(lines), list(lines)
+    going = False
+    for index, line in enumerate(lines):
+        match = _SHELL_LINE.match(line)
+        if not going and match is None:
+            continue
+        variable = _ENVIRONMENT.match(line)
+        commands[index] = f"export {variable[1]}={variable[2]}" if variable else line[match.end() if match else 0 :]
+        # A `pass` keeps an `if` before it a whole statement.
+        program[index] = "" if going else line[: len(line) - len(line.lstrip())] + "pass"
+        going = line.rstrip().endswith("\\")
+    return commands, program
+
+
+def _printed(output: Mapping[str, object]) -> Iterator[str]:
+    """Yield the lines of one output as a console would have shown them."""
+    frames = output.get("traceback")
+    if isinstance(frames, list):
+        yield from "\n".join(_text(frame) for frame in frames).split("\n")
+        return
+    if output.get("output_type") == "stream":
+        yield from _text(output.get("text")).split("\n")
+        return
+    data = output.get("data", output)
+    held = data if isinstance(data, Mapping) else {}
+    page = _text(held.get("text/html", held.get("html")))
+    if "<table" in page:
+        for table in tables_in(page):
+            yield from ("", *table, "")
+        return
+    plain = _text(held.get("text/plain", held.get("text")))
+    # A dictionary that is shown is one entry; IPython breaks it over lines.
+    yield from [re.sub(r"\s*\n\s*", " ", plain)] if plain.startswith(("{", "TrainOutput(")) else plain.split("\n")
+
+
+def _as_json(dictionary: str) -> str:
+    """Return a printed Python dictionary of names and numbers as JSON; over lines, as no entry of a log is."""
+    dictionary = dictionary.replace(", ", ",\n").replace("{", "{\n")
+    return re.sub(r"\binf\b", "Infinity", re.sub(r"\bnan\b", "NaN", dictionary.replace("'", '"')))

@@ -1,0 +1,161 @@
+r"""Versions that a text states, whatever tool printed them.
+
+`transformers env`, `accelerate env`, `llamafactory-cli env`, `trl env`, `torch.utils.collect_env`, `ds_report`, the
+tables of axolotl and verl, `pip list | grep torch`, or somebody's own list:
+
+    - `transformers` version: 4.57.1                    - PyTorch version (GPU?): 2.1.2+cu121 (True)
+    deepspeed info ................... 0.16.9, unknown  - accelerator(s): NVIDIA H100 80GB, NVIDIA H100 80GB
+          torch: 2.5.1+cu124                            Python 3.10.12
+    |-- torch v2.6.0                                    - CANN version: 8.0.RC2
+
+A line states a version when there is nothing on it but a name, the version and what may stand behind one; so prose
+and requirements (`>=`) state none. In the prose of an issue a name right before a version counts as well, unless the
+text names two versions of it: people tell what they tried.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from packaging.utils import canonicalize_name
+
+from forensics.formats.safe_yaml import plain
+from forensics.model import Artifact, Fact, Setting, Source, Standing
+from forensics.plugin import reader
+from forensics.readers._environment import LINE, Line, hardware, package, read_lines, settings, sniffed, too_long
+from forensics.readers._images import IMAGE, image_settings
+from forensics.readers._known_names import HARDWARE, PACKAGES
+
+_VERSION = r"v?(?P<version>\d+(?:\.\w+){1,5}(?:[+\-][\w.\-+]{1,60})?)"
+_BULLET = r"[\s>|*+•├└│─`\"'\-]{0,24}(?P<listed>\[(?:pip\d?|conda|uv)\]\s{0,4})?"
+_NAME = (
+    r"(?P<name>[A-Za-z][\w .\-/]{0,40}?)"
+    r"(?P<said>[`*\"']{0,3}(?: library)?(?: version| info)?(?: ?\([\w? /]{1,24}\))?)[`*\"']{0,3}"
+)
+_BETWEEN = r"(?:(?(listed)={2}|(?!))|\s{0,40}(?::|\.{2,60}|->|\|)\s{0,40}[`*\"']{0,3}|\s{1,60}\(?)"
+_BEHIND = (
+    r"[`*\"')]{0,3}(?:\s{0,40}[(\[,;|#].{0,300}"
+    r"|\s{1,40}(?:pypi_0|py\w{0,30}_\w{1,20}|https?://\S{1,200}|/\S{1,200}|pypi|conda-forge)(?:\s.{0,200})?)?"
+)
+_STATED = re.compile(rf"^{_BULLET}{_NAME}{_BETWEEN}{_VERSION}{_BEHIND}\s*$")
+_KEYED = re.compile(rf"^{_BULLET}(?P<name>[A-Za-z][\w ()\-/]{{1,40}}?)\s{{0,20}}[:=]\s{{0,20}}(?P<value>\S.{{0,400}})$")
+_GPU = re.compile(r"^[\s>]{0,8}(?:GPU models and configuration: )?GPU \d{1,3}: ((?!.{1,200}\(UUID: ).{1,200})$")
+_CONFIGURED = re.compile(r"^(?:\t|\s{4,})[-*] (?P<name>[\w.]{1,80}):\s{0,8}(?P<value>.{0,400})$")
+_DEFAULTS = re.compile(r"^[\s>]{0,8}[-*] `?Accelerate`? (?:default )?config:", re.IGNORECASE)
+_NAMES = "|".join(sorted(map(re.escape, PACKAGES), key=len, reverse=True))
+_IN_PROSE = re.compile(
+    rf"(?<![\w./\-])(?P<name>{_NAMES})(?:[`*]{{0,2}} ?(?:version|==?|:|@|v\.?)?:? ?[`*]{{0,2}}|-)"
+    r"v?(?P<version>\d+\.\d+(?:\.\w+)*(?:\+\w+)?)(?![\w.]*\w)",
+    re.IGNORECASE,
+)
+_MARKS = re.compile(rb"version|\d\.\d", re.IGNORECASE)
+_JSON = re.compile(rb"\s*(?:\{|\[\s*[\[{\"])")
+_WISHES = re.compile(
+    r"(?i)(?:^|/)(?:readme|changelog|contributing)[^/]*$|\.(?:py|rst|toml|cfg|ini|ya?ml|lock|html?|sh|csv)$"
+)
+"""Files that name versions which somebody asks for, or programs that do."""
+VERSIONED = frozenset({"cuda", "nvcc", "driver", "cudnn", "nccl", "rocm", "cann"})
+
+
+def _sniff(head: bytes) -> bool:
+    if b"\0" in head or not _MARKS.search(head) or _JSON.match(head):
+        return False
+    return any(_package_of(line) is not None for line in sniffed(head).split("\n"))
+
+
+@reader("named-versions", match=(r"/rest\.log$",), sniff=_sniff)
+def named_versions(artifact: Artifact) -> Iterator[Fact]:
+    """Environments as tools print them for an issue, or as people list them: packages, CUDA, boards, images.
+
+    `transformers env`, `accelerate env`, `llamafactory-cli env`, `trl env`, `collect_env`, `ds_report`, axolotl's
+    tables, lines of `pip list`, `conda list` and `uv tree`, alone or pasted among other text.
+    """
+    if _WISHES.search(artifact.path):
+        return
+    yield from too_long(artifact, "versions")
+    lines = list(read_lines(artifact))
+    for line in lines:
+        yield from _stated(line.text, artifact.at(LINE, line.number))
+    boards = [(match[1], line.number) for line in lines if (match := _GPU.match(line.text))]
+    if boards:
+        yield from hardware("gpu", boards[0][0], artifact.at(LINE, boards[0][1]))
+        yield from hardware("gpu_count", len(boards), artifact.at(LINE, boards[0][1]))
+    yield from _defaults(artifact, lines)
+    if artifact.path.endswith("/rest.log"):
+        yield from _in_prose(artifact, lines)
+
+
+def _package_of(line: str) -> tuple[str, str] | None:
+    """Return package and version of a line that states one: a known name, or any that is a bullet's `version`."""
+    match = _STATED.match(line) if len(line) < 600 else None
+    if match is None:
+        return None
+    name = match["name"].strip().lower()
+    known = PACKAGES.get(name) or PACKAGES.get(canonicalize_name(name))
+    told = "version" in match["said"] and line.lstrip(" >")[:1] in "-*" and name not in HARDWARE
+    if known is None and told and f"{name} version" not in HARDWARE:
+        known = canonicalize_name(name)
+    return None if known is None else (known, match["version"])
+
+
+def _stated(text: str, source: Source) -> Iterator[Setting]:
+    found = _package_of(text)
+    if found is not None:
+        yield from package(*found, source, Standing.CONFIGURED)
+        return
+    version, keyed = _STATED.match(text), _KEYED.match(text)
+    if version is not None:
+        said = version["said"].strip("`*\"' ").partition("(")[0]
+        kind = _kind(f"{version['name']} {said}") or _kind(version["name"])
+        if kind in VERSIONED:
+            yield from hardware(kind, version["version"], source)
+    elif keyed is not None:
+        yield from _board(_kind(keyed["name"]), keyed["value"].strip(), source)
+
+
+def _kind(name: str) -> str | None:
+    return HARDWARE.get(re.sub(r"[\s_]+", " ", name.strip("`*\"' ").lower()))
+
+
+def _board(kind: str | None, value: str, source: Source) -> Iterator[Setting]:
+    if kind == "gpu" and re.search(r"[A-Za-z]{2}|\d{4}", value):
+        boards = [board.strip() for board in value.split(",") if board.strip()]
+        yield from hardware("gpu", boards[0], source)
+        if len(boards) > 1:
+            yield from hardware("gpu_count", len(boards), source)
+    elif kind == "gpu_count" and value.isdecimal() and len(value) < 7:
+        yield from hardware(kind, int(value), source)
+    elif kind in {"platform", "os"}:
+        yield from hardware(kind, value, source)
+
+
+def _defaults(artifact: Artifact, lines: Sequence[Line]) -> Iterator[Setting]:
+    """Yield accelerate's default configuration, which its `env` prints indented below its own line."""
+    inside = False
+    for line in lines:
+        item = _CONFIGURED.match(line.text) if inside else None
+        if item is not None:
+            named = {item["name"]: plain(item["value"].strip())}
+            source = artifact.at(LINE, line.number)
+            yield from (replace(s, source=source) for s in settings(artifact, named, Standing.CONFIGURED, "accelerate"))
+        elif line.text.strip().lower().rstrip(".") != "not found":
+            inside = bool(_DEFAULTS.match(line.text)) or (inside and not line.text.strip())
+
+
+def _in_prose(artifact: Artifact, lines: Sequence[Line]) -> Iterator[Setting]:
+    """Yield versions and images that sentences name, where the text names one of each only."""
+    told: dict[str, dict[str, int]] = defaultdict(dict)
+    for line in lines:
+        for match in _IN_PROSE.finditer(line.text[:2000]):
+            told[PACKAGES[match["name"].lower()]].setdefault(match["version"], line.number)
+        for image in IMAGE.findall(line.text[:2000]) if ":" in line.text and "/" in line.text else ():
+            told["image"].setdefault(image, line.number)
+    for name, versions in told.items():
+        if len(versions) == 1:
+            version, number = next(iter(versions.items()))
+            source = artifact.at(LINE, number)
+            if name == "image":
+                yield from image_settings(version, source)
+            else:
+                yield from package(name, version, source, Standing.INTENDED)

@@ -1,0 +1,148 @@
+r"""Python as far as it sets a run up: a cell of a notebook, a block of an issue.
+
+    args = TrainingArguments("out", learning_rate=2e-4, fp16=not is_bfloat16_supported(), optim="adamw_8bit")
+    model = AutoModelForCausalLM.from_pretrained("gpt2", torch_dtype=torch.float16)
+    os.environ["NCCL_P2P_DISABLE"] = "1"
+
+Nothing is run. A value counts when it is written out, or is a name that was given such a value before; what only a
+program could tell is left out. All of it was meant, none of it measured.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from forensics.errors import LimitError
+from forensics.formats.flatten import flatten, scalar
+from forensics.model import Artifact, Fact, Setting, Standing
+from forensics.plugin import reader
+from forensics.readers._environment import LINE, read_head
+from forensics.readers._presets import presets
+
+_ARGUMENTS = re.compile(
+    r"(?:Arguments|Args|(?:SFT|DPO|GRPO|PPO|ORPO|KTO|CPO|RLOO|Reward|PRM|BCO|XPO|OnlineDPO|NashMD|GKD|Online|Iterative)Config"
+    r"|Trainer|Accelerator|TrainerConfig)$"
+)
+_PREFIXES = {"LoraConfig": "adapter", "BitsAndBytesConfig": "model.quantization_config", "get_peft_model": "adapter"}
+_MODELS = re.compile(r"^from_(?:pretrained|config)$")
+_OF_A_MODEL = frozenset(
+    {
+        "torch_dtype",
+        "dtype",
+        "attn_implementation",
+        "load_in_4bit",
+        "load_in_8bit",
+        "device_map",
+        "use_cache",
+        "use_flash_attention_2",
+        "max_seq_length",
+    }
+)
+_ENGINE = frozenset({"zero_optimization", "train_micro_batch_size_per_gpu", "zero_allow_untested_optimizer"})
+MOST_CHARACTERS = 1 << 20
+
+
+@dataclass(slots=True)
+class _Program:
+    """The names that were given written-out values so far."""
+
+    artifact: Artifact
+    known: dict[str, object] = field(default_factory=dict)
+
+    def told(self, name: str, value: object, line: int) -> Iterator[Setting]:
+        source = self.artifact.at(LINE, line)
+        try:
+            for dotted, held in flatten(value, name):
+                yield Setting("setting", dotted, held, source, Standing.INTENDED)
+                yield from presets(dotted, held, source)
+        except LimitError:
+            return
+
+    def value(self, node: ast.expr) -> object:
+        """Return what an expression spells; raises `ValueError` when only a program could tell."""
+        if isinstance(node, ast.Name) and node.id in self.known:
+            return self.known[node.id]
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in {"torch", "tf", "jnp"}
+        ):
+            return node.attr
+        if isinstance(node, (ast.List, ast.Tuple)):
+            return [self.value(each) for each in node.elts]
+        if isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            return {str(self.value(key)): self.value(held) for key, held in pairs if key is not None}
+        try:
+            return ast.literal_eval(node)
+        except (TypeError, SyntaxError, MemoryError, RecursionError) as error:
+            raise ValueError(str(error)) from None
+
+
+@reader("python-source", match=(r"/block\.py$", r"\.ipynb/\d+/[^/]+\.py$"))
+def python_source(artifact: Artifact) -> Iterator[Fact]:
+    """Python in notebooks and issues: TrainingArguments and their kin, adapters, loaded models, variables."""
+    text = read_head(artifact).decode("utf-8", "replace")[:MOST_CHARACTERS]
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    program = _Program(artifact)
+    for node in _statements(tree):
+        if isinstance(node, ast.Assign):
+            yield from _assigned(program, node)
+        elif isinstance(node, ast.Call):
+            yield from _called(program, node)
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield assignments and calls in the order in which they are written."""
+    found = (node for node in ast.walk(tree) if isinstance(node, (ast.Assign, ast.Call)))
+    return iter(sorted(found, key=lambda node: (node.lineno, node.col_offset)))
+
+
+def _assigned(program: _Program, node: ast.Assign) -> Iterator[Setting]:
+    try:
+        value = program.value(node.value)
+    except ValueError:
+        return
+    for target in node.targets:
+        if isinstance(target, ast.Name):
+            program.known[target.id] = value
+            if isinstance(value, Mapping) and not _ENGINE.isdisjoint(value):
+                yield from _engine(program, value, node.lineno)
+        elif isinstance(target, ast.Subscript) and ast.unparse(target.value) in {"os.environ", "environ"}:
+            yield from _variable(program, target.slice, value, node.lineno)
+
+
+def _engine(program: _Program, value: Mapping[str, object], line: int) -> Iterator[Setting]:
+    source = program.artifact.at(LINE, line)
+    for dotted, held in flatten(value):
+        yield Setting("setting", dotted, held, source, Standing.CONFIGURED)
+
+
+def _variable(program: _Program, name: ast.expr, value: object, line: int) -> Iterator[Setting]:
+    if isinstance(name, ast.Constant) and isinstance(name.value, str) and isinstance(value, (str, int, float)):
+        source = program.artifact.at(LINE, line)
+        yield Setting("variable", name.value, scalar(name.value, value), source, Standing.INTENDED)
+
+
+def _called(program: _Program, node: ast.Call) -> Iterator[Setting]:
+    """Yield the written-out keywords of a call that makes arguments, an adapter or a model."""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    prefix = _PREFIXES.get(name, "")
+    model = bool(_MODELS.match(name))
+    if not prefix and not model and not _ARGUMENTS.search(name):
+        return
+    for keyword in node.keywords:
+        if keyword.arg is None or (model and keyword.arg not in _OF_A_MODEL):
+            continue
+        try:
+            value = program.value(keyword.value)
+        except ValueError:
+            continue
+        dotted = (
+            f"{prefix}.{keyword.arg}" if prefix else "torch_dtype" if model and keyword.arg == "dtype" else keyword.arg
+        )
+        yield from program.told(dotted, value, keyword.value.lineno)
