@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from json import JSONDecoder
 
 from forensics.documents._blocks import Block, dedented, is_configuration, is_mapping, name_of, recognised
-from forensics.documents._html import tables_in
+from forensics.documents._tables import tables_in, take_tables
 from forensics.plugin import Piece
 from forensics.readers.yaml_config import looks_like_arguments
 
@@ -58,6 +58,9 @@ def split(lines: Sequence[str], place: str = "line {}") -> Iterator[Piece]:
             _blank(rest, block.first, len(block.lines))
     _tables(rest)
     rest = [_TAG.sub("", line) if "<" in line else line for line in rest]
+    tables = take_tables(rest)
+    if any(tables):
+        yield Piece("tables.csv", "\n".join(tables), place)
     yield from _objects(rest, place)
     yield from _mappings(rest, place)
     commands = _commands(rest)

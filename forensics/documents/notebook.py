@@ -1,14 +1,14 @@
 """A Jupyter notebook: what its cells printed as one console, each cell of code as the script that it is.
 
 Saved, minified, of format 3 or 4. The tables of the Trainer's notebook callback (transformers, `utils/notebook.py`)
-and of fastai stand in the console as rows with bars; the `TrainOutput` that `train()` returns is a summary of the run
-and becomes settings, never a point of a curve.
+and of fastai, and those that were printed with bars, are read as comma-separated values; the `TrainOutput` that
+`train()` returns is a summary of the run and becomes settings, never a point of a curve.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from forensics.documents._html import tables_in
+from forensics.documents._tables import tables_in, take_tables
 from forensics.formats.lenient_json import load
 from forensics.model import Artifact, Skip
 from forensics.plugin import Piece, document
@@ -47,6 +47,9 @@ def notebook(artifact: Artifact) -> Iterator[Piece | Skip]:
         if summary := _SUMMARY.search(line):
             yield Piece("all_results.json", "\n" * (number - 1) + _as_json(summary[1]), PLACE)
             console[number - 1] = ""
+    tables = take_tables(console)
+    if any(tables):
+        yield Piece("tables.csv", "\n".join(tables), PLACE)
     if any(line.strip() for line in console):
         yield Piece("console.log", "\n".join(console), PLACE)
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
-from forensics.documents._html import table_lines
 from forensics.documents._markdown import split
+from forensics.documents._tables import table_lines
 from forensics.model import Artifact, Skip
 from forensics.plugin import Piece, document
 from forensics.storage.file import File

@@ -99,6 +99,8 @@ def _runs(path: Path, depth: int, limits: Limits) -> list[_Candidate]:
     outside = [c for c in below if not _inside(path, c)]
     if not folder.logs and not folder.records:
         owns = len(outside) == 1 and len(below) > 1
+        if len(below) > 1 and all(_inside(path, c) and c.found.path.parent == path for c in below):
+            return [_Candidate(Found(path), sure=False)]  # a tracker's folder whose own record was not copied
         return [_Candidate(Found(path), sure=outside[0].sure)] if owns else below
     sure = [c for c in outside if c.sure]
     if len(outside) <= 1 and len(sure) <= 1:

@@ -1,20 +1,19 @@
-"""Metrics as a table of comma-separated values."""
+"""Metrics as a table of comma-separated values, whoever exported it."""
 
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from forensics.errors import ChangedError, TruncatedError
 from forensics.formats.text import clock_times, number, numbered_lines
-from forensics.model import UNKNOWN_STEP, Artifact, Fact, Skip
+from forensics.model import Artifact, Fact, Skip
 from forensics.plugin import reader
-from forensics.readers._text.collected import Rows, plain_rows, samples
+from forensics.readers._columns import MAX_NAMES, Columns
+from forensics.readers._text.collected import samples
 from forensics.storage.file import File
 
-_STEP = (
+_STEPS = (
     "step",
     "global_step",
     "iteration",
@@ -22,56 +21,74 @@ _STEP = (
     "steps",
     "current_steps",
     "train/global_step",
+    "trainer/global_step",
     "_step",
-    "Step",
+    "training_iteration",  # Ray `progress.csv`
 )
-_PLACES = frozenset({*_STEP, "epoch", "wall_time", "timestamp", "time"})
+_TIMES = ("wall_time", "wall time", "timestamp", "_timestamp", "time", "date")
+_PLACES = frozenset({*_STEPS, *_TIMES, "epoch", "_runtime", "relative time (process)", "relative time (wall)"})
 # DeepSpeed's csv_monitor: `Train_Samples_train_loss.csv`, header `step,train_loss`, its step counts samples.
 _MONITOR = re.compile(r"(?:^|/)Train_Samples_[^/]*\.csv$")
-MAX_COLUMNS = 2000
+_OF_A_RUN = re.compile(r"^(?P<run>.{1,200}?) - (?P<name>[^\s].*?)(?P<bound>__(?:MIN|MAX))?$")
+_TAG = re.compile(r"(?:^|/)(?:run-[^/]*?-tag-)?(?P<tag>[^/]+?)\.csv$")
 
-Columns = dict[str, list[tuple[int, int, float, float, float]]]
+_NAMELESS = frozenset({"metrics", "metric", "value", "values", "data", "export", "chart", "scalars"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """The columns of a table: which tell the place of a row, and under which name each metric is kept ("" for none)."""
+
+    steps: tuple[int, ...]
+    epoch: int | None
+    times: tuple[int, ...]
+    metrics: tuple[str, ...]
 
 
 def looks_like_table(head: bytes) -> bool:
-    """Tell whether the first line is a header with a step or epoch, and the next has numbers."""
+    """Tell whether the first line is a header with a step or epoch, and other columns."""
     lines = head.decode("utf-8", "replace").splitlines()
     if not lines or "," not in lines[0]:
         return False
-    header = [name.strip().strip('"') for name in lines[0].lstrip("\ufeff").split(",")]
-    return any(name in {*_STEP, "epoch"} for name in header) and len(set(header)) > 1
+    return _is_header(_cells(lines[0].lstrip("\ufeff")))
 
 
 @reader("metrics-csv", match=(r"\.csv$",), sniff=looks_like_table, tested="lightning 2.6.6")
 def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
     """CSV with a step and numbers.
 
-    Lightning `metrics.csv` (empty cells, training and validation on rows of their own), DeepSpeed's csv monitor
-    (header repeated at every start, steps in samples), and any table of the kind.
+    Lightning `metrics.csv` (empty cells, training and validation on rows of their own), Keras' CSVLogger, DeepSpeed's
+    csv monitor (header repeated at every start, steps in samples), Ray's `progress.csv`, what W&B, TensorBoard and
+    Neptune export of a chart, and any table of the kind.
     """
-    columns: Columns = {}
+    columns = Columns()
     skipped: list[int] = []
+    others: list[str] = []
     with File(artifact.location) as file:
         try:
-            _read(file, artifact.limits.text_line_bytes, columns, skipped)
+            _read(file, artifact, columns, skipped, others)
         except (ChangedError, TruncatedError) as error:
             yield Skip(artifact.path, f"the end was not read: {error}")
     in_samples = _MONITOR.search(artifact.path) is not None
     if in_samples:
-        columns = {f"Train/Samples/{name}": rows for name, rows in columns.items()}
-    for block in samples(_tables(columns), artifact.path):
+        columns = Columns({f"Train/Samples/{name}": rows for name, rows in columns.rows.items()})
+    for block in samples(columns.tables(), artifact.path):
         yield replace(block, axis="samples") if in_samples else block
+    if others:
+        yield Skip(artifact.path, f"holds several runs; only the first was read, not {', '.join(others[:3])}")
     if skipped:
         yield Skip(artifact.path, f"{len(skipped):,} lines do not fit the header, the first of them line {skipped[0]}")
 
 
-def _read(file: File, line_bytes: int, columns: Columns, skipped: list[int]) -> None:
-    header: list[str] = []
-    for record, line in numbered_lines(file, line_bytes):
-        cells = _cells(line.decode("utf-8", "replace"))
-        if not header or (any(name in cells for name in {*_STEP, "epoch"}) and number(cells[0].encode()) is None):
-            header = cells[:MAX_COLUMNS]
-        elif len(cells) != len(header):
+def _read(file: File, artifact: Artifact, columns: Columns, skipped: list[int], others: list[str]) -> None:
+    header: _Header | None = None
+    for record, line in numbered_lines(file, artifact.limits.text_line_bytes):
+        cells = _cells(line.decode("utf-8", "replace").lstrip("\ufeff"))
+        if not any(cells):
+            continue
+        if header is None or (_is_header(cells) and number(cells[0].encode("utf-8", "replace")) is None):
+            header = _header(cells[:MAX_NAMES], artifact.path, others)
+        elif len(cells) != len(header.metrics):
             skipped.append(record)
         else:
             _take(header, cells, record, columns)
@@ -84,43 +101,57 @@ def _cells(line: str) -> list[str]:
         return []
 
 
-def _take(header: Sequence[str], cells: Sequence[str], record: int, columns: Columns) -> None:
-    row = dict(zip(header, cells, strict=True))
-    step = next((value for name in _STEP if (value := _number(row.get(name, ""))) is not None), None)
-    epoch, wall_time = _number(row.get("epoch", "")), _time(row)
+def _is_header(cells: Sequence[str]) -> bool:
+    return len(set(cells)) > 1 and any(cell.lower() in {*_STEPS, "epoch"} for cell in cells)
+
+
+def _header(cells: Sequence[str], path: str, others: list[str]) -> _Header:
+    lowered = [cell.lower() for cell in cells]
+    runs = [match["run"] for cell in cells if (match := _OF_A_RUN.match(cell))]
+    others.extend(run for run in dict.fromkeys(runs) if run != runs[0] and run not in others)
+    return _Header(
+        steps=tuple(lowered.index(name) for name in _STEPS if name in lowered),
+        epoch=lowered.index("epoch") if "epoch" in lowered else None,
+        times=tuple(lowered.index(name) for name in _TIMES if name in lowered),
+        metrics=tuple("" if cell.lower() in _PLACES else _metric(cell, path, runs) for cell in cells),
+    )
+
+
+def _metric(cell: str, path: str, runs: Sequence[str]) -> str:
+    """Return the name of a column's metric.
+
+    W&B's export of a chart heads a column "run - train/loss" and adds the least and greatest of each bin; that of
+    TensorBoard says "Value", and the metric is in the name of the file: `run-.-tag-train_loss.csv`.
+    """
+    match = _OF_A_RUN.match(cell)
+    if match is not None:
+        return match["name"] if match["run"] == runs[0] and not match["bound"] else ""
+    tag = _TAG.search(path) if cell.lower() == "value" else None
+    if tag is None or tag["tag"].lower() in _NAMELESS:
+        return cell
+    return re.sub(r"^(train|eval|val|test)_", r"\1/", tag["tag"])
+
+
+def _take(header: _Header, cells: Sequence[str], record: int, columns: Columns) -> None:
+    step = next((value for index in header.steps if (value := _number(cells[index])) is not None), None)
+    epoch = None if header.epoch is None else _number(cells[header.epoch])
     if step is None and epoch is None:
         return
-    known = int(step) if step is not None and step >= 0 and step < 2**62 and step == step // 1 else UNKNOWN_STEP
-    for name, text in row.items():
-        value = None if name in _PLACES or not name else _number(text)
+    whole = int(step) if step is not None and 0 <= step < 2**62 and step == step // 1 else None
+    time = next((value for index in header.times if (value := _time(cells[index])) is not None), float("nan"))
+    for name, text in zip(header.metrics, cells, strict=True):
+        value = _number(text) if name else None
         if value is not None:
-            columns.setdefault(name, []).append((record, known, value, np.nan if epoch is None else epoch, wall_time))
+            columns.add(name, record, whole, value, epoch, time)
 
 
 def _number(text: str) -> float | None:
     return number(text.encode("utf-8", "replace")) if text else None
 
 
-def _time(row: dict[str, str]) -> float:
-    for name in ("wall_time", "timestamp", "time"):
-        text = row.get(name, "")
-        if re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", text):
-            return float(clock_times([text.encode()])[0])
-        value = _number(text)
-        if value is not None and value > 1e9:
-            return value
-    return float("nan")
-
-
-def _tables(columns: Columns) -> Iterator[Rows]:
-    for name, rows in columns.items():
-        records, steps, values, epochs, times = zip(*rows, strict=True)
-        yield plain_rows(
-            (name,),
-            np.array(values, dtype=np.float64)[:, None],
-            records,
-            np.array(records, dtype=np.int64),
-            steps,
-            epochs=np.array(epochs),
-            wall_times=np.array(times),
-        )
+def _time(text: str) -> float | None:
+    """Return seconds since the epoch: of a date, or of a number that is too large to be a duration."""
+    if re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", text):
+        return float(clock_times([text.encode()])[0])
+    value = _number(text)
+    return value if value is not None and value > 1e9 else None

@@ -3,15 +3,14 @@
 import re
 from collections.abc import Iterator
 
-import numpy as np
-
 from forensics.errors import ChangedError, MalformedError, TruncatedError
 from forensics.formats.flatten import scalar as bounded
 from forensics.formats.lenient_json import parse
 from forensics.formats.text import number, numbered_lines
-from forensics.model import UNKNOWN_STEP, Artifact, Fact, Precision, Setting, Skip, Standing
+from forensics.model import UNKNOWN_STEP, Artifact, Fact, Setting, Skip, Standing
 from forensics.plugin import reader
-from forensics.readers._text.collected import Rows, plain_rows, samples
+from forensics.readers._columns import Columns
+from forensics.readers._text.collected import samples
 from forensics.storage.file import File
 
 STEP_KEYS = (
@@ -23,18 +22,22 @@ STEP_KEYS = (
     "iter",  # mmengine `vis_data/*.json`
     "train/global_step",
     "_step",  # Weights & Biases
+    "training_iteration",  # Ray `result.json`
 )
 # What ms-swift writes as its last line, and LLaMA-Factory beside every point.
 _TOTAL_KEYS = ("total_steps", "max_steps")
 _WALL_KEYS = ("timestamp", "_timestamp", "wall_time")
 # Places, not metrics.
 _NOT_METRICS = frozenset({*STEP_KEYS, *_TOTAL_KEYS, *_WALL_KEYS, "epoch", "percentage", "rank"})
-MAX_NAMES = 2000
+_NOT_NESTED = frozenset({"config", "hist_stats", "sampler_results", "env_info", "meta", "timers", "perf"})
+"""Mappings of Ray's and others' that hold settings, histories and times."""
+_OF_TRAINING = frozenset({"lr", "memory", "time", "data_time"})
+LONGEST_TEXT = 200
+LONGEST_LIST = 64
+DEEPEST = 6
 
 _OBJECT = re.compile(rb"\s*\{")
 _COUNTER = re.compile(r"(\d{1,18})(?:/(\d{1,18}))?")
-
-Columns = dict[str, list[tuple[int, int, float, float, float]]]
 
 
 def looks_like_metrics(head: bytes) -> bool:
@@ -54,24 +57,25 @@ def metrics_jsonl(artifact: Artifact) -> Iterator[Fact]:
     LLaMA-Factory `trainer_log.jsonl`, ms-swift `logging.jsonl`, torchtune, xtuner `tracker.jsonl`, mmengine
     `vis_data/*.json`, verl, and any file of the kind.
     """
-    columns: Columns = {}
+    columns, history = Columns(), Columns()
     totals: dict[int, int] = {}
     broken: list[int] = []
     with File(artifact.location) as file:
         try:
             for record, line in numbered_lines(file, artifact.limits.small_file_bytes):
-                if not _take(line, record, columns, totals):
+                if not _take(line, record, columns, history, totals):
                     broken.append(record)
         except (ChangedError, TruncatedError) as error:
             yield Skip(artifact.path, f"the end was not read: {error}")
-    yield from samples(_tables(columns), artifact.path)
+    # ms-swift ends its file with the whole log_history: it tells what the lines told, unless they are missing.
+    yield from samples((columns if columns.rows else history).tables(), artifact.path)
     for total, record in totals.items():
         yield Setting("setting", "max_steps", total, artifact.at("line {}", record), Standing.RECORDED)
     if broken:
         yield Skip(artifact.path, f"{len(broken):,} lines are no whole JSON object, the first of them line {broken[0]}")
 
 
-def _take(line: bytes, record: int, columns: Columns, totals: dict[int, int]) -> bool:
+def _take(line: bytes, record: int, columns: Columns, history: Columns, totals: dict[int, int]) -> bool:
     """File the numbers of one line; tell whether it was a whole JSON object."""
     try:
         document = parse(line)
@@ -80,22 +84,57 @@ def _take(line: bytes, record: int, columns: Columns, totals: dict[int, int]) ->
     row = document.value
     if not isinstance(row, dict) or document.broken_at is not None:
         return False
-    if isinstance(row.get("data"), dict):  # verl's file logger keeps the metrics one level down
-        row = {**row, **row["data"]}
-    step, total = _step(row)
+    told = row.get("log_history")
+    for entry in told if isinstance(told, list) else ():
+        if isinstance(entry, dict):
+            _file(entry, record, history)
+    total = _step(row)[1]
     if total:
         totals.setdefault(total, record)
+    if told is None and not _is_data(row):
+        _file(row, record, columns)
+    return True
+
+
+def _is_data(row: dict[str, object]) -> bool:
+    """Tell whether a row is an example and not an entry of a log: a prompt, an answer, a list of tokens."""
+    return any(
+        (isinstance(value, str) and len(value) > LONGEST_TEXT)
+        or (isinstance(value, list) and len(value) > LONGEST_LIST)
+        for value in row.values()
+    )
+
+
+def _file(row: dict[str, object], record: int, columns: Columns) -> None:
+    """Keep every number of an entry that tells where it stands."""
+    if isinstance(row.get("data"), dict):  # verl's file logger keeps the metrics one level down
+        row = {**row, **row["data"]}  # type: ignore[dict-item]  # checked
+    step = _step(row)[0]
     epoch = _real(row.get("epoch"))
     wall_time = next((value for key in _WALL_KEYS if (value := _real(row.get(key))) is not None), None)
     if step == UNKNOWN_STEP and epoch is None:
-        return True
-    for name, value in row.items():
-        metric = None if name in _NOT_METRICS else _real(value)
-        if metric is not None and (name in columns or len(columns) < MAX_NAMES):
-            known_epoch = np.nan if epoch is None else epoch
-            known_time = np.nan if wall_time is None else wall_time
-            columns.setdefault(str(bounded("name", name)), []).append((record, step, metric, known_epoch, known_time))
-    return True
+        return
+    checked = row.get("mode") in {"val", "test"} and "iter" in row
+    if checked and epoch is not None:
+        step = UNKNOWN_STEP  # mmcv counts the batches of the evaluation there
+    for name, value in _numbers(row):
+        # mmcv's TextLoggerHook rounds to five decimals (`_round_float`): its rate of 0.0 is one below 5e-6.
+        if name in {"lr", "learning_rate"} and value == 0.0 and "mode" in row and "iter" in row:
+            continue
+        if checked and name in _OF_TRAINING:
+            continue
+        kept = str(bounded("name", f"eval/{name}" if checked else name))
+        columns.add(kept, record, step, value, epoch, float("nan") if wall_time is None else wall_time)
+
+
+def _numbers(row: dict[str, object]) -> Iterator[tuple[str, float]]:
+    """Yield the metrics of an entry; of mappings within mappings (Ray's `info`) under names joined by slashes."""
+    pending: list[tuple[str, object, int]] = [(name, value, 0) for name, value in row.items() if name != "data"]
+    for name, value, depth in pending:
+        if isinstance(value, dict) and depth < DEEPEST and name.partition("/")[0] not in _NOT_NESTED:
+            pending.extend((f"{name}/{inner}", held, depth + 1) for inner, held in value.items())
+        elif name not in _NOT_METRICS and (number_of := _real(value)) is not None:
+            yield name, number_of
 
 
 def _step(row: dict[str, object]) -> tuple[int, int]:
@@ -131,18 +170,3 @@ def _real(value: object) -> float | None:
     if isinstance(value, str) and len(value) < 40:
         return number(value.encode("utf-8", "replace"))
     return None
-
-
-def _tables(columns: Columns) -> Iterator[Rows]:
-    for name, rows in columns.items():
-        records, steps, values, epochs, times = zip(*rows, strict=True)
-        yield plain_rows(
-            (name,),
-            np.array(values, dtype=np.float64)[:, None],
-            records,
-            np.array(records, dtype=np.int64),
-            steps,
-            epochs=np.array(epochs),
-            wall_times=np.array(times),
-            precision=Precision.DOUBLE,
-        )

@@ -36,7 +36,7 @@ _NAME = (
 _BETWEEN = r"(?:(?(listed)={2}|(?!))|\s{0,40}(?::|\.{2,60}|->|\|)\s{0,40}[`*\"']{0,3}|\s{1,60}\(?)"
 _BEHIND = (
     r"[`*\"')]{0,3}(?:\s{0,40}[(\[,;|#].{0,300}"
-    r"|\s{1,40}(?:pypi_0|py\w{0,30}_\w{1,20}|https?://\S{1,200}|/\S{1,200}|pypi|conda-forge)(?:\s.{0,200})?)?"
+    r"|\s{1,40}(?:pypi_0|py[\w.]{0,40}_[\w.]{1,20}|https?://\S{1,200}|/\S{1,200}|pypi|conda-forge)(?:\s.{0,200})?)?"
 )
 _STATED = re.compile(rf"^{_BULLET}{_NAME}{_BETWEEN}{_VERSION}{_BEHIND}\s*$")
 _KEYED = re.compile(rf"^{_BULLET}(?P<name>[A-Za-z][\w ()\-/]{{1,40}}?)\s{{0,20}}[:=]\s{{0,20}}(?P<value>\S.{{0,400}})$")

@@ -12,6 +12,7 @@ from forensics.readers._text.collected import Found
 from forensics.readers._text.settled import facts
 from forensics.readers._text.sniffing import looks_like_log
 from forensics.readers._text.stretches import Reading, scan_stretches
+from forensics.readers.metrics_jsonl import looks_like_metrics
 from forensics.storage.file import File
 
 CHUNK_BYTES = 1 << 20
@@ -28,7 +29,11 @@ _LOG_NAMES = (
 )
 
 
-@reader("text-log", match=_LOG_NAMES, sniff=looks_like_log)
+def _sniff(head: bytes) -> bool:
+    return looks_like_log(head) and not looks_like_metrics(head)  # JSON lines have a reader of their own
+
+
+@reader("text-log", match=_LOG_NAMES, sniff=_sniff)
 def text_log(artifact: Artifact) -> Iterator[Fact]:
     """Console logs: Hugging Face Trainer, DeepSpeed, Megatron-LM, all their kin, and plain `step N loss X`.
 

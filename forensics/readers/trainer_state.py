@@ -48,12 +48,15 @@ _OWN = (
     "trial_name",
 )
 _MARKS = re.compile(rb'"log_history"\s*:')
+_SECOND = re.compile(rb"\A\{[^\n]{0,65536}\}\s*\n\s*\{")
 _NO_STEPS = 1 << 62
 """Above this, `max_steps` is sys.maxsize: an iterable dataset without a length."""
 
 
 def _sniff(head: bytes) -> bool:
-    return head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") and _MARKS.search(head) is not None
+    start = head.lstrip(b"\xef\xbb\xbf \r\n\t")
+    several = _SECOND.search(start) is not None  # JSON lines: ms-swift's `logging.jsonl` ends with such an object
+    return start.startswith(b"{") and _MARKS.search(head) is not None and not several
 
 
 @reader("trainer-state", match=(r"(^|/)trainer_state\.json$",), sniff=_sniff)
