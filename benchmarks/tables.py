@@ -55,6 +55,7 @@ CHAPTERS = (
     Chapter("analyze", "The whole command line on an event file", asks=(("--peers", "{peers}"),)),
     Chapter("readers_events", "Event files", asks=(("--peers", "{peers}/python"),)),
     Chapter("readers_text", "Text logs"),
+    Chapter("readers_sources", "Public notebooks and issues"),
     Chapter("weights", "Checkpoints: scan and diff", ("--gigabytes", "4", "--cold")),
     Chapter("zero_shards", "ZeRO shards", ("--size", "4000", "--repeat", "2"), (("--deepspeed", "{deepspeed}"),)),
     Chapter("scale", "Thousands of runs, long logs"),

@@ -20,11 +20,11 @@ _EQUAL = re.compile(r"^\s{0,8}[A-Za-z_][\w.\-]{0,80}\s{0,20}=\s{0,20}\S", re.MUL
 _COUNTER = re.compile(r"\b(?:global_?)?(?:step|epoch|iter(?:ation)?)\b", re.IGNORECASE)
 _ASSIGNED = re.compile(r"(?:export\s+|set\s+-)?[A-Za-z_]\w{0,80}=|export\s|set\s+-\w")
 _PROGRAM = re.compile(
-    r"(?m)^\s*(?:\w+=\S*\s+)*(?:\S*/)?(?:torchrun|deepspeed|accelerate|llamafactory-cli|swift|megatron|axolotl|tune|xtuner"
+    r"(?m)(?:^|[\s\"'=])(?:\S*/)?(?:torchrun|deepspeed|accelerate|llamafactory-cli|swift|megatron|axolotl|tune|xtuner"
     r"|srun|mpirun|python[\d.]*|pip3?|uv|conda|bash|sh)\s"
 )
 _SHELL = re.compile(
-    r"\s*(?:#|--?[A-Za-z]|[A-Za-z_]\w*=|(?:export|set|cd|source|conda|module|if|then|else|fi|for|do|done|echo|mkdir|nohup|sudo"
+    r"\s*(?:#|--?[A-Za-z]|[A-Za-z_]\w*=|(?:export|set|cd|source|conda|module|if|then|else|fi|for|do|done|echo|mkdir|nohup|sudo|rm|cp|mv|ls|sleep|wait|exit|pwd|ulimit|unset|eval|exec"
     r"|torchrun|deepspeed|accelerate|llamafactory-cli|swift|megatron|axolotl|tune|xtuner|srun|mpirun|python[\d.]*|pip3?|uv|bash"
     r"|sh)\b|\S+\s*\\$|\$\w+|\S+\.py\b|[\w.+~]+=)"
 )

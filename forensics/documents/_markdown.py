@@ -32,7 +32,7 @@ _PROGRAM = (
 )
 MOST_OF_A_COMMAND = 65_536
 _COMMAND = re.compile(
-    rf"^(?:[^\s`]{{0,40}}`)?\s{{0,16}}{_PROMPT}(?P<command>"
+    rf"^(?:[^`]{{0,200}}`)?\s{{0,16}}{_PROMPT}(?P<command>"
     r"(?:(?:export|nohup|sudo|time|env|exec)\s{1,4}|[A-Za-z_]\w{0,80}=\S{0,400}\s{1,4}){0,40}"
     rf"(?:[\w./~${{}}\-]{{0,200}}/)?(?:{_PROGRAM})\s{{1,4}}\S.{{0,{MOST_OF_A_COMMAND}}}|export\s{{1,4}}\w{{1,80}}=.{{0,4000}})$"
 )
@@ -41,6 +41,7 @@ _PROSE = re.compile(
     r"^\s{0,8}[\w./-]{1,40} (?:is|was|and|or|with|on|in|for|to|the|has|does|can|will|version)\b", re.IGNORECASE
 )
 _OPTION = re.compile(r"^\s{0,40}--?[A-Za-z][\w\-.]{0,80}(?:[ =]|\s*\\?$)")
+_CODE = re.compile(r"(?<!`)`([^`\n]{4,4000})`(?!`)")
 _CONTINUED = re.compile(r"\S\s*[\\^]\s*$")
 OBJECT_CHARACTERS = 200_000
 MOST_OBJECTS = 200
@@ -189,14 +190,25 @@ def _commands(lines: list[str]) -> list[str]:
         while end < len(lines) and _goes_on(lines[end - 1], lines[end]):
             end += 1
         parts = [line.strip().rstrip("\\^").strip() for line in lines[number:end]]
-        match = _COMMAND.match(" ".join(parts)[:MOST_OF_A_COMMAND])
-        if match and _ARGUMENTS.search(match["command"]) and not _PROSE.match(match["command"]):
+        match = _command_in(" ".join(parts)[:MOST_OF_A_COMMAND])
+        if match:
             parts[0] = parts[0][match.start("command") :] or "\\"
             found[number:end] = [f"{part.strip('`')} \\" for part in parts]
             found[end - 1] = found[end - 1][:-2]
             _blank(lines, number + 1, end - number)
+        elif end == number + 1 and "`" in lines[number]:
+            named = [code for code in _CODE.findall(lines[number]) if _command_in(code)]
+            found[number] = " ; ".join(named)
         number = end
     return found
+
+
+def _command_in(text: str) -> re.Match[str] | None:
+    """Return the command that a text ends with; None when it is prose, or code in the middle of prose."""
+    match = _COMMAND.match(text)
+    if match is None or not _ARGUMENTS.search(match["command"]) or _PROSE.match(match["command"]):
+        return None
+    return match if "`" not in match["command"].rstrip("` ") else None
 
 
 def _goes_on(line: str, after: str) -> bool:

@@ -20,28 +20,46 @@ from forensics.storage.file import File
 _SIGNS = re.compile(
     r"^[ \t>]{0,16}(?:```|~~~)|<details>|^#{1,4} (?:System [Ii]nfo|Reproduction|Reminder|Describe the bug"
     r"|To [Rr]eproduce|Expected behaviou?r|Your current environment|Bug description|Environment)\b"
+    r"|\\[ \t]*\n[ \t]*--[A-Za-z]"
     r"|^\{(?:[^\n]{0,2000}|\s*$(?:\n[^\n]{0,200}){0,60}?\n)\s{0,80}\"zero_optimization\"\s*:",
     re.MULTILINE,
 )
-_MARKS = (b"```", b"~~~", b"<details>", b"# ", b'"zero_optimization"')
+_MARKS = (b"```", b"~~~", b"<details>", b"# ", b'"zero_optimization"', b"\\\n", b"\\\r\n")
+_NAMES = (
+    r"(?i)^(?!(?:.*/)?(?:docs?|documentation|wiki|examples?)/)(?:.*/)?"
+    r"(?!readme|changelog|license|contributing|security|requirements)[^/]*\."
+)
+"""What describes a project (its pages, its documentation) is no account of a run."""
 _CODE = re.compile(r"^(?:import \w|from [\w.]+ import |def \w+\(|#!|\{|\[|<!DOCTYPE|<html)", re.IGNORECASE)
 
 
 def _sniff(head: bytes) -> bool:
-    if b"\0" in head or not any(mark in head for mark in _MARKS):
+    if not any(mark in head for mark in _MARKS):
         return False
-    text = head.decode("utf-8", "replace")
+    text = _text(head)
+    return text is not None and _SIGNS.search(text) is not None
+
+
+def _text(head: bytes) -> str | None:
+    """Return the beginning of a text; None when it is no prose: bytes, a program, a model card."""
+    if b"\0" in head:
+        return None
+    text = head.decode("utf-8", "replace").replace("\r\n", "\n")
     card = text.startswith("---\n") and re.search(r"^(?:library_name|license|tags|base_model):", text, re.MULTILINE)
-    return not card and not _CODE.match(text.lstrip("\ufeff \r\n\t")) and _SIGNS.search(text) is not None
+    return None if card or _CODE.match(text.lstrip("\ufeff \r\n\t")) else text
 
 
-@document(
-    "pasted-text",
-    match=(
-        r"(?i)(?:^|/)(?!readme|changelog|license|contributing|security|requirements)[^/]*\.(?:md|markdown|txt|text|log)$",
-    ),
-    sniff=_sniff,
-)
+def _is_prose(head: bytes) -> bool:
+    return _text(head) is not None
+
+
+@document("markdown", match=(rf"{_NAMES}(?:md|markdown)$",), sniff=_is_prose)
+def markdown(artifact: Artifact) -> Iterator[Piece | Skip]:
+    """Markdown beside a run or alone, but for what describes a project or a model: read like the text of an issue."""
+    yield from pasted_text.split(artifact)
+
+
+@document("pasted-text", match=(rf"{_NAMES}(?:txt|text|log)$",), sniff=_sniff)
 def pasted_text(artifact: Artifact) -> Iterator[Piece | Skip]:
     """Text with fenced blocks, as pasted into an issue: each configuration, command and log in it is read as itself.
 

@@ -38,7 +38,7 @@ def find_commands(lines: Sequence[Line]) -> Iterator[Command]:
 
 
 def _interpret(number: int, raw: Sequence[str], known: dict[str, str]) -> Iterator[Command]:
-    words = [_expand(word, known) for word in raw]
+    words = [part for word in raw for part in _expanded(word, known)]
     exported = words[0] in {"export", "declare", "setenv"} if words else False
     if exported:
         words = [word for word in words[1:] if not word.startswith("-")]
@@ -93,6 +93,12 @@ def _commands(text: str) -> Iterator[list[str]]:
             current.append(word)
     if current:
         yield current
+
+
+def _expanded(word: str, known: Mapping[str, str]) -> list[str]:
+    """Return what a word stands for: a bare variable that holds a command stands for its words."""
+    text = _expand(word, known)
+    return text.split() if text != word and _REFERENCE.fullmatch(word) and len(text.split()) > 1 else [text]
 
 
 def _expand(word: str, known: Mapping[str, str]) -> str:

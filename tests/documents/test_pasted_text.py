@@ -223,6 +223,8 @@ COMMANDS = {
     "deepspeed version 0.12.5 was installed": False,
     "swift is a nice tool": False,
     "step 1 loss 2.0": False,
+    "1. I ran `python3 -m axolotl.cli.train llama2.yml --debug` and it stopped": True,
+    "It says `--num_processes` was set to `1`, see `accelerate config`": False,
 }
 
 
@@ -241,6 +243,104 @@ def test_a_command_goes_on_over_lines(tmp_path: Path) -> None:
     assert environment.value("learning_rate") == 1e-4
     assert environment.value("world_size") == 4
     assert environment.flag("bf16") is True
+
+
+SCRIPT = """\
+I start it with a script:
+```
+#!/bin/bash -e
+export MASTER_PORT=12345
+mkdir -p out
+export LAUNCHER="python -m torch.distributed.run \\
+    --nproc_per_node 8 \\
+    --nnodes 2 \\
+    "
+export COMMAND=" \\
+    train_mem.py \\
+    --deepspeed ./scripts/zero2.json \\
+    --learning_rate 2e-5 \\
+    "
+$LAUNCHER $COMMAND
+```
+"""
+UNFENCED = """\
+Start command: `FPS=1 \\
+NNODES=2 \\
+NPROC_PER_NODE=8 swift sft \\
+  --deepspeed zero2 \\
+  --learning_rate 2e-5 \\`
+"""
+
+
+@pytest.mark.parametrize("text", [SCRIPT, UNFENCED], ids=["variables", "one-backtick"])
+def test_commands_in_other_clothes(tmp_path: Path, text: str) -> None:
+    """A command in variables of its script, a command between single backticks and without a fence."""
+    environment = report_of(tmp_path, text).run.environment
+
+    assert environment.value("learning_rate") == 2e-5
+    assert environment.value("zero_optimization.stage") == 2
+    assert environment.value("world_size") == 16
+
+
+SECTIONS = """\
+### Reproduction
+
+model_name_or_path:  glm-4-9b-chat
+
+### method
+stage: sft
+bf16: true
+
+### train
+learning_rate: 0.000005
+warmup_ratio: 0.1
+
+{'loss': 1.6228, 'learning_rate': 4.9e-06, 'epoch': 0.16}
+{'loss': 1.6573, 'learning_rate': 4.9e-06, 'epoch': 0.17}
+"""
+
+
+def test_a_configuration_without_a_fence_may_have_sections(tmp_path: Path) -> None:
+    """LLaMA-Factory's examples part their YAML by comments that look like headings."""
+    run = report_of(tmp_path, SECTIONS).run
+    found = {name: run.environment.value(name) for name in ("stage", "bf16", "learning_rate", "warmup_ratio")}
+
+    assert found == {"stage": "sft", "bf16": True, "learning_rate": 5e-6, "warmup_ratio": 0.1}
+    assert run.timeline.series["loss"].values.tolist() == [1.6228, 1.6573]
+
+
+def test_overrides_are_told_when_a_job_fails(tmp_path: Path) -> None:
+    text = "Error executing job with overrides: ['optim.lr=5e-7', '+trainer.n=8', \"data.path='/a b'\"]\nTraceback\n"
+    environment = report_of(tmp_path, text, "job.log").run.environment
+
+    assert environment.value("optim.lr") == 5e-7
+    assert environment.value("trainer.n") == 8
+
+
+TABLES = {
+    "bars": "| Step | Training Loss |\n|---|---|\n| 10 | 1.5 |\n| 20 | 1.25 |\n",
+    "no-outer-bars": "Step | Training Loss\n---|---\n10 | 1.5\n20 | 1.25\n",
+    "html": "<table>\n<tr><th>Step</th>\n<th>Training Loss</th></tr>\n<tr><td>10</td>\n<td>1.5</td></tr>\n"
+    "<tr><td>20</td>\n<td>1.25</td></tr>\n</table>\n",
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=list(TABLES))
+def test_tables_are_curves(tmp_path: Path, table: str) -> None:
+    """In Markdown and in HTML; a table of scores without a counter is none."""
+    scores = "| Model | Loss |\n|---|---|\n| a | 0.0 |\n"
+    loss = report_of(tmp_path, f"Results:\n\n{table}\nand\n\n{scores}").run.timeline.series["loss"]
+
+    assert (loss.steps.tolist(), loss.values.tolist()) == ([10, 20], [1.5, 1.25])
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/guide.md", "examples/sft.txt", "CHANGELOG.md"])
+def test_pages_of_a_project_are_no_account_of_a_run(tmp_path: Path, name: str) -> None:
+    (tmp_path / "train.log").write_text("{'loss': 1.5, 'epoch': 0.5}\n")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(ISSUE)
+
+    assert read(tmp_path).environment.value("zero_optimization.stage") is None
 
 
 def test_a_reply_that_repeats_is_read_once(tmp_path: Path) -> None:

@@ -1,0 +1,26 @@
+"""What Hydra says when a job fails (`hydra/_internal/utils.py`): the overrides that it was started with.
+
+Error executing job with overrides: ['trainer.max_epochs=1', 'data.train_batch_size=16', '+model.dtype=bf16']
+"""
+
+import re
+from collections.abc import Iterator
+
+from forensics.formats.flatten import scalar
+from forensics.formats.safe_yaml import plain
+from forensics.model import Artifact, Fact, Setting, Standing
+from forensics.plugin import reader
+from forensics.readers._environment import LINE, read_lines
+
+_LINE = re.compile(r"Error executing job with overrides: (\[.{0,60000})")
+_OVERRIDE = re.compile(r"(['\"])[+~]{0,2}([A-Za-z_][\w.@/]{0,200})=(.{0,4000}?)\1(?=,|\]|$)")
+
+
+@reader("hydra-overrides", sniff=lambda head: b"Error executing job with overrides: [" in head)
+def hydra_overrides(artifact: Artifact) -> Iterator[Fact]:
+    """Hydra's last line of a job that failed: the overrides that it was started with."""
+    for line in read_lines(artifact):
+        told = _LINE.search(line.text)
+        for _, name, value in _OVERRIDE.findall(told[1]) if told else ():
+            source = artifact.at(LINE, line.number)
+            yield Setting("setting", name, scalar(name, plain(value)), source, Standing.RECORDED)
