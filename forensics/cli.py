@@ -13,6 +13,7 @@ import forensics
 from forensics.commands.analyze import analyze
 from forensics.commands.bundle import bundle
 from forensics.commands.compare import compare
+from forensics.commands.mcp import mcp
 from forensics.commands.recorder import recorder
 from forensics.commands.shared import (
     EXIT_FINDINGS,
@@ -27,6 +28,7 @@ from forensics.commands.shared import (
     quiet_option,
     redactor_of,
 )
+from forensics.commands.skill import skill
 from forensics.commands.timeline import timeline
 from forensics.commands.triage import triage
 from forensics.errors import UsageError
@@ -53,6 +55,8 @@ main.add_command(analyze)
 main.add_command(bundle)
 main.add_command(compare)
 main.add_command(recorder)
+main.add_command(mcp)
+main.add_command(skill)
 main.add_command(timeline)
 main.add_command(triage)
 
