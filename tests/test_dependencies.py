@@ -29,7 +29,7 @@ else:
 PACKAGE = Path(forensics.__file__).parent
 PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-USERS = {"cluster", "fast", "remote", "tensorboard", "torch"}
+USERS = {"cluster", "fast", "mcp", "remote", "tensorboard", "torch"}
 """The extras for users; `test` is for those who work on the project."""
 LAZY = {"loops.py", "kernels.py", "remote_http.py"}
 """Modules that import an extra at their top; each is imported in a function that asks for the extra first."""
@@ -135,7 +135,7 @@ from forensics.cli import main
 main({arguments!r})
 """
 MODULES = {"numba", "llvmlite", "tensorboard", "safetensors", "torch", "distributed", "dask"}
-MODULES |= {"aiohttp", "fsspec", "yarl"}
+MODULES |= {"aiohttp", "fsspec", "mcp", "yarl"}
 
 
 def without_extras(*arguments: str) -> subprocess.CompletedProcess[str]:
