@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from forensics.assemble.axes import align
+from forensics.assemble.counters import global_steps
 from forensics.assemble.environment import frameworks_of, natural, rank_settings
 from forensics.assemble.merge import merge
 from forensics.assemble.steps import resolve_steps
@@ -48,10 +49,10 @@ def assemble(
         else:
             left_out.append(fact)
     environment = rank_settings(settings, checkpoints)
-    samples = _with_loss(samples)
-    resolved = resolve_steps(samples, environment)
+    samples, assumed = global_steps(_with_loss(samples))
+    resolved, copies = resolve_steps(samples, environment)
     aligned = align(resolved)
-    left_out.extend(aligned.skips)
+    left_out.extend((*assumed, *copies, *aligned.skips))
     merged = merge(aligned.blocks)
     timeline = Timeline(
         series=merged.series,

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.assemble.joins import rounding
 from forensics.model import Floats, Integers, Samples
 
 MAXIMUM_REWINDS = 1_000
@@ -43,7 +44,7 @@ class Account:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def take(self, chosen: NDArray[np.bool_] | slice) -> "Account":
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> "Account":
         return replace(
             self,
             steps=self.steps[chosen],
@@ -53,6 +54,11 @@ class Account:
             origins=self.origins[chosen],
             precisions=self.precisions[chosen],
         )
+
+    def sorted(self, history: "Account") -> "Account":
+        """Return the entries by step, with the starts and rewinds of `history`."""
+        order = np.argsort(self.steps, kind="stable")
+        return replace(self.take(order), starts=history.starts, rewinds=history.rewinds)
 
     def followed_by(self, later: "Account") -> "Account":
         return replace(
@@ -131,7 +137,7 @@ def _append(kept: Account, piece: Account, *, opened: bool) -> Account:
         starts = (*kept.starts, begin) if opened else kept.starts
         return replace(kept.followed_by(piece), starts=starts)
     if _repeats(kept, piece):
-        return kept.followed_by(piece.take(piece.steps > end))
+        return _united(kept, piece)
     rewind = Rewind(end, begin, int(piece.records[0]), piece.places[int(piece.origins[0])])
     history = kept.take(kept.steps < begin)
     starts = (*(start for start in kept.starts if start < begin), begin)
@@ -139,10 +145,28 @@ def _append(kept: Account, piece: Account, *, opened: bool) -> Account:
 
 
 def _repeats(kept: Account, piece: Account) -> bool:
-    at = np.searchsorted(kept.steps, piece.steps)
-    at = np.minimum(at, len(kept) - 1)
-    common = kept.steps[at] == piece.steps
-    if not common.any():
+    """Tell whether the common steps have equal values, as far as the coarser account was written."""
+    old, new = _common(kept, piece)
+    if not len(old):
         return False
-    old, new = kept.values[at][common], piece.values[common]
-    return bool(np.array_equal(old, new, equal_nan=True))
+    if np.array_equal(old, new, equal_nan=True):
+        return True
+    reach = max(rounding(old), rounding(new))
+    with np.errstate(invalid="ignore"):
+        near = np.abs(old - new) <= 1.02 * reach
+    return bool(np.all(near | (old == new) | (np.isnan(old) & np.isnan(new))))
+
+
+def _common(kept: Account, piece: Account) -> tuple[Floats, Floats]:
+    at = np.minimum(np.searchsorted(kept.steps, piece.steps), len(kept) - 1)
+    both = kept.steps[at] == piece.steps
+    return kept.values[at][both], piece.values[both]
+
+
+def _united(kept: Account, piece: Account) -> Account:
+    """Return all entries of two accounts of the same history; those of the one that was written more exactly win."""
+    old, new = _common(kept, piece)
+    finer = rounding(new) < rounding(old)
+    first, second = (piece, kept) if finer else (kept, piece)
+    added = second.take(~np.isin(second.steps, first.steps))
+    return first.followed_by(added).sorted(kept)

@@ -38,13 +38,18 @@ def align(samples: Sequence[Samples]) -> Aligned:
             kept[name] = tuple(block.take(_known(block)) for block in by_name[name] if block.axis == axis)
         for block in by_name[name]:
             out = len(block.steps) - (int(_known(block).sum()) if block.axis == axis else 0)
-            if out:
+            if out and not any(_twin(block, other) for other in kept.get(name, ())):
                 left[(block.path, axis or "step")][name] += out
     return Aligned(kept, (*_left_out(left), *_counted(kept)))
 
 
 def _known(block: Samples) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.asarray(block.steps != UNKNOWN_STEP)
+
+
+def _twin(block: Samples, other: Samples) -> bool:
+    """Tell whether a block is another of the same file over a second axis, as Megatron writes each metric."""
+    return block.path == other.path and block.axis != other.axis and np.array_equal(block.values, other.values, True)
 
 
 def _axis_of(blocks: Sequence[Samples], preferred: Axis | None) -> Axis | None:

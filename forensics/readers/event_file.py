@@ -8,10 +8,12 @@
 The Trainer writes `args` and `model_config` once and each log under `train/`, `eval/` or `test/`
 (`integrations/integration_utils.py`, `TensorBoardCallback`, `rewrite_logs`). It never asks for a purge, so that
 steps trained again after a resume are there twice; every point is kept. DeepSpeed's monitor counts samples
-instead of steps (`runtime/engine.py`, `_write_monitor`), and so do Megatron's tags that end in " vs samples"
-(`training.py`, `training_log`). Events are counted from 1.
+instead of steps (`runtime/engine.py`, `_write_monitor`). Megatron writes each metric over iterations and again over
+samples (`lm loss vs samples`; `training.py`, `training_log`), its BigScience fork over tokens and floating point
+operations as well: the tag says what its steps count. Events are counted from 1.
 """
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -36,7 +38,18 @@ MAX_FIRST_RECORD = 1 << 20
 """A file is taken for an event file when its first record is this short at most and its length has a good CRC."""
 
 _GZIP = b"\x1f\x8b"
-_SAMPLES, _TOKENS = " vs samples", " vs tokens"
+_OVER = re.compile(r"(?P<metric>.*\S)(?:[ _-]vs[ _-]| over )(?P<counted>[A-Za-z][\w ()-]*)$")
+_COUNTED: dict[str, Axis] = {
+    **dict.fromkeys(("step", "steps", "iteration", "iterations", "iters", "updates"), "step"),
+    **dict.fromkeys(("samples", "consumed samples", "examples"), "samples"),
+    **dict.fromkeys(("tokens", "consumed tokens"), "tokens"),
+    **dict.fromkeys(("seconds", "time", "wall time", "walltime"), "seconds"),
+    **dict.fromkeys(("epoch", "epochs"), "epoch"),
+    **dict.fromkeys(("entry", "entries"), "entry"),
+}
+"""What a tag may say that its steps count; "over entries" and the like are written by `timeline -f tensorboard`."""
+_OTHERS = ("flop", "flos", "byte", "hour", "day")
+"""Words of axes that tell no place of a run. Whatever else stands behind "vs" belongs to the name of the metric."""
 _MONITOR = ("Train/Samples/", "Train/Eigenvalues/")
 _MEGATRON_FOLDERS = ("lm-loss-training/", "lm-loss-validation/", "learning-rate/", "grad-norm/", "loss-scale/")
 """Folders that Megatron-DeepSpeed puts before Megatron-LM's tags."""
@@ -72,7 +85,7 @@ def event_file(artifact: Artifact) -> Iterator[Fact]:
     for stated in contents.hparams:
         yield from _settings_of_hparams(artifact, stated)
     yield from _events(artifact, contents.sessions)
-    scalars = [points for points in contents.points if not points.tag.endswith(_TOKENS)]
+    scalars = [points for points in contents.points if not _over_another_axis(points.tag)]
     if len(scalars) > MAX_TAGS:
         yield Skip(artifact.path, f"{len(scalars) - MAX_TAGS:,} tags beyond the first {MAX_TAGS:,} were left out")
         scalars = sorted(scalars, key=lambda points: int(points.records[0]))[:MAX_TAGS]
@@ -85,9 +98,9 @@ def _skips(artifact: Artifact, contents: Contents) -> Iterator[Skip]:
         yield Skip(artifact.path, damage)
     if not contents.events and not contents.damage:
         yield Skip(artifact.path, f"holds no event: {artifact.size} bytes of header, then the writer ended")
-    tokens = sum(points.tag.endswith(_TOKENS) for points in contents.points)
-    if tokens:
-        yield Skip(artifact.path, f"tags over tokens have no step and were not examined: {tokens}")
+    others_axes = sum(_over_another_axis(points.tag) for points in contents.points)
+    if others_axes:
+        yield Skip(artifact.path, f"tags over floating point operations and the like were not examined: {others_axes}")
     others = dict(contents.passed_over)
     texts = sum(text.tag not in {ARGUMENTS, MODEL} for text in contents.texts)
     if texts:
@@ -178,6 +191,11 @@ def _samples(artifact: Artifact, points: Points) -> Samples:
     )
 
 
+def _over_another_axis(tag: str) -> bool:
+    over = _OVER.match(tag)
+    return over is not None and any(word in over["counted"].lower() for word in _OTHERS)
+
+
 def metric_of(tag: str, path: str) -> tuple[str, Axis]:
     """Return the canonical name of a tag and what its steps count.
 
@@ -190,8 +208,10 @@ def metric_of(tag: str, path: str) -> tuple[str, Axis]:
     if tag.startswith(_MONITOR):
         return (canonical(tag) if tag in ALIASES else tag.split("/", 2)[2]), "samples"
     axis: Axis = "step"
-    if tag.endswith(_SAMPLES):
-        tag, axis = tag.removesuffix(_SAMPLES), "samples"
+    over = _OVER.match(tag)
+    counted = _COUNTED.get(over["counted"].lower().replace("_", " ")) if over is not None else None
+    if over is not None and counted is not None:
+        tag, axis = over["metric"], counted
     above, _, folder = path.rpartition("/")[0].rpartition("/")
     joined = tag.replace("/", "_") + "_"
     if folder.startswith(joined) and len(folder) > len(joined):

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,9 +87,21 @@ def test_one_line_with_a_step_does_not_erase_those_without() -> None:
     assert (run.timeline["loss"].axis, run.timeline["loss"].steps.tolist()) == ("entry", [1, 2, 3, 4])
 
 
-def test_metrics_of_one_file_may_have_steps_and_others_not() -> None:
+def test_an_evaluation_has_the_step_of_the_entry_that_it_follows() -> None:
+    """So does not what may belong to a step to come, nor two evaluations behind one entry."""
+    told = lines("loss", [1, 3], steps=[10, 20])
+    evaluated = run_of(told, lines("eval_loss", [2, 4]), lines("eval_accuracy", [2, 4]))
+    others = run_of(told, lines("loss_scale", [2, 4]))
+    twice = run_of(told, lines("eval_loss", [4, 5]))
+
+    assert evaluated.timeline["eval_loss"].steps.tolist() == [10, 20]
+    assert evaluated.timeline["eval_accuracy"].axis == "step"
+    assert (others.timeline["loss_scale"].axis, twice.timeline["eval_loss"].axis) == ("entry", "entry")
+
+
+def test_metrics_of_one_run_may_have_steps_and_others_not() -> None:
     """What only counts is not compared with what has steps."""
-    run = run_of(lines("loss", [1, 3], steps=[10, 20]), lines("eval_loss", [2, 4]))
+    run = run_of(lines("loss", [1, 3], steps=[10, 20]), lines("eval_loss", [2, 4], "other.log"))
 
     assert (run.timeline["loss"].axis, run.timeline["eval_loss"].axis, run.timeline.axis) == ("step", "entry", "step")
     assert run.timeline.beside(run.timeline["loss"], "eval_loss") is None
@@ -106,3 +120,25 @@ def test_whatever_a_line_lacks_its_number_stays(rows: list[set[str]]) -> None:
 
     for name, series in run.timeline.series.items():
         assert series.steps.tolist() == [i + 1 for i, row in enumerate(rows) if name in row]
+
+
+@pytest.mark.parametrize("times", [2, 4, 64])
+def test_a_line_of_every_host_counts_once(times: int) -> None:
+    """pdsh joins the consoles of all hosts: five entries, printed by each, in whatever order."""
+    losses = [1.8673, 0.7744, 0.6309, 0.5807, 0.5302]
+    values = np.repeat(losses, times)
+    values[2 * times - 1], values[2 * times] = values[2 * times], values[2 * times - 1]
+    records = np.arange(len(values), dtype=np.int64)
+    copies = Samples("loss", np.full(len(values), UNKNOWN_STEP), values, records, "train.log", "line {}")
+    run = run_of(copies)
+
+    assert run.timeline["loss"].values.tolist() == losses
+    assert next(skip.reason for skip in run.skips) == f"each entry was printed {times} times, it counts once"
+
+
+def test_the_end_of_a_dead_run_is_no_copy() -> None:
+    """Its lines differ by nothing; those before do."""
+    values = np.array([2.0, 1.5, 1.25, 1.0, 0.0, 0.0, 0.0, 0.0])
+    block = Samples("loss", np.full(8, UNKNOWN_STEP), values, np.arange(8), "train.log", "line {}")
+
+    assert len(run_of(block).timeline["loss"]) == 8

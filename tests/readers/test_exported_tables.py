@@ -26,6 +26,12 @@ def jsonl_of(tmp_path: Path, rows: list[object], name: str = "log.jsonl") -> dic
     return {name: (block.steps.tolist(), block.values.tolist()) for name, block in found.items()}
 
 
+def steps_of(tmp_path: Path, rows: list[object], name: str = "log.jsonl") -> dict[str, list[int]]:
+    """Return the steps of each metric of the run that a table is alone."""
+    (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {metric: series.steps.tolist() for metric, series in read(tmp_path).timeline.series.items()}
+
+
 def test_a_chart_of_wandb_is_the_metric(tmp_path: Path) -> None:
     """The run's name goes, as do the bounds of each bin; a second run is told and left out."""
     text = (
@@ -73,9 +79,7 @@ def epochs_of(length: int, epochs: int, first: int = 1) -> list[object]:
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_counter_of_the_epoch_is_made_global(tmp_path: Path, first: int) -> None:
     """mmcv and mmengine count `iter` within the epoch."""
-    steps, _ = jsonl_of(tmp_path, epochs_of(7, 3, first))["loss"]
-
-    assert steps == list(range(1, 22))
+    assert steps_of(tmp_path, epochs_of(7, 3, first))["loss"] == list(range(1, 22))
 
 
 def test_a_counter_that_goes_on_is_left_alone(tmp_path: Path) -> None:
@@ -95,7 +99,10 @@ def test_evaluations_of_mmcv_are_placed_by_their_epoch(tmp_path: Path) -> None:
     assert found["eval_AP"] == ([UNKNOWN_STEP], [0.5])
     assert found["eval_loss"] == ([UNKNOWN_STEP], [1.5])
     assert found["learning_rate"] == (list(range(1, 8)), [1e-4] * 7)
-    assert found["loss"][0] == list(range(1, 9))
+
+    placed = steps_of(tmp_path, rows, "20240101_000000.log.json")
+    assert placed["loss"] == list(range(1, 9))
+    assert placed["eval_AP"] == placed["eval_loss"] == [7]
 
 
 HISTORY: list[object] = [{"loss": 2.0 - n / 10, "step": 10 * n, "epoch": n / 10} for n in range(1, 6)]
@@ -163,7 +170,7 @@ def test_a_tracker_folder_without_its_record_is_one_run(tmp_path: Path) -> None:
 def test_steps_are_those_of_the_run(tmp_path: Path, lengths: int, epochs: int, every: int, first: int) -> None:
     """Whatever the length of an epoch and how often it was logged, steps rise by what was trained in between."""
     rows: list[object] = [
-        {"epoch": e, "iter": i, "loss": 1.5}
+        {"epoch": e, "iter": i, "loss": 1.5 + i / 100}
         for e in range(first, first + epochs)
         for i in range(1, lengths + 1)
         if i % every == 0 or i == lengths
@@ -174,7 +181,4 @@ def test_steps_are_those_of_the_run(tmp_path: Path, lengths: int, epochs: int, e
         for row_i in range(1, lengths + 1)
         if row_i % every == 0 or row_i == lengths
     ]
-    several = every < lengths  # one entry an epoch has one counter value: nothing falls
-    found = jsonl_of(tmp_path, rows)["loss"][0]
-
-    assert found == (expected if several else [lengths] * epochs)
+    assert steps_of(tmp_path, rows)["loss"] == expected

@@ -184,6 +184,13 @@ def test_restart_with_purge(tmp_path: Path) -> None:
         ("lm loss", NAME, ("loss", "step")),
         ("lm loss vs samples", NAME, ("loss", "samples")),
         ("grad-norm/grad-norm vs samples", NAME, ("grad_norm", "samples")),
+        ("lm-loss-validation/lm loss validation vs tokens", NAME, ("eval_loss", "tokens")),
+        ("loss-vs-tokens", NAME, ("loss", "tokens")),
+        ("loss vs iterations", NAME, ("loss", "step")),
+        ("loss vs wall time", NAME, ("loss", "seconds")),
+        ("loss over entries", NAME, ("loss", "entry")),
+        ("win rate vs baseline", NAME, ("win rate vs baseline", "step")),
+        ("accuracy_over_time", NAME, ("accuracy_over_time", "step")),
         ("lm-loss-training/lm loss", NAME, ("loss", "step")),
         ("loss", f"runs/loss_val/{NAME}", ("eval_loss", "step")),
         ("loss", f"runs/loss_train/{NAME}", ("loss", "step")),
@@ -198,14 +205,19 @@ def test_names_and_axes(tag: str, path: str, expected: tuple[str, str]) -> None:
     assert expected == metric_of(tag, path)
 
 
-def test_points_over_tokens_are_told(tmp_path: Path) -> None:
-    """Megatron-DeepSpeed's twins over tokens have no step: they are not samples, and the report says so."""
-    made = [event([scalar("lm-loss-training/lm loss vs tokens", 2)], 4096), event([scalar("lm loss", 2)], 1)]
+def test_points_over_operations_are_told(tmp_path: Path) -> None:
+    """The twins of Megatron-DeepSpeed's BigScience fork that count floating point operations are no place of a run."""
+    made = [
+        event([scalar("lm-loss-training/lm loss vs gigaflos (without embeddings)", 2)], 4096),
+        event([scalar("lm loss", 2)], 1),
+    ]
     facts = facts_of(event_file, tmp_path, NAME, b"".join(map(frame, made)))
 
     assert list(samples_of(facts)) == ["loss"]
     assert samples_of(facts)["loss"].steps.tolist() == [1]
-    assert [reason for _, reason in skips_of(facts)] == ["tags over tokens have no step and were not examined: 1"]
+    assert [reason for _, reason in skips_of(facts)] == [
+        "tags over floating point operations and the like were not examined: 1"
+    ]
 
 
 def test_tags_without_end(tmp_path: Path) -> None:
