@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from forensics.analysis.endings import attempts_of
 from forensics.model import (
     NOT_COMPARED,
     Checkpoint,
@@ -113,13 +114,15 @@ def make_run(  # noqa: PLR0913  (every part of a run may be given, none must be)
         series[name] = make_series(name, values, (steps or {}).get(name, spaced), precision)
     known = [int(s.steps[-1]) for s in series.values() if len(s)]
     segments = (Segment(first, max(known)),) if known else ()
+    timeline = Timeline(series=series, events=tuple(events), segments=segments)
     return Run(
         root=Path("run"),
-        timeline=Timeline(series=series, events=tuple(events), segments=segments),
+        timeline=timeline,
         environment=make_environment(settings, packages, hardware),
         checkpoints=tuple(checkpoints),
         skips=tuple(skips),
         frameworks=frameworks,
+        attempts=attempts_of(timeline),
     )
 
 

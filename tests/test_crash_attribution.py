@@ -76,12 +76,12 @@ CASES = {
     "nothing but timeouts": (waited(0, 1, 2, 3), "crash-nccl", "collective-timeout", "likely"),
     "a timeout of gloo": (died(0, GLOO), "crash-nccl", "collective-timeout", "likely"),
     "one rank killed, the others time out": (
-        waited(0, 1, 3) + SUMMARY.format(code=-9), "crash-killed", "other-rank-died", "likely",
+        waited(0, 1, 3) + SUMMARY.format(code=-9), "crash-killed", "host-kill", "possible",
     ),
     "a bare kill": ("\nKilled\n", "crash-killed", "host-kill", "possible"),
     "a kill that the kernel confirms": (f"\nKilled\n{KERNEL}", "crash-killed", "host-kill", "established"),
     "exit code -9": (f"\n{SUMMARY.format(code=-9)}", "crash-killed", "host-kill", "possible"),
-    "the end of the granted time": (f"\n{SLURM}", "crash-killed", "time-limit", "established"),
+    "the end of the granted time": (f"\n{SLURM}", "crash-killed", "time-limit-reached", "established"),
 }  # fmt: skip
 
 

@@ -1,18 +1,11 @@
-"""What the last line of a traceback says of the crash."""
+"""Exceptions of the script itself."""
 
-import re
-
-from forensics.model import Events, Run
+from forensics.analysis.endings import Death, groups_of
+from forensics.model import Run
 from forensics.names import Kind
 
-TOLD_OTHERWISE = re.compile(
-    r"OutOfMemoryError|(CUDA|HIP) out of memory|No space left on device|NCCL error"
-    r"|Timed out waiting \d+ms for \w+ operation"
-)
-"""Last lines of tracebacks that are a symptom of their own, with a more exact name."""
 
-
-def own_exceptions(run: Run) -> tuple[Events, ...]:
-    """Return the tracebacks that tell of a failure of the script itself, one `Events` a log."""
-    found = run.timeline.events_of(Kind.TRACEBACK)
-    return tuple(events for events in found if len(events) and not TOLD_OTHERWISE.search(events.text))
+def own_exceptions(run: Run) -> tuple[Death, ...]:
+    """Return the exceptions that no more exact name is known for, and that the run did not survive."""
+    groups = [group for group in groups_of(run.timeline) if group.fate == "final"]
+    return tuple(d for g in groups for d in g.deaths if d.name == Kind.TRACEBACK and d.ending == "crashed")

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from forensics.analysis.endings import attempts_of
 from forensics.assemble.axes import align
 from forensics.assemble.counters import global_steps
 from forensics.assemble.environment import frameworks_of, natural, rank_settings
 from forensics.assemble.merge import merge
+from forensics.assemble.order import in_order
 from forensics.assemble.steps import resolve_steps
 from forensics.model import (
     Artifact,
@@ -56,12 +58,12 @@ def assemble(
     merged = merge(aligned.blocks)
     timeline = Timeline(
         series=merged.series,
-        events=(*events, *merged.rewinds),
+        events=(*in_order(events, resolved), *merged.rewinds),
         segments=merged.segments,
         disagreements=merged.disagreements,
         samples=tuple(resolved),
     )
-    return Run(
+    run = Run(
         root=root,
         timeline=timeline,
         environment=environment,
@@ -70,6 +72,7 @@ def assemble(
         skips=tuple(sorted(set(left_out), key=lambda skip: (natural(skip.what), skip.reason))),
         frameworks=frameworks_of(environment, checkpoints, artifacts),
     )
+    return replace(run, attempts=attempts_of(timeline, run.planned_steps))
 
 
 LOGGED_OFTEN = 3

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from forensics.analysis import context
+from forensics.analysis.endings import stated
 from forensics.analysis.onset import point_onset, stretches, tail_onset
 from forensics.analysis.refine import refine
 from forensics.analysis.robust import trend
@@ -28,7 +29,7 @@ def grad_norm_nan(run: Run) -> Iterator[Finding]:
 
     Source: one NaN or Inf in any gradient makes the total norm so (`torch.nn.utils.clip_grad_norm_`), and clipping
     by it spreads the NaN to every gradient; DeepSpeed >= 0.19.8 reports `inf`.
-    Minimum: two entries, or one beside a loss of 0.0 or NaN, or one that is the whole log.
+    Minimum: an exception that states it, two entries, or one beside a loss of 0.0 or NaN, or one that is the whole log.
     Silenced by: nothing; a warning when every entry is so and the loss falls for ten entries and more, which dead
     weights cannot do: then only the report is wrong.
     Known false alarms: a log that ends in a skipped fp16 step, or in as many as chance allows where such steps are
@@ -37,6 +38,8 @@ def grad_norm_nan(run: Run) -> Iterator[Finding]:
     norms = context.recorded(run, GRAD_NORM)
     index = _tail(run, norms)
     if index is None:
+        told = stated(run, "grad-norm-nan")
+        yield from () if told is None else (told,)
         return
     severity, reason = _severity(run, norms, index)
     bracket = point_onset(norms, index, context.logging_window(run)).bracket()

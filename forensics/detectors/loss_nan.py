@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from forensics.analysis import context
+from forensics.analysis.endings import stated
 from forensics.analysis.onset import stretches
 from forensics.analysis.refine import refine
 from forensics.analysis.rhythm import equal_distance
@@ -20,20 +21,23 @@ RETURNS = 3
 """Equal distances: four bad entries at random places among a hundred are so evenly spread once in some 200 runs."""
 
 
-@detector("loss-nan", any_of=("loss", "train_loss"))
+@detector("loss-nan", any_of=("loss", "train_loss", "event nan-assertion"))
 def loss_nan(run: Run) -> Iterator[Finding]:
     """Find a loss that is NaN or infinite from some entry to the last one.
 
     Source: IEEE 754; with `logging_nan_inf_filter` off, or outside the Trainer, the loss is logged as it is.
-    Minimum: one entry. A lone last one beside an ordinary gradient norm is a warning: a loss scaler may skip it.
+    Minimum: one entry, or an exception that states it ("Loss became infinite or NaN at iteration=N"). A lone last
+    entry beside an ordinary gradient norm is a warning: a loss scaler may skip it.
     Silenced by: nothing.
     Known false alarms: none known for two entries and more.
     """
     series = run.timeline.get(LOSS)
     if series is None or len(series) == 0:
-        yield from _summary(run)
+        yield from _summary(run) or _stated(run)
         return
     tail = loss_tail(series)
+    if tail is None:
+        yield from _stated(run)
     if tail is None or tail.shows_zero:
         return
     draft = Finding(
@@ -57,12 +61,17 @@ def _severity(run: Run, series: Series, tail: Tail) -> Severity:
     return "error" if state in {context.NONFINITE, context.ZERO} else "warning"
 
 
-def _summary(run: Run) -> Iterator[Finding]:
+def _stated(run: Run) -> list[Finding]:
+    found = stated(run, "loss-nan")
+    return [found] if found is not None else []
+
+
+def _summary(run: Run) -> list[Finding]:
     series = run.timeline.get(TRAIN_LOSS)
     if series is None or len(series) == 0 or np.isfinite(series.values[-1]):
-        return
+        return []
     step = int(series.steps[-1])
-    yield Finding(
+    closing = Finding(
         symptom="loss-nan",
         severity="error",
         statement="the mean training loss in the closing summary is NaN or infinite",
@@ -70,6 +79,7 @@ def _summary(run: Run) -> Iterator[Finding]:
         step=step,
         step_range=(0, step),
     )
+    return [closing]
 
 
 @detector("loss-nan-transient", needs=("loss",))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.analysis.endings import stated
 from forensics.analysis.onset import tail_onset
 from forensics.detectors._tables import source_of
 from forensics.detectors._wording import number
@@ -17,7 +18,10 @@ RECOVERED = 200
 """Steps without an overflow after the lowest scale that show the scaler to have settled."""
 
 
-@detector("loss-scale-collapse", any_of=("event overflow", "event loss-scale-at-minimum", "loss_scale", "optimizer"))
+@detector(
+    "loss-scale-collapse",
+    any_of=("event overflow", "event loss-scale-at-minimum", "loss_scale", "optimizer", "event nan-assertion"),
+)
 def loss_scale_collapse(run: Run) -> Iterator[Finding]:
     """Find a dynamic loss scale that was halved down to 1 and below, or that was refused another halving.
 
@@ -31,7 +35,7 @@ def loss_scale_collapse(run: Run) -> Iterator[Finding]:
     for events in run.timeline.events_of(Kind.LOSS_SCALE_AT_MINIMUM):
         yield _refused(run, events)
         return
-    found = _from_overflows(run) or _from_series(run) or _from_checkpoints(run)
+    found = _from_overflows(run) or _from_series(run) or _from_checkpoints(run) or stated(run, "loss-scale-collapse")
     if found is not None:
         yield found
 

@@ -46,6 +46,7 @@ def _healthy(run: Run) -> str:
     loss = run.timeline.get("loss")
     if loss is None or not len(loss):
         return "Nothing is wrong with what was examined."
+    ending = run.ending
     first_value, last_value = float(loss.values[0]), float(loss.values[-1])
     if loss.axis != "step":
         counted = f"{len(loss):,} {'entry' if len(loss) == 1 else 'entries'}"
@@ -53,7 +54,10 @@ def _healthy(run: Run) -> str:
     last, planned = run.timeline.last or 0, run.planned_steps
     # Evaluation or an early stop may end a run sooner, and it may still be running: told, not judged.
     steps = f"{last:,} of {planned:,} planned" if planned is not None and planned > last else f"{last:,}"
-    return f"Nothing is wrong: the loss went from {first_value:.4g} to {last_value:.4g} over {steps} steps."
+    said = f"Nothing is wrong: the loss went from {first_value:.4g} to {last_value:.4g} over {steps} steps"
+    if ending is not None and ending.kind == "stopped-by-user":
+        return f"{said}; {ending.statement}."
+    return f"{said}."
 
 
 def _sentence(text: str) -> str:

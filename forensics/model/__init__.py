@@ -1,5 +1,6 @@
 """The nouns of the project: frozen, numpy only, importing nothing but the leaves."""
 
+from forensics.model.ending import Attempt, Ending, EndingKind
 from forensics.model.environment import Environment
 from forensics.model.facts import (
     NOUNS,
@@ -11,6 +12,7 @@ from forensics.model.facts import (
     Floats,
     Group,
     Integers,
+    Order,
     Precision,
     Samples,
     Scalar,
@@ -72,12 +74,15 @@ __all__ = [
     "UNKNOWN_STEP",
     "VERDICTS",
     "Artifact",
+    "Attempt",
     "Axis",
     "Checkpoint",
     "Coincidence",
     "Cost",
     "Depth",
     "Disagreement",
+    "Ending",
+    "EndingKind",
     "Environment",
     "Events",
     "Evidence",
@@ -92,6 +97,7 @@ __all__ = [
     "Hypothesis",
     "Integers",
     "OptimizerState",
+    "Order",
     "Piece",
     "Precision",
     "Problem",

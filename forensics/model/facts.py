@@ -133,11 +133,27 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """Where events of a text stand among the metrics of the same text; columns of shape (n,).
+
+    `before` and `after` are the steps logged last before and first after each event, `UNKNOWN_STEP` where none was;
+    `entries_after` counts the lines with metrics that follow, and `entries` all of the text.
+    """
+
+    before: Integers
+    after: Integers
+    entries_after: Integers
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
 class Events:
     """Every occurrence of one kind of event in one artifact, in the order it was written.
 
     `steps` is `UNKNOWN_STEP` where the log does not tell; `values` holds the number that belongs to the kind
-    (a loss scale, a mismatch), NaN where there is none. `text` is the first occurrence as it was written.
+    (a loss scale, a mismatch), NaN where there is none. `text` is the first occurrence as it was written, `texts`
+    every one where they were kept. `ranks` names the writer of each (-1 where it is not told), `rank` the only one.
+    `order` places them among the metrics of the same artifact.
     """
 
     kind: str
@@ -148,9 +164,16 @@ class Events:
     place: str
     text: str = ""
     rank: int | None = None
+    ranks: Integers | None = None
+    texts: tuple[str, ...] = ()
+    order: "Order | None" = None
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def text_at(self, index: int) -> str:
+        """Return an occurrence as it was written, the first one where no others were kept."""
+        return (self.texts[index] if self.texts else "") or self.text
 
     def source_at(self, index: int) -> Source:
         record = int(self.records[index])

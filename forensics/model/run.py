@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forensics.model.ending import Attempt, Ending
 from forensics.model.environment import Environment
 from forensics.model.facts import Artifact, Skip
 from forensics.model.timeline import Timeline
@@ -19,7 +20,10 @@ UNBOUNDED_STEPS = 1 << 53
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run directory, read: timeline, environment, checkpoints in step order, and what was not examined."""
+    """One run directory, read: timeline, environment, checkpoints in step order, and what was not examined.
+
+    `attempts` are its launches with how each ended, the last one last.
+    """
 
     root: Path
     timeline: Timeline = field(default_factory=Timeline)
@@ -28,6 +32,7 @@ class Run:
     artifacts: tuple[Artifact, ...] = ()
     skips: tuple[Skip, ...] = ()
     frameworks: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
 
     def has(self, name: str) -> bool:
         """Tell whether the run recorded something.
@@ -55,6 +60,11 @@ class Run:
     def frame(self) -> "pd.DataFrame":
         """Return every sample as a long table; see `Timeline.frame`."""
         return self.timeline.frame()
+
+    @property
+    def ending(self) -> Ending | None:
+        """How the last attempt ended; None where no attempt is known."""
+        return self.attempts[-1].ending if self.attempts else None
 
     @property
     def planned_steps(self) -> int | None:

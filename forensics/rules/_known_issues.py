@@ -78,6 +78,8 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "an exception": lambda r, _: setup.raised(r),
     "killed by signal 9": lambda r, _: setup.ended_by_signal(r, 9),
     "an AMD board or a ROCm build": lambda r, _: setup.on_rocm(r),
+    "a native signal": lambda r, _: setup.native_signal(r),
+    "stopped by its user": lambda r, _: setup.stopped_by_user(r),
     "ROCm build": lambda r, _: setup.rocm_build(r),
     "several ranks in a collective": lambda r, _: setup.in_a_collective(r),
     "several ranks": lambda r, _: setup.several_ranks(r),

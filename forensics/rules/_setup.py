@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from forensics.analysis.crashes import own_exceptions
+from forensics.analysis.endings import deaths_of
 from forensics.model import Explained, Group, Run, Scalar, Setting, Source
 from forensics.names import LEARNING_RATE, LOSS_SCALE, Kind
 from forensics.rules import _curves as curves
@@ -78,9 +79,10 @@ def happened(run: Run, kind: str, *, told: str = "") -> Seen | None:
 def said(run: Run, kind: str, pattern: re.Pattern[str]) -> Seen | None:
     """Tell whether an event was logged in words that match; None when no event of any kind was read."""
     for events in run.timeline.events_of(kind):
-        if len(events) and pattern.search(events.text):
-            told = " ".join(events.text.split())[:200]
-            return Seen(True, f"the log says “{told}”", events.source_at(0), f"text of {kind}")
+        for index, text in enumerate(events.texts or (events.text,) * bool(len(events))):
+            if pattern.search(text):
+                told = " ".join(text.split())[:200]
+                return Seen(True, f"the log says “{told}”", events.source_at(index), f"text of {kind}")
     if run.timeline.events:
         return Seen(False, f"no {kind} line that says so is in the log", None, f"text of {kind}")
     return None
@@ -88,9 +90,8 @@ def said(run: Run, kind: str, pattern: re.Pattern[str]) -> Seen | None:
 
 def raised(run: Run) -> Seen | None:
     """Tell whether the script ended in an exception of its own; None when no event of any kind was read."""
-    for events in own_exceptions(run):
-        told = " ".join(events.text.split())[:160]
-        return Seen(True, f"the log says “{told}”", events.source_at(0), "exception")
+    for death in own_exceptions(run):
+        return Seen(True, f"the log says “{death.text[:160]}”", death.source, "exception")
     return Seen(False, "no exception of the script is in the log", None, "exception") if run.timeline.events else None
 
 
@@ -106,6 +107,22 @@ def ended_by_signal(run: Run, *numbers: int) -> Seen | None:
             said = f"a process ended with exit code {code:.0f}"
             return Seen(True, said, events.source_at(i), "exit code")
     return Seen(False, "no process was ended by a signal", None, "exit code") if codes else None
+
+
+def native_signal(run: Run) -> Seen | None:
+    """Tell whether a process died of a signal that native code raises (a segmentation fault, an abort, a bus error)."""
+    deaths = [d for d in deaths_of(run.timeline) if d.symptom == "crash-signal" and d.name == Kind.SIGNAL]
+    for death in deaths:
+        return Seen(True, f"{death.told}, as “{death.text[:120]}” says", death.source, "native signal")
+    return Seen(False, "no process died of a native signal", None, "native signal") if run.timeline.events else None
+
+
+def stopped_by_user(run: Run) -> Seen | None:
+    """Tell whether the run ended by its user's own hand; None when nothing tells how it ended."""
+    ending = run.ending
+    if ending is None or ending.kind == "unknown":
+        return None
+    return Seen(ending.kind == "stopped-by-user", ending.statement, ending.source, "ending")
 
 
 def _first_flag(run: Run, names: tuple[str, ...]) -> Setting | None:

@@ -1,15 +1,18 @@
 """A checkpoint was cut short while it was written."""
 
+import re
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._seen import Seen, fails, held, holds, weigh, weigh_yes
-from forensics.rules._setup import happened
+from forensics.rules._setup import happened, said
 from forensics.rules._tensors import damaged, problem_matches
 
 CUT = r"\bcut\b|short|truncat|past the end|beyond|\bends?\b|too few|not in the file|not fully covered|never written"
+REFUSED = re.compile(r"MetadataIncompleteBuffer|failed finding central directory|unexpected EOF|file is truncated")
+"""How safetensors and torch refuse a file that is cut short."""
 LFS = r"\blfs\b|pointer"
 NOT_CUT = r"\bCRC mismatch\b|\bis an HTML page\b"
 
@@ -37,7 +40,7 @@ def _newest(run: Run) -> Seen | None:
 @rule(
     "CKPT001",
     "truncated-write",
-    explains=("checkpoint-damaged", "checkpoint-incomplete"),
+    explains=("checkpoint-damaged", "checkpoint-incomplete", "crash-exception"),
     helps=("checkpoints", "events"),
     references=(
         "https://github.com/lyogavin/airllm/issues/137",
@@ -65,7 +68,10 @@ def truncated_write(run: Run, explained: Explained) -> Iterator[Evidence | Fix |
     safetensors `MetadataIncompleteBuffer` and `HeaderTooLarge`; airllm issue 137, ReaLHF issue 44,
     SimpleTuner 2613.
     """
-    del explained
+    refused = said(run, Kind.CHECKPOINT_REFUSED, REFUSED)
+    if explained.name == "crash-exception" and not holds(refused):
+        return
+    yield from weigh_yes(refused, 7, "the header promises more bytes than the file has")
     yield from weigh_yes(too_short(run), 7, "it ends too early")
     yield from weigh_yes(damaged(run), 1)
     yield from weigh(_newest(run), 1, -1)

@@ -21,7 +21,8 @@ SYMPTOMS = """
     lr-zero lr-constant lr-jump loss-scale-collapse steps-skipped step-gap step-rewind resume-jump
     weights-nan weights-inf weights-zero weights-unchanged weights-exploded optimizer-nan
     optimizer-reset checkpoint-damaged checkpoint-incomplete checkpoint-empty-tensors crash-oom
-    crash-nccl crash-killed crash-disk crash-exception throughput-drop
+    crash-nccl crash-killed crash-disk crash-exception crash-signal crash-memory crash-device crash-launcher
+    run-preempted run-evicted run-node-lost run-cancelled throughput-drop
     tokenization-mismatch-warnings suspiciously-low-loss dpo-first-loss
 """
 
@@ -153,6 +154,7 @@ def test_detectors_know_nothing_of_readers_or_rules() -> None:
         "forensics.model",
         "forensics.names",
         "forensics.plugin",
+        "forensics.signatures",
     )
     imported = {
         node.module

@@ -88,7 +88,6 @@ CRASHES = [
     ("crash-nccl", "nccl-error"),
     ("crash-killed", "killed"),
     ("crash-killed", "oom-kill-record"),
-    ("crash-killed", "time-limit"),
     ("crash-disk", "disk-full"),
     ("crash-exception", "traceback"),
     ("crash-exception", "nan-assertion"),
@@ -103,17 +102,23 @@ def test_a_crash_is_an_error_unless_the_run_went_on(symptom: str, kind: str) -> 
     finished = make_run(loss=GOOD, events=[make_events(kind), make_events("training-finished", [-1, -1])])
 
     assert [(f.severity, f.step) for f in find(symptom, died)] == [("error", 60)]
-    assert "out of luck" in find(symptom, died)[0].statement
+    assert ("out of luck" in find(symptom, died)[0].statement) == (kind != "killed")
     assert [(f.severity, f.step) for f in find(symptom, unknown)] == [("error", 60)]
     assert severities(symptom, went_on) == ["notice"]
     assert severities(symptom, finished) == ["notice"]
     assert find(symptom, make_run(loss=GOOD)) == []
 
 
-def test_a_crash_after_the_end_of_training_is_an_error() -> None:
+def test_a_crash_after_the_end_of_training_is_a_warning() -> None:
     events = [make_events("training-finished"), make_events("disk-full", [-1, -1, -1])]
+    found = find("crash-disk", make_run(loss=GOOD, events=events))
 
-    assert severities("crash-disk", make_run(loss=GOOD, events=events)) == ["error"]
+    assert [f.severity for f in found] == ["warning"]
+    assert found[0].statement.startswith("training finished, then")
+
+
+def test_the_end_of_the_granted_time_is_a_warning() -> None:
+    assert severities("crash-killed", make_run(loss=GOOD, events=[make_events("time-limit", [60])])) == ["warning"]
 
 
 def test_only_a_record_of_the_kernel_confirms_a_host_kill() -> None:

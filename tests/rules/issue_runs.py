@@ -106,6 +106,14 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
         {"settings": {"attn_implementation": "flash_attention_2"}},
         {"settings": {"attn_implementation": "sdpa"}},
     ),
+    "a native signal": (
+        {"events": [make_events(Kind.SIGNAL, [-1], [-11.0], text="Segmentation fault")]},
+        {"events": [make_events(Kind.SIGNAL, [-1], [-9.0])]},
+    ),
+    "stopped by its user": (
+        {"events": [make_events(Kind.TRACEBACK, text="KeyboardInterrupt")]},
+        {"events": [make_events(Kind.TRACEBACK, text="ValueError: no input_ids (/app/train.py:7)")]},
+    ),
     "ROCm build": ({"packages": {"torch": "2.5.0+rocm6.2"}}, {"packages": {"torch": "2.5.0+cu124"}}),
     "several ranks in a collective": (
         {"events": [make_events(Kind.NCCL_TIMEOUT)]},
@@ -140,6 +148,8 @@ LAST_LINES = (
     "ZeRORuntimeException: The checkpoint used a DP world size of 32 but the current world size is 48.",
     "UnpicklingError: Weights only load failed. Unsupported global: GLOBAL numpy._core.multiarray._reconstruct",
     "ValueError: Can't find a valid checkpoint at out/checkpoint-500",
+    "Indexing.cu:1289: indexSelectLargeIndex: block: [1,0,0], thread: [3,0,0] Assertion `srcIndex < srcSelectDimSize`",
+    "Loss.cu:245: nll_loss_forward: block: [0,0,0], thread: [3,0,0] Assertion `t >= 0 && t < n_classes` failed.",
 )
 WORDS = (
     *("WarmupLR", "cosine", "adamw_bnb_8bit", "flash_attention_2", "flash_attention_3", "sdpa", "k3", "chatml"),

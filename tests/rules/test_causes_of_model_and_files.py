@@ -66,6 +66,12 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     ("truncated-write", "flipped", {"checkpoints": broken_file("model.pt: CRC mismatch in a/data/3")}, "ruled out"),
     ("truncated-write", "page", {"checkpoints": broken_file("model.bin is an HTML page")}, "ruled out"),
     ("truncated-write", "pointer", {"checkpoints": broken_file("a Git LFS pointer")}, "ruled out"),
+    (
+        "truncated-write",
+        "refused",
+        {"events": [make_events(Kind.CHECKPOINT_REFUSED, text="SafetensorError: header: MetadataIncompleteBuffer")]},
+        "likely",
+    ),
     ("truncated-write", "sound", {"checkpoints": [make_checkpoint(6)]}, "ruled out"),
     ("resume-data-repeated", "one segment", {"loss": [1.0, 1.0]}, "ruled out"),
     ("resume-data-repeated", "asked for", {"settings": {"ignore_data_skip": True}}, "possible"),

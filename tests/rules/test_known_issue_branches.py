@@ -38,6 +38,7 @@ HINTS = {
     "packing-bug": "only a run without it decides",
     "pad-equals-eos-masking": "the end token is masked without any other sign",
     "pcie-p2p-corruption": "only a copy between two boards decides",
+    "stopped-at-nan": "the exception is an echo of the number",
     "torch-compile": "only a run without it decides",
     "untrained-special-token-embeddings": "only the norms of the rows decide",
 }

@@ -9,6 +9,7 @@ from packaging.specifiers import SpecifierSet
 from forensics import catalog
 from forensics.names import Kind
 from forensics.rules._known_issues import LOOKS, OBSERVATIONS, load
+from forensics.signatures import BY_NAME
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
 from rules.rule_judging import DEAD, FALL, NAN, Judge, broken_file
 
@@ -21,7 +22,7 @@ OWN = {*LOOKS, "is", "set", "above", "below", "matches", "says", "what", "within
     *("necessary", "unless", "that", "measured"),
 }
 RANGE = {"package", "versions", "first", "fixed", "necessary", "yes", "no", "because"}
-KINDS = {value for name, value in vars(Kind).items() if name.isupper()}
+KINDS = {value for name, value in vars(Kind).items() if name.isupper()} | set(BY_NAME)
 
 
 @pytest.mark.parametrize("file", ISSUES)

@@ -99,8 +99,8 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("rng-state-refused", {"events": [REFUSED], "packages": {"torch": "2.5.1"}}, "possible"),
     ("shift-attn-concatenation", {"settings": {"shift_attn": True}}, "possible"),
     ("shift-attn-concatenation", {"settings": {"shift_attn": False}}, "ruled out"),
-    ("time-limit", {"events": [make_events(Kind.TIME_LIMIT)]}, "established"),
-    ("time-limit", {"events": [make_events(Kind.KILLED)]}, "unlikely"),
+    ("time-limit-reached", {"events": [make_events(Kind.TIME_LIMIT)]}, "established"),
+    ("time-limit-reached", {"events": [make_events(Kind.KILLED)]}, "unlikely"),
     (
         "untrained-special-token-embeddings",
         {"settings": {"template": "chatml", "model_name_or_path": "01-ai/Yi-6B", "fp16": True}},

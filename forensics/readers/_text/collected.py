@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from forensics.model import (
     UNKNOWN_STEP,
-    Events,
     Floats,
     Group,
     Integers,
@@ -21,10 +20,9 @@ from forensics.model import (
     Standing,
 )
 from forensics.names import canonical
+from forensics.readers._events.rows import NO_RANK, PLACE, EventRows, unfolded
 from forensics.readers.text.entries import Entries
 
-PLACE = "line {}"
-NO_RANK = -1
 MAX_UNREAD = 20
 """Unreadable blocks that are reported one by one."""
 
@@ -67,20 +65,6 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class EventRows:
-    """Occurrences of one kind of event, columns of shape (n,); `signatures` tell equal texts of several ranks."""
-
-    kind: str
-    at: Integers
-    records: Integers
-    steps: Integers
-    values: Floats
-    ranks: Integers
-    signatures: Integers
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class SettingRow:
     """A setting and the line it stands on."""
 
@@ -102,10 +86,7 @@ class Unread:
 
 @dataclass(slots=True)
 class Found:
-    """Everything that one window told. `dicts` are still without steps (`huggingface_steps`).
-
-    `last_words` are of the end of the text: see `last_words.py`.
-    """
+    """Everything that one window told. `dicts` are still without steps (`huggingface_steps`)."""
 
     rows: list[Rows] = field(default_factory=list)
     dicts: "list[DictRows]" = field(default_factory=list)
@@ -114,7 +95,6 @@ class Found:
     events: list[EventRows] = field(default_factory=list)
     settings: list[SettingRow] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
-    last_words: list[EventRows] = field(default_factory=list)
     cut: int = 0
 
     def extend(self, other: "Found") -> None:
@@ -124,7 +104,6 @@ class Found:
         self.beside.update(other.beside)
         self.events.extend(other.events)
         self.settings.extend(other.settings)
-        self.last_words.extend(other.last_words)
         self.unread.extend(other.unread[: MAX_UNREAD - len(self.unread)])
         self.cut += other.cut
 
@@ -135,16 +114,11 @@ class Found:
             dicts=[replace(table, rows=table.rows.moved(offset, lines)) for table in self.dicts],
             lines=[table.moved(offset, lines) for table in self.lines],
             beside=self.beside,
-            events=[_moved(table, offset, lines) for table in self.events],
+            events=[table.moved(offset, lines) for table in self.events],
             settings=[replace(row, at=row.at + offset, record=row.record + lines) for row in self.settings],
             unread=[replace(each, record=each.record + lines) for each in self.unread],
-            last_words=[_moved(table, offset, lines) for table in self.last_words],
             cut=self.cut,
         )
-
-
-def _moved(table: EventRows, offset: int, lines: int) -> EventRows:
-    return replace(table, at=table.at + offset, records=table.records + lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,31 +166,6 @@ def plain_rows(  # noqa: PLR0913  (each is a column of one table)
         ranks=np.full(size, NO_RANK, dtype=np.int64) if ranks is None else as_integers(ranks),
         precision=precision,
     )
-
-
-def unfolded(ranks: Integers, signatures: Integers) -> NDArray[np.bool_]:
-    """Tell which records to keep when several ranks wrote the same ones.
-
-    The k-th record of a rank is dropped when the lowest rank that wrote this signature did so at least k times. So
-    the result does not depend on how the ranks were interleaved; what no rank signed is always kept.
-    """
-    kept = np.ones(len(ranks), dtype=np.bool_)
-    named = np.flatnonzero(ranks != NO_RANK)
-    if named.size == 0 or ranks[named].min() == ranks[named].max():
-        return kept
-    counts: dict[tuple[int, int], int] = defaultdict(int)
-    lowest: dict[int, int] = {}
-    for rank, signature in zip(ranks[named].tolist(), signatures[named].tolist(), strict=True):
-        counts[rank, signature] += 1
-        lowest[signature] = min(rank, lowest.get(signature, rank))
-    seen: dict[tuple[int, int], int] = defaultdict(int)
-    for index in named.tolist():
-        rank, signature = int(ranks[index]), int(signatures[index])
-        if rank == lowest[signature]:
-            continue
-        seen[rank, signature] += 1
-        kept[index] = seen[rank, signature] > counts[lowest[signature], signature]
-    return kept
 
 
 def fold_rows(tables: Iterable[Rows]) -> Iterator[Rows]:
@@ -312,31 +261,6 @@ def _block(name: str, rank: int, precision: Precision, parts: Sequence[tuple[Row
         epochs=None if np.isnan(epochs).all() else epochs,
         rank=None if rank == NO_RANK else rank,
     )
-
-
-def events(tables: Iterable[EventRows], path: str) -> Iterator[Events]:
-    """Yield each kind of event once, with all its occurrences; what ranks repeated is folded."""
-    grouped: dict[str, list[EventRows]] = defaultdict(list)
-    for table in tables:
-        if len(table.at):
-            grouped[table.kind].append(table)
-    for kind, parts in grouped.items():
-        at = np.concatenate([part.at for part in parts])
-        order = np.argsort(at, kind="stable")
-        ranks = np.concatenate([part.ranks for part in parts])[order]
-        kept = order[unfolded(ranks, np.concatenate([part.signatures for part in parts])[order])]
-        ranks = np.concatenate([part.ranks for part in parts])[kept]
-        lone = len(np.unique(ranks)) == 1 and ranks[0] != NO_RANK
-        yield Events(
-            kind=kind,
-            steps=np.concatenate([part.steps for part in parts])[kept],
-            values=np.concatenate([part.values for part in parts])[kept],
-            records=np.concatenate([part.records for part in parts])[kept],
-            path=path,
-            place=PLACE,
-            text=min(parts, key=lambda part: int(part.at.min())).text,
-            rank=int(ranks[0]) if lone else None,
-        )
 
 
 def settings(rows: Iterable[SettingRow], path: str) -> Iterator[Setting]:

@@ -3,10 +3,10 @@
 from collections import Counter
 
 from forensics.formats.text import Window
-from forensics.readers._text import deepspeed_config, events, settings
+from forensics.readers._events import scan as events
+from forensics.readers._events.phrases import find_phrases, prepare
+from forensics.readers._text import deepspeed_config, settings
 from forensics.readers._text.collected import Found, SettingRow
-from forensics.readers._text.last_words import last_words
-from forensics.readers._text.phrases import find_phrases, prepare
 from forensics.readers.text.entries import Parser, read_lines_of
 from forensics.readers.text.lines import relevant
 
@@ -29,7 +29,6 @@ def scan_window(window: Window, parser: Parser | None = None) -> Found:
     found.lines.extend(parser.tables(window))
     found.beside, parser.unread = parser.unread, Counter()
     found.events.extend(events.scan_window(window, positions))
-    found.last_words.extend(last_words(window))
     found.settings.extend(settings.scan_window(window, positions))
     for each in deepspeed_config.scan_window(window, positions):
         if isinstance(each, SettingRow):

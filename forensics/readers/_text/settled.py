@@ -7,20 +7,18 @@ import numpy as np
 
 from forensics.model import UNKNOWN_STEP, Events, Fact, Skip, Standing
 from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS_SCALE, Kind, canonical
+from forensics.readers._events.rows import EventRows, events
 from forensics.readers._text.collected import (
     DictRows,
-    EventRows,
     Found,
     Rows,
     SettingRow,
-    events,
     fold_rows,
     plain_rows,
     samples,
     settings,
 )
 from forensics.readers._text.huggingface_steps import resolve, schedule_of
-from forensics.readers._text.last_words import as_events
 from forensics.readers.text.series import series_of
 
 MAX_NAMES = 2000
@@ -31,14 +29,13 @@ def facts(found: Found, path: str) -> Iterator[Fact]:
     """Turn what all windows told into facts: steps settled, ranks folded, settings in order."""
     dicts, rows = series_of(found.lines)
     inferred = list(_inferred(dicts))
-    ended = as_events(found, dicts, rows)
     # A long log is large: what has been settled is not kept twice.
     found.lines.clear()
     tables = _with_epochs_as_steps([*resolve(dicts, schedule_of(found.settings))], rows)
     dicts.clear()
     rows = list(fold_rows(tables))
     tables.clear()
-    told = _with_milestones([*found.events, *ended], rows)
+    told = _with_milestones(found.events, rows)
     scales = [_loss_scales(table) for table in told if table.kind == Kind.OVERFLOW]
     kept, left_out = _named([*rows, *scales])
     yield from samples(kept, path)

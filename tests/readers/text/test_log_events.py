@@ -34,8 +34,8 @@ LINES = [
     ("RuntimeError: CUDA out of memory. Tried to allocate 10.73 GiB (GPU 0;", Kind.OUT_OF_MEMORY, UNKNOWN),
     ("[rank0]:[E321 02:07:08.408 ProcessGroupNCCL.cpp:607] [Rank 0] Watchdog caught collective operation timeout: "
      "WorkNCCL(SeqNum=1580)", Kind.NCCL_TIMEOUT, UNKNOWN),
-    ("node01:4242:4490 [0] misc/socket.cc:484 NCCL WARN socketStartConnect: failed", Kind.NCCL_ERROR, UNKNOWN),
-    ("RuntimeError: CUDA error: device-side assert triggered", Kind.CUDA_ERROR, UNKNOWN),
+    ("node01:4242:4490 [0] misc/socket.cc:484 NCCL WARN socketStartConnect: failed", Kind.NCCL_WARNING, UNKNOWN),
+    ("RuntimeError: CUDA error: device-side assert triggered", Kind.DEVICE_ASSERT, UNKNOWN),
     ("RuntimeError: cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", Kind.CUDA_ERROR, UNKNOWN),
     ("run.sh: line 3: 12345 Killed                  python train.py", Kind.KILLED, UNKNOWN),
     ("Killed", Kind.KILLED, UNKNOWN),
@@ -62,7 +62,7 @@ def test_event(line: str, kind: str, value: float) -> None:
     """One line is one event of its kind, with its number, its line and its words."""
     told = read_log(f"before\n{line}\nafter\n")
 
-    assert told.kinds() == {kind}
+    assert told.kinds() - {Kind.TRACEBACK} == {kind}
     events = told.events(kind)
     assert events.records.tolist() == [2]
     assert events.steps.tolist() == [UNKNOWN_STEP]
@@ -128,7 +128,8 @@ def test_traceback() -> None:
 
     assert told.events(Kind.TRACEBACK).text == (
         "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. "
-        "(/opt/lib/python3.10/site-packages/torch/autograd/__init__.py:200 in backward)"
+        "(/opt/lib/python3.10/site-packages/torch/autograd/__init__.py:200 in backward,"
+        " called from /home/u/train.py:10 in <module>)"
     )
     assert told.events(Kind.TRACEBACK).records.tolist() == [2]
     assert told.setting("python")[0].value == "3.10"
@@ -272,7 +273,7 @@ def test_end_of_a_traceback(log: str, text: str) -> None:
 
 
 STEPS = "".join(f"{{'loss': {2 - n / 100:.2f}, 'learning_rate': 1e-05, 'epoch': {n / 100:.2f}}}\n" for n in range(1, 9))
-LAST = "ValueError: Expected input batch_size (8) to match target batch_size (7)."
+LAST = "ValueError: a column of the batch has 8 rows, another one 7."
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\n\n"])
@@ -292,11 +293,9 @@ def test_an_exception_is_the_last_line(prefix: str, ending: str) -> None:
         STEPS + LAST + "\nretrying\n",
         STEPS + "WARNING " + LAST,
         STEPS + "Error: see above",
-        STEPS + "{'train_runtime': 9.0, 'train_loss': 1.9, 'epoch': 0.08}\n" + LAST,
-        "loading\n" + LAST,
     ],
-    ids=["first", "not last", "logged", "no class", "after the end", "no metrics"],
+    ids=["first", "tried again", "logged", "no class"],
 )
 def test_an_exception_elsewhere_is_no_crash(log: str) -> None:
-    """A line that is followed by others, is part of a message or comes after the end tells of no crash."""
+    """A line after which the run went on, or that is part of a message, tells of no crash."""
     assert Kind.TRACEBACK not in read_log(log).kinds()

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from forensics.formats.text import Window, fragment_end, fragment_start
 from forensics.limits import DEFAULT
 from forensics.model import Artifact, Skip
-from forensics.readers._text import deepspeed_config, events, scan
+from forensics.readers._events import scan as events
+from forensics.readers._events.phrases import LONGEST, SLICE_BYTES, Positions
+from forensics.readers._text import deepspeed_config, scan
 from forensics.readers._text import settings as printed_settings
-from forensics.readers._text.phrases import LONGEST, SLICE_BYTES, Positions
 from forensics.readers.text import entries
 from forensics.readers.text.lines import WORDS, Lines
 from forensics.readers.text_log import read_text

@@ -37,11 +37,16 @@ class Phrases:
     goes_on: NDArray[np.bool_]
 
 
+def searchable(phrase: bytes) -> bool:
+    """Tell whether a phrase may be sought in a whole text: it begins with something that is rare there."""
+    return (phrase[:1].isupper() or phrase[:1] in OTHERS) and SHORTEST <= len(phrase) <= LONGEST
+
+
 def prepare(phrases: Iterable[bytes]) -> Phrases:
     """Compile phrases of 4 to 80 bytes; a longer phrase wins over one that it begins with."""
     ordered = sorted(set(phrases), key=lambda phrase: (-len(phrase), phrase))
     for phrase in ordered:
-        if not (phrase[:1].isupper() or phrase[:1] in OTHERS) or not SHORTEST <= len(phrase) <= LONGEST:
+        if not searchable(phrase):
             raise ValueError(f"{phrase!r} cannot be sought: it must begin with a capital or one of {OTHERS!r}")
     grouped: dict[bytes, list[bytes]] = defaultdict(list)
     for phrase in ordered:

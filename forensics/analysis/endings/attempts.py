@@ -1,0 +1,75 @@
+"""The attempts of a run and how each ended."""
+
+from collections.abc import Sequence
+
+from forensics.analysis.endings.groups import Group, groups_of, root_of, unknown
+from forensics.model import Attempt, Ending, Timeline
+from forensics.names import Kind
+from forensics.signatures import Role
+
+
+def attempts_of(timeline: Timeline, planned: int | None = None) -> tuple[Attempt, ...]:
+    """Return every attempt, the last one last; launches that failed before their first step are attempts too."""
+    groups = groups_of(timeline)
+    spans: list[tuple[int | None, int | None]] = [(s.first, s.last) for s in timeline.segments]
+    found: list[Attempt] = []
+    for group in groups:
+        if group.fate != "final" and _ended_a_launch(group):
+            last = unknown(group.step)
+            first = next((f for f, _ in spans if f is not None and last is not None and f <= last), None)
+            found.append(Attempt(first if last is not None else None, last, ending_of([group])))
+    final = [group for group in groups if group.fate == "final"]
+    first, last = spans[-1] if spans else (None, None)
+    ending = ending_of(final) if _decisive(final) else _without_death(timeline, last, planned)
+    for begin, end in spans[:-1]:
+        if not any(
+            attempt.last is not None and begin is not None and end is not None and begin <= attempt.last <= end
+            for attempt in found
+        ):
+            found.append(Attempt(begin, end, Ending("unknown", "a later attempt goes on from here")))
+    found.sort(key=lambda attempt: (attempt.last is not None, attempt.last or 0))
+    return (*found, Attempt(first, last, ending)) if final or spans or found else ()
+
+
+def _ended_a_launch(group: Group) -> bool:
+    """Tell whether what was survived ended a process, so that what follows was a new launch."""
+    root = group.root
+    return bool(root.ending) and root.role <= Role.ABORT and not root.caught and not root.outside
+
+
+def _decisive(groups: Sequence[Group]) -> bool:
+    return any(death.ending for group in groups for death in group.deaths if death.role != Role.SIGN)
+
+
+def ending_of(groups: Sequence[Group]) -> Ending:
+    """Return the ending that groups of deaths of one attempt tell together, whatever texts they stand in."""
+    deaths = [death for group in groups for death in group.deaths if death.ending and death.role != Role.SIGN]
+    root = root_of(deaths)
+    group = next(group for group in groups if root in group.deaths)
+    steps = [step for each in groups if (step := each.step) >= 0]
+    after = all(each.after_finish for each in groups if any(death.ending for death in each.deaths))
+    return Ending(
+        kind=root.ending,  # type: ignore[arg-type]  # signatures name kinds of endings only, which a test checks
+        statement=root.told,
+        source=root.source,
+        name=root.name,
+        symptom=root.symptom,
+        step=max(steps, default=None) if group.step < 0 else group.step,
+        after_finish=after,
+        quoted=root.text,
+    )
+
+
+def _without_death(timeline: Timeline, last: int | None, planned: int | None) -> Ending:
+    finished = [events for events in timeline.events_of(Kind.TRAINING_FINISHED) if len(events)]
+    if finished:
+        events = finished[-1]
+        return Ending("finished", "training came to its own end", events.source_at(len(events) - 1), step=last)
+    if planned is not None and last is not None and last >= planned:
+        return Ending("finished", f"all {planned:,} planned steps were logged", step=last)
+    codes = [events for events in timeline.events_of(Kind.SIGNAL) if len(events) and float(events.values[-1]) == 0]
+    if codes:
+        return Ending(
+            "finished", "the process ended with exit code 0", codes[-1].source_at(len(codes[-1]) - 1), step=last
+        )
+    return Ending("unknown", "no sign of how it ended is on file", step=last)

@@ -1,0 +1,168 @@
+"""Deaths that belong together, and what became of the run after them."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal, TypeAlias
+
+from forensics.analysis.endings.deaths import Death, deaths_of
+from forensics.model import UNKNOWN_STEP, Events, Timeline
+from forensics.names import Kind
+from forensics.signatures import Role
+
+Fate: TypeAlias = Literal["final", "survived", "superseded"]
+
+FEW_ENTRIES = 3
+"""Lines with metrics that may still come when a process is dying: other ranks, and a standard output that is written in
+blocks while errors are written at once (CPython buffers 8 KiB of it when it goes to a file)."""
+CONCURRENT = re.compile(
+    r"(?:rank|worker|node|proc|process|gpu|host|task|local|pod|replica|attempt_\d+/)[-_./]?$", re.IGNORECASE
+)
+_DIGITS = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Deaths of one text between which the run did not go on, in the order of the text.
+
+    `fate` tells whether the run ended with them; `after_finish` that training had come to its own end before.
+    """
+
+    deaths: tuple[Death, ...]
+    fate: Fate
+    after_finish: bool = False
+
+    @property
+    def root(self) -> Death:
+        return root_of(self.deaths)
+
+    @property
+    def path(self) -> str:
+        return self.deaths[0].path
+
+    @property
+    def step(self) -> int:
+        """The last step known before the root, `UNKNOWN_STEP` where none is."""
+        root = self.root
+        return root.step if root.step >= 0 else root.before
+
+    @property
+    def after(self) -> int:
+        return self.deaths[-1].after
+
+
+def root_of(deaths: Sequence[Death]) -> Death:
+    """Return the line that tells most of the root: the lowest role, of several the first one.
+
+    The user's own interrupt goes before the exceptions that it makes in other ranks.
+    """
+    ranked = sorted(deaths, key=lambda death: death.role)
+    lowest = [death for death in deaths if death.role == ranked[0].role]
+    stopped = next((death for death in lowest if death.ending == "stopped-by-user"), None)
+    first = lowest[0]
+    if stopped is not None and (first is stopped or stopped.record <= first.record + 60):
+        return stopped
+    return first
+
+
+def groups_of(timeline: Timeline) -> list[Group]:
+    """Return the groups of deaths of all texts, in the natural order of their paths and lines."""
+    finished = {events.path: events for events in timeline.events_of(Kind.TRAINING_FINISHED) if len(events)}
+    found: list[Group] = []
+    for _, deaths in groupby(deaths_of(timeline), key=lambda death: death.path):
+        for members in _together([*deaths]):
+            fate, after_finish = _fate(members, timeline, finished)
+            found.append(Group(tuple(members), fate, after_finish=after_finish))
+    return _superseded(found, timeline)
+
+
+def _together(deaths: list[Death]) -> list[list[Death]]:
+    """Split where the run went on between two deaths."""
+    groups: list[list[Death]] = []
+    for death in deaths:
+        last = groups[-1][-1] if groups else None
+        if last is None or _apart(last, death):
+            groups.append([death])
+        else:
+            groups[-1].append(death)
+    return groups
+
+
+def _apart(earlier: Death, later: Death) -> bool:
+    if earlier.entries_after is None or later.entries_after is None:
+        # Without an order the kinds are told apart by their steps.
+        return earlier.step >= 0 and later.step >= 0 and earlier.step != later.step
+    return earlier.entries_after - later.entries_after >= FEW_ENTRIES
+
+
+def _fate(members: Sequence[Death], timeline: Timeline, finished: dict[str, Events]) -> tuple[Fate, bool]:
+    last = members[-1]
+    for path, events in finished.items():
+        if path != last.path or int(events.records[-1]) > last.record:
+            return ("survived", False) if not _restarted_after(events, last) else _went_on(members, timeline)
+    after_finish = any(path == last.path and _nothing_between(events, members[0]) for path, events in finished.items())
+    if after_finish:
+        return "final", True
+    return _went_on(members, timeline)
+
+
+def _restarted_after(events: Events, last: Death) -> bool:
+    """Tell whether the end of training was logged in this text before a new attempt that then died."""
+    return events.path == last.path and int(events.records[-1]) < last.record
+
+
+def _nothing_between(events: Events, first: Death) -> bool:
+    record = int(events.records[-1])
+    if record > first.record:
+        return False
+    if events.order is None or first.entries_after is None:
+        return True
+    return int(events.order.entries_after[-1]) - first.entries_after < FEW_ENTRIES
+
+
+def _went_on(members: Sequence[Death], timeline: Timeline) -> tuple[Fate, bool]:
+    last = members[-1]
+    only_signs = all(death.role == Role.SIGN or death.caught for death in members)
+    if last.entries_after is not None:
+        if last.entries_after >= (1 if only_signs else FEW_ENTRIES):
+            return "survived", False
+        if last.before >= 0 and _beyond(last.before, timeline):
+            return "superseded", False
+        return "final", False
+    step = max(death.step for death in members)
+    return ("survived" if step >= 0 and _beyond(step, timeline) else "final"), False
+
+
+def _beyond(step: int, timeline: Timeline) -> bool:
+    end = timeline.last_step
+    return end is not None and end > step + max(10, step // 20)
+
+
+def _superseded(groups: list[Group], timeline: Timeline) -> list[Group]:
+    """Mark what ended an older attempt where a later text of the same name tells of the next one."""
+    texts = {block.path for block in timeline.samples} | {group.path for group in groups}
+    families: dict[str, list[str]] = defaultdict(list)
+    for path in texts:
+        if _DIGITS.search(path) and not _concurrent(path):
+            families[_DIGITS.sub("#", path)].append(path)
+    latest = {path: max(family, key=_natural) for family in families.values() for path in family}
+    return [
+        Group(group.deaths, "superseded", after_finish=group.after_finish)
+        if group.fate == "final" and latest.get(group.path, group.path) != group.path
+        else group
+        for group in groups
+    ]
+
+
+def _concurrent(path: str) -> bool:
+    return any(CONCURRENT.search(path[: number.start()]) for number in _DIGITS.finditer(path))
+
+
+def _natural(path: str) -> tuple[tuple[int, str], ...]:
+    return tuple((int(p), "") if p.isdigit() and len(p) < 19 else (-1, p) for p in re.split(r"(\d+)", path))
+
+
+def unknown(step: int) -> int | None:
+    return step if step != UNKNOWN_STEP else None

@@ -1,0 +1,116 @@
+"""Signals and exit codes in the words of shells, launchers, schedulers and crash handlers.
+
+Sources: bash 5.2 and zsh 5.9 (jobs), dash, GNU time and timeout, torch 2.13 elastic and multiprocessing.spawn,
+DeepSpeed 0.19 `launch.py`, accelerate `CalledProcessError`, srun 23.11, OpenMPI 4 and MPICH (`hydra`), Docker,
+Kubernetes, systemd, LSF, HTCondor, UCX and glog crash handlers, CPython's faulthandler, PyCharm.
+"""
+
+import re
+
+from forensics.signatures.codes import number_of
+
+_WORDS: tuple[tuple[bytes, int], ...] = (
+    (rb"[Ss]egmentation fault", 11),
+    (rb"[Bb]us error", 7),
+    (rb"[Ii]llegal instruction", 4),
+    (rb"[Ff]loating[- ]point exception", 8),
+    (rb"[Bb]ad system call", 31),
+    (rb"[Tt]race/(?:BPT|breakpoint) trap", 5),
+    (rb"[Aa]bort(?:ed)?", 6),
+    (rb"[Tt]erminated", 15),
+    (rb"[Hh]angup", 1),
+    (rb"User defined signal 1", 10),
+    (rb"User defined signal 2", 12),
+    (rb"CPU time limit exceeded", 24),
+    (rb"[Ff]ile size limit exceeded", 25),
+    (rb"Alarm clock", 14),
+)
+_ENDS = (
+    rb"(?::? \d{1,2})?(?: *\(core dumped(?: by \w+)?\))?"
+    rb"(?= *$|,| {2,}\S| +(?:\(\w+\) )?\S*(?:python|torchrun|srun|bash|sh|accelerate|deepspeed|mpirun)\b)"
+)
+SAID = tuple((re.compile(words + _ENDS), number) for words, number in _WORDS)
+"""What shells call a process that a signal ended (`strsignal`), at the end of its line or before the command."""
+FATAL = re.compile(
+    rb"Fatal Python error: (Segmentation fault|Aborted|Bus error|Illegal instruction|Floating[- ]point exception)"
+)
+_FATAL = {b"Segmentation fault": 11, b"Aborted": 6, b"Bus error": 7, b"Illegal instruction": 4}
+
+_NUMBER = rb"(-?\d{1,10})"
+CODES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rb"exits with return code = " + _NUMBER,
+        rb"exitcode *: *" + _NUMBER,
+        rb"[Ee]xit[ _]?[Cc]ode[\"']?[ :=]+" + _NUMBER,
+        rb"EXIT CODE: *" + _NUMBER,
+        rb"[Ee]xited with (?:non-zero )?(?:exit )?(?:code|status)[ :=]*" + _NUMBER,
+        rb"returned non-zero exit status " + _NUMBER,
+        rb"exit status " + _NUMBER,
+        rb"(?:return|returned|exit|exited with) (?:code|status)[ :=]+" + _NUMBER,
+        rb"terminated with exit code " + _NUMBER,
+        rb"Command exited with non-zero status " + _NUMBER,
+        rb"Process finished with exit code " + _NUMBER,
+    )
+)
+"""Where launchers write the code of a process."""
+BY_SIGNAL = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rb"died with <Signals\.(SIG[A-Z0-9]+): \d+>",
+        (
+            rb"(?:exited|terminated|killed|interrupted|died|stopped|ended|failed|aborted) (?:on|by|with|from"
+            rb"|due to) signal:? ?"
+            rb"(?:(\d{1,2})|(SIG[A-Z0-9]+))"
+        ),
+        rb"KILLED BY SIGNAL: (\d{1,2})",
+        rb"Signal (\d{1,2}) \(SIG[A-Z0-9]+\) received by PID",
+        rb"[Pp]rocess \d+ got signal: (\d{1,3})",
+        rb"Caught signal (\d{1,2}) \(",
+        rb"Signal: [A-Z][\w /]+ \((\d{1,2})\)",
+        rb"\*\*\* (SIG[A-Z]+) \(@0x",
+        rb"received signal (SIG[A-Z]+)\b",
+        rb"status=(\d{1,2})/[A-Z]+",
+        rb"terminated with signal (SIG[A-Z0-9]+)",
+    )
+)
+"""Where launchers and crash handlers name the signal."""
+ANCHORS = (
+    "xits with return code = ", "xitcode", "xit code", "xit Code", "xit_code", "xitCode", "XIT CODE", "xited with ",
+    "xit status", "xited on signal", "xited with signal", "Exited with", "Exit code", "Exit Code", "EXIT CODE:",
+    "KILLED BY SIGNAL", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGKILL", "SIGTERM", "SIGINT", "SIGHUP",
+    "Signal ", "Signal: ", "Signals.SIG", "Segmentation fault", "Bus error", "Illegal instruction", "Aborted",
+    "Floating point exception", "Floating-point exception", "Bad system call", "Terminated", "Hangup", "CPU time limit",
+    "Caught signal ", "Command terminated by signal", "Command exited with", "process ", "killed by signal",
+    "terminated by signal", "Fatal Python error: ", "User defined signal", "status=", "return code", "got signal",
+    "exit code", "terminated with", "died with", "File size limit",
+)  # fmt: skip
+"""Phrases of which each stands in a line that `code_in` reads."""
+
+
+def code_in(line: bytes) -> tuple[int, int, int] | None:
+    """Return the code that a line tells of (-n for signal n), and where its words begin and end; None without one.
+
+    >>> code_in(b"bash: line 1: 4242 Segmentation fault      (core dumped) python train.py")[0]
+    -11
+    >>> code_in(b"  exitcode  : 1 (pid: 4714)")[0], code_in(b"Process exited with exit code 137")[0]
+    (1, 137)
+    """
+    fatal = FATAL.search(line)
+    if fatal:
+        return -_FATAL.get(fatal[1], 8), fatal.start(), fatal.end()
+    for pattern in BY_SIGNAL:
+        found = pattern.search(line)
+        if found:
+            told = next(group for group in found.groups() if group)
+            number = int(told) if told.isdigit() else number_of(told.decode())
+            return (-number, found.start(), found.end()) if number else None
+    for pattern in CODES:
+        found = pattern.search(line)
+        if found:
+            return int(found[1]), found.start(), found.end()
+    for pattern, number in SAID:
+        found = pattern.search(line)
+        if found:
+            return -number, found.start(), found.end()
+    return None

@@ -1,0 +1,78 @@
+"""Whether a line says something of its own process, or quotes what another one said.
+
+A death stands at the beginning of its line, behind nothing but what shells, launchers, loggers and bars write there.
+Behind anything else (a prompt, a label, a sentence, a quotation mark) it is text that the run was trained on or talks
+of.
+"""
+
+import re
+
+LONGEST_LEAD = 400
+_BAR = re.compile(rb"^.{0,600}(?:it/s|s/it|\?it|B/s|ex/s|examples/s)[^\[\]\r\n]{0,300}\]")
+_FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+_QUOTING = re.compile(
+    rb"\b(?:samples?|prompts?|references?|texts?|inputs?|outputs?|targets?|instructions?|questions?|answers?|responses?"
+    rb"|completions?|contents?|labels?|generat\w+|predict\w+|decoded|examples?|users?|assistant|system|human|gpt|query"
+    rb"|documents?|title|body|notes?|tips?|hints?|captions?|chosen|rejected|expected|q|a|quote|issue|forum"
+    rb"|reply|chat)\b"
+    rb" *[\"']?(?:\d{1,6} *)?[\]):>=|]",
+    re.IGNORECASE,
+)
+_RAISED = re.compile(
+    rb"(?<![\w.])(?:[A-Za-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception|Failure): (?!.*(?:\"|`)$)"
+)
+_TOKEN = re.compile(
+    rb"(?:"
+    rb"\s+"
+    rb"|\[[^\[\]\r\n]{0,160}\]:?"
+    rb"|\((?:[\w:.]+ )?(?:pid|rank|ip|worker|actor|launcher|task|thread)[^()\r\n]{0,80}\)"
+    rb"|\d{4}[-/.]\d\d[-/.]\d\d[T ]?"
+    rb"|\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?"
+    rb"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b"
+    rb"|[EWIFC]\d{4}\b"
+    rb"|(?:CRITICAL|ERROR|FATAL|WARNING|WARN|INFO|DEBUG|SEVERE|Error|error|fatal|FAILED|failed)\b[:\]]?"
+    rb"|[\w./@+-]+\.(?:cc|cpp|cu|cuh|h|hpp|py|pyx|sh|rs|cc|so)(?::\d+|, line \d+|: line \d+)?[:\])]*"
+    rb"|[\w./@<>+-]+(?:\[\d+\])?(?:::\w+)*:"
+    rb"|(?:[\w.]+\.)+[\w.]+\b"
+    rb"|line \d+:?|tasks? [\d,-]+:|rank[ _]?\d+\b:?|[Pp]rocess \d+\b:?"
+    rb"|(?:[\w-]+(?:\.[\w-]+)+|node\w*|host\w*|gpu\w*|worker\w*|kernel|python\d?|srun|slurmstepd|mpirun|orterun)\b:?"
+    rb"|0x[0-9a-fA-F]+|\d+(?:\.\d+)?\b"
+    rb"|what\(\):|Caused by:?|Unhandled exception:?|Uncaught exception:?|During task with name"
+    rb"|[|>*=#+,;-]+|-+>|\xe2\x94\x82|\xe2\x9d\xb1|\xe2\x95\xb0\xe2\x94\x80>|\xe2\x9d\x8c|\xf0\x9f[\x80-\xbf]{2}"
+    rb"|\(|\d+\)|:"
+    rb")"
+)
+
+
+def _own(before: bytes) -> bytes:
+    """Return what stands before words without a bar, and without the framing bytes of a tracker's binary log."""
+    bar = _BAR.match(before)
+    return _FRAMING.split(before[bar.end() :] if bar else before)[-1]
+
+
+def leads(before: bytes) -> bool:
+    """Tell whether a line may begin with this before it says that its own process died.
+
+    >>> leads(b"[rank1]: "), leads(b"run.sh: line 2:  4926 "), leads(b"[sample] reference: "), leads(b"he said ")
+    (True, True, False, False)
+    """
+    rest = _own(before)
+    if len(rest) > LONGEST_LEAD or _QUOTING.search(rest):
+        return False
+    raised = _RAISED.search(rest)
+    if raised is not None:
+        # What an exception says after its name is its own message.
+        rest = rest[: raised.start()]
+    at = 0
+    while at < len(rest):
+        found = _TOKEN.match(rest, at)
+        if found is None or found.end() == at:
+            return False
+        at = found.end()
+    return True
+
+
+def quotes(before: bytes) -> bool:
+    """Tell whether what stands before words makes them a quote: a label of a sample, an opened quotation mark."""
+    rest = _own(before)
+    return bool(_QUOTING.search(rest)) or rest.count(b'"') % 2 == 1 or rest.count(b"`") % 2 == 1

@@ -1,0 +1,269 @@
+"""One window through the tables of words: `signs` (warnings, milestones) and `forensics.signatures` (deaths).
+
+A phrase is found first (`phrases`), then its line is looked at: an expression must confirm it, and a death must stand
+where a process says it of itself (`leads`), not in a sample, a prompt or a sentence.
+"""
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+
+from forensics.formats.text import Window, fragment_end, fragment_start, line_rank, redact, strip_prefixes
+from forensics.model import UNKNOWN_STEP
+from forensics.names import Kind
+from forensics.readers._events import codes, signs
+from forensics.readers._events.last_words import exception_alone, tail_of
+from forensics.readers._events.leads import leads, quotes
+from forensics.readers._events.phrases import Positions, searchable
+from forensics.readers._events.rows import ALONE, MAX_TEXTS, EventRows
+from forensics.readers._events.tracebacks import BEGIN, STOPPED_BY_SIGNAL, Trace, traceback_at
+from forensics.signatures import BY_NAME, SIGNATURES, Signature, Words
+
+TEXT_BYTES = 400
+REPORT_BYTES = 1 << 16
+CODE = "code"
+KILLED = re.compile(rb"(?:^|[\s:])[Kk]illed(?:: 9)?(?= *$| {2,}\S| +\S*(?:python|torchrun|srun|bash|\.sh)\b)")
+_FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+_BAR = re.compile(rb"^.*(?:it/s|s/it)[^\]]*\]")
+
+
+def _by_anchor() -> dict[bytes, tuple[object, ...]]:
+    found: dict[bytes, list[object]] = {}
+    for sign in signs.SIGNS:
+        found.setdefault(sign.anchor, []).append(sign)
+    for signature in SIGNATURES:
+        for words in signature.words:
+            found.setdefault(words.anchor.encode(), []).append((signature, words))
+    for phrase in codes.ANCHORS:
+        found.setdefault(phrase.encode(), []).append(CODE)
+    found.setdefault(b"Killed", []).append(Kind.KILLED)
+    found.setdefault(b"killed ", []).append(Kind.KILLED)
+    found.setdefault(BEGIN, []).append(Kind.TRACEBACK)
+    return {anchor: tuple(meanings) for anchor, meanings in found.items()}
+
+
+MEANINGS = _by_anchor()
+ANCHORS = tuple(anchor for anchor in MEANINGS if searchable(anchor))
+"""Phrases that are sought everywhere; the others are too common and are sought at the end of a text only."""
+RARE = tuple(anchor for anchor in MEANINGS if not searchable(anchor))
+
+
+@dataclass(slots=True)
+class _Column:
+    """Occurrences of one kind while a window is scanned."""
+
+    hits: list[tuple[int, float, int, int, bytes]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Scan:
+    """The events of one window as they are found."""
+
+    window: Window
+    columns: dict[str, _Column] = field(default_factory=dict)
+    quoted: list[tuple[int, int]] = field(default_factory=list)
+
+    def note(self, kind: str, position: int, text: bytes, value: float = np.nan, step: int = UNKNOWN_STEP) -> None:
+        start = fragment_start(self.window.data, position, self.window.floor(position))
+        rank = line_rank(self.window.data[start:position])
+        self.columns.setdefault(kind, _Column()).hits.append((position, value, step, rank, text))
+
+
+def scan_window(window: Window, positions: Positions) -> Iterator[EventRows]:
+    """Yield the events of a window, one table for each kind, at most one event of a kind for each line."""
+    scan = _Scan(window)
+    _tracebacks(scan, positions.get(BEGIN, ()))
+    for anchor, meanings in MEANINGS.items():
+        if anchor != BEGIN and anchor in positions:
+            _phrase(scan, meanings, positions[anchor])
+    _end_of_text(scan)
+    for kind, column in scan.columns.items():
+        rows = _rows(kind, column, scan)
+        if rows is not None:
+            yield rows
+
+
+def of_lines(text: bytes, first_line: int = 1) -> list[EventRows]:
+    """Return the events of a text by itself (a cell, a message, an excerpt); lines are counted from `first_line`."""
+    from forensics.readers._events.phrases import find_phrases, prepare
+
+    newlines = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n"))
+    window = Window(text, 0, len(text), 0, first_line, newlines)
+    return list(scan_window(window, find_phrases(window, _prepared(prepare))))
+
+
+@cache
+def _prepared(prepare):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    return prepare(ANCHORS)
+
+
+def _tracebacks(scan: _Scan, positions: Iterable[int]) -> None:
+    ended = -1
+    for position in positions:
+        trace = traceback_at(scan.window, position)
+        if trace.quoted:
+            scan.quoted.append((position, trace.ended))
+            continue
+        if position >= ended:
+            _one_traceback(scan, position, trace)
+
+
+def _one_traceback(scan: _Scan, position: int, trace: Trace) -> None:
+    told = STOPPED_BY_SIGNAL.match(trace.text)
+    if told:
+        scan.note(Kind.SIGNAL, position, trace.text, -float(told[1]))
+    elif not trace.launcher:
+        scan.note(Kind.TRACEBACK, position, trace.text, 0.0 if trace.caught else np.nan)
+
+
+def _phrase(scan: _Scan, meanings: tuple[object, ...], positions: Iterable[int]) -> None:
+    data, window = scan.window.data, scan.window
+    ended = -1
+    for position in positions:
+        if position < ended:
+            continue
+        start = fragment_start(data, position, window.floor(position))
+        ended = fragment_end(data, position, window.reach(position))
+        line = data[start:ended]
+        for meaning in meanings:
+            _meaning(scan, meaning, position, start, line)
+
+
+def _meaning(scan: _Scan, meaning: object, position: int, start: int, line: bytes) -> None:
+    if isinstance(meaning, signs.Sign):
+        _sign(scan, meaning, position, line)
+    elif meaning == CODE:
+        _code(scan, start, line)
+    elif meaning == Kind.KILLED:
+        killed = KILLED.search(line)
+        if killed and leads(line[: killed.start()]):
+            scan.note(Kind.KILLED, start + killed.start(), killed[0].strip())
+    elif isinstance(meaning, tuple):
+        _death(scan, meaning[0], meaning[1], position - start, start, line)
+
+
+def _sign(scan: _Scan, sign: signs.Sign, position: int, line: bytes) -> None:
+    confirmed = sign.confirm.search(line) if sign.confirm else None
+    if sign.confirm is not None and confirmed is None:
+        return
+    if sign.anchor == b"LOAD REPORT":
+        window = scan.window
+        stop = min(window.reach(position), position + REPORT_BYTES)
+        following = window.data.find(sign.anchor, position + 1, stop)
+        table = window.data[position : stop if following < 0 else following]
+        for word, kind in signs.REPORTED.items():
+            count = len(re.findall(rb"\| *" + word + rb" *\|", table.partition(b"\n\n")[0]))
+            if count:
+                scan.note(kind, position, _clean(line), float(count))
+        return
+    value, step = sign.read(confirmed) if sign.read and confirmed else (np.nan, UNKNOWN_STEP)
+    scan.note(sign.kind, position, _clean(line), value, step)
+
+
+def _code(scan: _Scan, start: int, line: bytes) -> None:
+    told = codes.code_in(line)
+    if told is None or quotes(line[: told[1]]):
+        return
+    code, first, end = told
+    scan.note(Kind.SIGNAL, start + first, line[first:end].strip(), float(code))
+
+
+@cache
+def _expression(pattern: str) -> re.Pattern[bytes]:
+    return re.compile(pattern.encode())
+
+
+def _death(  # noqa: PLR0913, PLR0917  (the parts of one occurrence)
+    scan: _Scan, signature: Signature, words: Words, at: int, start: int, line: bytes
+) -> None:
+    if _says(signature, words, line, at):
+        scan.note(signature.name, start + at, _clean(line))
+
+
+def _stands(signature: Signature, line: bytes) -> bool:
+    """Tell whether a line is of this kind, whichever of its phrases says so."""
+    places = ((words, line.find(words.anchor.encode())) for words in signature.words)
+    return any(at >= 0 and _says(signature, words, line, at) for words, at in places)
+
+
+def _says(signature: Signature, words: Words, line: bytes, at: int) -> bool:
+    """Tell whether a line in which a phrase stands at `at` says so of its own process."""
+    first = at
+    if words.confirm:
+        confirmed = _expression(words.confirm).search(line)
+        if confirmed is None:
+            return False
+        first = min(confirmed.start(), at)
+    if signature.unless and _expression(signature.unless).search(line):
+        return False
+    return not quotes(line[:first]) if words.anywhere else leads(line[:first])
+
+
+def _clean(line: bytes) -> bytes:
+    """Return a line as it is quoted: without prefixes, bars and the framing bytes of a tracker's binary log."""
+    bar = _BAR.match(line)
+    return max(_FRAMING.split(strip_prefixes(line[bar.end() :] if bar else line).strip()), key=len)
+
+
+def _end_of_text(scan: _Scan) -> None:
+    found = tail_of(scan.window)
+    if found is None:
+        return
+    data, (first, end) = scan.window.data, found
+    for anchor in RARE:
+        at = data.find(anchor, first, end)
+        places = []
+        while at >= 0:
+            places.append(at)
+            at = data.find(anchor, at + 1, end)
+        if places:
+            _phrase(scan, MEANINGS[anchor], places)
+    for position, text in exception_alone(scan.window):
+        # What a signature knows has been told by the line itself, with a more exact name.
+        start = fragment_start(data, position, first)
+        line = data[start : fragment_end(data, position, end)]
+        if not any(signature.ending and _stands(signature, line) for signature in SIGNATURES):
+            scan.note(Kind.TRACEBACK, position, text, ALONE)
+
+
+def _rows(kind: str, column: _Column, scan: _Scan) -> EventRows | None:
+    """Order the occurrences; two phrases of one kind on one line are one occurrence, and quotes are none."""
+    window = scan.window
+    hits = []
+    ended = -1
+    for hit in sorted(column.hits):
+        position = hit[0]
+        if position < ended or any(begin <= position <= end for begin, end in scan.quoted):
+            continue
+        hits.append(hit)
+        ended = fragment_end(window.data, position, window.reach(position))
+    if not hits:
+        return None
+    positions = np.asarray([hit[0] for hit in hits], dtype=np.int64)
+    texts = tuple(redact(hit[4][:TEXT_BYTES].decode("utf-8", "replace")) for hit in hits[:MAX_TEXTS])
+    deadly = kind in BY_NAME or kind in {Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK}
+    return EventRows(
+        kind=kind,
+        at=positions + window.offset,
+        records=_records(window, positions),
+        steps=np.asarray([hit[2] for hit in hits], dtype=np.int64),
+        values=np.array([hit[1] for hit in hits], dtype=np.float64),
+        ranks=np.asarray([hit[3] for hit in hits], dtype=np.int64),
+        signatures=np.asarray([zlib.crc32(hit[4]) for hit in hits], dtype=np.int64),
+        text=texts[0],
+        texts=(texts + ("",) * (len(hits) - len(texts))) if deadly else (),
+    )
+
+
+def _records(
+    window: Window, positions: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return line numbers; what the end of a text tells may stand before the window itself."""
+    lines = window.lines(positions)
+    for index in np.flatnonzero(positions < window.begin).tolist():
+        lines[index] = window.line - window.data.count(b"\n", int(positions[index]), window.begin)
+    return lines

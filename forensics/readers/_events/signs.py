@@ -1,0 +1,127 @@
+"""Warnings and milestones that a log tells in words; how a process died is in `forensics.signatures`.
+
+One table: what is searched, which kind it is, which number belongs to it. Sources: transformers `trainer.py`,
+`trainer_utils.py`, `modeling_utils.py` (4.21 to 5.23), DeepSpeed `loss_scaler.py`, `engine.py`, Megatron-LM
+`training.py`, Lightning `trainer.py`, FastChat `train.py`, TRL's completion-only collator.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from forensics.model import UNKNOWN_STEP
+from forensics.names import Kind
+from forensics.readers._events.checkpoint_names import checkpoint_step
+
+NOT_A_NUMBER = float("nan")
+REPORTED = {
+    b"MISSING": Kind.NEWLY_INITIALIZED,
+    b"UNEXPECTED": Kind.UNUSED_WEIGHTS,
+    b"MISMATCH": Kind.SIZE_MISMATCH,
+}
+"""Status words of the loading report; the value of the event is the number of rows with that status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A phrase and the kind of event it stands for. The anchor is searched; `confirm` must then match the line."""
+
+    anchor: bytes
+    kind: str
+    confirm: re.Pattern[bytes] | None = None
+    read: "Callable[[re.Match[bytes]], tuple[float, int]] | None" = None
+
+
+def _value(found: re.Match[bytes]) -> tuple[float, int]:
+    return float(found[1]), UNKNOWN_STEP
+
+
+def _difference(found: re.Match[bytes]) -> tuple[float, int]:
+    return float(found[1]) - float(found[2]), UNKNOWN_STEP
+
+
+def _step(found: re.Match[bytes]) -> tuple[float, int]:
+    return NOT_A_NUMBER, int(found[1].replace(b",", b""))
+
+
+def _saved(found: re.Match[bytes]) -> tuple[float, int]:
+    return NOT_A_NUMBER, checkpoint_step(found[1])
+
+
+def _sign(anchor: str, kind: str, confirm: str | None = None, read: object = None) -> Sign:
+    pattern = re.compile(confirm.encode()) if confirm else None
+    return Sign(anchor.encode(), kind, pattern, read)  # type: ignore[arg-type]  # one of the four functions above
+
+
+_NUMBER = r"(\d{1,30}(?:\.\d+)?(?:e[+-]?\d+)?)"
+
+_FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+_SKIPPED = "Skipping step"
+_WEIGHTS = "Some weights of "
+
+SIGNS = (
+    # Loss scaling: `[deepspeed] OVERFLOW! Rank 0 Skipping step. Attempted loss scale: 65536, reducing to 32768`.
+    _sign(_SKIPPED, Kind.OVERFLOW, rf"(?:OVERFLOW|overflow)!.*Attempted loss scale: {_NUMBER}", _value),
+    _sign(_SKIPPED, Kind.NONFINITE_SKIPPED, r"OVERFLOW!(?!.*Attempted loss scale)"),
+    _sign(_SKIPPED, Kind.HYSTERESIS, rf"Attempted loss scale: {_NUMBER}, but hysteresis is", _value),
+    _sign("Current loss scale already at minimum", Kind.LOSS_SCALE_AT_MINIMUM),
+    # Milestones; the end of training and evaluations are told by metric dictionaries as well.
+    _sign("Running training *****", Kind.TRAINING_STARTED),
+    _sign("Training completed. Do not forget", Kind.TRAINING_FINISHED),
+    _sign("`Trainer.fit` stopped: `max_", Kind.TRAINING_FINISHED),
+    _sign("exiting program at iteration", Kind.TRAINING_FINISHED),
+    _sign(
+        "Training ",
+        Kind.TRAINING_FINISHED,
+        r"^[^\w]*(?:[\w.:-]+ )*?Training (?:is )?(?:complete|completed|finished|done|ended)\s*[.!]*\s*$",
+    ),
+    _sign("Finished training", Kind.TRAINING_FINISHED, r"Finished [Tt]raining\s*[.!]*\s*$"),
+    _sign("Finished Training", Kind.TRAINING_FINISHED, r"Finished Training\s*[.!]*\s*$"),
+    _sign("Running Evaluation *****", Kind.EVALUATED),
+    _sign("Continuing training from global step", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
+    _sign("Resuming training from checkpoint with", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
+    _sign("kpoint from", Kind.RESUMED, r"successfully loaded checkpoint from .*iteration +(\d{1,18})", _step),
+    _sign("Resumed from ", Kind.RESUMED, r"\bResumed from .{1,300}? at (?:global )?step ([\d,]{1,18})", _step),
+    _sign("Saving model checkpoint", Kind.CHECKPOINT_SAVED, r"Saving model checkpoint(?: to|:) (\S+)", _saved),
+    _sign("kpoint from", Kind.CHECKPOINT_SAVED, r"successfully saved checkpoint from iteration +(\d{1,18})", _step),
+    _sign("Saved checkpoint at epoch", Kind.CHECKPOINT_SAVED, r"step (\d{1,18})", _step),
+    # Data and labels.
+    _sign(
+        "kenization mismatch: ",
+        Kind.TOKENIZATION_MISMATCH,
+        r"mismatch: (-?\d{1,18}) vs\. (-?\d{1,18})",
+        _difference,
+    ),
+    _sign("Could not find response key", Kind.RESPONSE_TEMPLATE_NOT_FOUND),
+    _sign("Could not find instruction key", Kind.RESPONSE_TEMPLATE_NOT_FOUND),
+    _sign("All labels in your dataset are -100", Kind.ALL_LABELS_IGNORED),
+    _sign("Setting `pad_token_id` to `eos_token_id`", Kind.PAD_TOKEN),
+    _sign("pad token is same as eos token", Kind.PAD_TOKEN),
+    # Model and weights.
+    _sign("None of the inputs have requires_grad=True", Kind.NO_INPUT_REQUIRES_GRAD),
+    # "... because the shapes did not match" is printed only where `ignore_mismatched_sizes=True` asked for it
+    # (`PreTrainedModel._load_pretrained_model`); without it loading raises "size mismatch for".
+    _sign(_WEIGHTS, Kind.NEWLY_INITIALIZED, r"not initialized from .*newly initialized"),
+    _sign(_WEIGHTS, Kind.UNUSED_WEIGHTS, r"Some weights of the model checkpoint .*were not used"),
+    _sign("Size([", Kind.SIZE_MISMATCH, r"size mismatch for "),
+    _sign("Error(s) in loading state_dict", Kind.CHECKPOINT_REFUSED),
+    _sign("PytorchStreamReader failed", Kind.CHECKPOINT_REFUSED),
+    _sign("Error while deserializing header", Kind.CHECKPOINT_REFUSED),
+    _sign("Weights only load failed", Kind.CHECKPOINT_REFUSED),
+    _sign("Unable to find latest file at", Kind.CHECKPOINT_REFUSED),
+    _sign("Can't find a valid checkpoint at", Kind.CHECKPOINT_REFUSED),
+    _sign(
+        "Saving the full checkpoint instead",
+        Kind.GATHER_DISABLED,
+        r"stage3_gather_\w+_weights_on_model_save=false",
+    ),
+    # Optimizer and schedule.
+    _sign("Detected call of `lr_scheduler.step()` before", Kind.LR_BEFORE_STEP),
+    _sign("pping, returning lr=0", Kind.LR_UNAVAILABLE, r"tried to get lr value before"),
+    _sign("Attempting to unscale FP16 gradients", Kind.UNSCALE_FP16),
+    # Numerics.
+    _sign("SDPA backward got grad_output.strides()", Kind.CUDNN_SDPA_STRIDES, r"cuDNN SDPA backward"),
+    _sign("Was asked to gather along dimension 0", Kind.DATA_PARALLEL),
+    # transformers >= 5.0 prints a table, `utils/loading_report.py`.
+    _sign("LOAD REPORT", Kind.NEWLY_INITIALIZED, r"LOAD REPORT.* from: "),
+)

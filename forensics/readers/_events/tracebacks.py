@@ -1,0 +1,147 @@
+"""Python tracebacks: the exception that ended them, the innermost frame and the innermost frame of the run's own code.
+
+Several ranks may write at once. Where they sign their lines (`[rank1]:`), the lines of one rank are read; where they
+do not, two headers in a row tell that what follows is a mixture, of which the exceptions are still whole often enough.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from forensics.formats.text import Window, fragment_end, fragment_start, strip_prefixes
+from forensics.readers._events.leads import leads
+
+MAX_LINES = 400
+MAX_FOREIGN = 30
+"""Lines of other writers that may stand between the frames and the exception."""
+
+BEGIN = b"Traceback (most recent call last)"
+_FRAME = re.compile(rb'\s+File "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
+_RANK = re.compile(rb"\[(?:default|rank)\d{1,6}\]:")
+_ENDED = re.compile(rb"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?::|\s*$)")
+_NAMED = re.compile(
+    rb"((?:[a-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}?(?:Error|Exception|Interrupt|Exit|Failure|Fault))\1*(?=:|\s*$)"
+)
+"""An exception's name; ranks that write at once may repeat it on one line."""
+_FOREIGN = re.compile(rb"\[|[EWIF]\d{4} |\d{4}-\d\d-\d\d|(?:INFO|WARNING|ERROR|DEBUG)\b|\s*\d{1,3}%\||wandb: |srun: ")
+LIBRARY = re.compile(
+    rb"(?:site|dist)-packages/|/lib(?:64)?/python\d|<frozen |<__array_function__|/lib/(?:torch|transformers)/"
+)
+_LAUNCHER = re.compile(
+    rb"/bin/(?:torchrun|accelerate|deepspeed|ray|composer|axolotl)$|torch/distributed/(?:run|launch|launcher|elastic)"
+    rb"|accelerate/commands/|deepspeed/launcher/|/runpy\.py$|<frozen runpy>|torchrun$"
+)
+OF_A_LAUNCHER = re.compile(
+    rb"(?:[\w.]+\.)?(?:ChildFailedError|CalledProcessError|ProcessExitedException|ProcessRaisedException)\b"
+)
+"""Last lines of tracebacks in which a launcher (torch elastic, accelerate, deepspeed) reports that a process of
+its own failed; what that died of stands before it."""
+STOPPED_BY_SIGNAL = re.compile(rb"(?:[\w.]+\.)?SignalException: Process \d+ got signal: (\d{1,3})")
+"""torch elastic, `multiprocessing/api.py`, when the launcher itself is told to end."""
+_OUTERMOST = re.compile(rb"<module>|_bootstrap(?:_inner)?|_run_code|run_target|_worker_loop|_wrap|main|<cell line")
+"""Functions in which the traceback of an exception begins that nobody caught."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One traceback: `text` is its last line with the innermost frame.
+
+    `ended` is where it ends in the window. `launcher` tells that no rank wrote it, `caught` that it begins inside a
+    function, as one does that a handler printed; `quoted` that it is text the run talks of.
+    """
+
+    text: bytes
+    ended: int
+    launcher: bool = False
+    caught: bool = False
+    quoted: bool = False
+
+
+def traceback_at(window: Window, position: int) -> Trace:
+    """Read the traceback whose header stands at `position`; one that breaks off gives its frame only."""
+    data = window.data
+    start = fragment_start(data, position, window.floor(position))
+    lead = data[start:position]
+    frames: list[re.Match[bytes]] = []
+    last = b""
+    headers = foreign = 0
+    ended = position
+    for line, end in _own_lines(window, position, lead):
+        found = _FRAME.match(line)
+        if BEGIN in line:
+            if frames and not headers:
+                break
+            headers += 1
+        elif found:
+            frames.append(found)
+        elif line[:1].strip():
+            named = (_NAMED if headers else _ENDED).match(line)
+            if named:
+                last = line.strip() if not headers else named[1] + line[named.end() :].strip()
+                ended = end
+                break
+            foreign += 1
+            if not _FOREIGN.match(line) and not headers and frames:
+                break
+            if foreign > MAX_FOREIGN:
+                break
+        ended = end
+    return Trace(
+        text=_text(last or b"Traceback without an end", frames),
+        ended=ended,
+        launcher=bool(OF_A_LAUNCHER.match(last)) or _by_launcher(frames, last),
+        caught=bool(frames) and frames[0][3] is not None and not _OUTERMOST.match(frames[0][3]),
+        quoted=not leads(lead),
+    )
+
+
+def _by_launcher(frames: list[re.Match[bytes]], last: bytes) -> bool:
+    return bool(frames) and not last and all(_LAUNCHER.search(frame[1]) for frame in frames)
+
+
+def _text(last: bytes, frames: list[re.Match[bytes]]) -> bytes:
+    if not frames:
+        return last
+    innermost = frames[-1]
+    own = next((frame for frame in reversed(frames) if not LIBRARY.search(frame[1])), None)
+    said = _place(innermost)
+    if own is not None and own is not innermost:
+        said += b", called from " + _place(own)
+    return last + b" (" + said + b")"
+
+
+def _place(frame: re.Match[bytes]) -> bytes:
+    return frame[1] + b":" + frame[2] + (b" in " + frame[3] if frame[3] else b"")
+
+
+def _own_lines(window: Window, position: int, lead: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield the lines of one writer below a header, without what stands before them, and where each ends."""
+    data = window.data
+    marks = _RANK.findall(lead)
+    mark = marks[-1] if marks else b""
+    alike = _alike(lead) if lead.strip() and not mark else None
+    reach = window.reach(position)
+    following = fragment_end(data, position, reach) + 1
+    for _ in range(MAX_LINES):
+        if following >= reach:
+            return
+        end = fragment_end(data, following, reach)
+        line = data[following:end]
+        following = end + 1
+        if mark:
+            if mark not in line:
+                continue
+            yield line[line.rfind(mark) + len(mark) :].removeprefix(b" "), end
+        elif line and not _RANK.match(line):
+            same = alike.match(line) if alike is not None else None
+            if same is not None:
+                yield line[same.end() :], end
+            else:
+                yield strip_prefixes(line) if not line[:1].isspace() else line, end
+
+
+def _alike(lead: bytes) -> re.Pattern[bytes] | None:
+    """Return an expression for what stands before the header, with other numbers: line numbers, times, ranks."""
+    if len(lead) > 120:
+        return None
+    return re.compile(re.sub(rb"\d+", rb"\\d+", re.escape(lead)))

@@ -1,0 +1,76 @@
+"""Ranks that lost each other: time-outs, broken connections, settings that a library refuses.
+
+Sources: torch 2.13 `ProcessGroupNCCL.cpp`, `ProcessGroupGloo.cpp`, `TCPStore.cpp`, `elastic/rendezvous`; gloo
+`transport/tcp`; NCCL 2.14 to 2.27 `debug.cc`; torch_npu `ERR02200`, HCCL `EI0002`.
+"""
+
+from forensics.signatures.signature import Role, Signature, Words
+
+SIGNATURES = (
+    Signature(
+        "nccl-timeout",
+        "crash-nccl",
+        "hung",
+        Role.WAIT,
+        "a rank waited for the others until its time was out",
+        (
+            Words("Watchdog caught collective operation timeout"),
+            Words("Timed out waiting ", r"Timed out waiting \d{1,12} ?ms for \w+ operation"),
+            Words("Some NCCL operations have failed or timed out"),
+            Words("Heartbeat monitor timed out"),
+            Words("ProcessGroupNCCL's watchdog got stuck"),
+            Words("Rank", r"Ranks? [\d, ]+ failed to pass monitoredBarrier"),
+            Words("DistStoreError: ", r"DistStoreError: .*[Tt]imed? ?out"),
+            Words("Socket Timeout", r"(?:Store|store|TCP|RuntimeError|Rendezvous).*Socket Timeout"),
+            Words("RendezvousTimeoutError"),
+            Words("Timed out after ", r"Timed out after \d+ seconds waiting for clients"),
+            Words("EI0002", r"EI0002.*(?:time ?out|wait)"),
+            Words("Wait timeout for sockets", r"[Ww]ait timeout"),
+        ),
+    ),
+    Signature(
+        "nccl-error",
+        "crash-nccl",
+        "crashed",
+        Role.WAIT,
+        "a collective operation between ranks failed",
+        (
+            Words("NCCL error", r"(?:RCCL|NCCL) error(?:,| in| \d|:)"),
+            Words("NCCL Error", r"NCCL Error \d+: "),
+            Words("DistBackendError: "),
+            Words("DistNetworkError: ", r"DistNetworkError: (?!.*EADDRINUSE)"),
+            Words("Connection closed by peer", r"Connection closed by peer"),
+            Words(
+                "Connection reset by peer",
+                r"(?:gloo|unbound_buffer|pair\.cc|RuntimeError|recv).{0,200}Connection reset by peer",
+            ),
+            Words("Gloo connectFullMesh failed"),
+            Words("Broken pipe", r"(?:sendBytes|TCPStore|socket).{0,200}Broken pipe"),
+            Words("HCCL", r"(?:HCCL function error|call hccl api failed|HCCL_BLOCKING_WAIT|HCCL_E_)"),
+            Words("DIST internal error"),
+            Words("DIST call hccl api failed"),
+            Words("MPI_ERR", r"MPI_ERR_\w+"),
+            Words("MPI_ABORT was invoked"),
+        ),
+        unless=r"EADDRINUSE|Address already in use",
+    ),
+    Signature(
+        "nccl-warning",
+        "crash-nccl",
+        "",
+        Role.SIGN,
+        "the communication library warned",
+        (Words("NCCL WARN"),),
+    ),
+    Signature(
+        "port-in-use",
+        "crash-launcher",
+        "crashed",
+        Role.ROOT,
+        "the port of the rendezvous was in use",
+        (
+            Words("Address already in use"),
+            Words("EADDRINUSE"),
+        ),
+    ),
+)

@@ -1,0 +1,95 @@
+"""Data that a run could not take: workers that died, rows that do not decode, ids and labels out of range, shapes.
+
+Sources: torch 2.13 `_utils/signal_handling.py`, `_utils/worker.py`, `nn/functional.py`, `LossNLL.cpp`; PIL; pyarrow;
+json; datasets.
+"""
+
+from forensics.signatures.signature import Role, Signature, Words
+
+SIGNATURES = (
+    Signature(
+        "data-loader-worker",
+        "crash-exception",
+        "crashed",
+        Role.ROOT,
+        "a worker of the data loader died",
+        (
+            Words(
+                "DataLoader worker (pid",
+                r"DataLoader worker \(pid(?:\(s\))?[^)]*\)+ (?:is killed by signal|exited unexpectedly)",
+            ),
+        ),
+    ),
+    Signature(
+        "index-beyond-embedding",
+        "crash-exception",
+        "crashed",
+        Role.ROOT,
+        "an id lay beyond the embedding",
+        (
+            Words("IndexError: ", r"IndexError: index out of range in self"),
+            Words("index out of range in self"),
+        ),
+    ),
+    Signature(
+        "class-out-of-range",
+        "crash-exception",
+        "crashed",
+        Role.ROOT,
+        "a label lay beyond the classes",
+        (
+            Words("IndexError: ", r"IndexError: Target -?\d+ is out of bounds"),
+            Words("Target ", r"Target -?\d+ is out of bounds"),
+        ),
+    ),
+    Signature(
+        "shape-mismatch",
+        "crash-exception",
+        "crashed",
+        Role.ROOT,
+        "shapes did not fit",
+        (
+            Words("mat1 and mat2 shapes cannot be multiplied"),
+            Words("The size of tensor a", r"The size of tensor a \(\d+\) must match the size of tensor b"),
+            Words("Sizes of tensors must match"),
+            Words("Expected input batch_size", r"Expected input batch_size \(\d+\) to match target batch_size"),
+            Words("stack expects each tensor to be equal size"),
+            Words("Given groups=", r"Given groups=\d+, weight of size"),
+            Words("RuntimeError: shape '", r"shape '\[.*\]' is invalid for input of size"),
+            Words("Unable to create tensor, you should probably activate truncation"),
+        ),
+    ),
+    Signature(
+        "device-mismatch",
+        "crash-exception",
+        "crashed",
+        Role.ROOT,
+        "tensors lay on different devices or had different types",
+        (
+            Words("Expected all tensors to be on the same device"),
+            Words("RuntimeError: expected scalar type"),
+            Words("RuntimeError: expected mat1 and mat2 to have the same dtype"),
+            Words("Input type (", r"Input type \(.*\) and (?:weight|bias) type .* should be the same"),
+        ),
+    ),
+    Signature(
+        "row-not-decoded",
+        "crash-exception",
+        "crashed",
+        Role.ROOT,
+        "a row of the data could not be decoded",
+        (
+            Words("JSONDecodeError: "),
+            Words("UnicodeDecodeError: "),
+            Words("UnidentifiedImageError: "),
+            Words("ArrowInvalid: "),
+            Words("DatasetGenerationError"),
+            Words("DataFilesNotFoundError"),
+            Words("image file is truncated", r"OSError: image file is truncated"),
+            Words("OSError: image file is truncated"),
+            Words("BadZipFile: "),
+            Words("zlib.error: "),
+            Words("LibsndfileError: "),
+        ),
+    ),
+)

@@ -1,0 +1,95 @@
+"""What the operating system refused: room on the disk, descriptors, rights, shared memory.
+
+Sources: `errno.h` texts as C, Python and Rust print them; torch 2.13 `caffe2/serialize/inline_container.cc`,
+`torch/multiprocessing/reductions.py`, `c10/util` shared memory; DataLoader `signal_handling.py`.
+"""
+
+from forensics.signatures.signature import Role, Signature, Words
+
+SIGNATURES = (
+    Signature(
+        "shared-memory-full",
+        "crash-exception",
+        "crashed",
+        Role.ROOT,
+        "shared memory (/dev/shm) was full",
+        (
+            Words("It is possible that dataloader's workers are out of shared memory"),
+            Words("unable to write to file </torch_"),
+            Words("unable to mmap ", r"unable to mmap \d+ bytes from file </torch_"),
+            Words("Please try to raise your shared memory limit"),
+            Words(
+                "No space left on device",
+                r"/dev/shm.{0,200}No space left|No space left on device.{0,80}(?:/dev/shm|shared memory)"  # noqa: S108  (the words of a message)
+                r"|torch_\d+_.{0,60}No space left",
+            ),
+            Words("Error while creating shared memory segment", r"/dev/shm|shared memory"),  # noqa: S108  (the words of a message)
+            Words("DataLoader worker (pid", r"is killed by signal: Bus error"),
+        ),
+    ),
+    Signature(
+        "disk-full",
+        "crash-disk",
+        "crashed",
+        Role.ROOT,
+        "the disk was full",
+        (
+            Words("No space left on device"),
+            Words("Disk quota exceeded"),
+            Words("File too large", r"Errno 27\]|os error 27"),
+            Words("File size limit exceeded"),
+            Words("iostream error", r"basic_ios::clear: iostream error"),
+            Words("PytorchStreamWriter failed"),
+            Words("unexpected pos ", r"enforce fail at inline_container.*unexpected pos \d+ vs"),
+            Words("[enforce fail at inline_container", r"unexpected pos \d+ vs"),
+            Words("No usable temporary directory found"),
+            Words("StorageFull"),
+            Words("There is not enough space on the disk"),
+            Words("Not enough free disk space"),
+            Words("Not enough disk space"),
+        ),
+        unless=r"/dev/shm|</torch_|java\.|WARN(?:ING)?\b.*[Nn]ot enough free disk",  # noqa: S108  (the words of a message)
+    ),
+    Signature(
+        "too-many-open-files",
+        "crash-exception",
+        "crashed",
+        Role.ROOT,
+        "the process may open no more files",
+        (
+            Words("Too many open files"),
+            Words("received 0 items of ancdata"),
+            Words("EMFILE"),
+        ),
+        unless=r"java\.",
+    ),
+    Signature(
+        "file-system-fault",
+        "crash-disk",
+        "crashed",
+        Role.ROOT,
+        "the file system failed",
+        (
+            Words("Stale file handle"),
+            Words("Read-only file system"),
+            Words("Input/output error", r"(?:Errno 5\]|os error 5|: )\s*Input/output error"),
+            Words("Transport endpoint is not connected"),
+            Words("Remote I/O error"),
+        ),
+    ),
+    Signature(
+        "permission-denied",
+        "crash-exception",
+        "crashed",
+        Role.ROOT,
+        "the process was not allowed to read or write a file",
+        (
+            Words("PermissionError: "),
+            Words(
+                "Permission denied",
+                r"Errno 13\]|os error 13|(?:bash|sh|python\d?|line \d+): .*Permission denied|: Permission denied\s*$",
+            ),
+        ),
+        unless=r"ssh|publickey|sudo|java\.",
+    ),
+)

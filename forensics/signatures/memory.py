@@ -1,0 +1,83 @@
+"""Memory that ran out: of the accelerator, of the host, of the group that a job was confined to.
+
+Sources: torch `c10/cuda/CUDACachingAllocator.cpp`, `c10/core/CPUAllocator.cpp`, `AcceleratorError` (>= 2.8),
+torch_npu, MPS and XPU allocators; XLA `status` texts; TensorFlow `bfc_allocator.cc`; numpy `_ArrayMemoryError`; Linux
+`mm/oom_kill.c`; slurmstepd; Kubernetes container states; Ray `memory_monitor`.
+"""
+
+from forensics.signatures.signature import Record, Role, Signature, Words
+
+SIGNATURES = (
+    Signature(
+        "oom-kill-record",
+        "crash-killed",
+        "killed",
+        Role.ROOT,
+        "the host ran out of memory and killed a process",
+        (
+            Record("kill", r"oom-kill:|oom_kill(?: event|er)?\b|oom-kill event|invoked oom-killer"),
+            Record("Out of memory: Kill"),
+            Record("Out of Memory: Kill", r"Out of Memory: Killed process \d+ \((?:python|pt_main|torchrun|ray)"),
+            Record("Memory cgroup out of memory"),
+            Record("Out Of Memory", r"(?:srun|slurmstepd): error: .*Out Of Memory"),
+            Record("OUT_OF_MEMORY", r"\bOUT_OF_MEMORY\b(?!.*CUDA)"),
+            Record("OOMKilled", r"\bOOMKilled\b(?![\"']?\s*[:=]\s*(?:false|False))"),
+            Record("TERM_MEMLIMIT"),
+            Record("Task was killed due to the node running low on memory"),
+            Record("Workers (tasks / actors) killed due to memory pressure"),
+            Record("Exceeded job memory limit"),
+            Record("Exceeded step memory limit"),
+            Record("PBS: job killed: mem", r"PBS: job killed: (?:v?mem|pmem) .*exceeded"),
+            Record("Memory limit exceeded", r"(?:job|container|pod|cgroup).{0,80}Memory limit exceeded"),
+        ),
+        unless=r"CUDA|HIP out of memory|java",
+    ),
+    Signature(
+        "out-of-memory",
+        "crash-oom",
+        "crashed",
+        Role.ROOT,
+        "accelerator memory ran out",
+        (
+            Words("CUDA out of memory"),
+            Words("HIP out of memory"),
+            Words("NPU out of memory"),
+            Words("XPU out of memory"),
+            Words("MPS backend out of memory"),
+            Words("OutOfMemoryError:"),
+            Words("CUDA error: ", r"CUDA error: out of memory"),
+            Words("HIP error: ", r"HIP error: out of memory"),
+            Words("CUDA_ERROR_OUT_OF_MEMORY"),
+            Words("CUBLAS_STATUS_ALLOC_FAILED"),
+            Words("CUDNN_STATUS_ALLOC_FAILED"),
+            Words("CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+            Words("ResourceExhaustedError", r"ResourceExhaustedError:.*\bOOM\b"),
+            Words("RESOURCE_EXHAUSTED: ", r"RESOURCE_EXHAUSTED: .*(?:[Oo]ut of memory|ran out of memory|allocat)"),
+            Words("Ran out of memory in memory space"),
+            Words("No available memory for the cache blocks"),
+            Words("Failed to allocate ", r"Failed to allocate .*(?:CUDA|GPU|device)"),
+        ),
+        unless=r"node running low on memory|java\.lang|host memory|cudaErrorHostMemory",
+    ),
+    Signature(
+        "host-memory",
+        "crash-memory",
+        "crashed",
+        Role.ROOT,
+        "the memory of the host ran out",
+        (
+            Words(
+                "MemoryError",
+                r"(?:^|[\s:\]])(?:numpy\.(?:_?core\.)?_exceptions\.)?_?(?:Array|Arrow)?MemoryError\b(?=:|\s*$)"
+                r"|pyarrow\.lib\.ArrowMemoryError",
+            ),
+            Words("Unable to allocate ", r"Unable to allocate [\d.]+ .iB for an array"),
+            Words("DefaultCPUAllocator: ", r"can't allocate memory|not enough memory"),
+            Words("Cannot allocate memory", r"(?:Errno 12\]|fork|mmap|: )\s*Cannot allocate memory"),
+            Words("std::bad_alloc"),
+            Words("Tried to allocate ", r"Buy new RAM!"),
+            Words("OpenBLAS : Program is Terminated"),
+        ),
+        unless=r"CUDA|HIP out|OutOfMemoryError|java\.lang",
+    ),
+)

@@ -1,0 +1,61 @@
+"""Exceptions that state a NaN, an infinity or a scale that cannot fall any further.
+
+`states` names the symptom that such a line proves. Sources: detectron2 `train_loop.py` (_detect_anomaly), Megatron-LM
+`training.py`, `rerun_state_machine.py`; fairseq `fp16_optimizer.py`; apex `amp`; torch autograd anomaly mode; Lightning
+`detect_nan_parameters`; torch.multinomial; MAE `engine_pretrain.py`; nerfstudio, mmengine.
+"""
+
+from forensics.signatures.signature import Role, Signature, Words
+
+SIGNATURES = (
+    Signature(
+        "nan-assertion",
+        "crash-exception",
+        "crashed",
+        Role.ROOT,
+        "the program stopped at a number that is none",
+        (
+            Words("Detected inf/nan during batch_number"),
+            Words("ps_norm > 0", r"assert all_groups_norm > 0"),
+            Words("NaN in local", r"found NaN in local"),
+            Words("FloatingPointError: "),
+            Words("Loss became infinite or NaN"),
+            Words("Loss is nan, stopping training"),
+            Words("Loss is inf, stopping training"),
+            Words("Minimum loss scale reached"),
+            Words("NaN or Inf found in input tensor"),
+            Words("The loss returned in `training_step` is", r"`training_step` is (?:nan|inf)"),
+            Words("Detected nan and/or inf values in"),
+            Words("Function '", r"Function '\w+' returned nan values in its \d+th output"),
+            Words("probability tensor contains either"),
+            Words("gradients at all steps are invalid", r"gradients at all steps are invalid"),
+            Words("Unexpected result nan"),
+            Words("Unexpected result inf"),
+            Words(
+                "Loss is NaN",
+                r"(?:Error|Exception|assert|[Ss]topping|abort).{0,120}Loss is NaN|Loss is NaN.{0,40}(?:stopp"
+                r"|abort|exit)",
+            ),
+        ),
+        unless=r"NaN or Inf found in input tensor\.\s*$",
+    ),
+)
+
+STATES: tuple[tuple[str, str], ...] = (
+    ("loss-scale-collapse", r"Minimum loss scale reached"),
+    (
+        "grad-norm-nan",
+        r"gradients at all steps are invalid|all_groups_norm > 0|found NaN in local grad|Backward\d*' returned nan",
+    ),
+    (
+        "loss-nan",
+        (
+            r"Loss became infinite or NaN|Loss is (?:nan|inf|NaN)|NaN in local forward loss|found NaN in local(?! grad)"
+            r"|`training_step` is (?:nan|inf)|Detected inf/nan during batch|Unexpected result (?:nan|inf)"
+            r"|[Ll]oss (?:was|is|became) (?:nan|inf)"
+        ),
+    ),
+)
+"""Which symptom the words of a nan-assertion prove; the first that matches."""
+STATED_STEP = r"\b(?:iteration|iter|step|global_step|batch_number|update)\s*[=:#]?\s*(\d{1,12})"
+"""Where such a line names its step."""

@@ -1,0 +1,137 @@
+"""A start that failed: arguments, files, modules, drivers, the hub.
+
+Sources: CPython 3.12 `Modules/main.c`, `argparse.py`; bash 5.2; glibc `dl-load.c`; torch 2.13 `torch/cuda/__init__.py`,
+`torch/utils/cpp_extension.py`; huggingface_hub 0.36 `errors.py`; transformers 5.x `utils/hub.py`.
+"""
+
+from forensics.signatures.signature import Role, Signature, Words
+
+_SHELL = r"(?:bash|/bin/\w+|\bsh|zsh|\S+\.sh|slurm_script|line \d+|exec|env|srun|nohup|timeout)"
+
+SIGNATURES = (
+    Signature(
+        "module-missing",
+        "crash-launcher",
+        "crashed",
+        Role.ROOT,
+        "a Python module was missing",
+        (
+            Words("No module named "),
+            Words("ModuleNotFoundError: "),
+            Words("ImportError: "),
+        ),
+        unless=(
+            r"No module named '?(?:apex|flash_attn|triton|deepspeed|bitsandbytes|xformers|tensorflow|wandb)'?"
+            r".*(?:skipping|disabled|ignor)"
+        ),
+    ),
+    Signature(
+        "library-missing",
+        "crash-launcher",
+        "crashed",
+        Role.ROOT,
+        "a shared library was missing or too old",
+        (
+            Words("cannot open shared object file"),
+            Words("GLIBCXX_", r"version `GLIBCXX_[\d.]+' not found"),
+            Words("GLIBC_", r"version `GLIBC_[\d.]+' not found"),
+            Words("undefined symbol: "),
+            Words("symbol lookup error: "),
+        ),
+    ),
+    Signature(
+        "driver-mismatch",
+        "crash-launcher",
+        "crashed",
+        Role.ROOT,
+        "torch, CUDA and the driver do not fit, or no device is there",
+        (
+            Words("CUDA driver version is insufficient"),
+            Words("Found no NVIDIA driver on your system"),
+            Words("The NVIDIA driver on your system is too old"),
+            Words(
+                "CUDA error: ",
+                r"CUDA error: (?:initialization error|no CUDA-capable device is detected|system not yet initialized)",
+            ),
+            Words("No CUDA GPUs are available"),
+            Words("No HIP GPUs are available"),
+            Words("Torch not compiled with CUDA enabled"),
+            Words("The detected CUDA version", r"The detected CUDA version \([\d.]+\) mismatches"),
+            Words("CUDA unknown error"),
+            Words("CUDA_HOME environment variable is not set"),
+            Words("Installed CUDA version ", r"Installed CUDA version \S+ does not match"),
+            Words("Driver/library version mismatch"),
+        ),
+    ),
+    Signature(
+        "arguments-refused",
+        "crash-launcher",
+        "crashed",
+        Role.ROOT,
+        "the program refused its arguments",
+        (
+            Words("error: unrecognized arguments"),
+            Words("error: the following arguments are required"),
+            Words("error: argument ", r"error: argument .{1,200}: (?:invalid|expected|ignored|not allowed)"),
+            Words("Some specified arguments are not used by the HfArgumentParser"),
+            Words("Error: No such option"),
+            Words("Error: Missing ", r"Error: Missing (?:option|argument|parameter)"),
+            Words("Error: Invalid value for"),
+            Words("Error: Got unexpected extra argument"),
+            Words("Could not override '", r"Could not override '|Key '.*' is not in struct"),
+            Words("MissingMandatoryValue"),
+            Words("ConfigAttributeError"),
+        ),
+    ),
+    Signature(
+        "file-missing",
+        "crash-launcher",
+        "crashed",
+        Role.ROOT,
+        "a file or program was not found",
+        (
+            Words("can't open file ", r"can't open file .{1,400}(?:No such file|Errno)"),
+            Words("FileNotFoundError"),
+            Words("mmand not found", rf"{_SHELL}.{{0,200}}command not found|command not found\s*$"),
+            Words("No such file or directory", rf"{_SHELL}: .{{1,300}}No such file or directory"),
+            Words("execve(): ", r"slurmstepd: error: execve\(\): "),
+            Words("executable file not found"),
+            Words("ErrImagePull"),
+            Words("ImagePullBackOff"),
+            Words("not a valid JSON file", r"OSError: .*is not a valid JSON file"),
+        ),
+    ),
+    Signature(
+        "hub-unreachable",
+        "crash-launcher",
+        "crashed",
+        Role.ROOT,
+        "a model or data set could not be fetched",
+        (
+            Words("We couldn't connect to '"),
+            Words("LocalEntryNotFoundError"),
+            Words("OfflineModeIsEnabled"),
+            Words("GatedRepoError"),
+            Words("RepositoryNotFoundError"),
+            Words("Cannot access gated repo"),
+            Words("Couldn't reach '", r"ConnectionError: Couldn't reach '"),
+            Words("HfHubHTTPError"),
+            Words("MaxRetryError", r"MaxRetryError\(?.*(?:huggingface|hf-mirror|modelscope)"),
+            Words("is not a local folder and is not a valid model identifier"),
+        ),
+    ),
+    Signature(
+        "syntax-error",
+        "crash-launcher",
+        "crashed",
+        Role.ROOT,
+        "the program could not be parsed",
+        (
+            Words("SyntaxError: "),
+            Words("IndentationError: "),
+            Words("TabError: "),
+            Words("syntax error near unexpected token"),
+            Words("syntax error: unexpected end of file"),
+        ),
+    ),
+)
