@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
 from forensics.plugin import Condition, rule
-from forensics.rules._seen import Seen, fails, held, holds, weigh, weigh_yes
+from forensics.rules._seen import Seen, fails, first, held, holds, weigh, weigh_yes
 from forensics.rules._setup import happened, said
 from forensics.rules._tensors import damaged, problem_matches
 
@@ -28,6 +28,11 @@ def too_short(run: Run) -> Seen | None:
     return whole if fails(whole) else held(cut)
 
 
+def refused(run: Run) -> Seen | None:
+    """Tell whether a checkpoint was refused as cut short."""
+    return said(run, Kind.CHECKPOINT_REFUSED, REFUSED)
+
+
 def _newest(run: Run) -> Seen | None:
     bad = [c for c in run.checkpoints if any(p.kind == "damaged" for p in c.problems)]
     if not bad or len(run.checkpoints) < 2:
@@ -47,7 +52,9 @@ def _newest(run: Run) -> Seen | None:
         "https://github.com/openpsi-project/ReaLHF/issues/44",
         "https://github.com/bghira/SimpleTuner/issues/2613",
     ),
-    requires=(Condition("a file ends before its header says", lambda run, _: too_short(run)),),
+    requires=(
+        Condition("a file ends before its header says", lambda run, _: first(held(refused(run)), too_short(run))),
+    ),
 )
 def truncated_write(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """A checkpoint file is cut short: the process died or the disk was full while it was written.
@@ -68,10 +75,9 @@ def truncated_write(run: Run, explained: Explained) -> Iterator[Evidence | Fix |
     safetensors `MetadataIncompleteBuffer` and `HeaderTooLarge`; airllm issue 137, ReaLHF issue 44,
     SimpleTuner 2613.
     """
-    refused = said(run, Kind.CHECKPOINT_REFUSED, REFUSED)
-    if explained.name == "crash-exception" and not holds(refused):
+    if explained.name == "crash-exception" and not holds(refused(run)):
         return
-    yield from weigh_yes(refused, 7, "the header promises more bytes than the file has")
+    yield from weigh_yes(refused(run), 7, "the header promises more bytes than the file has")
     yield from weigh_yes(too_short(run), 7, "it ends too early")
     yield from weigh_yes(damaged(run), 1)
     yield from weigh(_newest(run), 1, -1)
