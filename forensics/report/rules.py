@@ -25,6 +25,7 @@ def coverage(rules: Sequence[Rule], symptoms: Sequence[str]) -> str:
         [[name, len(found), ", ".join(found)] for name, found in behind.items()],
         headers=["symptom or mechanism", "rules", "what can stand behind it"],
         maxcolwidths=[None, None, 90],
+        break_on_hyphens=False,
     )
     counts = Counter(map(_kind, rules))
     kinds = f"{counts['cause']} causes, {counts['mechanism']} mechanisms, {counts['benign']} benign explanations"
