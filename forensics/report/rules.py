@@ -1,6 +1,7 @@
 """The index of rules, as a table or as JSON, and which symptoms they cover."""
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
@@ -22,16 +23,19 @@ def coverage(rules: Sequence[Rule], symptoms: Sequence[str]) -> str:
     names = [*symptoms, *(rule.name for rule in rules if rule.mechanism)]
     behind = {name: [rule.name for rule in rules if name in rule.explains] for name in names}
     table = tabulate(
-        [[name, len(found), ", ".join(found)] for name, found in behind.items()],
+        [[name, len(found), _wrapped(found)] for name, found in behind.items()],
         headers=["symptom or mechanism", "rules", "what can stand behind it"],
-        maxcolwidths=[None, None, 90],
-        break_on_hyphens=False,
     )
     counts = Counter(map(_kind, rules))
     kinds = f"{counts['cause']} causes, {counts['mechanism']} mechanisms, {counts['benign']} benign explanations"
     bare = [name for name, found in behind.items() if not found]
     left = f"\nno rule explains {', '.join(bare)}: what they say is the answer, or leads to `unknown`" if bare else ""
     return f"{table}\n\n{kinds}; {len(symptoms)} symptoms{left}"
+
+
+def _wrapped(names: Sequence[str]) -> str:
+    """Return names in lines of some 90 characters, no name broken at its hyphens."""
+    return "\n".join(textwrap.wrap(", ".join(names), 90, break_on_hyphens=False))
 
 
 def _kind(rule: Rule) -> str:

@@ -14,6 +14,8 @@ CALM_EXIT = re.compile(r"SystemExit(?:: ?|\()?(?:0|None)?\)?(?: |$)")
 MERE_WARNING = re.compile(r"Unable to find latest file at")
 """DeepSpeed and Megatron print it at every fresh start and train on (`engine.load_checkpoint` returns None)."""
 TERMINATED = re.compile(r"SIGTERM|got signal: 15|signal 15")
+FRAME = re.compile(r" \((?:[^()]|\([^()]*\))*:\d+(?: in [^()]*)?\)$")
+"""The place that readers put behind the last line of a traceback."""
 MORE = {
     Kind.CHECKPOINT_REFUSED: "a checkpoint was refused",
     Kind.UNSCALE_FP16: "gradients in fp16 cannot be unscaled",
@@ -105,8 +107,9 @@ def _exception(text: str) -> _Meaning | None:
         return None
     if TERMINATED.search(text):
         return Kind.TRACEBACK, "crash-killed", "killed", Role.OUTCOME, "a process was asked to end (signal 15, SIGTERM)"
+    words = FRAME.sub("", text)
     for signature in SIGNATURES:
-        if signature.ending and signature.matches(text):
+        if signature.ending and signature.matches(words):
             return signature.name, signature.symptom, signature.ending, signature.role, signature.told
     return Kind.TRACEBACK, "crash-exception", "crashed", Role.ROOT, "the run ended in an exception"
 
