@@ -2,10 +2,11 @@
 
     python benchmarks/endings.py CLONE_OF_GPUALERT_EVAL [CLONE_OF_LOGHUB] [--list]
 
-The corpora are not part of this repository: github.com/Parv-01/gpualert-eval (474 short logs with one of 15 classes each;
-near-duplicates, so a floor and no goal) and github.com/logpai/loghub (2,000 lines of each of sixteen systems that train
-nothing). Three rows are scored for the first: the logs as they are, each behind 200 healthy lines of metrics, and with its
-last line quoted inside a logged sample of a healthy log, which must be silent. `CLASSES` says what counts as named.
+The corpora are not part of this repository: github.com/Parv-01/gpualert-eval (474 short logs with one of 15 classes
+each; near-duplicates, so a floor and no goal) and github.com/logpai/loghub (2,000 lines of each of sixteen systems
+that train nothing). Three rows are scored for the first: the logs as they are, each behind 200 healthy lines of
+metrics, and with its last line quoted inside a logged sample of a healthy log, which must be silent. `CLASSES` says
+what counts as named.
 """
 
 import argparse
@@ -112,7 +113,9 @@ def main() -> int:
                     "nothing readable" if report is None else [(f.symptom, f.statement[:90]) for f in report.findings]
                 )
                 print(f"{identity} {row}: {told}")
-        noise = [symptom for quote in quoted(text) for symptom in loud(judged(quote))]
+        last = text.strip().rpartition("\n")[2]
+        quotes = () if METRIC.search(last) else quoted(text)
+        noise = [symptom for quote in quotes for symptom in loud(judged(quote))]
         counts["silent"] += not noise
         if given.list and noise:
             print(f"{identity} quoted: {noise}")

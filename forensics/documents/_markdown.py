@@ -14,7 +14,7 @@ from forensics.plugin import Piece
 from forensics.readers.yaml_config import looks_like_arguments
 
 _FENCE = re.compile(
-    r"^[ \t]{0,16}(?:[-*+]\s{1,4}|\d{1,3}\.\s{1,4})?(?P<mark>`{3,}|~{3,})(?P<info>[^`]*)(?P<end>`{3,})?\s*$"
+    r"^[ \t]{0,16}(?:[-*+]\s{1,4}|\d{1,3}\.\s{1,4})?(?P<mark>`{3,}|~{3,}(?!~*\^))(?P<info>[^`]*)(?P<end>`{3,})?\s*$"
 )
 _QUOTE = re.compile(r"^ {0,3}>[ \t]?")
 _TAG = re.compile(

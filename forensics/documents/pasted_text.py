@@ -18,7 +18,7 @@ from forensics.plugin import Piece, document
 from forensics.storage.file import File
 
 _SIGNS = re.compile(
-    r"^[ \t>]{0,16}(?:```|~~~)|<details>|^#{1,4} (?:System [Ii]nfo|Reproduction|Reminder|Describe the bug"
+    r"^[ \t>]{0,16}(?:```|~~~(?!~*\^))|<details>|^#{1,4} (?:System [Ii]nfo|Reproduction|Reminder|Describe the bug"
     r"|To [Rr]eproduce|Expected behaviou?r|Your current environment|Bug description|Environment)\b"
     r"|\\[ \t]*\n[ \t]*--[A-Za-z]"
     r"|^\{(?:[^\n]{0,2000}|\s*$(?:\n[^\n]{0,200}){0,60}?\n)\s{0,80}\"zero_optimization\"\s*:",
