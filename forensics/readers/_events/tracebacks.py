@@ -17,6 +17,10 @@ MAX_FOREIGN = 30
 
 BEGIN = b"Traceback (most recent call last)"
 _FRAME = re.compile(rb'\s+File "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
+_CELL = re.compile(rb"(?:File |Input In |Cell In)? ?([^ :]{1,400}|\[\d+\]):(\d{1,9}), in (\S{1,200})")
+"""IPython >= 8 writes `File ~/x.py:12, in f(a)`."""
+_NOTEBOOK = re.compile(rb"(?:[A-Za-z_]\w*\.)*[A-Z]\w*")
+"""IPython puts the name of the exception in front of the header."""
 _RANK = re.compile(rb"\[(?:default|rank)\d{1,6}\]:")
 _ENDED = re.compile(rb"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?::|\s*$)")
 _NAMED = re.compile(
@@ -64,17 +68,21 @@ def traceback_at(window: Window, position: int) -> Trace:
     lead = data[start:position]
     frames: list[re.Match[bytes]] = []
     last = b""
+    notebook = _NOTEBOOK.fullmatch(lead.strip())
     headers = foreign = 0
     ended = position
     for line, end in _own_lines(window, position, lead):
-        found = _FRAME.match(line)
+        found = _FRAME.match(line) or (_CELL.match(line) if notebook else None)
+        if notebook and line.startswith(notebook[0]):
+            last, ended = line.strip(), end
+            break
         if BEGIN in line:
             if frames and not headers:
                 break
             headers += 1
         elif found:
             frames.append(found)
-        elif line[:1].strip():
+        elif line[:1].strip() and not notebook:
             named = (_NAMED if headers else _ENDED).match(line)
             if named:
                 last = line.strip() if not headers else named[1] + line[named.end() :].strip()
@@ -91,7 +99,7 @@ def traceback_at(window: Window, position: int) -> Trace:
         ended=ended,
         launcher=bool(OF_A_LAUNCHER.match(last)) or _by_launcher(frames, last),
         caught=bool(frames) and frames[0][3] is not None and not _OUTERMOST.match(frames[0][3]),
-        quoted=not leads(lead),
+        quoted=notebook is None and not leads(lead),
     )
 
 
