@@ -40,6 +40,8 @@ _BEHIND = (
 )
 _STATED = re.compile(rf"^{_BULLET}{_NAME}{_BETWEEN}{_VERSION}{_BEHIND}\s*$")
 _KEYED = re.compile(rf"^{_BULLET}(?P<name>[A-Za-z][\w ()\-/]{{1,40}}?)\s{{0,20}}[:=]\s{{0,20}}(?P<value>\S.{{0,400}})$")
+_MAY_STATE = re.compile(r"(?!\s*(?:\{|\[\d|\[rank))[^\d:]{1,120}[\d:]")
+"""What a line that states something begins with: few words, then a digit or a colon; most lines of a log do not."""
 _GPU = re.compile(r"^[\s>]{0,8}(?:GPU models and configuration: )?GPU \d{1,3}: ((?!.{1,200}\(UUID: ).{1,200})$")
 _CONFIGURED = re.compile(r"^(?:\t|\s{4,})[-*] (?P<name>[\w.]{1,80}):\s{0,8}(?P<value>.{0,400})$")
 _DEFAULTS = re.compile(r"^[\s>]{0,8}[-*] `?Accelerate`? (?:default )?config:", re.IGNORECASE)
@@ -76,7 +78,8 @@ def named_versions(artifact: Artifact) -> Iterator[Fact]:
     yield from too_long(artifact, "versions")
     lines = list(read_lines(artifact))
     for line in lines:
-        yield from _stated(line.text, artifact.at(LINE, line.number))
+        if _MAY_STATE.match(line.text):
+            yield from _stated(line.text, artifact.at(LINE, line.number))
     boards = [(match[1], line.number) for line in lines if (match := _GPU.match(line.text))]
     if boards:
         yield from hardware("gpu", boards[0][0], artifact.at(LINE, boards[0][1]))

@@ -15,6 +15,7 @@ A file with a range or a bare name is a wish, not a capture: then everything in 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from forensics.formats.lenient_json import parse
 from forensics.model import Artifact, Fact, Setting, Standing
@@ -31,7 +32,13 @@ _LIST_HEADER = re.compile(r"^Package\s{1,200}Version\b.*\n-{3,}\s{1,8}-{3,}", re
 _JSON_LIST = re.compile(rb'^\s*\[\s*\{\s*"name":\s*"[^"]{1,80}",\s*"version":')
 _REQUIREMENTS = re.compile(r"(?i)(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$")
 _ALWAYS_WISHES = re.compile(r"(?i)(^|/)[^/]*constraints[^/]*\.txt$|\.in$")
+_SHOWN = re.compile(rf"^Name: ({_NAME})\n(?:Version: )(\d[\w.!+\-]{{0,80}})$", re.MULTILINE)
+_SATISFIED = re.compile(
+    rf"^Requirement already satisfied: ({_NAME})\S{{0,200}} in \S.{{0,400}}? \((\d[\w.!+\-]{{0,80}})\)$"
+)
 _INSTALLER = re.compile(r"^Successfully installed (\S.{0,60000})$")
+
+_PIP_SAYS = (b"Successfully installed", b"Requirement already satisfied", b"\nVersion: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +51,13 @@ class _Found:
 def _sniff(head: bytes) -> bool:
     if _JSON_LIST.match(head):
         return b'"channel"' not in head
-    if b"==" not in head and b"Package" not in head and b"Successfully installed" not in head:
+    if b"==" not in head and b"Package" not in head and not any(mark in head for mark in _PIP_SAYS):
         return False
     text = sniffed(head)
     pinned = _PINNED_LINE.search(text) or _LIST_HEADER.search(text)
-    return pinned is not None or any(_INSTALLER.match(line) for line in text.split("\n"))
+    if pinned is not None or _SHOWN.search(text):
+        return True
+    return any(_INSTALLER.match(line) or _SATISFIED.match(line) for line in text.split("\n"))
 
 
 @reader("pip-freeze", match=(_REQUIREMENTS.pattern,), sniff=_sniff)
@@ -62,7 +71,7 @@ def pip_freeze(artifact: Artifact) -> Iterator[Fact]:
     lines = list(split_lines(data, artifact.limits.text_line_bytes))
     wishes = _is_wish(artifact.path, lines)
     standing = Standing.INTENDED if wishes else Standing.CONFIGURED
-    for found in (*_pinned(lines), *_listed(lines), *_installed(lines)):
+    for found in (*_pinned(lines), *_listed(lines), *_installed(lines), *_shown(lines)):
         yield from package(found.name, found.version, artifact.at(LINE, found.number), standing)
 
 
@@ -103,6 +112,15 @@ def _installed(lines: Sequence[Line]) -> Iterator[_Found]:
             name, _, version = word.rpartition("-")
             if name and version[:1].isdigit():
                 yield _Found(name, version, line.number)
+        if satisfied := _SATISFIED.match(line.text):
+            yield _Found(satisfied[1], satisfied[2], line.number)
+
+
+def _shown(lines: Sequence[Line]) -> Iterator[_Found]:
+    """Yield what `pip show` tells: a name, and the version on the next line."""
+    for line, after in pairwise(lines):
+        if line.text.startswith("Name: ") and (match := _SHOWN.match(f"{line.text}\n{after.text}")):
+            yield _Found(match[1], match[2], line.number)
 
 
 def _read_json(artifact: Artifact, data: bytes) -> Iterator[Setting]:

@@ -1,0 +1,126 @@
+"""What a program prints of its own arguments when it starts, on one line or over many.
+
+    Namespace(lr=0.0001, fp16=True, data_path='/a b', betas=[0.9, 0.95])
+    [INFO:swift] args: SftArguments(model_type='qwen2', lr=1e-05, deepspeed={'zero_optimization': {'stage': 2}})
+    (TaskRunner pid=4711) {'actor_rollout_ref': {'actor': {'clip_ratio': 0.2,
+
+argparse's Namespace, dataclasses of arguments (ms-swift, LLaMA-Factory, OpenRLHF), the resolved configuration that
+verl and others print as a dictionary of dictionaries. The run printed them, so they are recorded.
+"""
+
+import ast
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from forensics.errors import LimitError
+from forensics.formats.flatten import flatten
+from forensics.model import Artifact, Fact, Setting, Standing
+from forensics.plugin import reader
+from forensics.readers._environment import LINE, Line, read_lines
+
+_CALL = re.compile(r"\b(?:Namespace|[A-Z]\w{0,40}(?:Arguments|Args))\((?=[A-Za-z_]\w*=)")
+_PREFIX = re.compile(
+    r"^(?:\([\w ]{1,60}pid=\d+[^)]{0,60}\)\s?|\[[^\]]{1,80}\]\s?|[\w:,. \-]{0,60}(?:config|args)[\w ]{0,20}: )?"
+)
+_NESTED = re.compile(r"\{'[A-Za-z_]\w{0,60}': \{'?")
+_NAME = re.compile(r"[A-Za-z_]\w{0,100}(?==)")
+_SHORT = {"[": "]", "(": ")", "{": "}"}
+_CONFIGURES = re.compile(r"'(?:lr|learning_rate|optim(?:izer)?|trainer|total_epochs|max_steps|train_batch_size)':")
+"""What tells a configuration from a dictionary of results."""
+UNSPELLED = (ValueError, SyntaxError, MemoryError, RecursionError)
+"""What `ast.literal_eval` says of a text that is no written-out value."""
+MOST_CHARACTERS = 200_000
+MOST_LINES = 3000
+
+
+def _sniff(head: bytes) -> bool:
+    if b"Namespace(" not in head and b"Arguments(" not in head and b"Args(" not in head and b"{'" not in head:
+        return False
+    text = head.decode("utf-8", "replace")
+    return _CALL.search(text) is not None or any(_begins(line) for line in text.split("\n"))
+
+
+def _begins(line: str) -> bool:
+    start = _PREFIX.match(line)
+    return "{'" in line and start is not None and _NESTED.match(line, start.end()) is not None
+
+
+@reader("printed-arguments", sniff=_sniff)
+def printed_arguments(artifact: Artifact) -> Iterator[Fact]:
+    """Arguments as a program prints them: argparse's Namespace, dataclasses, nested dictionaries of verl."""
+    lines = list(read_lines(artifact))
+    number = 0
+    while number < len(lines):
+        line = lines[number]
+        call = _CALL.search(line.text)
+        if call is not None:
+            for name, value in _arguments(line.text[call.end() : call.end() + MOST_CHARACTERS]):
+                yield from _told(artifact, name, value, line.number)
+        elif _begins(line.text):
+            printed, number = _dictionary(lines, number)
+            for key, held in printed.items():
+                yield from _told(artifact, str(key), held, line.number)
+        number += 1
+
+
+def _told(artifact: Artifact, name: str, value: object, number: int) -> Iterator[Setting]:
+    try:
+        for dotted, held in flatten(value, name):
+            yield Setting("setting", dotted, held, artifact.at(LINE, number), Standing.RECORDED)
+    except LimitError:
+        return
+
+
+def _arguments(text: str) -> Iterator[tuple[str, object]]:
+    """Yield names and values of a call as far as values are written out; `<class ...>` and calls are left out."""
+    position = 0
+    while match := _NAME.match(text, position):
+        start = match.end() + 1
+        end = _end_of_value(text, start)
+        with contextlib.suppress(*UNSPELLED):
+            yield match[0], ast.literal_eval(text[start:end])
+        if text[end : end + 2] != ", ":
+            return
+        position = end + 2
+
+
+def _end_of_value(text: str, start: int) -> int:
+    """Return where a value ends: at a comma or a bracket that is not inside of it."""
+    open_ones: list[str] = []
+    quote = ""
+    position = start
+    while position < len(text):
+        sign = text[position]
+        if quote:
+            position += sign == "\\"
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        elif sign in _SHORT:
+            open_ones.append(_SHORT[sign])
+        elif open_ones and sign == open_ones[-1]:
+            open_ones.pop()
+        elif not open_ones and sign in ",)":
+            return position
+        position += 1
+    return len(text)
+
+
+def _dictionary(lines: Sequence[Line], number: int) -> tuple[Mapping[object, object], int]:
+    """Return a printed dictionary and the index of its last line; an empty one where it does not end."""
+    parts: list[str] = []
+    depth = size = 0
+    for index in range(number, min(len(lines), number + MOST_LINES)):
+        start = _PREFIX.match(lines[index].text)
+        text = lines[index].text[start.end() if start else 0 :]
+        parts.append(text)
+        size += len(text)
+        depth += text.count("{") - text.count("}")
+        if depth <= 0 or size > MOST_CHARACTERS:
+            try:
+                value = ast.literal_eval("\n".join(parts).strip())
+            except UNSPELLED:
+                return {}, number
+            return (value, index) if isinstance(value, dict) and _CONFIGURES.search(repr(value)) else ({}, number)
+    return {}, number
