@@ -80,7 +80,7 @@ class _Program:
             raise ValueError(str(error)) from None
 
 
-@reader("python-source", match=(r"/block\.py$", r"\.ipynb/\d+/[^/]+\.py$"))
+@reader("python-source", match=(r"/block\.py$", r"/\d+/cell\.py$", r"\.ipynb/\d+/[^/]+\.py$"))
 def python_source(artifact: Artifact) -> Iterator[Fact]:
     """Python in notebooks and issues: TrainingArguments and their kin, adapters, loaded models, variables."""
     text = read_head(artifact).decode("utf-8", "replace")[:MOST_CHARACTERS]
@@ -141,6 +141,8 @@ def _called(program: _Program, node: ast.Call) -> Iterator[Setting]:
         try:
             value = program.value(keyword.value)
         except ValueError:
+            continue
+        if model and value is None:
             continue
         dotted = (
             f"{prefix}.{keyword.arg}" if prefix else "torch_dtype" if model and keyword.arg == "dtype" else keyword.arg

@@ -143,6 +143,7 @@ def test_no_detector_loops_over_points() -> None:
             sys.setprofile(None)
         return count
 
+    calls(400)  # what is imported at the first call counts for none
     assert calls(40_000) < 1.2 * calls(4_000)
 
 

@@ -222,6 +222,32 @@ def test_cells_tell_how_the_run_was_set_up(tmp_path: Path) -> None:
     assert (str(rate.source), rate.standing.name) == ("train.ipynb:cell 1 line 13", "INTENDED")
 
 
+def test_a_notebook_on_standard_input_is_one(tmp_path: Path) -> None:
+    book = notebook(cell("args = TrainingArguments(learning_rate=1e-5)"), cell("trainer.train()", shown(STEPS)))
+    (tmp_path / "stdin.log").write_text(json.dumps(book))
+
+    assert read(tmp_path / "stdin.log").environment.value("learning_rate") == 1e-5
+    assert [value for _, value in told(tmp_path / "stdin.log")] == LOSSES
+
+
+BANNER = """\
+==((====))==  Unsloth 2024.8: Fast Llama patching. Transformers = 4.43.3.
+   \\\\   /|    GPU: Tesla T4. Max memory: 14.748 GB. Platform = Linux.
+O^O/ \\_/ \\    Pytorch: 2.3.1+cu121. CUDA = 7.5. CUDA Toolkit = 12.1.
+\\        /    Bfloat16 = FALSE. FA [Xformers = 0.0.27. FA2 = False]
+"""
+
+
+def test_the_banner_of_unsloth_is_an_environment(tmp_path: Path) -> None:
+    path = write(tmp_path, notebook(cell("load()", stream(BANNER)), cell("trainer.train()", shown(STEPS))))
+    environment = read(path).environment
+    found = {name: environment.version(name) for name in ("unsloth", "transformers", "torch", "xformers")}
+
+    assert found == {"unsloth": "2024.8", "transformers": "4.43.3", "torch": "2.3.1+cu121", "xformers": "0.0.27"}
+    assert environment.value("cuda", "hardware") == "12.1"
+    assert environment.value("gpu", "hardware") == "Tesla T4"
+
+
 def test_files_and_scripts_that_cells_write_are_read(tmp_path: Path) -> None:
     """`%%writefile` by its name, `%%bash` as a script, `!` as a command."""
     book = notebook(

@@ -94,6 +94,12 @@ FORMS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["issue.md", "issue.html", "issue.json"])
+def test_standard_input_is_what_stands_in_it(tmp_path: Path, name: str) -> None:
+    """`medforensics analyze -` has no name to go by: the same text is told by its content."""
+    assert leading(report_of(tmp_path, FORMS[name], "stdin.log"))[0] == "ds-zero12-comm-corruption"
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_the_founding_case_pasted_gives_what_its_folder_gives(tmp_path: Path, name: str) -> None:
     """Same first cause, same errors, as Markdown, as a quote, as a page, as JSON of an API, with and without fences."""

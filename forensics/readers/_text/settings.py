@@ -34,12 +34,12 @@ _BLOCK = {
 }
 _UNSLOTH = {
     rb"Unsloth:? (\d[\w.]*\w)": ("package", "unsloth"),
-    rb"Transformers: (\d[\w.+]*\w)": ("package", "transformers"),
+    rb"Transformers ?[:=] ?(\d[\w.+]*\w)": ("package", "transformers"),
     rb"vLLM: (\d[\w.+]*\w)": ("package", "vllm"),
     rb"(?:Torch|Pytorch): (\d[\w.+]*\w)": ("package", "torch"),
     rb"Triton: (\d[\w.+]*\w)": ("package", "triton"),
     rb"Xformers = (\d[\w.+]*\w)": ("package", "xformers"),
-    rb"CUDA Toolkit[:=] ?(\d[\w.]*\w)": ("hardware", "cuda"),
+    rb"CUDA Toolkit ?[:=] ?(\d[\w.]*\w)": ("hardware", "cuda"),
     rb"\\\\\s+/\|\s+(?:GPU: )?((?:NVIDIA|Tesla|AMD) [^.\r\n]+)\. ": ("hardware", "gpu"),
     rb"Num GPUs(?: used)? = (\d+)": ("hardware", "gpu_count"),
     rb"Num examples = ([\d,]+)": ("setting", "num_examples"),
