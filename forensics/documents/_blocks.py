@@ -172,7 +172,7 @@ def is_mapping(lines: Sequence[str], *, named: bool) -> bool:
     `named` when the author said that it is YAML; otherwise three keys are asked for, since `Note: see below` is none.
     """
     kept = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    keys = sum(_KEY.match(line) is not None for line in kept)
-    belongs = all(_KEY.match(line) or line[:1] in " \t-" for line in kept)
+    keys = sum(_KEY.match(line.lstrip(" -")) is not None for line in kept)
+    belongs = bool(kept) and all(_KEY.match(line) or line[:1] in " \t-" for line in kept)
     logged = any(_LOGGED.match(line) for line in kept)
     return belongs and not logged and keys >= (1 if named else 3)

@@ -1,0 +1,103 @@
+"""The arguments of a training, in whatever a configuration is written: flat ones, and those of nested frameworks.
+
+LLaMA-Factory, axolotl and TRL write TrainingArguments flat; torchtitan, torchtune, NeMo, verl, kohya and Hydra nest
+them (`optimizer.lr`, `trainer.max_steps`). Every value is kept under its own dotted name; what also is a
+TrainingArgument is told under that name too, where the file has one such value.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from forensics.model import Artifact, Setting, Standing
+from forensics.readers._environment import settings
+from forensics.readers._presets import presets
+
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "base_model": "model_name_or_path",
+        "micro_batch_size": "per_device_train_batch_size",
+        "num_epochs": "num_train_epochs",
+        "lr_scheduler": "lr_scheduler_type",
+        "optimizer": "optim",
+        "lr": "learning_rate",
+    }
+)
+"""axolotl's names (`axolotl/utils/schemas/training.py`) and those of the TrainingArguments they set."""
+_NESTED: Mapping[str, str] = MappingProxyType(
+    {
+        **{
+            name: name
+            for name in (
+                "learning_rate",
+                "max_grad_norm",
+                "warmup_steps",
+                "warmup_ratio",
+                "max_steps",
+                "weight_decay",
+                "seed",
+                "bf16",
+                "fp16",
+                "mixed_precision",
+                "precision",
+                "gradient_accumulation_steps",
+                "num_train_epochs",
+                "torch_dtype",
+                "attn_implementation",
+            )
+        },
+        "lr": "learning_rate",
+        "gradient_clip_val": "max_grad_norm",  # Lightning, NeMo
+        "max_norm": "max_grad_norm",  # torchtitan
+        "grad_clip": "max_grad_norm",
+        "clip_grad": "max_grad_norm",  # Megatron, verl
+        "mixed_precision_param": "mixed_precision",  # torchtitan
+        "steps": "max_steps",  # torchtitan, under `training`
+    }
+)
+_WORD = (
+    r"model_name_or_path|base_model|learning_rate|per_device_train_batch_size|micro_batch_size|num_train_epochs|num_epochs"
+    r"|output_dir|gradient_accumulation_steps|lr_scheduler(?:_type)?|finetuning_type|lora_(?:r|rank|target)|max_steps"
+    r"|warmup_(?:steps|ratio)|bf16|fp16|optim(?:izer)?|sequence_len|cutoff_len|deepspeed"
+)
+_NESTED_WORD = (
+    r"lr|learning_rate|max_steps|max_epochs|total_epochs|weight_decay|warmup_(?:steps|ratio)|gradient_clip_val|max_norm"
+    r"|clip_grad|grad_clip|max_grad_norm|max_train_(?:epochs|steps)|optimizer_type|train_batch_size|micro_batch_size|local_batch_size|global_batch_size|seq_len|mixed_precision\w*"
+    r"|accumulate_grad_batches|gradient_accumulation_steps|optimizer|precision|num_epochs|epochs|batch_size"
+)
+FLAT = re.compile(rf"^(?:[\"'])?({_WORD})[\"']?[ ]{{0,4}}[:=][ \t]{{0,8}}\S".encode(), re.MULTILINE)
+INDENTED = re.compile(rf"^[ \t]{{0,24}}[\"']?({_NESTED_WORD})[\"']?[ ]{{0,8}}[:=][ \t]{{0,8}}\S".encode(), re.MULTILINE)
+ENOUGH = 3
+"""Different words of `_NESTED_WORD` that a nested configuration has; flat ones need two of the surer words."""
+
+
+def told(artifact: Artifact, found: Mapping[str, object], standing: Standing) -> Iterator[Setting]:
+    """Yield the settings of a configuration; a DeepSpeed configuration inside of it is told by its own names."""
+    engine = found.get("deepspeed")
+    if isinstance(engine, Mapping):
+        found = {key: value for key, value in found.items() if key != "deepspeed"}
+        yield from settings(artifact, engine, standing)
+    also: dict[str, list[Setting]] = defaultdict(list)
+    flat = set[str]()
+    for setting in settings(artifact, found, standing):
+        name = NAMES.get(setting.name, setting.name)
+        flat.add(name)
+        yield Setting(setting.group, name, setting.value, setting.source, standing)
+        yield from presets(setting.name, setting.value, setting.source)
+        leaf = setting.name.rpartition(".")[2]
+        if leaf != setting.name and leaf in _NESTED and (leaf != "steps" or setting.name == "training.steps"):
+            also[_NESTED[leaf]].append(setting)
+    for name, ones in also.items():
+        if name not in flat and len({one.value for one in ones}) == 1:
+            yield Setting("setting", name, ones[0].value, ones[0].source, standing)
+
+
+def looks_flat(head: bytes) -> bool:
+    """Tell whether two keys or more at the margin are those of training arguments."""
+    return len({match[1] for match in FLAT.finditer(head)}) >= 2
+
+
+def looks_nested(head: bytes) -> bool:
+    """Tell whether keys at any depth are those of a training configuration."""
+    return len({match[1] for match in INDENTED.finditer(head)}) >= ENOUGH
