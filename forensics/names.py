@@ -4,6 +4,7 @@ The canonical names are those of the Hugging Face Trainer and DeepSpeed. An alia
 name, so that nothing is lost; keys under `eval_` and `eval/` become `eval_NAME`.
 """
 
+import re
 from types import MappingProxyType
 
 LOSS = "loss"
@@ -94,6 +95,54 @@ def canonical(name: str) -> str:
         if name.startswith(prefix):
             return kept + name[len(prefix) :]
     return name
+
+
+_LOSS = re.compile(
+    r"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent)(?![a-z])|cross[ _-]?entropy|^(?:train(?:ing)?[ _])?cost$|损失",
+    re.IGNORECASE,
+)
+_NO_LOSS = re.compile(
+    r"(?:packet|data|weight|hearing|hair|information|job|memory|precision|signal|heat|path|total_?no)[ _-]loss|-$"
+    r"|^(?:no|use|log|with|has|is)_|loss.?scal|scal\w*.loss|lossless|\b[gf]loss"
+    r"|loss.?(?:weight|coef|type|fn|mask|func|lambda|alpha|beta|ratio|name|multiplier|factor|offset|limit|thresh|toler)"
+    r"|best|min(?:imum)?[ _.-]loss|patience|previous|target[ _]loss",
+    re.IGNORECASE,
+)
+EVALUATION = re.compile(
+    r"(?<![a-z])(?:val|valid|validation|validate|validating|eval|evaluation|evaluate|evaluating|test|testing|dev)(?![a-z])",
+    re.IGNORECASE,
+)
+_RANKS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"^(?:lm[ _])?loss$",
+        (
+            r"^(?:avg_|mean_|total_|reduced_)?(?:train(?:ing)?)[ _/.]?(?:lm_)?(?:loss|crossentropyloss)(?:[_ ]step)?$"
+            r"|^loss[ _/](?:train(?:ing)?)(?: ?\(\w+\))?$"
+        ),
+        r"^(?:avg|avr|ave|mean|total|step|epoch|batch|running|global|smooth\w*)[ _./]?loss$|^loss_avg\w*$",
+        r"pg_loss$|actor.loss$|policy.loss$|^act_loss$",
+        r"loss",
+        r"xent|nll|entropy",
+    )
+)
+
+
+NO_LOSS = len(_RANKS)
+OF_TRAINING = 3
+"""Ranks below this one are losses of training by their form; the others are terms of it."""
+
+
+def is_loss(name: str) -> bool:
+    """Tell whether a name is that of a loss: neither its scale nor its weight, nor a limit or the best of it."""
+    return bool(_LOSS.search(name)) and not _NO_LOSS.search(name)
+
+
+def loss_rank(name: str) -> int:
+    """Return how good a name is for the loss of training, 0 for the best; as many as there are ranks for none."""
+    if EVALUATION.search(name) or name.startswith(("eval_", "test_")) or not is_loss(name):
+        return NO_LOSS
+    return next((rank for rank, pattern in enumerate(_RANKS) if pattern.search(name)), NO_LOSS)
 
 
 class Kind:

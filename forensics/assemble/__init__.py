@@ -8,6 +8,7 @@ from forensics.analysis.endings import attempts_of
 from forensics.assemble.axes import align
 from forensics.assemble.counters import global_steps
 from forensics.assemble.environment import frameworks_of, natural, rank_settings
+from forensics.assemble.main_loss import with_loss
 from forensics.assemble.merge import merge
 from forensics.assemble.order import in_order
 from forensics.assemble.steps import resolve_steps
@@ -22,7 +23,6 @@ from forensics.model import (
     Skip,
     Timeline,
 )
-from forensics.names import LOSS, TRAIN_LOSS
 
 
 def assemble(
@@ -51,7 +51,7 @@ def assemble(
         else:
             left_out.append(fact)
     environment = rank_settings(settings, checkpoints)
-    samples, assumed = global_steps(_with_loss(samples))
+    samples, assumed = global_steps(with_loss(samples))
     resolved, copies = resolve_steps(samples, environment)
     aligned = align(resolved)
     left_out.extend((*assumed, *copies, *aligned.skips))
@@ -73,17 +73,3 @@ def assemble(
         frameworks=frameworks_of(environment, checkpoints, artifacts),
     )
     return replace(run, attempts=attempts_of(timeline, run.planned_steps))
-
-
-LOGGED_OFTEN = 3
-"""A mean over the run is logged once, twice after a resume; more entries are a loss that was logged as it went."""
-
-
-def _with_loss(samples: list[Samples]) -> list[Samples]:
-    """Take `train_loss` for the loss where there is no other: Lightning users log it under that name at every step."""
-    if any(block.name == LOSS and len(block.steps) for block in samples):
-        return samples
-    often = {
-        id(block) for block in samples if block.name == TRAIN_LOSS and len(set(block.steps.tolist())) >= LOGGED_OFTEN
-    }
-    return [replace(block, name=LOSS) if id(block) in often else block for block in samples]

@@ -13,7 +13,7 @@ from forensics.names import GRAD_NORM, LOSS, TRAIN_LOSS
 from forensics.plugin import detector
 
 LASTING = 2
-_TERM = re.compile(r"(?:^|[/_ ])(?:loss|grad_norm)(?:$|[/_ ])", re.IGNORECASE)
+_TERM = re.compile(r"(?:^|[/_ ])(?:loss|grad_norm|perplexity|ppl)(?:$|[/_ ])", re.IGNORECASE)
 _NOT_TRAINED = re.compile(r"^(?:eval|val|valid|test)[/_]", re.IGNORECASE)
 _WHOLE = frozenset((LOSS, TRAIN_LOSS, GRAD_NORM))
 

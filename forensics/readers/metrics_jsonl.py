@@ -37,13 +37,19 @@ LONGEST_LIST = 64
 DEEPEST = 6
 
 _OBJECT = re.compile(rb"\s*\{")
+_FRACTION = re.compile(rb""":\s*"?-?(?:\d*\.\d|\d+[eE]-?\d|NaN|nan|-?Infinity|inf\b)""")
 _COUNTER = re.compile(r"(\d{1,18})(?:/(\d{1,18}))?")
 
 
 def looks_like_metrics(head: bytes) -> bool:
-    """Tell whether the first lines are JSON objects and one of them has a step or epoch beside a number."""
+    """Tell whether the first lines are JSON objects and one of them has a step or epoch beside a number.
+
+    A file without any fraction among its numbers (a vocabulary, a table of token counts) holds no metrics.
+    """
     lines = [line for line in head.splitlines()[:20] if line.strip()]
     if not lines or not all(_OBJECT.match(line) for line in lines[: max(1, len(lines) - 1)]):
+        return False
+    if not any(_FRACTION.search(line) for line in lines):
         return False
     return any(
         re.search(rb'"(?:' + key.encode() + rb')"\s*:\s*"?\d', line) for line in lines for key in (*STEP_KEYS, "epoch")

@@ -1,7 +1,7 @@
 """Text as trainers leave it: any encoding and line end, progress bars, colours, several ranks in one file."""
 
 from forensics.formats.text.bars import BAR, POSTFIXES
-from forensics.formats.text.cleaning import Piece, numbered_lines, pieces, stretches
+from forensics.formats.text.cleaning import Piece, cleaned, numbered_lines, pieces, stretches
 from forensics.formats.text.prefixes import fragment_end, fragment_start, line_rank, strip_prefixes
 from forensics.formats.text.secrets import redact
 from forensics.formats.text.values import clock_times, number, numbers, pairs, scalar
@@ -14,6 +14,7 @@ __all__ = [
     "POSTFIXES",
     "Piece",
     "Window",
+    "cleaned",
     "clock_times",
     "fragment_end",
     "fragment_start",

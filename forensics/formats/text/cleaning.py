@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from forensics.limits import DEFAULT
 from forensics.storage.file import File
 
 CHUNK_BYTES = 2 << 20
@@ -44,13 +45,19 @@ def pieces(
     Raises `ChangedError` when the file becomes shorter meanwhile; what was yielded before stays true.
     """
     for data, cut in _whole_fragments(_decoded(file, chunk_bytes, stretch or (0, file.size)), line_bytes):
-        clean = data.replace(b"\r\n", b"\n") if _CRLF.search(data) else data
-        clean, within = _shortened(clean, line_bytes)
-        if b"\x1b" in clean:
-            clean = _ANSI.sub(b"", clean)
-        if b"\xe2\x80\x99:" in clean or b"\xe2\x80\x9d:" in clean:
-            clean = _CURLY.sub(rb"'\1'", clean)
-        yield Piece(clean, cut + within)
+        piece = cleaned(data, line_bytes)
+        yield Piece(piece.data, cut + piece.cut)
+
+
+def cleaned(data: bytes, line_bytes: int = DEFAULT.text_line_bytes) -> Piece:
+    """Return a text that is at hand, UTF-8 with whatever errors it has, as one piece."""
+    clean = data.replace(b"\r\n", b"\n") if _CRLF.search(data) else data
+    clean, cut = _shortened(clean, line_bytes)
+    if b"\x1b" in clean:
+        clean = _ANSI.sub(b"", clean)
+    if b"\xe2\x80\x99:" in clean or b"\xe2\x80\x9d:" in clean:
+        clean = _CURLY.sub(rb"'\1'", clean)
+    return Piece(clean, cut)
 
 
 def stretches(file: File, size: int) -> list[tuple[int, int]]:

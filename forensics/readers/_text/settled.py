@@ -1,10 +1,12 @@
 """From what all windows told to facts: steps settled, ranks folded, settings in order."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from forensics.formats.text import redact
 from forensics.model import UNKNOWN_STEP, Events, Fact, Skip, Standing
 from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS_SCALE, Kind, canonical
 from forensics.readers._events.rows import EventRows, events
@@ -20,14 +22,16 @@ from forensics.readers._text.collected import (
 )
 from forensics.readers._text.huggingface_steps import resolve, schedule_of
 from forensics.readers.text.series import series_of
+from forensics.readers.text.shapes import shown_shape
 
+SHOWN_BYTES = 160
 MAX_NAMES = 2000
 """Names of metrics that a log may have; real ones have a few dozen."""
 
 
 def facts(found: Found, path: str) -> Iterator[Fact]:
     """Turn what all windows told into facts: steps settled, ranks folded, settings in order."""
-    dicts, rows = series_of(found.lines)
+    dicts, rows = series_of(found.lines, found.beside)
     inferred = list(_inferred(dicts))
     # A long log is large: what has been settled is not kept twice.
     found.lines.clear()
@@ -41,9 +45,24 @@ def facts(found: Found, path: str) -> Iterator[Fact]:
     yield from samples(kept, path)
     if left_out:
         yield Skip(path, f"{left_out:,} metrics beyond the first {MAX_NAMES:,} names were left out")
+    if found.beside:
+        yield Skip(path, _unread(found.beside))
     for each in events(told, path):
         yield _once_a_step(each) if each.kind == Kind.CHECKPOINT_SAVED else each
     yield from settings([*found.settings, *inferred], path)
+
+
+def _unread(lines: Counter[bytes]) -> str:
+    """Tell of lines with a number beside the name of a loss or norm that nothing took, and show the commonest."""
+    (shape, _), *_ = lines.most_common(1)
+    count = sum(lines.values())
+    shown = redact(shown_shape(shape))[:SHOWN_BYTES]
+    lead = (
+        f"{count:,} lines with a loss or norm beside a number were"
+        if count > 1
+        else "a line with a loss or norm beside a number was"
+    )
+    return f"{lead} not taken for metrics, most of them like: {shown}"
 
 
 def _with_epochs_as_steps(dicts: list[Rows], rows: list[Rows]) -> list[Rows]:

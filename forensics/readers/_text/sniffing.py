@@ -1,8 +1,14 @@
 """Whether a file is a log at all, told from its first bytes."""
 
 import re
+from collections import Counter
 
+from forensics.formats.text import cleaned, windows
 from forensics.formats.wandb_log import MAGIC
+from forensics.names import is_loss
+from forensics.readers.text.entries import Parser, read_lines_of
+from forensics.readers.text.lines import relevant
+from forensics.readers.text.series import series_of
 
 _SIGNS_OF_LOG = re.compile(
     rb"""\{(?:['"]|\xe2\x80[\x98\x9c])[^{}\r\n]{0,400}(?:['"]|\xe2\x80[\x98\x9c])"""
@@ -27,6 +33,9 @@ _SIGNS_OF_CAPTURE = re.compile(
     rb"|^# packages in environment at |^@EXPLICIT|^# platform: |^\| NVIDIA-SMI |^Package +Version",
     re.MULTILINE,
 )
+_LOSS = re.compile(rb"(?i)loss|perplexity|ppl")
+_TABLE = re.compile(rb"\s*[\w /.\"-]+(?:,[\w /.\"-]*)+\r?\n[^,\n]*,")
+"""A header with commas and a row: other readers take it."""
 _PINNED = re.compile(rb"^[A-Za-z0-9][\w.\-\[\]]* ?(?:==|@ |>=|<=|~=)", re.MULTILINE)
 _SOURCE_CODE = re.compile(rb"^(?:import \w|from [\w.]+ import |def \w+\(|class \w+[(:])", re.MULTILINE)
 _PRINTED = bytes(byte for byte in range(256) if byte >= 0x20 or byte in b"\b\t\n\f\r\x1b")
@@ -44,8 +53,22 @@ def looks_like_log(head: bytes) -> bool:
     lines = head.count(b"\n") + 1
     if len(_PINNED.findall(head)) > 0.6 * lines or len(_SOURCE_CODE.findall(head)) > 2:
         return False
-    strong = _SIGNS_OF_LOG.search(head)
-    if strong is None:
+    if _SIGNS_OF_LOG.search(head) is None and not _has_a_curve(head):
         return False
     # A capture that was echoed into the middle of a log does not make it one.
     return _SIGNS_OF_CAPTURE.search(head) is None or b"'epoch'" in head or b"%|" in head
+
+
+def _has_a_curve(head: bytes) -> bool:
+    """Tell whether lines of text, in no format of their own, hold a loss several times."""
+    if head.lstrip()[:1] in {b"{", b"[", b"<", b""} or _TABLE.match(head) or not _LOSS.search(head):
+        return False
+    parser = Parser()
+    for window in windows([cleaned(head)]):
+        lines = relevant(window)
+        read_lines_of(parser, window, lines.starts.tolist(), lines.ends.tolist())
+        tables = list(parser.tables(window))
+        dicts, rows = series_of(tables, Counter())
+        if dicts or any(len(table) > 1 and any(is_loss(name) for name in table.names) for table in rows):
+            return True
+    return False

@@ -3,4 +3,6 @@
 The stages, in order: `lines` (which lines are looked at), `shapes` (a line with its numbers and junk masked), `names`
 (which name belongs to which number), `lexicon` (what a name means), `headers` (tables), `entries` (the table of
 lines), `axes` (steps by behaviour), `series` (metrics with steps).
+
+`pasted.read_lines(text, path, first_line)` is the way in for text that is no file: it yields the facts of a text.
 """

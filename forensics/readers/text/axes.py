@@ -60,6 +60,11 @@ class Stream:
     bar: bool
     evaluation: bool
 
+    @property
+    def counted(self) -> bool:
+        """Whether the lines have counters of their own."""
+        return any(counter.known for role, counter in self.counters.items() if role is not Role.LEADING)
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from forensics.formats.text import Window, clock_times, line_rank, number, pairs
 from forensics.model import Floats, Integers
+from forensics.names import is_loss
 from forensics.readers.text.bars import bars_after
 from forensics.readers.text.headers import Header, header_of
-from forensics.readers.text.lexicon import Role, is_loss
+from forensics.readers.text.lexicon import Role
 from forensics.readers.text.lines import fragments
 from forensics.readers.text.names import Shape, shape_of
 from forensics.readers.text.shapes import Mask, masked, narrowed, outline, value_of
@@ -30,7 +31,10 @@ _HOST = re.compile(rb"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3}): ")
 HOSTS = 1 << 32
 """From here on a rank is the address of a host."""
 _OPEN = re.compile(rb"""\{['"][^{}]*\Z""")
-_BESIDE = re.compile(rb"(?i)(?:loss|perplexity|ppl|grad[ _-]?norm)[\w)'\"]{0,12} ?[:=]? ?\x00")
+_BESIDE = re.compile(
+    rb"(?i)(?:loss|perplexity|ppl|grad[ _-]?norm)(?![\w ]{0,12}(?:scal|weight|coef|type|fn|clip|thresh|window))"
+    rb"[\w)'\"]{0,12} ?[:=]? ?\x00"
+)
 _CLOSED = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.EPOCH)
 
 

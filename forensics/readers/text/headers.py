@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from forensics.readers.text.lexicon import COUNTERS, Role, is_loss, role_of
+from forensics.names import is_loss
+from forensics.readers.text.lexicon import COUNTERS, Role, role_of
 from forensics.readers.text.names import Field, Shape
 from forensics.readers.text.shapes import NUMBER_ALONE, value_of
 

@@ -8,7 +8,7 @@ import re
 from enum import Enum
 from functools import lru_cache
 
-from forensics.names import ALIASES, EVAL_LOSS, LOSS, TRAIN_LOSS, canonical
+from forensics.names import ALIASES, EVAL_LOSS, LOSS, TRAIN_LOSS, canonical, is_loss
 
 
 class Role(Enum):
@@ -36,17 +36,6 @@ SUBJECTS = frozenset({Role.LOSS, Role.NORM})
 METRICS = frozenset({Role.LOSS, Role.NORM, Role.KNOWN, Role.OTHER})
 COUNTERS = frozenset({Role.GLOBAL, Role.STEP, Role.BATCH, Role.RATIO, Role.EPOCH, Role.LEADING})
 
-_LOSS = re.compile(
-    r"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent)(?![a-z])|cross[ _-]?entropy|^(?:train(?:ing)?[ _])?cost$|损失",
-    re.IGNORECASE,
-)
-_NO_LOSS = re.compile(
-    r"(?:packet|data|weight|hearing|hair|information|job|memory|precision|signal|heat|path|total_?no)[ _-]loss|-$"
-    r"|^(?:no|use|log|with|has|is)_|loss.?scal|scal\w*.loss|lossless|\b[gf]loss"
-    r"|loss.?(?:weight|coef|type|fn|mask|func|lambda|alpha|beta|ratio|name|multiplier|factor|offset|limit|thresh|toler)"
-    r"|best|min(?:imum)?[ _.-]loss|patience|previous|target[ _]loss",
-    re.IGNORECASE,
-)
 _ENDS_AS_LOSS = re.compile(
     r"(?:loss\w{0,12}|ppl|perplexity|nll|xent|entropy|cost|损失|loss (?:train|val)\w*)(?: ?\([^)]*\))?$|loss value$",
     re.IGNORECASE,
@@ -93,10 +82,6 @@ _NO_METRIC = re.compile(
     r"|^(?:total|max|num|train)_(?:steps|epochs|iters)$|epochs?$|^micro_step$|steps? total$",
     re.IGNORECASE,
 )
-EVALUATION = re.compile(
-    r"(?<![a-z])(?:val|valid|validation|validate|validating|eval|evaluation|evaluate|evaluating|test|testing|dev)(?![a-z])",
-    re.IGNORECASE,
-)
 TRAINING = re.compile(r"(?<![a-z])(?:train|training)(?![a-z])", re.IGNORECASE)
 
 
@@ -117,10 +102,6 @@ def role_of(name: str) -> Role:
     if _NO_METRIC.search(name) or len(name) > MOST_NAME:
         return Role.NOTHING
     return Role.KNOWN if _KNOWN.search(name) else Role.OTHER
-
-
-def is_loss(name: str) -> bool:
-    return bool(_LOSS.search(name)) and not _NO_LOSS.search(name)
 
 
 def ends_as_loss(name: str) -> bool:
@@ -161,26 +142,3 @@ def metric_name(name: str, evaluation: bool) -> str:
     if not evaluation or known.startswith(("eval", "test")) or known == TRAIN_LOSS:
         return known
     return EVAL_LOSS if known == LOSS else f"eval_{known}"
-
-
-_RANKS = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"^(?:lm[ _])?loss$",
-        (
-            r"^(?:avg_|mean_|total_|reduced_)?(?:train(?:ing)?)[ _/.]?(?:lm_)?(?:loss|crossentropyloss)(?:[_ ]step)?$"
-            r"|^loss[ _/](?:train(?:ing)?)(?: ?\(\w+\))?$"
-        ),
-        r"^(?:avg|avr|ave|mean|total|step|epoch|batch|running|global|smooth\w*)[ _./]?loss$|^loss_avg\w*$",
-        r"pg_loss$|actor.loss$|policy.loss$|^act_loss$",
-        r"loss",
-        r"xent|nll|entropy",
-    )
-)
-
-
-def rank_of(name: str) -> int:
-    """Return how good a name is for the loss of training, 0 for the best; as many as there are ranks for none."""
-    if EVALUATION.search(name) or name.startswith(("eval_", "test_")) or not is_loss(name):
-        return len(_RANKS)
-    return next((rank for rank, pattern in enumerate(_RANKS) if pattern.search(name)), len(_RANKS))

@@ -9,15 +9,14 @@ Loss N (N)                             a number in parentheses behind a number i
 import re
 from dataclasses import dataclass, replace
 
+from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.lexicon import (
     COUNTERS,
-    EVALUATION,
     METRICS,
     SUBJECTS,
     TRAINING,
     Role,
     ends_as_loss,
-    is_loss,
     role_of,
 )
 
@@ -43,6 +42,7 @@ class Shape:
     fields: tuple[Field, ...]
     quoted: bool = False
     table: bool = False
+    sentence: bool = False
 
     @property
     def counters(self) -> tuple[Field, ...]:
@@ -78,7 +78,10 @@ _BEHIND = re.compile(r" ?((?:avg |mean )?(?:train(?:ing)? )?loss)\b *(?:[,;|]|$)
 _UNITS = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _UNIT = re.compile(r"([KMBTk])(?![A-Za-z])")
 QUOTED = re.compile(rb"""\{ ?(?:['"][^{}]*)?['"](?:epoch|[\w/ ]*loss\w*|[\w/ ]*step\w*|iter\w*|[\w/]*norm)['"] ?: """)
+_TRAIN_LOSS = re.compile(r"loss.{0,2}train|train\w*.?loss", re.IGNORECASE)
 _MOST_WORDS, _FEW_WORDS = 7, 2
+_SENTENCE = 3
+"""Words that are part of no name, from which on a line reads like a sentence."""
 
 
 class _Name:
@@ -90,55 +93,61 @@ class _Name:
         self.text, self.explicit, self.average, self.first, self.scale = "", False, False, 0, False
 
 
-def fields_of(shape: bytes) -> tuple[Field, ...]:
-    """Return the fields of a shape: every number that has a name, and nameless ones that may be counters."""
+def fields_of(shape: bytes) -> tuple[tuple[Field, ...], bool]:
+    """Return the fields of a shape, and whether it reads like a sentence: a loss without a sign among other words.
+
+    Fields are numbers with a name, and nameless ones that may be counters.
+    """
     tokens = _TOKEN.findall(shape)
     fields: list[Field] = []
-    seen: set[tuple[str, bool]] = set()
-    count, before, evaluation = 0, 0, False
+    count, before, evaluation, signed, words = 0, 0, False, False, 0
     for place, token in enumerate(tokens):
         if not token.startswith(b"\x00"):
             continue
         number, ratio = count, len(token) > 1
         count += 1 + ratio
         name = _name_before(tokens, place)
+        words += sum(bool(_WORD.match(each)) for each in tokens[before : name.first])
         evaluation = _section(tokens[before : name.first], evaluation)
         before = place + 1
-        if EVALUATION.search(name.text) and role_of(name.text) in COUNTERS:
-            evaluation = True
-        behind = b"".join(tokens[place + 1 : place + 9]).decode("utf-8", "replace")
-        field = _field(name, behind, number, ratio, first=not fields and number == 0)
+        if name.text and (ratio or role_of(name.text) in COUNTERS or _is_section(name.text)):
+            evaluation = _section([word.encode() for word in re.split(r"[^A-Za-z]+", name.text)], evaluation)
+        if _is_section(name.text):
+            name.text = f"{name.text} loss" if fields and _TRAIN_LOSS.search(fields[-1].name) else ""
+        field = _field(name, tokens, place, number, first=not fields and number == 0)
         if field is None:
             continue
         field = replace(field, evaluation=evaluation)
         if name.scale:
             field = replace(field, scale=number - 1)
             fields = [each for each in fields if each.number != number - 1]
-            seen.discard((field.name, evaluation))
-        if field.name and (field.name, evaluation) in seen and not ratio:
-            continue  # the first of a name counts
-        seen.add((field.name, evaluation))
-        fields.append(field)
-    return tuple(each for each in fields if each.role is not Role.NOTHING)
+        signed = signed or (field.role in METRICS and name.explicit)
+        if ratio or not any(each.name == field.name and each.evaluation == evaluation for each in fields if field.name):
+            fields.append(field)  # the first of a name counts
+    words += sum(bool(_WORD.match(each)) for each in tokens[before:])
+    return tuple(each for each in fields if each.role is not Role.NOTHING), words >= _SENTENCE and not signed
 
 
-def _field(name: _Name, behind: str, number: int, ratio: bool, *, first: bool) -> Field | None:
-    text = name.text
+def _is_section(name: str) -> bool:
+    return bool(EVALUATION.fullmatch(name) or TRAINING.fullmatch(name))
+
+
+def _field(name: _Name, tokens: list[bytes], place: int, number: int, *, first: bool) -> Field | None:
+    text, ratio = name.text, len(tokens[place]) > 1
+    behind = b"".join(tokens[place + 1 : place + 9]).decode("utf-8", "replace")
     if name.average:
         return None
     glued = _GLUED.match(behind.lstrip()) if not behind.startswith(" ") or not text or ratio else None
     if glued and not is_loss(text) and role_of(text) not in COUNTERS:
         text = glued[1]
+        tokens[place + 1 + behind.startswith(" ")] = b";"  # it names no other number
     if not text:
         found = _BEHIND.match(behind)
-        if found:
-            text = found[1]
+        text = found[1] if found else ""
     role = role_of(text) if text else Role.NOTHING
     if behind.lstrip().startswith("%") and (not text or role in SUBJECTS or role in COUNTERS):
         return None  # packet loss 0.1%; steps: 66%|
-    if role is Role.LOSS and not name.explicit and not ends_as_loss(text):
-        return None
-    if role is Role.OTHER and not name.explicit:
+    if not name.explicit and (role is Role.OTHER or (role is Role.LOSS and not ends_as_loss(text))):
         return None
     if ratio and role not in COUNTERS:
         text, role = "", Role.RATIO if role is not Role.LOSS else Role.NOTHING
@@ -251,5 +260,7 @@ def _words(tokens: list[bytes], at: int, name: _Name, unit: str) -> _Name:
 def shape_of(key: bytes) -> Shape:
     """Parse a shape once."""
     quoted = bool(QUOTED.search(key))
-    broken = quoted and b"}" not in key[key.rindex(b"{") :]
-    return Shape(key, () if broken else fields_of(key), quoted)
+    if quoted and b"}" not in key[key.rindex(b"{") :]:
+        return Shape(key, (), quoted=True)  # a dictionary that is cut has a number that may be cut
+    fields, sentence = fields_of(key)
+    return Shape(key, fields, quoted, sentence=sentence and not quoted)

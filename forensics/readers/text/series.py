@@ -1,7 +1,7 @@
 """From the table of lines to metrics with steps: streams, the names of metrics, how exactly they were printed."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
+from forensics.names import loss_rank
 from forensics.readers._text.collected import DictRows, Rows
 from forensics.readers.text.axes import Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import Entries, is_entry, joined
-from forensics.readers.text.lexicon import METRICS, Role, metric_name, rank_of
+from forensics.readers.text.lexicon import METRICS, Role, metric_name
 from forensics.readers.text.names import Field, Shape
 
 BAR_MARK = re.compile(rb"\x00 ?%\|")
@@ -30,16 +31,36 @@ _ITERATION = b"elapsed time per iteration"
 _ENGINE = re.compile(rb"step=\x00, skipped=\x00")
 
 
-def series_of(tables: Sequence[Entries]) -> tuple[list[DictRows], list[Rows]]:
-    """Return metrics of the Trainer's dictionaries, still without steps, and all others with theirs."""
+def series_of(tables: Sequence[Entries], unread: Counter[bytes]) -> tuple[list[DictRows], list[Rows]]:
+    """Return metrics of the Trainer's dictionaries, still without steps, and all others with theirs.
+
+    Lines that hold a loss and are no entries after all are added to `unread`, by shape.
+    """
     whole = [joined(group) for group in _by_shape(tables).values()]
     entries = [_interpreted(table) for table in whole if is_entry(table.shape)]
     dicts = [table for table in entries if _is_trainer_dict(table.shape)]
     headings = Headings([table for table in whole if not is_entry(table.shape)])
     rows: list[Rows] = []
     for group in _streams([table for table in entries if not _is_trainer_dict(table.shape)]).values():
-        rows.extend(_stream_rows(group, headings))
-    return [each for table in dicts for each in _dict_rows(table)], rows
+        rows.extend(_stream_rows(group, headings, unread))
+    return [each for table in dicts for each in _dict_rows(table)], _of_one_precision(rows)
+
+
+def _of_one_precision(rows: Sequence[Rows]) -> list[Rows]:
+    """Give every metric one precision, that of its least exact lines: it stays one series."""
+    least: dict[str, Precision] = {}
+    for table in rows:
+        for name in table.names:
+            least[name] = min(table.precision, least.get(name, table.precision))
+    parted = []
+    for table in rows:
+        for precision in sorted({least[name] for name in table.names}):
+            indices = [index for index, name in enumerate(table.names) if least[name] == precision]
+            names = tuple(table.names[index] for index in indices)
+            whole = len(indices) == len(table.names)
+            values = table.values if whole else table.values[:, indices]
+            parted.append(replace(table, names=names, values=values, precision=precision))
+    return parted
 
 
 def _by_shape(tables: Sequence[Entries]) -> dict[bytes, list[Entries]]:
@@ -81,7 +102,7 @@ def _streams(tables: Sequence[Entries]) -> dict[tuple[object, ...], list[Entries
             (field.role, field.name.lower()) for field in shape.counters if field.role is not Role.LEADING
         )
         bar = bool(BAR_MARK.search(shape.key))
-        own = "" if counters else tuple(sorted(field.name for field in shape.metrics))
+        own = shape.sentence if counters else tuple(sorted(field.name for field in shape.metrics))
         for rank in np.unique(table.ranks).tolist():
             key = (counters, own, bar, _evaluates(shape), rank)
             grouped[key].append(table.take(table.ranks == rank))
@@ -93,15 +114,24 @@ def _evaluates(shape: Shape) -> bool:
     return bool(metrics) and all(metric_name(field.name, field.evaluation).startswith("eval") for field in metrics)
 
 
-def _stream_rows(tables: list[Entries], headings: Headings) -> Iterator[Rows]:
+def _stream_rows(tables: list[Entries], headings: Headings, unread: Counter[bytes]) -> Iterator[Rows]:
     bar = bool(BAR_MARK.search(tables[0].shape.key))
     evaluation = _evaluates(tables[0].shape)
     stream, order = stream_of(tables, bar=bar, evaluation=evaluation)
     axis = axis_of(stream, headings)
-    if (axis.steps == UNKNOWN_STEP).all() and not is_epoch_axis(axis.epochs):
-        tables = [table if _is_certain(table) else table.take(np.zeros(len(table), dtype=np.bool_)) for table in tables]
-        if not any(len(table) for table in tables):
+    placed = not (axis.steps == UNKNOWN_STEP).all() or is_epoch_axis(axis.epochs)
+    if not placed or not stream.counted or tables[0].shape.sentence:
+        certain = [table for table in tables if _is_certain(table, placed=placed)]
+        unread.update(
+            {
+                table.shape.key: len(table)
+                for table in tables
+                if not any(table is each for each in certain) and table.shape.has(Role.LOSS)
+            }
+        )
+        if not certain:
             return
+        tables = certain
         stream, order = stream_of(tables, bar=bar, evaluation=evaluation)
         axis = axis_of(stream, headings)
     back = np.empty_like(order)
@@ -113,16 +143,18 @@ def _stream_rows(tables: list[Entries], headings: Headings) -> Iterator[Rows]:
         yield from _rows(table, Axis(axis.steps[place], axis.epochs[place], axis.kept[place]), bar=bar)
 
 
-def _is_certain(table: Entries) -> bool:
-    """Tell whether lines that neither a counter nor a heading places are entries: prose never repeats its shape."""
+def _is_certain(table: Entries, *, placed: bool) -> bool:
+    """Tell whether lines without a counter of their own are entries: prose never repeats its shape."""
     shape = table.shape
     if shape.quoted or shape.table:
         return True
     metrics = [field for field in shape.metrics if field.role is not Role.OTHER]
     if _RESULT.fullmatch(shape.key) and all(_RESULT_NAMES.match(field.name) for field in metrics):
         return True
-    if len(table) < 2 or (len(table) < SEVERAL and len(shape.fields) < 2):
+    if len(table) < 2 or (len(table) < SEVERAL and len(shape.fields) < 2 and not placed):
         return False
+    if placed:
+        return True
     indices = [index for index, field in enumerate(shape.fields) if field in metrics]
     return any(not _is_numbering(table.numbers[:, index]) for index in indices)
 
@@ -185,7 +217,7 @@ def metric_names(table: Entries) -> list[tuple[int, str]]:
             found[metric_name(field.name, field.evaluation)].append(index)
     names: list[tuple[int, str]] = []
     for name, indices in found.items():
-        best = min(indices, key=lambda index: (-len(np.unique(table.numbers[:, index])), rank_of(fields[index].name)))
+        best = min(indices, key=lambda index: (-len(np.unique(table.numbers[:, index])), loss_rank(fields[index].name)))
         names.extend((index, name if index == best else fields[index].name) for index in indices)
     return sorted(names)
 

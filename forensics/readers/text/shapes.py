@@ -31,6 +31,7 @@ _JUNK = (
     rb"|\b\d+(?:\.\d+)?(?:d|h|hrs?|m|min)[ :,]{0,2}\d+(?:\.\d+)?(?:h|hrs?|m|min|s|sec)\b"  # 1h 2m 3s
     rb"(?:[ :,]{0,2}\d+(?:\.\d+)?(?:m|min|s|sec)\b)*"
     rb"|\b\d+ days?,"
+    rb"|\b(?:cuda|npu|xpu|hpu|mps|xla|gpu|cpu):\d+"
     rb"|\b[A-Za-z][\w.]*-\d+(?:\.\d+)?[A-Za-z][\w-]*"  # model-7b
     rb"|\b(?!\d+[eE]\d+\b)\d+[A-Za-z_]+\d\w*"
 )
@@ -108,6 +109,16 @@ def masked(line: bytes) -> Mask:
             parts.append(_MARKS[kind or 0])
     keep(done, len(line))
     return Mask(b"".join(parts), tuple(spans), tuple(words))
+
+
+def shown_shape(shape: bytes) -> str:
+    r"""Return a shape as people may read it.
+
+    >>> shown_shape(b"\x01 loss at \x00 ranks")
+    '... loss at N ranks'
+    """
+    text = shape.replace(NUMBER, b"N").replace(JUNK, b"...").replace(DRAWING, b"...")
+    return text.decode("utf-8", "replace").strip()
 
 
 def value_of(text: bytes) -> float:

@@ -1,0 +1,65 @@
+"""Which series is the loss of training, where none has that name or a side file took it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from forensics.model import Samples
+from forensics.names import LOSS, NO_LOSS, OF_TRAINING, TRAIN_LOSS, loss_rank
+
+LOGGED_OFTEN = 3
+"""A mean over the run is logged once, twice after a resume; more entries are a loss that was logged as it went."""
+
+
+def with_loss(samples: Sequence[Samples]) -> list[Samples]:
+    """Give the best loss of training the name `loss` where no other has it.
+
+    A `loss` that is one number throughout, in a file without any other loss, is that of a side table if another file
+    has a loss that moves: it is told under the name of its file. A term of the loss is taken only if it is the only
+    one: an actor's beside a critic's is not the loss.
+    """
+    named = [block for block in samples if block.name == LOSS and len(block.steps)]
+    others = _candidates(samples)
+    if named and not (others and all(_is_aside(block, others) for block in named)):
+        return list(samples)
+    chosen = _best(others)
+    if chosen is None:
+        return list(samples)
+    aside = {id(block): f"{PurePosixPath(block.path).stem}/{LOSS}" for block in named}
+    return [
+        replace(block, name=LOSS if block.name == chosen else aside[id(block)])
+        if block.name == chosen or id(block) in aside
+        else block
+        for block in samples
+    ]
+
+
+def _candidates(samples: Sequence[Samples]) -> dict[str, list[Samples]]:
+    """Return the blocks of every further loss that was logged as the run went."""
+    grouped: dict[str, list[Samples]] = defaultdict(list)
+    for block in samples:
+        if block.name == TRAIN_LOSS or (block.name != LOSS and loss_rank(block.name) < NO_LOSS):
+            grouped[block.name].append(block)
+    return {name: blocks for name, blocks in grouped.items() if _entries(blocks) >= LOGGED_OFTEN}
+
+
+def _entries(blocks: Sequence[Samples]) -> int:
+    """Count entries: those without a step are as many as they are, those of one step are one."""
+    return max(len(np.unique(block.steps[block.steps >= 0])) + int((block.steps < 0).sum()) for block in blocks)
+
+
+def _is_aside(block: Samples, others: dict[str, list[Samples]]) -> bool:
+    flat = len(block.values) >= LOGGED_OFTEN and len(np.unique(block.values)) == 1
+    rivals = [other for blocks in others.values() for other in blocks]
+    alone = all(other.path != block.path for other in rivals)
+    return flat and alone and any(len(np.unique(other.values)) > 1 for other in rivals)
+
+
+def _best(others: dict[str, list[Samples]]) -> str | None:
+    if not others:
+        return None
+    name = min(others, key=lambda name: (loss_rank(name), -_entries(others[name])))
+    return name if loss_rank(name) < OF_TRAINING or (len(others) == 1 and "pg_loss" not in name) else None

@@ -1,0 +1,22 @@
+"""Text that is no file of its own: the output of a notebook's cell, a block of a pasted issue, a tracker's console."""
+
+from collections.abc import Iterator
+
+from forensics.formats.text import cleaned, windows
+from forensics.model import Fact
+from forensics.readers._text.collected import Found
+from forensics.readers._text.scan import scan_window
+from forensics.readers._text.settled import facts
+from forensics.readers.text.entries import Parser
+
+
+def read_lines(text: bytes | str, path: str, first_line: int = 1) -> Iterator[Fact]:
+    """Yield the facts of a text as if it were a log of its own: samples, events, settings, skips.
+
+    `path` and the number of the line in it on which the text begins name the source of each fact.
+    """
+    found, parser = Found(), Parser()
+    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    for window in windows([cleaned(data)]):
+        found.extend(scan_window(window, parser))
+    yield from facts(found.moved(0, first_line - 1), path)

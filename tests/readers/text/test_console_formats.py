@@ -1,0 +1,101 @@
+"""Whole console outputs: entries, steps and values of each format, and texts that are none."""
+
+import numpy as np
+import pytest
+
+from forensics.model import Samples
+from forensics.readers._text.sniffing import looks_like_log
+from forensics.readers.text.pasted import read_lines
+from readers.text.log_reading import read_log
+
+
+def test_a_counter_of_the_epoch_is_made_global() -> None:
+    """With a total, without one, and with an epoch that a heading names."""
+    total = "".join(f"Epoch [{e}/3], Step [{s}/40], Loss: {e + s / 100}\n" for e in (1, 2, 3) for s in range(0, 40, 5))
+    bare = "".join(f"epoch {e} iter {s}: loss {e + s / 100}\n" for e in (0, 1, 2) for s in range(0, 40, 5))
+    below = "".join(f"Epoch {e}\n" + "".join(f"  batch {s}/40 loss {e + s}\n" for s in (10, 40)) for e in (1, 2))
+
+    assert read_log(total).samples("loss").steps.tolist() == [40 * e + s for e in range(3) for s in range(0, 40, 5)]
+    assert read_log(bare).samples("loss").steps.tolist() == [36 * e + s for e in range(3) for s in range(0, 40, 5)]
+    assert read_log(below).samples("loss").steps.tolist() == [10, 40, 50, 80]
+
+
+def test_a_global_counter_is_left_alone() -> None:
+    """A bar or a step that goes on through the epochs is no counter of the epoch."""
+    lines = "".join(f"epoch {s // 40} step {s}: loss {s}.5\n" for s in range(0, 120, 5))
+    bars = "".join(f"\rE {1 + s // 40}: {s}%|#| {s}/120 [00:01<00:01, 1.0it/s, loss={s}.5]" for s in range(10, 120, 5))
+
+    assert read_log(lines).samples("loss").steps.tolist() == list(range(0, 120, 5))
+    assert read_log(bars).samples("loss").steps.tolist() == list(range(10, 120, 5))
+
+
+def test_headings_give_their_step_to_the_lines_below() -> None:
+    """Every line of a block takes it; a heading that comes seldom numbers nothing."""
+    blocks = "".join(
+        f"[step={s}/100,epoch=0]\n    train/CrossEntropyLoss={9 - s / 10}\n    optim/grad_norm=1.5\n"
+        for s in range(1, 9)
+    )
+    seldom = "checkpoint of step 5\n" + "".join(f"loss: {n}.25\n" for n in (3, 1, 2, 5))
+
+    assert read_log(blocks).samples("optim/grad_norm").steps.tolist() == list(range(1, 9))
+    assert set(read_log(seldom).samples("loss").steps.tolist()) == {-1}
+
+
+def test_evaluation_is_told_from_training() -> None:
+    """By the words before the numbers; its batches are no steps of training."""
+    text = "".join(
+        f"Epoch: [{e}][{s}/40] Loss {e + s}.5 ({s}.0)\n" for e in (0, 1) for s in (0, 20)
+    ) + "Test: [0/9] Loss 7.5 (7.5)\nTest: [8/9] Loss 7.25 (7.4)\n"  # fmt: skip
+    told = read_log(text)
+
+    assert told.samples("loss").steps.tolist() == [0, 20, 40, 60]
+    assert told.samples("eval_loss").values.tolist() == [7.5, 7.25]
+    assert set(told.samples("eval_loss").steps.tolist()) == {-1}
+
+
+def test_what_is_beside_a_loss_and_not_taken_is_told() -> None:
+    """The commonest of the lines is shown, digits and paths left out."""
+    (skip,) = read_log("the loss is 5 in /a/b.py\nthe loss is 6 in /a/b.py\n").skips()
+
+    assert (
+        skip.reason == "2 lines with a loss or norm beside a number were not taken for metrics, "
+        "most of them like: the loss is N in ..."
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5 packets transmitted, 5 received, 0% packet loss, time 4006ms\n" * 3,
+        "Namespace(loss_weight=1.0, lr=0.1, epochs=3, batch_size=8, loss=0.5)\n",
+        "Downloading package-loss-1.2.tar.gz step 1 of 3\n",
+        "The loss of 2.3 at epoch 3 was high.\nLater it fell.\n",
+        "tests/x/test_loss.py::test_step[1-2.5] PASSED [ 10%]\ntests/test_loss.py::test_step[2-3.5] PASSED [ 20%]\n",
+        "loss 8987\n",
+        "step 9520\nloss 8987\nepoch 28218\n",
+    ],
+)
+def test_other_texts_hold_no_metrics(text: str) -> None:
+    """Sentences, vocabularies, arguments, tools."""
+    assert read_log(text).names() == set()
+
+
+def test_text_that_is_no_file_is_read_as_one() -> None:
+    """The path and the first line name the source."""
+    (loss,) = [
+        fact
+        for fact in read_lines("x\r\nstep 1 loss 2.5\r\nstep 2 loss 2.25", "issue.md", 10)
+        if isinstance(fact, Samples)
+    ]
+
+    assert (loss.path, loss.records.tolist(), loss.steps.tolist()) == ("issue.md", [11, 12], [1, 2])
+    assert np.array_equal(loss.values, [2.5, 2.25])
+
+
+def test_a_file_with_a_curve_in_words_of_its_own_is_a_log() -> None:
+    """Not for a table with commas, which another reader takes, and not for JSON."""
+    lines = b"".join(b"Finish training epoch %d. mean loss of it: 0.%d\n" % (n, 90 - n) for n in range(5))
+
+    assert looks_like_log(lines)
+    assert not looks_like_log(b"epoch,loss\n1,0.5\n2,0.4\n")
+    assert not looks_like_log(b'{"epoch":1,"loss":2}')
