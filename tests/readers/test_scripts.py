@@ -72,6 +72,7 @@ def test_a_script_tells_what_was_meant(tmp_path: Path) -> None:
         ("variable", "CUDA_LAUNCH_BLOCKING", "1", "line 9"),
         ("setting", "world_size", 16, "line 9"),
         ("setting", "deepspeed", "zero2.json", "line 9"),
+        ("setting", "zero_optimization.stage", 2, "line 9"),
         ("setting", "learning_rate", 2e-6, "line 9"),
         ("setting", "lr_scheduler_type", "cosine", "line 9"),
         ("setting", "bf16", True, "line 9"),

@@ -35,7 +35,7 @@ def facts(found: Found, path: str) -> Iterator[Fact]:
     inferred = list(_inferred(dicts))
     # A long log is large: what has been settled is not kept twice.
     found.lines.clear()
-    tables = _with_epochs_as_steps([*resolve(dicts, schedule_of(found.settings))], rows)
+    tables = [*resolve(dicts, schedule_of(found.settings)), *rows]
     dicts.clear()
     rows = list(fold_rows(tables))
     tables.clear()
@@ -63,22 +63,6 @@ def _unread(lines: Counter[bytes]) -> str:
         else "a line with a loss or norm beside a number was"
     )
     return f"{lead} not taken for metrics, most of them like: {shown}"
-
-
-def _with_epochs_as_steps(dicts: list[Rows], rows: list[Rows]) -> list[Rows]:
-    """Let epochs be the steps where no line of the file names a step; else drop the lines that name an epoch only."""
-
-    def by_epoch(table: Rows) -> bool:
-        return bool((table.steps == UNKNOWN_STEP).all()) and not np.isnan(table.epochs).all()
-
-    counted = [table for table in rows if not by_epoch(table)]
-    if dicts or any(_has_loss(table) for table in counted):
-        return [*dicts, *counted]
-    return [replace(table, steps=table.epochs.astype(np.int64)) if by_epoch(table) else table for table in rows]
-
-
-def _has_loss(table: Rows) -> bool:
-    return any("loss" in name.lower() and canonical(name) != LOSS_SCALE for name in table.names)
 
 
 def _named(rows: list[Rows]) -> tuple[list[Rows], int]:

@@ -2,10 +2,19 @@
 
 import math
 
+from forensics.model import UNKNOWN_STEP
 from forensics.readers._text.sniffing import looks_like_log
-from readers.text.log_reading import read_log
+from readers.text.log_reading import Told, read_log
 
 NOTEBOOK = "Step\tTraining Loss\tValidation Loss\n20\tNo log\t1.700000\n40\t1.650000\t1.500000\n60\tnan\tnan\n"
+
+
+def by_epoch(told: Told, name: str) -> list[tuple[float, float]]:
+    """Return epochs and values of a metric without steps."""
+    block = told.samples(name)
+    assert set(block.steps.tolist()) == {UNKNOWN_STEP}
+    assert block.epochs is not None
+    return list(zip(block.epochs.tolist(), block.values.tolist(), strict=True))
 
 
 def test_a_notebook_table_is_read_however_its_columns_are_parted() -> None:
@@ -28,8 +37,8 @@ def test_a_table_without_steps_counts_its_epochs() -> None:
     """The notebook shows epochs alone when it evaluates once an epoch."""
     told = read_log("Epoch\tTraining Loss\tAccuracy\n1\t0.9\t0.5\n2\t0.7\t0.6\n")
 
-    assert told.points("loss") == [(1, 0.9), (2, 0.7)]
-    assert told.points("Accuracy") == [(1, 0.5), (2, 0.6)]
+    assert by_epoch(told, "loss") == [(1.0, 0.9), (2.0, 0.7)]
+    assert by_epoch(told, "Accuracy") == [(1.0, 0.5), (2.0, 0.6)]
 
 
 def test_a_table_ends_where_its_rows_end() -> None:
@@ -90,14 +99,14 @@ def test_loops_of_ones_own_may_write_capitals_and_two_words() -> None:
     assert litgpt.points("loss") == [(0, 2.5)]
 
 
-def test_epochs_are_steps_only_where_no_line_has_a_step() -> None:
-    """A summary of each epoch among steps would stand at the wrong place."""
+def test_epochs_are_no_steps() -> None:
+    """A line that names its epoch only keeps it; among lines with a step it has none."""
     lines = "Epoch [1/3], Train Loss: 1.9, Val Loss: 1.8\nEpoch [2/3], Train Loss: 1.5, Val Loss: 1.7\n"
 
     assert looks_like_log(lines.encode())
-    assert read_log(lines).points("loss") == [(1, 1.9), (2, 1.5)]
-    assert read_log(lines).points("eval_loss") == [(1, 1.8), (2, 1.7)]
-    assert read_log("step 700: loss 1.6\n" + lines).points("loss") == [(700, 1.6)]
+    assert by_epoch(read_log(lines), "loss") == [(1.0, 1.9), (2.0, 1.5)]
+    assert by_epoch(read_log(lines), "eval_loss") == [(1.0, 1.8), (2.0, 1.7)]
+    assert read_log("step 700: loss 1.6\n" + lines).points("loss")[0] == (700, 1.6)
 
 
 def test_the_last_entry_of_an_excerpt_takes_the_bar_before_it() -> None:
