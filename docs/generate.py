@@ -36,6 +36,7 @@ def pages() -> dict[Path, str]:
     made[DOCS / "rules" / "README.md"] = _index()
     made[DOCS / "formats.md"] = _formats()
     made[DOCS / "coverage.md"] = _coverage()
+    made[DOCS / "symptoms.md"] = _symptoms()
     made[DOCS / "cli.md"] = _cli()
     return made
 
@@ -96,6 +97,23 @@ def _coverage() -> str:
         " `python docs/generate.py` from `docs/known_issues.toml`, the rules and the tests.\n\n"
     )
     return head + "| what goes wrong | rules | tests | upstream |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _symptoms() -> str:
+    """Return the table of symptoms and links, each with what can stand behind it."""
+    rules = catalog.rules()
+    mechanisms = [rule.name for rule in rules if rule.mechanism]
+    found = sorted({name for rule in rules for name in rule.explains} | {d.name for d in catalog.detectors()})
+    rows = []
+    for name in (*(name for name in found if name not in mechanisms), *mechanisms):
+        behind = [f"[{rule.name}](rules/{rule.code}.md)" for rule in rules if name in rule.explains]
+        kind = "mechanism" if name in mechanisms else "symptom"
+        rows.append(f"| `{name}` | {kind} | {len(behind)} | {', '.join(behind) or '-'} |")
+    head = (
+        "# Symptoms and causes\n\nWhat can stand behind what, made by `python docs/generate.py` from the rules. Each"
+        " pair has a test in `tests/rules/test_pairs.py`: the cause's own sign alone makes it at least possible.\n\n"
+    )
+    return head + "| seen | kind | | what can stand behind it |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
 def _tests_of(names: set[str]) -> dict[str, list[str]]:

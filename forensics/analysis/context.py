@@ -66,6 +66,27 @@ def policy_gradient(run: Run) -> bool:
     return any(name in run.timeline for name in POLICY_GRADIENT)
 
 
+HEADS = ("CausalLM", "LMHead", "ConditionalGeneration", "MaskedLM")
+"""Heads of models that predict tokens (transformers `architectures`)."""
+PAIRS = ("rewards/chosen", "logps/chosen", "rewards/margins")
+
+
+def uniform_loss(run: Run) -> float | None:
+    """Return ln of the vocabulary size, the loss of guessing; None where the size is not on file."""
+    size = run.environment.number("model.vocab_size")
+    return float(np.log(size)) if size is not None and 16 <= size < 1e9 else None
+
+
+def token_losses(run: Run) -> bool:
+    """Tell whether the loss is a mean over tokens: a language model is on file, and neither pairs nor rewards are."""
+    if policy_gradient(run) or any(name in run.timeline for name in PAIRS):
+        return False
+    heads = run.environment.best("model.architectures")
+    if heads is not None and heads.value:
+        return any(head in str(heads.value) for head in HEADS)
+    return uniform_loss(run) is not None
+
+
 def logging_window(run: Run) -> int | None:
     """Return the optimizer steps that one entry of the loss covers: the setting, else the usual distance.
 

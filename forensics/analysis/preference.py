@@ -55,6 +55,8 @@ def begins_late(run: Run) -> bool:
     if block is None or block.epochs is None:
         return False
     epochs = block.epochs[np.isfinite(block.epochs)]
+    if len(epochs) == 1 and block.axis != "step":
+        return float(epochs[0]) > LATE * EPOCH_UNIT
     if len(epochs) < 2:
         return False
     return float(epochs[0]) > LATE * max(float(np.median(np.diff(epochs))), EPOCH_UNIT)
@@ -76,7 +78,9 @@ def has_reference(run: Run) -> bool:
     if rewards is None or len(known) < len(logs):
         return False
     first, second = (reward / value for reward, value in zip(rewards, known, strict=True))
-    return abs(first - second) > 0.05 * max(abs(first), abs(second)) or first == second == 0
+    # A reward of log-probabilities is a positive multiple of them.
+    apart = abs(first - second) > 0.05 * max(abs(first), abs(second))
+    return apart or first < 0 or first == second == 0
 
 
 def _at_step_1(run: Run, name: str) -> float | None:

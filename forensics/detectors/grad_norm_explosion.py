@@ -15,6 +15,7 @@ TIMES = 10.0
 DEVIATIONS = 10 / 0.6745
 LEAST = 20
 FEW = 5
+LEVELS, PEAK = 50.0, 300.0
 
 
 @detector("grad-norm-explosion", needs=("grad_norm",))
@@ -27,7 +28,10 @@ def grad_norm_explosion(run: Run) -> Iterator[Finding]:
     must be ten times all of at least five before it, whose median is told.
     Silenced by: norms below 1e-3, where a relative rise means nothing.
     Known false alarms: single batches; so it is a notice, and a warning only when the last tenth of the run
-    stays at ten times the level before and the loss rose by a fifth with it.
+    stays at ten times the level before and the loss rose by a fifth with it, when the last of the levels (medians of a
+    twentieth of the entries, five at least) is above 50 times the lowest, or when the highest is above 300 times the
+    median of the first five: 4 and 6 of 59 faulty runs that were called healthy, 0 of 396 others (the highest healthy
+    ratio of levels is 21; 30 in place of 300 hits 3).
     """
     norms = context.recorded(run, GRAD_NORM)
     finite = np.flatnonzero(np.isfinite(norms.values) & (norms.values > 0))
@@ -36,21 +40,26 @@ def grad_norm_explosion(run: Run) -> Iterator[Finding]:
     values = norms.values[finite]
     baseline = robust.trailing(values, minimum=FEW)
     high = _high(values, baseline)
+    grown = _grown(values)
+    if grown and not bool(high.any()):
+        high = values > TIMES * float(np.median(values[:FEW]))
     if not bool(high.any()):
         return
     first, worst = int(np.argmax(high)), int(np.argmax(np.where(high, values, 0.0)))
     last = int(np.flatnonzero(high)[-1])
     step = int(norms.steps[finite[first]])
-    lasting = _lasting(values) and _loss_rose(run, step, len(values))
+    lasting = (_lasting(values) and _loss_rose(run, step, len(values))) or grown
+    before = float(baseline.median[worst])
+    usual = before if np.isfinite(before) else float(np.median(values[:FEW]))
     yield Finding(
         symptom="grad-norm-explosion",
         severity="warning" if lasting else "notice",
         statement=f"the gradient norm leaves its level by more than ten times in "
         f"{counted(int(high.sum()), 'entry', 'entries')}; the highest is {number(float(values[worst]))} at step "
-        f"{int(norms.steps[finite[worst]])} against a median of {number(float(baseline.median[worst]))} before",
+        f"{int(norms.steps[finite[worst]])} against a median of {number(usual)} before",
         source=norms.source_at(int(finite[first])),
         step=step,
-        step_range=(int(norms.steps[finite[first] - 1]), step),
+        step_range=(int(norms.steps[finite[first] - 1]) if finite[first] else None, step),
         until=None if lasting else int(norms.steps[finite[last]]),
     )
 
@@ -65,6 +74,16 @@ def _high(values: Floats, baseline: robust.Baseline) -> NDArray[np.bool_]:
     high &= values > 1e-3
     high[: max(FEW, len(values) // 20)] = False
     return high
+
+
+def _grown(values: Floats) -> bool:
+    """Tell whether the norms end at, or peak at, many times their lowest or first level."""
+    if len(values) < LEAST:
+        return False
+    width = max(FEW, len(values) // 20)
+    levels = np.median(values[: len(values) // width * width].reshape(-1, width), axis=1)
+    ends = float(np.median(values[-width:])) > LEVELS * float(levels.min())
+    return ends or float(values.max()) > PEAK * float(np.median(values[:FEW]))
 
 
 def _lasting(values: Floats) -> bool:

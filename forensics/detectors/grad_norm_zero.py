@@ -60,7 +60,7 @@ def _judge(run: Run, norms: Series, index: int) -> tuple[Severity, str]:
     count = len(norms) - index
     if context.policy_gradient(run):
         spread = _reward_spread(run, norms, index)
-        if spread is not None and count >= LASTING:
+        if spread is not None:
             return ("error" if count >= SURE else "warning"), spread
         return "notice", "a policy gradient is 0 where all rewards of a group are equal"
     series = run.timeline.beside(norms, LOSS)

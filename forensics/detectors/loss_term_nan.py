@@ -23,7 +23,8 @@ def loss_term_nan(run: Run) -> Iterator[Finding]:
     """Find further losses and gradient norms (of a critic, of an auxiliary term) that are NaN or infinite.
 
     Source: verl logs `critic/vf_loss` and `critic/grad_norm` beside the actor's; verl issue 498.
-    Minimum: one entry for a warning, two for an error; they must last to the end.
+    Minimum: one entry at the end for a warning, two for an error; two entries anywhere for a warning. It is dated to
+    the first.
     Silenced by: a loss that is NaN or shown as 0 itself, which is told already; beside a loss that is a number, a
     term that never was one, which then is no part of it.
     Known false alarms: a term that is logged as NaN where it does not apply.
@@ -38,22 +39,27 @@ def loss_term_nan(run: Run) -> Iterator[Finding]:
         return
     name, index = min(ill, key=lambda each: int(run.timeline[each[0]].steps[each[1]]))
     series = run.timeline[name]
-    count = len(series) - index
+    bad = ~np.isfinite(series.values)
+    count, lasts = int(np.count_nonzero(bad)), tail_onset(bad) == index
+    where = "to the end, " if lasts else "on, in "
     others = ", ".join(each for each, _ in ill if each != name)
     yield Finding(
         symptom="loss-term-nan",
-        severity="error" if count >= LASTING else "warning",
-        statement=f"{name} is NaN or infinite from step {int(series.steps[index])} to the end, "
-        f"{counted(count, 'entry', 'entries')}" + (f"; so are {others}" if others else ""),
+        severity="error" if bad[-1] and count >= LASTING else "warning",
+        statement=f"{name} is NaN or infinite from step {int(series.steps[index])} {where}"
+        f"{counted(count, 'entry', 'entries')}{'' if lasts else f' of {len(series):,}'}"
+        + (f"; so are {others}" if others else ""),
         source=series.source_at(index),
         step=int(series.steps[index]),
         step_range=point_onset(series, index, context.logging_window(run)).bracket(),
+        until=None if bad[-1] else int(series.steps[np.flatnonzero(bad)[-1]]),
     )
 
 
 def _onset(run: Run, name: str) -> int | None:
-    """Return where a term turns NaN for good, None when it does not or is no term of the loss."""
+    """Return where a term first is NaN, if for good or twice; None when it is not or is no term of the loss."""
     series: Series = run.timeline[name]
     if name in _WHOLE or _NOT_TRAINED.search(name) or not _TERM.search(name) or not len(series):
         return None
-    return tail_onset(~np.isfinite(series.values))
+    bad = ~np.isfinite(series.values)
+    return int(np.argmax(bad)) if bad[-1] or np.count_nonzero(bad) >= LASTING else None

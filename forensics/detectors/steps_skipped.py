@@ -29,6 +29,7 @@ class Skipped:
     told: str
     first: int | None = None
     normal: int = NORMAL
+    unscaled: bool = False
 
     @property
     def share(self) -> float:
@@ -46,7 +47,8 @@ def steps_skipped(run: Run) -> Iterator[Finding]:
     before in place (`stage_1_and_2.py`, `step`), so that gradient norm and learning rate repeat to the last digit.
     Minimum: one skipped step by a counter or a line, three entries with a repeated norm.
     Silenced by: no more than 16 skipped steps (or halvings from the highest scale attempted) or 5 % of all are a
-    notice, as a loss scaler settles so; from 5 % on it is a warning, from 50 % on an error.
+    notice, as a loss scaler settles so; from 5 % on it is a warning, from 50 % on an error. Without a scale, where
+    nothing settles, half of three steps and more are a warning.
     Known false alarms: norms that were logged after clipping and repeat the limit are square roots or round
     numbers; values that print with at most three digits are left out.
     """
@@ -56,6 +58,8 @@ def steps_skipped(run: Run) -> Iterator[Finding]:
     severity: Severity = "notice"
     if found.count > found.normal and found.share >= MANY:
         severity = "error" if found.share >= MOST else "warning"
+    elif found.unscaled and found.count >= STALE and found.share >= MOST:
+        severity = "warning"
     yield Finding(
         symptom="steps-skipped",
         severity=severity,
@@ -73,8 +77,11 @@ def _sources(run: Run) -> Iterator[Skipped]:
             first = int(events.steps[0]) if len(events) and events.steps[0] >= 0 else None
             count = len(events)
             if count:
-                told = f"{counted(count, 'step was', 'steps were')} skipped because gradients overflowed"
-                yield Skipped(count, max(last, count), events.source_at(0), told, first, _settling(events))
+                unscaled = kind == Kind.NONFINITE_SKIPPED
+                why = "the gradient norm was NaN or infinite" if unscaled else "gradients overflowed"
+                told = f"{counted(count, 'step was', 'steps were')} skipped because {why}"
+                settling = _settling(events)
+                yield Skipped(count, max(last, count), events.source_at(0), told, first, settling, unscaled)
     series = run.timeline.get(SKIPPED_STEPS)
     if series is not None and len(series) and np.isfinite(series.values[-1]):
         index = int(np.argmax(series.values > 0))

@@ -36,7 +36,8 @@ def weights_zero(run: Run) -> Iterator[Finding]:
         if killed:
             yield _finding(checkpoint, killed, "error", "were alive in an earlier checkpoint and are now", tables)
             return
-        alive.update(table.named(~dead & with_role(table, "weight")))
+        living = with_role(table, "weight") & (table.elements > 0) & (table.zero < DEAD * table.elements)
+        alive.update(table.named(np.asarray(living, dtype=bool)))
         if position == len(tables) - 1 and names:
             yield from _last(checkpoint, table, names, tables)
 

@@ -21,7 +21,7 @@ def verdict_of(run: Run, findings: Sequence[Finding]) -> RunVerdict:
 
 def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]) -> str:
     if verdict == "healthy":
-        return _healthy(run)
+        return _healthy(run, findings, hypotheses)
     if verdict == "unknown":
         return "Nothing was found wrong, but there was neither a metric nor a weight to judge by."
     grave = next(f for f in findings if f.severity != "notice")
@@ -36,14 +36,26 @@ def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypo
         more = f" and {len(tied) - 3} more" if len(tied) > 3 else ""
         kind = "likely causes" if top.verdict == "likely" else "causes"
         return f"{said} {len(tied)} {kind} fit equally well ({names}{more}), and what was read cannot tell them apart."
+    if top.would_decide:
+        return (
+            f"{said} The cause is not known; {top.cause} would fit if {_sentence(top.would_decide[0], capital=False)}"
+        )
     word = {"established": "Cause", "likely": "Likely cause", "possible": "Possible cause"}[top.verdict]
     strongest = max(top.evidence, key=lambda e: e.points)
     because = f" Strongest sign: {strongest.statement.strip().rstrip('.')}." if strongest.points > 0 else ""
     return f"{said} {word}: {_sentence(top.title)}{because}"
 
 
-def _healthy(run: Run) -> str:
+def _healthy(run: Run, findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]) -> str:
+    doubt = next((h for h in hypotheses if h.verdict == "possible" and not h.benign and not h.would_decide), None)
+    noticed = next((f for f in findings if doubt is not None and doubt.score > 1 and f.symptom in doubt.explains), None)
+    if doubt is not None and noticed is not None:
+        return f"No fault was found; one thing to look at: {noticed.statement.strip().rstrip('.')} ({doubt.cause})."
+    rewards = run.timeline.get("reward")
     loss = run.timeline.get("loss")
+    if rewards is not None and len(rewards) and loss is not None and bool((loss.values == 0).all()):
+        said = f"the reward went from {float(rewards.values[0]):.4g} to {float(rewards.values[-1]):.4g}"
+        return f"Nothing is wrong: {said}; a loss that prints 0 is in order there, as advantages are centred."
     if loss is None or not len(loss):
         return "Nothing is wrong with what was examined."
     ending = run.ending
@@ -60,8 +72,8 @@ def _healthy(run: Run) -> str:
     return f"{said}."
 
 
-def _sentence(text: str) -> str:
+def _sentence(text: str, *, capital: bool = True) -> str:
     text = text.strip().rstrip(".")
     first = text.partition(" ")[0]
     # A path or a metric keeps its spelling.
-    return f"{text[:1].upper()}{text[1:]}." if first.isalpha() else f"{text}."
+    return f"{text[:1].upper()}{text[1:]}." if capital and first.isalpha() else f"{text}."

@@ -1,8 +1,9 @@
 """What the run recorded of DeepSpeed: whether it ran, at which ZeRO stage, with overlapping communication."""
 
 from forensics.model import Run, Source
+from forensics.names import Kind
 from forensics.rules._seen import Seen, holds
-from forensics.rules._setup import package_within, precision_is, whole_number
+from forensics.rules._setup import happened, package_within, precision_is, whole_number
 
 UNGUARDED = ">=0.11.2,<0.19.3"
 """DeepSpeed releases that apply nonfinite bf16 gradients unless told otherwise (pull requests 4512 and 8035)."""
@@ -25,6 +26,10 @@ def _traces(run: Run) -> Seen | None:
         number = whole_number(run, stage.name)
         told = "set" if number is None else number
         return Seen(True, f"DeepSpeed ran (zero_optimization.stage is {told})", stage.source, "deepspeed")
+    micro = run.environment.best("train_micro_batch_size_per_gpu")
+    if micro is not None:
+        said = "DeepSpeed ran (its configuration has train_micro_batch_size_per_gpu)"
+        return Seen(True, said, micro.source, "deepspeed")
     if "deepspeed" in run.frameworks:
         return Seen(True, "DeepSpeed left its traces in the run", None, "deepspeed")
     setting = run.environment.best("deepspeed")
@@ -71,6 +76,18 @@ def stage_in(run: Run, *wanted: int) -> Seen | None:
         used = deepspeed_used(run)
         return Seen(False, used.statement, used.source, "zero stage") if used is not None and not used.holds else None
     return Seen(found[0] in wanted, f"ZeRO stage is {found[0]}", found[1], "zero stage")
+
+
+def pipeline_engine(run: Run) -> Seen | None:
+    """Tell whether DeepSpeed's pipeline engine ran, by its setting or by the line that lays out the stages."""
+    setting, stages = run.environment.best("pipeline.stages"), run.environment.number("pipeline.stages")
+    if setting is not None and stages is not None:
+        return Seen(stages > 1, f"pipeline.stages is {setting.value}", setting.source, "pipeline")
+    laid = happened(run, Kind.PIPELINE_ENGINE)
+    if laid is not None and laid.holds:
+        return Seen(True, laid.statement, laid.source, "pipeline")
+    used = deepspeed_used(run)
+    return None if used is None or used.holds else Seen(False, used.statement, used.source, "pipeline")
 
 
 def overlap_comm(run: Run) -> Seen | None:

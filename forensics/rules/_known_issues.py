@@ -32,6 +32,8 @@ from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import Condition, ReasonFunction, Rule
 from forensics.rules import _curves as curves
 from forensics.rules import _deepspeed as deepspeed
+from forensics.rules import _loading as loading
+from forensics.rules import _rewards as rewards
 from forensics.rules import _setup as setup
 from forensics.rules import _tensors as tensors
 from forensics.rules._seen import Seen, first, unless, weigh
@@ -51,7 +53,9 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "norm is zero": lambda r, e: curves.norm_is(r, e, "zero"),
     "norm is positive": lambda r, e: curves.norm_is(r, e, "positive"),
     "norm grew": curves.norms_grew,
+    "kl is not a number": lambda r, _: rewards.kl_is_nan(r),
     "loss rose": curves.loss_rose,
+    "loss of guessing": loading.guesses,
     "loss falls": lambda r, e: curves.loss_falls(r, curves.onset(e)),
     "loss fell": lambda r, _: curves.loss_falls(r),
     "something was learnt": curves.learnt,
@@ -60,9 +64,11 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "healthy before": curves.healthy_before,
     "sudden": curves.sudden,
     "rate too small for it": curves.rate_too_small,
+    "warm-up as long as the run": lambda r, _: setup.warmup_too_long(r),
     "rate stands though it should decay": setup.rate_stands,
     "schedule restarted": curves.schedule_restarted,
     "a counter began anew": setup.counter_began_anew,
+    "from the start or a resume": loading.from_the_start,
     "from first entry": curves.from_first_entry,
     "backward first": lambda r, _: curves.first_norm_bad_loss_good(r),
     "first norm bad": lambda r, _: curves.bad_at_first_norm(r),
@@ -85,6 +91,7 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "several ranks": lambda r, _: setup.several_ranks(r),
     "flash attention": lambda r, _: setup.attention_matches(r, "flash|^fa2$"),
     "deepspeed": lambda r, _: deepspeed.deepspeed_used(r),
+    "pipeline engine": lambda r, _: deepspeed.pipeline_engine(r),
     "overlap_comm": lambda r, _: deepspeed.overlap_comm(r),
     "clipping left out": lambda r, _: deepspeed.clipping_left_out(r),
     "zero stage 0": lambda r, _: deepspeed.stage_in(r, 0),

@@ -1,10 +1,14 @@
 """Whether any label counts in the loss: what the rules about masked labels share."""
 
+import re
+
+import numpy as np
+
 from forensics.model import Explained, Run
 from forensics.names import Kind
 from forensics.plugin import Condition
 from forensics.rules._curves import finite_beside, norm_is
-from forensics.rules._seen import Seen, first, held, unless
+from forensics.rules._seen import Seen, held, unless
 from forensics.rules._setup import happened
 from forensics.rules._tensors import poisoned
 
@@ -14,9 +18,33 @@ def no_label_counts(run: Run, explained: Explained) -> Seen | None:
 
     None where neither a gradient norm nor a line of the trainer tells.
     """
-    refused = held(happened(run, Kind.ALL_LABELS_IGNORED))
+    told = held(happened(run, Kind.ALL_LABELS_IGNORED)) or held(log_probabilities_zero(run))
     zero = norm_is(run, explained, "zero")
-    return unless(first(refused, zero), finite_beside(run, explained), poisoned(run, explained))
+    return told or unless(zero, finite_beside(run, explained), poisoned(run, explained), without_head(run))
+
+
+def log_probabilities_zero(run: Run) -> Seen | None:
+    """Tell whether the summed log-probabilities of the answers are exactly 0: a sum over no token."""
+    for name in ("logps/chosen", "logps/rejected"):
+        series = run.timeline.get(name)
+        if series is not None and len(series):
+            zero = bool(np.all(series.values == 0))
+            said = f"{name} is {'exactly 0 in' if zero else 'not 0 in all of'} {len(series)} entries"
+            return Seen(zero, said, series.source_at(0), "log-probabilities")
+    return None
+
+
+HEADLESS = re.compile(r"^\W*\w+Model\W*$")
+"""Architectures of transformers without a head: they embed, and a contrastive loss may truly be 0 (one candidate)."""
+
+
+def without_head(run: Run) -> Seen | None:
+    """Tell whether the model predicts no label at all; None where its configuration does not say."""
+    setting = run.environment.best("model.architectures")
+    if setting is None or not setting.value:
+        return None
+    said = f"the model is {setting.value}, which has no head to predict labels"
+    return Seen(HEADLESS.match(str(setting.value)) is not None, said, setting.source, "head of the model")
 
 
 NO_LABEL = Condition("no label counts (grad_norm is exactly 0 beside a loss of 0 or NaN)", no_label_counts)

@@ -1,5 +1,7 @@
 """What a run of reinforcement learning logs of its rewards."""
 
+import re
+
 import numpy as np
 
 from forensics.model import Run
@@ -35,3 +37,14 @@ def no_variance(run: Run) -> Seen | None:
     share = float(np.mean(series.values == 0))
     said = f"reward_std is {shown(float(series.values[-1]))} at the end, 0 in {share:.0%} of {len(series)} entries"
     return Seen(share >= 0.9, said, series.source_at(len(series) - 1), "reward variance")
+
+
+def kl_is_nan(run: Run) -> Seen | None:
+    """Tell whether a divergence from the reference was logged as NaN or infinite."""
+    for name in sorted(run.timeline.series):
+        if re.search(r"(?:^|[/_ ])(?:approx_?)?kl", name):
+            bad = ~np.isfinite(run.timeline[name].values)
+            said = f"{name} is NaN or infinite in {int(bad.sum())} of {len(bad)} entries"
+            if len(bad):
+                return Seen(bool(bad.any()), said, run.timeline[name].source_at(int(np.argmax(bad))), "kl")
+    return None

@@ -325,3 +325,13 @@ def setting_matches(run: Run, name: str, wanted: str) -> Seen | None:
         return None
     found = re.search(wanted, str(setting.value), re.IGNORECASE) is not None
     return Seen(found, f"{name} is {setting.value}", setting.source, name)
+
+
+def warmup_too_long(run: Run) -> Seen | None:
+    """Tell whether the warm-up takes as many steps as are planned; None unless both are on file."""
+    setting, warmup = run.environment.best("warmup_steps"), run.environment.number("warmup_steps")
+    planned = run.planned_steps
+    if setting is None or warmup is None or planned is None:
+        return None
+    said = f"warmup_steps is {setting.value} of {planned:,} planned steps"
+    return Seen(warmup >= planned > 1, said, setting.source, "warm-up")

@@ -6,7 +6,7 @@ from forensics.model import Evidence, Experiment, Explained, Run
 from forensics.names import Kind
 from forensics.plugin import rule
 from forensics.rules._curves import from_first_entry, norm_is
-from forensics.rules._labels import NO_LABEL
+from forensics.rules._labels import NO_LABEL, log_probabilities_zero
 from forensics.rules._seen import weigh_no, weigh_yes
 from forensics.rules._setup import happened, has_metric
 from forensics.rules._tensors import poisoned
@@ -22,6 +22,9 @@ from forensics.rules._tensors import poisoned
         "loss-to-zero",
         "eval-nan",
         "loss-nan-transient",
+        "loss-zero-transient",
+        "logps-zero",
+        "loss-constant",
     ),
     mechanism=True,
     helps=("grad_norm", "weights", "events", "eval_loss"),
@@ -52,6 +55,7 @@ def all_labels_ignored(run: Run, explained: Explained) -> Iterator[Evidence | Ex
     torch 2.13 (loss nan, grad_norm 0.0).
     """
     yield from weigh_yes(norm_is(run, explained, "zero"), 5)
+    yield from weigh_yes(log_probabilities_zero(run), 6, "no label token was summed")
     yield from weigh_yes(happened(run, Kind.ALL_LABELS_IGNORED), 5)
     yield from weigh_yes(happened(run, Kind.TOKENIZATION_MISMATCH), 4, "each drops the labels of a sample")
     yield from weigh_yes(happened(run, Kind.RESPONSE_TEMPLATE_NOT_FOUND), 4, "each drops the labels of a sample")

@@ -6,7 +6,7 @@ from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
 from forensics.plugin import rule
 from forensics.rules._curves import from_first_entry, norm_is
-from forensics.rules._labels import NO_LABEL
+from forensics.rules._labels import NO_LABEL, log_probabilities_zero
 from forensics.rules._seen import Seen, holds, weigh_no, weigh_yes
 from forensics.rules._setup import happened, has_metric
 from forensics.rules._tensors import poisoned
@@ -54,6 +54,7 @@ def all_labels_masked(run: Run, explained: Explained) -> Iterator[Evidence | Fix
     TRL issues 643 and 1191, Unsloth issue 2900, FastChat issue 3266.
     """
     yield from weigh_yes(norm_is(run, explained, "zero"), 5)
+    yield from weigh_yes(log_probabilities_zero(run), 6, "no label token was summed")
     yield from weigh_yes(happened(run, Kind.ALL_LABELS_IGNORED), 7)
     yield from weigh_no(poisoned(run, explained), 1)
     yield from weigh_yes(from_first_entry(run, explained), 1)

@@ -104,7 +104,13 @@ def _fixes() -> Iterator[Fix | Experiment]:
 @rule(
     "DIST001",
     "ds-zero12-comm-corruption",
-    explains=("nan-gradient-applied", "grad-norm-nan", "loss-divergence", "grad-norm-explosion"),
+    explains=(
+        "nan-gradient-applied",
+        "grad-norm-nan",
+        "grad-norm-nan-isolated",
+        "loss-divergence",
+        "grad-norm-explosion",
+    ),
     helps=(
         "package deepspeed",
         "zero_optimization.stage",

@@ -89,6 +89,7 @@ def overflow_steps_skipped(run: Run, explained: Explained) -> Iterator[Evidence 
     yield from weigh_yes(happened(run, Kind.OVERFLOW), 4)
     yield from weigh_yes(happened(run, Kind.NONFINITE_SKIPPED), 4)
     yield from weigh_yes(happened(run, Kind.LOSS_SCALE_AT_MINIMUM), 5)
+    yield from weigh_yes(happened(run, Kind.LR_UNAVAILABLE), 4, "the scheduler waits for a step that is not skipped")
     yield from weigh_yes(falling_scale(run), 3)
     yield from weigh_yes(frozen_rate(run, explained), 2)
     yield from weigh_yes(precision_is(run, "fp16"), 2)

@@ -44,7 +44,7 @@ def _one_bad_step(run: Run, _: Explained) -> Seen | None:
 def _forward_first(run: Run) -> Seen | None:
     """Tell whether the loss broke in the very step of the first bad norm; entries that span steps cannot tell."""
     series = series_of(run, GRAD_NORM)
-    if series is None or np.all(np.isfinite(series.values)):
+    if series is None or series.axis != "step" or np.all(np.isfinite(series.values)):
         return None
     index = int(np.argmin(np.isfinite(series.values)))
     if index == 0 or series.steps[index] - series.steps[index - 1] != 1:

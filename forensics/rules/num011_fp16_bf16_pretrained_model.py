@@ -7,11 +7,12 @@ from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import norms_grew
-from forensics.rules._seen import Seen, weigh_yes
+from forensics.rules._seen import Seen, holds, weigh_yes
 from forensics.rules._setup import NO_BF16, fp16_told, fp16_used, happened, hardware_matches, pretrained_in
 
 FAMILIES = re.compile(
-    r"llama-?[23]|qwen|glm-?4|baichuan2|gemma|mistral|\byi-|(?<!flan-)\bm?t5|deepseek|internlm2", re.IGNORECASE
+    r"(?:code)?llama-?[23]?|qwen|glm-?4|baichuan2|gemma|mistral|\byi-|(?<!flan-)\bm?t5|deepseek|internlm2",
+    re.IGNORECASE,
 )
 """Families reported to overflow in fp16 because they were pretrained in bf16 (see the sources of the rule)."""
 
@@ -60,9 +61,15 @@ def fp16_bf16_pretrained_model(run: Run, explained: Explained) -> Iterator[Evide
     LLaMA-Factory issues 950 (bf16 solved it), 482 and 2234; InstructERC issue 6; transformers issue 9295
     (T5).
     """
+    used = fp16_used(run)
+    if not holds(used):
+        return
+    pretrained = pretrained_in(run, "bfloat16")
     yield from weigh_yes(fp16_told(run), 2)
-    yield from weigh_yes(pretrained_in(run, "bfloat16"), 4)
-    yield from weigh_yes(model_family(run), 2, "a family pretrained in bf16")
+    yield from weigh_yes(pretrained, 4)
+    if not holds(pretrained):
+        # Llama-2's own configuration says float16, though it was pretrained in bf16.
+        yield from weigh_yes(model_family(run), 4, "a family pretrained in bf16")
     yield from weigh_yes(hardware_matches(run, NO_BF16, "which has no bf16"), 1)
     yield from weigh_yes(happened(run, Kind.OVERFLOW), 2)
     yield from weigh_yes(happened(run, Kind.LOSS_SCALE_AT_MINIMUM), 3)

@@ -52,6 +52,7 @@ def fp16_overflow(run: Run, explained: Explained) -> Iterator[Evidence | Fix | E
     yield from weigh_yes(fp16_told(run), 2)
     yield from weigh_yes(happened(run, Kind.OVERFLOW), 2)
     yield from weigh_yes(happened(run, Kind.LOSS_SCALE_AT_MINIMUM), 3)
+    yield from weigh_yes(happened(run, Kind.LR_UNAVAILABLE), 3, "every step was skipped")
     yield from weigh_yes(norm_is(run, explained, "nonfinite"), 1)
     yield from weigh_yes(eval_is_nan(run, explained), 1)
     yield from weigh_yes(weights_stored_as(run, "F16"), 1)

@@ -24,7 +24,14 @@ def began_in_one_place(run: Run) -> Seen | None:
 @rule(
     "NUM021",
     "model-code-unstable",
-    explains=("nan-gradient-applied", "weights-nan", "loss-nan", "loss-nan-transient"),
+    explains=(
+        "nan-gradient-applied",
+        "weights-nan",
+        "loss-nan",
+        "loss-nan-transient",
+        "loss-plateau",
+        "grad-norm-explosion",
+    ),
     helps=("weights", "grad_norm", "loss", "bf16", "world_size"),
     references=(
         "https://github.com/modelscope/modelscope/issues/909",

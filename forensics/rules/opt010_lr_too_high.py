@@ -74,6 +74,8 @@ def _argue(run: Run, explained: Explained) -> Iterator[Evidence]:
         "grad-norm-explosion",
         "weights-exploded",
         "overflow-steps-skipped",
+        "loss-erratic",
+        "loss-above-uniform",
     ),
     helps=("learning_rate", "grad_norm", "loss", "warmup_steps", "adapter.r"),
     cases=2,

@@ -48,7 +48,7 @@ def ratio(run: Run) -> Seen | None:
 @rule(
     "OPT012",
     "hf-grad-accum-loss-scaling",
-    explains=("loss-scale-wrong", "grad-norm-explosion"),
+    explains=("loss-scale-wrong", "grad-norm-explosion", "loss-above-uniform"),
     helps=("package transformers", "gradient_accumulation_steps", "eval_loss", "loss"),
     cases=5,
     references=(

@@ -24,6 +24,7 @@ SYMPTOMS = """
     crash-nccl crash-killed crash-disk crash-exception crash-signal crash-memory crash-device crash-launcher
     run-preempted run-evicted run-node-lost run-cancelled throughput-drop
     tokenization-mismatch-warnings suspiciously-low-loss dpo-first-loss
+    loss-erratic loss-above-uniform warmup-never-ends metric-nan logps-zero setting-not-in-force
 """
 
 METRICS = ("loss", "eval_loss", "grad_norm", "learning_rate", "loss_scale", "skipped_steps", "train_loss")

@@ -37,14 +37,17 @@ def test_a_norm_that_turns_nan_for_good_is_an_error_though_the_loss_falls() -> N
     assert severities("grad-norm-nan", run) == ["error"]
 
 
-def test_one_last_nan_is_a_skipped_step_unless_the_loss_is_gone() -> None:
-    skipped = make_run(loss=GOOD, grad_norm=[*norms(59), NAN])
+def test_one_last_nan_is_a_skipped_step_where_a_scaler_is_on_file() -> None:
+    """None finite follows: without a scaler it may be the first of the dead ones."""
+    skipped = make_run(loss=GOOD, grad_norm=[*norms(59), NAN], settings={"fp16": True})
+    alone = make_run(loss=GOOD, grad_norm=[*norms(59), NAN])
     gone = make_run(loss=[*GOOD[:59], 0.0], grad_norm=[*norms(59), NAN])
 
     assert (severities("grad-norm-nan", skipped), severities("grad-norm-nan-isolated", skipped)) == (
         [],
         ["notice"],
     )
+    assert (severities("grad-norm-nan", alone), severities("grad-norm-nan-isolated", alone)) == (["warning"], [])
     assert (severities("grad-norm-nan", gone), severities("grad-norm-nan-isolated", gone)) == (["error"], [])
 
 
@@ -146,10 +149,21 @@ def test_a_short_log_needs_ten_times_all_before() -> None:
 
 def test_a_norm_that_stays_up_with_the_loss_is_a_warning() -> None:
     both = make_run(loss=GOOD[:50] + [6.0] * 10, grad_norm=norms(50) + [300.0] * 10)
-    alone = make_run(loss=GOOD, grad_norm=norms(50) + [300.0] * 10)
+    alone = make_run(loss=GOOD, grad_norm=norms(50) + [15.0] * 10)
 
     assert severities("grad-norm-explosion", both) == ["warning"]
     assert severities("grad-norm-explosion", alone) == ["notice"]
+
+
+def test_norms_far_beyond_any_healthy_level_are_a_warning_by_themselves() -> None:
+    """The highest healthy run ends at 21 times its lowest level; 300 times the first norms is no batch."""
+    ends = make_run(loss=GOOD, grad_norm=norms(50) + [100.0] * 10)
+    peak = make_run(loss=GOOD, grad_norm=[*norms(40), 900.0, *norms(19)])
+    lower = make_run(loss=GOOD, grad_norm=[*norms(40), 90.0, *norms(19)])
+
+    assert severities("grad-norm-explosion", ends) == ["warning"]
+    assert severities("grad-norm-explosion", peak) == ["warning"]
+    assert severities("grad-norm-explosion", lower) == ["notice"]
 
 
 @pytest.mark.parametrize(

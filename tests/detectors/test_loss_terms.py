@@ -45,7 +45,14 @@ def test_a_short_log_whose_loss_only_rises_is_a_warning() -> None:
     assert severities("loss-divergence", make_run(loss=fast)) == ["warning"]
     assert find("loss-divergence", make_run(loss=[slow[i] for i in (3, 9, 0, 6, 1, 10, 4, 7, 2, 8, 5)])) == []
     assert find("loss-divergence", make_run(loss=[x / 40 for x in slow])) == []
-    assert find("loss-divergence", make_run(loss=[2.0, 3.5, 3.4, 4.6, 5.2])) == []
+    assert find("loss-divergence", make_run(loss=[2.0, 3.5, 3.4, 4.6, 4.5])) == []
+
+
+def test_a_few_entries_that_end_far_above_their_start_are_a_warning() -> None:
+    """1.2 times the first and 1 more, and the highest of all."""
+    assert severities("loss-divergence", make_run(loss=[2.0, 3.5, 3.4, 4.6, 5.2])) == ["warning"]
+    assert find("loss-divergence", make_run(loss=[2.0, 2.6, 2.4, 2.9])) == []
+    assert find("loss-divergence", make_run(loss=[2.0, 3.2, 4.0])) == []
 
 
 def test_no_gradient_although_rewards_differ_is_no_matter_of_equal_rewards() -> None:
@@ -62,7 +69,7 @@ def test_no_gradient_although_rewards_differ_is_no_matter_of_equal_rewards() -> 
 
     assert grpo(5, 0.4) == ["error"]
     assert grpo(3, 0.4) == ["warning"]
-    assert grpo(2, 0.4) == ["notice"]
+    assert grpo(1, 0.4) == ["warning"]
     assert grpo(5, 1.0) == ["notice"]
 
 

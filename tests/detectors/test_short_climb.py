@@ -43,8 +43,19 @@ def test_a_leap_in_the_first_steps_of_a_long_log_is_a_divergence() -> None:
 
 @pytest.mark.parametrize(
     "loss",
-    [[1.0, *EARLY[2:]], [*EARLY, 1.2], [value / 1000 for value in EARLY], [0.5, 0.6, *([4.0] * 22)]],
-    ids=["one entry before", "comes back", "below one", "less than tenfold"],
+    [[*EARLY, 1.2], [value / 1000 for value in EARLY], [0.5, 0.6, *([1.4] * 22)], [1.0] * 22 + [9.0] * 2],
+    ids=["comes back", "below one", "less than one more", "two entries after"],
 )
 def test_other_early_rises_are_left_alone(loss: list[float]) -> None:
     assert list(loss_divergence.find(make_run(loss=loss))) == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "step"),
+    [([1.0, *EARLY[2:]], 2), ([0.5, 0.6, *([4.0] * 22)], 3), ([1.4, *[37.0 - i for i in range(9)]], 2)],
+    ids=["one entry before", "less than tenfold", "ten entries"],
+)
+def test_a_level_that_is_left_for_good_was_reached_before_any_bin(loss: list[float], step: int) -> None:
+    found = list(loss_divergence.find(make_run(loss=loss)))
+
+    assert [f.step for f in found] == [step]

@@ -49,6 +49,7 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
     "norm is positive": (norms(*GOOD, 1.1, 0.9, 1.0), norms(*[0.0] * 7)),
     "norm grew": (GREW, STEADY),
     "loss rose": (GREW, STEADY),
+    "loss of guessing": ({"symptom": "loss-uniform", "loss": [10.37] * 5, "onset": 1}, None),
     "loss falls": ({"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0], "onset": 1}, {"loss": [2.0, 2.1] * 4, "onset": 1}),
     "loss fell": ({"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0]}, {"loss": [2.0, 2.1] * 4}),
     "something was learnt": ({"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0]}, norms(*[0.0] * 7)),
@@ -69,6 +70,7 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
         {"learning_rate": [1e-4, 9e-5, 8e-5, 7e-5, 6e-5, 5e-5]},
     ),
     "schedule restarted": ({"learning_rate": RESTARTED}, {"learning_rate": [1e-4, 9e-5, 8e-5, 7e-5, 6e-5, 5e-5]}),
+    "from the start or a resume": ({"loss": [2.0] * 7, "onset": 1}, {"loss": FALL}),
     "from first entry": ({"loss": [2.0] * 7, "onset": 1}, {"loss": FALL}),
     "backward first": ({"loss": [2.0] * 7, **norms(*GOOD, NAN)}, {"loss": [0.0] * 7, **norms(*GOOD, NAN)}),
     "first norm bad": (norms(*[NAN] * 7), norms(*GOOD, NAN, NAN, NAN)),
@@ -121,6 +123,15 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
     ),
     "several ranks": ({"settings": {"world_size": 8}}, {"settings": {"world_size": 1}}),
     "deepspeed": ({"settings": {"deepspeed": "ds.json"}}, {"settings": {"deepspeed": None}}),
+    "pipeline engine": (
+        {"events": [make_events(Kind.PIPELINE_ENGINE)]},
+        {"settings": {"pipeline.stages": 1}},
+    ),
+    "warm-up as long as the run": (
+        {"settings": {"warmup_steps": 100, "max_steps": 60}},
+        {"settings": {"warmup_steps": 10, "max_steps": 60}},
+    ),
+    "kl is not a number": ({"kl": [0.1, NAN, NAN]}, {"kl": [0.1, 0.2, 0.3]}),
     "overlap_comm": (
         {"settings": {"zero_optimization.stage": 2, OVERLAP: True}},
         {"settings": {"zero_optimization.stage": 2, OVERLAP: False}},
@@ -233,12 +244,12 @@ def _value(table: Table, fits: bool) -> Any:
 
 
 def run_of(facts: Facts) -> Run:
-    return make_run(**{name: given for name, given in facts.items() if name != "onset"})
+    return make_run(**{name: given for name, given in facts.items() if name not in {"onset", "symptom"}})
 
 
 def explained_by(facts: Facts) -> Explained:
-    step = facts.get("onset", 5)
-    return Explained("loss-to-zero", Finding("loss-to-zero", "error", "", Source("log"), step, bracket(step)))
+    step, symptom = facts.get("onset", 5), facts.get("symptom", "loss-to-zero")
+    return Explained(symptom, Finding(symptom, "error", symptom, Source("log"), step, bracket(step)))
 
 
 def fits_in(table: Table, facts: Facts, fits: bool = True) -> bool:

@@ -150,7 +150,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "fp16-bf16-pretrained-model",
         "family on an old board",
         {"settings": {"fp16": True, "model_name_or_path": "Qwen/Qwen2-7B"}, "hardware": {"gpu": "Tesla V100"}},
-        "possible",
+        "likely",
     ),
     (
         "fp16-bf16-pretrained-model",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from forensics.diagnosis.reason import reason
-from forensics.model import Finding, Source
+from forensics.model import Finding, Hypothesis, Source
 from forensics.rules._known_issues import OBSERVATIONS, declare, load, look, ranges_of
 from forensics.rules._versions import Affected
 from forensics.testing import make_run
@@ -30,6 +30,7 @@ HINTS = {
     "custom-kernel": "only a run without it decides",
     "ds-overlap-before-the-bucket": "only a run without overlap decides",
     "ds-zero2-gradient-regression": "only the same steps under another release decide",
+    "environment-stack-regression": "only another image decides",
     "fp16-hardware": "a board without bf16 explains why fp16, not why it overflowed",
     "framework-regression": "only another release decides",
     "launch-dataparallel": "the cause was inferred from one report",
@@ -54,10 +55,14 @@ def branches() -> Iterator[Any]:
                     yield pytest.param(file, number, fits, id=f"{file}-{number}-{'yes' if fits else 'no'}")
 
 
+def asked(judge: Judge, issue: Mapping[str, Any], facts: Facts) -> Hypothesis:
+    return judge(declare(issue), run_of(facts), facts.get("symptom", "loss-to-zero"), step=facts.get("onset", 5))
+
+
 def counted(judge: Judge, issue: Mapping[str, Any], table: Table, facts: Facts) -> list[int]:
     """Return the points that the subject of `table` is given in the run of `facts`."""
     seen = look(table, run_of(facts), explained_by(facts))
-    hypothesis = judge(declare(issue), run_of(facts), "loss-to-zero", step=facts.get("onset", 5))
+    hypothesis = asked(judge, issue, facts)
     given = (e for e in hypothesis.evidence if e.state is None)
     return [e.points for e in given if seen is not None and e.identity == seen.key]
 
@@ -102,7 +107,7 @@ def test_all_that_an_entry_looks_for_makes_it_likely(judge: Judge, file: str) ->
     needed = [t for t in issue["evidence"] if t.get("necessary")]
     wanted = sorted((t for t in issue["evidence"] if t.get("yes", 0) > 0), key=lambda t: -t["yes"])
     facts = together([*needed, *wanted], start, kept)
-    hypothesis = judge(declare(issue), run_of(facts), "loss-to-zero", step=facts.get("onset", 5))
+    hypothesis = asked(judge, issue, facts)
 
     assert hypothesis.holds is (issue["name"] not in HINTS), (hypothesis.verdict, hypothesis.evidence)
     assert hypothesis.would_decide == ()
@@ -232,7 +237,7 @@ def test_an_unknown_version_is_missing_evidence(judge: Judge, file: str, version
         facts = merged(facts, {"packages": {package: version}})
     rule = declare(issue)
     finding = Finding(rule.explains[0], "error", "", Source("log"), 5, (None, 5))
-    argued = reason(run_of(facts), [finding], [rule]).causes[0]
+    argued = next(h for h in reason(run_of(facts), [finding], [rule]).causes if h.cause == rule.name)
 
     assert f"version of {package}" not in {e.key for e in judge(rule, run_of(facts), "loss-to-zero").evidence}
     assert (f"package {package}" in argued.missing) is (version is None)

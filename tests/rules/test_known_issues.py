@@ -76,7 +76,7 @@ WHOLE_CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         "ds-pipeline-loss-display",
         {"settings": {"pipeline.stages": 2, "bf16.enabled": True}, "packages": {"deepspeed": "0.12.2"}},
-        "possible",
+        "likely",
     ),
     (
         "ds-cpu-offload-gradients",
@@ -158,7 +158,7 @@ WHOLE_CASES: list[tuple[str, dict[str, Any], str]] = [
         "likely",
     ),
     ("adapter-not-trained", {"checkpoints": [make_checkpoint(6, make_table([LORA_B]))]}, "ruled out"),
-    ("adapter-not-trained", {**LEARNT, "onset": 1}, "likely"),
+    ("adapter-not-trained", {**LEARNT, "onset": 1}, "possible"),
     ("adapter-not-saved-from-engine", {**LEARNT, "onset": 1, "settings": STAGE3}, "likely"),
     ("adapter-not-saved-from-engine", {**LEARNT, "onset": 1, "settings": {"deepspeed": None}}, "ruled out"),
     ("adapter-not-saved-from-engine", {**LEARNT, "onset": 1, "grad_norm": [0.0] * 7}, "possible"),

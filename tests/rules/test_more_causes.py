@@ -17,6 +17,7 @@ ZERO: dict[str, Any] = {"grad_norm": [0.0] * 7}
 POISONED: dict[str, Any] = {"checkpoints": WHOLE}
 CLEAN: dict[str, Any] = {"checkpoints": [make_checkpoint(6)]}
 ALIVE: dict[str, Any] = {"loss": [2.0, 2.1, 2.0, 2.1, 2.0, 2.1, 2.0]}
+NO_TOKEN: dict[str, Any] = {"logps/chosen": [0.0] * 7, "logps/rejected": [0.0] * 7}
 FIRST: dict[str, Any] = {"loss": [0.0] * 7, "onset": 1}
 STEADY: dict[str, Any] = {**ALIVE, "grad_norm": [1.0, 1.1, 0.9, 1.0, 1.1, 0.9, 1.0], "onset": 7}
 LEVEL = [1.0, 0.98, 0.97, 0.95, 0.94, 0.95, 0.93, 0.94, 0.92, 0.93]
@@ -94,6 +95,11 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ("response-template-not-found", "may hold the pad token", said(Kind.PAD_TOKEN), 1),
     ("response-template-not-found", "gradients of zero", NONFINITE, None),
     ("response-template-not-found", "hold NaN", POISONED, None),
+    ("all-labels-ignored", "no label token was summed", NO_TOKEN, 6),
+    ("all-labels-masked", "no label token was summed", NO_TOKEN, 6),
+    ("overflow-steps-skipped", "not skipped", said(Kind.LR_UNAVAILABLE), 4),
+    ("fp16-overflow", "every step was skipped", said(Kind.LR_UNAVAILABLE), 3),
+    ("all-labels-masked", "no head", {**ZERO, **FIRST, **settings(model__architectures="['BertModel']")}, None),
     # data
     ("memorised", "finite and above zero", POSITIVE, 2),
     ("memorised", "eval_loss is NaN", {"eval_loss": [2.0] * 4 + [NAN] * 3}, None),
@@ -189,9 +195,9 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
         {"frameworks": ("megatron",), "number of nan iterations": [0.0] * 7},
         5,
     ),
+    ("fp16-bf16-pretrained-model", "grad_norm grew", {**GREW, **settings(fp16=True)}, -1),
     ("fp16-bf16-pretrained-model", "overflow", said(Kind.OVERFLOW), 2),
     ("fp16-bf16-pretrained-model", "loss-scale-at-minimum", said(Kind.LOSS_SCALE_AT_MINIMUM), 3),
-    ("fp16-bf16-pretrained-model", "grad_norm grew", GREW, -1),
     ("fp16-overflow", "loss-scale-at-minimum", said(Kind.LOSS_SCALE_AT_MINIMUM), 3),
     ("fp16-overflow", "grad_norm is NaN", NONFINITE, 1),
     ("fp16-overflow", "eval_loss is NaN", {"eval_loss": [2.0] * 4 + [NAN] * 3}, 1),

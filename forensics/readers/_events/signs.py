@@ -64,6 +64,7 @@ SIGNS = (
     _sign(_SKIPPED, Kind.OVERFLOW, rf"(?:OVERFLOW|overflow)!.*Attempted loss scale: {_NUMBER}", _value),
     _sign(_SKIPPED, Kind.NONFINITE_SKIPPED, r"OVERFLOW!(?!.*Attempted loss scale)"),
     _sign(_SKIPPED, Kind.HYSTERESIS, rf"Attempted loss scale: {_NUMBER}, but hysteresis is", _value),
+    _sign("Skipping updating the model", Kind.NONFINITE_SKIPPED, r"grad norm is (?:nan|inf)"),
     _sign("Current loss scale already at minimum", Kind.LOSS_SCALE_AT_MINIMUM),
     # Milestones; the end of training and evaluations are told by metric dictionaries as well.
     _sign("Running training *****", Kind.TRAINING_STARTED),
@@ -120,6 +121,7 @@ SIGNS = (
     _sign("pping, returning lr=0", Kind.LR_UNAVAILABLE, r"tried to get lr value before"),
     _sign("Attempting to unscale FP16 gradients", Kind.UNSCALE_FP16),
     # Numerics.
+    _sign("Partitioning pipeline stages", Kind.PIPELINE_ENGINE, r"_partition_layers"),
     _sign("SDPA backward got grad_output.strides()", Kind.CUDNN_SDPA_STRIDES, r"cuDNN SDPA backward"),
     _sign("Was asked to gather along dimension 0", Kind.DATA_PARALLEL),
     # transformers >= 5.0 prints a table, `utils/loading_report.py`.

@@ -1,0 +1,65 @@
+"""The warm-up is longer than the run: the learning rate never gets near the configured one."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.analysis import context
+from forensics.detectors._wording import number
+from forensics.model import Finding, Run
+from forensics.names import LEARNING_RATE
+from forensics.plugin import detector
+
+LEAST = 5
+HALF = 0.5
+NEARLY = 0.9
+"""Share of the planned steps from which a run is taken to be at its end."""
+
+
+@detector("warmup-never-ends", needs=("learning_rate",))
+def warmup_never_ends(run: Run) -> Iterator[Finding]:
+    """Find a warm-up that takes as many steps as the whole run, or a rate that only rises and ends below half.
+
+    Source: `warmup_steps` above `max_steps` leaves the run at a fraction of its rate. 1 of 59 faulty runs that were
+    called healthy, 0 of 396 others.
+    Minimum: the planned steps on file, and a warm-up that equals or exceeds them; or five entries at nine tenths of
+    the plan, all rising, of which the last is below half the configured rate.
+    Silenced by: a run far from its plan, whose warm-up may still end.
+    Known false alarms: a schedule that rises by design to the end.
+    """
+    planned, warmup = run.planned_steps, run.environment.number("warmup_steps")
+    series = context.recorded(run, LEARNING_RATE)
+    if planned is None or not len(series):
+        return
+    too_long = warmup is not None and np.isfinite(warmup) and warmup >= planned > 1
+    if not too_long and not _only_rises(run, planned):
+        return
+    last, asked = float(series.values[-1]), run.environment.number("learning_rate")
+    told = (
+        f"warmup_steps is {warmup:g} of {planned:,} planned steps"
+        if too_long and warmup is not None
+        else ("the learning rate only rises")
+    )
+    against = f", {number(asked)} is configured" if asked is not None else ""
+    step = int(series.steps[-1])
+    yield Finding(
+        symptom="warmup-never-ends",
+        severity="warning",
+        statement=f"the warm-up never ends: {told}; the rate is {number(last)} at step {step}{against}",
+        source=series.source_at(len(series) - 1),
+        step=int(series.steps[0]),
+        step_range=(None, int(series.steps[0])),
+    )
+
+
+def _only_rises(run: Run, planned: int) -> bool:
+    series, asked = context.recorded(run, LEARNING_RATE), run.environment.number("learning_rate")
+    if (
+        series.axis != "step"
+        or len(series) < LEAST
+        or asked is None
+        or not asked > 0
+        or int(series.steps[-1]) < NEARLY * planned
+    ):
+        return False
+    return bool(np.all(np.diff(series.values) > 0)) and float(series.values[-1]) < HALF * asked
