@@ -43,6 +43,20 @@ def symptoms() -> tuple[str, ...]:
     return tuple(sorted({detector.name for detector in detectors()} | explained - mechanisms))
 
 
+def vocabulary() -> dict[str, tuple[str, ...]]:
+    """Return the words that a rule or a file of `known_issues/` may use, by what they stand for."""
+    from forensics.rules import _known_issues, _vocabulary
+
+    return {
+        "Symptoms (`explains`)": symptoms(),
+        "Mechanisms (`explains`)": tuple(rule.name for rule in rules() if rule.mechanism),
+        "Events (`event`)": tuple(_vocabulary.EVENTS),
+        "Observations (`observation`)": tuple(_known_issues.OBSERVATIONS),
+        "What is asked of a setting (`setting`)": _vocabulary.FORMS,
+        "Metrics (`metric`)": tuple(_vocabulary.METRICS),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a name or word stands for: rules by code, symptoms by name; `exact` when it is the name of one."""

@@ -262,17 +262,24 @@ def explain(name: tuple[str, ...]) -> int:
 @click.option(
     "--table", is_flag=True, help="Print what is covered: for each symptom the rules that can stand behind it."
 )
+@click.option("--vocabulary", is_flag=True, help="Print the words that a rule may look at, for who writes one.")
 @guarded
-def rules(form: str, table: bool) -> int:
+def rules(form: str, table: bool, vocabulary: bool) -> int:
     """List every cause and mechanism that can be told apart.
 
     \b
     Example:
         medforensics rules
         medforensics rules --table
+        medforensics rules --vocabulary
     """
     from forensics import catalog
     from forensics.report import rules as page
+    from forensics.report import vocabulary as words
+
+    if vocabulary:
+        click.echo(words.render(catalog.vocabulary()))
+        return EXIT_FINE
 
     symptoms = [detector.name for detector in catalog.detectors()]
     click.echo(page.coverage(catalog.rules(), symptoms) if table else page.render(catalog.rules(), form))

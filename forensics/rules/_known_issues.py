@@ -38,6 +38,7 @@ from forensics.rules import _setup as setup
 from forensics.rules import _tensors as tensors
 from forensics.rules._seen import Seen, first, unless, weigh
 from forensics.rules._versions import Affected
+from forensics.rules._vocabulary import check
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -307,8 +308,13 @@ def declare(issue: Table) -> Rule:
 
 
 def load() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (file name, contents) of every known issue, in file-name order."""
+    """Yield (file name, contents) of every known issue, in file-name order.
+
+    Raises `MalformedError` for a file that uses a word which is not in the vocabulary.
+    """
     folder = resources.files("forensics.rules") / "known_issues"
     for entry in sorted(folder.iterdir(), key=lambda e: e.name):
         if entry.name.endswith(".toml"):
-            yield entry.name, tomllib.loads(entry.read_text(encoding="utf-8"))
+            issue = tomllib.loads(entry.read_text(encoding="utf-8"))
+            check(issue, entry.name, OBSERVATIONS)
+            yield entry.name, issue

@@ -1,9 +1,9 @@
 """Runs in which one thing that a known issue looks at holds, or clearly does not."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from packaging.specifiers import SpecifierSet
 
@@ -13,6 +13,7 @@ from forensics.rules._known_issues import look, names_of
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
 from rules.rule_judging import FALL, GOOD, GREW, NAN, STILL, WHOLE, bracket, broken_file
 
+Row = TypeVar("Row")
 Table = Mapping[str, Any]
 Facts = dict[str, Any]
 """Arguments of `make_run`, and `onset`: the step at which the symptom begins (5 when left out)."""
@@ -22,6 +23,13 @@ LORA_B = "layers.0.q.lora_B.weight"
 BUCKETS = {"zero_optimization.stage": 2, "zero_optimization.reduce_bucket_size": "auto"}
 OVERLAP = "zero_optimization.overlap_comm"
 RESTARTED = [9e-5, 6e-5, 3e-5, 1e-5, 9e-5, 8e-5]
+
+
+def found_in(table: str, rows: Iterator[Row], wanted: object) -> Row:
+    """Return the first row that fits; where a table of this file has none, say which one wants a row, and for what."""
+    for row in rows:
+        return row
+    raise AssertionError(f"no row of {table} in tests/rules/issue_runs.py fits {wanted}: add one to the table")
 
 
 def norms(*values: float) -> Facts:
@@ -179,7 +187,7 @@ BOARDS = ("Tesla V100", "Tesla T4", "NVIDIA RTX 4090", "AMD Instinct MI300", "As
 
 def facts_for(table: Table, fits: bool) -> Facts:
     """Return what a run must record so that the subject of `table` holds, or so that it does not."""
-    subject = next(name for name in MAKERS if name in table)
+    subject = found_in("MAKERS", (name for name in MAKERS if name in table), table)
     return MAKERS[subject](table, fits)
 
 
@@ -190,7 +198,7 @@ def _observed(table: Table, fits: bool) -> Facts:
 
 
 def _problem(table: Table, fits: bool) -> Facts:
-    found = next(text for text in STATEMENTS if _search(table["problem"], text))
+    found = found_in("STATEMENTS", (text for text in STATEMENTS if _search(table["problem"], text)), table)
     return {"checkpoints": broken_file(found if fits else "something else")}
 
 
@@ -200,7 +208,9 @@ MAKERS: Mapping[str, Callable[[Table, bool], Facts]] = {
     "metric": lambda table, fits: {table["metric"] if fits else "loss": [1.0]},
     "problem": _problem,
     "hardware": lambda table, fits: {
-        "hardware": {"gpu": next(b for b in BOARDS if bool(_search(table["hardware"], b)) is fits)}
+        "hardware": {
+            "gpu": found_in("BOARDS", (b for b in BOARDS if bool(_search(table["hardware"], b)) is fits), table)
+        }
     },
     "package": lambda table, fits: {"packages": {table["package"]: version_for(table["within"], fits)}},
     "setting": lambda table, fits: {"settings": {names_of(table)[0]: _value(table, fits)}},
@@ -216,14 +226,19 @@ def version_for(specifier: str, fits: bool) -> str:
         "0.0.1.dev0",
         "9999",
     ]
-    return next(v for v in near if SpecifierSet(specifier).contains(v, prereleases=True) is fits)
+    return found_in(
+        "near versions", (v for v in near if SpecifierSet(specifier).contains(v, prereleases=True) is fits), specifier
+    )
 
 
 def _event(table: Table, fits: bool) -> Any:
     says = table.get("says")
     if says is None:
         return make_events(table["event"] if fits else Kind.EVALUATED)
-    return make_events(table["event"], text=next(line for line in LAST_LINES if bool(re.search(says, line)) is fits))
+    return make_events(
+        table["event"],
+        text=found_in("LAST_LINES", (line for line in LAST_LINES if bool(re.search(says, line)) is fits), table),
+    )
 
 
 def _search(pattern: str, text: str) -> re.Match[str] | None:
@@ -235,7 +250,11 @@ def _value(table: Table, fits: bool) -> Any:
         wanted = table["is"][0]
         return wanted if fits else {True: False, False: True}.get(wanted, "something else")
     if "matches" in table:
-        return next(word for word in WORDS if _search(table["matches"], word)) if fits else "none of them"
+        return (
+            found_in("WORDS", (word for word in WORDS if _search(table["matches"], word)), table)
+            if fits
+            else "none of them"
+        )
     if "above" in table or "below" in table:
         inside = table.get("above", 0) + 1 if "above" in table else table["below"] / 2
         outside = table["above"] if "above" in table else table["below"] * 2

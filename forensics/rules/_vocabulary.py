@@ -1,0 +1,77 @@
+"""The words that a file of `known_issues/` may use; anything else is refused when it is loaded, with what is near.
+
+A misspelt kind of event would never be seen, and the page would say that no such line is in the log.
+"""
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from forensics.errors import MalformedError
+from forensics.names import ALIASES, Kind
+from forensics.signatures import BY_NAME
+
+Table = Mapping[str, Any]
+
+EVENTS: frozenset[str] = frozenset(
+    {*BY_NAME, *(value for name, value in vars(Kind).items() if name.isupper() and isinstance(value, str))}
+)
+"""Every kind of event that a reader may find: the constants of `forensics.names.Kind` and the signatures of deaths."""
+METRICS: frozenset[str] = frozenset({*ALIASES.values(), "kl", "reward", "entropy", "perplexity", "eval_perplexity"})
+"""Metrics that have one name whatever a trainer calls them, and those of preference and policy training."""
+FORMS = ("is", "set", "above", "below", "matches")
+"""What a table may ask of a setting: one of a list, that it is set, bounds, a regular expression."""
+_SUBJECTS = {
+    "setting": {*FORMS},
+    "observation": set[str](),
+    "event": {"says"},
+    "hardware": {"what"},
+    "package": {"within"},
+    "problem": set[str](),
+    "metric": set[str](),
+}
+_COUNTS = {"yes", "no", "because", "measured", "sign", "necessary", "unless", "that"}
+_ENTRY = {
+    "code", "name", "title", "explains", "date", "confidence", "checked", "mechanism", "tell", "sources", "affected",
+    "evidence", "fix", "experiment",
+}  # fmt: skip
+_OPTIONAL = {"cases", "benign", "since", "is_mechanism"}
+_MAY_LACK = {"affected", "evidence", "fix", "experiment"}
+_AFFECTED = {"package", "versions", "first", "fixed", "yes", "no", "because", "necessary"}
+
+
+def check(entry: Table, file: str, observations: Collection[str]) -> None:
+    """Raise `MalformedError` with the file, the word and what is near, for the first that is not known."""
+    for fault in _faults(entry, observations):
+        raise MalformedError(f"{file}: {fault}")
+
+
+def _faults(entry: Table, observations: Collection[str]) -> Iterator[str]:
+    yield from (f"lacks {key!r}" for key in sorted(_ENTRY - _MAY_LACK - set(entry)))
+    yield from (_unknown("key", key, _ENTRY | _OPTIONAL) for key in sorted(set(entry) - _ENTRY - _OPTIONAL))
+    for table in entry.get("affected", ()):
+        yield from (_unknown("key of [[affected]]", key, _AFFECTED) for key in sorted(set(table) - _AFFECTED))
+    for table in entry.get("evidence", ()):
+        for one in (table, *table.get("unless", ())):
+            yield from _faults_of(one, observations)
+
+
+def _faults_of(table: Table, observations: Collection[str]) -> Iterator[str]:
+    subjects = [key for key in _SUBJECTS if key in table]
+    if len(subjects) != 1:
+        yield f"an [[evidence]] looks at one of {', '.join(_SUBJECTS)}, not at {' and '.join(subjects) or 'nothing'}"
+        return
+    subject = subjects[0]
+    allowed = {subject, *_SUBJECTS[subject], *_COUNTS}
+    yield from (_unknown(f"key beside {subject!r}", key, allowed) for key in sorted(set(table) - allowed))
+    words = {"event": EVENTS, "observation": observations, "metric": METRICS}
+    if subject in words and table[subject] not in words[subject]:
+        yield _unknown(subject, table[subject], words[subject])
+    if subject == "setting" and not set(FORMS) & set(table):
+        yield f"setting {table['setting']!r} must be asked for one of {', '.join(FORMS)}"
+
+
+def _unknown(what: str, word: object, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(str(word), sorted(known), 3)
+    hint = f"did you mean {', '.join(near)}?" if near else "`medforensics rules --vocabulary` lists what there is"
+    return f"{word!r} is no {what}; {hint}"

@@ -1,0 +1,76 @@
+"""A file of known issues that uses a word nobody knows is refused when it is loaded, with what is near."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from forensics import catalog
+from forensics.cli import main
+from forensics.errors import MalformedError
+from forensics.rules import _vocabulary
+from forensics.rules._known_issues import OBSERVATIONS, load
+
+ENTRY: dict[str, Any] = {
+    "code": "X001", "name": "x", "title": "X", "explains": ["loss-nan"], "date": "", "confidence": "", "checked": "",
+    "mechanism": "", "tell": "", "sources": [],
+}  # fmt: skip
+
+
+def check(**changed: Any) -> None:
+    _vocabulary.check({**ENTRY, **changed}, "x.toml", OBSERVATIONS)
+
+
+def test_what_is_shipped_is_in_the_vocabulary() -> None:
+    assert len(list(load())) > 70
+
+
+@pytest.mark.parametrize(
+    ("evidence", "said"),
+    [
+        ({"event": "exception", "yes": 3}, "'exception' is no event"),
+        ({"event": "out-of-memroy", "yes": 3}, "did you mean out-of-memory"),
+        ({"observation": "norm is zeros", "yes": 3}, "did you mean norm is zero"),
+        ({"metric": "los", "yes": 3}, "'los' is no metric; did you mean loss"),
+        ({"setting": "bf16", "yes": 3}, "must be asked for one of is, set"),
+        ({"setting": "bf16", "equals": True, "yes": 3}, "'equals' is no key beside 'setting'"),
+        ({"event": "killed", "metric": "loss"}, "not at event and metric"),
+        ({"yes": 3}, "not at nothing"),
+        ({"setting": "bf16", "is": [True], "unless": [{"event": "exceptions"}]}, "'exceptions' is no event"),
+    ],
+)
+def test_an_unknown_word_is_refused_with_what_is_near(evidence: dict[str, object], said: str) -> None:
+    with pytest.raises(MalformedError, match=r"x\.toml") as caught:
+        check(evidence=[evidence])
+
+    assert said in str(caught.value)
+
+
+def test_keys_that_are_missing_or_unknown_are_named() -> None:
+    with pytest.raises(MalformedError, match="did you mean sources"):
+        check(sorces=[])
+    with pytest.raises(MalformedError, match="'package_name' is no key of"):
+        check(affected=[{"package_name": "torch"}])
+    entry = {key: value for key, value in ENTRY.items() if key != "tell"}
+    with pytest.raises(MalformedError, match="lacks 'tell'"):
+        _vocabulary.check(entry, "x.toml", OBSERVATIONS)
+
+
+def words() -> Iterator[str]:
+    for found in catalog.vocabulary().values():
+        yield from found
+
+
+def test_the_vocabulary_is_printed_whole() -> None:
+    done = CliRunner().invoke(main, ["rules", "--vocabulary"])
+
+    assert done.exit_code == 0
+    assert all(f"- `{word}`" in done.output for word in words())
+    assert len(set(words())) > 150
+
+
+def test_everything_that_rules_explain_is_in_the_vocabulary() -> None:
+    known = {*catalog.symptoms(), *(rule.name for rule in catalog.rules())}
+
+    assert {name for rule in catalog.rules() for name in rule.explains} <= known
