@@ -8,7 +8,7 @@ import click
 from forensics import catalog
 from forensics.cli import main as main_group
 from forensics.plugin import Document, Reader
-from forensics.report import explain
+from forensics.report import endings, explain
 from forensics.rules._known_issues import load
 
 if sys.version_info >= (3, 11):
@@ -35,6 +35,7 @@ def pages() -> dict[Path, str]:
     made = {DOCS / "rules" / f"{rule.code}.md": explain.render(rule) + "\n" for rule in rules}
     made[DOCS / "rules" / "README.md"] = _index()
     made[DOCS / "formats.md"] = _formats()
+    made[DOCS / "endings.md"] = endings.render(rules)
     made[DOCS / "coverage.md"] = _coverage()
     made[DOCS / "symptoms.md"] = _symptoms()
     made[DOCS / "cli.md"] = _cli()

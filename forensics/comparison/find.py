@@ -58,6 +58,9 @@ def differences(good: Run, bad: Run) -> Iterator[Difference]:
             if not same(_value(one), _value(other)):
                 yield _difference(group, name, one, other)
     yield from _signs(good, bad)
+    ended, died = good.ending, bad.ending
+    if ended is not None and died is not None and ended.kind != died.kind:
+        yield Difference("event", "ending", ended.kind, died.kind, ended.source, died.source)
 
 
 def same(one: Scalar, other: Scalar) -> bool:

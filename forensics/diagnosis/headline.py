@@ -66,6 +66,9 @@ def _healthy(run: Run, findings: Sequence[Finding], hypotheses: Sequence[Hypothe
     last, planned = run.timeline.last or 0, run.planned_steps
     # Evaluation or an early stop may end a run sooner, and it may still be running: told, not judged.
     steps = f"{last:,} of {planned:,} planned" if planned is not None and planned > last else f"{last:,}"
+    if ending is not None and ending.kind == "cut-off":
+        went = f"the loss went from {first_value:.4g} to {last_value:.4g}"
+        return f"Healthy so far: {steps} steps, no sign of how it ended; {went}."
     said = f"Nothing is wrong: the loss went from {first_value:.4g} to {last_value:.4g} over {steps} steps"
     if ending is not None and ending.kind == "stopped-by-user":
         return f"{said}; {ending.statement}."

@@ -23,7 +23,8 @@ class Row:
     which the gravest symptom surely holds, `fine` the last before it that is known to be fine; both are places on
     `axis` and no steps where it is another one. `cause` the first
     hypothesis that is tenable. `signature` tells whether the files have changed since. `names` are those of people,
-    machines and jobs that the run gives away, with their kinds: to mask by, never to show.
+    machines and jobs that the run gives away, with their kinds: to mask by, never to show. `ending` is the kind of
+    ending of the last attempt.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Row:
     signature: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     axis: Axis = "step"
+    ending: str | None = None
 
 
 def row_of(path: str, report: Report, signature: str) -> Row:
@@ -74,6 +76,7 @@ def row_of(path: str, report: Report, signature: str) -> Row:
         internal_errors=len(report.failures),
         signature=signature,
         axis="step" if grave is None else grave.axis,
+        ending=None if report.run.ending is None else report.run.ending.kind,
         names=dict(list(redactor_for(report.run, identities=True, names={}).learnt.items())[:MOST_NAMES]),
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 
 import forensics
 from forensics.model import (
+    Attempt,
     Axis,
     Checkpoint,
     Coincidence,
@@ -92,10 +93,25 @@ def _run(run: Run) -> Json:
         "frameworks": list(run.frameworks),
         "steps": {"first": run.timeline.first_step, "last": run.timeline.last_step, "planned": run.planned_steps},
         "segments": [_stretch(run.timeline.axis, s) for s in run.timeline.segments],
+        "attempts": [_attempt(attempt) for attempt in run.attempts],
         "world_size": _integer(run.environment.number("world_size")),
         "started": started,
         "ended": ended,
     }
+
+
+def _attempt(attempt: Attempt) -> Json:
+    ending = attempt.ending
+    told = {
+        "kind": ending.kind,
+        "statement": clean(ending.statement, 400),
+        "source": _source(ending.source),
+        "symptom": ending.symptom or None,
+        "name": ending.name or None,
+        "step": ending.step,
+        "after_finish": ending.after_finish,
+    }
+    return {"first": attempt.first, "last": attempt.last, "ending": told}
 
 
 def _integer(value: float | None) -> int | None:

@@ -133,7 +133,8 @@ SIGNATURES = (
             Words("EZ9999: "),
             Words("Intel GPU", r"UR_RESULT_ERROR|PI_ERROR"),
         ),
-        unless=r"out of memory|device-side assert|illegal memory access|misaligned address|unspecified launch failure"
+        unless=r"out of memory|ALLOC_FAILED|device-side assert|illegal memory access|misaligned address"
+        r"|unspecified launch failure"
         r"|no kernel image|invalid device function|uncorrectable|illegal instruction|too many resources"
         r"|PTX was compiled"
         r"|initialization error|driver version is insufficient|no CUDA-capable|kernel image is invalid",

@@ -10,6 +10,20 @@ _SHELL = r"(?:bash|/bin/\w+|\bsh|zsh|\S+\.sh|slurm_script|line \d+|exec|env|srun
 
 SIGNATURES = (
     Signature(
+        "library-missing",
+        "crash-launcher",
+        "crashed",
+        Role.ROOT,
+        "a shared library was missing or too old",
+        (
+            Words("cannot open shared object file"),
+            Words("GLIBCXX_", r"version `GLIBCXX_[\d.]+' not found"),
+            Words("GLIBC_", r"version `GLIBC_[\d.]+' not found"),
+            Words("undefined symbol: "),
+            Words("symbol lookup error: "),
+        ),
+    ),
+    Signature(
         "module-missing",
         "crash-launcher",
         "crashed",
@@ -23,20 +37,6 @@ SIGNATURES = (
         unless=(
             r"No module named '?(?:apex|flash_attn|triton|deepspeed|bitsandbytes|xformers|tensorflow|wandb)'?"
             r".*(?:skipping|disabled|ignor)"
-        ),
-    ),
-    Signature(
-        "library-missing",
-        "crash-launcher",
-        "crashed",
-        Role.ROOT,
-        "a shared library was missing or too old",
-        (
-            Words("cannot open shared object file"),
-            Words("GLIBCXX_", r"version `GLIBCXX_[\d.]+' not found"),
-            Words("GLIBC_", r"version `GLIBC_[\d.]+' not found"),
-            Words("undefined symbol: "),
-            Words("symbol lookup error: "),
         ),
     ),
     Signature(

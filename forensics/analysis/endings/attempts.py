@@ -72,4 +72,8 @@ def _without_death(timeline: Timeline, last: int | None, planned: int | None) ->
         return Ending(
             "finished", "the process ended with exit code 0", codes[-1].source_at(len(codes[-1]) - 1), step=last
         )
+    logged = any(block.place.startswith("line") for block in timeline.samples)
+    if logged and planned is not None and last is not None and last < planned:
+        said = f"the log ends at step {last:,} of {planned:,} planned, and nothing tells how it ended"
+        return Ending("cut-off", said, step=last)
     return Ending("unknown", "no sign of how it ended is on file", step=last)

@@ -16,6 +16,8 @@ MERE_WARNING = re.compile(r"Unable to find latest file at")
 TERMINATED = re.compile(r"SIGTERM|got signal: 15|signal 15")
 FRAME = re.compile(r" \((?:[^()]|\([^()]*\))*:\d+(?: in [^()]*)?\)$")
 """The place that readers put behind the last line of a traceback."""
+ORDER = {signature.name: number for number, signature in enumerate(SIGNATURES)}
+"""Of two signatures that fit one line the first one in the table is the more exact."""
 MORE = {
     Kind.CHECKPOINT_REFUSED: "a checkpoint was refused",
     Kind.UNSCALE_FP16: "gradients in fp16 cannot be unscaled",
@@ -60,7 +62,7 @@ class Death:
 def deaths_of(timeline: Timeline) -> list[Death]:
     """Return every line of any source that tells of a death or warns of one, by path and place in it."""
     found = [death for events in timeline.events for death in _deaths(events)]
-    return sorted(found, key=lambda death: (death.path, death.record, death.role))
+    return sorted(found, key=lambda death: (death.path, death.record, death.role, ORDER.get(death.name, -1)))
 
 
 def _deaths(events: Events) -> Iterator[Death]:

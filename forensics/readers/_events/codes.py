@@ -12,7 +12,7 @@ from forensics.signatures.codes import number_of
 _WORDS: tuple[tuple[bytes, int], ...] = (
     (rb"[Ss]egmentation fault", 11),
     (rb"[Bb]us error", 7),
-    (rb"[Ii]llegal instruction", 4),
+    (rb"[Ii]llegal (?:hardware )?instruction", 4),
     (rb"[Ff]loating[- ]point exception", 8),
     (rb"[Bb]ad system call", 31),
     (rb"[Tt]race/(?:BPT|breakpoint) trap", 5),
@@ -83,7 +83,8 @@ ANCHORS = (
     "Floating point exception", "Floating-point exception", "Bad system call", "Terminated", "Hangup", "CPU time limit",
     "Caught signal ", "Command terminated by signal", "Command exited with", "process ", "killed by signal",
     "terminated by signal", "Fatal Python error: ", "User defined signal", "status=", "return code", "got signal",
-    "exit code", "terminated with", "died with", "File size limit",
+    "exit code", "segmentation fault", "bus error", "illegal hardware instruction", "abort ",
+    "terminated with", "died with", "File size limit",
 )  # fmt: skip
 """Phrases of which each stands in a line that `code_in` reads."""
 

@@ -1,0 +1,75 @@
+"""docs/endings.md: the endings, what each counts for and who tells of it, and every signature of a death."""
+
+from collections.abc import Iterable, Sequence
+
+from forensics.plugin import Rule
+from forensics.signatures import SIGNALS, SIGNATURES, Signature
+
+KINDS = (
+    ("finished", "none", "the trainer's closing line or summary, the last planned step, exit code 0"),
+    ("stopped-by-user", "notice", "KeyboardInterrupt, SIGINT, scancel, TERM_OWNER"),
+    (
+        "crashed",
+        "error, broken, exit 1",
+        "an exception, a native signal, memory, a device, a disk, a start that failed",
+    ),
+    ("killed", "error, broken, exit 1", "SIGKILL, SIGHUP, SIGTERM alone; records of the kernel, of Slurm, OOMKilled"),
+    ("node-lost", "error, broken, exit 1", "NODE FAILURE, NodeLost, NodeDiedError"),
+    ("hung", "error, broken, exit 1", "a collective that timed out and no rank that died of something else"),
+    ("preempted", "warning, suspicious, exit 0", "PREEMPTION, requeue, spot notices"),
+    ("evicted", "warning, suspicious, exit 0", "the kubelet's reasons"),
+    ("time-limit", "warning, suspicious, exit 0", "TIME LIMIT, walltime exceeded, DeadlineExceeded, SIGXCPU"),
+    ("cut-off", "none; the headline says it", "a log that ends before its planned steps and no other sign"),
+    ("running", "notice", "not told apart from cut-off yet: file times do not survive a copy"),
+    ("unknown", "none", "nothing on file tells how it ended"),
+)
+"""Kind of ending, what it counts for, who tells of it. A crash after the training's own end is a warning."""
+
+
+HEAD = """# Endings
+
+Made by `python docs/generate.py` from `forensics/signatures/`; `tests/test_endings.py` reads every row back from a
+line.
+
+Each attempt of a run has one ending (`run.attempts[].ending` of the JSON report). Of the deaths that stand together in
+a text the lowest role decides, of equal ones the first: a root goes before a kill, a kill before a rank that waited,
+that before an abort, and all before what a launcher makes of it. What is followed by three and more lines with metrics
+was survived: a notice.
+"""
+
+
+def render(rules: Sequence[Rule]) -> str:
+    """Return the page."""
+    behind = {s.symptom: [rule.name for rule in rules if s.symptom in rule.explains] for s in SIGNATURES}
+    parts = [
+        HEAD,
+        _table(("ending", "counts for", "told by"), KINDS),
+        "## Signals\n\nBy number (`-9`, `137`), by name and in the words of shells and launchers.\n",
+        _table(
+            ("signal", "symptom", "ending", "role"),
+            ((f"{s.number} {s.name}", s.symptom, s.ending, s.role.name.lower()) for s in SIGNALS.values()),
+        ),
+        "## Signatures\n",
+        _table(("event", "symptom", "ending", "role", "what is said", "words"), map(_row, SIGNATURES)),
+        "## Causes behind the symptoms\n",
+        _table(("symptom", "causes"), ((name, ", ".join(causes)) for name, causes in behind.items())),
+    ]
+    return "\n".join(parts)
+
+
+def _row(signature: Signature) -> tuple[str, ...]:
+    words = ", ".join(f"`{w.anchor.strip().replace('`', chr(39))}`" for w in signature.words[:6])
+    more = f" and {len(signature.words) - 6} more" if len(signature.words) > 6 else ""
+    return (
+        signature.name,
+        signature.symptom,
+        signature.ending or "-",
+        signature.role.name.lower(),
+        signature.told,
+        (words + more).replace("|", "\\|"),
+    )
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}\n"
+    return head + "".join(f"| {' | '.join(row)} |\n" for row in rows)

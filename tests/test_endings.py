@@ -1,0 +1,176 @@
+"""Every way a process ends is read back from a line: signatures, signals by number and word, order, quotes."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forensics import catalog
+from forensics.investigate import investigate
+from forensics.model import Report
+from forensics.plugin import Rule
+from forensics.report import endings as page
+from forensics.report.json import tree
+from forensics.signatures import SIGNALS, SIGNATURES, Role
+
+STEPS = "".join(f"step {n} | loss {2.4 - n / 100:.3f}\n" for n in range(1, 41))
+TABLE = (Path(__file__).parent / "data" / "deaths.tsv").read_text().splitlines()
+LINES: list[tuple[str, str]] = [(line.partition("\t")[0], line.partition("\t")[2]) for line in TABLE]
+FIRST: list[tuple[str, str]] = list(dict(reversed(LINES)).items())[::-1]
+"""For each signature lines that say so, in the words of several programs; and the first line of each."""
+CODES = [
+    ("bash: line 1: 4242 Segmentation fault      (core dumped) python train.py", 11),
+    ("zsh: segmentation fault  python train.py", 11),
+    ("run.sh: line 7:  4242 Bus error               (core dumped) python train.py", 7),
+    ("Illegal instruction (core dumped)", 4),
+    ("Floating point exception (core dumped)", 8),
+    ("Fatal Python error: Segmentation fault", 11),
+    ("Fatal Python error: Aborted", 6),
+    ("srun: error: node01: task 0: Segmentation fault (core dumped)", 11),
+    ("srun: error: node01: tasks 0-7: Bus error", 7),
+    ("srun: error: node01: task 3: Exited with exit code 139", 11),
+    ("[launch.py:321:sigkill_handler] ['/usr/bin/python', 'train.py'] exits with return code = -11", 11),
+    ("  exitcode  : -4 (pid: 4714)", 4),
+    ("torch.multiprocessing.spawn.ProcessExitedException: process 0 terminated with signal SIGSEGV", 11),
+    ("subprocess.CalledProcessError: Command '['python', 'train.py']' died with <Signals.SIGSEGV: 11>.", 11),
+    ("Process finished with exit code 139 (interrupted by signal 11: SIGSEGV)", 11),
+    ("mpirun noticed that process rank 3 with PID 0 on node n1 exited on signal 11 (Segmentation fault).", 11),
+    ("=   KILLED BY SIGNAL: 7 (Bus error)", 7),
+    ("Command terminated by signal 11", 11),
+    ("train.service: Main process exited, code=dumped, status=11/SEGV", 11),
+    ("[node01:1234:0:1234] Caught signal 11 (Segmentation fault: address not mapped to object at address 0x8)", 11),
+    ("trainer-0 exited with code 139", 11),
+    ("      Exit Code:    137", 9),
+    ("bash: line 1:  4242 Killed                  python train.py", 9),
+    ("zsh: killed     python train.py", 9),
+    ("slurm_script: line 12:  99 Killed  torchrun train.py", 9),
+    ("Killed", 9),
+    ("Exited with exit code 137.", 9),
+    ("Process returned exit code -1073741819", None),
+    ("Process finished with exit code -1073741819 (0xC0000005)", 11),
+]
+
+
+def judged(folder: Path, text: str) -> Report:
+    (folder / "train.log").write_text(text)
+    return investigate(folder)
+
+
+def loud(report: Report) -> list[str]:
+    return [finding.symptom for finding in report.findings if finding.severity != "notice"]
+
+
+def test_every_signature_has_an_example() -> None:
+    assert sorted({name for name, _ in LINES}) == sorted(signature.name for signature in SIGNATURES)
+
+
+@pytest.mark.parametrize(("name", "line"), LINES)
+def test_a_line_is_read_as_what_it_says(tmp_path: Path, name: str, line: str) -> None:
+    """Alone and behind forty healthy steps it is an event of its kind; what ends a run is told under its symptom."""
+    signature = next(s for s in SIGNATURES if s.name == name)
+    alone = judged(tmp_path, f"{line}\n")
+    behind = judged(tmp_path, f"{STEPS}{line}\n")
+
+    assert all(report.run.has(f"event {name}") for report in (alone, behind))
+    if signature.role != Role.SIGN:
+        assert [r.run.ending.name if r.run.ending else "" for r in (alone, behind)] == [name, name]
+        assert signature.symptom in {f.symptom for f in behind.findings}
+        assert [behind.run.attempts[-1].ending.step] == [40]
+
+
+@pytest.mark.parametrize(("name", "line"), FIRST)
+@pytest.mark.parametrize(
+    "quote", ["[sample 3] prompt: {}", '{{"response": "{}"}}', 'step 20 answer: my script says "{}"']
+)
+def test_a_quote_is_no_death(tmp_path: Path, name: str, line: str, quote: str) -> None:
+    half = STEPS.splitlines(keepends=True)
+    text = "".join(half[:20]) + quote.format(line.replace('"', "'")) + "\n" + "".join(half[20:])
+
+    assert [f.symptom for f in judged(tmp_path, text).findings] == [], name
+
+
+@pytest.mark.parametrize(("name", "line"), FIRST)
+def test_what_a_run_survives_is_no_more_than_a_notice(tmp_path: Path, name: str, line: str) -> None:
+    half = STEPS.splitlines(keepends=True)
+    report = judged(tmp_path, "".join(half[:20]) + line + "\n" + "".join(half[20:]))
+
+    assert loud(report) == [], name
+    assert report.run.ending is None or report.run.ending.kind in {"unknown", "cut-off", "finished"}
+
+
+@pytest.mark.parametrize(("line", "number"), CODES)
+def test_signals_are_known_by_number_and_word(tmp_path: Path, line: str, number: int | None) -> None:
+    report = judged(tmp_path, f"{STEPS}{line}\n")
+    ending = report.run.ending
+
+    if number is None:
+        assert ending is None or ending.kind in {"unknown", "crashed"}
+        return
+    assert ending is not None
+    assert (ending.kind, ending.symptom) == (SIGNALS[number].ending, SIGNALS[number].symptom)
+    assert f"signal {number}" in ending.statement
+
+
+def test_a_failed_launch_is_an_attempt_and_the_last_one_decides(tmp_path: Path) -> None:
+    failed = 'Traceback (most recent call last):\n  File "train.py", line 3, in <module>\nValueError: 4 devices\n'
+    report = judged(tmp_path, failed + STEPS + "Training completed.\n")
+    told: list[dict[str, Any]] = tree(report)["run"]["attempts"]
+
+    assert [(a["first"], a["last"], a["ending"]["kind"]) for a in told] == [
+        (None, None, "crashed"),
+        (1, 40, "finished"),
+    ]
+    assert report.verdict == "healthy"
+
+
+def test_after_the_end_of_training_a_crash_is_a_warning(tmp_path: Path) -> None:
+    report = judged(
+        tmp_path, f"{STEPS}Training completed.\nbash: line 1: 9 Segmentation fault  (core dumped) python a.py\n"
+    )
+
+    assert report.verdict == "suspicious"
+    assert report.run.attempts[-1].ending.after_finish
+    assert "training finished, then" in report.headline.lower()
+
+
+def test_the_frame_of_ones_own_code_is_named(tmp_path: Path) -> None:
+    text = (
+        'Traceback (most recent call last):\n  File "/app/train.py", line 9, in <module>\n    main()\n'
+        '  File "/opt/lib/python3.11/site-packages/torch/x.py", line 2, in f\n    g()\n'
+        "acme.OddFault: never seen before\n"
+    )
+    report = judged(tmp_path, STEPS + text)
+
+    assert "called from /app/train.py:9 in <module>" in report.findings[0].statement
+
+
+def test_the_page_tells_every_ending_and_signature() -> None:
+    text = page.render(catalog.rules())
+
+    assert all(f"| {signature.name} | {signature.symptom} |" in text for signature in SIGNATURES)
+    assert {*(s.ending for s in SIGNATURES), *(s.ending for s in SIGNALS.values())} - {""} <= {
+        kind for kind, _, _ in page.KINDS
+    }
+
+
+ASKED = re.compile(
+    r"[\w./*-]*\w\.(?:json|jsonl|log|txt|gz|yaml|yml|toml|csv|pt|bin|safetensors|pkl|out|err)\b|flight record\w*"
+)
+KNOWN_FILES = re.compile(
+    r"flight record|^(?:requirements|pip_freeze|environment)|\.py$|config\.json$|adapter_model|model\.|optimizer\."
+    r"|trainer_state|tokenizer|generation_config|training_args|index\.json"
+)
+
+
+@pytest.mark.parametrize("rule", catalog.rules(), ids=lambda rule: rule.code)
+def test_advice_names_no_file_that_no_reader_opens(rule: Rule) -> None:
+    """What a fix or an experiment asks for can be read here, or is a checkpoint."""
+    asked = {word for line in rule.doc.splitlines() for word in ASKED.findall(line)}
+    strange = {
+        word
+        for word in asked
+        if not any(reader.takes(word) for reader in catalog.readers()) and not KNOWN_FILES.search(word)
+    }
+
+    assert strange == set()
