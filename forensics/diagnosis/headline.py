@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from forensics.model import Finding, Hypothesis, Run, RunVerdict
+from forensics.model import Finding, Hypothesis, Run, RunVerdict, Series
 
 TIE = 1
 """Points within which two causes are a tie: a point is worth 0.57 log-odds, so that their order says little."""
@@ -58,21 +58,21 @@ def _healthy(run: Run, findings: Sequence[Finding], hypotheses: Sequence[Hypothe
         return f"Nothing is wrong: {said}; a loss that prints 0 is in order there, as advantages are centred."
     if loss is None or not len(loss):
         return "Nothing is wrong with what was examined."
-    ending = run.ending
-    first_value, last_value = float(loss.values[0]), float(loss.values[-1])
+    return _fell(run, loss)
+
+
+def _fell(run: Run, loss: Series) -> str:
+    """Say how far a healthy run came, and how it ended where that is not its own end."""
+    went = f"the loss went from {float(loss.values[0]):.4g} to {float(loss.values[-1]):.4g}"
     if loss.axis != "step":
-        counted = f"{len(loss):,} {'entry' if len(loss) == 1 else 'entries'}"
-        return f"Nothing is wrong: the loss went from {first_value:.4g} to {last_value:.4g} over {counted}."
-    last, planned = run.timeline.last or 0, run.planned_steps
+        return f"Nothing is wrong: {went} over {len(loss):,} {'entry' if len(loss) == 1 else 'entries'}."
+    last, planned, ending = run.timeline.last or 0, run.planned_steps, run.ending
     # Evaluation or an early stop may end a run sooner, and it may still be running: told, not judged.
     steps = f"{last:,} of {planned:,} planned" if planned is not None and planned > last else f"{last:,}"
     if ending is not None and ending.kind == "cut-off":
-        went = f"the loss went from {first_value:.4g} to {last_value:.4g}"
         return f"Healthy so far: {steps} steps, no sign of how it ended; {went}."
-    said = f"Nothing is wrong: the loss went from {first_value:.4g} to {last_value:.4g} over {steps} steps"
-    if ending is not None and ending.kind == "stopped-by-user":
-        return f"{said}; {ending.statement}."
-    return f"{said}."
+    stopped = f"; {ending.statement}" if ending is not None and ending.kind == "stopped-by-user" else ""
+    return f"Nothing is wrong: {went} over {steps} steps{stopped}."
 
 
 def _sentence(text: str, *, capital: bool = True) -> str:
