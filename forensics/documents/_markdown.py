@@ -24,7 +24,8 @@ _TAG = re.compile(
 )
 _PROMPT = (
     r"(?:\([\w.\-]{1,40}\)\s{0,4})?"
-    r"(?:[\w.\-]{1,40}@[\w.\-]{1,60}:?\S{0,80}[$#]\s{0,4}|[$#+>%!]\s{0,4}|\[[^\]]{1,80}\][$#]\s{0,4})?"
+    r"(?:[\w.\-]{1,40}@[\w.\-]{1,60}:?\S{0,80}[$#]\s{0,4}|(?:PS )?[A-Za-z]:\\[^>]{0,120}>\s{0,4}|[$#+>%!]\s{0,4}"
+    r"|\[[^\]]{1,80}\][$#]\s{0,4})?"
 )
 _PROGRAM = (
     r"torchrun|deepspeed|accelerate\s{1,4}launch|llamafactory-cli|swift|megatron|axolotl|tune|xtuner|nemo|srun|mpirun"

@@ -19,7 +19,6 @@ _SHELL_LINE = re.compile(r"^\s{0,40}[!%]{1,2}\s{0,4}(?:sx\s|system\s|bash\b|sh\b
 _SHELL_CELL = re.compile(r"^\s*%%(?:bash|sh|shell|script\s+bash)\b[^\n]*")
 _FILE_CELL = re.compile(r"^\s*%%writefile\s+(?:-a\s+)?(\S{1,200})[^\n]*")
 _ENVIRONMENT = re.compile(r"^\s{0,40}%(?:set_)?env\s+([A-Za-z_]\w{0,80})[\s=]\s*(\S.{0,400})$")
-_SUMMARY = re.compile(r"TrainOutput\(global_step=\d{1,15}, training_loss=[^,()\s]{1,40}, metrics=(\{[^{}]{0,4000}\})\)")
 PLACE = "output line {}"
 MOST_CELLS = 20_000
 
@@ -43,10 +42,6 @@ def notebook(artifact: Artifact) -> Iterator[Piece | Skip]:
             yield from _sources(source, number)
             for output in _mappings(cell.get("outputs")):
                 console.extend(_printed(output))
-    for number, line in enumerate(console, 1):
-        if summary := _SUMMARY.search(line):
-            yield Piece("all_results.json", "\n" * (number - 1) + _as_json(summary[1]), PLACE)
-            console[number - 1] = ""
     tables = take_tables(console)
     if any(tables):
         yield Piece("tables.csv", "\n".join(tables), PLACE)
@@ -131,9 +126,3 @@ def _printed(output: Mapping[str, object]) -> Iterator[str]:
     plain = _text(held.get("text/plain", held.get("text")))
     # A dictionary that is shown is one entry; IPython breaks it over lines.
     yield from [re.sub(r"\s*\n\s*", " ", plain)] if plain.startswith(("{", "TrainOutput(")) else plain.split("\n")
-
-
-def _as_json(dictionary: str) -> str:
-    """Return a printed Python dictionary of names and numbers as JSON; over lines, as no entry of a log is."""
-    dictionary = dictionary.replace(", ", ",\n").replace("{", "{\n")
-    return re.sub(r"\binf\b", "Infinity", re.sub(r"\bnan\b", "NaN", dictionary.replace("'", '"')))
