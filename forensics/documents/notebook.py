@@ -5,6 +5,8 @@ and of fastai, and those that were printed with bars, are read as comma-separate
 `train()` returns is a summary of the run and becomes settings, never a point of a curve.
 """
 
+import ast
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -19,6 +21,7 @@ _SHELL_LINE = re.compile(r"^\s{0,40}[!%]{1,2}\s{0,4}(?:sx\s|system\s|bash\b|sh\b
 _SHELL_CELL = re.compile(r"^\s*%%(?:bash|sh|shell|script\s+bash)\b[^\n]*")
 _FILE_CELL = re.compile(r"^\s*%%writefile\s+(?:-a\s+)?(\S{1,200})[^\n]*")
 _ENVIRONMENT = re.compile(r"^\s{0,40}%(?:set_)?env\s+([A-Za-z_]\w{0,80})[\s=]\s*(\S.{0,400})$")
+_LISTS = re.compile(r"\{'[\w/ -]{1,60}': \[")
 PLACE = "output line {}"
 MOST_CELLS = 20_000
 
@@ -41,7 +44,11 @@ def notebook(artifact: Artifact) -> Iterator[Piece | Skip]:
             source = _text(cell.get("source", cell.get("input")))
             yield from _sources(source, number)
             for output in _mappings(cell.get("outputs")):
-                console.extend(_printed(output))
+                printed = list(_printed(output))
+                if history := _history(printed):
+                    yield Piece("history.json", "\n" * len(console) + history, PLACE)
+                    printed = [""] * len(printed)
+                console.extend(printed)
     tables = take_tables(console)
     if any(tables):
         yield Piece("tables.csv", "\n".join(tables), PLACE)
@@ -126,3 +133,14 @@ def _printed(output: Mapping[str, object]) -> Iterator[str]:
     plain = _text(held.get("text/plain", held.get("text")))
     # A dictionary that is shown is one entry; IPython breaks it over lines.
     yield from [re.sub(r"\s*\n\s*", " ", plain)] if plain.startswith(("{", "TrainOutput(")) else plain.split("\n")
+
+
+def _history(printed: Sequence[str]) -> str:
+    """Return Keras' `history.history`, a dictionary of lists that a cell shows, as JSON; empty when it is none."""
+    if len(printed) != 1 or not _LISTS.match(printed[0]):
+        return ""
+    try:
+        value = ast.literal_eval(re.sub(r"\bnan\b", "None", printed[0]))
+        return json.dumps(value)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return ""
