@@ -185,6 +185,11 @@ def _is_shell(text: str, told: str) -> bool:
     return begins and of_a_shell >= 0.8 * len(lines) and _PROGRAM.search(text) is not None
 
 
+def is_yaml(line: str) -> bool:
+    """Tell whether a line can stand in YAML: a comment, a key at the margin or something below one."""
+    return line[:1] == "#" or (line[:1] in {" ", "\t"} and bool(line.strip())) or _KEY.match(line) is not None
+
+
 def is_mapping(lines: Sequence[str], *, named: bool) -> bool:
     """Tell whether lines are YAML: keys at the margin, and below them only what belongs to a key.
 
