@@ -14,6 +14,7 @@ from forensics.commands.analyze import analyze
 from forensics.commands.bundle import bundle
 from forensics.commands.compare import compare
 from forensics.commands.mcp import mcp
+from forensics.commands.plan import plan
 from forensics.commands.recorder import recorder
 from forensics.commands.shared import (
     EXIT_FINDINGS,
@@ -54,6 +55,7 @@ def main() -> None:
 main.add_command(analyze)
 main.add_command(bundle)
 main.add_command(compare)
+main.add_command(plan)
 main.add_command(recorder)
 main.add_command(mcp)
 main.add_command(skill)

@@ -38,11 +38,13 @@ NOISE = re.compile(
 """Files that belong to a run and say nothing about what became of it."""
 CRASHES = ("crash-oom", "crash-disk", "crash-exception", "crash-killed", "crash-nccl")
 """From what may be a root to what is mostly an echo: launchers kill the other ranks, which time out meanwhile."""
+RECORDED = ("local-gradient-nonfinite", "reduced-gradient-nonfinite", "reduction-did-nothing", "rank-drift")
+"""What only a black box tells: the event itself, with tensor and rank, of which the loss shows what followed."""
 OF_A_CLIENT = re.compile(
     r"(?:^|/)(?:wandb|run-\d{8}_\d{6}-[\w-]+)/(?:(?:logs|debug)/)?debug[\w-]*\.log$|^logs/debug(?:-internal|-core)?\.log$"
 )
 """What a tracker's own client logs: its errors (no network, a missing extra) are not those of the run."""
-GRAVEST = (*CRASHES, "loss-to-zero", "loss-nan", "loss-", "grad-norm-", "weights-", "lr-", "eval-")
+GRAVEST = (*CRASHES, *RECORDED, "loss-to-zero", "loss-nan", "loss-", "grad-norm-", "weights-", "lr-", "eval-")
 Progress = Callable[[str, int, int], None]
 Apart = Callable[[Path, Path], Collection[str]]
 """Names the folders of a place (as opened, as the user named it) that are runs of their own."""
@@ -169,7 +171,8 @@ def _read_place(
         if progress is not None:
             progress(artifact.path, number, len(found.artifacts))
         facts.extend(_facts(artifact, failures, unread))
-    checkpoints, skips = find_checkpoints(found.artifacts, loose=True)
+    others = [artifact for artifact in found.artifacts if not _taken_alone(artifact)]
+    checkpoints, skips = find_checkpoints(others, loose=True)
     used = {file for checkpoint in checkpoints for file in (checkpoint.path, *checkpoint.files)}
     strange = [artifact for artifact in unread if artifact.path not in used and not NOISE.search(artifact.path)]
     skips = (*skips, *(Skip(artifact.path, _why_unread(artifact)) for artifact in strange))
@@ -181,11 +184,16 @@ def _read_place(
     return run, tuple(failures)
 
 
+def _taken_alone(artifact: Artifact) -> bool:
+    """Tell whether a reader knows the file by its name as its own: no weight file, though it may look like one."""
+    return any(reader.alone and reader.takes(artifact.path) for reader in catalog.readers())
+
+
 def readers_of(artifact: Artifact, head: bytes) -> Iterator[Reader]:
     """Yield the readers that know the file by its name or by its first bytes; a file may be several things."""
-    for reader in catalog.readers():
-        if reader.takes(artifact.path) or (reader.sniff is not None and reader.sniff(head)):
-            yield reader
+    chosen = [r for r in catalog.readers() if r.takes(artifact.path) or (r.sniff is not None and r.sniff(head))]
+    alone = [reader for reader in chosen if reader.alone and reader.takes(artifact.path)]
+    yield from alone or chosen
 
 
 def _facts(artifact: Artifact, failures: list[str], unread: list[Artifact]) -> Iterator[Fact]:

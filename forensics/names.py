@@ -17,6 +17,9 @@ LOSS_SCALE = "loss_scale"
 SKIPPED_STEPS = "skipped_steps"
 SAMPLES_PER_SECOND = "samples_per_second"
 
+RECORDED = MappingProxyType({name: f"recorded_{name}" for name in (LOSS, GRAD_NORM, LEARNING_RATE, LOSS_SCALE)})
+"""What the black box of rank 0 measured: taken for the metric of the run where it has no other."""
+
 ALIASES = MappingProxyType(
     {
         "loss": LOSS,

@@ -39,7 +39,8 @@ class Reader:
 
     `match` holds regular expressions searched in the path relative to the run (POSIX separators); `sniff`, when
     given, is asked with the first 64 KiB of a file that no pattern took, or to confirm a pattern. `tested` says what
-    wrote the files that it was tried with, or that it was built from the source of what writes them.
+    wrote the files that it was tried with, or that it was built from the source of what writes them. What a reader
+    takes `alone` by its name is offered to no other.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Reader:
     sniff: Callable[[bytes], bool] | None
     doc: str
     tested: str = ""
+    alone: bool = False
 
     def takes(self, path: str) -> bool:
         return any(pattern.search(path) for pattern in self.match)
@@ -153,12 +155,17 @@ def _text(function: Callable[..., object]) -> str:
 
 
 def reader(
-    name: str, *, match: tuple[str, ...] = (), sniff: Callable[[bytes], bool] | None = None, tested: str = ""
+    name: str,
+    *,
+    match: tuple[str, ...] = (),
+    sniff: Callable[[bytes], bool] | None = None,
+    tested: str = "",
+    alone: bool = False,
 ) -> Callable[[ReadFunction], Reader]:
     """Declare a reader; the decorated generator function becomes its `read`."""
 
     def declare(function: ReadFunction) -> Reader:
-        return Reader(name, function, tuple(re.compile(p) for p in match), sniff, _text(function), tested)
+        return Reader(name, function, tuple(re.compile(p) for p in match), sniff, _text(function), tested, alone)
 
     return declare
 

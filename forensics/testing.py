@@ -16,6 +16,7 @@ from forensics.model import (
     OptimizerState,
     Precision,
     Problem,
+    Recording,
     Role,
     Run,
     Scalar,
@@ -99,6 +100,7 @@ def make_run(  # noqa: PLR0913  (every part of a run may be given, none must be)
     skips: Sequence[Skip] = (),
     steps: Mapping[str, Sequence[int]] | None = None,
     frameworks: tuple[str, ...] = (),
+    recordings: Sequence[Recording] = (),
     **metrics: Sequence[float],
 ) -> Run:
     """Return a run with the given metrics, one entry every `logging_steps` optimizer steps.
@@ -123,6 +125,7 @@ def make_run(  # noqa: PLR0913  (every part of a run may be given, none must be)
         skips=tuple(skips),
         frameworks=frameworks,
         attempts=attempts_of(timeline),
+        recordings=tuple(recordings),
     )
 
 
@@ -181,3 +184,70 @@ def make_checkpoint(
     """Return a checkpoint after `step`; its weights are clean unless `table` says otherwise."""
     made = Checkpoint(path=f"checkpoint-{step}", kind=kind, step=step, problems=tuple(problems), depth="full")
     return replace(made, table=make_table() if table is None else table, optimizer=optimizer)
+
+
+TENSORS = ("model.layers.0.mlp.weight", "model.norm.weight")
+
+
+def make_recording(  # noqa: PLR0913  (what may be wrong with a rank)
+    rank: int = 0,
+    *,
+    world: int = 2,
+    steps: Sequence[int] = range(1, 13),
+    names: Sequence[str] = TENSORS,
+    kind: str = "replicated",
+    local_bad: Mapping[int, Sequence[str]] | None = None,
+    reduced_bad: Mapping[int, Sequence[str]] | None = None,
+    unreduced: bool = False,
+    drift_from: int | None = None,
+    still: float = 0.0,
+    skipped: Sequence[int] = (),
+    scale: float = np.nan,
+    batches: Mapping[int, str] | None = None,
+    dtype: str = "float32",
+    start: float = 1000.0,
+) -> Recording:
+    """Return the black box of one rank, healthy where nothing else is said.
+
+    `local_bad` and `reduced_bad` name by step the tensors whose gradients hold NaN before and after the reduction;
+    `still` is the share of weights that do not move; `batches` the check sum of each step's tokens.
+    """
+    count, tensors = len(steps), len(names)
+    numbers = np.asarray(steps, dtype=np.int64)
+    values = np.zeros((count, tensors, 7), dtype=np.float32)
+    values[:, :, 0:2] = 1.0 + rank
+    values[:, :, 2:4] = values[:, :, 0:2] if unreduced else 1.5
+    values[:, :, 4], values[:, :, 5], values[:, :, 6] = (0.0 if still == 1 else 0.1), 3.0, still
+    for column, bad in ((0, local_bad or {}), (2, reduced_bad or {})):
+        for step, hit in bad.items():
+            row = int(np.flatnonzero(numbers == step)[0])
+            values[row, [list(names).index(name) for name in hit], column : column + 2] = np.nan
+    hashes = np.repeat(numbers[:, None], tensors, axis=1)
+    if drift_from is not None:
+        hashes[numbers >= drift_from] += rank
+    flags = np.isin(numbers, list(skipped)).astype(np.int64)
+    return Recording(
+        path=f"blackbox/rank{rank:05d}-{int(start)}-1.meta.json",
+        rank=rank,
+        world=world,
+        start=start,
+        kind=kind,
+        reduced_read="callback" if world > 1 else "step",
+        accumulates=True,
+        names=tuple(names),
+        dtypes=(dtype,) * tensors,
+        probes=np.tile(np.array([1, 64], dtype=np.int64), (tensors, 1)),
+        order=np.arange(tensors, dtype=np.int64)[::-1],
+        steps=numbers,
+        rows=np.arange(1, count + 1, dtype=np.int64),
+        flags=flags,
+        values=values,
+        marks=np.full((count, tensors), 1 | 2 | 8 | 32, dtype=np.int64),
+        hashes=hashes,
+        losses=np.full(count, 2.0),
+        bad_losses=np.zeros(count, dtype=bool),
+        scales=np.full(count, scale),
+        rates=np.full(count, 1e-4),
+        batches={step: (text,) for step, text in (batches or {}).items()},
+        optimizer="AdamW",
+    )

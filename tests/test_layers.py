@@ -19,7 +19,7 @@ LAYERS = (
     {"readers", "detectors", "rules", "weights", "assemble", "testing", "diagnosis"},
     {"documents"},
     {"catalog"},
-    {"investigate", "comparison"},
+    {"investigate", "comparison", "plan"},
     {"fleet"},
     {"report"},
     {"commands"},

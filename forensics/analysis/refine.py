@@ -12,6 +12,7 @@ import numpy as np
 
 from forensics.analysis.onset import Onset, from_bracket
 from forensics.analysis.places import axis_at
+from forensics.analysis.recorded import breaks
 from forensics.analysis.tails import gradient_fine_at, gradient_onset, loss_onset, loss_tail
 from forensics.model import Axis, Checkpoint, Finding, Run
 from forensics.names import GRAD_NORM, LOSS
@@ -35,6 +36,9 @@ def refine(run: Run, finding: Finding) -> Finding:
         return finding
     event = _earlier(own) if forward else own
     axis = axis_at(run, finding.source)
+    recorded = shown_at(run, finding.symptom) if axis == "step" else None
+    if recorded is not None and (own.earliest or 0) <= recorded <= own.latest:
+        return replace(finding, step_range=(recorded - 1, recorded), step=recorded)
     for source in SOURCES:
         event = event.narrowed(source(run, axis))
     onset = own.narrowed(_later(event) if forward else event)
@@ -43,6 +47,17 @@ def refine(run: Run, finding: Finding) -> Finding:
         # The loss of the step before was finite, but its gradient may be what broke the weights.
         bracket = (onset.latest - 1, onset.latest)
     return replace(finding, step_range=bracket, step=onset.latest if onset.exact else finding.step)
+
+
+def shown_at(run: Run, symptom: str) -> int | None:
+    """Return the step at which a symptom must show, by the step that a black box recorded as the failed one.
+
+    The gradient norm shows it in that step, the loss in the next when its own was still finite.
+    """
+    failed = next((found for found in breaks(run) if found.until is None and not found.skipped), None)
+    if failed is None or symptom not in LOSSES | NORMS:
+        return None
+    return failed.step + 1 if symptom in LOSSES and not failed.loss_bad else failed.step
 
 
 def _earlier(onset: Onset) -> Onset:
@@ -103,4 +118,15 @@ def _clean_before(run: Run, step: int) -> Iterator[Checkpoint]:
             yield checkpoint
 
 
-SOURCES: tuple[Callable[[Run, Axis], Onset | None], ...] = (from_loss, from_gradients, from_checkpoints)
+def from_recordings(run: Run, axis: Axis) -> Onset | None:
+    """Return the step at which a black box saw the first gradient of the failure that was not finite: it is exact."""
+    lasting = [found.step for found in breaks(run) if found.until is None and not found.skipped]
+    return Onset(lasting[-1], lasting[-1]) if lasting and axis == "step" else None
+
+
+SOURCES: tuple[Callable[[Run, Axis], Onset | None], ...] = (
+    from_loss,
+    from_gradients,
+    from_checkpoints,
+    from_recordings,
+)

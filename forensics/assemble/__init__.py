@@ -11,12 +11,14 @@ from forensics.assemble.environment import frameworks_of, natural, rank_settings
 from forensics.assemble.main_loss import with_loss
 from forensics.assemble.merge import merge
 from forensics.assemble.order import in_order
+from forensics.assemble.recorded import with_recorded
 from forensics.assemble.steps import resolve_steps
 from forensics.model import (
     Artifact,
     Checkpoint,
     Events,
     Fact,
+    Recording,
     Run,
     Samples,
     Setting,
@@ -40,6 +42,7 @@ def assemble(
     samples: list[Samples] = []
     events: list[Events] = []
     settings: list[Setting] = []
+    recordings: list[Recording] = []
     left_out = list(skips)
     for fact in facts:
         if isinstance(fact, Samples):
@@ -48,10 +51,12 @@ def assemble(
             events.append(fact)
         elif isinstance(fact, Setting):
             settings.append(fact)
+        elif isinstance(fact, Recording):
+            recordings.append(fact)
         else:
             left_out.append(fact)
     environment = rank_settings(settings, checkpoints)
-    samples, assumed = global_steps(with_loss(samples))
+    samples, assumed = global_steps(with_loss(with_recorded(samples)))
     resolved, copies = resolve_steps(samples, environment)
     aligned = align(resolved)
     left_out.extend((*assumed, *copies, *aligned.skips))
@@ -71,5 +76,6 @@ def assemble(
         artifacts=artifacts,
         skips=tuple(sorted(set(left_out), key=lambda skip: (natural(skip.what), skip.reason))),
         frameworks=frameworks_of(environment, checkpoints, artifacts),
+        recordings=tuple(sorted(recordings, key=lambda r: (r.start, r.rank, natural(r.path)))),
     )
     return replace(run, attempts=attempts_of(timeline, run.planned_steps))

@@ -6,6 +6,7 @@ from forensics.analysis.places import place
 from forensics.comparison.difference import Comparison, Difference, Divergence, Side, WeightsCompared
 from forensics.comparison.find import differences
 from forensics.comparison.metrics import divergences
+from forensics.comparison.records import compare_records
 from forensics.comparison.weigh import leading, weigh
 from forensics.model import Finding, Hypothesis, Report
 from forensics.plugin import Rule
@@ -28,6 +29,7 @@ def compare(good: Side, bad: Side, rules: Sequence[Rule], *, weights: WeightsCom
         differences=ranked,
         divergences=parted,
         weights=weights,
+        records=compare_records(good.report.run, bad.report.run),
     )
 
 

@@ -80,6 +80,27 @@ class WeightsCompared:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsCompared:
+    """What two records say of one another.
+
+    `step` and `other_step` are the steps of the first difference, or of the first pair of batches that differ; `tensor`
+    and `column` where it lies, None where nothing differs or the data do. `aligned` counts the pairs of steps.
+    `comparable` is false where the two saw other data.
+    """
+
+    sentence: str
+    aligned: int
+    comparable: bool
+    tolerance: float
+    step: int | None = None
+    other_step: int | None = None
+    tensor: str | None = None
+    column: str | None = None
+    good: float | None = None
+    bad: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """GOOD beside BAD: the differences by relevance and weight, and where the metrics part."""
 
@@ -91,3 +112,4 @@ class Comparison:
     differences: tuple[Difference, ...]
     divergences: tuple[Divergence, ...]
     weights: WeightsCompared | None = None
+    records: RecordsCompared | None = None

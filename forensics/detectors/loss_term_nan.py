@@ -9,13 +9,13 @@ from forensics.analysis import context
 from forensics.analysis.onset import point_onset, tail_onset
 from forensics.detectors._wording import counted
 from forensics.model import Finding, Run, Series
-from forensics.names import GRAD_NORM, LOSS, TRAIN_LOSS
+from forensics.names import GRAD_NORM, LOSS, RECORDED, TRAIN_LOSS
 from forensics.plugin import detector
 
 LASTING = 2
 _TERM = re.compile(r"(?:^|[/_ ])(?:loss|grad_norm|perplexity|ppl)(?:$|[/_ ])", re.IGNORECASE)
 _NOT_TRAINED = re.compile(r"^(?:eval|val|valid|test)[/_]", re.IGNORECASE)
-_WHOLE = frozenset((LOSS, TRAIN_LOSS, GRAD_NORM))
+_WHOLE = frozenset((LOSS, TRAIN_LOSS, GRAD_NORM, *RECORDED.values()))
 
 
 @detector("loss-term-nan")

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from forensics.model import Artifact, Fact, Samples, Setting, Skip, Source
+from forensics.model import Artifact, Fact, Recording, Samples, Setting, Skip, Source
 from forensics.plugin import Piece
 from forensics.storage.locations import Held
 
@@ -31,6 +31,8 @@ def relocated(fact: Fact, document: Artifact, piece: Piece) -> Fact:
         return replace(fact, source=_source(fact.source, document, piece, start))
     if isinstance(fact, Samples):
         return replace(fact, path=document.path, place=_template(fact.place, piece, start))
+    if isinstance(fact, Recording):
+        return fact
     return replace(fact, path=document.path, place=_template(fact.place, piece, start))
 
 

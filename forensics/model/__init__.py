@@ -8,7 +8,6 @@ from forensics.model.facts import (
     Artifact,
     Axis,
     Events,
-    Fact,
     Floats,
     Group,
     Integers,
@@ -21,6 +20,7 @@ from forensics.model.facts import (
     Source,
     Standing,
 )
+from forensics.model.recording import Fact, Recording
 from forensics.model.report import (
     DECISIVE,
     LIKELY,
@@ -101,6 +101,7 @@ __all__ = [
     "Piece",
     "Precision",
     "Problem",
+    "Recording",
     "Report",
     "Role",
     "Run",

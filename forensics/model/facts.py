@@ -203,6 +203,3 @@ class Skip:
 
     what: str
     reason: str
-
-
-Fact: TypeAlias = Samples | Events | Setting | Skip

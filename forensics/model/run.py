@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from forensics.model.ending import Attempt, Ending
 from forensics.model.environment import Environment
 from forensics.model.facts import Artifact, Skip
+from forensics.model.recording import Recording
 from forensics.model.timeline import Timeline
 from forensics.model.weights import Checkpoint
 
@@ -33,12 +34,14 @@ class Run:
     skips: tuple[Skip, ...] = ()
     frameworks: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    recordings: tuple[Recording, ...] = ()
 
     def has(self, name: str) -> bool:
         """Tell whether the run recorded something.
 
         `name` is a metric or a setting, "package NAME", "hardware NAME", "event KIND", or one of "events",
-        "checkpoints" (any was found), "weights" (any was scanned), "optimizer" (any optimizer state was read).
+        "checkpoints" (any was found), "weights" (any was scanned), "optimizer" (any optimizer state was read),
+        "recordings" (a black box was read).
         """
         kind, _, rest = name.partition(" ")
         if kind == "event":
@@ -49,6 +52,7 @@ class Run:
             return self.environment.best(rest, "hardware") is not None
         wholes = {
             "events": bool(self.timeline.events),
+            "recordings": any(len(recording) for recording in self.recordings),
             "checkpoints": bool(self.checkpoints),
             "weights": any(c.table is not None for c in self.checkpoints),
             "optimizer": any(c.optimizer is not None for c in self.checkpoints),

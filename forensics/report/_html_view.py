@@ -8,6 +8,7 @@ from forensics.model import Evidence, Finding, Fix, Hypothesis, Report, Run, Sou
 from forensics.report import _view as view
 from forensics.report._advice import fix_lines, resume_line
 from forensics.report._onset import aftermath, leading
+from forensics.report._record_map import record_maps
 from forensics.report._safe import clean
 from forensics.report.excerpts import Excerpt
 
@@ -35,6 +36,7 @@ def page(report: Report, excerpts: Sequence[Excerpt]) -> View:
         "excluded": [_excluded(h) for h in view.ruled_out(report)],
         "findings": [_finding(f, files) for f in report.findings[:MOST_FINDINGS]],
         "more_findings": max(0, len(report.findings) - MOST_FINDINGS),
+        "records": record_maps(report.run),
         "checkpoints": _checkpoints(report),
         "resume": _resume(report),
         "environment": [

@@ -7,7 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from forensics.comparison import Comparison, Difference, Divergence, Side, WeightsCompared
+from forensics.comparison import Comparison, Difference, Divergence, RecordsCompared, Side, WeightsCompared
 from forensics.model import NOUNS, Axis
 from forensics.redaction import Redactor
 from forensics.report._mapped import mapped
@@ -61,6 +61,7 @@ def tree(comparison: Comparison) -> dict[str, Any]:
         "differences": [_difference(d) for d in comparison.differences],
         "metrics": [_divergence(d) for d in comparison.divergences],
         "weights": _weights(comparison.weights),
+        "records": _records(comparison.records),
     }
 
 
@@ -106,6 +107,23 @@ def _places(d: Divergence) -> dict[str, Any]:
         return {"differs_from": d.differs_from, "parts_from": d.parts_from, "step": d.step}
     nowhere: dict[str, Any] = {"differs_from": None, "parts_from": None, "step": None, "axis": d.axis}
     return nowhere | {"differs_from_entry": d.differs_from, "parts_from_entry": d.parts_from, "entry": d.step}
+
+
+def _records(records: RecordsCompared | None) -> dict[str, Any] | None:
+    if records is None:
+        return None
+    return {
+        "sentence": clean(records.sentence, 2000),
+        "comparable": records.comparable,
+        "aligned": records.aligned,
+        "tolerance": records.tolerance,
+        "step": records.step,
+        "other_step": records.other_step,
+        "tensor": None if records.tensor is None else clean(records.tensor),
+        "column": records.column,
+        "good": None if records.good is None else number(records.good),
+        "bad": None if records.bad is None else number(records.bad),
+    }
 
 
 def _weights(weights: WeightsCompared | None) -> dict[str, Any] | None:
@@ -187,6 +205,8 @@ def _table(comparison: Comparison) -> str:
         parts.append(tabulate(metric_rows, headers=METRIC_HEADINGS, disable_numparse=True))
     if comparison.weights is not None:
         parts.append(_weights_line(comparison.weights))
+    if comparison.records is not None:
+        parts.append(f"The records: {clean(comparison.records.sentence, 2000)}.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -219,6 +239,8 @@ def _markdown(comparison: Comparison) -> str:
         lines.extend(f"| {' | '.join(_metric_row(d))} |" for d in comparison.divergences)
     if comparison.weights is not None:
         lines.append(f"\n{markdown(_weights_line(comparison.weights), 1000)}")
+    if comparison.records is not None:
+        lines.append(f"\nThe records: {markdown(comparison.records.sentence, 1000)}.")
     return "\n".join(lines) + "\n"
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
 from forensics.plugin import Condition, rule
-from forensics.rules._seen import Seen, weigh, weigh_yes
+from forensics.rules._recorded import data_again
+from forensics.rules._seen import Seen, first, held, weigh, weigh_yes
 from forensics.rules._setup import happened, setting_is
 
 
@@ -21,12 +22,12 @@ def restarts(run: Run) -> Seen | None:
 @rule(
     "CKPT013",
     "resume-data-repeated",
-    explains=("resume-jump", "step-rewind"),
+    explains=("data-repeated", "resume-jump", "step-rewind"),
     helps=("event resumed", "ignore_data_skip"),
     references=(
         "https://huggingface.co/docs/transformers/main/en/main_classes/trainer#transformers.TrainingArguments",
     ),
-    requires=(Condition("the run was restarted", lambda run, _: restarts(run)),),
+    requires=(Condition("the run was restarted", lambda run, _: first(held(data_again(run)), restarts(run))),),
 )
 def resume_data_repeated(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The resumed run began its data from the start again and saw samples twice.
@@ -47,6 +48,7 @@ def resume_data_repeated(run: Run, explained: Explained) -> Iterator[Evidence | 
     del explained
     yield from weigh_yes(restarts(run), 1)
     yield from weigh_yes(happened(run, Kind.RESUMED), 1)
+    yield from weigh(data_again(run), 10, -2, "by their check sums")
     yield from weigh(setting_is(run, "ignore_data_skip", (True,)), 5, -2)
     yield Fix("Let the Trainer skip what was seen.", {"ignore_data_skip": False})
     yield Experiment("Log the ids of the first batch after the seam.", "they were seen before", 1)

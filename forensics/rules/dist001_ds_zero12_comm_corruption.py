@@ -7,7 +7,8 @@ from forensics.names import Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import healthy_before, norms_grew, sudden
 from forensics.rules._deepspeed import deepspeed_used, overlap_comm, stage_in, unguarded
-from forensics.rules._seen import Seen, fails, holds, weigh_no, weigh_yes
+from forensics.rules._recorded import beyond_float16, reduction_made_it
+from forensics.rules._seen import Seen, fails, holds, opposite, unless, weigh_no, weigh_yes
 from forensics.rules._setup import happened, precision_is, setting_is, several_ranks
 from forensics.rules._tensors import single
 from forensics.rules._versions import Affected, within, witness
@@ -51,6 +52,14 @@ def _version(run: Run) -> Iterator[Evidence]:
 def _with_the_race(run: Run) -> Seen | None:
     """Tell whether the release is one in which a race of the reduction is known."""
     return RACES.seen(run)
+
+
+def _reduced(run: Run) -> Seen | None:
+    """Tell whether several processes train, and whether the fault may lie in what they reduce.
+
+    A black box that saw a rank's own gradient fail first, or gradients beyond float16, shows that it does not.
+    """
+    return unless(several_ranks(run), opposite(reduction_made_it(run)), beyond_float16(run))
 
 
 def _small_bucket(run: Run) -> Seen | None:
@@ -105,6 +114,7 @@ def _fixes() -> Iterator[Fix | Experiment]:
     "DIST001",
     "ds-zero12-comm-corruption",
     explains=(
+        "reduction-made-nan",
         "nan-gradient-applied",
         "grad-norm-nan",
         "grad-norm-nan-isolated",
@@ -133,7 +143,7 @@ def _fixes() -> Iterator[Fix | Experiment]:
     ),
     requires=(
         Condition("DeepSpeed ran at ZeRO stage 1 or 2", lambda run, _: stage_in(run, 1, 2)),
-        Condition("several processes train", lambda run, _: several_ranks(run)),
+        Condition("several processes train", lambda run, _: _reduced(run)),
         Condition("the release of DeepSpeed is one with the race", lambda run, _: _with_the_race(run)),
     ),
 )

@@ -6,7 +6,8 @@ from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import norm_is, peak_rate, shown
 from forensics.rules._deepspeed import deepspeed_used
-from forensics.rules._seen import Seen, weigh_no, weigh_yes
+from forensics.rules._recorded import masterless, recorded_as, standing_still
+from forensics.rules._seen import Seen, first, weigh_no, weigh_yes
 from forensics.rules._setup import precision_is
 from forensics.rules._tensors import ones_unmoved, too_fine, unmoved, weights_stored_as, without_masters
 
@@ -25,7 +26,7 @@ def small_rate(run: Run) -> Seen | None:
 @rule(
     "NUM004",
     "update-below-precision",
-    explains=("weights-unchanged", "loss-plateau", "loss-constant"),
+    explains=("weights-unchanged", "update-stalled", "loss-plateau", "loss-constant"),
     mechanism=True,
     helps=("weights", "learning_rate", "grad_norm", "model.torch_dtype"),
     references=(
@@ -33,8 +34,13 @@ def small_rate(run: Run) -> Seen | None:
         "https://github.com/pytorch/torchdistx/pull/52",
     ),
     requires=(
-        Condition("the weights that train are stored in bf16", lambda run, _: weights_stored_as(run, "BF16")),
-        Condition("no fp32 masters are kept", lambda run, _: without_masters(run, deepspeed_used(run))),
+        Condition(
+            "the weights that train are stored in bf16",
+            lambda run, _: first(recorded_as(run, "bfloat16"), weights_stored_as(run, "BF16")),
+        ),
+        Condition(
+            "no fp32 masters are kept", lambda run, _: first(without_masters(run, deepspeed_used(run)), masterless(run))
+        ),
     ),
 )
 def update_below_precision(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
@@ -59,6 +65,7 @@ def update_below_precision(run: Run, explained: Explained) -> Iterator[Evidence 
     """
     yield from weigh_yes(ones_unmoved(run), 4)
     yield from weigh_yes(unmoved(run), 1)
+    yield from weigh_yes(standing_still(run), 5)
     fine = too_fine(run)
     yield from weigh_yes(fine, 3)
     yield from weigh_no(fine, -2, "the updates are large enough")

@@ -6,7 +6,8 @@ from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import peak_rate, shown
 from forensics.rules._deepspeed import deepspeed_used
-from forensics.rules._seen import Seen, weigh, weigh_yes
+from forensics.rules._recorded import masterless, recorded_as, standing_still
+from forensics.rules._seen import Seen, first, weigh, weigh_yes
 from forensics.rules._setup import setting_is
 from forensics.rules._tensors import ones_unmoved, too_fine, weights_stored_as, without_masters
 
@@ -26,8 +27,13 @@ def _rate(run: Run) -> Seen | None:
     helps=("weights", "learning_rate", "model.torch_dtype", "package deepspeed"),
     references=("https://github.com/pytorch/ao/pull/1124", "https://github.com/pytorch/pytorch/issues/120376"),
     requires=(
-        Condition("the weights that train are stored in bf16", lambda run, _: weights_stored_as(run, "BF16")),
-        Condition("no fp32 masters are kept", lambda run, _: without_masters(run, deepspeed_used(run))),
+        Condition(
+            "the weights that train are stored in bf16",
+            lambda run, _: first(recorded_as(run, "bfloat16"), weights_stored_as(run, "BF16")),
+        ),
+        Condition(
+            "no fp32 masters are kept", lambda run, _: first(without_masters(run, deepspeed_used(run)), masterless(run))
+        ),
     ),
 )
 def bf16_update_underflow(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
@@ -54,6 +60,7 @@ def bf16_update_underflow(run: Run, explained: Explained) -> Iterator[Evidence |
     yield from weigh_yes(weights_stored_as(run, "BF16"), 2, "pure bf16 training saves bf16")
     yield from weigh(_rate(run), 2, -2)
     yield from weigh_yes(ones_unmoved(run), 3)
+    yield from weigh_yes(standing_still(run), 4)
     yield from weigh(too_fine(run), 3, -2)
     for name in ("torch_dtype", "dtype", "pure_bf16"):
         yield from weigh_yes(setting_is(run, name, ("bfloat16", "torch.bfloat16", True)), 1)

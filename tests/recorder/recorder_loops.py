@@ -105,6 +105,10 @@ def batches(case: Case, rank: int) -> list[list[Any]]:
     tokens = torch.randint(0, VOCABULARY, (count, ROWS, TOKENS), generator=generator)
     if case.fault == "repeated":
         tokens[10 * case.accumulation :] = tokens[: count - 10 * case.accumulation].clone()
+    if case.fault == "global":  # the batches of two ranks, one after the other
+        ranks = [torch.Generator().manual_seed(1000 + r) for r in (0, 1)]
+        parts = [torch.randint(0, VOCABULARY, (case.steps + 40, ROWS, TOKENS), generator=g) for g in ranks]
+        tokens = torch.stack(parts, dim=1).flatten(0, 1)
     if case.fault == "same-batch":
         tokens = torch.randint(0, VOCABULARY, tokens.shape, generator=torch.Generator().manual_seed(7))
     tokens = tokens[case.shift :]
@@ -287,6 +291,7 @@ CASES = {
     "compare-seed": Case(seed=2),
     "compare-shift": Case(shift=1),
     "compare-bf16": Case(dtype="bfloat16"),
+    "compare-global": Case(accumulation=2, fault="global", steps=6),
     "compare-ddp": Case(kind="ddp"),
     "compare-ddp-again": Case(kind="ddp"),
     "compare-ddpview": Case(kind="ddpview"),

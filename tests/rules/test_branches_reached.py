@@ -14,7 +14,13 @@ from forensics import catalog
 from forensics.model import Evidence
 from forensics.plugin import Rule
 from forensics.rules import _seen
-from rules import test_causes, test_causes_of_model_and_files, test_mechanisms, test_more_causes
+from rules import (
+    test_causes,
+    test_causes_of_model_and_files,
+    test_mechanisms,
+    test_more_causes,
+    test_recorded_causes,
+)
 from rules.rule_judging import ask
 
 ROWS = [
@@ -22,6 +28,7 @@ ROWS = [
     *test_causes.ROWS,
     *test_causes_of_model_and_files.ROWS,
     *test_more_causes.ROWS,
+    *test_recorded_causes.ROWS,
 ]
 WRITTEN = [rule for rule in catalog.rules() if not rule.reason.__module__.endswith("_known_issues")]
 SIDES = {"weigh": ("yes", "no"), "weigh_yes": ("yes",), "weigh_no": ("no",)}

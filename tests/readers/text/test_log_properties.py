@@ -71,6 +71,7 @@ def comparable(fact: Fact) -> object:
                 *(repr(column.tolist()) for column in columns))  # fmt: skip
     if isinstance(fact, Setting):
         return ("Setting", fact.group, fact.name, repr(fact.value), fact.standing, fact.source.record)
+    assert isinstance(fact, Skip)
     return ("Skip", fact.reason)
 
 

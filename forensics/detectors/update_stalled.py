@@ -1,0 +1,79 @@
+"""Weights that stand still although gradients and learning rate are not zero."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from forensics.analysis.recorded import attempts
+from forensics.detectors._wording import joined, number
+from forensics.model import Finding, Recording, Run
+from forensics.model.recording import LOCAL, STILL, UPDATE
+from forensics.plugin import detector
+
+LEAST_ROWS = 5
+STANDING = 0.5
+
+
+@detector("update-stalled", any_of=("recordings",))
+def update_stalled(run: Run) -> Iterator[Finding]:
+    """Find tensors of which most weights keep every bit from step to step, in most steps of the later half.
+
+    Source: the share of unmoved bits among 1,024 weights of each tensor. bfloat16 weights with AdamW at 2e-6: 22 of 26
+    tensors, 13 of them wholly; at 2e-3: 6 of 26; float32: none.
+    Minimum: five rows, and more than half of the tensors.
+    Silenced by: steps that were skipped, gradients of zero, a learning rate of zero.
+    Known false alarms: an optimizer that steps the weights in another place than the probe reads (masters that are
+    copied back every n-th step).
+    """
+    for attempt in attempts(run):
+        recording = attempt.ranks[0]
+        mask = _standing(recording)
+        if mask is None or mask.sum() * 2 <= len(mask):
+            continue
+        wholly = _wholly(recording) & mask
+        rows = len(recording)
+        names, never = recording.first(mask), int(wholly.sum())
+        kinds = sorted({recording.dtypes[i] for i in np.flatnonzero(mask)})
+        rate = recording.rates[-1]
+        at = 0 if bool(wholly.all()) else rows // 2
+        yield Finding(
+            symptom="update-stalled",
+            severity="error" if never == len(mask) else "warning",
+            statement=joined(
+                (
+                    f"{len(names)} of {len(mask)} tensors stand still for the most part, e.g. {names[0]}",
+                    "their gradients are not zero",
+                    f"{never} of them did not move at all" if never else "",
+                    f"the weights are {' and '.join(kinds)}",
+                    f"the learning rate is {number(rate)}" if np.isfinite(rate) else "",
+                )
+            ),
+            source=recording.source(at),
+            step=int(recording.steps[at]),
+            step_range=(None, int(recording.steps[at])),
+        )
+
+
+def _later(recording: Recording) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Tell which rows count: of the later half, finite, not skipped, with a learning rate that is not zero."""
+    rows = len(recording)
+    later = np.arange(rows) >= rows // 2
+    finite = np.isfinite(recording.values[:, :, UPDATE]).all(axis=1)
+    counted: np.ndarray[tuple[int], np.dtype[np.bool_]] = later & finite & ~recording.skipped & ~(recording.rates == 0)
+    return counted
+
+
+def _standing(recording: Recording) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+    rows = _later(recording)
+    if rows.sum() * 2 < LEAST_ROWS:
+        return None
+    moving = (recording.length(LOCAL)[rows] > 0) & recording.probed[rows]
+    still = (recording.values[rows][:, :, STILL] > STANDING) & moving
+    mask: np.ndarray[tuple[int], np.dtype[np.bool_]] = still.mean(axis=0) > STANDING
+    return mask
+
+
+def _wholly(recording: Recording) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    rows = _later(recording)
+    mask: np.ndarray[tuple[int], np.dtype[np.bool_]] = (recording.values[rows][:, :, UPDATE] == 0).all(axis=0)
+    return mask
