@@ -163,13 +163,8 @@ def table(measured: Sequence[Source]) -> str:
         )
     rest = [source for source in measured if not source.whole and source.counted]
     lines += ["", "Not read whole:", ""] if rest else []
-    lines += [f"- {s.repository} {s.path}: {_shares(s)}" for s in rest]
+    lines += [f"- {s.repository} {s.path}: {s.taken} of {s.counted}" for s in rest]
     return "\n".join(lines)
-
-
-def _shares(source: Source) -> str:
-    taken, counted = source.taken or {}, source.counted or {}
-    return ", ".join(f"{taken.get(what, 0)} of {number} {what}" for what, number in counted.items() if number)
 
 
 def _sums(known: Sequence[Source], what: str) -> str:

@@ -67,7 +67,7 @@ def naive_diff(before: Path, after: Path, threads: int) -> None:
             [(x == y).sum().item(), change.norm().item(), change.abs().max().item()]
 
 
-def _naive_scan(x: Any) -> None:  # noqa: ANN401  # torch is untyped here
+def _naive_scan(x: Any) -> None:  # torch is untyped here
     facts = [x.isnan(), x == float("inf"), x == -float("inf"), x == 0, (x.abs() < 2.0**-126) & (x != 0)]
     [fact.sum().item() for fact in facts]
     wide = x.float()

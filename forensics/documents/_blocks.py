@@ -29,8 +29,6 @@ _SHELL = re.compile(
     r"|sh)\b|\S+\s*\\$|\$\w+|\S+\.py\b|[\w.+~]+=)"
 )
 _COMMENT = re.compile(r"(?m)(?:^|(?<=[\s,{\[]))(?://|#)(?![^\n\"]*\"\s*[,:}\]]).*$")
-_OPENING = re.compile(r"(?:\s*(?:#|//)[^\n]*\n)*\s*[{\[\"]")
-_ELIDED = re.compile(r"(?m)^\s*(?:\.{2,}|…)\s*,?\s*$")
 _TRAILING = re.compile(r",(?=\s*[}\]])")
 MOST_PARSED = 1 << 20
 """Characters of a block that is looked at; a longer one is a log."""
@@ -59,7 +57,7 @@ def recognised(block: Block) -> tuple[str, str] | None:
     stripped = text.strip()
     if not stripped or len(text) > MOST_PARSED:
         return None
-    if _OPENING.match(text) and (found := _object(text)):
+    if stripped[0] in "{[" and (found := _object(text)):
         return found
     if name := _language(stripped, block.language):
         return f"block.{name}", text
@@ -92,8 +90,8 @@ def _object(text: str) -> tuple[str, str] | None:
     if len(lines) > 1 and all(line.lstrip().startswith("{") and line.rstrip().endswith("}") for line in lines):
         return ("block.jsonl", text) if all(_whole(line) is not None for line in lines) else None
     value = _whole(text)
-    if value is None:
-        value, text = _mended(text)
+    if value is None and (loose := _loosened(text)) is not None:
+        value, text = _whole(loose), _at_the_same_line(loose, text)
     if not isinstance(value, Mapping):
         return None
     return (name_of(value), text) if is_configuration(value) or len(lines) > 2 else None
@@ -118,32 +116,15 @@ def _whole(text: str) -> object | None:
     return document.value if document.broken_at is None else None
 
 
-def _mended(text: str) -> tuple[object | None, str]:
-    """Return value and text of JSON as people leave it: with comments, with dots for what was left out, cut short.
-
-    Trailing commas and Python's own literals are understood; members without the braces around them get braces.
-    """
-    loose = _TRAILING.sub("", _ELIDED.sub("", _COMMENT.sub("", text)))
-    if loose.lstrip().startswith('"'):
-        loose = f"{{{loose.strip().rstrip(',')}}}"
-    value = _whole(loose)
-    if value is None:
-        try:
-            spelled = ast.literal_eval(loose.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-            spelled = None
-        if isinstance(spelled, dict):
-            value, loose = spelled, json.dumps(spelled, default=str)
-    if value is None and isinstance(cut := _salvaged(loose), Mapping) and len(cut) > 1:
-        value = cut
-    return value, _at_the_same_line(loose, text)
-
-
-def _salvaged(text: str) -> object | None:
-    """Return what stands before the place where JSON breaks off."""
+def _loosened(text: str) -> str | None:
+    """Return JSON for what people make of it by hand: comments, trailing commas, Python's own literals."""
+    loose = _TRAILING.sub("", _COMMENT.sub("", text))
+    if _whole(loose) is not None:
+        return loose
     try:
-        return parse(text.encode("utf-8", "surrogatepass")).value
-    except (ForensicsError, RecursionError):
+        value = ast.literal_eval(loose.strip())
+        return json.dumps(value) if isinstance(value, dict) else None
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
         return None
 
 
@@ -183,11 +164,6 @@ def _is_shell(text: str, told: str) -> bool:
     of_a_shell = sum(_SHELL.match(line) is not None for line in lines)
     begins = told in {"bash", "sh", "shell", "zsh"} or text.startswith("#!") or bool(_ASSIGNED.match(text))
     return begins and of_a_shell >= 0.8 * len(lines) and _PROGRAM.search(text) is not None
-
-
-def is_yaml(line: str) -> bool:
-    """Tell whether a line can stand in YAML: a comment, a key at the margin or something below one."""
-    return line[:1] == "#" or (line[:1] in {" ", "\t"} and bool(line.strip())) or _KEY.match(line) is not None
 
 
 def is_mapping(lines: Sequence[str], *, named: bool) -> bool:

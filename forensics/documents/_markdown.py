@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from json import JSONDecoder
 
-from forensics.documents._blocks import Block, dedented, is_configuration, is_mapping, is_yaml, name_of, recognised
+from forensics.documents._blocks import Block, dedented, is_configuration, is_mapping, name_of, recognised
 from forensics.documents._tables import tables_in, take_tables
 from forensics.plugin import Piece
 from forensics.readers.yaml_config import looks_like_arguments
@@ -24,8 +24,7 @@ _TAG = re.compile(
 )
 _PROMPT = (
     r"(?:\([\w.\-]{1,40}\)\s{0,4})?"
-    r"(?:[\w.\-]{1,40}@[\w.\-]{1,60}:?\S{0,80}[$#]\s{0,4}|(?:PS )?[A-Za-z]:\\[^>]{0,120}>\s{0,4}|[$#+>%!]\s{0,4}"
-    r"|\[[^\]]{1,80}\][$#]\s{0,4})?"
+    r"(?:[\w.\-]{1,40}@[\w.\-]{1,60}:?\S{0,80}[$#]\s{0,4}|[$#+>%!]\s{0,4}|\[[^\]]{1,80}\][$#]\s{0,4})?"
 )
 _PROGRAM = (
     r"torchrun|deepspeed|accelerate\s{1,4}launch|llamafactory-cli|swift|megatron|axolotl|tune|xtuner|nemo|srun|mpirun"
@@ -42,7 +41,6 @@ _PROSE = re.compile(
     r"^\s{0,8}[\w./-]{1,40} (?:is|was|and|or|with|on|in|for|to|the|has|does|can|will|version)\b", re.IGNORECASE
 )
 _OPTION = re.compile(r"^\s{0,40}--?[A-Za-z][\w\-.]{0,80}(?:[ =]|\s*\\?$)")
-_NAMED = re.compile(rf"\b(?:{_PROGRAM}|export)\s")
 _CODE = re.compile(r"(?<!`)`([^`\n]{4,4000})`(?!`)")
 _CONTINUED = re.compile(r"\S\s*[\\^]\s*$")
 OBJECT_CHARACTERS = 200_000
@@ -83,8 +81,6 @@ def _blank(lines: list[str], first: int, count: int) -> None:
 
 def _without_quotes(lines: Sequence[str]) -> list[str]:
     """Take the marks of quotes away, and quoted lines that the text itself has: a reply repeats what it answers."""
-    if not any(line.lstrip().startswith(">") for line in lines):
-        return list(lines)
     own = {line.strip() for line in lines if not _QUOTE.match(line)}
     kept: list[str] = []
     fenced = ""
@@ -103,8 +99,6 @@ def _fenced(lines: list[str]) -> Iterator[Block]:
     """Yield the blocks between fences, and blank the fences; one that is never closed reaches to the end."""
     start, mark, language = 0, "", ""
     for number, line in enumerate(lines, 1):
-        if "```" not in line and "~~~" not in line:
-            continue
         fence = _FENCE.match(line)
         if not mark:
             if fence is not None:
@@ -131,8 +125,6 @@ def _tables(lines: list[str]) -> None:
     """Put rows with bars in place of tables in HTML, from the line where the table begins; it has lines enough."""
     start = -1
     for number, line in enumerate(lines):
-        if "<" not in line:
-            continue
         lowered = line.lower()
         start = number if start < 0 and "<table" in lowered else start
         if start >= 0 and "</table" in lowered:
@@ -167,7 +159,7 @@ def _mappings(lines: list[str], place: str) -> Iterator[Piece]:
     number = 0
     while number < len(lines):
         end = number
-        while end < len(lines) and (is_yaml(lines[end]) or (end > number and not lines[end].strip())):
+        while end < len(lines) and (_is_yaml(lines[end]) or (end > number and not lines[end].strip())):
             end += 1
         text = dedented(lines[number:end]).rstrip()
         if (
@@ -178,6 +170,11 @@ def _mappings(lines: list[str], place: str) -> Iterator[Piece]:
             yield _piece("block.yaml", number + 1, text, place)
             _blank(lines, number + 1, end - number)
         number = max(end, number + 1)
+
+
+def _is_yaml(line: str) -> bool:
+    """Tell whether a line can stand in YAML: a comment, a key at the margin or something below one."""
+    return line.startswith("#") or (line[:1] in " \t" and bool(line.strip())) or is_mapping([line], named=True)
 
 
 def _commands(lines: list[str]) -> list[str]:
@@ -193,8 +190,7 @@ def _commands(lines: list[str]) -> list[str]:
         while end < len(lines) and _goes_on(lines[end - 1], lines[end]):
             end += 1
         parts = [line.strip().rstrip("\\^").strip() for line in lines[number:end]]
-        text = " ".join(parts)[:MOST_OF_A_COMMAND]
-        match = _command_in(text) if _NAMED.search(text) else None
+        match = _command_in(" ".join(parts)[:MOST_OF_A_COMMAND])
         if match:
             parts[0] = parts[0][match.start("command") :] or "\\"
             found[number:end] = [f"{part.strip('`')} \\" for part in parts]
@@ -216,6 +212,4 @@ def _command_in(text: str) -> re.Match[str] | None:
 
 
 def _goes_on(line: str, after: str) -> bool:
-    if line.rstrip()[-1:] in {"\\", "^"} and _CONTINUED.search(line):
-        return True
-    return after.lstrip()[:1] == "-" and bool(line.strip()) and bool(_OPTION.match(after))
+    return bool(_CONTINUED.search(line)) or (bool(line.strip()) and bool(_OPTION.match(after)))

@@ -51,9 +51,9 @@ def take_tables(lines: list[str]) -> list[str]:
 
 
 def _cells(line: str) -> list[str]:
-    if "|" not in line or len(line) > LONGEST:
-        return []
     text = line.strip()
+    if "|" not in text or len(text) > LONGEST:
+        return []
     return [cell.strip(" *`") for cell in text.removeprefix("|").removesuffix("|").split("|")]
 
 

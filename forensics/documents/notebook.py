@@ -5,8 +5,6 @@ and of fastai, and those that were printed with bars, are read as comma-separate
 `train()` returns is a summary of the run and becomes settings, never a point of a curve.
 """
 
-import ast
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -21,7 +19,7 @@ _SHELL_LINE = re.compile(r"^\s{0,40}[!%]{1,2}\s{0,4}(?:sx\s|system\s|bash\b|sh\b
 _SHELL_CELL = re.compile(r"^\s*%%(?:bash|sh|shell|script\s+bash)\b[^\n]*")
 _FILE_CELL = re.compile(r"^\s*%%writefile\s+(?:-a\s+)?(\S{1,200})[^\n]*")
 _ENVIRONMENT = re.compile(r"^\s{0,40}%(?:set_)?env\s+([A-Za-z_]\w{0,80})[\s=]\s*(\S.{0,400})$")
-_LISTS = re.compile(r"\{'[\w/ -]{1,60}': \[")
+_SUMMARY = re.compile(r"TrainOutput\(global_step=\d{1,15}, training_loss=[^,()\s]{1,40}, metrics=(\{[^{}]{0,4000}\})\)")
 PLACE = "output line {}"
 MOST_CELLS = 20_000
 
@@ -44,11 +42,11 @@ def notebook(artifact: Artifact) -> Iterator[Piece | Skip]:
             source = _text(cell.get("source", cell.get("input")))
             yield from _sources(source, number)
             for output in _mappings(cell.get("outputs")):
-                printed = list(_printed(output))
-                if history := _history(printed):
-                    yield Piece("history.json", "\n" * len(console) + history, PLACE)
-                    printed = [""] * len(printed)
-                console.extend(printed)
+                console.extend(_printed(output))
+    for number, line in enumerate(console, 1):
+        if summary := _SUMMARY.search(line):
+            yield Piece("all_results.json", "\n" * (number - 1) + _as_json(summary[1]), PLACE)
+            console[number - 1] = ""
     tables = take_tables(console)
     if any(tables):
         yield Piece("tables.csv", "\n".join(tables), PLACE)
@@ -135,12 +133,7 @@ def _printed(output: Mapping[str, object]) -> Iterator[str]:
     yield from [re.sub(r"\s*\n\s*", " ", plain)] if plain.startswith(("{", "TrainOutput(")) else plain.split("\n")
 
 
-def _history(printed: Sequence[str]) -> str:
-    """Return Keras' `history.history`, a dictionary of lists that a cell shows, as JSON; empty when it is none."""
-    if len(printed) != 1 or not _LISTS.match(printed[0]):
-        return ""
-    try:
-        value = ast.literal_eval(re.sub(r"\bnan\b", "None", printed[0]))
-        return json.dumps(value)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return ""
+def _as_json(dictionary: str) -> str:
+    """Return a printed Python dictionary of names and numbers as JSON; over lines, as no entry of a log is."""
+    dictionary = dictionary.replace(", ", ",\n").replace("{", "{\n")
+    return re.sub(r"\binf\b", "Infinity", re.sub(r"\bnan\b", "NaN", dictionary.replace("'", '"')))

@@ -48,21 +48,18 @@ class _Header:
 def looks_like_table(head: bytes) -> bool:
     """Tell whether the first line is a header with a step or epoch, and other columns."""
     lines = head.decode("utf-8", "replace").splitlines()
-    return bool(lines) and _is_header(_cells(lines[0].lstrip("\ufeff"), _delimiter(lines[0])))
+    if not lines or "," not in lines[0]:
+        return False
+    return _is_header(_cells(lines[0].lstrip("\ufeff")))
 
 
-def _delimiter(line: str) -> str:
-    """Return what parts the cells of a table whose header this is: DVCLive writes tabs, some exports semicolons."""
-    return max(",\t;", key=line.count)
-
-
-@reader("metrics-csv", match=(r"\.[ct]sv$",), sniff=looks_like_table, tested="lightning 2.6.6")
+@reader("metrics-csv", match=(r"\.csv$",), sniff=looks_like_table, tested="lightning 2.6.6")
 def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
     """CSV with a step and numbers.
 
     Lightning `metrics.csv` (empty cells, training and validation on rows of their own), Keras' CSVLogger, DeepSpeed's
-    csv monitor (header repeated at every start, steps in samples), Ray's `progress.csv`, DVCLive's `.tsv`, what W&B,
-    TensorBoard and Neptune export of a chart, and any table of the kind.
+    csv monitor (header repeated at every start, steps in samples), Ray's `progress.csv`, what W&B, TensorBoard and
+    Neptune export of a chart, and any table of the kind.
     """
     columns = Columns()
     skipped: list[int] = []
@@ -85,11 +82,8 @@ def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
 
 def _read(file: File, artifact: Artifact, columns: Columns, skipped: list[int], others: list[str]) -> None:
     header: _Header | None = None
-    delimiter = ""
     for record, line in numbered_lines(file, artifact.limits.text_line_bytes):
-        text = line.decode("utf-8", "replace").lstrip("\ufeff")
-        delimiter = delimiter or (_delimiter(text) if text.strip() else "")
-        cells = _cells(text, delimiter) if delimiter else []
+        cells = _cells(line.decode("utf-8", "replace").lstrip("\ufeff"))
         if not any(cells):
             continue
         if header is None or (_is_header(cells) and number(cells[0].encode("utf-8", "replace")) is None):
@@ -100,9 +94,9 @@ def _read(file: File, artifact: Artifact, columns: Columns, skipped: list[int], 
             _take(header, cells, record, columns)
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
+def _cells(line: str) -> list[str]:
     try:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+        return [cell.strip() for cell in next(csv.reader([line]), [])]
     except csv.Error:
         return []
 

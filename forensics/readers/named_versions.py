@@ -45,12 +45,12 @@ _MAY_STATE = re.compile(r"(?!\s*(?:\{|\[\d|\[rank))[^\d:]{1,120}[\d:]")
 _GPU = re.compile(r"^[\s>]{0,8}(?:GPU models and configuration: )?GPU \d{1,3}: ((?!.{1,200}\(UUID: ).{1,200})$")
 _CONFIGURED = re.compile(r"^(?:\t|\s{4,})[-*] (?P<name>[\w.]{1,80}):\s{0,8}(?P<value>.{0,400})$")
 _DEFAULTS = re.compile(r"^[\s>]{0,8}[-*] `?Accelerate`? (?:default )?config:", re.IGNORECASE)
+_NAMES = "|".join(sorted(map(re.escape, PACKAGES), key=len, reverse=True))
 _IN_PROSE = re.compile(
-    r"(?<![\w./\-])(?P<name>[A-Za-z][\w\-]{1,30}?)(?:[`*]{0,2} ?(?:[Vv]ersion|==?|:|@|v\.?)?:? ?[`*]{0,2}|-)"
-    r"v?(?P<version>\d+\.\d+(?:\.\w+)*(?:\+\w+)?)(?![\w.]*\w)"
+    rf"(?<![\w./\-])(?P<name>{_NAMES})(?:[`*]{{0,2}} ?(?:version|==?|:|@|v\.?)?:? ?[`*]{{0,2}}|-)"
+    r"v?(?P<version>\d+\.\d+(?:\.\w+)*(?:\+\w+)?)(?![\w.]*\w)",
+    re.IGNORECASE,
 )
-LONGEST_PROSE = 1 << 20
-"""Bytes of a text that is looked through for sentences; a longer one is a log."""
 _MARKS = re.compile(rb"version|\d\.\d", re.IGNORECASE)
 _JSON = re.compile(rb"\s*(?:\{|\[\s*[\[{\"])")
 _WISHES = re.compile(
@@ -85,7 +85,7 @@ def named_versions(artifact: Artifact) -> Iterator[Fact]:
         yield from hardware("gpu", boards[0][0], artifact.at(LINE, boards[0][1]))
         yield from hardware("gpu_count", len(boards), artifact.at(LINE, boards[0][1]))
     yield from _defaults(artifact, lines)
-    if artifact.path.endswith("/rest.log") and artifact.size <= LONGEST_PROSE:
+    if artifact.path.endswith("/rest.log"):
         yield from _in_prose(artifact, lines)
 
 
@@ -151,8 +151,7 @@ def _in_prose(artifact: Artifact, lines: Sequence[Line]) -> Iterator[Setting]:
     told: dict[str, dict[str, int]] = defaultdict(dict)
     for line in lines:
         for match in _IN_PROSE.finditer(line.text[:2000]):
-            if known := PACKAGES.get(match["name"].lower()):
-                told[known].setdefault(match["version"], line.number)
+            told[PACKAGES[match["name"].lower()]].setdefault(match["version"], line.number)
         for image in IMAGE.findall(line.text[:2000]) if ":" in line.text and "/" in line.text else ():
             told["image"].setdefault(image, line.number)
     for name, versions in told.items():

@@ -19,9 +19,7 @@ from forensics.model import Artifact, Fact, Setting, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, Line, read_lines
 
-_CALL = re.compile(
-    r"(?:^|[:\])>]\s)\s{0,8}(?:Namespace|[A-Z]\w{0,40}(?:Arguments|Args))\((?=[A-Za-z_]\w*=)", re.MULTILINE
-)
+_CALL = re.compile(r"\b(?:Namespace|[A-Z]\w{0,40}(?:Arguments|Args))\((?=[A-Za-z_]\w*=)")
 _PREFIX = re.compile(
     r"^(?:\([\w ]{1,60}pid=\d+[^)]{0,60}\)\s?|\[[^\]]{1,80}\]\s?|[\w:,. \-]{0,60}(?:config|args)[\w ]{0,20}: )?"
 )

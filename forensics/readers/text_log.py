@@ -12,7 +12,6 @@ from forensics.readers._text.collected import Found
 from forensics.readers._text.settled import facts
 from forensics.readers._text.sniffing import looks_like_log
 from forensics.readers._text.stretches import Reading, scan_stretches
-from forensics.readers.history_json import looks_like_history
 from forensics.readers.metrics_jsonl import looks_like_metrics
 from forensics.storage.file import File
 
@@ -31,8 +30,7 @@ _LOG_NAMES = (
 
 
 def _sniff(head: bytes) -> bool:
-    # JSON lines and histories in JSON have readers of their own.
-    return looks_like_log(head) and not looks_like_metrics(head) and not looks_like_history(head)
+    return looks_like_log(head) and not looks_like_metrics(head)  # JSON lines have a reader of their own
 
 
 @reader("text-log", match=_LOG_NAMES, sniff=_sniff)

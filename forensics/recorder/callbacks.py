@@ -94,6 +94,12 @@ def lightning_callback(
             self.box = BlackBox(model, optimizer, place, every=every, stop_on=stop_on)
             self.last = trainer.global_step
 
+        def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+            """Read here: Lightning runs the backward pass within the optimizer's step, and clips behind this."""
+            del trainer, pl_module, optimizer
+            if self.box is not None:
+                self.box.read_reduced(at_step=False)
+
         def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
             del pl_module, batch_idx
             if self.box is None:

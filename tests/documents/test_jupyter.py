@@ -138,15 +138,6 @@ def test_an_evaluation_that_is_returned_is_an_entry(tmp_path: Path) -> None:
     assert [value for _, value in told(path, "eval_accuracy")] == [0.75]
 
 
-def test_a_history_that_is_shown_is_a_curve(tmp_path: Path) -> None:
-    """Keras' `history.history`, broken over lines as IPython shows it."""
-    plain = "{'loss': [0.9, 0.7, nan],\n 'val_loss': [0.95, 0.8, 0.75]}"
-    path = write(tmp_path, notebook(cell("history.history", returned(plain))))
-
-    assert [repr(value) for _, value in told(path)] == ["0.9", "0.7", "nan"]
-    assert [value for _, value in told(path, "eval_loss")] == [0.95, 0.8, 0.75]
-
-
 def test_a_traceback_with_colours_is_a_crash(tmp_path: Path) -> None:
     frames = [
         "\x1b[0;31m--------------------------------------------------------------------------\x1b[0m",

@@ -200,11 +200,6 @@ BLOCKS = {
     "entry": ("json", '{"loss": 1.0, "epoch": 0.5}', None),
     "entries": ("json", "{'loss': 1.0, 'epoch': 0.5}\n{'loss': 0.9, 'epoch': 0.6}", None),
     "cut": ("json", '{"a": {"b": 1', None),
-    "cut-late": ("json", '{"zero_optimization": {"stage": 2},\n "fp16": {"enabled": true},\n "opt', "block.json"),
-    "elided": ("json", '{"fp16": {"enabled": true},\n  ...\n  "steps": 10}', "block.json"),
-    "members": ("", '"fp16": {"enabled": true},\n"zero_optimization": {"stage": 2},', "block.json"),
-    "headed": ("", '# ds_config.json\n{"fp16": {"enabled": true}}', "block.json"),
-    "said": ("", '"It was slow", he said', None),
     "yaml": ("yaml", "stage: sft", "block.yaml"),
     "yaml-unnamed": ("", "stage: sft\nbf16: true\n# note\nlora:\n  r: 8", "block.yaml"),
     "notes": ("", "Note: see below\nit was slow", None),
@@ -230,7 +225,6 @@ COMMANDS = {
     "!pip install torch==2.1.0": True,
     "export NCCL_P2P_DISABLE=1": True,
     "+ python -m trainer lr=1e-5": True,
-    "PS C:\\Users\\me> python train.py --bf16": True,
     "python is slow on this machine - why": False,
     "deepspeed version 0.12.5 was installed": False,
     "swift is a nice tool": False,
@@ -319,48 +313,6 @@ def test_a_configuration_without_a_fence_may_have_sections(tmp_path: Path) -> No
 
     assert found == {"stage": "sft", "bf16": True, "learning_rate": 5e-6, "warmup_ratio": 0.1}
     assert run.timeline.series["loss"].values.tolist() == [1.6228, 1.6573]
-
-
-SUMMARY = "TrainOutput(global_step=20, training_loss=1.35, metrics={'train_runtime': 61.5, 'train_loss': nan})"
-ENTRIES = "{'loss': 1.5, 'epoch': 0.5}\n{'loss': 1.25, 'epoch': 1.0}"
-
-
-@pytest.mark.parametrize("name", ["issue.md", "train.log"])
-def test_what_train_returns_is_no_entry(tmp_path: Path, name: str) -> None:
-    """The mean over the run is a result; the curve is what was logged."""
-    run = report_of(tmp_path, f"```\n{ENTRIES}\n{SUMMARY}\n```\n", name).run
-
-    assert run.timeline.series["loss"].values.tolist() == [1.5, 1.25]
-    assert "train_loss" not in run.timeline.series
-    assert run.environment.value("results.train_runtime") == 61.5
-    assert {str(setting.value) for setting in run.environment.witnesses("results.train_loss")} == {"1.35", "nan"}
-
-
-def test_a_program_in_an_issue_was_meant(tmp_path: Path) -> None:
-    """A call that is written is no call that was printed."""
-    text = "```python\nargs = TrainingArguments(learning_rate=2e-5, bf16=True)\n```\nargs = SFTArguments(seed=1)\n"
-    rate = report_of(tmp_path, f"{text}\n{ENTRIES}\n").run.environment.best("learning_rate")
-
-    assert rate is not None
-    assert (rate.value, rate.standing.name) == (2e-5, "INTENDED")
-
-
-PAGE = """\
-<!DOCTYPE html><html><head><title>nb</title></head><body><div class="jp-Cell">
-<div class="highlight"><pre><span class="n">args</span> <span>=</span> TrainingArguments(learning_rate=<b>2e-5</b>)
-</pre></div><div class="jp-OutputArea-output"><table border="1" class="dataframe"><thead><tr><th>Step</th>
-<th>Training Loss</th></tr></thead><tbody><tr><td>10</td><td>1.5</td></tr><tr><td>20</td><td>nan</td></tr></tbody>
-</table><p></div><pre>TrainOutput(global_step=20, training_loss=1.35, metrics={&#39;epoch&#39;: 1.0})</pre>
-</body></html>
-"""
-
-
-def test_a_notebook_exported_as_a_page_is_read(tmp_path: Path) -> None:
-    run = report_of(tmp_path, PAGE, "train.html").run
-
-    assert list(map(repr, run.timeline.series["loss"].values.tolist())) == ["1.5", "nan"]
-    assert run.environment.value("learning_rate") == 2e-5
-    assert run.environment.value("results.train_loss") == 1.35
 
 
 def test_overrides_are_told_when_a_job_fails(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from forensics.fleet.find import find_runs
 from forensics.investigate import investigate, read
 from forensics.model import UNKNOWN_STEP
-from forensics.readers.history_json import history_json
 from forensics.readers.metrics_csv import metrics_csv
 from forensics.readers.metrics_jsonl import metrics_jsonl
 from readers.reading import facts_of, samples_of, skips_of
@@ -51,8 +50,6 @@ CHARTS = {
     "tensorboard-eval": ("run-x_y-tag-eval_loss.csv", "Wall time,Step,Value\n1.7e9,10,2.5\n1.7e9,20,2\n", "eval_loss"),
     "neptune": ("grad_norm.csv", "step,value,timestamp\n10,2.5,2024-01-01 00:00\n20,2,2024-01-01\n", "grad_norm"),
     "ray": ("progress.csv", "training_iteration,time_total_s,loss\n10,1.5,2.5\n20,3.0,2\n", "loss"),
-    "dvclive": ("plots/metrics/train/loss.tsv", "step\tloss\n10\t2.5\n20\t2.0\n", "loss"),
-    "semicolons": ("export.csv", "step;loss\n10;2.5\n20;2.0\n", "loss"),
     "step-in-capitals": ("x.csv", "Step,Training Loss,Epoch\n10,2.5,0.5\n20,2.0,1\n", "loss"),
 }  # fmt: skip
 
@@ -144,30 +141,6 @@ def test_nested_results_keep_their_path(tmp_path: Path) -> None:
     assert found["episode_reward_mean"] == ([1, 2, 3], [1.5, 3.0, 4.5])
     assert found["info/learner/default_policy/learner_stats/total_loss"][0] == [1, 2, 3]
     assert not any("lr" in name or "seed" in name for name in found)
-
-
-HISTORIES = {
-    "keras": '{"loss": [0.9, 0.7, NaN], "val_loss": [0.95, 0.8, null], "epochs": 3, "names": ["a", "b", "c"]}',
-    "nested": '{"params": {"epochs": 3}, "history": {"loss": [0.9, 0.7, NaN], "val_loss": [0.95, 0.8, null]}}',
-}
-
-
-@pytest.mark.parametrize("text", HISTORIES.values(), ids=list(HISTORIES))
-def test_lists_of_a_history_are_curves(tmp_path: Path, text: str) -> None:
-    """Keras' history as JSON: entries, for the file names no step; null is NaN."""
-    (tmp_path / "history.json").write_text(text)
-    series = read(tmp_path).timeline.series
-
-    assert list(map(repr, series["loss"].values.tolist())) == ["0.9", "0.7", "nan"]
-    assert list(map(repr, series["eval_loss"].values.tolist())) == ["0.95", "0.8", "nan"]
-    assert set(series) == {"loss", "eval_loss"}
-
-
-@pytest.mark.parametrize(
-    "text", ['{"loss": ["a", "b"]}', '{"loss": []}', '{"tokens": [1, 2], "loss_fn": "ce"}', '{"loss": [[1]]}']
-)
-def test_other_lists_are_none(tmp_path: Path, text: str) -> None:
-    assert samples_of(facts_of(history_json, tmp_path, "x.json", text)) == {}
 
 
 DATA = {

@@ -53,6 +53,28 @@ def trained(
     return losses
 
 
+def test_a_step_with_a_closure_reads_no_gradient_of_the_step_before(tmp_path: Path) -> None:
+    """The optimizer's hook comes before the closure, in which the backward pass runs."""
+    torch.manual_seed(3)
+    model = torch.nn.Linear(4, 4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    box = BlackBox(model, optimizer, tmp_path / "box")
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = model(torch.randn(2, 4)).square().mean()
+        loss.backward()
+        box.read_reduced(at_step=False)
+        return loss
+
+    for step in (1, 2):
+        box.step(step=step, loss=optimizer.step(closure))
+
+    (record,) = records(tmp_path / "box")
+    np.testing.assert_array_equal(record.column("reduced_l2"), record.column("local_l2"))
+    assert np.all(record.column("local_l2") > 0)
+
+
 def test_no_value_is_waited_for(tmp_path: Path) -> None:
     """On a GPU each `_local_scalar_dense` is a wait for the device; the recorder makes none."""
     from torch.utils._python_dispatch import TorchDispatchMode

@@ -188,7 +188,7 @@ def times_of(stamps: Sequence[bytes]) -> Floats:
 
 def is_of_use(shape: Shape) -> bool:
     """Tell whether lines of a shape are entries, or headings that may give entries their step."""
-    if shape.key.lstrip().startswith((b"Namespace(", b"TrainOutput(")):
+    if shape.key.lstrip().startswith(b"Namespace("):
         return False
     if shape.has(Role.LOSS, Role.NORM):
         return True
