@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from forensics.fleet import Options, triage
+from forensics.fleet.run import Options, triage
 from forensics.investigate import detect
 from forensics.testing import make_run
 from rival_runs import SITUATIONS, healthy, write_state

@@ -1,11 +1,11 @@
 """Run every benchmark and write what they print into docs/benchmarks.md.
 
-    python benchmarks/tables.py --peers DIR --deepspeed PYTHON
+    python benchmarks/tables.py --peers DIR --deepspeed PYTHON --before OLDER
     python benchmarks/tables.py --only analyze         # keeps the other chapters as they are
 
 DIR holds the programs of the rivals (a `bin` of an environment with runmedic, trainproof, trainspotter, losslint,
-tensorboard and tbparse), PYTHON is an interpreter with torch and deepspeed. A benchmark that fails keeps the chapter
-it had.
+tensorboard and tbparse), PYTHON is an interpreter with torch and deepspeed, OLDER one with the version of
+medforensics to compare with. A benchmark that fails keeps the chapter it had.
 """
 
 import argparse
@@ -48,10 +48,12 @@ class Chapter:
     @property
     def shown(self) -> str:
         """Return the command as a reader types it."""
-        return " ".join(["python", *self.command({"peers": "DIR", "deepspeed": "PYTHON"})])
+        return " ".join(["python", *self.command({"peers": "DIR", "deepspeed": "PYTHON", "before": "PYTHON"})])
 
 
 CHAPTERS = (
+    Chapter("installation", "What an installation weighs"),
+    Chapter("start_up", "Start-up", asks=(("--before", "{before}"),)),
     Chapter("analyze", "The whole command line on an event file", asks=(("--peers", "{peers}"),)),
     Chapter("readers_events", "Event files", asks=(("--peers", "{peers}/python"),)),
     Chapter("readers_text", "Text logs"),
@@ -67,6 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", metavar="DIR", help="the folder with the programs of the rivals")
     parser.add_argument("--deepspeed", metavar="PYTHON", help="an interpreter with torch and deepspeed")
+    parser.add_argument("--before", metavar="PYTHON", help="an interpreter with the version before")
     parser.add_argument("--only", action="append", choices=[chapter.script for chapter in CHAPTERS])
     given = parser.parse_args()
     kept = chapters_of(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
@@ -75,7 +78,7 @@ def main() -> None:
             continue
         print(chapter.shown, flush=True)
         load = os.getloadavg()[0]
-        printed = _printed(chapter.command({"peers": given.peers, "deepspeed": given.deepspeed}))
+        printed = _printed(chapter.command({name: getattr(given, name) for name in ("peers", "deepspeed", "before")}))
         if printed is not None:
             kept[chapter.title] = written(chapter, printed, load)
             PAGE.write_text(page_of(kept), encoding="utf-8")

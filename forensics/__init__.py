@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from forensics.comparison import Comparison
-    from forensics.fleet import Row
+    from forensics.fleet.row import Row
     from forensics.model import Checkpoint, Report, Run, Skip
 
 __version__ = "0.1.0"
@@ -81,8 +81,8 @@ def triage(
 
     `cluster` is the address of a dask scheduler that sees the same files; `seconds` is what one run may take.
     """
-    from forensics.fleet import Options
-    from forensics.fleet import triage as judged
+    from forensics.fleet.run import Options
+    from forensics.fleet.run import triage as judged
 
     return judged(Path(root), Options(workers, cluster, weights, seconds))
 

@@ -1,6 +1,5 @@
 """Everything that is declared, loaded once: readers, documents, detectors, rules; how names of them are understood."""
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -96,6 +95,9 @@ def find_rule(name: str) -> Rule:
 
 def require_known(names: Iterable[str]) -> None:
     """Raise `UsageError` for the first name that is no rule, no beginning of a rule's code and no symptom."""
+    names = tuple(names)
+    if not names:
+        return
     known = {"UNKNOWN", *symptoms()}
     for rule in rules():
         known.update((rule.code, rule.name))
@@ -111,6 +113,8 @@ def _speaks(text: str, parts: list[str]) -> bool:
 
 
 def _nearest(name: str) -> str:
+    import difflib
+
     wanted = name.strip()
     names = [*(rule.name for rule in rules()), *symptoms()]
     near = difflib.get_close_matches(wanted.lower(), names, 3)

@@ -18,7 +18,6 @@ from forensics.discovery.discover import Discovery, discover
 from forensics.discovery.unpack import opened
 from forensics.documents._parts import part_of, relocated
 from forensics.errors import ForensicsError, NothingReadableError
-from forensics.formats.safe_yaml import parse as parse_yaml
 from forensics.limits import DEFAULT, Limits
 from forensics.model import SEVERITIES, Artifact, Fact, Finding, Hypothesis, Report, Run, Skip
 from forensics.plugin import Document, Reader
@@ -144,6 +143,8 @@ def _read(
 def _why_unread(artifact: Artifact) -> str:
     """Say why no reader took a file: YAML made to exhaust a parser is named, all else is not known."""
     if artifact.path.endswith(YAML_NAMES):
+        from forensics.formats.safe_yaml import parse as parse_yaml
+
         try:
             with File(artifact.location) as file:
                 parse_yaml(file.head(artifact.limits.yaml_bytes + 1), artifact.limits)

@@ -5,7 +5,6 @@ One bad gradient reaches every trained tensor at once when gradients are clipped
 layers, unstable code or a bad bit as one tensor.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +13,13 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.patterns import expression
 from forensics.model import TensorRecord, TensorTable
 
 Extent: TypeAlias = Literal["one tensor", "contiguous layers", "one rank's slice", "everything trainable", "scattered"]
-LAYER = re.compile(r"(?:^|.*\.)(?:layers?|h|blocks?)\.(\d{1,6})\.")
-FIRST = re.compile(r"embed|\bwte\b|\bwpe\b|patch|conv1|tok_embeddings")
-LAST = re.compile(r"lm_head|embed_out|score|classifier|\boutput\.weight")
+LAYER = expression(r"(?:^|.*\.)(?:layers?|h|blocks?)\.(\d{1,6})\.")
+FIRST = expression(r"embed|\bwte\b|\bwpe\b|patch|conv1|tok_embeddings")
+LAST = expression(r"lm_head|embed_out|score|classifier|\boutput\.weight")
 EVERYTHING = 0.95
 """Share of the trained tensors from which all are said to be hit: a frozen one among them may be unknown."""
 

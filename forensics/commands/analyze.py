@@ -134,11 +134,14 @@ def _split(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _terminal(report: "Report", output: IO[str], *, identities: bool, verbose: bool, quiet: bool) -> str:
+    redactor, unicode = redactor_of(report.run, identities=identities), _unicode(output)
+    if quiet:
+        from forensics.report import brief
+
+        return brief.render(report, redactor, unicode=unicode)
     from forensics.report import masked_by, terminal
 
-    shown, unicode = masked_by(report, redactor_of(report.run, identities=identities)), _unicode(output)
-    if quiet:
-        return terminal.brief(shown, unicode=unicode)
+    shown = masked_by(report, redactor)
     return terminal.render(shown, width=_width(output), color=_color(output), verbose=verbose, unicode=unicode)
 
 

@@ -23,7 +23,7 @@ from forensics.commands.shared import (
 )
 
 if TYPE_CHECKING:
-    from forensics.fleet import Row
+    from forensics.fleet.row import Row
 
 
 @click.command()
@@ -77,8 +77,9 @@ def triage(  # noqa: PLR0913, PLR0917  (the options of the command)
         medforensics triage /data/experiments
         medforensics triage runs --format csv -o runs.csv --resume ~/triage.jsonl
     """
-    from forensics.fleet import Options, state_file
-    from forensics.fleet import triage as judged
+    from forensics.fleet.resume import state_file
+    from forensics.fleet.run import Options
+    from forensics.fleet.run import triage as judged
     from forensics.progress import reporter
     from forensics.report import triage as page
 

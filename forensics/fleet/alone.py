@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from forensics.deferred.patterns import expression
 from forensics.discovery.discover import discover
 from forensics.errors import ForensicsError, UsageError
 from forensics.fleet.find import LOG, find_runs
@@ -19,22 +20,22 @@ from forensics.storage.file import File
 
 SHOWN = 5
 STATE = "trainer_state.json"
-CHECKPOINT = re.compile(r"(^|/)((tmp-)?checkpoint[-_]\d+|global_step_?\d+|iter_\d+|step[-_]\d+|epoch[=_-]?\d+[^/]*)/")
-HISTORY = re.compile(r"(^|/)(trainer_state\.json|trainer_log\.jsonl|logging\.jsonl)$")
+CHECKPOINT = expression(r"(^|/)((tmp-)?checkpoint[-_]\d+|global_step_?\d+|iter_\d+|step[-_]\d+|epoch[=_-]?\d+[^/]*)/")
+HISTORY = expression(r"(^|/)(trainer_state\.json|trainer_log\.jsonl|logging\.jsonl)$")
 RECORDS = {
-    "event files": re.compile(r"^events\.out\.tfevents\."),
-    "W&B logs": re.compile(r"\.wandb$"),
-    "metrics": re.compile(r"^metrics\.(csv|jsonl)$"),
+    "event files": expression(r"^events\.out\.tfevents\."),
+    "W&B logs": expression(r"\.wandb$"),
+    "metrics": expression(r"^metrics\.(csv|jsonl)$"),
     "logs": LOG,
 }
 """What a run writes while it goes, by the name of the file."""
-PART_OF_A_RUN = re.compile(
+PART_OF_A_RUN = expression(
     r"^((local_|global_|node_)?rank|node|host|worker|gpu|attempt|proc|process|task)?[-_]?\d+$"
     r"|^(train|training|val|valid|validation|eval|evaluation|test|dev)$",
     re.IGNORECASE,
 )
 """Folders that one run makes for its processes and for its kinds of data (a summary writer each)."""
-WANDB_RUN = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-([\w-]+)$")
+WANDB_RUN = expression(r"(?:offline-)?run-\d{8}_\d{6}-([\w-]+)$")
 
 
 @dataclass(frozen=True, slots=True)

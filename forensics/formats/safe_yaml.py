@@ -3,8 +3,6 @@
 PyYAML's safe loader still recurses, copies merge keys (an exponential bomb) and refuses a whole file for one
 `!!python/object` tag, which Lightning and OmegaConf files hold. Here tags on containers are ignored, anchors refer
 to the same object, and `<<` is merged within the budget of events.
-
-YAML 1.1 reads `1e-5` as text, since it has no dot; a plain scalar that is a number to Python is read as one.
 """
 
 import re
@@ -22,7 +20,8 @@ from yaml.events import (
 )
 
 from forensics.errors import LimitError, MalformedError
-from forensics.formats.lenient_json import MAX_DIGITS, refuse_placeholder
+from forensics.formats.lenient_json import refuse_placeholder
+from forensics.formats.plain_scalar import plain
 from forensics.limits import DEFAULT, Limits
 
 MAX_EVENTS = 300_000
@@ -31,17 +30,7 @@ MAX_DEPTH = 64
 NAMED = 3
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_INTEGER = re.compile(r"[-+]?\d[\d_]*")
-_NUMBER = re.compile(r"[-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _CODE = re.compile(r"tag:yaml\.org,2002:python/(?:object/apply|object/new|name|module):(\S{1,200})")
-_WORDS: dict[str, bool | float | None] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"), True),
-    **dict.fromkeys(("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"), False),
-    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "inf", "Infinity"), float("inf")),
-    **dict.fromkeys(("-.inf", "-.Inf", "-.INF", "-inf", "-Infinity"), float("-inf")),
-    **dict.fromkeys((".nan", ".NaN", ".NAN", "nan", "NaN"), float("nan")),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +91,6 @@ def parse(data: bytes, limits: Limits = DEFAULT) -> Document:
         if not isinstance(builder.root, (dict, list)) or not builder.root:
             raise MalformedError(f"is no YAML: breaks in line {broken}") from None
     return Document(builder.root, broken, tuple(builder.code), tuple(builder.duplicates))
-
-
-def plain(text: str) -> object:
-    """Return the value of a plain (unquoted) scalar.
-
-    >>> plain("1e-5"), plain("True"), plain("0.12.5"), plain("~"), plain("007")
-    (1e-05, True, '0.12.5', None, 7)
-    """
-    if text in _WORDS:
-        return _WORDS[text]
-    if len(text) > MAX_DIGITS or not _NUMBER.fullmatch(text):
-        return text
-    digits = text.replace("_", "")
-    return int(digits) if _INTEGER.fullmatch(text) else float(digits)
 
 
 def _take(builder: _Builder, event: Event) -> None:

@@ -9,14 +9,15 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from forensics.deferred.patterns import expression
 from forensics.readers._environment import Line
 
 MAX_COMMAND = 65_536
 """Characters of a command joined over continued lines."""
-_ASSIGNMENT = re.compile(r"^([A-Za-z_]\w{0,120})=(.*)$", re.DOTALL)
-_REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w{0,120})|\{([A-Za-z_]\w{0,120})(?::?-([^{}]{0,200}))?\})")
+_ASSIGNMENT = expression(r"^([A-Za-z_]\w{0,120})=(.*)$", re.DOTALL)
+_REFERENCE = expression(r"\$(?:([A-Za-z_]\w{0,120})|\{([A-Za-z_]\w{0,120})(?::?-([^{}]{0,200}))?\})")
 # 2>&1, > train.log, &>> all.log, < /dev/null
-_REDIRECTION = re.compile(r"(?:(?<=\s)\d)?(?:&>>?|>>?&?|<<?)(?:(?<=&)\d|\s{0,8}[^\s;&|<>()]{1,400})")
+_REDIRECTION = expression(r"(?:(?<=\s)\d)?(?:&>>?|>>?&?|<<?)(?:(?<=&)\d|\s{0,8}[^\s;&|<>()]{1,400})")
 
 
 @dataclass(frozen=True, slots=True)

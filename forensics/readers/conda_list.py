@@ -21,23 +21,24 @@ dependencies:
 import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.formats.lenient_json import parse
 from forensics.model import Artifact, Fact, Setting, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, package, read_head, sniffed, split_lines, too_long
 
-_TABLE = re.compile(r"^# Name\s{1,80}Version\s{1,80}Build", re.MULTILINE)
-_ROW = re.compile(r"^([A-Za-z0-9][\w.\-]{0,80})\s{1,80}(\d[\w.!+\-]{0,60})\s{1,80}(\S{1,80})(?:\s{1,80}\S{1,120})?$")
-_EXPORT = re.compile(r"^# This file may be used to create an environment using:", re.MULTILINE)
-_EXPORTED = re.compile(r"^([a-z0-9_][\w.\-]{0,80})=(\d[\w.!+\-]{0,60})=(\S{1,80})$")
-_EXPLICIT = re.compile(r"^@EXPLICIT\s*$", re.MULTILINE)
-_ADDRESS = re.compile(
+_TABLE = expression(r"^# Name\s{1,80}Version\s{1,80}Build", re.MULTILINE)
+_ROW = expression(r"^([A-Za-z0-9][\w.\-]{0,80})\s{1,80}(\d[\w.!+\-]{0,60})\s{1,80}(\S{1,80})(?:\s{1,80}\S{1,120})?$")
+_EXPORT = expression(r"^# This file may be used to create an environment using:", re.MULTILINE)
+_EXPORTED = expression(r"^([a-z0-9_][\w.\-]{0,80})=(\d[\w.!+\-]{0,60})=(\S{1,80})$")
+_EXPLICIT = expression(r"^@EXPLICIT\s*$", re.MULTILINE)
+_ADDRESS = expression(
     r"^https?://\S{1,400}/([a-z0-9_][\w.\-]{0,80})-(\d[\w.!+]{0,60})-[\w.]{1,80}\.(?:conda|tar\.bz2)(?:#.*)?$"
 )
-_YAML = re.compile(r"^dependencies:\s*$", re.MULTILINE)
-_YAML_CONDA = re.compile(r"^\s{0,8}- ([a-z0-9_][\w.\-]{0,80})=(\d[\w.!+\-]{0,60})(=[\w.]{1,80})?\s*$")
-_YAML_PIP = re.compile(r"^\s{2,16}- ([A-Za-z0-9][\w.\-]{0,80})==(\d[\w.!+\-]{0,60})\s*$")
-_JSON = re.compile(rb'^\s*\[\s*\{[^{}]{0,2000}"channel":')
+_YAML = expression(r"^dependencies:\s*$", re.MULTILINE)
+_YAML_CONDA = expression(r"^\s{0,8}- ([a-z0-9_][\w.\-]{0,80})=(\d[\w.!+\-]{0,60})(=[\w.]{1,80})?\s*$")
+_YAML_PIP = expression(r"^\s{2,16}- ([A-Za-z0-9][\w.\-]{0,80})==(\d[\w.!+\-]{0,60})\s*$")
+_JSON = expression(rb'^\s*\[\s*\{[^{}]{0,2000}"channel":')
 # Not Python packages, but worth their name: conda's own builds of the CUDA runtime.
 _CUDA = frozenset({"cuda-runtime", "pytorch-cuda", "cudatoolkit", "cuda-version"})
 

@@ -10,14 +10,15 @@ Only exact versions are facts, and only intended ones; the image is told as hard
 import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.formats.flatten import scalar
 from forensics.model import Artifact, Fact, Setting, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import EXACT, LINE, package, read_lines
 from forensics.readers._images import image_settings
 
-_FROM = re.compile(r"^FROM\s{1,8}(?:--\S{1,80}\s{1,8})?(\S{1,200})", re.IGNORECASE)
-_ENV = re.compile(r"^ENV\s{1,8}([A-Za-z_]\w{0,80})[=\s]\s{0,8}(.{1,400})$", re.IGNORECASE)
+_FROM = expression(r"^FROM\s{1,8}(?:--\S{1,80}\s{1,8})?(\S{1,200})", re.IGNORECASE)
+_ENV = expression(r"^ENV\s{1,8}([A-Za-z_]\w{0,80})[=\s]\s{0,8}(.{1,400})$", re.IGNORECASE)
 
 
 @reader("dockerfile", match=(r"(?i)(^|/)([\w.\-]+\.)?Dockerfile(\.[\w\-]+)?$",))

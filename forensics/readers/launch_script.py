@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from forensics.formats.flatten import REDACTED, is_secret, scalar
-from forensics.formats.safe_yaml import plain
+from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Scalar, Setting, Source, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import EXACT, LINE, package, read_lines, too_long

@@ -10,7 +10,7 @@ NaN is stored as 0 with `is_nan` 1, infinities as the largest double (`SqlAlchem
 from collections.abc import Iterator
 
 from forensics.formats.flatten import scalar
-from forensics.formats.safe_yaml import plain
+from forensics.formats.plain_scalar import plain
 from forensics.formats.sqlite_tables import Database, Value, is_sqlite, opened
 from forensics.model import Artifact, Fact, Setting, Skip, Source, Standing
 from forensics.plugin import reader

@@ -16,7 +16,7 @@ import numpy as np
 
 from forensics.errors import LimitError
 from forensics.formats.flatten import scalar
-from forensics.formats.safe_yaml import plain
+from forensics.formats.plain_scalar import plain
 from forensics.model import UNKNOWN_STEP, Artifact, Fact, Samples, Setting, Skip, Source, Standing
 from forensics.names import canonical
 from forensics.plugin import reader

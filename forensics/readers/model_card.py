@@ -27,7 +27,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from forensics.formats.flatten import scalar
-from forensics.formats.safe_yaml import plain
+from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Precision, Samples, Setting, Standing
 from forensics.names import EVAL_LOSS, LOSS
 from forensics.plugin import reader

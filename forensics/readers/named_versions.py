@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
-from forensics.formats.safe_yaml import plain
+from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Setting, Source, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, Line, hardware, package, read_lines, settings, sniffed, too_long

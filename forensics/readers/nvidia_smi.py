@@ -10,22 +10,22 @@
 The CUDA version in the header is the newest that the driver supports, not the one torch was built with.
 """
 
-import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Fact, Source
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, hardware, read_lines, sniffed, too_long
 
-_HEADER = re.compile(
+_HEADER = expression(
     r"NVIDIA-SMI\s{1,8}[\d.]{1,20}\s{1,40}(?:KMD Version|Driver Version):\s{0,8}([\d.]{1,20})\s{1,40}"
     r"CUDA(?: UMD)? Version:\s{0,8}([\d.]{1,10}|N/A|ERR!)"
 )
-_ROW = re.compile(
+_ROW = expression(
     r"^\|\s{1,6}\d{1,3}\s{1,4}(\S.{0,60}?)\s{1,40}(?:On|Off|N/A|TCC|WDDM)\s{0,6}\|\s{0,6}[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:"
 )
-_LISTED = re.compile(r"^GPU \d{1,3}: (.{1,120}?) \(UUID: ")
-_COMPILER = re.compile(r"^Cuda compilation tools, release ([\d.]{1,10})")
+_LISTED = expression(r"^GPU \d{1,3}: (.{1,120}?) \(UUID: ")
+_COMPILER = expression(r"^Cuda compilation tools, release ([\d.]{1,10})")
 
 
 def _sniff(head: bytes) -> bool:

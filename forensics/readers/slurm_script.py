@@ -11,14 +11,15 @@ Options become settings under `slurm.`, the generic resource a GPU name and a co
 import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.formats.flatten import scalar
-from forensics.formats.safe_yaml import plain
+from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Setting, Source, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, hardware, read_lines, sniffed
 
-_LINE = re.compile(r"^#SBATCH\s{1,8}(?:--([a-z][a-z\-]{1,40})|-([A-Za-z]))(?:[=\s]\s{0,8}([^#\s]\S{0,200}))?")
-_MARK = re.compile(r"^#SBATCH\s", re.MULTILINE)
+_LINE = expression(r"^#SBATCH\s{1,8}(?:--([a-z][a-z\-]{1,40})|-([A-Za-z]))(?:[=\s]\s{0,8}([^#\s]\S{0,200}))?")
+_MARK = expression(r"^#SBATCH\s", re.MULTILINE)
 _LETTERS = {
     "N": "nodes",
     "n": "ntasks",
@@ -28,7 +29,7 @@ _LETTERS = {
     "c": "cpus-per-task",
     "G": "gpus",
 }
-_BOARDS = re.compile(r"^(?:gpu:)?(?:([A-Za-z][\w\-]{0,40}):)?(\d{1,4})$")
+_BOARDS = expression(r"^(?:gpu:)?(?:([A-Za-z][\w\-]{0,40}):)?(\d{1,4})$")
 
 
 def _sniff(head: bytes) -> bool:

@@ -1,8 +1,6 @@
 """What a run gives away about who made it and where, taken up by a redactor before anything is masked."""
 
 import contextlib
-import getpass
-import socket
 from collections.abc import Iterator, Mapping
 
 from forensics.model import Run
@@ -47,6 +45,9 @@ def _telling_texts(run: Run) -> Iterator[str]:
 
 def machine_names() -> dict[str, str]:
     """Return the names of this machine and of who uses it, by name with their kind: masked in shared reports."""
+    import getpass
+    import socket
+
     found = {socket.gethostname(): "host", socket.gethostname().partition(".")[0]: "host"}
     # Without user database and variable (a container with a bare user id) there is no name to hide.
     with contextlib.suppress(OSError, KeyError):

@@ -4,69 +4,70 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.redaction.words import COMMON, PLACES, PUBLIC_HOSTS, PUBLIC_OWNERS
 
-EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}(?![\w-])")
-MAC = re.compile(r"(?<![0-9A-Fa-f:.-])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![0-9A-Fa-f:.-])")
-IP4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9])")
-IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
-UUID = re.compile(r"(?i)(?<![0-9a-f-])(?:(?:GPU|MIG)-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f-])")
-GIT_REMOTE = re.compile(
+EMAIL = expression(r"(?<![\w.+-])[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}(?![\w-])")
+MAC = expression(r"(?<![0-9A-Fa-f:.-])[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}(?![0-9A-Fa-f:.-])")
+IP4 = expression(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9])")
+IP6 = expression(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
+UUID = expression(r"(?i)(?<![0-9a-f-])(?:(?:GPU|MIG)-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f-])")
+GIT_REMOTE = expression(
     r"(?:\bgit@[A-Za-z0-9.-]{1,100}:|\bssh://(?:git@)?[A-Za-z0-9.-]{1,100}[:/])[\w./~-]{1,200}"
     r"|\bhttps?://[A-Za-z0-9.-]{1,100}/[\w./~-]{1,200}\.git\b"
 )
-CLOUD = re.compile(
+CLOUD = expression(
     r"(?i)\b(?:s3a?|gs|gcs|hdfs|abfss?|wasbs?|az|azureml|oss|cos|obs|file|nfs|lustre|dbfs|r2)://[^\s\"'<>,;)]{1,500}"
 )
-URL = re.compile(
+URL = expression(
     r"(?i)\b(?:https?|wss?|ftp|grpc|tcp|redis|postgres(?:ql)?|mysql|mongodb|amqp)://"
     r"(?:<secret-[0-9]{1,7}>@)?[^\s\"'<>,;)\]]{1,1000}"
 )
-WINDOWS = re.compile(
+WINDOWS = expression(
     r"(?<![\w])[A-Za-z]:\\{1,2}(?:[^\\/:*?\"'<>|\r\n\x00]{1,80}\\{1,2}){0,30}[^\\/:*?\"'<>|\s\x00]{0,120}"
     r"|\\\\[\w.-]{1,60}\\[^\s\"'<>|]{1,200}"
 )
-PATH = re.compile(r"(?<![\w./>\\])~?(?:/[^\s/\"'`<>:,;|(){}\[\]=*\x00]{1,120}){2,40}/?")
-HOME_BLANK = re.compile(r"(?i)[A-Z]:\\{1,2}Users\\{1,2}([^\\/:*?\"'<>|\r\n]{1,60})")
-HOME = re.compile(
+PATH = expression(r"(?<![\w./>\\])~?(?:/[^\s/\"'`<>:,;|(){}\[\]=*\x00]{1,120}){2,40}/?")
+HOME_BLANK = expression(r"(?i)[A-Z]:\\{1,2}Users\\{1,2}([^\\/:*?\"'<>|\r\n]{1,60})")
+HOME = expression(
     r"/(?:home|Users|users|export/home|data/home|nfs/home|homes|u|afs/[\w./-]{1,40}/user)"
     r"/([^\s/\"'`<>:,;|(){}\[\]=*\\]{1,60})"
 )
-FQDN = re.compile(
+FQDN = expression(
     r"(?i)(?<![\w./@-])(?:[a-z0-9](?:[a-z0-9-]{0,61})\.){1,8}"
     r"(?:internal|intern|local|localdomain|lan|corp|intra|intranet|cluster|hpc|invalid|private|home\.arpa|example"
     r"|compute\.amazonaws\.com|cloudapp\.azure\.com|svc|edu|gov|mil|ac\.[a-z]{2}|edu\.[a-z]{2})(?![\w-])"
 )
-JOB = re.compile(
+JOB = expression(
     r"(?i)(?:\bslurm[-_]|\bjob(?:[ _-]?id)?\s{0,2}[=:#]?\s{0,2}|\bslurmstepd-|\bstep(?=[0-9]{5,12}\.[0-9]))"
     r"([0-9]{4,12})(?:[._][0-9]{1,6})?"
 )
-JOB_VARIABLE = re.compile(
+JOB_VARIABLE = expression(
     r"(?i)\b((?:SLURM|SLURMD|PBS|LSB|SGE|KUBERNETES|K8S|POD)_[A-Z0-9_]{1,60}[\"']?\s{0,3}[:=]\s{0,3}[\"']?)"
     r"([^\s;,\"']{1,200})"
 )
-JOB_NAMES = re.compile(
+JOB_NAMES = expression(
     r"(?i)(?:SLURM|SLURMD|PBS|LSB|SGE|KUBERNETES|K8S|POD)_\w{0,40}"
     r"(?:ID|JOBID|ACCOUNT|USER|NODELIST|NODENAME|PARTITION|NAME|NAMESPACE|HOST|QOS|IP|UID)"
 )
 """Variables of a scheduler whose value tells who and where, not how much."""
-SBATCH = re.compile(
+SBATCH = expression(
     r"(--(?:account|partition|mail-user|qos|reservation|job-name|nodelist|exclude|chdir|uid|wckey)[= ])"
     r"([^\s\"']{1,200})"
 )
-PLACE = re.compile(
+PLACE = expression(
     rf"\b({'|'.join(sorted(name for name in PLACES if '_' in name.strip('_')))})[\"']?\s{{0,3}}[:=]\s{{0,3}}[\"']?"
     r"([^\s\"',;(){}\[\]<>=]{8,200})"
 )
 """A setting that names somebody's data, model or folder, as configurations are printed into logs."""
-POD = re.compile(
+POD = expression(
     r"\b(?:[a-z0-9]{1,30}-){1,8}(?=[a-z0-9]{0,10}[0-9])[a-f0-9]{8,10}-[bcdfghjklmnpqrstvwxz2456789]{5}\b"
     r"|\b(?:[a-z0-9]{1,30}-){1,8}(?:worker|master|launcher)-[0-9]{1,5}\b"
 )
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
+COMMIT = expression(r"[0-9a-f]{40}")
 _COMMIT_NAME = r"(?:commit|sha|sha1|revision|head|rev|git[_-]?ref)(?:[_ -]?(?:hash|sha|id))?"
-_COMMIT_BEFORE = re.compile(
+_COMMIT_BEFORE = expression(
     # Last a word for a commit and a joint, or the part of a path or requirement that holds one: GitHub's pages, the
     # hub's cache (huggingface_hub, `snapshots/REVISION`, `/resolve/REVISION`), pip's `git+https://...@COMMIT`.
     rf"(?i)(?:(?:^|[^a-z0-9]|_){_COMMIT_NAME}[\"']?(?:\s{{0,3}}(?:[:=]|is at|is|at)\s{{0,3}}|\s{{1,3}})[\"'(]?"
@@ -75,26 +76,26 @@ _COMMIT_BEFORE = re.compile(
 
 _HOST = r"([A-Za-z0-9][A-Za-z0-9_.-]{1,120})"
 HOST_SOURCES: tuple[re.Pattern[str], ...] = (
-    re.compile(r"events\.out\.tfevents\.[0-9]{1,14}\." + _HOST),
+    expression(r"events\.out\.tfevents\.[0-9]{1,14}\." + _HOST),
     # TensorBoard folder of the Trainer: `default_logdir`, runs/%b%d_%H-%M-%S_HOST
-    re.compile(r"[A-Z][a-z]{2}[0-9]{2}_[0-9]{2}-[0-9]{2}-[0-9]{2}_" + _HOST),
-    re.compile(
+    expression(r"[A-Z][a-z]{2}[0-9]{2}_[0-9]{2}-[0-9]{2}-[0-9]{2}_" + _HOST),
+    expression(
         r"(?i)\b(?:hostname|host|master_addr|node_?name|slurmd_nodename|nodelist|slurm_nodelist|rdzv_endpoint"
         r"|rdzv_host)\"?\s{0,8}[:=]\s{0,4}[\"']?" + _HOST
     ),
-    re.compile(r"(?m)^" + _HOST + r":[0-9]{1,8}:[0-9]{1,8} \[[0-9]{1,3}\] NCCL"),
-    re.compile(r"\[" + _HOST + r":[0-9]{2,8}\]"),  # Open MPI
-    re.compile(r"(?:\bJOB [0-9]{1,12} ON |\bsrun: error: |\bssh |\bon host |\bhost:)" + _HOST),
-    re.compile(r"(?:\b[\w.-]{1,40}@)([A-Za-z][A-Za-z0-9-]{1,60})(?=[:~\s]|$)"),  # a shell prompt
+    expression(r"(?m)^" + _HOST + r":[0-9]{1,8}:[0-9]{1,8} \[[0-9]{1,3}\] NCCL"),
+    expression(r"\[" + _HOST + r":[0-9]{2,8}\]"),  # Open MPI
+    expression(r"(?:\bJOB [0-9]{1,12} ON |\bsrun: error: |\bssh |\bon host |\bhost:)" + _HOST),
+    expression(r"(?:\b[\w.-]{1,40}@)([A-Za-z][A-Za-z0-9-]{1,60})(?=[:~\s]|$)"),  # a shell prompt
 )
 USER_SOURCES: tuple[re.Pattern[str], ...] = (
     HOME,
     HOME_BLANK,
-    re.compile(
+    expression(
         r"(?i)\b(?:user|username|logname|user_name|entity|wandb_entity|owner)"
         r"\"?\s{0,4}[:=]\s{0,4}[\"']?([A-Za-z][\w.-]{2,40})"
     ),
-    re.compile(r"\b([A-Za-z][\w.-]{1,40})@[A-Za-z][A-Za-z0-9-]{1,60}:[~/]"),
+    expression(r"\b([A-Za-z][\w.-]{1,40})@[A-Za-z][A-Za-z0-9-]{1,60}:[~/]"),
 )
 
 KEPT_ROOTS = (
@@ -110,7 +111,7 @@ KEPT_ROOTS = (
     "/opt/nvidia/",
     "/opt/hpcx/",
 )
-KEPT_TAIL = re.compile(r"/((?:site|dist)-packages/.*|lib/python[0-9.]{1,6}/.*)")
+KEPT_TAIL = expression(r"/((?:site|dist)-packages/.*|lib/python[0-9.]{1,6}/.*)")
 
 
 def hosts_in(text: str) -> Iterator[str]:
@@ -168,7 +169,7 @@ def is_address(text: str) -> bool:
     return not (address.is_unspecified or address.is_loopback)
 
 
-_VERSION_BEFORE = re.compile(
+_VERSION_BEFORE = expression(
     r"(?i)(?:[=~<>!]=?\s?|\bv|version\s{0,2}[:=]?\s{0,2}|[-_]"
     r"|(?:cu[0-9]{2}|nvidia[\w-]{1,40}|driver|cudnn|cublas|nccl)\s{1,40})\Z"
 )

@@ -86,9 +86,3 @@ def _skips(report: Report, verbose: bool) -> Iterator[RenderableType]:
         yield Text(f"{names}: {clean(group.reason)}", style="dim")
     if not verbose and len(groups) > SHOWN_SKIPS:
         yield Text(f"and {len(groups) - SHOWN_SKIPS} more reasons (--verbose)", style="dim")
-
-
-def brief(report: Report, *, unicode: bool = True) -> str:
-    """Return the verdict and the headline, one line each."""
-    headline = clean(report.headline, 2000)
-    return f"{report.verdict}\n{headline if unicode else ascii_only(headline)}\n"

@@ -10,7 +10,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from forensics.fleet import ORDER, VERSIONS, Group, Row, groups_of, row_to
+from forensics.fleet.group import ORDER, Group, groups_of
+from forensics.fleet.row import VERSIONS, Row, row_to
 from forensics.model import NOUNS
 from forensics.redaction import Redactor
 from forensics.report._mapped import mapped

@@ -10,9 +10,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -23,11 +22,14 @@ from forensics.storage.locations import Locations, Root
 from forensics.storage.remote_file import REQUEST_BYTES
 from forensics.weights import ahead, on_cluster, sampling, statistics
 from forensics.weights.ahead import Ahead
-from forensics.weights.blocks import GATHER_BYTES, Part, tasks
+from forensics.weights.blocks import GATHER_BYTES, TASK_BYTES, Part, tasks
 from forensics.weights.on_cluster import Answer, answers
 from forensics.weights.reading import Files
 from forensics.weights.tracks import Plan, Track, follow
 from forensics.weights.work import Done, Task, Worker, batches, compiled, installed
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 KERNEL_BYTES = 100_000_000
 """Below this numpy needs less time than the first compilation of the kernels (3 s) would."""
@@ -220,6 +222,13 @@ class _Threads:
         self._stopped = False
 
     def run(self, threads: int, nbytes: int, progress: Progress | None) -> None:
+        if nbytes <= TASK_BYTES:  # Nothing to share: threads would cost more than they do.
+            self._take()
+            if progress is not None:
+                progress(self._total.read, nbytes)
+            return
+        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
         with ThreadPoolExecutor(threads) as pool:
             pending: Iterable[Future[None]] = {pool.submit(self._take) for _ in range(threads)}
             try:

@@ -6,7 +6,7 @@ import pytest
 
 from fleet.run_folders import touch
 from forensics.errors import UnreadableError
-from forensics.fleet import find_runs
+from forensics.fleet.find import find_runs
 
 STATE = "trainer_state.json"
 EVENTS = "events.out.tfevents.1.host.1.0"

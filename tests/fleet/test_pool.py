@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from fleet.run_folders import DIED, write_run
-from forensics.fleet import Row, Task, analysed, pool
-from forensics.fleet.work import signature_of
+from forensics.fleet import pool
+from forensics.fleet.row import Row
+from forensics.fleet.work import Task, analysed, signature_of
 
 
 def die(task: Task) -> Row:

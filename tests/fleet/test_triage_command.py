@@ -11,8 +11,9 @@ from click.testing import CliRunner, Result
 
 from fleet.run_folders import DIED, write_run
 from forensics.cli import main
-from forensics.fleet import Row, Task
 from forensics.fleet.pool import run_here
+from forensics.fleet.row import Row
+from forensics.fleet.work import Task
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forensics.errors import LimitError, MalformedError
-from forensics.formats.safe_yaml import parse, plain
+from forensics.formats.plain_scalar import plain
+from forensics.formats.safe_yaml import parse
 
 CONFIG = b"""\
 ### model

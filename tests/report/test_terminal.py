@@ -10,7 +10,8 @@ from rich.cells import cell_len
 
 from forensics.investigate import investigate
 from forensics.model import Report
-from forensics.report import masked, terminal
+from forensics.redaction import Redactor
+from forensics.report import brief, masked, terminal
 from runs import BROKEN, FOUNDING, HEALTHY, Case
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -89,7 +90,7 @@ def test_a_healthy_run_is_told_in_a_few_lines() -> None:
 
 
 def test_the_brief_report_is_verdict_and_headline() -> None:
-    lines = terminal.brief(judged(FOUNDING.run)).splitlines()
+    lines = brief.render(judged(FOUNDING.run), Redactor(identities=False)).splitlines()
 
     assert lines[0] == "broken"
     assert len(lines) == 2

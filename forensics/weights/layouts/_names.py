@@ -1,8 +1,8 @@
 """Names of tensors in flattened training states: which are weights, which belong to the optimizer."""
 
-import re
 from dataclasses import dataclass
 
+from forensics.deferred.patterns import expression
 from forensics.model import Role
 
 STATES = ("model", "state_dict", "module", "app", "net", "network", "weights", "model_state_dict")
@@ -14,9 +14,9 @@ ROLES: dict[str, Role] = {
     "master_param": "master",
     "master": "master",
 }
-_TORCH = re.compile(r"(?:(?:.*\.)?(?:optim|optimizer)(?:_states)?(?:\.\d+)?\.)?state\.(.+)\.([a-z_0-9]+)")
-_MEGATRON = re.compile(r"(?:.*\.)?optimizer(?:_\d+)?\.state\.(exp_avg|exp_avg_sq|fp32_param|master_param)\.(.+)")
-_OTHERS = re.compile(
+_TORCH = expression(r"(?:(?:.*\.)?(?:optim|optimizer)(?:_states)?(?:\.\d+)?\.)?state\.(.+)\.([a-z_0-9]+)")
+_MEGATRON = expression(r"(?:.*\.)?optimizer(?:_\d+)?\.state\.(exp_avg|exp_avg_sq|fp32_param|master_param)\.(.+)")
+_OTHERS = expression(
     r"(?:.*\.)?(?:optim|optimizer)(?:_states)?\..*|(?:lr_)?scheduler\..*|param_groups\..*|rng_state.*|dataloader.*"
     r"|train_state.*"
 )

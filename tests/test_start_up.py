@@ -1,0 +1,125 @@
+"""What a short analysis does not pay for: modules, expressions and searches for garbage that its files never ask for.
+
+Times are in docs/benchmarks.md; here is what they rest on.
+"""
+
+import gc
+import importlib
+import pickle
+import pkgutil
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import forensics
+from forensics import catalog
+from forensics.deferred.patterns import Deferred, expression
+from runs import BROKEN, FOUNDING
+
+LABELS = next(case for case in BROKEN if case.name == "all-labels-masked")
+
+
+def loaded(*arguments: str) -> set[str]:
+    """Return the modules that a process has imported when the command is done."""
+    code = (
+        "import atexit, sys\natexit.register(lambda: print('LOADED', *sorted(sys.modules)))\n"
+        "from forensics.__main__ import start\n"
+        f"sys.argv = ['medforensics', *{list(arguments)!r}]\nstart()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("LOADED "), done.stderr
+    return set(last.split()[1:])
+
+
+def test_a_quiet_analysis_imports_what_it_uses() -> None:
+    found = loaded("analyze", str(LABELS.run), "-q")
+    idle = "rich jinja2 yaml pandas tabulate numba tensorboard torch fsspec distributed socket concurrent sqlite3"
+
+    assert {"numpy", "forensics.readers.text_log"} <= found
+    assert found & set(idle.split()) == set()
+
+
+def test_the_full_report_imports_rich_alone() -> None:
+    found = loaded("analyze", str(LABELS.run))
+
+    assert "rich" in found
+    assert found & {"jinja2", "yaml", "pandas", "tabulate", "numba", "concurrent"} == set()
+
+
+def test_help_imports_no_number() -> None:
+    assert loaded("analyze", "--help") & {"numpy", "forensics.catalog", "forensics.model", "rich"} == set()
+
+
+def test_a_yaml_file_brings_the_parser(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("learning_rate: 1e-5\nmax_steps: 10\n")
+
+    assert "yaml" in loaded("env", str(tmp_path))
+
+
+def test_the_program_looks_for_garbage_rarely_and_not_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "import gc, sys\nfrom forensics.__main__ import SPARSE, start\n"
+        "sys.argv = ['medforensics', '--version']\n"
+        "try:\n    start()\nexcept SystemExit:\n    print(gc.get_threshold()[0] == SPARSE)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "True"
+    assert gc.get_threshold()[0] < 100_000, "importing the library changes nothing for whoever imports it"
+
+
+def test_a_deferred_expression_is_compiled_once_and_behaves_like_one() -> None:
+    made, real = expression(r"(?P<name>a+)b", re.IGNORECASE), re.compile(r"(?P<name>a+)b", re.IGNORECASE)
+    text = "xAABab"
+
+    assert "search" not in vars(made)
+    found, expected = made.search(text), real.search(text)
+    assert found is not None
+    assert expected is not None
+    assert found.groupdict() == expected.groupdict() == {"name": "AA"}
+    assert "search" in vars(made)
+    for name in ("pattern", "flags", "groups", "groupindex"):
+        assert getattr(made, name) == getattr(real, name)
+    assert made.findall(text) == real.findall(text)
+    assert made.sub("-", text) == made.subn("-", text)[0] == "x--"
+    assert made.split(text) == real.split(text)
+    assert [m.span() for m in made.finditer(text)] == [m.span() for m in real.finditer(text)]
+    assert made.match(text) is made.fullmatch(text) is None
+    assert re.compile(pickle.loads(pickle.dumps(made)).pattern).pattern == real.pattern
+    assert repr(made) == "expression('(?P<name>a+)b', re.IGNORECASE)"
+    assert not hasattr(made, "scanner")
+
+
+def test_bytes_are_searched_as_well() -> None:
+    assert expression(rb"\d+").findall(b"1 22") == [b"1", b"22"]
+
+
+def deferred() -> Iterator[tuple[str, Deferred]]:
+    for module in pkgutil.walk_packages(forensics.__path__, "forensics."):
+        if module.name.endswith(("__main__", ".loops", ".kernels", ".remote_http")):
+            continue
+        for name, value in vars(importlib.import_module(module.name)).items():
+            held = (
+                value if isinstance(value, (tuple, list)) else value.values() if isinstance(value, dict) else (value,)
+            )
+            yield from ((f"{module.name}.{name}", one) for one in held if isinstance(one, Deferred))
+
+
+def test_every_deferred_expression_compiles() -> None:
+    """A wrong one would be seen by the run that needs it first; so all are compiled here."""
+    found = dict(deferred())
+
+    assert len(found) > 40
+    for name, one in found.items():
+        assert re.compile(*one.given).pattern, name
+
+
+def test_no_names_load_no_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "rules", lambda: pytest.fail("the rules were loaded to check nothing"))
+    catalog.require_known(())
+    assert FOUNDING.run.is_dir()
