@@ -3,7 +3,7 @@
     python benchmarks/start_up.py --before PYTHON
 
 PYTHON is an interpreter that imports the version to compare with. The programs take turns; the best of the rounds
-counts. Bytecode is there, as after an installation, unless a row says otherwise.
+counts. Bytecode is there, as after an installation.
 """
 
 import argparse
@@ -19,7 +19,6 @@ from tabulate import tabulate
 ROOT = Path(__file__).parent.parent
 RUN = ROOT / "fixtures" / "runs" / "broken" / "all-labels-masked" / "run"
 ROUNDS = 9
-BARE = "analyze RUN -q, no bytecode"
 
 
 def main() -> None:
@@ -32,7 +31,6 @@ def main() -> None:
         log.write_text("{'loss': 1.5, 'step': 1}\n{'loss': 0.0, 'step': 2}\n")
         commands = {
             "analyze RUN -q": ["analyze", str(RUN), "-q"],
-            BARE: ["analyze", str(RUN), "-q"],
             "analyze RUN": ["analyze", str(RUN)],
             "analyze RUN --format html": ["analyze", str(RUN), "--format", "html"],
             "analyze two-line.log -q": ["analyze", str(log), "-q"],
@@ -42,7 +40,9 @@ def main() -> None:
         if given.before:
             programs["before"] = [given.before, "-m", "forensics"]
         taken = _measured(commands, programs, given.rounds, Path(made) / "cache")
-        alone = min(_seconds([sys.executable, "-c", "import numpy"], ROOT, None) for _ in range(given.rounds))
+        alone = min(
+            _seconds([sys.executable, "-c", "import numpy"], Path(made) / "cache" / "now") for _ in range(given.rounds)
+        )
     rows = [
         (name, *(f"{taken[name, program]:.3f}" for program in programs), _ratio(taken, name, programs))
         for name in commands
@@ -63,18 +63,18 @@ def _measured(
     for turn in range(rounds + 1):
         for name, arguments in commands.items():
             for program, start in programs.items():
-                # With `-m` the folder that holds the version decides, so each runs from outside of both.
-                taken = _seconds([*start, *arguments], Path("/"), None if name == BARE else cache / program)
+                taken = _seconds([*start, *arguments], cache / program)
                 if turn:  # The first turn writes the bytecode.
                     best[name, program] = min(best.get((name, program), taken), taken)
     return best
 
 
-def _seconds(command: Sequence[str], folder: Path, cache: Path | None) -> float:
+def _seconds(command: Sequence[str], cache: Path) -> float:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1"} if cache is None else {"PYTHONPYCACHEPREFIX": str(cache)}
+    environment["PYTHONPYCACHEPREFIX"] = str(cache)
     quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdin=quiet, stdout=quiet, stderr=quiet)
+    # With `-m` a version that lies in the current folder would be taken: each runs outside of both.
+    process = subprocess.Popen(command, cwd="/", env=environment, stdin=quiet, stdout=quiet, stderr=quiet)
     _, _, usage = os.wait4(process.pid, 0)
     process.returncode = 0
     return usage.ru_utime + usage.ru_stime

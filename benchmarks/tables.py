@@ -112,7 +112,7 @@ def written(chapter: Chapter, printed: str, load: float) -> str:
 def chapters_of(page: str) -> dict[str, str]:
     """Return the chapters of a page by title."""
     found = re.split(r"^## (.+)$", page, flags=re.MULTILINE)
-    return {title: f"## {title}\n{body.rstrip()}\n" for title, body in zip(found[1::2], found[2::2], strict=True)}
+    return {title: f"## {title}\n\n{body.strip()}\n" for title, body in zip(found[1::2], found[2::2], strict=True)}
 
 
 def _filled(value: str, given: dict[str, str | None]) -> str | None:

@@ -24,6 +24,12 @@ def test_a_chapter_that_is_not_measured_stays() -> None:
     assert "load 0.5" in kept[last.title]
 
 
+def test_a_page_that_is_read_and_written_again_is_the_same() -> None:
+    page = tables.PAGE.read_text(encoding="utf-8")
+
+    assert tables.page_of(tables.chapters_of(page)) == page
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
