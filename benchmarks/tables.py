@@ -59,6 +59,7 @@ CHAPTERS = (
     Chapter("readers_text", "Text logs"),
     Chapter("readers_sources", "Public notebooks and issues"),
     Chapter("weights", "Checkpoints: scan and diff", ("--gigabytes", "4", "--cold")),
+    Chapter("weights_commands", "Checkpoints: with and without compiled loops", asks=(("--before", "{before}"),)),
     Chapter("zero_shards", "ZeRO shards", ("--size", "4000", "--repeat", "2"), (("--deepspeed", "{deepspeed}"),)),
     Chapter("scale", "Thousands of runs, long logs"),
     Chapter("diagnosis", "How often the diagnosis is right", asks=(("--peers", "{peers}"),)),

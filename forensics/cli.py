@@ -157,10 +157,18 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
     found = [checkpoint for part, _ in scanned for checkpoint in part]
     redactor = redactor_of(identities=hides_identities(form, output, no_redact=no_redact))
     shown, skips = masked_checkpoints(found, [skip for _, left in scanned for skip in left], redactor)
-    output.write(tensors.render(shown, skips, choice, form))
+    output.write(tensors.render(shown, skips, choice, form) + _footer(found, form))
     if verify_with_torch and not _agrees_with_torch(found):
         return EXIT_FINDINGS
     return EXIT_FINDINGS if any(c.status in {"poisoned", "damaged"} for c in found) else EXIT_FINE
+
+
+def _footer(found: "Sequence[Checkpoint]", form: str) -> str:
+    """Return the last line of a table: what would have been faster, where it is worth telling."""
+    from forensics.weights import inspection
+
+    told = inspection.hint(found) if form == "table" else ""
+    return f"\n{told}\n" if told else ""
 
 
 def _agrees_with_torch(checkpoints: "Sequence[Checkpoint]") -> bool:
@@ -217,7 +225,7 @@ def diff(  # noqa: PLR0913, PLR0917  (the options of the command)
         found, left = inspection.compare(checkpoints, progress=progress, cluster=workers)
     redactor = redactor_of(identities=hides_identities(form, output, no_redact=no_redact))
     compared, skips = masked_checkpoints(found, left, redactor)
-    output.write(tensors.render(compared[1:], skips, choice, form, base=compared[0]))
+    output.write(tensors.render(compared[1:], skips, choice, form, base=compared[0]) + _footer(found, form))
     return EXIT_FINE
 
 

@@ -50,7 +50,10 @@ def batches(tasks: Iterable[Task], nbytes: int) -> Iterator[tuple[Task, ...]]:
 
 def installed() -> bool:
     """Say whether numba is there (medforensics[fast]), without importing it."""
-    return find_spec("numba") is not None
+    try:
+        return find_spec("numba") is not None
+    except ImportError:  # Somebody's import hook refuses it.
+        return False
 
 
 def compiled() -> ModuleType | None:
