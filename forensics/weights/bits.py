@@ -132,9 +132,7 @@ class _Seen:
     def take(self, before: Bits | None, now: Bits) -> bool:
         """Take a block; say no, having taken nothing, to one that needs float64."""
         form, room, mask = self.form, _ROOM, (1 << (8 * now.itemsize - 1)) - 1
-        top, bottom = int(np.maximum.reduce(now.view(form.signed))), int(np.maximum.reduce(now))
-        magnitude = room.magnitude[: now.nbytes].view(form.unsigned)
-        low = int(np.minimum.reduce(np.bitwise_and(now, form.unsigned.type(mask), out=magnitude)))
+        top, bottom, low = _extremes(now.view(form.signed), now, mask)
         if low > form.infinity:  # Nothing but NaN, as a poisoned checkpoint has in every block.
             self.nan += now.size
             self.elements += now.size
@@ -150,6 +148,7 @@ class _Seen:
             self.total += _dot(singles, None)
             self.squares += _dot(singles, singles)
         if low < form.normal:
+            magnitude = np.bitwise_and(now, form.unsigned.type(mask), out=room.magnitude[: now.nbytes].view(now.dtype))
             zero = now.size - int(np.count_nonzero(magnitude))
             self.zero += zero
             self.subnormal += int(np.count_nonzero(magnitude < form.normal)) - zero
@@ -197,6 +196,19 @@ class _Seen:
         into[columns.MAXIMUM] = max(into[columns.MAXIMUM], maximum)
         into[columns.MINIMUM] = min(into[columns.MINIMUM], minimum)
         into[columns.LARGEST] = max(into[columns.LARGEST], maximum, -minimum)
+
+
+def _extremes(signed: Bits, unsigned: Bits, mask: int) -> tuple[int, int, int]:
+    """Return the largest as signed and as unsigned number, and the smallest magnitude.
+
+    The smallest unsigned number is the smallest positive element if there is one, the smallest signed number the
+    negative element nearest to zero.
+    """
+    top, bottom = int(np.maximum.reduce(signed)), int(np.maximum.reduce(unsigned))
+    nearest = [int(np.minimum.reduce(unsigned))] if top >= 0 else []
+    if bottom > mask:
+        nearest.append(int(np.minimum.reduce(signed)) & mask)
+    return top, bottom, min(nearest)
 
 
 def _dot(one: Singles, other: Singles | None) -> float:
