@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from forensics.formats.flatten import scalar
-from forensics.formats.safe_yaml import plain
+from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Setting, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, read_lines
