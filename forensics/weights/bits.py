@@ -22,6 +22,8 @@ from forensics.weights import statistics as columns
 BLOCK_BYTES = 256 << 10
 """Of each checkpoint. Its twin and the float32 numbers made of both fit the second level of cache; less, and the calls
 cost more than the arithmetic (measured: 64 KiB 0.6, 128 KiB 0.85 of the rate)."""
+LEAST_BYTES = 64 << 10
+"""A smaller run costs nothing in float64 either, which gives the same digits on every machine."""
 CHUNK = 8192
 """Elements of one dot product: a length at which OpenBLAS starts no threads (`kernel/x86_64/sdot.c`: 10,000), so that
 the rounding does not depend on how many it may start."""

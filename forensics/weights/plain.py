@@ -38,7 +38,7 @@ def accumulate(dtype: DType, previous: Bytes | None, current: Bytes, runs: Integ
 
 def _accumulate_run(dtype: DType, previous: Bytes | None, current: Bytes, into: Floats) -> None:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        if bits.handles(dtype):
+        if bits.handles(dtype) and current.size >= bits.LEAST_BYTES:
             bits.add(dtype, previous, current, into, lambda old, new: _in_blocks(dtype, old, new, into))
         else:
             _in_blocks(dtype, previous, current, into)
