@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from forensics.errors import LimitError
-from forensics.formats.safe_yaml import plain
+from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Skip, Standing
 from forensics.plugin import reader
 from forensics.readers._arguments import looks_flat, looks_nested, told
