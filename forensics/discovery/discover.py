@@ -13,9 +13,20 @@ from forensics.limits import DEFAULT, Limits
 from forensics.model import Artifact, Skip
 
 IGNORED_FOLDERS = frozenset(
-    {".git", ".hg", ".svn", "__pycache__", "node_modules", "site-packages", ".venv", "venv", ".cache"}
+    {
+        ".git",
+        ".hg",
+        ".svn",
+        "__pycache__",
+        "node_modules",
+        "site-packages",
+        ".venv",
+        "venv",
+        ".cache",
+        ".ipynb_checkpoints",
+    }
 )
-"""Folders that hold no trace of the run. A `site-packages` may nest itself and be endless."""
+"""Folders that hold no trace of the run, or copies (Jupyter's). A `site-packages` may nest itself and be endless."""
 ROCKSDB = re.compile(r"(?:^|/)\.aim/(?:meta|seqs)/(?:chunks|index)$")
 """Where Aim keeps its databases (aim 3.29, `aim/sdk/repo.py`); their write-ahead logs are named `000008.log`."""
 LATEST = "/latest-run/"

@@ -15,7 +15,7 @@ text names two versions of it: people tell what they tried.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from packaging.utils import canonicalize_name
@@ -38,10 +38,15 @@ _BEHIND = (
     r"[`*\"')]{0,3}(?:\s{0,40}[(\[,;|#].{0,300}"
     r"|\s{1,40}(?:pypi_0|py[\w.]{0,40}_[\w.]{1,20}|https?://\S{1,200}|/\S{1,200}|pypi|conda-forge)(?:\s.{0,200})?)?"
 )
-_STATED = re.compile(rf"^{_BULLET}{_NAME}{_BETWEEN}{_VERSION}{_BEHIND}\s*$")
+_STATED = re.compile(rf"^{_BULLET}{_NAME}(?P<between>{_BETWEEN}){_VERSION}{_BEHIND}\s*$")
 _KEYED = re.compile(rf"^{_BULLET}(?P<name>[A-Za-z][\w ()\-/]{{1,40}}?)\s{{0,20}}[:=]\s{{0,20}}(?P<value>\S.{{0,400}})$")
 _MAY_STATE = re.compile(r"(?!\s*(?:\{|\[\d|\[rank))[^\d:]{1,120}[\d:]")
 """What a line that states something begins with: few words, then a digit or a colon; most lines of a log do not."""
+_HEADING = re.compile(r"^[\s>]{0,8}-{2,40}\s{0,4}([A-Za-z][\w.\-]{1,40}) [Ii]nfo\s{0,4}-{2,40}\s*$")
+_BELOW = re.compile(r"^[\s>]{0,8}[Vv]ersion\s{0,12}:\s{0,12}v?(\d[\w.+\-]{1,60})\s*$")
+_ASKED = re.compile(r"\b([A-Za-z]\w{1,40})\.__version__\)?\s*$")
+_ANSWER = re.compile(r"^[\s>]{0,8}['\"]?(\d+\.\d[\w.+]{0,60})['\"]?\s*$")
+_COMMA = re.compile(r"\s{0,4}[,;\u3001\uff0c\uff1b]\s{0,4}")
 _GPU = re.compile(r"^[\s>]{0,8}(?:GPU models and configuration: )?GPU \d{1,3}: ((?!.{1,200}\(UUID: ).{1,200})$")
 _CONFIGURED = re.compile(r"^(?:\t|\s{4,})[-*] (?P<name>[\w.]{1,80}):\s{0,8}(?P<value>.{0,400})$")
 _DEFAULTS = re.compile(r"^[\s>]{0,8}[-*] `?Accelerate`? (?:default )?config:", re.IGNORECASE)
@@ -63,7 +68,8 @@ VERSIONED = frozenset({"cuda", "nvcc", "driver", "cudnn", "nccl", "rocm", "cann"
 def _sniff(head: bytes) -> bool:
     if b"\0" in head or not _MARKS.search(head) or _JSON.match(head):
         return False
-    return any(_package_of(line) is not None for line in sniffed(head).split("\n"))
+    lines = (Line(number, text) for number, text in enumerate(sniffed(head).split("\n"), 1))
+    return any(_package_of(line.text) is not None for line in _spelled_out(lines))
 
 
 @reader("named-versions", match=(r"/rest\.log$",), sniff=_sniff)
@@ -77,7 +83,7 @@ def named_versions(artifact: Artifact) -> Iterator[Fact]:
         return
     yield from too_long(artifact, "versions")
     lines = list(read_lines(artifact))
-    for line in lines:
+    for line in _spelled_out(lines):
         if _MAY_STATE.match(line.text):
             yield from _stated(line.text, artifact.at(LINE, line.number))
     boards = [(match[1], line.number) for line in lines if (match := _GPU.match(line.text))]
@@ -89,11 +95,40 @@ def named_versions(artifact: Artifact) -> Iterator[Fact]:
         yield from _in_prose(artifact, lines)
 
 
+def _spelled_out(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield the lines, and as lines of their own the statements that stand in another form.
+
+    Several on a line (`torch 2.1.0, transformers 4.36.2`), a version below a heading of its package
+    (`---- torch Info ----`, then `Version : 2.6.0`), what an interpreter answers to `torch.__version__`.
+    """
+    section = asked = ""
+    for line in lines:
+        yield line
+        text = line.text
+        if heading := _HEADING.match(text):
+            section = heading[1]
+        elif section and (version := _BELOW.match(text)):
+            yield Line(line.number, f"{section}: {version[1]}")
+        elif asked and (answer := _ANSWER.match(text)):
+            yield Line(line.number, f"{asked}: {answer[1]}")
+        parts = _COMMA.split(text) if len(text) < 400 and _COMMA.search(text) else []
+        statements = [Line(line.number, part.replace("==", ": ")) for part in parts if part]
+        if len(statements) > 1 and all(_states(statement.text) for statement in statements):
+            yield from statements
+        question = _ASKED.search(text)
+        asked = question[1] if question else ""
+
+
+def _states(text: str) -> bool:
+    match = _STATED.match(text)
+    return _package_of(text) is not None or (match is not None and _kind(match["name"]) in VERSIONED)
+
+
 def _package_of(line: str) -> tuple[str, str] | None:
     """Return package and version of a line that states one: a known name, or any that is a bullet's `version`."""
     match = _STATED.match(line) if len(line) < 600 else None
-    if match is None:
-        return None
+    if match is None or (match["between"].isspace() and line[match.end("version") :].lstrip()[:1] == ","):
+        return None  # a sentence goes on behind a comma
     name = match["name"].strip().lower()
     known = PACKAGES.get(name) or PACKAGES.get(canonicalize_name(name))
     told = "version" in match["said"] and line.lstrip(" >")[:1] in "-*" and name not in HARDWARE

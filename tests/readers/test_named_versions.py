@@ -66,6 +66,15 @@ BLOCKS = {
         "pytorch      2.1.2     py3.10_cuda12.1_cudnn8.9.2_0    pytorch\ntransformers  4.37.2  pypi_0  pypi\n",
         {"torch": "2.1.2", "transformers": "4.37.2"},
     ),
+    "one line": ("torch==2.5.1, transformers 4.48; peft: 0.15.4\n", {"torch": "2.5.1", "transformers": "4.48"}),
+    "headings": (
+        "----------torch Info-----------\nVersion      : 2.6.0\n---------- vllm Info ----------\nVersion : 0.8.2\n",
+        {"torch": "2.6.0", "vllm": "0.8.2"},
+    ),
+    "an interpreter": (
+        ">>> import torch\n>>> torch.__version__\n'2.1.0+cu121'\n>>> print(peft.__version__)\n0.7.1\n",
+        {"torch": "2.1.0+cu121", "peft": "0.7.1"},
+    ),
     "a table": (
         "| package | version |\n|---|---|\n| torch | 2.3.0 |\n| peft | 0.11.1 |\n",
         {"torch": "2.3.0", "peft": "0.11.1"},
@@ -100,6 +109,8 @@ NO_STATEMENT = [
     "step 1.5 loss 2.0",
     "[2024-01-01 00:00:00] torch 2.1.0 loading",
     "epoch: 1.0",
+    "torch 2.1.0, which is slow, and transformers 4.36.2",
+    "step 1.5, loss 2.0",
 ]
 
 
