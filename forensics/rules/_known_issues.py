@@ -242,11 +242,22 @@ def _clause(table: Table) -> str:
     return str(table.get("observation") or f"the files say {table['problem']}")
 
 
+def _done(fix: Table, run: Run) -> bool:
+    """Tell whether a setting that a fix would lower is recorded as no higher already (`unless`: name and bound)."""
+    for name, bound in fix.get("unless", {}).items():
+        number = run.environment.number(name)
+        if number is not None and number <= bound:
+            return True
+    return False
+
+
 def _reason(issue: Table) -> ReasonFunction:
     def reason(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
         yield from _release_counts(issue, run)
         yield from _evidence(issue, run, explained)
         for fix in issue.get("fix", ()):
+            if _done(fix, run):
+                continue
             yield Fix(fix["action"], fix.get("change"), fix.get("reference", ""))
         for trial in issue.get("experiment", ()):
             yield Experiment(trial["action"], trial["expect"], trial.get("cost", 1))
