@@ -8,9 +8,9 @@ from typing import Any
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
-def loaded(name: str) -> Any:
+def loaded(name: str, folder: Path = BENCHMARKS) -> Any:
     """Import a program from its file under its own name, so that programs which import each other find it."""
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from forensics.model import NOUNS, Axis, Finding, Run, Source
 
+_ENTRY_OF = re.compile(r"\b(the )?entry of (?=step -?\d)")
 _STEPS = re.compile(r"\bstep(s?)(?= -?\d)|(?<=\d )step(s?)\b")
 """The noun beside a number: "step 70", "steps 3 to 9", "every 10 steps"."""
 
@@ -33,10 +34,12 @@ def on(axis: Axis, statement: str) -> str:
 
     >>> on("entry", "NaN from step 70 to the end; norms come every 10 steps"), on("step", "NaN from step 70")
     ('NaN from entry 70 to the end; norms come every 10 entries', 'NaN from step 70')
+    >>> on("epoch", "0.0 from the entry of step 3 to the end")
+    '0.0 from epoch 3 to the end'
     """
     if axis == "step":
         return statement
-    return _STEPS.sub(lambda found: NOUNS[axis][bool(found[1] or found[2])], statement)
+    return _STEPS.sub(lambda found: NOUNS[axis][bool(found[1] or found[2])], _ENTRY_OF.sub("", statement))
 
 
 def place(axis: Axis, number: int) -> str:

@@ -273,6 +273,26 @@ def eval_is_nan(run: Run, explained: Explained) -> Seen | None:
     return Seen(not math.isfinite(float(values[0])), said, series.source_at(index), "eval_loss")
 
 
+def evaluations_broke(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether evaluations were finite before the onset and are NaN in all that follow.
+
+    An evaluation runs forward only, over the same data each time: what changed are the weights. None where nothing
+    was evaluated on one of the sides.
+    """
+    series = series_of(run, EVAL_LOSS)
+    if series is None:
+        return None
+    late = after(series, onset(explained))
+    early = series.values[: len(series) - len(late)]
+    if not len(late) or not np.isfinite(early).any():
+        return None
+    broken = not np.isfinite(late).any()
+    said = f"eval_loss was {shown(float(early[np.isfinite(early)][-1]))} before and is NaN in each of {len(late)} after"
+    return Seen(
+        broken, said if broken else "an evaluation after the onset is finite", series.source_at(len(early)), "eval_loss"
+    )
+
+
 def rate_moves(run: Run, explained: Explained) -> Seen | None:
     """Tell whether the learning rate keeps moving after the onset; needs two entries there."""
     series = series_of(run, LEARNING_RATE)

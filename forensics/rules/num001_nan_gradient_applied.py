@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
 from forensics.plugin import Condition, rule
-from forensics.rules._curves import norm_is, onset
+from forensics.rules._curves import evaluations_broke, norm_is, onset
 from forensics.rules._deepspeed import unguarded
 from forensics.rules._seen import Seen, first, held, opposite, unless, weigh_no, weigh_yes
 from forensics.rules._setup import happened
@@ -13,10 +13,12 @@ from forensics.rules._tensors import poisoned, widespread
 
 
 def _carries_nan(run: Run, explained: Explained) -> Seen | None:
-    """Tell whether a gradient or a weight holds NaN; None where neither norms nor weights tell."""
+    """Tell whether a gradient or a weight holds NaN; None where neither norms, weights nor evaluations tell."""
     saved, asserted = poisoned(run, explained), happened(run, Kind.NAN_ASSERTION)
     norm = norm_is(run, explained, "nonfinite", "sentinel")
-    return first(held(saved), held(asserted), unless(norm, opposite(saved)), saved)
+    return first(
+        held(saved), held(asserted), unless(norm, opposite(saved)), saved, held(evaluations_broke(run, explained))
+    )
 
 
 def _to_the_end(explained: Explained) -> Seen | None:
@@ -80,6 +82,7 @@ def nan_gradient_applied(run: Run, explained: Explained) -> Iterator[Evidence | 
     yield from weigh_yes(norm_is(run, explained, "sentinel"), 4, "DeepSpeed's sign of NaN gradients")
     yield from weigh_yes(poisoned(run, explained), 4)
     yield from weigh_yes(widespread(run), 2, "one bad gradient does that")
+    yield from weigh_yes(evaluations_broke(run, explained), 3, "an evaluation only runs forward: the weights are NaN")
     yield from weigh_yes(_to_the_end(explained), 2)
     guard = unguarded(run)
     yield from weigh_yes(guard, 2)

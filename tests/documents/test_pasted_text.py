@@ -13,44 +13,8 @@ from forensics.documents._markdown import split
 from forensics.errors import ForensicsError
 from forensics.investigate import investigate, read
 from forensics.model import Report, Run
+from pasted import ISSUE
 from runs import BROKEN, FOUNDING, Case
-
-LOG = "\n".join(line for line in (FOUNDING.run / "train.log").read_text().splitlines() if "{'" in line)
-CONFIGURATION = (FOUNDING.run / "ds_zero2.json").read_text()
-PACKAGES = (FOUNDING.run / "pip_freeze.txt").read_text()
-ISSUE = f"""\
-### System Info
-
-Two machines, ZeRO-2 with bf16. It worked with an older version.
-
-<details><summary>pip freeze</summary>
-
-```
-{PACKAGES}
-```
-</details>
-
-### Reproduction
-
-```bash
-deepspeed --num_gpus 2 train.py \\
-    --deepspeed ds_zero2.json --bf16 True
-```
-
-ds_zero2.json:
-
-```json
-{CONFIGURATION}
-```
-
-### Expected behavior
-
-The loss should not be 0.0 from step 18 on:
-
-```
-{LOG}
-```
-"""
 
 
 def report_of(tmp_path: Path, text: str, name: str = "issue.md") -> Report:

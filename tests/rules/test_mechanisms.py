@@ -176,6 +176,24 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         {"loss": FALL, "events": [make_events(Kind.OVERFLOW, [5])]},
         "unlikely",
     ),
+    (
+        "nan-gradient-applied",
+        "evaluations broke",
+        {"loss": FALL, "eval_loss": [2.0, None, 1.9, None, NAN, None, NAN]},
+        "likely",
+    ),
+    (
+        "nan-gradient-applied",
+        "an evaluation after it is finite",
+        {"loss": FALL, "eval_loss": [2.0, None, 1.9, None, NAN, None, 1.9]},
+        "possible",
+    ),
+    (
+        "nan-gradient-applied",
+        "no evaluation before it",
+        {"loss": FALL, "eval_loss": [None, None, None, None, NAN, None, NAN]},
+        "possible",
+    ),
     ("nan-gradient-applied", "assertion of a norm", {"events": [make_events(Kind.NAN_ASSERTION)]}, "likely"),
     # NUM002
     ("nan-spread-by-clipping", "all tensors", {"checkpoints": [poisoned(6)]}, "likely"),
