@@ -55,7 +55,7 @@ def cleaned(data: bytes, line_bytes: int = DEFAULT.text_line_bytes) -> Piece:
     clean, cut = _shortened(clean, line_bytes)
     if b"\x1b" in clean:
         clean = _ANSI.sub(b"", clean)
-    if b"\xe2\x80\x99:" in clean or b"\xe2\x80\x9d:" in clean:
+    if b"\x80" in clean and (b"\xe2\x80\x99:" in clean or b"\xe2\x80\x9d:" in clean):
         clean = _CURLY.sub(rb"'\1'", clean)
     return Piece(clean, cut)
 

@@ -7,8 +7,7 @@ from forensics.readers._events import scan as events
 from forensics.readers._events.phrases import find_phrases, prepare
 from forensics.readers._text import deepspeed_config, settings
 from forensics.readers._text.collected import Found, SettingRow
-from forensics.readers.text.entries import Parser, read_lines_of
-from forensics.readers.text.lines import relevant
+from forensics.readers.text.entries import Parser, read_window
 
 _PHRASES = prepare(
     [
@@ -24,8 +23,7 @@ def scan_window(window: Window, parser: Parser | None = None) -> Found:
     found = Found(cut=window.cut)
     positions = find_phrases(window, _PHRASES)
     parser = parser or Parser()
-    lines = relevant(window)
-    read_lines_of(parser, window, lines.starts.tolist(), lines.ends.tolist())
+    read_window(parser, window)
     found.lines.extend(parser.tables(window))
     found.beside, parser.unread = parser.unread, Counter()
     found.events.extend(events.scan_window(window, positions))

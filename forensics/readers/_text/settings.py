@@ -18,6 +18,8 @@ from forensics.readers._text.collected import SettingRow
 
 BLOCK_BYTES = 4096
 ARGUMENT_BYTES = 1 << 16
+NEAR_BYTES, MOST_REMEMBERED = 40, 10_000
+"""Paths that are the same so far tell the same: so many of them are remembered in a window."""
 
 Told = tuple[Group, str, Scalar, Standing]
 
@@ -229,7 +231,8 @@ READERS: dict[bytes, Callable[[bytes], Iterator[Told]]] = {
 
 
 # Read from the beginning of their line to its end; the others from the phrase on, over several lines.
-_ONE_FRAGMENT = frozenset({b"peed.launcher.launch --world_info", b"procs=", b"python3."})
+_IN_PATHS = b"python3."
+_ONE_FRAGMENT = frozenset({b"peed.launcher.launch --world_info", b"procs=", _IN_PATHS})
 
 
 def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow]:
@@ -240,9 +243,16 @@ def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow]:
             continue
         told: tuple[Told, ...] = ()
         ended = -1
+        near: set[bytes] = set()
         for place, record in zip(places, window.lines(places).tolist(), strict=True):
             if anchor in _ONE_FRAGMENT and place < ended:
                 continue
+            if anchor == _IN_PATHS:
+                behind = window.data[place - len(b"/lib/") : place + NEAR_BYTES]
+                if behind in near:
+                    continue
+                if len(near) < MOST_REMEMBERED:
+                    near.add(behind)
             start, ended = _extent(window, anchor, place)
             now = tuple(read(window.data[start:ended]))
             if now == told:

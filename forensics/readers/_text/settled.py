@@ -54,7 +54,7 @@ def facts(found: Found, path: str) -> Iterator[Fact]:
 
 def _unread(lines: Counter[bytes]) -> str:
     """Tell of lines with a number beside the name of a loss or norm that nothing took, and show the commonest."""
-    (shape, _), *_ = lines.most_common(1)
+    shape = min(lines, key=lambda each: (-lines[each], each))
     count = sum(lines.values())
     shown = redact(shown_shape(shape))[:SHOWN_BYTES]
     lead = (

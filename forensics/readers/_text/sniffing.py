@@ -6,8 +6,7 @@ from collections import Counter
 from forensics.formats.text import cleaned, windows
 from forensics.formats.wandb_log import MAGIC
 from forensics.names import is_loss
-from forensics.readers.text.entries import Parser, read_lines_of
-from forensics.readers.text.lines import relevant
+from forensics.readers.text.entries import Parser, read_window
 from forensics.readers.text.series import series_of
 
 _SIGNS_OF_LOG = re.compile(
@@ -65,8 +64,7 @@ def _has_a_curve(head: bytes) -> bool:
         return False
     parser = Parser()
     for window in windows([cleaned(head)]):
-        lines = relevant(window)
-        read_lines_of(parser, window, lines.starts.tolist(), lines.ends.tolist())
+        read_window(parser, window)
         tables = list(parser.tables(window))
         dicts, rows = series_of(tables, Counter())
         if dicts or any(len(table) > 1 and any(is_loss(name) for name in table.names) for table in rows):

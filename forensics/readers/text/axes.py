@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from forensics.model import UNKNOWN_STEP, Floats, Integers
 from forensics.readers.text.entries import Entries
 from forensics.readers.text.lexicon import Role
+from forensics.readers.text.lines import distinct
 
 MOSTLY = 0.9
 """Share of lines that must have a counter, or of epochs that must begin with a fall of it."""
@@ -48,7 +49,7 @@ class Counter:
 
     @property
     def distinct(self) -> int:
-        return len(np.unique(self.values[np.isfinite(self.values)]))
+        return len(distinct(self.values[np.isfinite(self.values)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +246,7 @@ class Headings:
             if len(served) < MOSTLY * len(at):
                 continue
             picked = np.where(behind < 0, np.nan, values[np.maximum(behind, 0)])
-            used = len(np.unique(served))
+            used = len(distinct(served))
             near = float(np.median(at[behind >= 0] - places[served]))
             whole = bool((picked[behind >= 0] == np.floor(picked[behind >= 0])).all())
             alone = not sparse and (used < MOSTLY * len(at) or near > NEAR_BYTES)

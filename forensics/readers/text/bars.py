@@ -11,23 +11,21 @@ import numpy as np
 
 from forensics.formats.text import BAR, Window
 from forensics.model import Integers
+from forensics.readers.text.columns import MARGIN, Buffer, blanks, literal, numbers
 
 BARS_AFTER = 2
 NEAR_BYTES = 4096
+MOST = float(1 << 53)
 _WHOLE_BAR = re.compile(BAR.pattern + rb"[^\r\n]*")
-_NEXT_BAR = re.compile(rb"\n\r? *\d+%\|[^|\r\n]*\| *(\d{1,18})/(\d{1,18}) \[[^\r\n{]*(?=[\r{]|\Z)")
 _QUOTES = (b"'", b'"')
 
 
-def bars_after(window: Window, ends: list[int]) -> Integers:
+def bars_after(window: Window, ends: Integers) -> Integers:
     """Return counter and total of the bars behind each place, shape (n, 2 * BARS_AFTER), -1 where there is none."""
     found = np.full((len(ends), 2 * BARS_AFTER), -1, dtype=np.int64)
     data, percent = window.data, -1
-    for row, end in enumerate(ends):
-        near = _NEXT_BAR.match(data, end, min(len(data), end + NEAR_BYTES))
-        if near:
-            found[row, :2] = int(near[1]), int(near[2])
-            continue
+    for row in _next_bars(data, ends, found).tolist():
+        end = int(ends[row])
         if percent < end:
             percent = data.find(b"%", end)
         if percent < 0:
@@ -36,6 +34,40 @@ def bars_after(window: Window, ends: list[int]) -> Integers:
             counters = _counters(data, end)
             found[row, : len(counters)] = counters
     return found
+
+
+def _next_bars(data: bytes, ends: Integers, found: Integers) -> Integers:
+    r"""Fill in the bars that stand alone on the next line, and return the rows that have none.
+
+    Such a bar is `\n\r 10%|##   | 5/50 [00:10<01:00, 1.2s/it]` with a CR, a brace or nothing behind its line.
+    """
+    rows = np.flatnonzero(ends + NEAR_BYTES + MARGIN < len(data))
+    if not len(rows):
+        return np.arange(len(ends))
+    buffer = Buffer(data)
+    at = ends[rows]
+    good = buffer.byte(at) == ord("\n")
+    at = at + 1
+    at = blanks(buffer, at + (buffer.byte(at) == ord("\r")))
+    _, at, whole = numbers(buffer, at, wanted=False)
+    good &= whole & literal(buffer, at, b"%|")
+    text = buffer.bytes
+    signs = np.flatnonzero((text == ord("|")) | (text == ord("\n")) | (text == ord("\r")) | (text == ord("{")))
+    signs = np.append(signs, len(text))
+    closing = signs[np.searchsorted(signs, at + 2)]
+    good &= buffer.byte(closing) == ord("|")
+    counter, at, whole = numbers(buffer, blanks(buffer, closing + 1), wanted=True)
+    good &= whole & (buffer.byte(at) == ord("/"))
+    total, at, whole = numbers(buffer, at + 1, wanted=True)
+    good &= whole & literal(buffer, at, b" [") & (counter < MOST) & (total < MOST)
+    behind = signs[np.minimum(np.searchsorted(signs, at), len(signs) - 1)]
+    good &= ((buffer.byte(behind) == ord("\r")) | (buffer.byte(behind) == ord("{"))) & (
+        behind < ends[rows] + NEAR_BYTES
+    )
+    found[rows[good], 0], found[rows[good], 1] = counter[good], total[good]
+    left = np.ones(len(ends), dtype=np.bool_)
+    left[rows[good]] = False
+    return np.flatnonzero(left)
 
 
 def _counters(data: bytes, end: int) -> list[int]:

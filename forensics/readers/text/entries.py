@@ -12,11 +12,13 @@ from forensics.formats.text import Window, clock_times, line_rank, number, pairs
 from forensics.model import Floats, Integers
 from forensics.names import is_loss
 from forensics.readers.text.bars import bars_after
-from forensics.readers.text.headers import Header, header_of
+from forensics.readers.text.columns import Buffer
+from forensics.readers.text.headers import header_of
 from forensics.readers.text.lexicon import Role
-from forensics.readers.text.lines import fragments
+from forensics.readers.text.lines import Lines, distinct, fragments, relevant
 from forensics.readers.text.names import Shape, shape_of
-from forensics.readers.text.shapes import Mask, masked, narrowed, outline, value_of
+from forensics.readers.text.shapes import STAMP, STAMP_BYTES, Mask, masked, narrowed, outline, value_of
+from forensics.readers.text.templates import Read, Template, compiled
 
 MOST_OUTLINES = 1 << 17
 MOST_SHAPES = 20_000
@@ -24,8 +26,13 @@ MOST_SHAPES = 20_000
 PREFIX_BYTES = 24
 """How far from the start of a line the rank of its process may stand."""
 WRAPPED_LINES = 60
+FEW = 64
+"""Lines that are read one by one before templates are tried again."""
+OFTEN = 8
+"""Lines of a shape from which on it is worth a template."""
+MOST_LESSONS = 4096
+_OTHER_DIGITS = bytes.maketrans(b"0123456789", b"1234567890")
 
-_STAMP = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
 _NO_STAMP = b"NaT"
 _HOST = re.compile(rb"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3}): ")
 HOSTS = 1 << 32
@@ -35,6 +42,7 @@ _BESIDE = re.compile(
     rb"(?i)(?:loss|perplexity|ppl|grad[ _-]?norm)(?![\w ]{0,12}(?:scal|weight|coef|type|fn|clip|thresh|window))"
     rb"[\w)'\"]{0,12} ?[:=]? ?\x00"
 )
+_RANK_PLACE = re.compile(rb"\s*[\x00\x01]: |.{0,24}\[R(?:ank |ANK:)\x00\]", re.DOTALL)
 _CLOSED = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.EPOCH)
 
 
@@ -105,7 +113,10 @@ class Parser:
         self.outlines: dict[bytes, tuple[Shape | None, Mask]] = {}
         self.rows: dict[Shape, _Rows] = defaultdict(_Rows)
         self.unread: Counter[bytes] = Counter()
-        self.header: Header | None = None
+        self.templates: list[Template] = []
+        self._of_shape: dict[Shape, Template | None] = {}
+        self._met: Counter[Shape] = Counter()
+        self._blocks: list[Entries] = []
 
     def read(self, line: bytes, start: int) -> Shape | None:
         """File the numbers of a line that begins at `start` under its shape; return the shape if it is of use."""
@@ -126,16 +137,46 @@ class Parser:
             numbers.append(value)
             totals.append(value_of(text[slice(*spans[each.total])]) if each.total >= 0 else np.nan)
         self.add(shape, line, start, numbers, totals)
+        self._meet(shape, line)
         return shape
 
     def add(self, shape: Shape, line: bytes, start: int, numbers: list[float], totals: list[float]) -> None:
         rows = self.rows[shape]
         rows.places.append((start, start + (line.rfind(b"}") + 1 if shape.quoted else len(line))))
         rows.ranks.append(rank_of_line(line, quoted=shape.quoted))
-        stamp = _STAMP.search(line, 0, 100)
+        stamp = STAMP.search(line, 0, STAMP_BYTES)
         rows.stamps.append(stamp[0] if stamp else _NO_STAMP)
         rows.numbers.append(numbers)
         rows.totals.append(totals)
+
+    def _meet(self, shape: Shape, line: bytes) -> None:
+        """Compile a shape that came often; let a template learn what it did not take."""
+        self._met[shape] += 1
+        if self._met[shape] < OFTEN:
+            return
+        if shape not in self._of_shape:
+            rank = rank_of_line(line, quoted=shape.quoted)
+            alike = rank == rank_of_line(line.translate(_OTHER_DIGITS), quoted=shape.quoted) or not _numbered(shape)
+            self._of_shape[shape] = template = compiled(shape, line, rank) if alike else None
+            if template is not None:
+                self.templates.append(template)
+        elif (template := self._of_shape[shape]) is not None and self._met[shape] < MOST_LESSONS:
+            template.learn(line)
+
+    def by_templates(self, window: Window, buffer: Buffer, lines: Lines, templates: Sequence[Template]) -> Lines:
+        """Read lines by templates; return those that none took."""
+        for template in templates:
+            if not len(lines.starts):
+                break
+            read = template.read(buffer, lines.starts, lines.ends)
+            if not len(read.rows):
+                continue
+            template.hits += len(read.rows)
+            self._blocks.append(_block(window, buffer, template, lines, read))
+            left = np.ones(len(lines.starts), dtype=np.bool_)
+            left[read.rows] = False
+            lines = Lines(lines.starts[left], lines.ends[left])
+        return lines
 
     def _learn(self, text: bytes, key: bytes) -> tuple[Shape | None, Mask]:
         if len(self.outlines) > MOST_OUTLINES or len(self.shapes) > MOST_SHAPES:
@@ -153,7 +194,9 @@ class Parser:
         return known
 
     def tables(self, window: Window) -> Iterator[Entries]:
-        """Yield what was filed since the last call, a table for each shape."""
+        """Yield what was filed since the last call, by shape."""
+        yield from self._blocks
+        self._blocks = []
         for shape, rows in self.rows.items():
             starts = np.array([start for start, _ in rows.places], dtype=np.int64)
             yield Entries(
@@ -164,11 +207,52 @@ class Parser:
                 times=times_of(rows.stamps),
                 numbers=np.array(rows.numbers, dtype=np.float64).reshape(len(starts), len(shape.fields)),
                 totals=np.array(rows.totals, dtype=np.float64).reshape(len(starts), len(shape.fields)),
-                bars=bars_after(window, [end for _, end in rows.places] if shape.quoted else []).reshape(
-                    len(starts), -1 if shape.quoted else 0
-                ),
+                bars=bars_after(
+                    window, np.array([end for _, end in rows.places if shape.quoted], dtype=np.int64)
+                ).reshape(len(starts), -1 if shape.quoted else 0),
             )
         self.rows = defaultdict(_Rows)
+
+
+def _block(window: Window, buffer: Buffer, template: Template, lines: Lines, read: Read) -> Entries:
+    """Return the lines that a template took as entries."""
+    shape, starts = template.shape, lines.starts[read.rows]
+    chosen = [each.number for each in shape.fields]
+    factors = np.array([each.factor for each in shape.fields])
+    numbers = read.numbers[:, chosen] * factors
+    totals = np.full_like(numbers, np.nan)
+    for index, each in enumerate(shape.fields):
+        if each.scale >= 0:
+            numbers[:, index] *= read.numbers[:, each.scale]
+        if each.total >= 0:
+            totals[:, index] = read.numbers[:, each.total]
+    ends = (lines.ends[read.rows] - template.tail)[: None if shape.quoted else 0]
+    return Entries(
+        shape=shape,
+        at=starts + window.offset,
+        records=lines_of(window, starts),
+        ranks=np.full(len(starts), template.rank, dtype=np.int64),
+        times=_times_at(buffer, read.stamps, read.stamp_bytes),
+        numbers=numbers,
+        totals=totals,
+        bars=bars_after(window, ends).reshape(len(starts), -1 if shape.quoted else 0),
+    )
+
+
+def _times_at(buffer: Buffer, at: Integers, size: Integers) -> Floats:
+    """Return the times that stand at some places of the text, NaN where the place is unknown."""
+    times = np.full(len(at), np.nan)
+    for length in distinct(size[at >= 0]).tolist():
+        rows = np.flatnonzero((at >= 0) & (size == length))
+        texts = buffer.bytes[at[rows][:, None] + np.arange(length)]
+        texts[:, 10] = ord("T")
+        texts[texts == ord(",")] = ord(".")
+        stamps = np.ascontiguousarray(texts).view(f"S{length}")[:, 0]
+        try:
+            times[rows] = stamps.astype("datetime64[us]").astype(np.int64) / 1e6
+        except ValueError:
+            times[rows] = clock_times(stamps.tolist())
+    return times
 
 
 def lines_of(window: Window, starts: Integers) -> Integers:
@@ -184,6 +268,11 @@ def times_of(stamps: Sequence[bytes]) -> Floats:
     if all(stamp is _NO_STAMP for stamp in stamps):
         return np.full(len(stamps), np.nan)
     return clock_times(stamps)
+
+
+def _numbered(shape: Shape) -> bool:
+    """Tell whether a number or an address stands where the rank of a process may."""
+    return bool(_RANK_PLACE.match(shape.key))
 
 
 def is_of_use(shape: Shape) -> bool:
@@ -209,10 +298,29 @@ def rank_of_line(line: bytes, *, quoted: bool) -> int:
     return line_rank(head.split(b"iteration")[0])
 
 
-def read_lines_of(parser: Parser, window: Window, starts: Sequence[int], ends: Sequence[int]) -> None:
-    """Read lines of a window one by one; those below the header of a table are its rows."""
+def read_window(parser: Parser, window: Window) -> None:
+    """Read the lines of a window that are of interest: by templates, or else one by one.
+
+    A part is read one by one first, then by the templates that it gave, and so on.
+    """
+    lines = relevant(window)
+    if len(lines.starts) <= FEW:
+        _one_by_one(parser, window, lines)
+        return
+    buffer = Buffer(window.data)
+    parser.templates.sort(key=lambda template: -template.hits)
+    lines = parser.by_templates(window, buffer, lines, parser.templates)
+    while len(lines.starts):
+        known = len(parser.templates)
+        _one_by_one(parser, window, Lines(lines.starts[:FEW], lines.ends[:FEW]))
+        lines = Lines(lines.starts[FEW:], lines.ends[FEW:])
+        lines = parser.by_templates(window, buffer, lines, parser.templates[known:])
+
+
+def _one_by_one(parser: Parser, window: Window, lines: Lines) -> None:
+    """Read lines one by one; those below the header of a table are its rows."""
     done = -1
-    for start, end in zip(starts, ends, strict=True):
+    for start, end in zip(lines.starts.tolist(), lines.ends.tolist(), strict=True):
         if start < done:
             continue
         line = window.data[start:end]

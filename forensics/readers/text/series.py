@@ -14,6 +14,7 @@ from forensics.readers._text.collected import DictRows, Rows
 from forensics.readers.text.axes import Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import Entries, is_entry, joined
 from forensics.readers.text.lexicon import METRICS, Role, metric_name
+from forensics.readers.text.lines import distinct
 from forensics.readers.text.names import Field, Shape
 
 BAR_MARK = re.compile(rb"\x00 ?%\|")
@@ -103,7 +104,7 @@ def _streams(tables: Sequence[Entries]) -> dict[tuple[object, ...], list[Entries
         )
         bar = bool(BAR_MARK.search(shape.key))
         own = shape.sentence if counters else tuple(sorted(field.name for field in shape.metrics))
-        for rank in np.unique(table.ranks).tolist():
+        for rank in distinct(table.ranks).tolist():
             key = (counters, own, bar, _evaluates(shape), rank)
             grouped[key].append(table.take(table.ranks == rank))
     return grouped
@@ -217,7 +218,7 @@ def metric_names(table: Entries) -> list[tuple[int, str]]:
             found[metric_name(field.name, field.evaluation)].append(index)
     names: list[tuple[int, str]] = []
     for name, indices in found.items():
-        best = min(indices, key=lambda index: (-len(np.unique(table.numbers[:, index])), loss_rank(fields[index].name)))
+        best = min(indices, key=lambda index: (-len(distinct(table.numbers[:, index])), loss_rank(fields[index].name)))
         names.extend((index, name if index == best else fields[index].name) for index in indices)
     return sorted(names)
 
@@ -229,7 +230,7 @@ def _precision(table: Entries, index: int, *, bar: bool) -> Precision:
     if table.shape.table:
         return Precision.FOUR_DECIMALS
     finite = values[np.isfinite(values)]
-    rounded = len(np.unique(finite)) >= SEVERAL and bool((finite == np.round(finite, ROUNDED)).all())
+    rounded = len(distinct(finite)) >= SEVERAL and bool((finite == np.round(finite, ROUNDED)).all())
     return Precision.FOUR_DECIMALS if rounded else Precision.DOUBLE
 
 

@@ -5,14 +5,21 @@ number and is none (paths, dates, times, versions, addresses, format specificati
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 NUMBER, JUNK, DRAWING = b"\x00", b"\x01", b"\x02"
 
+_UNSAID = rb" (?:iterations|grad|in |or |and |value|check|detected|found|loss scale)"
+UNSAID = re.compile(_UNSAID + rb"|\w")
+"""What follows a `nan` that is a word: `number of nan iterations`."""
+STAMP = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
+STAMP_BYTES = 100
+"""How far into a line its date may stand."""
 _PLAIN = (
     rb"(?:[-+](?=[\d.nNiI]))?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?"
     rb"|(?:nan|NaN|NAN|inf|Inf|INF|[Ii]nfinity)(?!\w)"
-    rb"(?! (?:iterations|grad|in |or |and |value|check|detected|found|loss scale)))"
+    rb"(?!" + _UNSAID + rb"))"
 )
 NUMBER_ALONE = re.compile(_PLAIN)
 _NOT_WITHIN = rb"(?<![\w.@\\])"
@@ -24,7 +31,7 @@ _JUNK = (
     rb"|(?<![\w./)\]])~?/(?:[\w.+=-]+/)*[\w.+=-]*[A-Za-z_][\w.+=-]*(?:/[\w.+=-]*)*"  # an absolute path
     rb"|\b\d{4}[-/.]\d\d[-/.]\d\d(?:[T _-]+\d\d[:-]\d\d(?:[:-]\d\d(?:[.,]\d+)?)?)?Z?"
     rb"|\b\d\d?[-/.]\d\d(?:[-/.]\d\d(?:\d\d)?)?,? \d\d:\d\d:\d\d(?:[.,]\d+)?"
-    rb"|[:%][-+0]?\d*\.\d+[fFeEgGd]\b"  # a format specification
+    rb"|[:%][-+0]?\d{0,2}\.\d+[fFeEgGd]\b(?![-+]\d)"  # a format specification
     rb"|\b\d+:\d\d(?::\d\d)?(?:[.,]\d+)?(?!\d)(?: ?[AP]M\b)?"
     rb"|\b\d+(?:\.\d+){2,}[\w.+-]*"  # versions and addresses
     rb"|\b0x[0-9a-fA-F]+"
@@ -45,7 +52,6 @@ _WIDE = {"\uff1a": ":", "\uff0c": ",", "\uff08": "(", "\uff09": ")", "\uff1d": "
 _WIDE |= {"第": "| ", "步": " steps ", "轮": " epoch "}
 _WIDE_BYTES = tuple((wide.encode(), narrow.encode()) for wide, narrow in _WIDE.items())
 _UNMARKED = bytes(0x7F if byte < 4 else byte for byte in range(256))
-_NUMBER_GROUP = 4
 _MARKS = (b"", b"", JUNK, DRAWING, NUMBER, b" ")
 _DIGIT = re.compile(rb"\d")
 _ZEROS = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
@@ -88,27 +94,27 @@ def masked(line: bytes) -> Mask:
     parts: list[bytes] = []
     spans: list[tuple[int, int]] = []
     words: list[tuple[int, bytes]] = []
-    done = 0
-
-    def keep(start: int, end: int) -> None:
+    for mark, start, end in parted(line):
         text = line[start:end]
-        parts.append(text)
-        if _DIGIT.search(text):
+        if mark == NUMBER:
+            spans.append((start, end))
+        elif not mark and _DIGIT.search(text):
             words.append((start, text))
+        parts.append(mark or text)
+    return Mask(b"".join(parts), tuple(spans), tuple(words))
 
+
+def parted(line: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the parts of a line: the mark that stands for each in the shape (none for words), its start and end."""
+    done = 0
     for found in _PARTS.finditer(line):
         start, end = found.span()
-        keep(done, start)
+        if start > done:
+            yield b"", done, start
         done = end
-        kind = found.lastindex
-        if kind == _NUMBER_GROUP:
-            spans.append((start, end))
-        if kind == 1:
-            keep(start, end)
-        else:
-            parts.append(_MARKS[kind or 0])
-    keep(done, len(line))
-    return Mask(b"".join(parts), tuple(spans), tuple(words))
+        yield _MARKS[found.lastindex or 0], start, end
+    if done < len(line):
+        yield b"", done, len(line)
 
 
 def shown_shape(shape: bytes) -> str:

@@ -1,6 +1,7 @@
 """What is sought in bulk, against a plain reading of the same text that tries every expression everywhere."""
 
 import re
+import struct
 import tracemalloc
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ from forensics.readers._events import scan as events
 from forensics.readers._events.phrases import LONGEST, SLICE_BYTES, Positions
 from forensics.readers._text import deepspeed_config, scan
 from forensics.readers._text import settings as printed_settings
-from forensics.readers.text import entries
+from forensics.readers.text import columns, entries
+from forensics.readers.text.columns import MARGIN
 from forensics.readers.text.lines import WORDS, Lines
 from forensics.readers.text_log import read_text
 from readers.text.log_reading import Told, read_log
@@ -71,9 +73,19 @@ FRAGMENTS = (
 def read_plainly() -> Iterator[None]:
     """Take every short cut away: no vector operations, no memory of the lines before."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan, "relevant", _relevant)
+        patch.setattr(entries, "relevant", _relevant)
+        patch.setattr(entries, "FEW", 1 << 40)
         patch.setattr(scan, "find_phrases", _phrases)
         patch.setattr(entries, "MOST_OUTLINES", -1)
+        yield
+
+
+@contextmanager
+def read_eagerly() -> Iterator[None]:
+    """Compile every shape at once, and use it at once, in short texts too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entries, "FEW", 2)
+        patch.setattr(entries, "OFTEN", 1)
         yield
 
 
@@ -117,12 +129,61 @@ def test_the_logs_of_the_fixtures() -> None:
 @given(st.lists(st.tuples(st.sampled_from(FRAGMENTS), st.sampled_from(["\n", "\r", "\n\r", "", " "])), max_size=30))
 def test_mixtures(fragments: list[tuple[str, str]]) -> None:
     """Lines of all families, glued, redrawn and broken in any order, give the same facts read either way."""
-    text = "".join(fragment + end for fragment, end in fragments)
+    text = " " * MARGIN + "\n" + "".join(fragment + end for fragment, end in fragments) + " " * MARGIN
     quickly = compared(read_log(text))
     with read_plainly():
         plainly = compared(read_log(text))
+    with read_eagerly():
+        eagerly = compared(read_log(text))
 
-    assert plainly == quickly
+    assert plainly == quickly == eagerly
+
+
+NUMBERS = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True).map(repr),
+    st.floats(0, 100).map("{:.4f}".format),
+    st.floats(-1e9, 1e9).map("{:.6E}".format),
+    st.integers(0, 10**19).map(str),
+    st.integers(0, 10**9).map("{:,}".format),
+    st.sampled_from(["nan", "NaN", "-nan", ".5", "5.", "+1", "1e400", "1e-400", "00012", "0.00000000000000000001"]),
+)
+LAYOUTS = (
+    "step {:>7} | loss {:>12} | norm {}",
+    "{{'loss': {1}, 'grad_norm': '{2}', 'step': {0}}}",
+    "2025-05-01 10:00:{0:.2} iter {0}: loss={1} lr={2}ms",
+    "Epoch [{0}/{1}] eta 1:{0}:00 loss: {2}",
+    "loss:{1},{2} step:{0}",
+    "step {0}-{1} loss {2}%",
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(LAYOUTS), NUMBERS, NUMBERS, NUMBERS), min_size=3, max_size=12))
+def test_random_logs(lines: list[tuple[str, str, str, str]]) -> None:
+    """Any numbers in any layout give the same facts by templates and line by line."""
+    text = "x" * MARGIN + "\n" + "\n".join(layout.format(*numbers) for layout, *numbers in lines) + "\n" + "x" * MARGIN
+    with read_plainly():
+        plainly = compared(read_log(text))
+    with read_eagerly():
+        assert compared(read_log(text)) == plainly
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(NUMBERS, min_size=1, max_size=40), st.booleans())
+def test_numbers_of_columns_are_those_of_float(texts: list[str], extended: bool) -> None:
+    """Bit for bit, with 80-bit numbers and without; what is not known is told."""
+    data = (" " * MARGIN + "|" + "|".join(texts) + "|" + " " * MARGIN).encode()
+    at = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == ord("|"))[:-1] + 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "EXTENDED", columns.EXTENDED and extended)
+        values, ends, good = columns.numbers(columns.Buffer(data), at, wanted=True)
+
+    for text, place, value, end, known in zip(texts, at, values, ends, good, strict=True):
+        if known:
+            expected = text.replace(",", "") if end == place + len(text) else text[: end - place]
+            assert struct.pack("d", value) == struct.pack("d", float(expected)) or (np.isnan(value) and text == "nan")
+    plain = [good[i] for i, text in enumerate(texts) if re.fullmatch(r"-?\d{1,3}\.\d{1,4}|nan", text)]
+    assert all(plain)
 
 
 @pytest.mark.parametrize("filler", ["\n", "x"])
