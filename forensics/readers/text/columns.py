@@ -83,6 +83,7 @@ def blanks(buffer: Buffer, at: Integers) -> Integers:
     return at
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def numbers(buffer: Buffer, at: Integers, *, wanted: bool) -> tuple[Floats, Integers, Mask]:
     """Return value (NaN unless `wanted`) and end of the number at each place, and whether it is known.
 

@@ -214,6 +214,7 @@ class Parser:
         self.rows = defaultdict(_Rows)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _block(window: Window, buffer: Buffer, template: Template, lines: Lines, read: Read) -> Entries:
     """Return the lines that a template took as entries."""
     shape, starts = template.shape, lines.starts[read.rows]

@@ -67,7 +67,7 @@ _BATCH = re.compile(
 _EPOCH = re.compile(
     r"(?:^|[ /_(])(?:epochs?|ep|轮)(?:[ _](?:num|number|idx|no))?(?: ?\((?:train|val|test)\w*\))?$", re.IGNORECASE
 )
-_NO_EPOCH = re.compile(r"(?:num|max|total|n|of)[ _]epochs?$", re.IGNORECASE)
+_NO_EPOCH = re.compile(r"(?:^|[ _])(?:num|max|total|n|of)[ _](?:train[ _])?epochs?$", re.IGNORECASE)
 _COUNTER_NAMES = (
     (_GLOBAL, Role.GLOBAL),
     (_BATCH, Role.BATCH),

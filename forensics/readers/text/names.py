@@ -57,7 +57,8 @@ class Shape:
 
 
 _TOKEN = re.compile(
-    rb"\x00 ?/ ?\x00|[\x00-\x02]|[A-Za-z_\x80-\xff][\w\x80-\xff@%&]*(?:[/.-][A-Za-z_\x80-\xff][\w\x80-\xff@%-]*)*|.",
+    rb"\x00 ?/ ?\x00|[\x00-\x02]"
+    rb"|[A-Za-z_\x80-\xff][\w\x80-\xff@%&]*(?:[/.-][A-Za-z_\x80-\xff][\w\x80-\xff@%-]*)*(?:'s(?= ))?|.",
     re.DOTALL,
 )
 _WORD = re.compile(rb"[A-Za-z_\x80-\xff]")
@@ -73,8 +74,10 @@ _QUOTES = frozenset({b"'", b'"'})
 _OPENING = frozenset({b"(", b"[", b"{"})
 _SIGNS = frozenset({b":", b"="})
 _PASSED = frozenset({b" ", b"\\", b"*", b"`", b"$", b"'", b'"'})
+_AFTER = frozenset({b"at", b"after", b"for", b"in", b"of", b"on"})
 _GLUED = re.compile(r"(epochs?|batch(?:es)?|iters?|iterations|steps?|updates?)\b")
 _BEHIND = re.compile(r" ?((?:avg |mean )?(?:train(?:ing)? )?loss)\b *(?:[,;|]|$)")
+_RATE = re.compile(r"^\w+/(?:s|sec|secs|second|step|iter|it|min|hour|GPU|gpu)$")
 _UNITS = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _UNIT = re.compile(r"([KMBTk])(?![A-Za-z])")
 QUOTED = re.compile(rb"""\{ ?(?:['"][^{}]*)?['"](?:epoch|[\w/ ]*loss\w*|[\w/ ]*step\w*|iter\w*|[\w/]*norm)['"] ?: """)
@@ -100,13 +103,17 @@ def fields_of(shape: bytes) -> tuple[tuple[Field, ...], bool]:
     """
     tokens = _TOKEN.findall(shape)
     fields: list[Field] = []
-    count, before, evaluation, signed, words = 0, 0, False, False, 0
+    count, before, evaluation, signed, words, counted = 0, 0, False, False, 0, 0
     for place, token in enumerate(tokens):
         if not token.startswith(b"\x00"):
             continue
         number, ratio = count, len(token) > 1
         count += 1 + ratio
         name = _name_before(tokens, place)
+        if name.explicit and not name.text and fields and fields[-1].role in COUNTERS:
+            name = _before_counter(tokens, counted) or name
+        elif role_of(name.text) in COUNTERS:
+            counted = name.first
         words += sum(bool(_WORD.match(each)) for each in tokens[before : name.first])
         evaluation = _section(tokens[before : name.first], evaluation)
         before = place + 1
@@ -195,6 +202,21 @@ def _name_before(tokens: list[bytes], place: int) -> _Name:
     return _words(tokens, at, name, unit)
 
 
+def _before_counter(tokens: list[bytes], counted: int) -> _Name | None:
+    """Return the loss that is named before the counter, as in `Cost after iteration N: N`, None where it is none."""
+    name = _Name()
+    name.explicit, at = True, counted - 1
+    while at >= 0 and (tokens[at] == b" " or tokens[at].lower() in _AFTER):
+        at -= 1
+    if at >= 0 and tokens[at] == b")":
+        _, at, _ = _unit(tokens, at)
+        while at >= 0 and tokens[at] == b" ":
+            at -= 1
+    named = _words(tokens, at, name, "")
+    named.first = counted
+    return named if at >= 0 and is_loss(named.text) and ends_as_loss(named.text) else None
+
+
 def _shortens(tokens: list[bytes], at: int) -> bool:
     """Tell whether a point ends a word cut short, as in `Up. N`."""
     return tokens[at] == b"." and at > 0 and bool(_WORD.match(tokens[at - 1])) and len(tokens[at - 1]) <= len(b"Upd")
@@ -246,6 +268,9 @@ def _words(tokens: list[bytes], at: int, name: _Name, unit: str) -> _Name:
             break
         at -= 1
     words.reverse()
+    behind_number = at >= 0 and tokens[at].startswith(b"\x00")
+    while behind_number and len(words) > name.explicit and _RATE.search(words[0][0]):
+        words.pop(0)  # a unit of the number before
     while words and words[0][0].lower() in _STOP:
         words.pop(0)
     while words and words[-1][0].lower() in _STOP:

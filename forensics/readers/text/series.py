@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.names import loss_rank
 from forensics.readers._text.collected import DictRows, Rows
-from forensics.readers.text.axes import Axis, Headings, axis_of, is_epoch_axis, stream_of
+from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import Entries, is_entry, joined
 from forensics.readers.text.lexicon import METRICS, Role, metric_name
 from forensics.readers.text.lines import distinct
@@ -32,6 +32,7 @@ _ITERATION = b"elapsed time per iteration"
 _ENGINE = re.compile(rb"step=\x00, skipped=\x00")
 
 
+@np.errstate(over="ignore", invalid="ignore")  # numbers of a log may be of any size
 def series_of(tables: Sequence[Entries], unread: Counter[bytes]) -> tuple[list[DictRows], list[Rows]]:
     """Return metrics of the Trainer's dictionaries, still without steps, and all others with theirs.
 
@@ -44,7 +45,27 @@ def series_of(tables: Sequence[Entries], unread: Counter[bytes]) -> tuple[list[D
     rows: list[Rows] = []
     for group in _streams([table for table in entries if not _is_trainer_dict(table.shape)]).values():
         rows.extend(_stream_rows(group, headings, unread))
-    return [each for table in dicts for each in _dict_rows(table)], _of_one_precision(rows)
+    return [each for table in dicts for each in _dict_rows(table)], _of_one_precision(list(_without_copies(rows)))
+
+
+def _without_copies(rows: Sequence[Rows]) -> Iterator[Rows]:
+    """Leave out metrics without a step that repeat those of lines with one: the same number printed twice."""
+    told: dict[str, list[Floats]] = defaultdict(list)
+    for table in rows:
+        if (table.steps != UNKNOWN_STEP).any():
+            for index, name in enumerate(table.names):
+                told[name].append(table.values[:, index])
+    for table in rows:
+        if (table.steps != UNKNOWN_STEP).any() or not np.isnan(table.epochs).all():
+            yield table
+            continue
+        kept = [index for index, name in enumerate(table.names) if not _repeats(table.values[:, index], told[name])]
+        if kept:
+            yield replace(table, names=tuple(table.names[index] for index in kept), values=table.values[:, kept])
+
+
+def _repeats(values: Floats, others: list[Floats]) -> bool:
+    return bool(others) and bool(np.isin(np.nan_to_num(values), np.nan_to_num(np.concatenate(others))).mean() > MOSTLY)
 
 
 def _of_one_precision(rows: Sequence[Rows]) -> list[Rows]:

@@ -18,7 +18,7 @@ from forensics.readers.text.shapes import DRAWING, JUNK, NUMBER, STAMP, STAMP_BY
 MOST_OUTLINES = 12
 """Outlines of one piece of junk that are tried one after the other."""
 MOST_PIECES = 600
-_AMBIGUOUS = re.compile(rb"\x00[-:.,]\x00|\x00/\x00 ?/|[\x00\x01][\x00\x01]|/ ?\x00/")
+_AMBIGUOUS = re.compile(rb"[\x00\x01][-:.,]?[\x00\x01]|\x00/\x00 ?/|/ ?[\x00\x01]/|\x01/|/\x01")
 """Numbers so close to each other that more digits make a time, a date or a version of them."""
 
 
