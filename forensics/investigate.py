@@ -10,6 +10,7 @@ import numpy as np
 from forensics import catalog
 from forensics.analysis.places import axis_at, on, placed
 from forensics.assemble import assemble
+from forensics.diagnosis.checked import checked
 from forensics.diagnosis.coincidence import coincidences
 from forensics.diagnosis.cost import cost_of
 from forensics.diagnosis.headline import headline_of, verdict_of
@@ -98,6 +99,7 @@ def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
         failures=(*failures, *broken, *reasoned.failures),
         coincidences=() if leading is None else coincidences(run, leading),
         cost=cost_of(run, reasoned.findings),
+        checked=checked(run),
     )
 
 

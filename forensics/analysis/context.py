@@ -115,6 +115,20 @@ def _count(run: Run, name: str) -> int | None:
     return int(value) if value is not None and whole else None
 
 
+LATE = 3
+
+
+def is_excerpt(run: Run) -> bool:
+    """Tell whether the log begins in the middle of a run: its first step is far from the start, and nothing resumed.
+
+    Far is more than three times the usual distance of its entries.
+    """
+    series = recorded(run, LOSS)
+    if len(series) < 2 or series.axis != "step" or any(run.timeline.events_of(Kind.RESUMED)):
+        return False
+    return int(series.steps[0]) > LATE * float(np.median(np.diff(series.steps)))
+
+
 def seams(run: Run) -> set[int]:
     """Return the first steps after each restart."""
     found = {segment.first for segment in run.timeline.segments[1:]}

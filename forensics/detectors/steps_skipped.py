@@ -17,6 +17,7 @@ NORMAL = 16
 MANY = 0.05
 MOST = 0.5
 STALE = 3
+UNSCALED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def steps_skipped(run: Run) -> Iterator[Finding]:
     Minimum: one skipped step by a counter or a line, three entries with a repeated norm.
     Silenced by: no more than 16 skipped steps (or halvings from the highest scale attempted) or 5 % of all are a
     notice, as a loss scaler settles so; from 5 % on it is a warning, from 50 % on an error. Without a scale, where
-    nothing settles, half of three steps and more are a warning.
+    nothing settles, half of two steps and more are a warning.
     Known false alarms: norms that were logged after clipping and repeat the limit are square roots or round
     numbers; values that print with at most three digits are left out.
     """
@@ -58,7 +59,7 @@ def steps_skipped(run: Run) -> Iterator[Finding]:
     severity: Severity = "notice"
     if found.count > found.normal and found.share >= MANY:
         severity = "error" if found.share >= MOST else "warning"
-    elif found.unscaled and found.count >= STALE and found.share >= MOST:
+    elif found.unscaled and found.count >= UNSCALED and found.share >= MOST:
         severity = "warning"
     yield Finding(
         symptom="steps-skipped",

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from forensics.analysis.context import is_excerpt
+from forensics.diagnosis.checked import FEW, checked, tells
 from forensics.model import Finding, Hypothesis, Run, RunVerdict, Series
 
 TIE = 1
@@ -15,15 +17,14 @@ def verdict_of(run: Run, findings: Sequence[Finding]) -> RunVerdict:
         return "broken"
     if "warning" in severities:
         return "suspicious"
-    judged = bool(run.timeline.series) or run.has("weights")
-    return "healthy" if judged else "unknown"
+    return "healthy" if tells(checked(run)) else "unknown"
 
 
 def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]) -> str:
     if verdict == "healthy":
         return _healthy(run, findings, hypotheses)
     if verdict == "unknown":
-        return "Nothing was found wrong, but there was neither a metric nor a weight to judge by."
+        return "Nothing was found wrong, but there was no loss, gradient norm, evaluation or weight to judge by."
     grave = next(f for f in findings if f.severity != "notice")
     said = _sentence(grave.statement)
     behind = [h for h in hypotheses if not h.benign and grave.symptom in h.explains]
@@ -63,14 +64,20 @@ def _healthy(run: Run, findings: Sequence[Finding], hypotheses: Sequence[Hypothe
 
 def _fell(run: Run, loss: Series) -> str:
     """Say how far a healthy run came, and how it ended where that is not its own end."""
-    went = f"the loss went from {float(loss.values[0]):.4g} to {float(loss.values[-1]):.4g}"
-    if loss.axis != "step":
-        return f"Nothing is wrong: {went} over {len(loss):,} {'entry' if len(loss) == 1 else 'entries'}."
+    first, final = float(loss.values[0]), float(loss.values[-1])
+    went = f"the loss went from {first:.4g} to {final:.4g}"
+    if final >= first:
+        went = f"the loss is {first:.4g} at first and {final:.4g} at the end"
     last, planned, ending = run.timeline.last or 0, run.planned_steps, run.ending
     # Evaluation or an early stop may end a run sooner, and it may still be running: told, not judged.
     steps = f"{last:,} of {planned:,} planned" if planned is not None and planned > last else f"{last:,}"
-    if ending is not None and ending.kind == "cut-off":
+    if loss.axis == "step" and ending is not None and ending.kind == "cut-off":
         return f"Healthy so far: {steps} steps, no sign of how it ended; {went}."
+    if len(loss) < FEW or is_excerpt(run):
+        counted = "the one entry" if len(loss) == 1 else f"the {len(loss):,} entries"
+        return f"Nothing is wrong in {counted} read: {went}."
+    if loss.axis != "step":
+        return f"Nothing is wrong: {went} over {len(loss):,} entries."
     stopped = f"; {ending.statement}" if ending is not None and ending.kind == "stopped-by-user" else ""
     return f"Nothing is wrong: {went} over {steps} steps{stopped}."
 

@@ -236,12 +236,21 @@ class Hypothesis:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """What was judged, and what was not: pairs of (what, reason)."""
+
+    judged: tuple[str, ...] = ()
+    not_judged: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One run, judged.
 
     `findings` are the symptoms, most severe first; `hypotheses` the causes in rank order, the best first;
     `mechanisms` the links between them that were argued. `failures` are errors of ours: the report is partial.
     `coincidences` is what else happened where the gravest finding begins, `cost` what was spent after it.
+    `checked` is what there was to judge by.
     """
 
     run: Run
@@ -253,6 +262,7 @@ class Report:
     failures: tuple[str, ...] = field(default=())
     coincidences: tuple[Coincidence, ...] = ()
     cost: Cost | None = None
+    checked: Checked = field(default_factory=Checked)
 
     def worst(self) -> Severity | None:
         present = {finding.severity for finding in self.findings}

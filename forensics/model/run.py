@@ -82,7 +82,7 @@ class Run:
         for checkpoint in self.checkpoints:
             if checkpoint.status == "poisoned":
                 break
-            if checkpoint.status == "clean":
+            if checkpoint.status == "clean" and (good is None or checkpoint.resumable or not good.resumable):
                 good = checkpoint
         return good
 

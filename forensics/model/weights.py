@@ -205,6 +205,11 @@ class Checkpoint:
     resolution: tuple[UpdateResolution, ...] = ()
 
     @property
+    def resumable(self) -> bool:
+        """Tell whether a run can go on from it; the final model has neither a step nor an optimizer state."""
+        return self.step is not None or self.optimizer is not None
+
+    @property
     def status(self) -> Status:
         kinds = {problem.kind for problem in self.problems}
         if self.table is not None and bool(np.any(self.table.poisoned)):

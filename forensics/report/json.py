@@ -54,6 +54,10 @@ def tree(report: Report) -> Json:
         "coincidences": [_coincidence(c) for c in report.coincidences],
         "cost": _cost(report.cost),
         "understood": [_understood(s) for _, s in sorted(run.timeline.series.items()) if len(s)],
+        "checked": {
+            "judged": list(report.checked.judged),
+            "not_judged": [{"what": what, "reason": reason} for what, reason in report.checked.not_judged],
+        },
         "hypotheses": [_hypothesis(rank, h) for rank, h in enumerate(report.hypotheses, 1)],
         "mechanisms": [_hypothesis(rank, h) for rank, h in enumerate(report.mechanisms, 1)],
         "checkpoints": [_checkpoint(c) for c in run.checkpoints],

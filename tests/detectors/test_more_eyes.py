@@ -223,3 +223,17 @@ def test_rewards_of_the_other_sign_have_a_reference() -> None:
 
     assert severities("dpo-first-loss", make_run(loss=[0.3271, 1.3, 0.6], **logs, **rewards)) == ["warning"]
     assert find("dpo-first-loss", make_run(loss=[0.3271, 1.3, 0.6], **logs, **same)) == []
+
+
+def test_an_evaluation_that_rises_with_the_training_loss_is_no_overfitting() -> None:
+    evals: dict[str, Any] = {
+        "eval_loss": [7.2, 7.0, 6.96, 9.3, 9.4, 9.37],
+        "steps": {"eval_loss": [5, 10, 15, 20, 25, 30]},
+    }
+    both = find("eval-gap", make_run(loss=[7.1, 7.0, 6.9] * 5 + [9.4, 9.3, 9.5] * 5, **evals))
+    alone = find("eval-gap", make_run(loss=[7.1, 7.0, 6.9] * 5 + [6.8, 6.7, 6.6] * 5, **evals))
+
+    assert [f.severity for f in both] == ["warning"]
+    assert both[0].statement.endswith("the training loss rises with it")
+    assert [f.severity for f in alone] == ["notice"]
+    assert alone[0].statement.endswith("later steps only fit the training data")

@@ -88,13 +88,18 @@ def _optimizer(found: Found, folder: Folder) -> None:
         found.optimizer = add_scaler(found, found.optimizer, folder.files["scaler.pt"])
 
 
+def _of_accelerate(folder: Folder) -> bool:
+    """Tell whether `Accelerator.save_state` wrote the folder, which knows no trainer state."""
+    return any(name.startswith("random_states_") for name in folder.files)
+
+
 def _completeness(found: Found, folder: Folder) -> None:
     resumable = any(name in folder.files for name in OPTIMIZER) or "training_args.bin" in folder.files
     if folder.name.startswith("tmp-"):
         found.incomplete(f"{folder.path} is a save that was never renamed: the run ended while saving", folder.path)
     elif "checkpoint-is-incomplete.txt" in folder.files:
         found.incomplete(f"{folder.path} is marked incomplete by the Trainer", folder.path)
-    elif resumable and "trainer_state.json" not in folder.files:
+    elif resumable and "trainer_state.json" not in folder.files and not _of_accelerate(folder):
         found.incomplete(
             f"{folder.path} has no trainer_state.json, which the Trainer writes last: the save was interrupted",
             folder.path,
