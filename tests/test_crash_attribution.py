@@ -140,3 +140,14 @@ def test_memory_that_ran_out_while_a_batch_size_was_sought_is_a_notice(tmp_path:
 
     assert {f.severity for f in report.findings if f.symptom == "crash-oom"} == {"notice"}
     assert report.verdict == "healthy"
+
+
+def test_a_crash_among_counted_entries_has_its_entry(tmp_path: Path) -> None:
+    """Without a bar the log tells no step: the crash is placed behind the last entry, not nowhere."""
+    entries = "".join(
+        f"{{'loss': {2 - i / 100:.4f}, 'learning_rate': 1e-05, 'epoch': {i / 50:.2f}}}\n" for i in range(1, 31)
+    )
+    (tmp_path / "train.log").write_text(f"{entries}{MEMORY}\n")
+    crash = next(finding for finding in investigate(tmp_path).findings if finding.symptom == "crash-oom")
+
+    assert (crash.step, crash.axis) == (30, "entry")

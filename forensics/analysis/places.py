@@ -24,8 +24,11 @@ def axis_at(run: Run, source: Source | None) -> Axis:
 
 
 def placed(run: Run, finding: Finding) -> Finding:
-    """Return the finding on the axis of its source, its statement in the words of that axis."""
-    axis = axis_at(run, finding.source)
+    """Return the finding on the axis of its source, its statement in the words of that axis.
+
+    A detector that put it on another axis than steps knew: a line that is no entry itself is placed by those before.
+    """
+    axis = axis_at(run, finding.source) if finding.axis == "step" else finding.axis
     return finding if axis == finding.axis else replace(finding, axis=axis, statement=on(axis, finding.statement))
 
 

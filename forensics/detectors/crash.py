@@ -244,7 +244,7 @@ def _finding(  # noqa: PLR0913, PLR0917  (the parts of one sentence)
         after = after or ", by the user"
     waited = hang_told(run.timeline) if symptom == "crash-nccl" and group.fate == "final" else ""
     quoted = f"; {waited}{quoted}" if waited else quoted
-    step = group.step if group.step >= 0 else run.timeline.last_step
+    step = group.step if group.step >= 0 else run.timeline.last
     if death.before < 0 and death.entries and group.fate != "final":
         step = None
     return Finding(
@@ -254,4 +254,5 @@ def _finding(  # noqa: PLR0913, PLR0917  (the parts of one sentence)
         source=death.source,
         step=step,
         step_range=(None, step),
+        axis=run.timeline.axis,
     )
