@@ -39,7 +39,7 @@ def series_of(tables: Sequence[Entries], unread: Counter[bytes]) -> tuple[list[D
     Lines that hold a loss and are no entries after all are added to `unread`, by shape.
     """
     whole = [joined(group) for group in _by_shape(tables).values()]
-    entries = [_interpreted(table) for table in whole if is_entry(table.shape)]
+    entries = [_interpreted(table) for table in whole if is_entry(table.shape) and not _counts_words(table)]
     dicts = [table for table in entries if _is_trainer_dict(table.shape)]
     headings = Headings([table for table in whole if not is_entry(table.shape)])
     rows: list[Rows] = []
@@ -90,6 +90,12 @@ def _by_shape(tables: Sequence[Entries]) -> dict[bytes, list[Entries]]:
     for table in tables:
         grouped[table.shape.key].append(table)
     return grouped
+
+
+def _counts_words(table: Entries) -> bool:
+    """Tell whether a dictionary maps words to whole numbers, as a vocabulary does, and comes once."""
+    whole = table.numbers == np.floor(table.numbers)
+    return table.shape.quoted and len(table) == 1 and len(table.shape.fields) >= SEVERAL and bool(whole.all())
 
 
 def _interpreted(table: Entries) -> Entries:

@@ -7,6 +7,7 @@ from forensics.model import Samples
 from forensics.readers._text.sniffing import looks_like_log
 from forensics.readers.text.pasted import read_lines
 from readers.text.log_reading import read_log
+from readers.text.other_texts import TEXTS
 
 
 def test_a_counter_of_the_epoch_is_made_global() -> None:
@@ -99,3 +100,14 @@ def test_a_file_with_a_curve_in_words_of_its_own_is_a_log() -> None:
     assert looks_like_log(lines)
     assert not looks_like_log(b"epoch,loss\n1,0.5\n2,0.4\n")
     assert not looks_like_log(b'{"epoch":1,"loss":2}')
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_texts_that_are_no_training_logs_hold_no_metrics(name: str) -> None:
+    """Tools, servers, people, documentation, statistics: not one series."""
+    assert read_log(TEXTS[name]).names() == set()
+
+
+def test_there_are_forty_such_texts() -> None:
+    """The share of false series is told of forty texts."""
+    assert len(TEXTS) >= 40
