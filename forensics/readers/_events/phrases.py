@@ -29,12 +29,14 @@ Positions = dict[bytes, list[int]]
 class Phrases:
     """Phrases prepared for searching, `patterns` by the first two bytes.
 
-    `begins` marks the pairs of bytes (little-endian) that they begin with, `goes_on` the pairs that come next.
+    `begins` marks the pairs of bytes (little-endian) that they begin with, `goes_on` the pairs that come next; `heads`
+    are both together, ascending: marking pairs is quick, few of the places that it leaves begin like any one phrase.
     """
 
     patterns: dict[bytes, re.Pattern[bytes]]
     begins: NDArray[np.bool_]
     goes_on: NDArray[np.bool_]
+    heads: NDArray[np.uint32]
 
 
 def searchable(phrase: bytes) -> bool:
@@ -52,7 +54,8 @@ def prepare(phrases: Iterable[bytes]) -> Phrases:
     for phrase in ordered:
         grouped[phrase[:2]].append(re.escape(phrase))
     patterns = {head: re.compile(b"|".join(group)) for head, group in grouped.items()}
-    return Phrases(patterns, _pairs(ordered, 0), _pairs(ordered, 2))
+    heads = sorted({int.from_bytes(phrase[:4], "little") for phrase in ordered})
+    return Phrases(patterns, _pairs(ordered, 0), _pairs(ordered, 2), np.array(heads, dtype=np.uint32))
 
 
 def _pairs(phrases: Sequence[bytes], first: int) -> NDArray[np.bool_]:
@@ -87,6 +90,9 @@ def _candidates(window: Window, first: int, phrases: Phrases) -> list[int]:
     places = np.flatnonzero(marked)
     places = places[phrases.begins[_pair_at(text, places)]]
     places = places[phrases.goes_on[_pair_at(text, places + 2)]]
+    fours = _pair_at(text, places).astype(np.uint32) | (_pair_at(text, places + 2).astype(np.uint32) << np.uint32(16))
+    near = np.searchsorted(phrases.heads, fours)
+    places = places[phrases.heads[np.minimum(near, len(phrases.heads) - 1)] == fours]
     found: list[int] = (places + first).tolist()
     return found
 

@@ -42,10 +42,10 @@ class Buffer:
 
     def word(self, at: Integers) -> Words:
         """Return the words at some places, those behind the end as the last one."""
-        return self._words[np.clip(at, 0, self.last)].view(np.uint64)
+        return self._words[np.minimum(at, self.last)].view(np.uint64)
 
     def byte(self, at: Integers) -> NDArray[np.uint8]:
-        return self.bytes[np.minimum(at, self.last)]
+        return self.bytes.take(at, mode="clip")
 
 
 def literal(buffer: Buffer, at: Integers, text: bytes) -> Mask:

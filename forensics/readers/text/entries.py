@@ -149,6 +149,11 @@ class Parser:
         rows.numbers.append(numbers)
         rows.totals.append(totals)
 
+    def has_numbers(self, line: bytes) -> bool:
+        text = narrowed(line)
+        known = self.outlines.get(outline(text))
+        return bool((known[1] if known else masked(text)).spans)
+
     def _meet(self, shape: Shape, line: bytes) -> None:
         """Compile a shape that came often; let a template learn what it did not take."""
         self._met[shape] += 1
@@ -335,7 +340,7 @@ def _below(parser: Parser, window: Window, line: bytes, start: int, end: int) ->
     """Read what goes on below a line that says nothing by itself: a table, or a dictionary that is broken."""
     if _OPEN.search(line):
         return _wrapped(parser, window, start, end)
-    if masked(line).spans:
+    if parser.has_numbers(line):
         return -1
     header = header_of(line)
     if header is None:
