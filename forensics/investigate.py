@@ -20,10 +20,11 @@ from forensics.discovery.unpack import opened
 from forensics.documents._parts import part_of, relocated
 from forensics.errors import ForensicsError, NothingReadableError
 from forensics.limits import DEFAULT, Limits
-from forensics.model import SEVERITIES, Artifact, Fact, Finding, Hypothesis, Report, Run, Skip
+from forensics.model import SEVERITIES, Artifact, Fact, Finding, Hypothesis, Recording, Report, Run, Skip
 from forensics.plugin import Document, Reader
 from forensics.storage.file import File
 from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
+from forensics.weights.belonging import belonging
 
 HEAD_BYTES = 64 << 10
 TOLD_REASONS = 3
@@ -183,6 +184,9 @@ def _read_place(
         left = [*found.skips, *(fact for fact in facts if isinstance(fact, Skip)), *skips]
         raise NothingReadableError(_nothing(path, found, left))
     checkpoints, unexamined = examine_checkpoints(found.root, checkpoints, weights, progress)
+    if weights != "off":
+        recordings = [fact for fact in facts if isinstance(fact, Recording)]
+        facts.extend(belonging(found.root, checkpoints, recordings))
     run = assemble(found.root, found.artifacts, facts, checkpoints, (*found.skips, *skips, *unexamined))
     return run, tuple(failures)
 

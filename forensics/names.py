@@ -209,6 +209,8 @@ class Kind:
     DATA_LOADER = "data-loader-worker"
     TRACEBACK = "traceback"
     """An uncaught exception; the text is its last line with the innermost frame."""
+    CHECKPOINT_STEP = "checkpoint-step"
+    """The step of which a checkpoint holds the weights, by the hashes of a black box, is the value."""
     CHECKPOINT_REFUSED = "checkpoint-refused"
     GATHER_DISABLED = "zero3-gather-disabled"
     SIZE_MISMATCH = "size-mismatch"
