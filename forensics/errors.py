@@ -5,6 +5,10 @@ every one of them into a single line on stderr; inside `analyze` a malformed fil
 that file only.
 """
 
+from collections.abc import Sequence
+
+SHOWN_RUNS = 5
+
 
 class ForensicsError(Exception):
     """Base of every error that a user may see."""
@@ -16,6 +20,15 @@ class UsageError(ForensicsError):
     """The call cannot be answered as it was made (exit code 2)."""
 
     slug = "usage"
+
+
+class SeveralRunsError(UsageError):
+    """A place holds several runs where one was asked for; `names` are theirs, as seen from the place."""
+
+    def __init__(self, place: object, names: Sequence[str]) -> None:
+        shown = ", ".join(names[:SHOWN_RUNS]) + (", ..." if len(names) > SHOWN_RUNS else "")
+        super().__init__(f"{place} holds {len(names)} runs: {shown}; name one of them, or use `medforensics triage`")
+        self.names = tuple(names)
 
 
 class NothingReadableError(ForensicsError):

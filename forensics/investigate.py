@@ -10,6 +10,7 @@ import numpy as np
 from forensics import catalog
 from forensics.analysis.places import axis_at, on, placed
 from forensics.assemble import assemble
+from forensics.assemble.several import several_runs
 from forensics.diagnosis.checked import checked
 from forensics.diagnosis.coincidence import coincidences
 from forensics.diagnosis.cost import cost_of
@@ -18,7 +19,7 @@ from forensics.diagnosis.reason import reason
 from forensics.discovery.discover import Discovery, discover
 from forensics.discovery.unpack import opened
 from forensics.documents._parts import part_of, relocated
-from forensics.errors import ForensicsError, NothingReadableError
+from forensics.errors import ForensicsError, NothingReadableError, SeveralRunsError
 from forensics.limits import DEFAULT, Limits
 from forensics.model import SEVERITIES, Artifact, Fact, Finding, Hypothesis, Recording, Report, Run, Skip
 from forensics.plugin import Document, Reader
@@ -64,7 +65,8 @@ def investigate(
     `apart` names folders inside of it, relative, that are runs of their own and are not read; or it is a function
     that finds them (`forensics.fleet.alone.apart_of`), and refuses a folder of several runs with `UsageError`.
     Raises `UnreadableError` when the path cannot be read, `NothingReadableError` when no reader understands
-    anything in it. Everything else that goes wrong is told in the report.
+    anything in it, `SeveralRunsError` when its logs tell of several runs. Everything else that goes wrong is told in
+    the report.
     """
     run, failures = _read(path, weights, limits, progress, apart)
     return judge(run, failures)
@@ -183,6 +185,9 @@ def _read_place(
     if not checkpoints and all(isinstance(fact, Skip) for fact in facts):
         left = [*found.skips, *(fact for fact in facts if isinstance(fact, Skip)), *skips]
         raise NothingReadableError(_nothing(path, found, left))
+    runs = several_runs(facts)
+    if runs:
+        raise SeveralRunsError(path, runs)
     checkpoints, unexamined = examine_checkpoints(found.root, checkpoints, weights, progress)
     if weights != "off":
         recordings = [fact for fact in facts if isinstance(fact, Recording)]

@@ -91,10 +91,13 @@ def from_bracket(bracket: StepRange) -> Onset | None:
 def window_start(series: Series, index: int, window: int | None) -> int | None:
     """Return t of the window (t, s] of an entry; None when the log does not tell.
 
-    The first entry's window reaches back `window` steps, at most to the start of the run.
+    The first entry's window reaches back `window` steps, at most to the start of the run. Where entries are counted,
+    nothing tells what came before the first.
     """
     if index > 0:
         return int(series.steps[index - 1])
+    if series.axis != "step":
+        return None
     step = int(series.steps[0])
     if step <= 1:
         return 0

@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 from forensics.analysis import context
 from forensics.model import Run
 from forensics.names import LOSS
@@ -17,9 +15,6 @@ START_AT_LN2 = frozenset({"sigmoid", "robust", "aot", "aot_unpaired", "aot_pair"
 """TRL 1.16, `DPOTrainer._compute_loss`: with equal policies these losses are ln 2, whatever the label smoothing."""
 OTHER_LOSS = "kl"
 """TRL's KTOTrainer logs it, DPOTrainer does not; the loss of KTO does not start at ln 2."""
-LATE = 3
-EPOCH_UNIT = 0.01
-"""The Trainer rounds the epochs it prints to two decimals (transformers < 5)."""
 NO_REFERENCE = ("nll_loss", "sft_loss", "log_odds_ratio", "log_odds_chosen", "odds_ratio_loss")
 """Metrics of ORPO, CPO and SimPO (TRL, LLaMA-Factory), which have no reference and reward log-probabilities."""
 
@@ -39,27 +34,11 @@ def first_loss(run: Run) -> float | None:
     An entry that averages several steps has already moved, and trainers without a reference start anywhere.
     """
     loss, kind = context.recorded(run, LOSS), loss_type(run)
-    without = any(name in run.timeline for name in (*NO_REFERENCE, OTHER_LOSS)) or begins_late(run)
+    without = any(name in run.timeline for name in (*NO_REFERENCE, OTHER_LOSS)) or run.timeline.excerpt
     if not len(loss) or int(loss.steps[0]) != 1 or without or (kind is not None and kind not in START_AT_LN2):
         return None
     first = float(loss.values[0])
     return first if math.isfinite(first) and has_reference(run) else None
-
-
-def begins_late(run: Run) -> bool:
-    """Tell whether the log was pasted from the middle of a run, whose entries are then counted from 1.
-
-    Its first epoch is far above the distance between its entries.
-    """
-    block = next((each for each in run.timeline.samples if each.name == LOSS and each.epochs is not None), None)
-    if block is None or block.epochs is None:
-        return False
-    epochs = block.epochs[np.isfinite(block.epochs)]
-    if len(epochs) == 1 and block.axis != "step":
-        return float(epochs[0]) > LATE * EPOCH_UNIT
-    if len(epochs) < 2:
-        return False
-    return float(epochs[0]) > LATE * max(float(np.median(np.diff(epochs))), EPOCH_UNIT)
 
 
 def first_rewards(run: Run) -> tuple[float, float] | None:

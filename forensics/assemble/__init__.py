@@ -8,6 +8,7 @@ from forensics.analysis.endings import attempts_of
 from forensics.assemble.axes import align
 from forensics.assemble.counters import global_steps
 from forensics.assemble.environment import frameworks_of, natural, rank_settings
+from forensics.assemble.excerpt import is_excerpt
 from forensics.assemble.main_loss import with_loss
 from forensics.assemble.merge import merge
 from forensics.assemble.order import in_order
@@ -67,6 +68,7 @@ def assemble(
         segments=merged.segments,
         disagreements=merged.disagreements,
         samples=tuple(resolved),
+        excerpt=is_excerpt(aligned.blocks),
     )
     run = Run(
         root=root,

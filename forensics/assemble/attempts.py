@@ -28,7 +28,8 @@ class Rewind:
 class Account:
     """One metric as one family of sources tells it: strictly rising steps, what was overwritten left out.
 
-    `starts` holds the first step of each attempt but the first.
+    `starts` holds the first step of each attempt but the first; `lost` the first and last step of each that a later one
+    overwrote as a whole.
     """
 
     steps: Integers
@@ -40,6 +41,7 @@ class Account:
     places: tuple[tuple[str, str], ...]
     starts: tuple[int, ...] = ()
     rewinds: tuple[Rewind, ...] = ()
+    lost: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -141,7 +143,8 @@ def _append(kept: Account, piece: Account, *, opened: bool) -> Account:
     rewind = Rewind(end, begin, int(piece.records[0]), piece.places[int(piece.origins[0])])
     history = kept.take(kept.steps < begin)
     starts = (*(start for start in kept.starts if start < begin), begin)
-    return replace(history.followed_by(piece), starts=starts, rewinds=(*kept.rewinds, rewind))
+    lost = kept.lost if len(history) else (*kept.lost, (int(kept.steps[0]), end))
+    return replace(history.followed_by(piece), starts=starts, rewinds=(*kept.rewinds, rewind), lost=lost)
 
 
 def _repeats(kept: Account, piece: Account) -> bool:

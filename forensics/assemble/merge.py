@@ -57,6 +57,7 @@ def merge(by_name: Mapping[str, Sequence[Samples]]) -> Merged:
     series: dict[str, Series] = {}
     starts: set[int] = set()
     rewinds: list[Events] = []
+    lost: dict[str, tuple[tuple[int, int], ...]] = {}
     disagreements: list[Disagreement] = []
     for name in sorted(by_name):
         families = _families(by_name[name])
@@ -68,8 +69,10 @@ def merge(by_name: Mapping[str, Sequence[Samples]]) -> Merged:
         disagreements.extend(differing[: MAXIMUM_DISAGREEMENTS - len(disagreements)])
         if name in {LOSS, EVAL_LOSS}:
             starts.update(start for account in accounts for start in account.starts)
+            lost[name] = max((account.lost for account in accounts), key=len)
             rewinds.extend(event for account in accounts if (event := _rewind(account)) is not None)
-    return Merged(series, _segments(Timeline(series), starts), tuple(rewinds), tuple(disagreements))
+    overwritten = lost.get(LOSS) or lost.get(EVAL_LOSS) or ()
+    return Merged(series, _segments(Timeline(series), starts, overwritten), tuple(rewinds), tuple(disagreements))
 
 
 def _families(blocks: Sequence[Samples]) -> list[list[Samples]]:
@@ -160,9 +163,10 @@ def _rewind(account: Account) -> Events | None:
     return Events(Kind.STEP_REWIND, steps, values, records, path, place)
 
 
-def _segments(timeline: Timeline, starts: set[int]) -> tuple[Segment, ...]:
+def _segments(timeline: Timeline, starts: set[int], lost: Sequence[tuple[int, int]]) -> tuple[Segment, ...]:
+    """Return the attempts that were overwritten as a whole, then those that make up the history that was kept."""
     first, last = timeline.first, timeline.last
     if first is None or last is None:
         return ()
     cuts = [first, *sorted(start for start in starts if first < start <= last), last + 1]
-    return tuple(Segment(a, b - 1) for a, b in pairwise(cuts))
+    return (*(Segment(a, b) for a, b in lost), *(Segment(a, b - 1) for a, b in pairwise(cuts)))

@@ -12,13 +12,12 @@ from pathlib import Path
 
 from forensics.deferred.patterns import expression
 from forensics.discovery.discover import discover
-from forensics.errors import ForensicsError, UsageError
+from forensics.errors import ForensicsError, SeveralRunsError
 from forensics.fleet.find import LOG, find_runs
 from forensics.formats.lenient_json import load
 from forensics.limits import DEFAULT, Limits
 from forensics.storage.file import File
 
-SHOWN = 5
 STATE = "trainer_state.json"
 CHECKPOINT = expression(r"(^|/)((tmp-)?checkpoint[-_]\d+|global_step_?\d+|iter_\d+|step[-_]\d+|epoch[=_-]?\d+[^/]*)/")
 HISTORY = expression(r"(^|/)(trainer_state\.json|trainer_log\.jsonl|logging\.jsonl)$")
@@ -92,8 +91,7 @@ def apart_of(place: Path, shown: Path, limits: Limits = DEFAULT) -> tuple[str, .
         return tuple(one.name for one in sure if not _belongs(place, one, root))
     runs = [*_without_copies(place, sure), *_like(sure, held)] if sure else _by_record(held)
     if len(runs) > 1:
-        names = ", ".join(one.name for one in runs[:SHOWN]) + (", ..." if len(runs) > SHOWN else "")
-        raise UsageError(f"{shown} holds {len(runs)} runs: {names}; name one of them, or use `medforensics triage`")
+        raise SeveralRunsError(shown, [one.name for one in runs])
     return ()
 
 

@@ -24,7 +24,8 @@ class Row:
     `axis` and no steps where it is another one. `cause` the first
     hypothesis that is tenable. `signature` tells whether the files have changed since. `names` are those of people,
     machines and jobs that the run gives away, with their kinds: to mask by, never to show. `ending` is the kind of
-    ending of the last attempt.
+    ending of the last attempt. `parts` are files that turned out to be runs of their own: each has a row then, and
+    this one is left out.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Row:
     names: Mapping[str, str] = field(default_factory=dict)
     axis: Axis = "step"
     ending: str | None = None
+    parts: tuple[str, ...] = ()
 
 
 def row_of(path: str, report: Report, signature: str) -> Row:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from forensics.errors import NothingReadableError
@@ -39,7 +39,7 @@ def triage(
     known = [row for task in tasks if (row := _known(task, state)) is not None]
     names = {row.path for row in known}
     rows = list(known)
-    for row in _worked([task for task in tasks if task.path not in names], options):
+    for row in _worked_apart([task for task in tasks if task.path not in names], options):
         rows.append(row)
         if state is not None:
             state.add(row)
@@ -57,6 +57,20 @@ def _known(task: Task, state: StateFile | None) -> Row | None:
     if state is None or not state.knows(task.path):
         return None
     return state.row(task.path, signature_of(task))
+
+
+def _worked_apart(tasks: list[Task], options: Options) -> Iterator[Row]:
+    """Yield a row for each task, and for each file of a folder whose logs turn out to be several runs."""
+    by_path = {task.path: task for task in tasks}
+    again: list[Task] = []
+    for row in _worked(tasks, options):
+        if not row.parts:
+            yield row
+            continue
+        folder = by_path[row.path]
+        prefix = "" if row.path == "." else f"{row.path}/"
+        again.extend(replace(folder, path=prefix + name, location=folder.location / name) for name in row.parts)
+    yield from _worked(again, options)
 
 
 def _worked(tasks: list[Task], options: Options) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from forensics.discovery.discover import discover
-from forensics.errors import ForensicsError, NothingReadableError
+from forensics.errors import ForensicsError, NothingReadableError, SeveralRunsError
 from forensics.fleet.row import Row, row_of
 from forensics.weights import WeightsDepth
 
@@ -43,7 +43,8 @@ def analysed(task: Task) -> Row:
     except NothingReadableError as error:
         return Row(task.path, "unreadable", note=str(error), signature=signature_of(task))
     except ForensicsError as error:
-        return Row(task.path, "unreadable", note=str(error))
+        parts = error.names if isinstance(error, SeveralRunsError) else ()
+        return Row(task.path, "unreadable", note=str(error), parts=parts)
     except MemoryError:
         return Row(task.path, "failed", note="not enough memory")
     except Exception as error:  # noqa: BLE001  (one broken run never stops the rest; the row tells it)

@@ -64,7 +64,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of the timeline's axis (see `Timeline.axis`) between two restarts, both ends included."""
+    """A stretch of the timeline's axis (see `Timeline.axis`) between two restarts, both ends included.
+
+    One that a later one overwrote as a whole comes before it: a table to which a second training was appended.
+    """
 
     first: int
     last: int
@@ -84,13 +87,17 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """All series by canonical metric name, all events, the segments, and the samples they were merged from."""
+    """All series by canonical metric name, all events, the segments, and the samples they were merged from.
+
+    `excerpt` tells that what was logged begins in the middle of a run: its first entry is not the first of training.
+    """
 
     series: Mapping[str, Series] = field(default_factory=dict)
     events: tuple[Events, ...] = ()
     segments: tuple[Segment, ...] = ()
     disagreements: tuple[Disagreement, ...] = ()
     samples: tuple[Samples, ...] = ()
+    excerpt: bool = False
 
     def __getitem__(self, name: str) -> Series:
         return self.series[name]
@@ -166,7 +173,9 @@ class Timeline:
         import pandas as pd
 
         size = len(block.steps)
-        bounds = np.array([segment.last for segment in self.segments], dtype=np.int64)
+        # Of attempts that were overwritten no entry is in a series.
+        over = sum(any(later.first <= s.first for later in self.segments[i + 1 :]) for i, s in enumerate(self.segments))
+        bounds = np.array([segment.last for segment in self.segments[over:]], dtype=np.int64)
         segment = np.searchsorted(bounds, block.steps, side="left")
         placed = block.steps >= 0
         known = placed & (block.axis == self.axis) & (segment < len(bounds))
@@ -180,7 +189,7 @@ class Timeline:
             "wall_time": nowhere if block.wall_times is None else block.wall_times,
             "source": block.path,
             "rank": -1 if block.rank is None else block.rank,
-            "segment": np.where(known, segment, -1),
+            "segment": np.where(known, segment + over, -1),
         }
 
     def __repr__(self) -> str:

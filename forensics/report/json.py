@@ -98,6 +98,7 @@ def _run(run: Run) -> Json:
         "steps": {"first": run.timeline.first_step, "last": run.timeline.last_step, "planned": run.planned_steps},
         "segments": [_stretch(run.timeline.axis, s) for s in run.timeline.segments],
         "attempts": [_attempt(attempt) for attempt in run.attempts],
+        "excerpt": run.timeline.excerpt,
         "world_size": _integer(run.environment.number("world_size")),
         "started": started,
         "ended": ended,

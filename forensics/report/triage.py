@@ -24,7 +24,7 @@ QUIET = ("healthy", "unknown")
 """Verdicts whose runs are counted, not listed, in a table."""
 SHOWN = 15
 """Runs a group lists in a table or in Markdown; CSV and JSON hold all."""
-INTERNAL = ("signature", "names")
+INTERNAL = ("signature", "names", "parts")
 """Fields of a row that no output shows."""
 HEADINGS = ("run", "onset", "cause", "last good checkpoint", "lost after it", "versions")
 
