@@ -32,6 +32,8 @@ def grad_norm_explosion(run: Run) -> Iterator[Finding]:
     twentieth of the entries, five at least) is above 50 times the lowest, or when the highest is above 300 times the
     median of the first five: 4 and 6 of 59 faulty runs that were called healthy, 0 of 396 others (the highest healthy
     ratio of levels is 21; 30 in place of 300 hits 3).
+    Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
+    (docs/design/0004-evidence.md); as written it is silent on 39 healthy runs.
     """
     norms = context.recorded(run, GRAD_NORM)
     finite = np.flatnonzero(np.isfinite(norms.values) & (norms.values > 0))

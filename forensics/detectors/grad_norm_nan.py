@@ -36,6 +36,8 @@ def grad_norm_nan(run: Run) -> Iterator[Finding]:
     finite follows (2 of 59 faulty runs that were called healthy, 0 of 396 others).
     Known false alarms: a log that ends in a skipped fp16 step, or in as many as chance allows where such steps are
     frequent; those are `grad-norm-nan-isolated`.
+    Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
+    (docs/design/0004-evidence.md); as written it is silent on 39 healthy runs.
     """
     norms = context.recorded(run, GRAD_NORM)
     index = _tail(run, norms)

@@ -29,6 +29,8 @@ def loss_above_uniform(run: Run) -> Iterator[Finding]:
     Minimum: five finite entries of a language model with token losses (its vocabulary or head is on file).
     Silenced by: a policy-gradient trainer, preference pairs, a loss with values below 0.
     Known false alarms: a loss that sums over tokens by design.
+    Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
+    (docs/design/0004-evidence.md); as written it is silent on 39 healthy runs.
     """
     series = context.recorded(run, LOSS)
     values = series.values[np.isfinite(series.values)]

@@ -44,6 +44,8 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     last one of 1.2 times the first, 1 above it and the highest of all, is a warning (1 and 0).
     Silenced by: a policy-gradient trainer; a loss with negative values, whose ratios mean nothing.
     Known false alarms: a curriculum from easy to hard data, a new loss term; a rise below 0.1 is a notice.
+    Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
+    (docs/design/0004-evidence.md); as written it is silent on 39 healthy runs.
     """
     series = context.recorded(run, LOSS)
     if context.policy_gradient(run) or len(series) < 2:

@@ -30,6 +30,8 @@ def lr_zero(run: Run) -> Iterator[Finding]:
     runs that were called healthy, 0 of 396 others).
     Silenced, too, by a source that prints three decimals, where gradients above 0 stand beside the zeros.
     Known false alarms: a scheduler set up for fewer steps than were trained, which is what the warning says.
+    Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
+    (docs/design/0004-evidence.md); as written it is silent on 39 healthy runs.
     """
     series = context.recorded(run, LEARNING_RATE)
     index = tail_onset(series.values == 0)

@@ -26,6 +26,8 @@ def warmup_never_ends(run: Run) -> Iterator[Finding]:
     the plan, all rising, of which the last is below half the configured rate.
     Silenced by: a run far from its plan, whose warm-up may still end.
     Known false alarms: a schedule that rises by design to the end.
+    Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
+    (docs/design/0004-evidence.md); as written it is silent on 39 healthy runs.
     """
     planned, warmup = run.planned_steps, run.environment.number("warmup_steps")
     series = context.recorded(run, LEARNING_RATE)
