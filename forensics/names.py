@@ -125,7 +125,7 @@ _RANKS = tuple(
         ),
         r"^(?:avg|avr|ave|mean|total|step|epoch|batch|running|global|smooth\w*)[ _./]?loss$|^loss_avg\w*$",
         r"pg_loss$|actor.loss$|policy.loss$|^act_loss$",
-        r"loss",
+        r"loss|^(?:train(?:ing)?[ _])?cost$",
         r"xent|nll|entropy",
     )
 )

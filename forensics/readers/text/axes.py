@@ -96,6 +96,12 @@ def _counter(table: Entries, role: Role) -> tuple[Floats, Floats]:
         none = np.full(len(table), np.nan)
         return none, none
     words = _PREFERRED.get(role, ())
+    if role is Role.LEADING:  # of several nameless numbers the one that rises
+        best = max(
+            found,
+            key=lambda index: bool((np.diff(table.numbers[:, index]) > 0).mean() > MOSTLY) if len(table) > 1 else 0,
+        )
+        return table.numbers[:, best], table.totals[:, best]
     best = min(found, key=lambda index: not any(word in table.shape.fields[index].name.lower() for word in words))
     return table.numbers[:, best], table.totals[:, best]
 

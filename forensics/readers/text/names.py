@@ -158,7 +158,7 @@ def _field(name: _Name, tokens: list[bytes], place: int, number: int, *, first: 
         return None
     if ratio and role not in COUNTERS:
         text, role = "", Role.RATIO if role is not Role.LOSS else Role.NOTHING
-    if not text and not ratio and first:
+    if not text and not ratio and (first or tokens[place - 1 : place] + tokens[place + 1 : place + 2] == [b"[", b"]"]):
         role = Role.LEADING
     unit = _UNIT.match(behind)
     return Field(text, role, number, number + 1 if ratio else -1, factor=_UNITS[unit[1]] if unit else 1.0)

@@ -153,6 +153,19 @@ FORMATS = (
     Format("fairseq2", "facebookresearch/fairseq2, metrics writer",
            "[01/01/24 10:00:0{i}] INFO fairseq2.metrics - Train Metrics (step {s}) - CTC Loss: {l:.3f} | Gradient Norm: 1.2{i} | "
            "Elapsed Time: 12s", TENS, "CTC Loss"),
+    Format("Marian", "marian-nmt/marian, training/scheduler.h",
+           "[2020-01-01 10:00:0{i}] Ep. 1 : Up. {s} : Sen. 12,34{i} : Cost {l:.4f} : Time 12.34s : 5678.90 words/s : "
+           "L.r. 3.0000e-04", TENS, "Cost"),
+    Format("a course's first network", "find_string: Cost after iteration", "Cost after iteration {s}: {l:.6f}", TENS, "Cost"),
+    Format("composer", "mosaicml/composer, loggers/console_logger.py",
+           "[batch={s}/1000]:\n\t Train time/epoch: 0\n\t Train loss/train/total: {l:.4f}\n\t Train lr-AdamW/group0: 0.0001",
+           TENS, "Train loss/train/total"),
+    Format("t5x", "google-research/t5x, trainer.py",
+           "I0501 10:00:0{i}.123456 1234 train.py:600] [{s}] cross_ent_loss = {v:.3f}, learning_rate = 0.001, loss = {l:.4f}",
+           TENS, at_first_sight=False),
+    Format("GPT-NeoX, validation", "EleutherAI/gpt-neox, megatron/training.py",
+           "-----------------------------------\n validation results at iteration {s} | lm_loss value: {l:.6E} | lm_loss_ppl "
+           "value: 1.0{i}E+01 |", TENS, "eval_loss"),
     Format("SpeechBrain", "speechbrain/speechbrain, train_logger.py",
            "epoch: {n}, lr: 1.00e-03 - train loss: {l:.2f} - valid loss: {v:.2f}, valid WER: 1{i}.2", None),
 )  # fmt: skip
