@@ -30,7 +30,7 @@ CLASSES = {
     "cuda_runtime": ("crash-device", "device-assert|token-id-beyond|class-beyond|illegal-memory|architecture|device"),
     "nccl": ("crash-nccl", "collective|rank"),
     "nan_loss": ("loss-nan", ""),
-    "missing_module": ("crash-launcher", "module"),
+    "missing_module": ("crash-launcher", "module|library"),
     "file_not_found": ("crash-launcher", "not found"),
     "permission": ("crash-exception", "permission-denied"),
     "device_mismatch": ("crash-exception", "device"),

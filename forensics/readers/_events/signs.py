@@ -63,6 +63,7 @@ SIGNS = (
     # Loss scaling: `[deepspeed] OVERFLOW! Rank 0 Skipping step. Attempted loss scale: 65536, reducing to 32768`.
     _sign(_SKIPPED, Kind.OVERFLOW, rf"(?:OVERFLOW|overflow)!.*Attempted loss scale: {_NUMBER}", _value),
     _sign(_SKIPPED, Kind.NONFINITE_SKIPPED, r"OVERFLOW!(?!.*Attempted loss scale)"),
+    _sign("Gradient overflow.", Kind.NONFINITE_SKIPPED, r"Gradient overflow\.\s+(?!.*(?:loss scale|scaler))"),
     _sign(_SKIPPED, Kind.HYSTERESIS, rf"Attempted loss scale: {_NUMBER}, but hysteresis is", _value),
     _sign("Skipping updating the model", Kind.NONFINITE_SKIPPED, r"grad norm is (?:nan|inf)"),
     _sign("Current loss scale already at minimum", Kind.LOSS_SCALE_AT_MINIMUM),

@@ -24,7 +24,7 @@ _SIGNS_OF_LOG = re.compile(
     rb"|\|?(?:it/s|s/it), [\w/]+="
     rb"|(?:\A|[\r\n])\[?20\d\d[-/]\d\d[-/]\d\d[ T]\d\d:\d\d"
     rb"|(?:\A|[\r\n])(?:INFO|WARNING|ERROR)[: ]"
-    rb"|Warning: |Killed"
+    rb"|Warning: |Killed|NVRM: Xid|invoked oom-killer|Fatal Python error: |Segmentation fault|can't open file '"
 )
 _SIGNS_OF_CAPTURE = re.compile(
     rb"Collecting environment information|Is debug build: |^PyTorch version: "
