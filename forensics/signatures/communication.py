@@ -18,7 +18,7 @@ SIGNATURES = (
             Words("Timed out waiting ", r"Timed out waiting \d{1,12} ?ms for \w+ operation"),
             Words("Some NCCL operations have failed or timed out"),
             Words("Heartbeat monitor timed out"),
-            Words("ProcessGroupNCCL's watchdog got stuck"),
+            Words("NCCL's watchdog got stuck", r"ProcessGroupNCCL's watchdog got stuck"),
             Words("Rank", r"Ranks? [\d, ]+ failed to pass monitoredBarrier"),
             Words("DistStoreError: ", r"DistStoreError: .*[Tt]imed? ?out"),
             Words("Socket Timeout", r"(?:Store|store|TCP|RuntimeError|Rendezvous).*Socket Timeout"),

@@ -24,7 +24,7 @@ SIGNATURES = (
             Record("OOMKilled", r"\bOOMKilled\b(?![\"']?\s*[:=]\s*(?:false|False))"),
             Record("TERM_MEMLIMIT"),
             Record("Task was killed due to the node running low on memory"),
-            Record("Workers (tasks / actors) killed due to memory pressure"),
+            Record("pressure (OOM", r"Workers \(tasks / actors\) killed due to memory pressure"),
             Record("Exceeded job memory limit"),
             Record("Exceeded step memory limit"),
             Record("PBS: job killed: mem", r"PBS: job killed: (?:v?mem|pmem) .*exceeded"),
