@@ -134,6 +134,27 @@ def test_after_the_end_of_training_a_crash_is_a_warning(tmp_path: Path) -> None:
     assert "training finished, then" in report.headline.lower()
 
 
+IGNORED = (
+    "Exception ignored in: <function Pool.__del__ at 0x7f>",
+    "--- Logging error ---",
+    "Exception in thread Thread-3:",
+    "Error in atexit._run_exitfuncs:",
+)
+
+
+@pytest.mark.parametrize("above", IGNORED)
+def test_an_exception_that_python_ignored_ends_nothing(tmp_path: Path, above: str) -> None:
+    text = f'{above}\nTraceback (most recent call last):\n  File "a.py", line 3, in f\nAttributeError: no x\n'
+
+    assert judged(tmp_path, f"{STEPS}Training completed.\n{text}").verdict == "healthy"
+
+
+def test_the_terminals_own_sign_of_ctrl_c_may_stand_before_a_traceback(tmp_path: Path) -> None:
+    text = '^CTraceback (most recent call last):\n  File "a.py", line 3, in <module>\nKeyboardInterrupt\n'
+
+    assert judged(tmp_path, STEPS + text).run.attempts[-1].ending.kind == "stopped-by-user"
+
+
 def test_the_frame_of_ones_own_code_is_named(tmp_path: Path) -> None:
     text = (
         'Traceback (most recent call last):\n  File "/app/train.py", line 9, in <module>\n    main()\n'

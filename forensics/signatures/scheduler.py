@@ -102,6 +102,21 @@ SIGNATURES = (
         ),
     ),
     Signature(
+        "interrupted",
+        "crash-exception",
+        "stopped-by-user",
+        Role.ROOT,
+        "the run was interrupted by its user",
+        (
+            Record("Detected KeyboardInterrupt", r"Detected KeyboardInterrupt, attempting graceful shutdown"),
+            Record("KeyboardInterrupt received"),
+            Record("Keyboard interrupt received", r"[Kk]eyboard interrupt received"),
+            Record(
+                "Interrupted by user", r"(?:Training|Run|Process|run|training).{0,40}[Ii]nterrupted by (?:the )?user"
+            ),
+        ),
+    ),
+    Signature(
         "dependency-failed",
         "crash-launcher",
         "crashed",

@@ -23,7 +23,7 @@ _RAISED = re.compile(
 )
 _TOKEN = re.compile(
     rb"(?:"
-    rb"\s+"
+    rb"\s+|\^[CZ\\]"
     rb"|\[[^\[\]\r\n]{0,160}\]:?"
     rb"|\((?:[\w:.]+ )?(?:pid|rank|ip|worker|actor|launcher|task|thread)[^()\r\n]{0,80}\)"
     rb"|\d{4}[-/.]\d\d[-/.]\d\d[T ]?"

@@ -42,6 +42,11 @@ OF_A_LAUNCHER = re.compile(
 its own failed; what that died of stands before it."""
 STOPPED_BY_SIGNAL = re.compile(rb"(?:[\w.]+\.)?SignalException: Process \d+ got signal: (\d{1,3})")
 """torch elastic, `multiprocessing/api.py`, when the launcher itself is told to end."""
+_IGNORED = re.compile(
+    rb"^\s*(?:Exception ignored (?:in|on|while)|--- Logging error ---|Error in atexit\._run_exitfuncs"
+    rb"|Error in sys\.excepthook|Exception in thread |Task exception was never retrieved|Exception in callback )"
+)
+"""What CPython prints above an exception that ends nothing (`sys.unraisablehook`, `logging`, `atexit`, `threading`)."""
 _OUTERMOST = re.compile(rb"<module>|_bootstrap(?:_inner)?|_run_code|run_target|_worker_loop|_wrap|main|<cell line")
 """Functions in which the traceback of an exception begins that nobody caught."""
 
@@ -99,8 +104,17 @@ def traceback_at(window: Window, position: int) -> Trace:
         ended=ended,
         launcher=bool(OF_A_LAUNCHER.match(last)) or _by_launcher(frames, last),
         caught=bool(frames) and frames[0][3] is not None and not _OUTERMOST.match(frames[0][3]),
-        quoted=notebook is None and not leads(lead),
+        quoted=(notebook is None and not leads(lead)) or _is_ignored(window, start),
     )
+
+
+def _is_ignored(window: Window, start: int) -> bool:
+    """Tell whether the line above says that Python went on after this exception."""
+    floor = window.floor(start)
+    if start <= floor:
+        return False
+    above = window.data[fragment_start(window.data, start - 1, floor) : start - 1]
+    return _IGNORED.search(above) is not None
 
 
 def _by_launcher(frames: list[re.Match[bytes]], last: bytes) -> bool:
