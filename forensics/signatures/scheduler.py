@@ -4,7 +4,7 @@ Sources: Slurm 23.11 `slurmstepd/mgr.c`, `job_state_reason`; PBS, LSF and SGE jo
 pod and node reasons; Ray `gcs_node_manager`; SkyPilot and spot notices.
 """
 
-from forensics.signatures.signature import Record, Role, Signature
+from forensics.signatures.signature import Record, Role, Signature, Words
 
 SIGNATURES = (
     Signature(
@@ -110,6 +110,7 @@ SIGNATURES = (
         (
             Record("Detected KeyboardInterrupt", r"Detected KeyboardInterrupt, attempting graceful shutdown"),
             Record("KeyboardInterrupt received"),
+            Words("Aborted!", r"Aborted!\s*$"),
             Record("Keyboard interrupt received", r"[Kk]eyboard interrupt received"),
             Record(
                 "Interrupted by user", r"(?:Training|Run|Process|run|training).{0,40}[Ii]nterrupted by (?:the )?user"

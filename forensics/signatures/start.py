@@ -92,6 +92,7 @@ SIGNATURES = (
         (
             Words("can't open file ", r"can't open file .{1,400}(?:No such file|Errno)"),
             Words("FileNotFoundError"),
+            Words("not found", r"(?:^|\s)(?:/bin/)?(?:ba|da|z)?sh: (?:line )?\d+: \S+: not found\s*$"),
             Words("mmand not found", rf"{_SHELL}.{{0,200}}command not found|command not found\s*$"),
             Words("No such file or directory", rf"{_SHELL}: .{{1,300}}No such file or directory"),
             Words("execve(): ", r"slurmstepd: error: execve\(\): "),
