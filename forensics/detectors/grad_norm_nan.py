@@ -62,6 +62,8 @@ def _tail(run: Run, norms: Series) -> int | None:
     """Return where the lasting NaN begins; None without one, or when the last entries may be skipped steps."""
     nonfinite = ~np.isfinite(norms.values)
     index = tail_onset(nonfinite)
+    if index is not None and _missing_later(run, norms):
+        return None
     if index is None or index == 0:
         return index
     count = len(norms) - index
@@ -79,7 +81,20 @@ def _last(run: Run, norms: Series) -> int | None:
     skips = (Kind.OVERFLOW, Kind.NONFINITE_SKIPPED, Kind.LOSS_SCALE_AT_MINIMUM)
     guarded = LOSS_SCALE in run.timeline or any(run.has(f"event {kind}") for kind in skips)
     fp16 = any(run.environment.flag(name) for name in ("fp16", "fp16.enabled"))
-    return None if index is None or guarded or fp16 or bad != len(norms) - index else index
+    if index is None or guarded or fp16 or bad != len(norms) - index or _missing_later(run, norms):
+        return None
+    return index
+
+
+def _missing_later(run: Run, norms: Series) -> bool:
+    """Tell whether entries with a sound loss but no norm follow the last norm: how it went on is not known."""
+    losses = run.timeline.beside(norms, LOSS)
+    if losses is None or not len(norms):
+        return False
+    later = losses.values[losses.steps > norms.steps[-1]]
+    gaps = np.diff(np.searchsorted(losses.steps, norms.steps))
+    usual = 2 * float(np.median(gaps)) if len(gaps) else 0.0
+    return len(later) > usual and bool(np.all(np.isfinite(later))) and bool(np.all(later != 0))
 
 
 def _severity(run: Run, norms: Series, index: int) -> tuple[Severity, str]:
@@ -121,8 +136,12 @@ def grad_norm_nan_isolated(run: Run) -> Iterator[Finding]:
         symptom="grad-norm-nan-isolated",
         severity="warning" if often else "notice",
         statement=f"the gradient norm is NaN or infinite in {counted(count, 'entry', 'entries')} of "
-        f"{len(norms):,} (steps {int(norms.steps[first])} to {int(norms.steps[last])}) and finite otherwise, as "
-        "when a loss scaler skips a step",
+        f"{len(norms):,} (steps {int(norms.steps[first])} to {int(norms.steps[last])}) and "
+        + (
+            "logged in no other entry"
+            if count == len(norms)
+            else "finite otherwise, as when a loss scaler skips a step"
+        ),
         source=norms.source_at(first),
         step=int(norms.steps[first]),
         step_range=(before, int(norms.steps[first])),

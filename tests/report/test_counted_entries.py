@@ -125,6 +125,29 @@ def test_runs_are_compared_by_their_entries(tmp_path: Path, run: str) -> None:
     assert (loss["step"], loss["axis"], loss["parts_from_entry"]) == (None, "entry", LOST)
 
 
+def test_a_crash_lies_behind_the_last_entry(tmp_path: Path) -> None:
+    """The line of the error is no entry; the last one is told, as an entry."""
+    folder = counted_log(tmp_path / "run", lost=None)
+    with (folder / "train.log").open("a") as log:
+        log.write("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.\n")
+    report = json.loads(shown("analyze", str(folder), "-f", "json"))
+
+    (crash,) = [f for f in report["findings"] if f["symptom"] == "crash-oom"]
+    assert (crash["step"], crash["axis"], crash["entry"]) == (None, "entry", ENTRIES)
+
+
+def test_a_norm_that_is_logged_once_is_no_end(tmp_path: Path) -> None:
+    """Sound losses follow the one entry with a norm: nothing is NaN to the end."""
+    rows = [f"{{'loss': {2.5 - n / 10:.2f}, 'learning_rate': 2e-05}}\n" for n in range(8)]
+    rows[5] = "{'loss': 2.0, 'grad_norm': nan, 'learning_rate': 2e-05}\n"
+    (tmp_path / "train.log").write_text("".join(rows))
+    findings = {f["symptom"]: f for f in json.loads(shown("analyze", str(tmp_path), "-f", "json"))["findings"]}
+
+    assert "grad-norm-nan" not in findings
+    assert findings["grad-norm-nan-isolated"]["entry"] == 6
+    assert "logged in no other entry" in findings["grad-norm-nan-isolated"]["statement"]
+
+
 def test_tensorboard_is_told_what_its_steps_are(tmp_path: Path, run: str) -> None:
     """TensorBoard knows steps only, so the tag says what is counted."""
     shown("timeline", run, "-f", "tensorboard", "-o", str(tmp_path))
