@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import forensics
+from forensics.diagnosis.judgement import leading_cause
 from forensics.errors import ForensicsError
 from forensics.report import markdown, masked
 
@@ -88,7 +89,7 @@ def comment_for(issue: Issue, get: Fetch | None = None) -> str | None:
         except ForensicsError as error:
             print(f"nothing to judge: {error}", file=sys.stderr)
             return None
-        first = next((h for h in report.hypotheses if not h.benign), None)
+        first = leading_cause(report.hypotheses)
         if first is None or first.verdict not in SPEAKING or report.verdict not in {"broken", "suspicious"}:
             return None
         text = markdown.render(masked(report, identities=True), max_chars=MAX_CHARS, masked=True)

@@ -15,6 +15,7 @@ from forensics.diagnosis.checked import checked
 from forensics.diagnosis.coincidence import coincidences
 from forensics.diagnosis.cost import cost_of
 from forensics.diagnosis.headline import headline_of, verdict_of
+from forensics.diagnosis.judgement import onset_of
 from forensics.diagnosis.reason import reason
 from forensics.discovery.discover import Discovery, discover
 from forensics.discovery.unpack import opened
@@ -91,7 +92,7 @@ def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
     causes = tuple(_in_places(run, h) for h in reasoned.causes)
     run = _with_skips(run, skips)
     verdict = verdict_of(run, reasoned.findings)
-    leading = next((f for f in reasoned.findings if f.severity != "notice" and f.onset is not None), None)
+    leading = onset_of(reasoned.findings, causes)
     return Report(
         run=run,
         verdict=verdict,

@@ -25,8 +25,21 @@ def test_bare_nan_names_the_open_causes_by_how_often_they_were_reported() -> Non
 
     assert first.startswith("what was read cannot tell ")
     assert first.index("ds-zero12-comm-corruption (23 public cases)") < first.index("fp16-bf16-pretrained-model (12")
-    assert decides.startswith("what would decide, most telling first: grad_norm in the log")
+    assert decides.startswith("what would decide, most telling first: ")
+    assert "grad_norm in the log" in decides
     assert "pip freeze" in decides
+
+
+def test_no_file_or_experiment_of_a_package_without_a_trace_is_asked_for() -> None:
+    """A bare log: DeepSpeed is an open cause, and nothing says that the run had it. With a trace its advice comes."""
+    bare = next(h for h in judged(BARE).causes if h.cause == "unknown")
+    used = make_run(loss=[2.0] * 6 + [NAN] * 6, packages={"deepspeed": "0.12.5"})
+    traced = next(h for h in judged(used).causes if h.cause in {"unknown", "ds-zero12-comm-corruption"})
+
+    told = " ".join([*(e.action for e in bare.experiments), *bare.missing, bare.evidence[1].statement]).lower()
+    assert "deepspeed" not in told
+    assert "zero_optimization" not in told
+    assert any("deepspeed" in e.action.lower() for e in traced.experiments)
 
 
 def test_what_is_excluded_is_not_called_open() -> None:

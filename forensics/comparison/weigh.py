@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from forensics.comparison.difference import RELEVANCES, Difference
+from forensics.diagnosis.judgement import leading_cause, leading_finding
 from forensics.diagnosis.reason import reason
 from forensics.model import Environment, Events, Finding, Group, Hypothesis, Report, Run
 from forensics.plugin import Rule
@@ -29,11 +30,8 @@ class Concern:
 
 def leading(report: Report) -> tuple[Finding | None, Hypothesis | None]:
     """Return the gravest finding of a report and the cause that explains it best, when one is tenable."""
-    finding = next((f for f in report.findings if f.severity != "notice"), None)
-    if finding is None:
-        return None, None
-    tenable = (h for h in report.hypotheses if h.cause != UNKNOWN and not h.benign)
-    return finding, next((h for h in tenable if h.verdict in {"established", "likely", "possible"}), None)
+    finding = leading_finding(report.findings)
+    return finding, None if finding is None else leading_cause(report.hypotheses)
 
 
 def weigh(found: Sequence[Difference], good: Run, bad: Report, rules: Sequence[Rule]) -> tuple[Difference, ...]:

@@ -83,8 +83,10 @@ def _printed_as_zero(run: Run, series: Series) -> bool:
     norms = context.recorded(run, GRAD_NORM)
     if bool(np.any(series.values != 0)) or run.environment.number("learning_rate") == 0 or not len(norms):
         return False
+    if not bool(np.all((norms.values > 0) & (norms.values < 1e9))):
+        return False
     coarse = bool(np.all(np.abs(norms.values * 1e3 - np.rint(norms.values * 1e3)) < 1e-6))
-    return context.policy_gradient(run) and coarse and bool(np.all(norms.values > 0))
+    return context.policy_gradient(run) and coarse
 
 
 def _throughout(run: Run, series: Series) -> Iterator[Finding]:

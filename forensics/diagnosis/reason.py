@@ -240,8 +240,9 @@ def _unknown(
     chain = max((h.chain for h in known), key=len, default=(finding.symptom,))
     excluded = [h for h in causes if h.verdict == "ruled out"]
     remaining = _still_open(search, finding, causes, mechanisms)
-    evidence = [*_cannot_decide(remaining), *(_excluded(h) for h in excluded)]
-    experiments = {e.action: e for h in remaining[:3] for e in h.experiments[:1]}
+    known_of = [h for h in remaining if _heard_of(search, h.cause)]
+    evidence = [*_cannot_decide(remaining, known_of), *(_excluded(h) for h in excluded)]
+    experiments = {e.action: e for h in known_of[:3] for e in h.experiments[:1]}
     return Hypothesis(
         cause=UNKNOWN,
         code="UNKNOWN",
@@ -249,7 +250,7 @@ def _unknown(
         explains=tuple(dict.fromkeys(f.symptom for f in grave)),
         chain=(UNKNOWN, *chain),
         evidence=tuple(evidence) or (Evidence(0, "nothing that was read points to a cause that is known here"),),
-        missing=tuple(_deciding(remaining))[:8],
+        missing=tuple(_deciding(known_of))[:8],
         experiments=tuple(sorted(experiments.values(), key=lambda e: e.cost)),
     )
 
@@ -279,6 +280,30 @@ def _still_open(
     return sorted(found, key=rank)
 
 
+UBIQUITOUS = frozenset({"torch", "transformers", "python", "numpy", "cuda"})
+"""Packages that may be in use without leaving a trace."""
+
+
+def _heard_of(search: _Search, cause: str) -> bool:
+    """Tell whether a cause is about something that the run shows a trace of: no advice on packages it never had.
+
+    A rule that looks at optional packages (DeepSpeed, PEFT, flash-attn) is about one of them; a recorded version, a
+    framework that was recognised, or a setting of its own is a trace.
+    """
+    rule = next((rule for rule in search.rules if rule.name == cause), None)
+    packages = {name.removeprefix("package ") for name in (() if rule is None else rule.helps) if "package " in name}
+    if not packages or packages & UBIQUITOUS:
+        return True
+    run = search.run
+    return any(
+        run.environment.best(name, "package") is not None
+        or name in run.frameworks
+        or any(name in setting for (_, setting), found in run.environment.entries.items() if found)
+        or (name == "deepspeed" and run.has("zero_optimization.stage"))
+        for name in packages
+    )
+
+
 def _deciding(remaining: Sequence[Hypothesis]) -> list[str]:
     """Return what was not recorded, first what would bear on most of the open causes, weighed by their cases."""
     weight: dict[str, int] = defaultdict(int)
@@ -292,14 +317,17 @@ SHOWN = 4
 """Open causes that are named; the rest is counted."""
 
 
-def _cannot_decide(remaining: Sequence[Hypothesis]) -> list[Evidence]:
-    """Say that what was read cannot tell the open causes apart, and which files would."""
+def _cannot_decide(remaining: Sequence[Hypothesis], known_of: Sequence[Hypothesis]) -> list[Evidence]:
+    """Say that what was read cannot tell the open causes apart, and which files would.
+
+    Files are asked for only for the sake of causes that the run shows a trace of.
+    """
     if len(remaining) < 2:
         return []
     names = ", ".join(f"{h.cause} ({h.cases} public cases)" if h.cases else h.cause for h in remaining[:SHOWN])
     more = f" and {len(remaining) - SHOWN} more" if len(remaining) > SHOWN else ""
     said = f"what was read cannot tell {len(remaining)} open causes apart: {names}{more}"
-    files = dict.fromkeys(_file_with(name) for name in _deciding(remaining))
+    files = dict.fromkeys(_file_with(name) for name in _deciding(known_of))
     wanted = "; ".join([*files][:SHOWN])
     return [Evidence(0, said), *([Evidence(0, f"what would decide, most telling first: {wanted}")] if wanted else [])]
 
@@ -315,7 +343,9 @@ def _file_with(name: str) -> str:
         return "a checkpoint from before and one from after the onset"
     if kind in {"loss", "grad_norm", "eval_loss", "learning_rate", "epoch", "loss_scale"}:
         return f"{kind} in the log, at every step (logging_steps=1)"
-    return "the settings (training_args.bin, the YAML or launch script, the DeepSpeed configuration)"
+    if name.startswith(("zero_optimization.", "bf16.", "fp16.")):
+        return "the DeepSpeed configuration"
+    return "the settings (training_args.bin, the YAML or launch script)"
 
 
 def _excluded(hypothesis: Hypothesis) -> Evidence:

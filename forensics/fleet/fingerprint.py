@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+from forensics.diagnosis.judgement import leading_cause
 from forensics.model import Report, Run
 
 LENGTH = 12
@@ -25,8 +26,7 @@ def fingerprint_of(report: Report) -> str:
     symptoms = sorted({f.symptom for f in report.findings if f.severity != "notice"})
     if not symptoms:
         return ""
-    tenable = (h for h in report.hypotheses if not h.benign and h.verdict not in {"unlikely", "ruled out"})
-    top = next(tenable, None)
+    top = leading_cause(report.hypotheses)
     told = {
         "symptoms": symptoms,
         "cause": None if top is None else top.cause,

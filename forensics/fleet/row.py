@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
+from forensics.diagnosis.judgement import leading_cause, leading_finding, onset
 from forensics.fleet.fingerprint import fingerprint_of
 from forensics.model import Axis, Report
 from forensics.redaction.identities import redactor_for
@@ -54,8 +55,7 @@ class Row:
 
 def row_of(path: str, report: Report, signature: str) -> Row:
     """Return the row of a judged run."""
-    grave = next((f for f in report.findings if f.severity != "notice"), None)
-    top = next((h for h in report.hypotheses if not h.benign and h.verdict not in {"unlikely", "ruled out"}), None)
+    grave, top, began = leading_finding(report.findings), leading_cause(report.hypotheses), onset(report)
     good, cost = report.run.last_good_checkpoint, report.cost
     versions = {name: report.run.environment.version(name) for name in VERSIONS}
     return Row(
@@ -63,8 +63,8 @@ def row_of(path: str, report: Report, signature: str) -> Row:
         verdict=report.verdict,
         severity=report.worst(),
         symptom=None if grave is None else grave.symptom,
-        fine=None if grave is None else grave.step_range[0],
-        onset=None if grave is None else grave.onset,
+        fine=None if began is None else began.step_range[0],
+        onset=None if began is None else began.onset,
         cause="unknown" if top is None and grave is not None else None if top is None else top.cause,
         code=None if top is None else top.code,
         cause_verdict=None if top is None else top.verdict,
@@ -77,7 +77,7 @@ def row_of(path: str, report: Report, signature: str) -> Row:
         note="; ".join(report.failures),
         internal_errors=len(report.failures),
         signature=signature,
-        axis="step" if grave is None else grave.axis,
+        axis="step" if began is None else began.axis,
         ending=None if report.run.ending is None else report.run.ending.kind,
         names=dict(list(redactor_for(report.run, identities=True, names={}).learnt.items())[:MOST_NAMES]),
     )

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from forensics.diagnosis import judgement
 from forensics.model import NOUNS, Floats, Report
 from forensics.names import LOSS
-from forensics.report._onset import Curve, curves, leading, onset_on
+from forensics.report._onset import Curve, curves, onset_on
 
 POINTS = 60
 LARGEST = 1e9
@@ -21,7 +22,7 @@ LOG_RATIO = 1000.0
 
 def mermaid(report: Report) -> str:
     """Return the chart as a fenced block with a line that explains it; empty when there is nothing to draw."""
-    finding = leading(report)
+    finding = judgement.onset(report)
     curve = next((c for c in curves(report, POINTS // 2, POINTS // 2) if c.name == LOSS), None)
     if curve is None or len(curve.steps) < 3 or not np.isfinite(curve.values).any():
         return ""

@@ -7,9 +7,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.diagnosis import judgement
 from forensics.model import NOT_COMPARED, NOUNS, Checkpoint, Integers, Report, Run, Series, TensorTable
 from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS, LOSS_SCALE
-from forensics.report._onset import leading, onset_on
+from forensics.report._onset import onset_on
 from forensics.report._safe import clean
 from forensics.report.tensors import relative_change, worst_first
 
@@ -88,7 +89,7 @@ def _short(value: float) -> float:
 
 def marks(report: Report) -> Json:
     """Return what is drawn over the curves on the run's axis: the onset bracket, checkpoints, restarts, events."""
-    finding = leading(report)
+    finding = judgement.onset(report)
     run = report.run
     onset = onset_on(run.timeline.axis, finding)
     stepped = run.timeline.axis == "step"

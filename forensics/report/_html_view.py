@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
+from forensics.diagnosis import judgement
 from forensics.model import Evidence, Finding, Fix, Hypothesis, Report, Run, Source
 from forensics.report import _view as view
 from forensics.report._advice import fix_lines, resume_line
-from forensics.report._onset import aftermath, leading
+from forensics.report._onset import aftermath
 from forensics.report._record_map import record_maps
 from forensics.report._safe import clean
 from forensics.report.excerpts import Excerpt
@@ -23,7 +24,7 @@ _NUMBERED = re.compile(r" {0,8}([0-9]{1,12})  (.*)", re.DOTALL)
 def page(report: Report, excerpts: Sequence[Excerpt]) -> View:
     """Return the texts of the page by section."""
     shown = view.shown_hypotheses(report)
-    finding = leading(report)
+    finding = judgement.onset(report)
     files = _Files(excerpts)
     return {
         "verdict": report.verdict,

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from forensics.diagnosis import judgement
 from forensics.model import Checkpoint, Evidence, Finding, Hypothesis, Report
 from forensics.report import _view as view
 from forensics.report._advice import Line, fix_lines, resume_line
 from forensics.report._chart import mermaid
 from forensics.report._environment import ds_report, env_block
-from forensics.report._onset import aftermath, leading
+from forensics.report._onset import aftermath
 from forensics.report._safe import code, markdown
 
 ROWS = 40
@@ -96,7 +97,7 @@ def _block(line: Line) -> str:
 
 def onset(report: Report) -> Iterator[Section]:
     """Yield where it broke, what it cost, what else happened there, and the chart."""
-    finding = leading(report)
+    finding = judgement.onset(report)
     chart = mermaid(report)
     if finding is None:
         if chart:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forensics.diagnosis.judgement import onset
 from forensics.model import NOUNS, Axis, Finding, Floats, Integers, Report, Series
 from forensics.names import GRAD_NORM, LOSS
 
@@ -23,15 +24,9 @@ class Curve:
     axis: Axis = "step"
 
 
-def leading(report: Report) -> Finding | None:
-    """Return the finding that the headline speaks of: the gravest one with a known step."""
-    grave = [f for f in report.findings if f.severity != "notice" and f.onset is not None]
-    return grave[0] if grave else None
-
-
 def curves(report: Report, before: int = BEFORE, after: int = AFTER) -> Iterator[Curve]:
     """Yield loss and gradient norm around the onset; the whole run when nothing broke."""
-    finding = leading(report)
+    finding = onset(report)
     for name in PLOTTED:
         series = report.run.timeline.get(name)
         if series is not None and len(series) > 1:

@@ -79,8 +79,8 @@ def step_text(finding: Finding) -> str:
 
 def fine_text(finding: Finding) -> str:
     """Return which step (or entry) was still fine, to be put after the onset; empty when none is known."""
-    fine = finding.step_range[0]
-    return "" if fine is None else f" ({place(finding.axis, fine)} was fine)"
+    fine, onset = finding.step_range[0], finding.onset
+    return "" if fine is None or onset is None or fine >= onset else f" ({place(finding.axis, fine)} was fine)"
 
 
 def family(hypothesis: Hypothesis) -> str:

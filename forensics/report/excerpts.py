@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from forensics.diagnosis import judgement
 from forensics.errors import ForensicsError
 from forensics.formats.text import pieces
 from forensics.limits import DEFAULT, Limits
 from forensics.model import Report, Source
 from forensics.redaction import Redactor
-from forensics.report._onset import leading, onset_on
+from forensics.report._onset import onset_on
 from forensics.storage.file import File
 
 CONTEXT = 12
@@ -66,7 +67,7 @@ def _sources(report: Report) -> Iterator[Source]:
         yield from (e.source for e in hypothesis.evidence if e.source is not None)
     for events in report.run.timeline.events:
         yield from (events.source_at(i) for i in range(min(len(events), 2)))
-    finding = leading(report)
+    finding = judgement.onset(report)
     for series in report.run.timeline.series.values():
         onset = onset_on(series.axis, finding)
         middle = len(series) if onset is None else int(np.searchsorted(series.steps, onset))

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import forensics
+from forensics.diagnosis.judgement import leading_cause
 from forensics.model import Evidence, Finding, Hypothesis, Report, Severity, Source
 from forensics.report import _view as view
 from forensics.report._safe import clean
@@ -22,7 +23,7 @@ _LINE = re.compile(r"line ([0-9]{1,9})")
 
 def render(report: Report) -> str:
     """Return the report as one SARIF log with one run."""
-    top = next((h for h in view.shown_hypotheses(report) if h.code != "UNKNOWN"), None)
+    top = leading_cause(report.hypotheses)
     findings = report.findings
     run = {
         "tool": {"driver": _driver(report, top)},

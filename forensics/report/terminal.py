@@ -7,11 +7,12 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from forensics.diagnosis import judgement
 from forensics.model import Report
 from forensics.report import _terminal_parts as parts
 from forensics.report import _view as view
 from forensics.report._mapped import mapped
-from forensics.report._onset import aftermath, curves, leading, onset_on
+from forensics.report._onset import aftermath, curves, onset_on
 from forensics.report._plot import ASCII, UNICODE, plot
 from forensics.report._safe import ascii_only, clean
 
@@ -64,7 +65,7 @@ def _parts(report: Report, verbose: bool, width: int, unicode: bool) -> Iterator
 
 
 def _onset(report: Report, width: int, unicode: bool) -> Iterator[RenderableType]:
-    finding = leading(report)
+    finding = judgement.onset(report)
     if finding is not None:
         yield parts.title(f"Onset: {view.step_text(finding)}{view.fine_text(finding)}")
     for curve in list(curves(report))[: 2 if finding is not None else 1]:
