@@ -3,6 +3,7 @@
 python benchmarks/diagnosis.py                 # the tables
 python benchmarks/diagnosis.py --verbose       # every miss as well
 python benchmarks/diagnosis.py --peers DIR     # beside trainproof, runmedic, trainspotter and losslint in DIR
+python benchmarks/diagnosis.py --calibration   # how often each word is true, beside what was never seen before
 """
 
 import argparse
@@ -16,10 +17,13 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from calibration import Claim, tables
 from case_rendering import cases, render
+from first_contact import Label, answer_of, claim, claims
 from forensics.errors import ForensicsError
 from forensics.investigate import investigate
 from forensics.model import Finding, Report
+from forensics.report.json import tree
 from peers import ask, installed
 from rival_runs import rival_runs
 
@@ -213,6 +217,25 @@ def misses(judged: Sequence[Judged]) -> Iterator[str]:
             yield f"{j.truth.kind} {j.truth.name}: {j.truth.symptom} <- {cause}{sure}: {'; '.join(faults)}"
 
 
+def calibrated(judged: Sequence[tuple[Judged, Path]]) -> list[Claim]:
+    """Return one claim a run of what the rules were written with, by the measure of the record of first contacts."""
+    told: dict[Path, list[Judged]] = defaultdict(list)
+    for j, path in judged:
+        told[path].append(j)
+    return [_claim(found) for found in told.values()]
+
+
+def _claim(found: Sequence[Judged]) -> Claim:
+    truth, symptoms = found[0].truth, tuple(j.truth.symptom for j in found if j.truth.symptom)
+    causes = tuple(sorted({cause for j in found for cause in j.truth.causes if cause}))
+    verdict = "broken" if symptoms else "healthy"
+    onset = next(
+        ((j.truth.step, max(j.truth.step, j.truth.entry or 0)) for j in found if j.truth.step is not None), None
+    )
+    one = Label(truth.name, truth.kind, "", truth.name, "", "", verdict, symptoms, causes, truth.on_file, onset)
+    return claim(one, answer_of(one, "", tree(found[0].report) if found[0].report else {}), truth.kind)
+
+
 def beside(judged: Sequence[tuple[Judged, Path]], folder: Path) -> str:
     """Return how the linters do on the same runs: broken ones named, healthy ones left alone."""
     programs = installed(folder)
@@ -244,6 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--peers", type=Path, metavar="DIR")
+    parser.add_argument("--calibration", action="store_true")
     chosen = parser.parse_args(arguments)
     known: dict[Path, Report | None] = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -253,6 +277,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(overview(every), by(every, "symptom"), by(every, "cause"), sep="\n\n")
         if chosen.verbose:
             print("", *misses(every), sep="\n")
+        if chosen.calibration:
+            print("", tables([*calibrated(judged), *claims()]), sep="\n")
         if chosen.peers is not None:
             print("", beside(judged, chosen.peers), sep="\n")
     return int(any(j.healthy and j.severities["error"] for j in every))

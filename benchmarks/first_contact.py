@@ -242,21 +242,26 @@ def faults(history: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
         before = lines
 
 
+def claim(one: Label, said: Answer, group: str) -> Claim:
+    """Return an answer beside its label, as the tables of calibration take it."""
+    return Claim(
+        group=group,
+        cluster=f"{one.repository} {'/'.join(one.causes) or one.verdict}",
+        healthy=one.verdict == "healthy",
+        verdict=said.verdict,
+        word=said.word,
+        strong=len(said.strong),
+        errors=said.errors,
+        warnings=said.warnings,
+        right=said.right,
+    )
+
+
 def claims(group: str | None = None) -> list[Claim]:
-    """Return the first answer to every labelled entry, as the tables of calibration take it."""
+    """Return the first answer to every labelled entry."""
     labels, answers = read_record(RECORD.read_text(encoding="utf-8") if RECORD.exists() else "")
     return [
-        Claim(
-            group=f"first contact, {one.group}",
-            cluster=f"{one.repository} {'/'.join(one.causes) or one.verdict}",
-            healthy=one.verdict == "healthy",
-            verdict=said.verdict,
-            word=said.word,
-            strong=len(said.strong),
-            errors=said.errors,
-            warnings=said.warnings,
-            right=said.right,
-        )
+        claim(one, said, f"first contact, {one.group}")
         for one in labels.values()
         if (group is None or one.group == group) and (said := next(iter(answers.get(one.id, [])), None)) is not None
     ]

@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmark_modules import loaded
+from benchmark_modules import BENCHMARKS, loaded
 
 if TYPE_CHECKING:
     import calibration
@@ -97,3 +98,25 @@ def test_intervals_and_tables() -> None:
 
     assert "1/3 = 0.33" in text
     assert "too few" in text
+
+
+def test_a_run_of_many_symptoms_is_one_claim(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    diagnosis = loaded("diagnosis")
+    truth = diagnosis.Truth("fixture", "run", "loss-nan", ("lr-too-high",), None)
+    unread = [
+        (diagnosis.Judged(replace(truth, symptom=symptom), None), Path("run")) for symptom in ("loss-nan", "lr-zero")
+    ]
+    calm = (diagnosis.Judged(replace(truth, symptom=None, causes=()), None), Path("calm"))
+
+    broken, healthy = diagnosis.calibrated([*unread, calm])
+
+    assert (broken.group, broken.verdict, broken.healthy, healthy.healthy) == ("fixture", "unread", False, True)
+    assert broken.right == {
+        "verdict": False,
+        "symptom": False,
+        "cause": None,
+        "first": False,
+        "three": False,
+        "onset": None,
+    }
