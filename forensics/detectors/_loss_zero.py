@@ -16,7 +16,7 @@ BEFORE = 10
 LOW = 0.01
 """A loss below this, or below 1 % of where it began, is on its way to 0: the filter cuts an entry to half at most
 (see `analysis.nan_filter`), so a lower one is a real loss."""
-_NORM_OF_PART = re.compile(r"grad\w*[_/ ](?:l2_)?norm")
+_NORM_OF_PART = re.compile(r"grad\w{0,60}[_/ ](?:l2_)?norm")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from forensics.limits import DEFAULT, Limits
 from forensics.storage.file import File
 
 STATE = "trainer_state.json"
-CHECKPOINT = expression(r"(^|/)((tmp-)?checkpoint[-_]\d+|global_step_?\d+|iter_\d+|step[-_]\d+|epoch[=_-]?\d+[^/]*)/")
+CHECKPOINT = expression(r"(^|/)((tmp-)?checkpoint[-_]\d+|global_step_?\d+|iter_\d+|step[-_]\d+|epoch[=_-]?\d[^/]*)/")
 HISTORY = expression(r"(^|/)(trainer_state\.json|trainer_log\.jsonl|logging\.jsonl)$")
 RECORDS = {
     "event files": expression(r"^events\.out\.tfevents\."),
@@ -34,7 +34,7 @@ PART_OF_A_RUN = expression(
     re.IGNORECASE,
 )
 """Folders that one run makes for its processes and for its kinds of data (a summary writer each)."""
-WANDB_RUN = expression(r"(?:offline-)?run-\d{8}_\d{6}-([\w-]+)$")
+WANDB_RUN = expression(r"(?:offline-)?run-\d{8}_\d{6}-([\w-]{1,64})$")
 
 
 @dataclass(frozen=True, slots=True)

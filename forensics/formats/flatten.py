@@ -27,7 +27,7 @@ REDACTED = "<redacted>"
 _SECRET = re.compile(r"(?:secret|passwd|password|passphrase|credentials?|token|key|auth)$")
 _NO_SECRET = re.compile(
     r"(?:^|[._\-/])(?:"
-    r"(?:pad|eos|bos|unk|sep|cls|mask|image|video|audio|vision|boi|eoi|fim|start|end|stop|response)\w*_token|"
+    r"(?:pad|eos|bos|unk|sep|cls|mask|image|video|audio|vision|boi|eoi|fim|start|end|stop|response)\w{0,60}_token|"
     r"(?:prompt|response|text|image|video|audio|label|messages?|input|output|query|chosen|rejected|reward)_key)$"
 )
 _SECRET_VALUE = re.compile(

@@ -38,6 +38,7 @@ DEEPEST = 6
 
 _OBJECT = re.compile(rb"\s*\{")
 _FRACTION = re.compile(rb""":\s*"?-?(?:\d*\.\d|\d+[eE]-?\d|NaN|nan|-?Infinity|inf\b)""")
+_COUNTED = re.compile(rf'"(?:{"|".join((*STEP_KEYS, "epoch"))})"\s*:\s*"?\d'.encode())
 _COUNTER = re.compile(r"(\d{1,18})(?:/(\d{1,18}))?")
 
 
@@ -51,9 +52,7 @@ def looks_like_metrics(head: bytes) -> bool:
         return False
     if not any(_FRACTION.search(line) for line in lines):
         return False
-    return any(
-        re.search(rb'"(?:' + key.encode() + rb')"\s*:\s*"?\d', line) for line in lines for key in (*STEP_KEYS, "epoch")
-    )
+    return any(_COUNTED.search(line) for line in lines)
 
 
 @reader("metrics-jsonl", match=(r"\.jsonl$", r"(?:^|/)vis_data/[^/]*\.json$"), sniff=looks_like_metrics)

@@ -33,7 +33,7 @@ from forensics.names import EVAL_LOSS, LOSS
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, Line, package, read_lines, too_long
 
-_HEADING = re.compile(r"^#{1,4} +(.{1,100}?)\s*$")
+_HEADING = re.compile(r"^#{1,4} +(\S(?:.{0,98}\S)?)\s*$")
 _VERSION = re.compile(r"^[-*] +([A-Za-z][\w \-]{1,40}?):? +(\d[\w.+!\-]{0,80})$")
 _BULLET = re.compile(r"^[-*] +([a-z][a-z0-9_]{1,60}): (.{1,300})$")
 _NAMES = {

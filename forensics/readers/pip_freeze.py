@@ -30,8 +30,8 @@ _COLUMNS = re.compile(rf"^({_NAME})\s{{1,200}}(\d[\w.!+\-]{{0,80}})(?:\s.*)?$")
 _PINNED_LINE = re.compile(rf"^{_NAME}==\d[\w.!+\-]{{0,80}}\s*$", re.MULTILINE)
 _LIST_HEADER = re.compile(r"^Package\s{1,200}Version\b.*\n-{3,}\s{1,8}-{3,}", re.MULTILINE)
 _JSON_LIST = re.compile(rb'^\s*\[\s*\{\s*"name":\s*"[^"]{1,80}",\s*"version":')
-_REQUIREMENTS = re.compile(r"(?i)(^|/)[^/]*(requirements|constraints)[^/]*\.(txt|in)$")
-_ALWAYS_WISHES = re.compile(r"(?i)(^|/)[^/]*constraints[^/]*\.txt$|\.in$")
+_REQUIREMENTS = re.compile(r"(?i)(requirements|constraints)[^/]{0,100}\.(txt|in)$")
+_ALWAYS_WISHES = re.compile(r"(?i)constraints[^/]{0,100}\.txt$|\.in$")
 _SHOWN = re.compile(rf"^Name: ({_NAME})\n(?:Version: )(\d[\w.!+\-]{{0,80}})$", re.MULTILINE)
 _SATISFIED = re.compile(
     rf"^Requirement already satisfied: ({_NAME})\S{{0,200}} in \S.{{0,400}}? \((\d[\w.!+\-]{{0,80}})\)$"

@@ -32,7 +32,7 @@ PATTERNS: tuple[re.Pattern[str], ...] = (
     re.compile(_B + r"(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,300}"),  # Slack
     re.compile(r"/services/T[A-Z0-9]{4,20}/B[A-Z0-9]{4,20}/[A-Za-z0-9]{8,100}"),  # Slack webhook
     re.compile(r"/api/webhooks/[0-9]{8,30}/[A-Za-z0-9_-]{16,200}"),  # Discord webhook
-    re.compile(_B + r"eyJ[A-Za-z0-9_-]{4,4000}\.[A-Za-z0-9_-]{4,4000}(?:\.[A-Za-z0-9_-]{0,4000})?"),  # JWT
+    re.compile(_B + r"eyJ[A-Za-z0-9_-]{4,600}\.[A-Za-z0-9_-]{4,4000}(?:\.[A-Za-z0-9_-]{0,4000})?"),  # JWT
     re.compile(_B + r"eyJ[A-Za-z0-9_-]{40,4000}={0,2}"),  # base64 JSON: Neptune API token
     re.compile(_B + r"(?:gsk|r8|nvapi|xai|tvly|dckr_pat|npm|pypi|lsv2_[ps]t|hvs|dop_v1)[_-][A-Za-z0-9_-]{20,300}"),
     re.compile(_B + r"ssh-(?:rsa|ed25519) [A-Za-z0-9+/]{40,2000}={0,2}"),

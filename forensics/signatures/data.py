@@ -55,7 +55,7 @@ SIGNATURES = (
             Words("Expected input batch_size", r"Expected input batch_size \(\d+\) to match target batch_size"),
             Words("stack expects each tensor to be equal size"),
             Words("Given groups=", r"Given groups=\d+, weight of size"),
-            Words("RuntimeError: shape '", r"shape '\[.*\]' is invalid for input of size"),
+            Words("RuntimeError: shape '", r"shape '\[.{0,400}\]' is invalid for input of size"),
             Words("Unable to create tensor, you should probably activate truncation"),
         ),
     ),
@@ -69,7 +69,7 @@ SIGNATURES = (
             Words("Expected all tensors to be on the same device"),
             Words("RuntimeError: expected scalar type"),
             Words("RuntimeError: expected mat1 and mat2 to have the same dtype"),
-            Words("Input type (", r"Input type \(.*\) and (?:weight|bias) type .* should be the same"),
+            Words("Input type (", r"Input type \(.{0,400}\) and (?:weight|bias) type .{0,400} should be the same"),
         ),
     ),
     Signature(

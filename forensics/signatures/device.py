@@ -18,7 +18,7 @@ SIGNATURES = (
             Words("uncorrectable ", r"uncorrectable (?:ECC|NVLink) error"),
             Words(
                 "CUDA error: ",
-                r"CUDA error: (?:uncorrectable (?:ECC|NVLink) error|device not ready.*bus|hardware stack error)",
+                r"CUDA error: (?:uncorrectable (?:ECC|NVLink) error|device not ready.{0,400}bus|hardware stack error)",
             ),
             Record("GPU has fallen off the bus"),
             Record("GPU is lost", r"GPU is lost\b"),

@@ -40,7 +40,7 @@ SIGNATURES = (
             Words("File size limit exceeded"),
             Words("iostream error", r"basic_ios::clear: iostream error"),
             Words("PytorchStreamWriter failed"),
-            Words("unexpected pos ", r"enforce fail at inline_container.*unexpected pos \d+ vs"),
+            Words("unexpected pos ", r"enforce fail at inline_container.{0,400}unexpected pos \d+ vs"),
             Words("[enforce fail at inline_container", r"unexpected pos \d+ vs"),
             Words("No usable temporary directory found"),
             Words("StorageFull"),
@@ -48,7 +48,7 @@ SIGNATURES = (
             Words("Not enough free disk space"),
             Words("Not enough disk space"),
         ),
-        unless=r"/dev/shm|</torch_|java\.|WARN(?:ING)?\b.*[Nn]ot enough free disk",  # noqa: S108  (the words of a message)
+        unless=r"/dev/shm|</torch_|java\.|WARN(?:ING)?\b.{0,400}[Nn]ot enough free disk",  # noqa: S108  (the words of a message)
     ),
     Signature(
         "too-many-open-files",
@@ -87,7 +87,8 @@ SIGNATURES = (
             Words("PermissionError: "),
             Words(
                 "Permission denied",
-                r"Errno 13\]|os error 13|(?:bash|sh|python\d?|line \d+): .*Permission denied|: Permission denied\s*$",
+                r"Errno 13\]|os error 13|(?:bash|sh|python\d?|line \d+): .{0,400}Permission denied"
+                r"|: Permission denied\s*$",
             ),
         ),
         unless=r"ssh|publickey|sudo|java\.",

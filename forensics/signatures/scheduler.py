@@ -17,7 +17,7 @@ SIGNATURES = (
             Record("DUE TO TIME LIMIT"),
             Record("TERM_RUNLIMIT"),
             Record("PBS: job killed: walltime", r"walltime \d+ exceeded limit"),
-            Record("DeadlineExceeded", r"DeadlineExceeded\b.*(?:Job|Pod|active)|Reason:\s*DeadlineExceeded"),
+            Record("DeadlineExceeded", r"DeadlineExceeded\b.{0,400}(?:Job|Pod|active)|Reason:\s*DeadlineExceeded"),
             Record("Job was active longer than specified deadline"),
             Record("Job reached terminal state TIMEOUT"),
         ),
@@ -31,7 +31,7 @@ SIGNATURES = (
         (
             Record("DUE TO PREEMPTION"),
             Record("DUE TO JOB REQUEUE"),
-            Record("DUE to SIGNAL Terminated", r"DUE to SIGNAL Terminated.*(?:PREEMPT|preempt)"),
+            Record("DUE to SIGNAL Terminated", r"DUE to SIGNAL Terminated.{0,400}(?:PREEMPT|preempt)"),
             Record("TERM_PREEMPT"),
             Record("PREEMPTED", r"\bPREEMPTED\b"),
             Record(
@@ -63,7 +63,7 @@ SIGNATURES = (
             Record("Container ", r"Container \S+ exceeded its local ephemeral storage limit"),
             Record("TaintManagerEviction"),
             Record("EvictionByEvictionAPI"),
-            Record("Usage of EmptyDir volume", r"Usage of EmptyDir volume .* exceeds the limit"),
+            Record("Usage of EmptyDir volume", r"Usage of EmptyDir volume .{0,400} exceeds the limit"),
         ),
     ),
     Signature(
@@ -84,7 +84,7 @@ SIGNATURES = (
             Record("The node was lost"),
             Record("The actor died because its node has died"),
             Record("NodeDiedError"),
-            Record("Communication connection failure", r"srun: error: .*Communication connection failure"),
+            Record("Communication connection failure", r"srun: error: .{0,400}Communication connection failure"),
         ),
     ),
     Signature(

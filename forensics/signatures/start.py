@@ -36,7 +36,7 @@ SIGNATURES = (
         ),
         unless=(
             r"No module named '?(?:apex|flash_attn|triton|deepspeed|bitsandbytes|xformers|tensorflow|wandb)'?"
-            r".*(?:skipping|disabled|ignor)"
+            r".{0,400}(?:skipping|disabled|ignor)"
         ),
     ),
     Signature(
@@ -78,7 +78,7 @@ SIGNATURES = (
             Words("Error: Missing ", r"Error: Missing (?:option|argument|parameter)"),
             Words("Error: Invalid value for"),
             Words("Error: Got unexpected extra argument"),
-            Words("Could not override '", r"Could not override '|Key '.*' is not in struct"),
+            Words("Could not override '", r"Could not override '|Key '.{0,400}' is not in struct"),
             Words("MissingMandatoryValue"),
             Words("ConfigAttributeError"),
         ),
@@ -99,7 +99,7 @@ SIGNATURES = (
             Words("executable file not found"),
             Words("ErrImagePull"),
             Words("ImagePullBackOff"),
-            Words("not a valid JSON file", r"OSError: .*is not a valid JSON file"),
+            Words("not a valid JSON file", r"OSError: .{0,400}is not a valid JSON file"),
         ),
     ),
     Signature(
@@ -117,7 +117,7 @@ SIGNATURES = (
             Words("Cannot access gated repo"),
             Words("Couldn't reach '", r"ConnectionError: Couldn't reach '"),
             Words("HfHubHTTPError"),
-            Words("MaxRetryError", r"MaxRetryError\(?.*(?:huggingface|hf-mirror|modelscope)"),
+            Words("MaxRetryError", r"MaxRetryError\(?.{0,400}(?:huggingface|hf-mirror|modelscope)"),
             Words("is not a local folder and is not a valid model identifier"),
         ),
     ),

@@ -14,7 +14,7 @@ from forensics.weights.layouts._trained import EMBEDDING, HEAD
 from forensics.weights.optimizer import whole
 
 CONFIG_BYTES = 4 << 20
-LAYER = re.compile(r"(.*)\.(?:layers?|h|blocks?)\.(\d{1,6})\..*")
+LAYER = re.compile(r"(.*)\.(?:layers?|h|blocks?)\.(\d{1,6})\.")
 FAR_SMALLER = 0.5
 """Share of the elements that the configuration implies at least, below which weights are missing as a whole."""
 SHOWN = 3
@@ -99,7 +99,7 @@ def _layers(weights: Sequence[TensorRecord]) -> set[int]:
     """Return the numbers of the layers of the stack with the most of them (a vision tower has its own)."""
     stacks: dict[str, set[int]] = defaultdict(set)
     for record in weights:
-        match = LAYER.fullmatch(record.name)
+        match = LAYER.match(record.name)
         if match is not None:
             stacks[match[1]].add(int(match[2]))
     return max(stacks.values(), key=len, default=set())

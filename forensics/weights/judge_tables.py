@@ -10,7 +10,7 @@ from forensics.model import Checkpoint, Problem, Source, TensorTable
 
 RANKED = re.compile(r"(mp_rank_[\d_]+):(.*)")
 REPLICATED = re.compile(
-    r".*(?:norm[^.]*|ln_\w+|layernorm_\w+)\.(?:weight|bias)|.*(?:dense|dense_4h_to_h|linear_proj|linear_fc2)\.bias"
+    r".*(?:norm[^.]{0,80}|ln_\w{1,80}|layernorm_\w{1,80})\.(?:weight|bias)|.*(?:dense|dense_4h_to_h|linear_proj|linear_fc2)\.bias"
     r"|.*position_embeddings\.weight|.*(?:router|gate\.wg)\.weight"
 )
 """Names of tensors that tensor-parallel ranks hold as copies (Megatron-LM: norms, biases behind row-parallel

@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 from forensics.model import Floats, Scalar
 
 _NUMBER = re.compile(rb"[-+]?(?:\d[\d,]*(?:\.\d*)?(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?|nan|inf(?:inity)?)", re.IGNORECASE)
-_WRAPPED = re.compile(rb"(?:tensor|array|(?:np|numpy|torch)\.\w+)\(\s*\[?([^,()\]]+)[^()]*\)")
+_WRAPPED = re.compile(
+    rb"(?:tensor|array|(?:np|numpy|torch)\.\w+)\(\s*(?:\[\s*)?([^,()\]\s][^,()\]]*)(?:[,\]][^()]*)?\)"
+)
 _PAIR = re.compile(
     rb"""\s*(?:'([^'\r\n]*)'|"([^"\r\n]*)")\s*:\s*"""
-    rb"""(?:'([^'\r\n]*)'|"([^"\r\n]*)"|((?:tensor|array|(?:np|numpy|torch)\.\w+)\([^()\r\n]*\))"""
-    rb"""|([^,'"{}\[\]()\r\n]+))\s*(?:,|\Z)"""
+    rb"""(?:(?:'([^'\r\n]*)'|"([^"\r\n]*)"|((?:tensor|array|(?:np|numpy|torch)\.\w+)\([^()\r\n]*\)))\s*"""
+    rb"""|(?:([^,'"{}\[\]()\s][^,'"{}\[\]()\r\n]*)(?:[\r\n]\s*)?)?)(?:,|\Z)"""
 )
+"""A key and its value up to the comma. What is not quoted takes the blanks behind it too: were they left to a `\\s*`
+as well, each could belong to either, and a few thousand blanks would take minutes."""
 _INTEGER = re.compile(r"[-+]?\d+")
 _FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?")
 _WORDS: dict[str, Scalar] = {
@@ -72,7 +76,7 @@ def pairs(body: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
         if text is not None:
             yield key, text, True
         else:
-            yield key, (wrapped or bare).strip(), False
+            yield key, (wrapped or bare or b"").strip(), False
         position = found.end()
 
 

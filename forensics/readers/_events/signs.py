@@ -61,9 +61,9 @@ _WEIGHTS = "Some weights of "
 
 SIGNS = (
     # Loss scaling: `[deepspeed] OVERFLOW! Rank 0 Skipping step. Attempted loss scale: 65536, reducing to 32768`.
-    _sign(_SKIPPED, Kind.OVERFLOW, rf"(?:OVERFLOW|overflow)!.*Attempted loss scale: {_NUMBER}", _value),
-    _sign(_SKIPPED, Kind.NONFINITE_SKIPPED, r"OVERFLOW!(?!.*Attempted loss scale)"),
-    _sign("Gradient overflow.", Kind.NONFINITE_SKIPPED, r"Gradient overflow\.\s+(?!.*(?:loss scale|scaler))"),
+    _sign(_SKIPPED, Kind.OVERFLOW, rf"(?:OVERFLOW|overflow)!.{{0,400}}Attempted loss scale: {_NUMBER}", _value),
+    _sign(_SKIPPED, Kind.NONFINITE_SKIPPED, r"OVERFLOW!(?!.{0,400}Attempted loss scale)"),
+    _sign("Gradient overflow.", Kind.NONFINITE_SKIPPED, r"Gradient overflow\.\s+(?!.{0,400}(?:loss scale|scaler))"),
     _sign(_SKIPPED, Kind.HYSTERESIS, rf"Attempted loss scale: {_NUMBER}, but hysteresis is", _value),
     _sign("Skipping updating the model", Kind.NONFINITE_SKIPPED, r"grad norm is (?:nan|inf)"),
     _sign("Current loss scale already at minimum", Kind.LOSS_SCALE_AT_MINIMUM),
@@ -82,7 +82,7 @@ SIGNS = (
     _sign("Running Evaluation *****", Kind.EVALUATED),
     _sign("Continuing training from global step", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
     _sign("Resuming training from checkpoint with", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
-    _sign("kpoint from", Kind.RESUMED, r"successfully loaded checkpoint from .*iteration +(\d{1,18})", _step),
+    _sign("kpoint from", Kind.RESUMED, r"successfully loaded checkpoint from .{0,400}iteration +(\d{1,18})", _step),
     _sign("Resumed from ", Kind.RESUMED, r"\bResumed from .{1,300}? at (?:global )?step ([\d,]{1,18})", _step),
     _sign("Saving model checkpoint", Kind.CHECKPOINT_SAVED, r"Saving model checkpoint(?: to|:) (\S+)", _saved),
     _sign("kpoint from", Kind.CHECKPOINT_SAVED, r"successfully saved checkpoint from iteration +(\d{1,18})", _step),
@@ -103,8 +103,8 @@ SIGNS = (
     _sign("None of the inputs have requires_grad=True", Kind.NO_INPUT_REQUIRES_GRAD),
     # "... because the shapes did not match" is printed only where `ignore_mismatched_sizes=True` asked for it
     # (`PreTrainedModel._load_pretrained_model`); without it loading raises "size mismatch for".
-    _sign(_WEIGHTS, Kind.NEWLY_INITIALIZED, r"not initialized from .*newly initialized"),
-    _sign(_WEIGHTS, Kind.UNUSED_WEIGHTS, r"Some weights of the model checkpoint .*were not used"),
+    _sign(_WEIGHTS, Kind.NEWLY_INITIALIZED, r"not initialized from .{0,400}newly initialized"),
+    _sign(_WEIGHTS, Kind.UNUSED_WEIGHTS, r"Some weights of the model checkpoint .{0,400}were not used"),
     _sign("Size([", Kind.SIZE_MISMATCH, r"size mismatch for "),
     _sign("Error(s) in loading state_dict", Kind.CHECKPOINT_REFUSED),
     _sign("PytorchStreamReader failed", Kind.CHECKPOINT_REFUSED),
@@ -126,5 +126,5 @@ SIGNS = (
     _sign("SDPA backward got grad_output.strides()", Kind.CUDNN_SDPA_STRIDES, r"cuDNN SDPA backward"),
     _sign("Was asked to gather along dimension 0", Kind.DATA_PARALLEL),
     # transformers >= 5.0 prints a table, `utils/loading_report.py`.
-    _sign("LOAD REPORT", Kind.NEWLY_INITIALIZED, r"LOAD REPORT.* from: "),
+    _sign("LOAD REPORT", Kind.NEWLY_INITIALIZED, r"LOAD REPORT.{0,400} from: "),
 )

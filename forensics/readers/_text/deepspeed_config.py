@@ -21,7 +21,7 @@ _JSON = re.compile(rb"print_user_config\] +json = (?=\{)")
 ANCHORS = (b"print] ", b"print_user_config] ")
 _NEXT = re.compile(rb"print(?:_user_config)?\] ")
 _BRACE = re.compile(rb'[{}]|"(?:[^"\\\r\n]|\\.)*"')
-_EQUATION = re.compile(r"(\w+)=")
+_EQUATION = re.compile(r"(?<!\w)(\w+)=")
 _INFINITY = re.compile(rb"(?<=: )(-?)inf\b")
 
 # Attributes of `DeepSpeedConfig` whose name differs from the key in the configuration file.

@@ -37,35 +37,38 @@ METRICS = frozenset({Role.LOSS, Role.NORM, Role.KNOWN, Role.OTHER})
 COUNTERS = frozenset({Role.GLOBAL, Role.STEP, Role.BATCH, Role.RATIO, Role.EPOCH, Role.LEADING})
 
 _ENDS_AS_LOSS = re.compile(
-    r"(?:loss\w{0,12}|ppl|perplexity|nll|xent|entropy|cost|损失|loss (?:train|val)\w*)(?: ?\([^)]*\))?$|loss value$",
+    r"(?:loss\w{0,12}|ppl|perplexity|nll|xent|entropy|cost|损失|loss (?:train|val)\w{0,40})(?: ?\([^)]{0,80}\))?$"
+    r"|loss value$",
     re.IGNORECASE,
 )
 _NORM = re.compile(r"grad(?:ient)?s?.{0,8}norm|(?<![a-z])gnorm(?![a-z])|^\|?g(?:rad)?\|$", re.IGNORECASE)
-_NO_NORM = re.compile(r"(?:max|clip)\w*.grad|norm.?clip|clip", re.IGNORECASE)
+_NO_NORM = re.compile(r"(?:max|clip)\w{0,40}.grad|norm.?clip|clip", re.IGNORECASE)
 _KNOWN = re.compile(
     r"(?<![a-z])(?:lr|learning[ _-]?rate|acc|accuracy|acc@\d+|prec@\d+|top[-_ ]?\d|f1|bleu|wer|cer|rewards?|return"
-    r"|kl|entropy|mfu|t?flops|throughput|tps|tgs|skipped|loss[ _-]?scale|runtime|tok\w*/s\w*|samples?/s\w*"
-    r"|\w*samplespersec)(?![a-z])",
+    r"|kl|entropy|mfu|t?flops|throughput|tps|tgs|skipped|loss[ _-]?scale|runtime|tok\w{0,40}/s\w{0,40}"
+    r"|samples?/s\w{0,40}"
+    r"|\w{0,40}samplespersec)(?![a-z])",
     re.IGNORECASE,
 )
 _GLOBAL = re.compile(
-    r"(?:^|[ /_(])(?:global[_ -]?(?:steps?|iter\w*)|num[_ ]updates|total[_ ]steps?|current_steps?"
+    r"(?:^|[ /_(])(?:global[_ -]?(?:steps?|iter\w{0,40})|num[_ ]updates|total[_ ]steps?|current_steps?"
     r"|train(?:er)?/(?:global_)?step|global_step/max_steps)$",
     re.IGNORECASE,
 )
 _STEP = re.compile(
-    r"^(?:(?:at|on|in|after|train(?:ing)?|current|optim\w*|trained|finished|completed|end of|processing"
-    r"|valid\w*|eval\w*|test(?:ing)?)[ _/])*"
+    r"^(?:(?:at|on|in|after|train(?:ing)?|current|optim\w{0,40}|trained|finished|completed|end of|processing"
+    r"|valid\w{0,40}|eval\w{0,40}|test(?:ing)?)[ _/]){0,6}"
     r"(?:steps?|iter(?:ation)?s?|updates?|up\.?|it|(?:total_)?timesteps|n_?iter|num_?iter|itr|步)"
     r"(?:[ _]?(?:num|number|idx|no))?(?: ?\(train(?:ing)?\))?$",
     re.IGNORECASE,
 )
 _BATCH = re.compile(
-    r"(?:^|[ _])(?:(?:mini[- ]?)?batch(?:es)?(?:[ _](?:idx|id|num|number|no))?|(?:step|iter)\w*_in_\w+|data_slice)$",
+    r"(?:^|[ _])(?:(?:mini[- ]?)?batch(?:es)?(?:[ _](?:idx|id|num|number|no))?|(?:step|iter)\w{0,40}_in_\w{1,40}"
+    r"|data_slice)$",
     re.IGNORECASE,
 )
 _EPOCH = re.compile(
-    r"(?:^|[ /_(])(?:epochs?|ep|轮)(?:[ _](?:num|number|idx|no))?(?: ?\((?:train|val|test)\w*\))?$", re.IGNORECASE
+    r"(?:^|[ /_(])(?:epochs?|ep|轮)(?:[ _](?:num|number|idx|no))?(?: ?\((?:train|val|test)\w{0,40}\))?$", re.IGNORECASE
 )
 _NO_EPOCH = re.compile(r"(?:^|[ _])(?:num|max|total|n|of)[ _](?:train[ _])?epochs?$", re.IGNORECASE)
 _COUNTER_NAMES = (

@@ -15,7 +15,7 @@ ROLES: dict[str, Role] = {
     "master": "master",
 }
 _TORCH = expression(r"(?:(?:.*\.)?(?:optim|optimizer)(?:_states)?(?:\.\d+)?\.)?state\.(.+)\.([a-z_0-9]+)")
-_MEGATRON = expression(r"(?:.*\.)?optimizer(?:_\d+)?\.state\.(exp_avg|exp_avg_sq|fp32_param|master_param)\.(.+)")
+_MEGATRON = expression(r"(?s)(?:.*\.)?optimizer(?:_\d+)?\.state\.(exp_avg|exp_avg_sq|fp32_param|master_param)\.(.+)")
 _OTHERS = expression(
     r"(?:.*\.)?(?:optim|optimizer)(?:_states)?\..*|(?:lr_)?scheduler\..*|param_groups\..*|rng_state.*|dataloader.*"
     r"|train_state.*"

@@ -15,7 +15,7 @@ BUFFER = re.compile(
 """Names of buffers that models keep in their state dicts (rotary embeddings, GPT-2's causal mask)."""
 EMBEDDING = re.compile(r".*(?:embed_tokens|word_embeddings|embed_in|tok_embeddings|\bwte)\.weight")
 HEAD = re.compile(r".*(?:lm_head|embed_out|\boutput)\.weight")
-LAYER = re.compile(r".*\.(?:layers?|h|blocks?)\.\d+\..*")
+LAYER = re.compile(r".*\.(?:layers?|h|blocks?)\.\d+\.")
 
 Shape = tuple[int, ...]
 
@@ -59,7 +59,7 @@ def mark_buffers(found: Found, weights: Sequence[TensorRecord]) -> None:
 
 def _by_order(found: Found, weights: Sequence[TensorRecord], groups: Sequence[Sequence[Shape]]) -> None:
     """Tell which of embedding and head is trained when they have one shape and the optimizer has it once."""
-    inner = {record.shape for record in weights if LAYER.fullmatch(record.name)}
+    inner = {record.shape for record in weights if LAYER.match(record.name)}
     open_ = [record for record in weights if record.name not in found.trained]
     for shape in {record.shape for record in open_} - inner:
         same = [record for record in weights if record.shape == shape]

@@ -25,7 +25,9 @@ from forensics.weights.optimizer import checked_steps, real, record_state, whole
 DATA = re.compile(r"__(\d+)_\d+\.distcp")
 PARTS = re.compile(r"(?:pytorch_model_fsdp|optimizer)_\d+")
 """Folders of accelerate's `utils/fsdp_utils.py` (`FSDP_MODEL_NAME`, `OPTIMIZER_NAME`), parts of one save."""
-SETTINGS = re.compile(r".*param_groups\.(?:(\d+)\.)?(?:.+\.)?(lr|betas|eps|weight_decay|step)")
+SETTINGS = frozenset({"lr", "betas", "eps", "weight_decay", "step"})
+"""Last words of the keys under `param_groups.` that hold the numbers of a group of the optimizer."""
+GROUP = re.compile(r"(\d{1,9})\.")
 MOST_SETTINGS = 64
 MOST_STEPS = 64
 
@@ -212,13 +214,15 @@ def _settings(found: Found, folder: Folder, metadata: _Metadata) -> None:
     values: dict[str, dict[str, object]] = {}
     with _Blobs(folder) as blobs:
         for key in metadata.others:
-            match = SETTINGS.fullmatch(key)
-            if match is None or len(values) >= MOST_SETTINGS:
+            _, found_there, rest = key.rpartition("param_groups.")
+            around, _, setting = key.rpartition(".")
+            if not found_there or setting not in SETTINGS or len(values) >= MOST_SETTINGS:
                 continue
-            group = match[1] or key.rpartition(".")[0]
+            numbered = GROUP.match(rest)
+            group = numbered[1] if numbered else around
             for place in metadata.places.get(key, []):
                 try:
-                    values.setdefault(group, {})[match[2]] = blobs.read(place).value
+                    values.setdefault(group, {})[setting] = blobs.read(place).value
                 except (ChunksError, ForensicsError):
                     continue
     groups = list(values.values())
