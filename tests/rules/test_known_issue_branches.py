@@ -27,6 +27,8 @@ from rules.rule_judging import Judge
 
 ISSUES = dict(load())
 HINTS = {
+    "ds-bf16-boundary-gradient": "only the same batch in other micro-batches decides",
+    "ds-pipeline-gradient-scale": "only the norms of single stages decide",
     "custom-kernel": "only a run without it decides",
     "ds-overlap-before-the-bucket": "only a run without overlap decides",
     "ds-zero2-gradient-regression": "only the same steps under another release decide",
@@ -244,6 +246,22 @@ def test_an_unknown_version_is_missing_evidence(judge: Judge, file: str, version
 
 
 UPSTREAM = {
+    "adapter-frozen-by-injection": ("peft", ["0.18.0", "0.20.0"], ["0.17.1"]),
+    "dpo-keep-end-empties-samples": ("trl", ["0.16.1", "0.17.0"], ["0.18.0"]),
+    "ds-all-reduce-fetch-stride": ("deepspeed", ["0.14.3", "0.19.3"], ["0.14.2", "0.19.4"]),
+    "ds-bf16-boundary-gradient": ("deepspeed", ["0.18.6", "0.18.9"], ["0.18.5", "0.19.0"]),
+    "ds-fused-optimizer-returns-early": ("deepspeed", ["0.17.6", "0.18.1"], ["0.17.5", "0.18.2"]),
+    "ds-hpz-stale-secondary": ("deepspeed", ["0.17.6", "0.18.2"], ["0.18.3"]),
+    "ds-pipeline-gradient-scale": ("deepspeed", ["0.18.3", "0.19.2"], ["0.18.2", "0.19.3"]),
+    "ds-universal-checkpoint-stage3": ("deepspeed", ["0.17.6"], ["0.18.0"]),
+    "ds-zero3-stream-race": ("deepspeed", ["0.17.6", "0.18.7"], ["0.18.8"]),
+    "fsdp2-stale-optimizer": ("accelerate", ["1.6.0"], ["1.5.2", "1.7.0"]),
+    "onebit-lamb-empty-parameter": ("deepspeed", ["0.18.3"], ["0.18.4"]),
+    "peft-layers-of-experts": ("peft", ["0.19.1"], ["0.20.0"]),
+    "tensor-parallel-stale-optimizer": ("accelerate", ["1.11.0"], ["1.12.0"]),
+    "tmp-checkpoint-rename": ("transformers", ["4.36.0", "4.36.1"], ["4.35.2", "4.36.2"]),
+    "trl-freezes-peft-model": ("trl", ["0.22.0", "0.23.0"], ["0.21.0", "0.23.1"]),
+    "ulysses-all-to-all": ("deepspeed", ["0.14.3"], ["0.14.4"]),
     "bnb-8bit-optimizer-bug": ("bitsandbytes", ["0.36.0", "0.41.0"], ["0.35.4", "0.41.1"]),
     "ds-cpu-offload-gradients": ("deepspeed", ["0.16.9", "0.18.9"], ["0.19.0"]),
     "ds-overlap-before-the-bucket": ("deepspeed", ["0.10.0", "0.12.3"], ["0.12.4"]),

@@ -52,6 +52,11 @@ def test_a_shared_sign_counts_only_beside_something_of_its_own(judge: Judge) -> 
 
 
 STAGE3 = {"zero_optimization.stage": 3}
+OVERLAP = "zero_optimization.overlap_comm"
+RACE: dict[str, Any] = {
+    "settings": {**STAGE3, OVERLAP: True, "bf16": True, "world_size": 8},
+    "packages": {"deepspeed": "0.18.7", "torch": "2.10.0"},
+}
 LORA_B = "layers.0.q.lora_B.weight"
 LEARNT: dict[str, Any] = {
     "loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0],
@@ -68,6 +73,33 @@ WHOLE_CASES: list[tuple[str, dict[str, Any], str]] = [
         "likely",
     ),
     ("ds-zeropp-hpz-bug", {"settings": STAGE3}, "ruled out"),
+    ("ds-zero3-stream-race", {**DEAD, **RACE}, "likely"),
+    ("ds-zero3-stream-race", {**DEAD, **RACE, "packages": {"deepspeed": "0.18.7", "torch": "2.9.1"}}, "ruled out"),
+    ("ds-zero3-stream-race", {**DEAD, **RACE, "settings": {**RACE["settings"], OVERLAP: False}}, "ruled out"),
+    ("ds-zero3-stream-race", {**DEAD, "packages": RACE["packages"]}, "possible"),
+    ("ds-all-reduce-fetch-stride", {"settings": STAGE3, "packages": {"deepspeed": "0.19.0"}}, "ruled out"),
+    ("ds-fused-optimizer-returns-early", {"settings": STAGE3, "packages": {"deepspeed": "0.18.0"}}, "ruled out"),
+    ("ds-universal-checkpoint-stage3", {"packages": {"deepspeed": "0.17.0"}}, "possible"),
+    ("ds-hpz-stale-secondary", {"settings": STAGE3, "packages": {"deepspeed": "0.18.0"}}, "ruled out"),
+    ("onebit-lamb-empty-parameter", {"settings": {"optimizer.type": "AdamW"}}, "ruled out"),
+    ("dpo-keep-end-empties-samples", {"settings": {"truncation_mode": "keep_start"}}, "ruled out"),
+    ("fsdp2-stale-optimizer", {"settings": {"fsdp_version": 1}, "packages": {"accelerate": "1.6.0"}}, "ruled out"),
+    ("tensor-parallel-stale-optimizer", {"settings": {"tp_size": 1}}, "ruled out"),
+    ("ulysses-all-to-all", {"settings": {"sequence_parallel_size": 1}}, "ruled out"),
+    ("tmp-checkpoint-rename", {"packages": {"transformers": "4.36.0"}}, "possible"),
+    (
+        "tmp-checkpoint-rename",
+        {
+            "packages": {"transformers": "4.36.0"},
+            "events": [
+                make_events(
+                    Kind.TRACEBACK,
+                    text="FileNotFoundError: [Errno 2] No such file: 'out/tmp-checkpoint-9' -> 'out/checkpoint-9'",
+                )
+            ],
+        },
+        "likely",
+    ),
     (
         "ds-zero0-bf16-gradient-bug",
         {"settings": {"zero_optimization.stage": 0, "bf16.enabled": True}, "packages": {"deepspeed": "0.18.0"}},
