@@ -173,7 +173,8 @@ LAST_LINES = (
 )
 WORDS = (
     *("WarmupLR", "cosine", "adamw_bnb_8bit", "flash_attention_2", "flash_attention_3", "sdpa", "k3", "chatml"),
-    *("cosine_with_restarts", "Yi-6B-base", "OneBitLamb", "pissa"),
+    *("cosine_with_restarts", "Yi-6B-base", "OneBitLamb", "pissa", "gemma4", "gemma3"),
+    *("qwen3_next", "lion_32bit", "lora", "te", "dapo", "0.7"),
 )
 STATEMENTS = (
     "the folder says step 24, its optimizer has counted 12",
@@ -183,7 +184,15 @@ STATEMENTS = (
     "lm_head.weight is not there",
     "443 bytes",
 )
-BOARDS = ("Tesla V100", "Tesla T4", "NVIDIA RTX 4090", "AMD Instinct MI300", "Ascend 910B", "NVIDIA B200")
+BOARDS = (
+    "Tesla V100",
+    "Tesla T4",
+    "NVIDIA RTX 4090",
+    "AMD Instinct MI300",
+    "Ascend 910B",
+    "NVIDIA B200",
+    "NVIDIA H100",
+)
 
 
 def facts_for(table: Table, fits: bool) -> Facts:

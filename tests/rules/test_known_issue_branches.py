@@ -27,6 +27,20 @@ from rules.rule_judging import Judge
 
 ISSUES = dict(load())
 HINTS = {
+    "axolotl-packing-backends": "only a run without it decides",
+    "bnb-lion-weight-decay": "only a run without decay decides",
+    "gkd-liger-divergence": "only a run without Liger decides",
+    "grpo-temperature-left-out": "only the two log-probabilities decide",
+    "grpo-truncated-divisor": "only the norm of a batch without the cut completions decides",
+    "liger-modules-to-save": "only a run without Liger decides",
+    "loraplus-embedding-rate": "only the parameter groups decide",
+    "megatron-expert-tensor-norm": "only the norm without tensor parallelism decides",
+    "megatron-optimizer-instances": "only a run without overlap decides",
+    "packing-through-linear-attention": "only a run without packing decides",
+    "padding-free-attention-mask": "only a padded run decides",
+    "peft-embedding-scale": "only the embedding itself decides",
+    "sync-each-batch-steps": "only the number of updates decides",
+    "te-fused-cross-entropy": "only the native loss decides",
     "ds-bf16-boundary-gradient": "only the same batch in other micro-batches decides",
     "ds-pipeline-gradient-scale": "only the norms of single stages decide",
     "custom-kernel": "only a run without it decides",
@@ -246,6 +260,22 @@ def test_an_unknown_version_is_missing_evidence(judge: Judge, file: str, version
 
 
 UPSTREAM = {
+    "axolotl-packing-backends": ("axolotl", ["0.17.0"], ["0.18.0"]),
+    "bnb-4bit-rocm": ("bitsandbytes", ["0.49.2"], ["0.50.0"]),
+    "bnb-lion-weight-decay": ("bitsandbytes", ["0.49.2"], ["0.50.0"]),
+    "ds-frozen-flat-buffers": ("deepspeed", ["0.17.6", "0.19.1"], ["0.17.5", "0.19.2"]),
+    "gkd-liger-divergence": ("trl", ["0.22.0", "1.3.0"], ["0.21.0", "1.4.0"]),
+    "grpo-temperature-left-out": ("trl", ["0.15.2"], ["0.16.0"]),
+    "grpo-truncated-divisor": ("trl", ["0.17.0", "1.8.0"], ["0.16.1", "1.9.0"]),
+    "liger-modules-to-save": ("liger-kernel", ["0.5.9"], ["0.5.10"]),
+    "loraplus-embedding-rate": ("peft", ["0.13.0", "0.20.0"], ["0.12.0"]),
+    "megatron-expert-tensor-norm": ("megatron-core", ["0.18.0"], ["0.19.0"]),
+    "megatron-optimizer-instances": ("megatron-core", ["0.16.0"], ["0.17.0"]),
+    "packing-through-linear-attention": ("transformers", ["5.2.0", "5.8.1"], ["5.9.0"]),
+    "padding-free-attention-mask": ("trl", ["0.23.0"], ["0.23.1"]),
+    "peft-embedding-scale": ("peft", ["0.15.0", "0.17.1"], ["0.14.0", "0.18.0"]),
+    "sync-each-batch-steps": ("accelerate", ["0.28.0", "0.30.1"], ["0.27.2", "0.31.0"]),
+    "te-fused-cross-entropy": ("transformer-engine", ["2.11.0"], ["2.12"]),
     "adapter-frozen-by-injection": ("peft", ["0.18.0", "0.20.0"], ["0.17.1"]),
     "dpo-keep-end-empties-samples": ("trl", ["0.16.1", "0.17.0"], ["0.18.0"]),
     "ds-all-reduce-fetch-stride": ("deepspeed", ["0.14.3", "0.19.3"], ["0.14.2", "0.19.4"]),

@@ -57,6 +57,20 @@ RACE: dict[str, Any] = {
     "settings": {**STAGE3, OVERLAP: True, "bf16": True, "world_size": 8},
     "packages": {"deepspeed": "0.18.7", "torch": "2.10.0"},
 }
+BNB = {"bitsandbytes": "0.49.2"}
+ROCM: dict[str, Any] = {
+    "settings": {"load_in_4bit": True},
+    "packages": BNB,
+    "hardware": {"gpu": "AMD Instinct MI300X"},
+}
+GEMMA: dict[str, Any] = {
+    "settings": {
+        "model.model_type": "gemma4",
+        "attn_implementation": "sdpa",
+        "per_device_train_batch_size": 2,
+    },
+    "hardware": {"gpu": "NVIDIA H100 80GB HBM3"},
+}
 LORA_B = "layers.0.q.lora_B.weight"
 LEARNT: dict[str, Any] = {
     "loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0],
@@ -87,6 +101,23 @@ WHOLE_CASES: list[tuple[str, dict[str, Any], str]] = [
     ("tensor-parallel-stale-optimizer", {"settings": {"tp_size": 1}}, "ruled out"),
     ("ulysses-all-to-all", {"settings": {"sequence_parallel_size": 1}}, "ruled out"),
     ("tmp-checkpoint-rename", {"packages": {"transformers": "4.36.0"}}, "possible"),
+    ("bnb-4bit-rocm", {**DEAD, **ROCM, "onset": 1}, "likely"),
+    ("bnb-4bit-rocm", {**DEAD, **ROCM, "settings": {"load_in_4bit": False}}, "ruled out"),
+    ("bnb-4bit-rocm", {**DEAD, **ROCM, "hardware": {"gpu": "NVIDIA A100"}, "packages": BNB}, "ruled out"),
+    ("gemma4-sdpa-hopper", {**DEAD, **GEMMA}, "likely"),
+    ("gemma4-sdpa-hopper", {**DEAD, **GEMMA, "hardware": {"gpu": "NVIDIA A100"}}, "ruled out"),
+    ("gemma4-sdpa-hopper", {**DEAD, "hardware": GEMMA["hardware"]}, "possible"),
+    ("packing-through-linear-attention", {"settings": {"model.model_type": "qwen3"}}, "ruled out"),
+    ("te-fused-cross-entropy", {"settings": {"cross_entropy_fusion_impl": "native"}}, "ruled out"),
+    ("megatron-optimizer-instances", {"settings": {"overlap_grad_reduce": False}}, "ruled out"),
+    ("megatron-expert-tensor-norm", {"settings": {"tensor_model_parallel_size": 1}}, "ruled out"),
+    ("grpo-temperature-left-out", {"settings": {"temperature": 1.0, "num_generations": 8}}, "ruled out"),
+    ("grpo-truncated-divisor", {"settings": {"mask_truncated_completions": False}}, "ruled out"),
+    ("gkd-liger-divergence", {"settings": {"use_liger_kernel": False}}, "ruled out"),
+    ("padding-free-attention-mask", {"settings": {"padding_free": False}}, "ruled out"),
+    ("sync-each-batch-steps", {"settings": {"sync_each_batch": False}}, "ruled out"),
+    ("bnb-lion-weight-decay", {"settings": {"optim": "lion_8bit", "weight_decay": 0.1}}, "ruled out"),
+    ("ds-frozen-flat-buffers", {"settings": STAGE3, "packages": {"deepspeed": "0.18.0"}}, "ruled out"),
     (
         "tmp-checkpoint-rename",
         {
