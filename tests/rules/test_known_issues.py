@@ -106,7 +106,7 @@ WHOLE_CASES: list[tuple[str, dict[str, Any], str]] = [
     ("bnb-4bit-rocm", {**DEAD, **ROCM, "hardware": {"gpu": "NVIDIA A100"}, "packages": BNB}, "ruled out"),
     ("gemma4-sdpa-hopper", {**DEAD, **GEMMA}, "likely"),
     ("gemma4-sdpa-hopper", {**DEAD, **GEMMA, "hardware": {"gpu": "NVIDIA A100"}}, "ruled out"),
-    ("gemma4-sdpa-hopper", {**DEAD, "hardware": GEMMA["hardware"]}, "possible"),
+    ("gemma4-sdpa-hopper", {**DEAD, "hardware": GEMMA["hardware"]}, "unlikely"),
     ("packing-through-linear-attention", {"settings": {"model.model_type": "qwen3"}}, "ruled out"),
     ("te-fused-cross-entropy", {"settings": {"cross_entropy_fusion_impl": "native"}}, "ruled out"),
     ("megatron-optimizer-instances", {"settings": {"overlap_grad_reduce": False}}, "ruled out"),
