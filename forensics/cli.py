@@ -5,7 +5,7 @@ Nothing heavy is imported here: `--help` must answer at once.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import click
 
@@ -13,12 +13,12 @@ import forensics
 from forensics.commands.analyze import analyze
 from forensics.commands.bundle import bundle
 from forensics.commands.compare import compare
+from forensics.commands.errors import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERNAL
 from forensics.commands.mcp import mcp
+from forensics.commands.output import Output
 from forensics.commands.plan import plan
 from forensics.commands.recorder import recorder
 from forensics.commands.shared import (
-    EXIT_FINDINGS,
-    EXIT_FINE,
     PLACE,
     RUN_PATH,
     cluster_option,
@@ -69,7 +69,7 @@ main.add_command(triage)
 @output_option
 @no_redact_option
 @guarded
-def environment(run_dir: Path, form: str, output: IO[str], no_redact: bool) -> int:
+def environment(run_dir: Path, form: str, output: Output, no_redact: bool) -> int:
     """Print what the run in RUN_DIR ran on and with: versions, hardware, settings.
 
     \b
@@ -127,14 +127,14 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
     form: str,
     verify_with_torch: bool,
     cluster: str | None,
-    output: IO[str],
+    output: Output,
     no_redact: bool,
     quiet: bool,
 ) -> int:
     """Look into every tensor of CHECKPOINTS: NaN, Inf, zeros, range, norms; the worst first.
 
     A checkpoint is a folder, a weight file, or a URL of either (s3://, gs://, hf://, https://), read by ranges.
-    Exits with 1 when a tensor holds NaN or Inf, or a file is damaged.
+    Exits with 1 when a tensor holds NaN or Inf or could not be read, or a file is damaged.
 
     \b
     Example:
@@ -160,7 +160,10 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
     output.write(tensors.render(shown, skips, choice, form) + _footer(found, form))
     if verify_with_torch and not _agrees_with_torch(found):
         return EXIT_FINDINGS
-    return EXIT_FINDINGS if any(c.status in {"poisoned", "damaged"} for c in found) else EXIT_FINE
+    if any(skip.internal for skip in skips):
+        return EXIT_INTERNAL
+    bad = any(c.status in {"poisoned", "damaged"} or (c.table is not None and c.table.unread.any()) for c in found)
+    return EXIT_FINDINGS if bad else EXIT_FINE
 
 
 def _footer(found: "Sequence[Checkpoint]", form: str) -> str:
@@ -202,7 +205,7 @@ def diff(  # noqa: PLR0913, PLR0917  (the options of the command)
     by: "By",
     form: str,
     cluster: str | None,
-    output: IO[str],
+    output: Output,
     no_redact: bool,
     quiet: bool,
 ) -> int:

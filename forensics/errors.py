@@ -2,10 +2,11 @@
 
 Each error carries a `slug`: the anchor of its paragraph in `docs/messages.md`. The command line turns
 every one of them into a single line on stderr; inside `analyze` a malformed file becomes a `Skip` and costs
-that file only.
+that file only. `contained` makes one of them out of everything else that a part of the work may raise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 SHOWN_RUNS = 5
 
@@ -77,7 +78,30 @@ class LimitError(MalformedError):
     slug = "limit"
 
 
+class InternalError(ForensicsError):
+    """Code of ours failed on a part of the run; that part is missing, and the report says so."""
+
+    slug = "internal"
+
+
 class ChangedError(ForensicsError):
     """The file changed or shrank while it was read: the run may still be alive."""
 
     slug = "changed"
+
+
+@contextmanager
+def contained(what: str) -> Iterator[None]:
+    """Turn what was not expected into an `InternalError` that names the part of the work: one part, not the report.
+
+    Memory and recursion that run out are the input's doing and become a `LimitError`.
+    """
+    try:
+        yield
+    except ForensicsError:
+        raise
+    except (MemoryError, RecursionError) as error:
+        raise LimitError(f"{what}: {type(error).__name__}, more than this machine gives") from error
+    except Exception as error:
+        said = f"{what} failed, which is an error of medforensics: {type(error).__name__}: {error}"
+        raise InternalError(said) from error

@@ -20,7 +20,7 @@ from forensics.diagnosis.reason import reason
 from forensics.discovery.discover import Discovery, discover
 from forensics.discovery.unpack import opened
 from forensics.documents._parts import part_of, relocated
-from forensics.errors import ForensicsError, NothingReadableError, SeveralRunsError
+from forensics.errors import ForensicsError, InternalError, NothingReadableError, SeveralRunsError, contained
 from forensics.limits import DEFAULT, Limits
 from forensics.model import SEVERITIES, Artifact, Fact, Finding, Hypothesis, Recording, Report, Run, Skip
 from forensics.plugin import Document, Reader
@@ -194,7 +194,8 @@ def _read_place(
         recordings = [fact for fact in facts if isinstance(fact, Recording)]
         facts.extend(belonging(found.root, checkpoints, recordings))
     run = assemble(found.root, found.artifacts, facts, checkpoints, (*found.skips, *skips, *unexamined))
-    return run, tuple(failures)
+    internal = (skip.reason for skip in run.skips if skip.internal)
+    return run, tuple(dict.fromkeys((*failures, *internal)))
 
 
 def _taken_alone(artifact: Artifact) -> bool:
@@ -217,22 +218,23 @@ def _facts(artifact: Artifact, failures: list[str], unread: list[Artifact]) -> I
         yield Skip(artifact.path, "the log of the tracker's own client")
         return
     try:
-        with File(artifact.location) as file:
-            head = file.head(HEAD_BYTES)
+        with contained(f"the first look at {artifact.path}"):
+            with File(artifact.location) as file:
+                head = file.head(HEAD_BYTES)
+            chosen = list(readers_of(artifact, head))
+            document = next((each for each in catalog.documents() if each.takes(artifact, head)), None)
     except ForensicsError as error:
-        yield Skip(artifact.path, str(error))
+        yield Skip(artifact.path, str(error), isinstance(error, InternalError))
         return
     if head.startswith(COMPRESSED) and not artifact.path.endswith((".pt", ".bin", ".ckpt")):
         yield Skip(artifact.path, "compressed; unpack it, or name it alone")
         return
-    document = next((each for each in catalog.documents() if each.takes(artifact, head)), None)
     if document is not None:
         facts = list(_parts(document, artifact, failures))
         if not facts:
             unread.append(artifact)
         yield from facts
         return
-    chosen = list(readers_of(artifact, head))
     if not chosen:
         unread.append(artifact)
     yield from _read_by(chosen, artifact, failures)

@@ -1,5 +1,6 @@
 """Progress on stderr, for work over a second, where somebody watches."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ REDRAW_SECONDS = 0.2
 @contextmanager
 def reporter(*, quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
     """Yield a function (what, done, total) that draws one line on a terminal; None when nobody watches."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield None
         return
     started = time.monotonic()

@@ -3,14 +3,13 @@
 import os
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
+from forensics.commands.errors import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERNAL, is_folder_gone
+from forensics.commands.output import Output
 from forensics.commands.shared import (
-    EXIT_FINDINGS,
-    EXIT_FINE,
-    EXIT_INTERNAL,
     FAIL_ON,
     RUN_PATH,
     guarded,
@@ -73,7 +72,7 @@ def analyze(  # noqa: PLR0913, PLR0917  (the options of the command)
     run_dir: Path,
     form: str,
     as_json: bool,
-    output: IO[str],
+    output: Output,
     weights: str,
     fail_on: str | None,
     exit_zero: bool,
@@ -93,7 +92,7 @@ def analyze(  # noqa: PLR0913, PLR0917  (the options of the command)
     addresses, ids. Secrets are masked everywhere.
 
     \b
-    Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 usage,
+    Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 usage, or the output cannot be written,
     3 nothing readable there, 4 internal error (a partial report is still written).
 
     \b
@@ -112,7 +111,7 @@ def analyze(  # noqa: PLR0913, PLR0917  (the options of the command)
     form = "json" if as_json else form
     if form != "markdown" and (template or max_chars):
         raise UsageError("--template and --max-chars belong to --format markdown")
-    settings = configuration.load(run_dir, Path.cwd(), config)
+    settings = configuration.load(run_dir, None if is_folder_gone() else Path.cwd(), config)
     asked = Selection(_split(select), _split(ignore))
     catalog.require_known((*asked.select, *asked.ignore))
     selection = Selection(asked.select or settings.selection.select, asked.ignore or settings.selection.ignore)
@@ -133,7 +132,7 @@ def _split(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(part.strip() for name in names for part in name.split(",") if part.strip())
 
 
-def _terminal(report: "Report", output: IO[str], *, identities: bool, verbose: bool, quiet: bool) -> str:
+def _terminal(report: "Report", output: Output, *, identities: bool, verbose: bool, quiet: bool) -> str:
     redactor, unicode = redactor_of(report.run, identities=identities), _unicode(output)
     if quiet:
         from forensics.report import brief
@@ -170,21 +169,21 @@ def _exit_code(report: "Report", fail_on: str, *, strict: bool) -> int:
     return EXIT_FINDINGS if reached or unexamined else EXIT_FINE
 
 
-def _unicode(output: IO[str]) -> bool:
+def _unicode(output: Output) -> bool:
     if to_file(output):
         return True
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     return encoding.lower().replace("-", "").replace("_", "") in {"utf8", "utf16", "utf32", "utf8sig", "gb18030"}
 
 
-def _color(output: IO[str]) -> bool:
+def _color(output: Output) -> bool:
     # https://no-color.org: any non-empty NO_COLOR switches colour off; FORCE_COLOR switches it on in pipes.
-    if os.environ.get("NO_COLOR") or to_file(output):
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or to_file(output):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or output.isatty()
 
 
-def _width(output: IO[str]) -> int:
+def _width(output: Output) -> int:
     import shutil
 
     if to_file(output) or not output.isatty():

@@ -4,16 +4,10 @@ from pathlib import Path
 
 import click
 
-from forensics.commands.shared import (
-    EXIT_FINE,
-    EXIT_INTERNAL,
-    RUN_PATH,
-    guarded,
-    no_redact_option,
-    quiet_option,
-    redactor_of,
-)
-from forensics.errors import UnreadableError, UsageError
+from forensics.commands.errors import EXIT_FINE, EXIT_INTERNAL
+from forensics.commands.output import check_writable, write_whole
+from forensics.commands.shared import RUN_PATH, guarded, no_redact_option, quiet_option, redactor_of
+from forensics.errors import UsageError
 
 
 @click.command()
@@ -43,14 +37,12 @@ def bundle(run_dir: Path, output: Path, weights: str, no_redact: bool, quiet: bo
 
     if run_dir.is_dir() and output.resolve().is_relative_to(run_dir.resolve()):
         raise UsageError("nothing is written into the run directory; name a place outside with -o")
+    check_writable(output)
     with reporter(quiet=quiet) as progress:
         report = investigate(run_dir, weights=weights, progress=progress, apart=apart_of)  # type: ignore[arg-type]  # a click choice
     redactor = redactor_of(report.run, identities=not no_redact)
     data = archive.render(report, tuple(excerpts(report)), redactor)
-    try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise UnreadableError(f"{output} cannot be written: {error.strerror}") from error
+    write_whole(output, data)
     if not quiet:
         click.echo(f"{output}: {len(data):,} bytes. Look into it before you attach it: what is attached is public.")
     return EXIT_INTERNAL if report.failures else EXIT_FINE

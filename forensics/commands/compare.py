@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
+from forensics.commands.errors import EXIT_FINE
+from forensics.commands.output import Output
 from forensics.commands.shared import (
-    EXIT_FINE,
     RUN_PATH,
     guarded,
     hides_identities,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 @quiet_option
 @guarded
 def compare(  # noqa: PLR0913, PLR0917  (the options of the command)
-    good: Path, bad: Path, form: str, weights: bool, output: IO[str], no_redact: bool, quiet: bool
+    good: Path, bad: Path, form: str, weights: bool, output: Output, no_redact: bool, quiet: bool
 ) -> int:
     """Say what differs between GOOD and BAD, and which of it can matter for what went wrong in BAD.
 

@@ -3,7 +3,8 @@
 import click
 
 import forensics
-from forensics.commands.shared import EXIT_FINE, guarded
+from forensics.commands.errors import EXIT_FINE
+from forensics.commands.shared import guarded
 from forensics.errors import UsageError
 
 INSTRUCTIONS = (

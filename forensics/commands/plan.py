@@ -1,19 +1,12 @@
 """`medforensics plan RUN`: the ladder from small to full."""
 
 from pathlib import Path
-from typing import IO
 
 import click
 
-from forensics.commands.shared import (
-    EXIT_FINE,
-    RUN_PATH,
-    guarded,
-    hides_identities,
-    no_redact_option,
-    output_option,
-    redactor_of,
-)
+from forensics.commands.errors import EXIT_FINE
+from forensics.commands.output import Output
+from forensics.commands.shared import RUN_PATH, guarded, hides_identities, no_redact_option, output_option, redactor_of
 
 
 @click.command()
@@ -22,7 +15,7 @@ from forensics.commands.shared import (
 @output_option
 @no_redact_option
 @guarded
-def plan(run_dir: Path, form: str, output: IO[str], no_redact: bool) -> int:
+def plan(run_dir: Path, form: str, output: Output, no_redact: bool) -> int:
     """Print a ladder of short runs from RUN_DIR's own settings: one process in float32 first, the whole run last.
 
     Each rung is ten recorded steps with a launch line, what it changes and what to expect; `medforensics compare`

@@ -1,17 +1,17 @@
 """`medforensics recorder`: the black box as one file."""
 
-from typing import IO
-
 import click
 
 import forensics
-from forensics.commands.shared import EXIT_FINE, guarded, output_option
+from forensics.commands.errors import EXIT_FINE
+from forensics.commands.output import Output
+from forensics.commands.shared import guarded, output_option
 
 
 @click.command()
 @output_option
 @guarded
-def recorder(output: IO[str]) -> int:
+def recorder(output: Output) -> int:
     """Write the black box recorder as one Python file, to copy beside a training script (docs/how-to/record.md).
 
     It needs torch and numpy. Where medforensics is installed, `from forensics.recorder import BlackBox` is the same.

@@ -28,14 +28,14 @@ class Settings:
     fail_on: str | None = None
 
 
-def load(run_dir: Path, start: Path, explicit: Path | None = None) -> Settings:
+def load(run_dir: Path, start: Path | None, explicit: Path | None = None) -> Settings:
     """Return the settings of `explicit`, else of the first file found from `start` upwards.
 
     Raises `UsageError` when the file is no valid TOML or says something that is not known.
     """
     if explicit is not None:
         return _read(explicit)
-    for path in _candidates(start):
+    for path in () if start is None else _candidates(start):  # none: the current folder was deleted
         if not _inside(path, run_dir):
             found = _table(path)
             if found is not None:

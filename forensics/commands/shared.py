@@ -3,13 +3,14 @@
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import click
 
-from forensics.errors import ForensicsError, NothingReadableError, UsageError
+from forensics.commands.errors import EXIT_FINE, OneLineError, Stopped, ended_by, fail, failed_by, stoppable
+from forensics.commands.output import Output, OutputPath, check_writable
 from forensics.storage.locations import Place, is_url, place_of
 
 if TYPE_CHECKING:
@@ -18,22 +19,7 @@ if TYPE_CHECKING:
 
 Given = ParamSpec("Given")
 
-EXIT_FINE = 0
-EXIT_FINDINGS = 1
-EXIT_USAGE = 2
-EXIT_NOTHING_READABLE = 3
-EXIT_INTERNAL = 4
 FAIL_ON = ("error", "warning", "notice", "never")
-
-
-class OneLineError(click.ClickException):
-    """A usage error found while arguments are parsed, told like every other: in one line, exit code 2."""
-
-    exit_code = EXIT_USAGE
-
-    def show(self, file: IO[str] | None = None) -> None:
-        del file
-        _fail(self.message, self.exit_code)
 
 
 class LocalPath(click.Path):
@@ -66,42 +52,39 @@ def guarded(command: Callable[Given, int]) -> Callable[Given, None]:
     @functools.wraps(command)
     def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
         try:
-            code = command(*args, **kwargs)
-        except NothingReadableError as error:
-            code = _fail(str(error), EXIT_NOTHING_READABLE)
-        except UsageError as error:
-            code = _fail(str(error), EXIT_USAGE)
-        except ForensicsError as error:
-            code = _fail(str(error), EXIT_NOTHING_READABLE)
+            _check_output(kwargs)
+            with stoppable():
+                code = command(*args, **kwargs)
+        except click.Abort:
+            code = fail("interrupted", 130)
+        except click.ClickException:
+            raise
         except BrokenPipeError:
             # The reader of our output went away (`| head`); nothing is wrong and nothing is left to say.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = EXIT_FINE
-        except (KeyboardInterrupt, click.Abort):
-            code = _fail("interrupted", 130)
-        except click.ClickException:
-            raise
+        except (Stopped, KeyboardInterrupt) as stopped:
+            code = ended_by(stopped)
         except Exception as error:  # noqa: BLE001  (no traceback ever reaches a user)
-            code = _fail(f"internal error: {type(error).__name__}: {error}; please report it", EXIT_INTERNAL)
+            code = failed_by(error)
         sys.exit(code)
 
     return run
 
 
-def _fail(message: str, code: int) -> int:
-    from forensics.report import without_secrets
-    from forensics.report._safe import clean
-
-    click.echo(f"medforensics: {clean(without_secrets(message), 2000)}", err=True)
-    return code
+def _check_output(given: Mapping[str, object]) -> None:
+    """Tell before any work that the output cannot be written; an event file gets a folder of its own."""
+    output = given.get("output")
+    if isinstance(output, Output) and output.path is not None and given.get("form") != "tensorboard":
+        check_writable(output.path)
 
 
 output_option = click.option(
     "-o",
     "--output",
-    type=click.File("w", encoding="utf-8", lazy=True),
+    type=OutputPath(),
     default="-",
-    help="Write the report to a file.",
+    help="Write the report to a file, whole or not at all.",
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Only the verdict and the headline; no progress.")
 cluster_option = click.option(
@@ -114,14 +97,12 @@ no_redact_option = click.option(
 )
 
 
-def to_file(output: IO[str]) -> bool:
+def to_file(output: Output) -> bool:
     """Tell whether the output was given a name with -o."""
-    # A named file keeps the name it was given; standard output has the number 1, a mark, or no name at all.
-    name = getattr(output, "name", None)
-    return isinstance(name, str) and name not in {"<stdout>", "-"}
+    return output.path is not None
 
 
-def hides_identities(form: str, output: IO[str], *, no_redact: bool) -> bool:
+def hides_identities(form: str, output: Output, *, no_redact: bool) -> bool:
     """Tell whether users, hosts, paths and ids are masked: the one rule of all commands (docs/redaction.md).
 
     They are in a format that is made to be passed on, and in every file; not on the screen or in a pipe.

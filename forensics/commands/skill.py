@@ -4,7 +4,8 @@ from importlib import resources
 
 import click
 
-from forensics.commands.shared import EXIT_FINE, guarded
+from forensics.commands.errors import EXIT_FINE
+from forensics.commands.shared import guarded
 
 
 @click.command()

@@ -3,20 +3,13 @@
 import shutil
 import sys
 from pathlib import Path
-from typing import IO
 
 import click
 
-from forensics.commands.shared import (
-    EXIT_FINE,
-    RUN_PATH,
-    guarded,
-    hides_identities,
-    no_redact_option,
-    output_option,
-    redactor_of,
-)
-from forensics.errors import UnreadableError, UsageError
+from forensics.commands.errors import EXIT_FINE
+from forensics.commands.output import Output, write_whole
+from forensics.commands.shared import RUN_PATH, guarded, hides_identities, no_redact_option, output_option, redactor_of
+from forensics.errors import UsageError
 
 FORMATS = ("table", "csv", "json", "parquet", "tensorboard")
 
@@ -34,7 +27,7 @@ BINARY = {"parquet": "a file", "tensorboard": "a folder"}
 @no_redact_option
 @guarded
 def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
-    run_dir: Path, metrics: tuple[str, ...], form: str, plot: bool, samples: bool, output: IO[str], no_redact: bool
+    run_dir: Path, metrics: tuple[str, ...], form: str, plot: bool, samples: bool, output: Output, no_redact: bool
 ) -> int:
     """Print every metric of RUN_DIR over optimizer steps.
 
@@ -71,19 +64,18 @@ def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
     elif target is not None and form == "tensorboard":
         _write_board(target, *page.event_file(run, metrics, redactor=redactor))
     elif target is not None:
-        _write(target, page.parquet(run, metrics, samples=samples, redactor=redactor))
+        write_whole(target, page.parquet(run, metrics, samples=samples, redactor=redactor))
     else:
         output.write(page.render(run, metrics, form, samples=samples, redactor=redactor))
     return EXIT_FINE
 
 
-def _target(run_dir: Path, output: IO[str], form: str) -> Path:
-    name = getattr(output, "name", None)
-    if not isinstance(name, str) or name in {"-", "<stdout>"}:
+def _target(run_dir: Path, output: Output, form: str) -> Path:
+    if output.path is None:
         raise UsageError(f"{form} is no text; name {BINARY[form]} with -o")
-    if run_dir.is_dir() and Path(name).resolve().is_relative_to(run_dir.resolve()):
+    if run_dir.is_dir() and output.path.resolve().is_relative_to(run_dir.resolve()):
         raise UsageError("nothing is written into the run directory; name a place outside with -o")
-    return Path(name)
+    return output.path
 
 
 def _write_board(folder: Path, name: str, data: bytes) -> None:
@@ -94,11 +86,4 @@ def _write_board(folder: Path, name: str, data: bytes) -> None:
             raise UsageError(f"{folder} holds an event file already, which TensorBoard would mix with this one")
     except OSError as error:
         raise UsageError(f"{folder} cannot be made a folder: {error.strerror}") from error
-    _write(folder / name, data)
-
-
-def _write(target: Path, data: bytes) -> None:
-    try:
-        target.write_bytes(data)
-    except OSError as error:
-        raise UnreadableError(f"{target} cannot be written: {error.strerror}") from error
+    write_whole(folder / name, data)

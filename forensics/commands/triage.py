@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
+from forensics.commands.errors import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERNAL, EXIT_NOTHING_READABLE
+from forensics.commands.output import Output
 from forensics.commands.shared import (
-    EXIT_FINDINGS,
-    EXIT_FINE,
-    EXIT_INTERNAL,
-    EXIT_NOTHING_READABLE,
     FAIL_ON,
     RUN_PATH,
     cluster_option,
@@ -53,7 +51,7 @@ if TYPE_CHECKING:
 def triage(  # noqa: PLR0913, PLR0917  (the options of the command)
     root: Path,
     form: str,
-    output: IO[str],
+    output: Output,
     jobs: int,
     cluster: str | None,
     weights: str,

@@ -22,9 +22,10 @@ def verdict_of(run: Run, findings: Sequence[Finding]) -> RunVerdict:
 
 def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]) -> str:
     if verdict == "healthy":
-        return _healthy(run, findings, hypotheses)
+        return f"{_healthy(run, findings, hypotheses)}{_unread(run)}"
     if verdict == "unknown":
-        return "Nothing was found wrong, but there was no loss, gradient norm, evaluation or weight to judge by."
+        judged_by = "no loss, gradient norm, evaluation or weight to judge by"
+        return f"Nothing was found wrong, but there was {judged_by}.{_unread(run)}"
     grave = next(f for f in findings if f.severity != "notice")
     said = _sentence(grave.statement)
     behind = [h for h in hypotheses if not h.benign and grave.symptom in h.explains]
@@ -80,6 +81,18 @@ def _fell(run: Run, loss: Series) -> str:
         return f"Nothing is wrong: {went} over {len(loss):,} entries."
     stopped = f"; {ending.statement}" if ending is not None and ending.kind == "stopped-by-user" else ""
     return f"Nothing is wrong: {went} over {steps} steps{stopped}."
+
+
+def _unread(run: Run) -> str:
+    """Say which checkpoints were not read in full: without that, silence about them would pass for praise."""
+    left = [c for c in run.checkpoints if c.table is not None and c.table.unread.any()]
+    if not left:
+        return ""
+    files = {piece.path for c in left for record in c.records for piece in record.pieces}
+    reasons = [skip.reason for skip in run.skips if skip.what in files]
+    count = sum(int(c.table.unread.sum()) for c in left if c.table is not None)
+    because = f" ({reasons[0]})" if reasons else ""
+    return f" Not examined: {count:,} tensors of {left[0].path}{because}."
 
 
 def _sentence(text: str, *, capital: bool = True) -> str:

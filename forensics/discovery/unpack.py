@@ -9,13 +9,12 @@ import lzma
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from forensics.errors import LimitError, MalformedError, UnreadableError
+from forensics.errors import InternalError, LimitError, MalformedError, UnreadableError, contained
 from forensics.formats.comet_archive import HEAD_BYTES, is_comet
 from forensics.limits import DEFAULT, Limits
 from forensics.storage.file import File
@@ -24,7 +23,11 @@ BLOCK = 1 << 20
 STANDARD_INPUT = "-"
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PACKED_ENDINGS = (".gz", ".xz")
-BROKEN = (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, RuntimeError)
+FREE_BYTES = 256 << 20
+"""Up to here nothing is asked about how far an archive was packed."""
+RATIO = 250
+"""Bytes that one packed byte may become beyond `FREE_BYTES`: the logs of the fixtures become 4 to 30, deflate can
+reach 1,032 with one byte repeated."""
 
 
 @contextmanager
@@ -45,9 +48,11 @@ def opened(path: Path, limits: Limits = DEFAULT) -> Iterator[Path]:
             yield _standard_input(folder, limits)
             return
         try:
-            yield _unpacked(path, name, folder, limits)
-        except BROKEN as error:
-            raise MalformedError(f"{path.name} cannot be unpacked: {error}") from error
+            with contained(f"the unpacking of {path.name}"):
+                place = _unpacked(path, name, folder, limits)
+        except InternalError as error:
+            raise MalformedError(f"{path.name} cannot be unpacked: {error.__cause__}") from error
+        yield place
 
 
 def _is_read_packed(path: Path) -> bool:
@@ -77,12 +82,12 @@ def _unpacked(path: Path, name: str, folder: Path, limits: Limits) -> Path:
         return _inner(folder)
     target = folder / path.name[:-3]
     with gzip.open(path) if name.endswith(".gz") else lzma.open(path) as packed, target.open("wb") as out:
-        _copy(cast("IO[bytes]", packed), out, limits.archive_bytes, path.name)
+        _copy(cast("IO[bytes]", packed), out, _most(path, limits), path.name)
     return target
 
 
 def _zip(path: Path, folder: Path, limits: Limits) -> None:
-    left = limits.archive_bytes
+    left = _most(path, limits)
     with zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if not m.is_dir()]
         _check_count(len(members), path, limits)
@@ -95,7 +100,7 @@ def _zip(path: Path, folder: Path, limits: Limits) -> None:
 
 
 def _tar(path: Path, folder: Path, limits: Limits) -> None:
-    left = limits.archive_bytes
+    left = _most(path, limits)
     with tarfile.open(path) as archive:
         for number, member in enumerate(archive):
             _check_count(number, path, limits)
@@ -104,6 +109,11 @@ def _tar(path: Path, folder: Path, limits: Limits) -> None:
                 target = _inside(folder, member.name)
                 with packed, target.open("wb") as out:
                     left -= _copy(packed, out, left, path.name)
+
+
+def _most(path: Path, limits: Limits) -> int:
+    """Return how many bytes an archive of this size may become."""
+    return min(limits.archive_bytes, max(FREE_BYTES, path.stat().st_size * RATIO))
 
 
 def _check_count(count: int, path: Path, limits: Limits) -> None:
@@ -126,7 +136,7 @@ def _copy(packed: IO[bytes], out: IO[bytes], most: int, name: str) -> int:
     while block := packed.read(BLOCK):
         written += len(block)
         if written > most:
-            raise LimitError(f"{name} unpacks to more than the limit of bytes ({most:,} were left)")
+            raise LimitError(f"{name} unpacks to more than an archive of its size may ({most:,} bytes were left)")
         out.write(block)
     return written
 

@@ -199,7 +199,11 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Something that was not examined, and why. Reported, never dropped."""
+    """Something that was not examined, and why. Reported, never dropped.
+
+    `internal` tells that code of ours failed on it; such a skip is a failure of the report too.
+    """
 
     what: str
     reason: str
+    internal: bool = False

@@ -15,6 +15,16 @@ Depth: TypeAlias = Literal["full", "quick", "off"]
 Trained: TypeAlias = Literal["trainable", "frozen", "tied", "buffer", "unknown"]
 
 NOT_COMPARED = -1
+"""Stands in the columns of a table where nothing was counted; `known` keeps it out of everything that is shown."""
+
+
+def known(count: "np.int64 | int") -> int | None:
+    """Return a count of a table for those who read it: None where nothing was counted.
+
+    >>> known(3), known(NOT_COMPARED)
+    (3, None)
+    """
+    return int(count) if count >= 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +103,13 @@ class TensorTable:
         return len(self.names)
 
     @property
+    def unread(self) -> NDArray[np.bool_]:
+        """Rows whose bytes could not be read, or not as they were when the scan began: nothing is known of them."""
+        return np.asarray(self.nan < 0, dtype=bool)
+
+    @property
     def infinite(self) -> Integers:
-        return self.positive_infinity + self.negative_infinity
+        return np.where(self.unread, NOT_COMPARED, self.positive_infinity + self.negative_infinity)
 
     @property
     def poisoned(self) -> NDArray[np.bool_]:
@@ -217,4 +232,5 @@ class Checkpoint:
         for worst in ("damaged", "incomplete"):
             if worst in kinds:
                 return worst
-        return "clean" if self.table is not None else "not examined"
+        # A tensor that nobody read may hold anything: what is left of the checkpoint is not called clean.
+        return "clean" if self.table is not None and not self.table.unread.any() else "not examined"

@@ -180,7 +180,7 @@ def _four(value: float) -> float:
 def _measures(table: TensorTable) -> dict[str, NDArray[np.float64]]:
     elements = np.maximum(table.elements, 1).astype(np.float64)
     return {
-        "bad": (table.nan + table.infinite) / elements,
+        "bad": np.where(table.unread, np.nan, (table.nan + table.infinite) / elements),
         "zero": np.where(table.zero < 0, np.nan, table.zero / elements),
         "same": np.where(table.same == NOT_COMPARED, np.nan, table.same / elements),
         "max_abs": table.max_abs.astype(np.float64),

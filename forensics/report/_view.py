@@ -156,6 +156,9 @@ def checkpoint_line(checkpoint: Checkpoint) -> str:
     other = int(np.count_nonzero((table.nan > 0) & ~weights))
     if other:
         parts.append(f"{other} NaN in the optimizer")
+    unread = int(np.count_nonzero(table.unread))
+    if unread:
+        parts.append(f"{unread:,} could not be read")
     found = f"{int(np.count_nonzero(weights))} tensors: {', '.join(parts) or 'nothing wrong'}"
     return "; ".join([found, *(clean(p.statement) for p in checkpoint.problems)])
 

@@ -226,6 +226,7 @@ def _checkpoint(checkpoint: Checkpoint) -> Json:
     if table is not None:
         tensors = {
             "total": len(table),
+            "unread": int(np.count_nonzero(table.unread)),
             "nan": int(np.count_nonzero(table.nan > 0)),
             "inf": int(np.count_nonzero(table.infinite > 0)),
             "zero": int(np.count_nonzero(table.all_zero)),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from forensics.model import NOT_COMPARED, Checkpoint, Skip, TensorTable
+from forensics.model.weights import known
 from forensics.report._heat import heat_map
 from forensics.report._safe import cell, clean
 from forensics.report.json import number
@@ -77,8 +78,11 @@ def worst_first(table: TensorTable) -> NDArray[np.int64]:
     """Return row numbers: NaN, then infinities, dead and unchanged tensors, then the largest change."""
     trainable_still = table.unchanged & ~table.frozen
     change = np.nan_to_num(relative_change(table), nan=0.0, posinf=np.inf)
-    share = table.nan / np.maximum(table.elements, 1)
-    return np.lexsort((np.arange(len(table)), -change, ~trainable_still, ~table.all_zero, -table.infinite, -share))
+    share = np.maximum(table.nan, 0) / np.maximum(table.elements, 1)
+    infinite = np.maximum(table.infinite, 0)
+    return np.lexsort(
+        (np.arange(len(table)), -change, ~trainable_still, ~table.all_zero, ~table.unread, -infinite, -share)
+    )
 
 
 def relative_change(table: TensorTable) -> NDArray[np.float64]:
@@ -122,8 +126,11 @@ def _heading(checkpoint: Checkpoint) -> str:
     table = checkpoint.table
     lines = [f"{clean(checkpoint.path)}: {checkpoint.status}"]
     if table is not None:
+        unread = int(np.count_nonzero(table.unread))
+        if unread:
+            lines.append(f"{unread:,} of {len(table):,} tensors could not be read; what follows is about the others")
         lines.append(
-            f"{len(table):,} tensors, {int(table.elements.sum()):,} elements; NaN in"
+            f"{len(table) - unread:,} tensors, {int(table.elements[~table.unread].sum()):,} elements; NaN in"
             f" {np.count_nonzero(table.nan > 0):,}, Inf in {np.count_nonzero(table.infinite > 0):,},"
             f" all zero {np.count_nonzero(table.all_zero):,}"
         )
@@ -194,13 +201,17 @@ def _cells(table: TensorTable, i: int) -> list[str]:
         name,
         table.dtypes[i],
         "x".join(str(size) for size in table.shapes[i]) or "()",
-        f"{int(table.nan[i]):,}",
-        f"{int(table.infinite[i]):,}",
+        _counted(table.nan[i]),
+        _counted(table.infinite[i]),
         _share(table.zero[i], table.elements[i]),
         _real(table.minimum[i]),
         _real(table.maximum[i]),
         _real(table.l2[i]),
     ]
+
+
+def _counted(count: np.int64) -> str:
+    return "not read" if count < 0 else f"{int(count):,}"
 
 
 def _share(part: np.int64, whole: np.int64) -> str:
@@ -227,17 +238,17 @@ def _records(checkpoints: Sequence[Checkpoint], choice: Choice) -> Iterator[dict
                 "dtype": table.dtypes[i],
                 "shape": list(table.shapes[i]),
                 "elements": int(table.elements[i]),
-                "nan": int(table.nan[i]),
-                "inf": int(table.infinite[i]),
-                "zero": int(table.zero[i]),
-                "subnormal": int(table.subnormal[i]),
+                "nan": known(table.nan[i]),
+                "inf": known(table.infinite[i]),
+                "zero": known(table.zero[i]),
+                "subnormal": known(table.subnormal[i]),
                 "minimum": number(float(table.minimum[i])),
                 "maximum": number(float(table.maximum[i])),
                 "max_abs": number(float(table.max_abs[i])),
                 "mean": number(float(table.mean[i])),
                 "l2": number(float(table.l2[i])),
-                "dead_rows": int(table.dead_rows[i]),
-                "same": int(table.same[i]),
+                "dead_rows": known(table.dead_rows[i]),
+                "same": known(table.same[i]),
                 "change_l2": number(float(table.change_l2[i])),
                 "relative_change": number(float(change[i])),
                 "change_max": number(float(table.change_max[i])),
@@ -264,6 +275,7 @@ def _json(checkpoints: Sequence[Checkpoint], skips: Sequence[Skip], choice: Choi
                 "step": c.step,
                 "kind": c.kind,
                 "status": c.status,
+                "unread": 0 if c.table is None else int(np.count_nonzero(c.table.unread)),
                 "problems": [clean(p.statement) for p in c.problems],
                 "tensors": list(_records([c], choice)),
             }

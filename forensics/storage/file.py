@@ -93,7 +93,10 @@ class File:
         parts: list[bytes] = []
         position, left = self.base + offset, size
         while left:
-            part = os.pread(self._descriptor, left, position)
+            try:
+                part = os.pread(self._descriptor, left, position)
+            except OSError as error:
+                raise self._failed(error) from error
             if not part:
                 raise ChangedError(f"{self.path.name} became shorter while it was read")
             parts.append(part)
@@ -114,7 +117,10 @@ class File:
             return
         done = 0
         while done < size:
-            count = os.preadv(self._descriptor, [buffer[done:]], self.base + offset + done)
+            try:
+                count = os.preadv(self._descriptor, [buffer[done:]], self.base + offset + done)
+            except OSError as error:
+                raise self._failed(error) from error
             if not count:
                 raise ChangedError(f"{self.path.name} became shorter while it was read")
             done += count
@@ -172,7 +178,10 @@ class File:
             self._remote.check_unchanged()
         if self._descriptor < 0:
             return
-        now = os.fstat(self._descriptor)
+        try:
+            now = os.fstat(self._descriptor)
+        except OSError as error:
+            raise ChangedError(f"{self.path.name} went away while it was read: {error.strerror}") from error
         if (now.st_size, now.st_mtime_ns) != self._signature:
             raise ChangedError(f"{self.path.name} changed while it was read")
 
@@ -188,6 +197,10 @@ class File:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _failed(self, error: OSError) -> UnreadableError:
+        """Return the error of a disk that fails (EIO) or a server that forgot the file (ESTALE): it costs this file."""
+        return UnreadableError(f"{self.path.name} cannot be read: {error.strerror}")
 
     def _check(self, offset: int, size: int) -> None:
         if offset < 0 or size < 0 or offset + size > self.size:

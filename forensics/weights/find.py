@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 
-from forensics.errors import ForensicsError
+from forensics.errors import ForensicsError, InternalError, contained
 from forensics.model import Artifact, Checkpoint, OptimizerState, Problem, Skip, Source, TensorRecord, Trained
 from forensics.weights.folders import Folder, Folders, folders_of, natural, step_of
 from forensics.weights.found import Found
@@ -48,20 +48,36 @@ def find_checkpoints(
     for path, folder in folders.items():
         for recognise in LAYOUTS:
             try:
-                for one in recognise(folder, folders):
-                    found[one.path] = one if one.path not in found else _joined(found[one.path], one)
+                with contained(f"the layout {recognise.__module__.rpartition('.')[2]} on {path}"):
+                    for one in recognise(folder, folders):
+                        found[one.path] = one if one.path not in found else _joined(found[one.path], one)
             except ForensicsError as error:
-                skips.append(Skip(path, str(error)))
+                skips.append(Skip(path, str(error), isinstance(error, InternalError)))
     if loose and not found:
-        ones = ((artifact.path, loose_layout.recognise(artifact)) for artifact in artifacts)
-        found = {path: one for path, one in ones if one is not None and (one.records or one.problems or one.skips)}
+        for artifact in artifacts:
+            _add_loose(artifact, found, skips)
     merged = _with_parents(found, folders)
-    for path, problem in judge_tags(list(merged.values()), folders):
-        merged[path].problems.append(problem)
+    try:
+        with contained("the judgement of the files that name the last save"):
+            for path, problem in judge_tags(list(merged.values()), folders):
+                merged[path].problems.append(problem)
+    except ForensicsError as error:
+        skips.append(Skip("files that name the last save", str(error), isinstance(error, InternalError)))
     checkpoints = [_frozen(one, folders) for one in merged.values()]
     checkpoints.sort(key=lambda c: (c.step is None, c.step or 0, natural(c.path)))
     skips.extend(skip for one in merged.values() for skip in one.skips)
     return tuple(checkpoints), tuple(skips)
+
+
+def _add_loose(artifact: Artifact, found: dict[str, Found], skips: list[Skip]) -> None:
+    try:
+        with contained(f"the look at {artifact.path}"):
+            one = loose_layout.recognise(artifact)
+    except ForensicsError as error:
+        skips.append(Skip(artifact.path, str(error), isinstance(error, InternalError)))
+        return
+    if one is not None and (one.records or one.problems or one.skips):
+        found[artifact.path] = one
 
 
 def _with_parents(found: dict[str, Found], folders: Folders) -> dict[str, Found]:
@@ -131,7 +147,13 @@ def _combined(outer: OptimizerState | None, inner: OptimizerState | None) -> Opt
 
 
 def _frozen(found: Found, folders: Folders) -> Checkpoint:
-    problems = [*found.problems, *judge_files(found, folders), *judge_config(found, folders)]
+    problems = list(found.problems)
+    for judge in (judge_files, judge_config):
+        try:
+            with contained(f"the judgement of {found.path}"):
+                problems.extend(judge(found, folders))
+        except ForensicsError as error:
+            found.skips.append(Skip(found.path, str(error), isinstance(error, InternalError)))
     return Checkpoint(
         path=found.path,
         kind=found.kind,

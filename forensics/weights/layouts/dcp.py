@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from forensics.errors import ForensicsError
+from forensics.errors import ForensicsError, MalformedError
 from forensics.formats.pickle_values import Record, StoredTensor
 from forensics.formats.torch_file import TorchFile, read_elements, read_pickle, read_torch
 from forensics.model import Artifact, OptimizerState, Piece
@@ -95,7 +95,11 @@ def _read(found: Found, folder: Folder, artifact: Artifact) -> None:
     found.files.append(artifact.path)
     if read.partial:
         found.damaged(f"{artifact.path} is cut off or corrupt: {'; '.join(read.problems[:3])}", artifact.path)
-    metadata = _metadata(read)
+    try:
+        metadata = _metadata(read)
+    except ForensicsError as error:
+        report_error(found, artifact, error)
+        return
     missing = sorted({s.file for stored in metadata.places.values() for s in stored} - set(folder.files))
     if missing:
         shown = ", ".join(name[:60] for name in missing[:3])
@@ -111,7 +115,7 @@ def _metadata(read: TorchFile) -> _Metadata:
     for name, entry in entries.items() if isinstance(entries, Mapping) else ():
         size = record_state(entry).get("size")
         if isinstance(size, tuple):
-            made.shapes[str(name)] = tuple(int(part) for part in size)
+            made.shapes[str(name)] = _counts(size)
         else:
             made.others.append(str(name))
     for name, path in planned.items() if isinstance(planned, Mapping) else ():
@@ -122,9 +126,17 @@ def _metadata(read: TorchFile) -> _Metadata:
         file, offset, length = where.get("relative_path"), whole(where.get("offset")), whole(where.get("length"))
         begins = key.get("offset")
         if isinstance(file, str) and offset is not None and length is not None:
-            offsets = tuple(int(part) for part in begins) if isinstance(begins, tuple) else ()
+            offsets = _counts(begins) if isinstance(begins, tuple) else ()
             made.places[str(key.get("fqn"))].append(_Stored(file, offset, length, offsets))
     return made
+
+
+def _counts(parts: tuple[object, ...]) -> tuple[int, ...]:
+    """Return sizes or offsets; raises `MalformedError` where one is no whole number from 0 on."""
+    counts = tuple(part for part in parts if isinstance(part, int) and not isinstance(part, bool) and part >= 0)
+    if len(counts) < len(parts):
+        raise MalformedError("a size or an offset of a tensor is no whole number")
+    return counts
 
 
 def _pairs(value: object) -> Iterator[tuple[object, object]]:

@@ -1,0 +1,170 @@
+"""Whatever fails unexpectedly costs its own part: the report is still there and has one line about it."""
+
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from forensics import catalog
+from forensics.diagnosis.headline import headline_of
+from forensics.discovery import unpack
+from forensics.errors import InternalError, LimitError, MalformedError, contained
+from forensics.investigate import investigate as investigated
+from forensics.limits import Limits
+from forensics.model import Fact, Finding, Report, Run
+from forensics.plugin import Detector, Reader
+from forensics.weights import find
+from forensics.weights.folders import Folder, Folders
+from forensics.weights.found import Found
+
+LOG = "{'loss': 2.5, 'epoch': 0.1}\n{'loss': 2.4, 'epoch': 0.2}\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    made = tmp_path / "run"
+    (made / "checkpoint-5").mkdir(parents=True)
+    save_file({"w": np.ones(4, np.float32)}, made / "checkpoint-5" / "model.safetensors")
+    (made / "train.log").write_text(LOG)
+    return made
+
+
+def fail() -> None:
+    raise ZeroDivisionError("boom")
+
+
+def boom(*_: object) -> Iterator[Fact]:
+    fail()
+    yield from ()
+
+
+def told(report: Report) -> list[str]:
+    return [failure for failure in report.failures if "ZeroDivisionError: boom" in failure]
+
+
+def test_a_layout_that_fails_costs_itself(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def recognise(folder: Folder, folders: Folders) -> Iterator[Found]:
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setattr(find, "LAYOUTS", (recognise, *find.LAYOUTS))
+    report = investigated(run)
+
+    assert told(report)
+    assert [c.status for c in report.run.checkpoints] == ["clean"]
+
+
+def test_a_reader_that_fails_costs_its_file(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Reader("broken", boom, (), lambda head: head.startswith(b"{'loss'"), "")
+    readers = (*catalog.readers(), broken)
+    monkeypatch.setattr(catalog, "readers", lambda: readers)
+
+    assert told(investigated(run))
+
+
+def test_a_sniffer_that_fails_costs_its_file(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sniff(head: bytes) -> bool:
+        raise ZeroDivisionError("boom")
+
+    readers = (Reader("broken", boom, (), sniff, ""),)
+    monkeypatch.setattr(catalog, "readers", lambda: readers)
+
+    assert told(investigated(run))
+
+
+def test_a_detector_that_fails_costs_its_symptom(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_nothing(run: Run) -> Iterator[Finding]:
+        fail()
+        yield from ()
+
+    detectors = (Detector("broken", find_nothing, (), (), ""), *catalog.detectors())
+    monkeypatch.setattr(catalog, "detectors", lambda: detectors)
+
+    assert told(investigated(run))
+
+
+def test_the_judgement_of_a_checkpoint_that_fails_costs_itself(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(find, "judge_files", boom)
+    report = investigated(run)
+
+    assert told(report)
+    assert len(report.run.checkpoints) == 1
+
+
+def test_an_unpacker_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "run.zip"
+    archive.write_bytes(b"PK\x03\x04")
+    monkeypatch.setattr(unpack, "_unpacked", boom_now)
+
+    with pytest.raises(MalformedError, match=r"run\.zip cannot be unpacked: boom"), unpack.opened(archive):
+        pass
+
+
+def boom_now(*_: object) -> Path:
+    raise ZeroDivisionError("boom")
+
+
+def test_what_fails_inside_an_opened_archive_is_not_its_fault(tmp_path: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "run.zip", "w") as made:
+        made.writestr("run/train.log", LOG)
+    with pytest.raises(OSError, match="mine"), unpack.opened(tmp_path / "run.zip"):
+        raise OSError("mine")
+
+
+def test_a_file_that_unpacks_too_far_is_refused_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gzip
+
+    monkeypatch.setattr(unpack, "FREE_BYTES", 1 << 20)
+    packed = tmp_path / "train.log.gz"
+    packed.write_bytes(gzip.compress(bytes(16 << 20)))
+
+    with pytest.raises(LimitError, match="unpacks to more"), unpack.opened(packed, Limits()):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_a_disk_that_fails_costs_one_file(run: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run / "broken.log").write_text(LOG)
+    broken = (run / "broken.log").stat().st_ino
+    real = os.pread
+
+    def pread(descriptor: int, size: int, offset: int) -> bytes:
+        if os.fstat(descriptor).st_ino == broken:
+            raise OSError(number, os.strerror(number))
+        return real(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    report = investigated(run)
+
+    assert [s.reason for s in report.run.skips if s.what == "broken.log"] == [
+        f"broken.log cannot be read: {os.strerror(number)}"
+    ]
+    assert not report.failures
+
+
+def test_memory_that_runs_out_is_a_limit() -> None:
+    with pytest.raises(LimitError, match="MemoryError"), contained("the thing"):
+        raise MemoryError
+    with pytest.raises(InternalError, match=r"the thing failed.*KeyError"), contained("the thing"):
+        raise KeyError("x")
+
+
+def test_a_checkpoint_that_was_not_read_is_not_clean(run: Path) -> None:
+    report = investigated(run)
+    (checkpoint,) = report.run.checkpoints
+    assert checkpoint.table is not None
+    table = replace(checkpoint.table, nan=np.array([-1]), positive_infinity=np.array([-1]))
+    unread = replace(checkpoint, table=table)
+
+    assert checkpoint.status == "clean"
+    assert unread.status == "not examined"
+    assert table.infinite.tolist() == [-1]
+    run_of = replace(report.run, checkpoints=(unread,))
+    assert "Not examined: 1 tensors of checkpoint-5" in headline_of(run_of, "healthy", (), ())
+    assert "Not examined" not in headline_of(report.run, "healthy", (), ())

@@ -1,0 +1,158 @@
+"""What a command writes is whole, or what stood there before is untouched; signals leave nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from forensics.cli import main
+from forensics.commands import output
+from forensics.errors import UsageError
+
+LOG = "{'loss': 2.5, 'epoch': 0.1}\n{'loss': 2.4, 'epoch': 0.2}\n"
+COMMAND = [sys.executable, "-m", "forensics"]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    made = tmp_path / "run"
+    made.mkdir()
+    (made / "train.log").write_text(LOG)
+    return made / "train.log"
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "report.md"
+    target.write_text("old")
+    target.chmod(0o640)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(UsageError, match=r"report\.md cannot be written: No space left on device"):
+            output.write_whole(target, b"new")
+    assert [p.name for p in tmp_path.iterdir()] == ["report.md"]
+    assert target.read_text() == "old"
+
+    output.write_whole(target, b"new")
+    assert target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "there.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("there.txt")
+    output.write_whole(tmp_path / "link.txt", b"new")
+
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "there.txt").read_text() == "new"
+
+
+def test_a_device_is_written_as_it_is() -> None:
+    output.check_writable(Path(os.devnull))
+    output.write_whole(Path(os.devnull), b"gone")
+
+
+@pytest.mark.parametrize("words", [["analyze"], ["env"], ["bundle"], ["timeline"]])
+def test_a_missing_folder_is_told_before_any_work(
+    words: list[str], log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forensics.discovery.discover.discover", None)  # whoever looks fails
+    done = CliRunner().invoke(main, [*words, str(log.parent), "-o", str(tmp_path / "no" / "report.md")])
+
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert "there is no folder" in done.stderr
+
+
+def test_a_folder_is_no_file_to_write(log: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["analyze", str(log), "-o", str(tmp_path)])
+
+    assert done.exit_code == 2
+    assert "it is a folder" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
+def test_a_full_disk_behind_standard_output_is_one_line(log: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "analyze", str(log)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert done.returncode == 2
+    assert done.stderr == "medforensics: standard output cannot be written: No space left on device\n"
+
+
+def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    told = line.replace("TOOL", f"{sys.executable} -m forensics")
+    return subprocess.run(["bash", "-c", told], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_closed_streams(log: Path) -> None:
+    closed = shell("TOOL analyze train.log >&-", log.parent)
+    assert (closed.returncode, closed.stderr) == (
+        2,
+        "medforensics: standard output is closed; name a file with -o\n",
+    )
+    silent = shell("TOOL analyze train.log 2>&-", log.parent)
+    assert silent.returncode == 0
+    assert silent.stdout
+
+
+def test_a_deleted_current_folder(log: Path) -> None:
+    gone = log.parent.parent / "gone"
+    gone.mkdir()
+    done = shell(f"cd {gone} && rmdir {gone} && TOOL analyze {log}", log.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_dumb_terminal_is_not_coloured(log: Path) -> None:
+    done = CliRunner().invoke(main, ["analyze", str(log)], env={"TERM": "dumb", "FORCE_COLOR": "1"}, color=True)
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_a_signal_leaves_nothing(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    """The tool reads standard input into a temporary folder: a pipe that stays open holds it there."""
+    work = tmp_path / "tmp"
+    work.mkdir()
+    with subprocess.Popen(
+        [*COMMAND, "analyze", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(work)},
+        restore_signals=True,
+    ) as process:
+        while not list(work.glob("medforensics-*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate()
+
+    assert process.returncode == code
+    assert said.count("\n") == 1
+    assert list(work.iterdir()) == []
+
+
+def test_ctrl_c_while_modules_are_imported() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "class Now:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'forensics.cli':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Now())\n"
+        "from forensics.__main__ import start\n"
+        "start()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "medforensics: interrupted\n")
