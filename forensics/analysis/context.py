@@ -3,7 +3,7 @@
 import numpy as np
 
 from forensics.analysis import sentinel
-from forensics.model import Floats, Precision, Run, Series
+from forensics.model import Events, Floats, Precision, Run, Series
 from forensics.names import GRAD_NORM, LOSS, Kind
 
 POLICY_GRADIENT = frozenset(
@@ -134,8 +134,41 @@ def seams(run: Run) -> set[int]:
     found = {segment.first for segment in run.timeline.segments[1:]}
     for events in run.timeline.events_of(Kind.RESUMED):
         found.update(int(step) + 1 for step in events.steps if step > 0)
+        found.update(_among_entries(events))
     # The segments and the log may tell the same restart one step apart; the earlier one speaks for both.
     return {seam for seam in found if seam - 1 not in found}
+
+
+def begun_again(run: Run, series: Series) -> set[int]:
+    """Return the seams, and where training was announced anew or another file goes on with the series."""
+    found = seams(run)
+    for events in run.timeline.events:
+        if events.kind in {Kind.TRAINING_STARTED, Kind.RESUMED}:
+            found.update(_among_entries(events) or _among_counted(events, series))
+    names = [path for path, _ in series.places]
+    files = np.array([names.index(path) for path in names], dtype=np.int64)[series.origins]
+    changes = np.flatnonzero(np.diff(files)) + 1
+    # Two sources of the same entries take turns; attempts that were logged in files of their own follow one another.
+    if len(changes) + 1 == len(np.unique(files)):
+        found.update(int(step) for step in series.steps[changes])
+    return found
+
+
+def _among_entries(events: Events) -> set[int]:
+    """Return the steps that were logged first after events that name no step and stand between two entries."""
+    if events.order is None:
+        return set()
+    between = (events.steps < 0) & (events.order.before >= 0) & (events.order.after > events.order.before)
+    return {int(step) for step in events.order.after[between]}
+
+
+def _among_counted(events: Events, series: Series) -> set[int]:
+    """Return the same for a series whose entries are counted, where each was read from the text of the events."""
+    order = events.order
+    if order is None or series.axis == "step" or order.entries != len(series):
+        return set()
+    following = order.entries - order.entries_after
+    return {int(series.steps[i]) for i in following[(following > 0) & (order.entries_after > 0)]}
 
 
 def filter_is_off(run: Run) -> bool:

@@ -11,6 +11,7 @@ from forensics.names import GRAD_NORM, LOSS
 
 MIXED = 1.5
 """Times the median norm before from which an entry before a lasting sqrt(k) is taken for a mixture."""
+OFTEN, RETURNS = 0.25, 3
 REFERENCE = 8
 """Entries before a contaminated one that say what its true loss was."""
 
@@ -39,6 +40,20 @@ def loss_tail(series: Series) -> Tail | None:
     if index is None:
         return None
     return Tail(index, int(zero[index:].sum()), int(nonfinite[index:].sum()))
+
+
+def comes_and_goes(series: Series, tail: Tail) -> int:
+    """Return the first NaN or infinity of those that come and go until they stay: the index of the tail where none do.
+
+    They are one fault with the tail as long as they are a quarter of the entries from the first one on, and three.
+    """
+    bad = ~np.isfinite(series.values[: tail.index])
+    places = np.flatnonzero(bad)
+    if tail.shows_zero or len(places) < RETURNS:
+        return tail.index
+    left = np.arange(len(places), 0, -1)
+    often = (left >= RETURNS) & (left >= OFTEN * (tail.index - places))
+    return int(places[np.argmax(often)]) if often.any() else tail.index
 
 
 def loss_onset(run: Run, series: Series, tail: Tail) -> Onset:

@@ -19,7 +19,7 @@ def with_loss(samples: Sequence[Samples]) -> list[Samples]:
 
     A `loss` that is one number throughout, in a file without any other loss, is that of a side table if another file
     has a loss that moves: it is told under the name of its file. A term of the loss is taken only if it is the only
-    one: an actor's beside a critic's is not the loss.
+    one: an actor's beside a critic's is not the loss. Its own name is kept, as it is the one that a reader knows.
     """
     named = [block for block in samples if block.name == LOSS and len(block.steps)]
     others = _candidates(samples)
@@ -29,9 +29,12 @@ def with_loss(samples: Sequence[Samples]) -> list[Samples]:
     if chosen is None:
         return list(samples)
     aside = {id(block): f"{PurePosixPath(block.path).stem}/{LOSS}" for block in named}
+    own = chosen if loss_rank(chosen) >= OF_TRAINING else ""
     return [
-        replace(block, name=LOSS if block.name == chosen else aside[id(block)])
-        if block.name == chosen or id(block) in aside
+        replace(block, name=LOSS, logged_as=own)
+        if block.name == chosen
+        else replace(block, name=aside[id(block)])
+        if id(block) in aside
         else block
         for block in samples
     ]

@@ -10,7 +10,6 @@ import numpy as np
 from forensics.assemble.attempts import Account, attempts_of
 from forensics.assemble.environment import natural
 from forensics.model import (
-    Axis,
     Disagreement,
     Events,
     Floats,
@@ -64,7 +63,7 @@ def merge(by_name: Mapping[str, Sequence[Samples]]) -> Merged:
         if not families:
             continue
         accounts = [attempts_of(family) for family in families]
-        merged, differing = _combine(name, accounts, families[0][0].axis)
+        merged, differing = _combine(name, accounts, families[0][0])
         series[name] = merged
         disagreements.extend(differing[: MAXIMUM_DISAGREEMENTS - len(disagreements)])
         if name in {LOSS, EVAL_LOSS}:
@@ -94,7 +93,7 @@ def _families(blocks: Sequence[Samples]) -> list[list[Samples]]:
     return [sorted(group, key=age) for _, group in sorted(groups.items(), key=lambda item: item[0])]
 
 
-def _combine(name: str, accounts: Sequence[Account], axis: Axis) -> tuple[Series, list[Disagreement]]:
+def _combine(name: str, accounts: Sequence[Account], like: Samples) -> tuple[Series, list[Disagreement]]:
     steps = np.concatenate([a.steps for a in accounts])
     precisions = np.concatenate([a.precisions for a in accounts])
     family = np.concatenate([np.full(len(a.steps), i, dtype=np.int32) for i, a in enumerate(accounts)])
@@ -112,7 +111,16 @@ def _combine(name: str, accounts: Sequence[Account], axis: Axis) -> tuple[Series
     keeper = np.maximum.accumulate(np.where(first, np.arange(len(steps)), 0))
     known_walls = _earliest(walls, keeper, first)
     merged = Series(
-        name, steps[first], values[first], known_walls, records[first], origins[first], precisions[first], places, axis
+        name,
+        steps[first],
+        values[first],
+        known_walls,
+        records[first],
+        origins[first],
+        precisions[first],
+        places,
+        like.axis,
+        like.logged_as,
     )
     differing: list[Disagreement] = []
     if name in COMPARED and not first.all():

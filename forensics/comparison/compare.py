@@ -64,6 +64,8 @@ def _nothing_wrong(parted: Sequence[Divergence]) -> str:
     if first is None:
         return "Nothing is wrong with BAD that could be compared."
     where = place(first.axis, first.parts_from or 0)
+    if first.factor is not None:
+        return f"Nothing is wrong with BAD; its {first.metric} is {first.factor:.3g} times GOOD's from {where} on."
     return f"Nothing is wrong with BAD; its {first.metric} parts from GOOD's at {where}."
 
 

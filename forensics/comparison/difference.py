@@ -41,7 +41,8 @@ class Divergence:
 
     `differs_from` is the first step at which the values differ by more than they were rounded; `parts_from` the
     step from which they stay further apart than GOOD's own noise. Values are those at `parts_from`, or else at the
-    last aligned step. Where no steps are known, all of them are places on `axis`.
+    last aligned step. Where no steps are known, all of them are places on `axis`. `factor` is the usual ratio of BAD
+    to GOOD where one lasts to the end, None elsewhere.
     """
 
     metric: str
@@ -52,6 +53,7 @@ class Divergence:
     good: float
     bad: float
     axis: Axis = "step"
+    factor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 
-from forensics.model import StepRange
+from forensics.model import Series, StepRange
 
 
 def number(value: float) -> str:
     """Return a value with four significant digits, as the console shows it."""
     return f"{value:.4g}"
+
+
+def the_loss(series: Series) -> str:
+    """Return what the loss is called: with the name that a term of it has in the source."""
+    return f"the loss ({series.logged_as})" if series.logged_as else "the loss"
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:

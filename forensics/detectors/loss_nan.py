@@ -10,8 +10,8 @@ from forensics.analysis.endings import stated
 from forensics.analysis.onset import stretches
 from forensics.analysis.refine import refine
 from forensics.analysis.rhythm import equal_distance
-from forensics.analysis.tails import Tail, loss_onset, loss_tail
-from forensics.detectors._wording import began, counted, joined
+from forensics.analysis.tails import Tail, comes_and_goes, loss_onset, loss_tail
+from forensics.detectors._wording import began, counted, joined, the_loss
 from forensics.model import Finding, Run, Series, Severity
 from forensics.names import LOSS, TRAIN_LOSS
 from forensics.plugin import detector
@@ -27,7 +27,8 @@ def loss_nan(run: Run) -> Iterator[Finding]:
 
     Source: IEEE 754; with `logging_nan_inf_filter` off, or outside the Trainer, the loss is logged as it is.
     Minimum: one entry, or an exception that states it ("Loss became infinite or NaN at iteration=N"). A lone last
-    entry beside an ordinary gradient norm is a warning: a loss scaler may skip it.
+    entry beside an ordinary gradient norm is a warning: a loss scaler may skip it. Entries that are a number now and
+    then belong to it while a quarter is none: it is dated to the first that is none.
     Silenced by: nothing.
     Known false alarms: none known for two entries and more.
     """
@@ -40,17 +41,21 @@ def loss_nan(run: Run) -> Iterator[Finding]:
         yield from _stated(run)
     if tail is None or tail.shows_zero:
         return
+    index = comes_and_goes(series, tail)
     draft = Finding(
         symptom="loss-nan",
         severity=_severity(run, series, tail),
         statement="",
-        source=series.source_at(tail.index),
-        step=int(series.steps[tail.index]),
-        step_range=loss_onset(run, series, tail).bracket(),
+        source=series.source_at(index),
+        step=int(series.steps[index]),
+        step_range=loss_onset(run, series, replace(tail, index=index)).bracket(),
     )
     refined = refine(run, draft)
-    first = "from the first entry" if tail.index == 0 else f"from the entry of step {draft.step}"
-    shown = f"the loss is NaN or infinite {first} to the end, {counted(tail.count, 'entry', 'entries')}"
+    first = "from the first entry" if tail.index == 0 else f"from the entry of step {int(series.steps[tail.index])}"
+    shown = f"{the_loss(series)} is NaN or infinite {first} to the end, {counted(tail.count, 'entry', 'entries')}"
+    if index < tail.index:
+        count = int(np.count_nonzero(~np.isfinite(series.values[index:])))
+        shown += f", and now and then before: {count:,} of the {len(series) - index:,} from step {draft.step} on"
     yield replace(refined, statement=joined((shown, began(refined.step_range, refined.step))))
 
 
@@ -97,7 +102,7 @@ def loss_nan_transient(run: Run) -> Iterator[Finding]:
     nonfinite = ~np.isfinite(series.values)
     tail = loss_tail(series)
     if tail is not None:
-        nonfinite = nonfinite[: tail.index]
+        nonfinite = nonfinite[: comes_and_goes(series, tail)]
     starts, ends = stretches(nonfinite)
     if len(starts) == 0:
         return
@@ -110,7 +115,7 @@ def loss_nan_transient(run: Run) -> Iterator[Finding]:
     yield Finding(
         symptom="loss-nan-transient",
         severity="warning" if often or period is not None else "notice",
-        statement=f"{counted(count, 'entry', 'entries')} of the loss are NaN or infinite (first at step "
+        statement=f"{counted(count, 'entry', 'entries')} of {the_loss(series)} are NaN or infinite (first at step "
         f"{int(series.steps[first])}, last at step {int(series.steps[last])}{again}), and then it is a number again",
         source=series.source_at(first),
         step=int(series.steps[first]),

@@ -7,6 +7,7 @@ import numpy as np
 
 from forensics.analysis import context
 from forensics.analysis.onset import point_onset, tail_onset
+from forensics.analysis.tails import loss_tail
 from forensics.detectors._wording import counted
 from forensics.model import Finding, Run, Series
 from forensics.names import GRAD_NORM, LOSS, RECORDED, TRAIN_LOSS
@@ -25,16 +26,19 @@ def loss_term_nan(run: Run) -> Iterator[Finding]:
     Source: verl logs `critic/vf_loss` and `critic/grad_norm` beside the actor's; verl issue 498.
     Minimum: one entry at the end for a warning, two for an error; two entries anywhere for a warning. It is dated to
     the first.
-    Silenced by: a loss that is NaN or shown as 0 itself, which is told already; beside a loss that is a number, a
-    term that never was one, which then is no part of it.
+    Silenced by: a loss that is NaN or shown as 0 itself by then, which is told already; beside a loss, a term that
+    never was a number, which then is no part of it.
     Known false alarms: a term that is logged as NaN where it does not apply.
     """
     main = run.timeline.get(LOSS)
-    if main is not None and len(main) and not (np.isfinite(main.values[-1]) and main.values[-1] != 0):
-        return
     ill = [(name, index) for name in sorted(run.timeline.series) if (index := _onset(run, name)) is not None]
     if main is not None and len(main):
-        ill = [(name, index) for name, index in ill if index > 0]
+        told = _told(main)
+        ill = [
+            (name, index)
+            for name, index in ill
+            if index > 0 and (told is None or (at := run.timeline[name]).axis != main.axis or at.steps[index] < told)
+        ]
     if not ill:
         return
     name, index = min(ill, key=lambda each: int(run.timeline[each[0]].steps[each[1]]))
@@ -54,6 +58,16 @@ def loss_term_nan(run: Run) -> Iterator[Finding]:
         step_range=point_onset(series, index, context.logging_window(run)).bracket(),
         until=None if bad[-1] else int(series.steps[np.flatnonzero(bad)[-1]]),
     )
+
+
+def _told(main: Series) -> int | None:
+    """Return the first step at which a loss that is lost in the end is none; None for one that ends as a number."""
+    tail = loss_tail(main)
+    if tail is None:
+        return None
+    bad = ~np.isfinite(main.values)
+    bad[tail.index :] = True
+    return int(main.steps[np.argmax(bad)])
 
 
 def _onset(run: Run, name: str) -> int | None:

@@ -6,13 +6,18 @@ import numpy as np
 
 from forensics.analysis import context, robust
 from forensics.detectors._wording import number
-from forensics.model import Finding, Run
+from forensics.model import Finding, Floats, Run, Series
 from forensics.names import LOSS
 from forensics.plugin import detector
 
 BEFORE = 5
 AFTER = 3
 REACH = 20
+DEVIATIONS = 6
+JUMP = 1.3
+ALL_LOST, LEARNT = 0.8, 1.1
+"""Share of the progress that is gone where a restart began from nothing, and how far above its level the loss had
+begun. It asks less than any jump does, as two things agree: the place and the level."""
 
 
 @detector("resume-jump", needs=("loss",))
@@ -20,30 +25,46 @@ def resume_jump(run: Run) -> Iterator[Finding]:
     """Find a loss whose level changes at a restart.
 
     Source: S. Bekman's ml-engineering, training-loss-patterns (resume spikes; a loss that looks better right
-    after a resume because data are repeated): lost optimizer state, lost order of data, other weights.
-    Minimum: five finite entries before the seam and three after.
-    Silenced by: a change below 30 % or six point-to-point deviations; a policy-gradient trainer.
+    after a resume because data are repeated): lost optimizer state, lost order of data, other weights. A loss that is
+    back at the level of the first entries was resumed from nothing.
+    Minimum: five finite entries before the seam and three after. A seam is a restart that the steps or the log tell,
+    training that is announced again among the entries, or the first entry of a further file.
+    Silenced by: a change below six point-to-point deviations, or below 30 %; 10 % where four fifths of the progress
+    from the first entries are lost; a policy-gradient trainer.
     Known false alarms: a resume with other data; a rise is a warning, a fall a notice.
     """
     series = context.recorded(run, LOSS)
     if context.policy_gradient(run):
         return
-    for seam in sorted(context.seams(run)):
-        cut = int(np.searchsorted(series.steps, seam))
-        before, after = series.values[max(0, cut - REACH) : cut], series.values[cut : cut + AFTER]
-        before, after = before[np.isfinite(before) & (before > 0)], after[np.isfinite(after) & (after > 0)]
-        if len(before) < BEFORE or len(after) < AFTER:
+    for seam in sorted(context.begun_again(run, series)):
+        found = _levels(series, int(np.searchsorted(series.steps, seam)))
+        if found is None:
             continue
-        old, new = float(np.median(before[-BEFORE:])), float(np.median(after))
-        scatter = max(robust.noise(before), 1e-9)
-        if abs(new - old) < 6 * scatter or not (new > 1.3 * old or old > 1.3 * new):
-            continue
+        cut, old, new, lost = found
         step = int(series.steps[cut])
         yield Finding(
             symptom="resume-jump",
             severity="warning" if new > old else "notice",
-            statement=f"the loss goes from {number(old)} to {number(new)} at step {step}, where the run was resumed",
+            statement=f"the loss goes from {number(old)} to {number(new)} at step {step}, where the run was resumed"
+            + (": it is back at the level of its first entries" if lost else ""),
             source=series.source_at(cut),
             step=step,
             step_range=(int(series.steps[cut - 1]), step),
         )
+
+
+def _levels(series: Series, cut: int) -> tuple[int, float, float, bool] | None:
+    """Return the seam, the levels before and after it, and whether all progress is lost; None without a jump."""
+    before, after = _usable(series.values[max(0, cut - REACH) : cut]), _usable(series.values[cut : cut + AFTER])
+    if len(before) < BEFORE or len(after) < AFTER:
+        return None
+    old, new = float(np.median(before[-BEFORE:])), float(np.median(after))
+    first = float(np.median(_usable(series.values[:cut])[:AFTER]))
+    lost = first > LEARNT * old and new > LEARNT * old and new - old > ALL_LOST * (first - old)
+    if abs(new - old) < DEVIATIONS * max(robust.noise(before), 1e-9):
+        return None
+    return (cut, old, new, lost) if lost or new > JUMP * old or old > JUMP * new else None
+
+
+def _usable(values: Floats) -> Floats:
+    return values[np.isfinite(values) & (values > 0)]

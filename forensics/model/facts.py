@@ -119,6 +119,8 @@ class Samples:
     epochs: Floats | None = None
     rank: int | None = None
     axis: Axis = "step"
+    logged_as: str = ""
+    """The name in the source, where a term of the loss was taken for the loss."""
 
     def take(self, chosen: NDArray[np.bool_] | Integers) -> "Samples":
         """Return the chosen entries: a mask (bool, (n,)) or their indices (int64)."""

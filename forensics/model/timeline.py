@@ -33,6 +33,8 @@ class Series:
     precisions: NDArray[np.int8]
     places: tuple[tuple[str, str], ...]
     axis: Axis = "step"
+    logged_as: str = ""
+    """The name in the source, where a term of the loss was taken for the loss."""
 
     def __len__(self) -> int:
         return len(self.steps)

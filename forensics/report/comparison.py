@@ -99,6 +99,7 @@ def _divergence(d: Divergence) -> dict[str, Any]:
         **_places(d),
         "good": number(d.good),
         "bad": number(d.bad),
+        "factor": None if d.factor is None else number(d.factor),
     }
 
 
@@ -171,7 +172,7 @@ def _metric_row(d: Divergence) -> list[str]:
         clean(d.metric),
         f"{d.aligned:,}",
         _place(d.axis, d.differs_from, "never"),
-        _place(d.axis, d.parts_from, "they stay together"),
+        _place(d.axis, d.parts_from, "never" if d.differs_from is None else "not beyond noise"),
         f"{d.good:.6g}",
         f"{d.bad:.6g}",
     ]

@@ -54,3 +54,22 @@ def test_a_folder_without_a_run_is_an_error_in_one_line(pair: Pair, tmp_path: Pa
     assert done.exit_code == 3
     assert done.stderr.startswith("medforensics: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "json"])
+def test_a_lasting_factor_is_told_and_equal_curves_never_part(tmp_path: Path, form: str) -> None:
+    norms = (4.7, 3.9, 6.1, 4.0)
+    for name, factor in (("good", 1.0), ("bad", 0.4)):
+        rows = [{"step": i + 1, "loss": 1.5 - 0.1 * i, "grad_norm": factor * norm} for i, norm in enumerate(norms)]
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    said = CliRunner().invoke(main, ["compare", *(str(tmp_path / n) for n in ("good", "bad")), "--format", form]).stdout
+
+    assert "its grad_norm is 0.4 times GOOD's from step 1 on." in said.replace("\\", "")
+    if form == "json":
+        loss, norm = json.loads(said)["metrics"]
+        assert (loss["parts_from"], loss["factor"], norm["parts_from"]) == (None, None, 1)
+        assert norm["factor"] == pytest.approx(0.4)
+    else:
+        rows_said = [line.replace("|", " ").split()[:4] for line in said.splitlines()]
+        assert ["loss", "4", "never", "never"] in rows_said

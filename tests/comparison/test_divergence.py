@@ -66,6 +66,47 @@ def test_rounding_of_a_source_is_no_difference() -> None:
     assert found.differs_from is None
 
 
+NORMS = np.random.default_rng(3).lognormal(-0.5, 0.6, 100)
+
+
+@pytest.mark.parametrize(("size", "factor"), [(100, 2.5), (100, 1 / 1.4), (12, 1.4), (4, 0.5), (5, 2.5)])
+def test_a_factor_that_lasts_parts_curves_within_their_noise(size: int, factor: float) -> None:
+    """The same data give the same noise: norms are 0.2 to 2, so that the difference is within it."""
+    steps = STEPS[:size]
+    found = divergence(
+        make_series("grad_norm", NORMS[:size].tolist(), steps),
+        make_series("grad_norm", (NORMS[:size] * factor).tolist(), steps),
+    )
+
+    assert found is not None
+    assert found.parts_from == 1
+    assert found.factor == pytest.approx(factor)
+
+
+def test_a_factor_that_begins_in_the_middle_is_dated() -> None:
+    scaled = np.where(np.arange(100) >= 40, NORMS * 2, NORMS)
+    found = divergence(
+        make_series("grad_norm", NORMS.tolist(), STEPS), make_series("grad_norm", scaled.tolist(), STEPS)
+    )
+
+    assert found is not None
+    assert found.parts_from == 41
+    assert found.factor == pytest.approx(2)
+
+
+@pytest.mark.parametrize("size", [3, 4, 9, 10, 100])
+def test_norms_of_another_seed_have_no_factor(size: int) -> None:
+    """Nor have a few entries that are 1.3 times the others, or one entry."""
+    others = [np.random.default_rng(seed).lognormal(-0.5, 0.3, (2, size)) for seed in range(40)]
+    pairs = [
+        (make_series("grad_norm", a.tolist(), STEPS[:size]), make_series("grad_norm", b.tolist(), STEPS[:size]))
+        for a, b in others
+    ]
+    factors = [found.factor for a, b in pairs if (found := divergence(a, b)) is not None]
+
+    assert factors == [None] * 40
+
+
 @given(st.lists(st.booleans(), max_size=30))
 def test_lasting_is_the_earliest_point_from_which_nine_tenths_are_apart(apart: list[bool]) -> None:
     found = lasting(np.array(apart, dtype=bool))

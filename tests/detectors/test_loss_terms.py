@@ -1,7 +1,10 @@
 """loss-term-nan, short logs that only rise or end with a zero, and a gradient of 0 beside rewards that differ."""
 
+import json
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from detectors.detecting import find, severities
 from forensics.investigate import investigate
@@ -34,6 +37,45 @@ def test_a_loss_that_is_nan_itself_is_not_told_twice() -> None:
     run = make_run(loss=[2.0, NAN, NAN], aux_loss=[0.1, NAN, NAN])
 
     assert find("loss-term-nan", run) == []
+
+
+def test_a_term_that_was_nan_before_the_loss_is_told_with_its_own_onset() -> None:
+    """The loss says that the run is dead, the term where that came from; one that follows the loss says nothing."""
+    loss = [2.0, 1.9, 1.8, 1.7, NAN, NAN]
+    early = make_run(loss=loss, critic_loss=[0.4, NAN, 0.3, NAN, NAN, NAN])
+    late = make_run(loss=loss, critic_loss=[0.4, 0.4, 0.3, 0.3, NAN, NAN])
+    (found,) = find("loss-term-nan", early)
+
+    assert (found.severity, found.step, found.statement[:11]) == ("error", 2, "critic_loss")
+    assert find("loss-term-nan", late) == []
+
+
+@pytest.mark.parametrize("name", ["actor_loss", "rnnt_loss", "nll"])
+def test_a_term_that_stands_for_the_loss_is_told_by_its_own_name(tmp_path: Path, name: str) -> None:
+    """NaN in every second entry and in the last ones is one fault, dated to the first."""
+    values = [0.5 - 0.001 * i for i in range(60)]
+    values[29:51:2] = [NAN] * 11
+    values[51:] = [NAN] * 9
+    rows = [{"step": step, name: value} for step, value in enumerate(values, 1)]
+    (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    findings = {f.symptom: f for f in investigate(tmp_path).findings}
+    found = findings["loss-nan"]
+
+    assert (found.severity, found.step, found.step_range) == ("error", 30, (29, 30))
+    assert f"the loss ({name}) is NaN or infinite from the entry of step 52 to the end" in found.statement
+    assert "20 of the 31 from step 30 on" in found.statement
+    assert "loss-nan-transient" not in findings
+
+
+def test_nan_long_before_the_end_stays_a_fault_of_its_own() -> None:
+    """Three of a hundred entries are no part of what begins a hundred entries later."""
+    loss = [1.0] * 200
+    loss[20:60:20] = [NAN] * 2
+    loss[197:] = [NAN] * 3
+    run = make_run(loss=loss)
+
+    assert [f.step for f in find("loss-nan", run)] == [198]
+    assert [f.step for f in find("loss-nan-transient", run)] == [21]
 
 
 def test_a_short_log_whose_loss_only_rises_is_a_warning() -> None:

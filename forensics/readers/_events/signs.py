@@ -82,6 +82,13 @@ SIGNS = (
     _sign("Running Evaluation *****", Kind.EVALUATED),
     _sign("Continuing training from global step", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
     _sign("Resuming training from checkpoint with", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
+    # nanoGPT, litgpt, Ultralytics; Lightning. The step is told by the entries around the line.
+    _sign("Resuming training from", Kind.RESUMED, r"Resuming training from \S"),
+    _sign("Resuming from", Kind.RESUMED, r"Resuming from \S"),
+    _sign("Resume training from", Kind.RESUMED, r"Resume training from \S"),
+    _sign("Loaded checkpoint", Kind.RESUMED, r"Loaded checkpoint (?:from )?['\"]?[\w.~-]{0,400}/\S"),
+    _sign("Loading checkpoint from", Kind.RESUMED, r"Loading checkpoint from \S"),
+    _sign("Restor", Kind.RESUMED, r"Restor(?:ed all|ing) states from the checkpoint"),
     _sign("kpoint from", Kind.RESUMED, r"successfully loaded checkpoint from .{0,400}iteration +(\d{1,18})", _step),
     _sign("Resumed from ", Kind.RESUMED, r"\bResumed from .{1,300}? at (?:global )?step ([\d,]{1,18})", _step),
     _sign("Saving model checkpoint", Kind.CHECKPOINT_SAVED, r"Saving model checkpoint(?: to|:) (\S+)", _saved),

@@ -52,6 +52,12 @@ LINES = [
     (" stage3_gather_16bit_weights_on_model_save=false. Saving the full checkpoint instead, use zero_to_fp32.py",
      Kind.GATHER_DISABLED, UNKNOWN),
     ("***** Running training *****", Kind.TRAINING_STARTED, UNKNOWN),
+    ("Resuming training from out", Kind.RESUMED, UNKNOWN),
+    ("Resuming from ./checkpoints/latest.pt", Kind.RESUMED, UNKNOWN),
+    ("Resume training from /data/ckpt/step-60", Kind.RESUMED, UNKNOWN),
+    ("Loaded checkpoint 'out/last.pt' (epoch 3)", Kind.RESUMED, UNKNOWN),
+    ("Loading checkpoint from out/last.pt", Kind.RESUMED, UNKNOWN),
+    ("Restored all states from the checkpoint at last.ckpt", Kind.RESUMED, UNKNOWN),
     ("***** Running Evaluation *****", Kind.EVALUATED, UNKNOWN),
     ("Training completed. Do not forget to share your model on huggingface.co/models =)", Kind.TRAINING_FINISHED, UNKNOWN),
 ]  # fmt: skip
@@ -94,6 +100,8 @@ def test_milestones_with_steps(line: str, kind: str, step: int) -> None:
         "CUBLAS_STATUS_SUCCESS",
         "param a torch.Size([2, 3])",
         "Saving the full checkpoint instead of the adapter",
+        "Loading checkpoint shards: 100%",
+        "Resuming training from",
         "python kill -l",
     ],
 )
