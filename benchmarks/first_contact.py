@@ -8,7 +8,7 @@ answer of the same entry stands beside the first one and counts for nothing but 
 python benchmarks/first_contact.py label NEW.json --material DIR    # append labels; the material itself stays outside
 python benchmarks/first_contact.py answer --material DIR [--tool medforensics] [--commit C] [--set NAME]
 python benchmarks/first_contact.py check                            # the order of commits, nothing rewritten
-python benchmarks/first_contact.py score [--set NAME]               # the tables
+python benchmarks/first_contact.py score [--set NAME] [--first N]   # the tables
 
 The material of an entry is DIR/NAME, a file or a folder; its SHA-256 stands in the label. NEW.json is a list of objects
 with the keys of `Label` but `date` and `sha256`.
@@ -20,7 +20,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -257,14 +257,23 @@ def claim(one: Label, said: Answer, group: str) -> Claim:
     )
 
 
-def claims(group: str | None = None) -> list[Claim]:
+def claims(group: str | None = None, first: int | None = None) -> list[Claim]:
     """Return the first answer to every labelled entry."""
     labels, answers = read_record(RECORD.read_text(encoding="utf-8") if RECORD.exists() else "")
     return [
         claim(one, said, f"first contact, {one.group}")
-        for one in labels.values()
+        for one in _leading(labels.values(), first)
         if (group is None or one.group == group) and (said := next(iter(answers.get(one.id, [])), None)) is not None
     ]
+
+
+def _leading(labels: Iterable[Label], first: int | None) -> Iterator[Label]:
+    """Yield the labels, of each group no more than `first`, in the order in which they were written."""
+    seen: dict[str, int] = {}
+    for one in labels:
+        seen[one.group] = seen.get(one.group, 0) + 1
+        if first is None or seen[one.group] <= first:
+            yield one
 
 
 def main() -> int:
@@ -275,6 +284,7 @@ def main() -> int:
     parser.add_argument("--tool", default="medforensics")
     parser.add_argument("--commit", help="which version of the product the tool is; the checkout's when not given")
     parser.add_argument("--set", dest="group")
+    parser.add_argument("--first", type=int, help="score no more than so many entries of a group, in their order")
     asked = parser.parse_args()
     if asked.action in {"label", "answer"} and asked.material is None:
         parser.error("--material DIR is needed")
@@ -289,7 +299,7 @@ def main() -> int:
         print("\n".join(broken) or "every label was committed before its answer; nothing was changed")
         return bool(broken)
     else:
-        print(tables(claims(asked.group)))
+        print(tables(claims(asked.group, asked.first)))
     return 0
 
 

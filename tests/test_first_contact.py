@@ -1,6 +1,7 @@
 """The record of first contacts: it only grows, labels come before answers, and what counts as right is stated."""
 
 import json
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,3 +121,14 @@ def test_a_run_of_many_symptoms_is_one_claim(monkeypatch: pytest.MonkeyPatch) ->
         "three": False,
         "onset": None,
     }
+
+
+def test_the_readme_shows_the_record() -> None:
+    """What stands in the README is what the command prints of the record that is committed."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    found = re.search(r"<!-- first-contact -->\n```text\n(.*?)\n```", readme, re.DOTALL)
+
+    assert found is not None
+    assert [line.rstrip() for line in found[1].splitlines()] == [
+        line.rstrip() for line in calibration.tables(fc.claims(first=77)).splitlines()
+    ]
