@@ -21,8 +21,8 @@ def weights_zero(run: Run) -> Iterator[Finding]:
 
     Source: weightlens 0.3.0 `rules.py` (99.99 %, kernels and embeddings only).
     Minimum: one tensor of two dimensions or more. An error when it was not zero in an earlier checkpoint; a
-    warning when every `lora_B` is still zero in the last of two checkpoints or more, so that the adapter does
-    nothing; else a notice.
+    warning when every `lora_B` is still zero in the last of two checkpoints or more, or in the adapter that lies
+    beside the log of the run (PEFT issue 1402), so that the adapter does nothing; else a notice.
     Silenced by: biases, norms and other vectors, padding rows, buffers, integer and quantised tensors; frozen and
     tied tensors; tensors that begin at zero by design, in the first checkpoint.
     Known false alarms: a module that is zeroed on purpose; it is a notice as long as no checkpoint shows it alive.
@@ -39,7 +39,7 @@ def weights_zero(run: Run) -> Iterator[Finding]:
         living = with_role(table, "weight") & (table.elements > 0) & (table.zero < DEAD * table.elements)
         alive.update(table.named(np.asarray(living, dtype=bool)))
         if position == len(tables) - 1 and names:
-            yield from _last(checkpoint, table, names, tables)
+            yield from _last(run, checkpoint, table, names, tables)
 
 
 Tables = list[tuple[Checkpoint, TensorTable]]
@@ -50,16 +50,24 @@ def _dead(table: TensorTable) -> Mask:
     return np.asarray(candidate & (table.elements > 0) & (table.zero >= DEAD * table.elements), dtype=bool)
 
 
-def _last(checkpoint: Checkpoint, table: TensorTable, names: list[str], tables: Tables) -> Iterator[Finding]:
+def _last(run: Run, checkpoint: Checkpoint, table: TensorTable, names: list[str], tables: Tables) -> Iterator[Finding]:
     """Judge tensors that are zero in the last checkpoint and were never seen alive."""
     adapters = [name for name in table.names if "lora_B" in name]
     if adapters and all(name in names for name in adapters):
-        if len(tables) > 1 or (checkpoint.step or 0) > 1:
+        if len(tables) > 1 or (checkpoint.step or 0) > 1 or _saved_at_the_end(run, checkpoint):
             yield _finding(checkpoint, adapters, "warning", "still are, so that the adapter does nothing,", tables)
         return
     others = [name for name in names if not any(part in name for part in START)]
     if others:
         yield _finding(checkpoint, others, "notice", "are", tables)
+
+
+def _saved_at_the_end(run: Run, checkpoint: Checkpoint) -> bool:
+    """Tell whether weights without a step lie beside the log of a run that trained: its final save."""
+    loss, last = run.timeline.get("loss"), run.timeline.last_step
+    if checkpoint.step is not None or loss is None or last is None or last <= 1:
+        return False
+    return any((path.rpartition("/")[0] or ".") == checkpoint.path for path, _ in loss.places)
 
 
 def _finding(checkpoint: Checkpoint, names: list[str], severity: Severity, told: str, tables: Tables) -> Finding:

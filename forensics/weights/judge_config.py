@@ -149,10 +149,6 @@ def _adapter(
         own = _is_adapter(record.name) or any(f".{module}." in f".{record.name}." for module in modules)
         beside_base = len(inner) < len(names) and inner
         found.trained.setdefault(record.name, "trainable" if own or not beside_base else "frozen")
-    files = [name for name in folder.files if name.startswith("adapter_model.")]
-    if files and not names and not found.problems:
-        yield Problem("incomplete", f"the adapter file {files[0]} holds no tensor at all", source)
-        return
     for module in modules:
         if names and not any(f".{module}." in f".{name}." for name in names):
             yield Problem(

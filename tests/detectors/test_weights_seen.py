@@ -142,6 +142,20 @@ def test_an_adapter_at_its_first_step_may_be_zero() -> None:
     assert find("weights-zero", make_run(checkpoints=[make_checkpoint(1, table)])) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "losses", "expected"),
+    [(".", [3.0, 2.0, 1.0], ["warning"]), ("base", [3.0, 2.0, 1.0], []), (".", [3.0], [])],
+)
+def test_an_adapter_beside_the_log_of_its_run_is_its_final_save(
+    path: str, losses: list[float], expected: list[str]
+) -> None:
+    """Without a step it is judged where the run trained in that folder, and nowhere else."""
+    table = matrix(make_table([LORA_A, LORA_B], zero={LORA_B: 64}))
+    final = replace(make_checkpoint(1, table), path=path, step=None)
+
+    assert severities("weights-zero", make_run(loss=losses, checkpoints=[final])) == expected
+
+
 def test_nothing_moved_at_all_is_an_error() -> None:
     found = find("weights-unchanged", run_of(make_table(), make_table(same=64), learning_rate=RATES))
 

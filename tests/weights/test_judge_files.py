@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from forensics.cli import main
 from forensics.model import Checkpoint
 from weights.checkpoint_files import FIXTURES, checkpoints_in, only, statements
 
@@ -122,6 +124,16 @@ def test_base_weights_beside_an_adapter_are_frozen(tmp_path: Path) -> None:
 def test_an_empty_adapter_is_incomplete(tmp_path: Path) -> None:
     """The 443-byte adapter of PEFT issue 286."""
     assert "holds no tensor at all" in statements(adapter(tmp_path, {}), "incomplete")[0]
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors", "adapter_model.bin"])
+def test_a_weight_file_without_a_tensor_is_incomplete(tmp_path: Path, name: str) -> None:
+    """Under any name, and whether or not a configuration lies beside it; scan exits with 1."""
+    save = save_file if name.endswith(".safetensors") else torch.save
+    save({}, tmp_path / name)
+
+    assert statements(only(tmp_path), "incomplete") == [f"{name} holds no tensor at all"]
+    assert CliRunner().invoke(main, ["scan", str(tmp_path / name)]).exit_code == 1
 
 
 def test_modules_to_save_that_were_not_saved_are_told(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from forensics.formats.torch_file import named_tensors
+from forensics.model import Artifact
 from forensics.weights.folders import Folder, Folders, step_of
 from forensics.weights.found import Found, open_torch, safetensors_records, stored_records
 from forensics.weights.layouts._index import check_index
@@ -58,6 +59,8 @@ def _weights(found: Found, folder: Folder) -> None:
         prefix = _prefix(match)
         records = safetensors_records(found, artifact)
         found.records.extend(replace(r, name=prefix + r.name) if prefix else r for r in records)
+        if not records and not found.problems and not found.skips:
+            _empty(found, artifact)
     if found.records:
         return
     for match, artifact in folder.matching(PICKLED):
@@ -65,6 +68,13 @@ def _weights(found: Found, folder: Folder) -> None:
         if read is not None:
             named = ((_prefix(match) + name, tensor) for name, tensor in named_tensors(read.value))
             found.records.extend(stored_records(found, artifact, named, "weight"))
+            if isinstance(read.value, Mapping) and not read.value:
+                _empty(found, artifact)
+
+
+def _empty(found: Found, artifact: Artifact) -> None:
+    """Tell a weight file without a tensor: a state dict that was filtered down to nothing (alpaca-lora issue 446)."""
+    found.incomplete(f"{artifact.path} holds no tensor at all", artifact.path)
 
 
 def _prefix(match: re.Match[str]) -> str:
