@@ -140,17 +140,11 @@ def seams(run: Run) -> set[int]:
 
 
 def begun_again(run: Run, series: Series) -> set[int]:
-    """Return the seams, and where training was announced anew or another file goes on with the series."""
+    """Return the seams, and where training was announced anew among the entries."""
     found = seams(run)
     for events in run.timeline.events:
         if events.kind in {Kind.TRAINING_STARTED, Kind.RESUMED}:
             found.update(_among_entries(events) or _among_counted(events, series))
-    names = [path for path, _ in series.places]
-    files = np.array([names.index(path) for path in names], dtype=np.int64)[series.origins]
-    changes = np.flatnonzero(np.diff(files)) + 1
-    # Two sources of the same entries take turns; attempts that were logged in files of their own follow one another.
-    if len(changes) + 1 == len(np.unique(files)):
-        found.update(int(step) for step in series.steps[changes])
     return found
 
 

@@ -27,8 +27,8 @@ def resume_jump(run: Run) -> Iterator[Finding]:
     Source: S. Bekman's ml-engineering, training-loss-patterns (resume spikes; a loss that looks better right
     after a resume because data are repeated): lost optimizer state, lost order of data, other weights. A loss that is
     back at the level of the first entries was resumed from nothing.
-    Minimum: five finite entries before the seam and three after. A seam is a restart that the steps or the log tell,
-    training that is announced again among the entries, or the first entry of a further file.
+    Minimum: five finite entries before the seam and three after. A seam is a restart that the steps, the files or the
+    log tell, or training that is announced again among the entries.
     Silenced by: a change below six point-to-point deviations, or below 30 %; 10 % where four fifths of the progress
     from the first entries are lost; a policy-gradient trainer.
     Known false alarms: a resume with other data; a rise is a warning, a fall a notice.

@@ -1,11 +1,17 @@
 """A run that was resumed from nothing: its loss is back where it began, and the log says where it began again."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from forensics.analysis.context import seams
 from forensics.investigate import investigate
-from forensics.model import Finding
+from forensics.model import Finding, Order
+from forensics.names import Kind
+from forensics.testing import make_events, make_run
 
 FIRST, SEAM = 2.05, 61
 WIGGLE = (0.0, 0.02, -0.03, 0.01, -0.01)
@@ -63,6 +69,33 @@ def test_attempts_in_files_of_their_own(tmp_path: Path, start: float, found: int
     (tmp_path / "train_2.log").write_text(logged(curve(start, 1.4, 60), SEAM))
 
     assert len(jumps(tmp_path)) == found
+
+
+@pytest.mark.parametrize("end", [3.0, 1.4])
+def test_the_rise_of_a_loss_that_had_hardly_fallen_is_no_jump(tmp_path: Path, end: float) -> None:
+    """8 % above the noise may be other data; so may a rise that leaves most of what was learnt."""
+    again = curve(end + 0.25, end, 60)
+    (tmp_path / "train.log").write_text(
+        f"{logged(curve(max(FIRST, end + 0.25), end, 60))}{SAID[0]}\n{logged(again, SEAM)}"
+    )
+
+    assert jumps(tmp_path) == []
+
+
+def test_metrics_in_files_of_their_own(tmp_path: Path) -> None:
+    for number, first in enumerate((1, SEAM)):
+        rows = [{"step": first + i, "loss": loss} for i, loss in enumerate(curve(FIRST, 1.4, 60))]
+        (tmp_path / f"metrics_{number}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+    assert [f.step for f in jumps(tmp_path)] == [SEAM]
+
+
+def test_words_in_a_history_that_was_overwritten_are_no_seam() -> None:
+    """The run went back from 60 to 41 there; what stands at 41 in the end is of a later attempt."""
+    order = Order(np.array([60, 60]), np.array([41, SEAM]), np.array([50, 40]), 100)
+    events = replace(make_events(Kind.RESUMED, (-1, -1)), order=order)
+
+    assert seams(make_run(loss=curve(FIRST, 1.4, 100), events=[events])) == {SEAM}
 
 
 def test_entries_without_steps_are_counted(tmp_path: Path) -> None:
