@@ -216,3 +216,49 @@ def test_masking_is_stable(text: str) -> None:
     once = made(text)
 
     assert redactor(once)(once) == once or made(once) == once
+
+
+DRAWN = "8f3c1d5e7a9b2c4d6e8f0a1b3c5d7e9f"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'os.environ["KAGGLE_KEY"] = "{DRAWN}"',
+        f"export SOME_SERVICE_KEY={DRAWN}",
+        f"kaggle_key='{DRAWN}' was refused",
+    ],
+)
+def test_any_key_with_a_value_drawn_by_chance_is_a_secret(text: str) -> None:
+    assert DRAWN not in Redactor(identities=False)(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "num_key_value_heads=8, text_key=conversations_v2, sort_key: length_of_the_answer_2",
+        "runs in /data/applications/Chat/examples/logs/ppo/2023-09-25",
+        "applications/Chat/examples/logs/ppo/2023",
+    ],
+)
+def test_what_training_needs_stays_readable(text: str) -> None:
+    assert Redactor(identities=False)(text) == text
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "the value {} in prose",
+        "| comet_api_key | {} |",
+        "('comet_api_key', '{}')",
+        'os.environ["COMET_API_KEY"] = "{}"',
+        "setting COMET_API_KEY to {}",
+    ],
+)
+def test_a_value_that_was_masked_by_its_name_is_masked_everywhere(elsewhere: str) -> None:
+    """The line that names it comes later, or in another file: the redactor learns from all texts first."""
+    secret = "IUpZxbKKVSbhXxvybK9zvVXKF"
+    redactor = Redactor(identities=False)
+    redactor.learn([elsewhere.format(secret), f"COMET_API_KEY={secret}"])
+
+    assert secret not in redactor(elsewhere.format(secret))

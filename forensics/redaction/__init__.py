@@ -10,6 +10,8 @@ NOT_MASKED = (
     "times, and file names inside the run directory (host, user and job parts of them are masked)"
 )
 """What stays readable in a masked report, as its footer says."""
+SHORTEST_LEARNT = 12
+"""A secret of fewer characters is masked where its name stands, but not sought elsewhere."""
 REMEMBERED = 200_000
 """Texts whose masked form is kept; a report repeats its tensor names and paths many times."""
 
@@ -44,11 +46,13 @@ class Redactor:
         self._masked: dict[str, str] = {}
 
     def learn(self, texts: Iterable[str]) -> None:
-        """Take up users, hosts and jobs that the texts give away."""
-        if not self.identities:
-            return
+        """Take up secrets by the names that they stand behind, and users, hosts and jobs that the texts give away."""
         for text in texts:
             shown = visible(text[:20_000])
+            for start, stop in secrets.assigned(shown):
+                self._learn_secret(shown[start:stop])
+            if not self.identities:
+                continue
             for kind, found in (
                 ("user", names.users_in(shown)),
                 ("host", names.hosts_in(shown)),
@@ -65,6 +69,12 @@ class Redactor:
             self._literals[value] = kind
             self._literal_pattern = None
             self._masked.clear()
+
+    def _learn_secret(self, value: str) -> None:
+        """Mask a secret wherever else it stands; what is short or made of letters only may be a word of its own."""
+        bare = value.strip("\"' ")
+        if len(bare) >= SHORTEST_LEARNT and not bare.isalpha():
+            self.learn_value("secret", bare)
 
     @property
     def learnt(self) -> dict[str, str]:

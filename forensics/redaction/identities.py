@@ -24,10 +24,9 @@ def redactor_for(*runs: Run, identities: bool, names: Mapping[str, str]) -> Reda
 
 
 def _learn(redactor: Redactor, run: Run) -> None:
-    if redactor.identities:
-        if len(str(run.root)) >= 8:
-            redactor.learn_value("path", str(run.root))
-        redactor.learn(_telling_texts(run))
+    if redactor.identities and len(str(run.root)) >= 8:
+        redactor.learn_value("path", str(run.root))
+    redactor.learn(_telling_texts(run))
     for found in run.environment.entries.values():
         for setting in found:
             if isinstance(setting.value, str):

@@ -37,8 +37,9 @@ PATTERNS: tuple[re.Pattern[str], ...] = (
     re.compile(_B + r"(?:gsk|r8|nvapi|xai|tvly|dckr_pat|npm|pypi|lsv2_[ps]t|hvs|dop_v1)[_-][A-Za-z0-9_-]{20,300}"),
     re.compile(_B + r"ssh-(?:rsa|ed25519) [A-Za-z0-9+/]{40,2000}={0,2}"),
     re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}=="),  # Azure account key: 64 bytes
-    re.compile(r"(?<![A-Za-z0-9/+=])(?=[a-z0-9/+]{0,40}[A-Z])(?=[A-Z0-9/+]{0,40}[a-z])[A-Za-z0-9/+]{40}"
-               r"(?![A-Za-z0-9/+=])"),  # AWS secret access key
+    # AWS secret access key: 40 characters of base64. A path has words between its slashes, which chance does not make.
+    re.compile(r"(?<![A-Za-z0-9/+=])(?=[a-z0-9/+]{0,40}[A-Z])(?=[A-Z0-9/+]{0,40}[a-z])"
+               r"(?![A-Za-z0-9+]{0,36}/(?:[A-Za-z0-9+]{1,36}/){0,9}[a-z]{3,36}/)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"),
 )  # fmt: skip
 
 WANDB = re.compile(_B + r"(?:local-)?[0-9a-fA-F]{40}" + _E)
@@ -61,8 +62,10 @@ _KEYWORD = (
     r"pass(?:word|wd|phrase|code)|pwd|secret|token|credential|cookie|webhook|authorization|dsn|connection[_-]?string"
     r"|(?:api|access|private|account|auth|signing|encryption|wandb|comet|license|ssh)[_-]?key(?:[_-]?id)?|apikey"
 )
+_ANY_KEY = "_key(?![A-Za-z0-9_])"
+"""The end of any other name: a secret only where its value looks drawn by chance."""
 ASSIGNED = re.compile(
-    rf"(?i)({_KEYWORD})([A-Za-z0-9_]{{0,30}}[\"']?)(\s{{0,4}}[:=]{{1,2}}\s{{0,4}}|\s{{1,3}})"
+    rf"(?i)({_KEYWORD}|{_ANY_KEY})([A-Za-z0-9_]{{0,30}}[\"']?\]?)(\s{{0,4}}[:=]{{1,2}}\s{{0,4}}|\s{{1,3}})"
     r"(?:([\"'])([^\"'\r\n]{1,1000})|([^\s\"',;}&<>]{1,1000}))"
 )
 """keyword, rest of the name, joint, then a quoted or a bare value."""
@@ -76,7 +79,10 @@ _NOT_SECRET = re.compile(
 )
 _EMPTY = frozenset({"", "none", "null", "true", "false", "auto", "yes", "no", "nil", "undefined", "unset", "nan"})
 _MASKED = re.compile(r"<[a-z]+-[0-9]+>|[*x.]{3,}|<\|?[\w ]{1,40}\|?>|\[[A-Z]{2,10}\]")
-_KEYWORDS = re.compile(rf"(?i){_KEYWORD}")
+_KEYWORDS = re.compile(rf"(?i){_KEYWORD}|{_ANY_KEY}")
+_NAMED_KEY = re.compile(rf"(?i){_KEYWORD}")
+_DRAWN = re.compile(r"(?=(?:[^0-9]{0,60}[0-9]){3})(?=[^A-Za-z]{0,60}[A-Za-z])[A-Za-z0-9+/=-]{20,200}")
+"""Twenty characters and more without an underscore or a blank, three digits among them."""
 
 
 def is_secret_name(name: str) -> bool:
@@ -100,6 +106,9 @@ def is_secret_value(name: str, value: str) -> bool:
         return False
     if re.search(r"(?i)pass|pwd|secret|credential", name):
         return len(bare) >= 3
+    if not _NAMED_KEY.search(name):
+        # Any other NAME_KEY (`text_key`, `sort_key`) is one where its value looks drawn by chance.
+        return _DRAWN.fullmatch(bare) is not None
     return len(bare) >= 8 and not bare.isalpha() and not re.fullmatch(r"[0-9.eE+-]{1,40}", bare)
 
 
@@ -113,7 +122,7 @@ def assigned(text: str) -> Iterator[tuple[int, int]]:
         before = text[max(0, match.start() - 60) : match.start()]
         backwards = _NAME.match(before[::-1])
         prefix = backwards[0][::-1] if backwards else ""
-        name = f"{prefix}{match[1]}{match[2]}".rstrip("\"'").lstrip("-.")
+        name = f"{prefix}{match[1]}{match[2]}".rstrip("\"']").lstrip("-.")
         blank = not match[3].strip()
         if blank and not (prefix.startswith("-") or (match[1].lower() == "password" and " login " in before)):
             continue
