@@ -19,7 +19,10 @@ SPANS = [1, 2, 3, kernels.SPAN - 1, kernels.SPAN, kernels.SPAN + 2, 2 * kernels.
 
 
 def assert_alike(name: str, before: Raw | None, now: Raw, row_length: int = 0) -> None:
-    """Both paths add the same to a fresh row; sums to 1e-6 of what they are made of."""
+    """Both paths add the same to a fresh row; sums to 4e-6 of what they are made of.
+
+    Compilers group the additions in their own ways: 2.1e-6 was seen with numba 0.60, 0.6e-6 with 0.68.
+    """
     dtype = DTYPES[name]
     runs = np.array([[0, 0, now.size, row_length, 0]])
     compiled, reference = statistics.fresh(1), statistics.fresh(1)
@@ -28,7 +31,7 @@ def assert_alike(name: str, before: Raw | None, now: Raw, row_length: int = 0) -
     plain.accumulate(dtype, before, now, runs, reference)
 
     exact = [i for i in range(statistics.COLUMNS) if i not in (statistics.TOTAL, statistics.ZEROS_IN_ROW)]
-    np.testing.assert_allclose(compiled[0, exact], reference[0, exact], rtol=1e-6)
+    np.testing.assert_allclose(compiled[0, exact], reference[0, exact], rtol=4e-6)
     scale = float(reference[0, statistics.LARGEST] * max(reference[0, statistics.FINITE], 1))
     np.testing.assert_allclose(compiled[0, statistics.TOTAL], reference[0, statistics.TOTAL], atol=1e-6 * scale)
 

@@ -65,7 +65,11 @@ def _without_copies(rows: Sequence[Rows]) -> Iterator[Rows]:
 
 
 def _repeats(values: Floats, others: list[Floats]) -> bool:
-    return bool(others) and bool(np.isin(np.nan_to_num(values), np.nan_to_num(np.concatenate(others))).mean() > MOSTLY)
+    return (
+        bool(others)
+        and bool(len(values))
+        and bool(np.isin(np.nan_to_num(values), np.nan_to_num(np.concatenate(others))).mean() > MOSTLY)
+    )
 
 
 def _of_one_precision(rows: Sequence[Rows]) -> list[Rows]:
