@@ -46,6 +46,8 @@ class Output:
         except BrokenPipeError:
             raise
         except OSError as error:
+            # What is still buffered goes nowhere: the interpreter would try again at its end, and exit with 120.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise UsageError(f"standard output cannot be written: {error.strerror}") from error
 
 

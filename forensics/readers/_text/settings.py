@@ -29,7 +29,7 @@ _BLOCK = {
     rb"Num Epochs = ([\d,]+)": "num_train_epochs",
     rb"Num update steps per epoch = ([\d,]+)": "num_update_steps_per_epoch",
     rb"Instantaneous batch size per device = ([\d,]+)": "per_device_train_batch_size",
-    rb"Total train batch size[^=\r\n]*= ([\d,]+)": "total_train_batch_size",
+    rb"Total train batch size[^=\r\n]{0,120}= ([\d,]+)": "total_train_batch_size",
     rb"Gradient Accumulation steps = ([\d,]+)": "gradient_accumulation_steps",
     rb"Total optimization steps = ([\d,]+)": "max_steps",
     rb"Number of trainable parameters = ([\d,]+)": "num_trainable_parameters",
