@@ -5,7 +5,7 @@
     python benchmarks/readers_sources.py DIR --write    # and kept in benchmarks/readers_sources.jsonl
 
 readers_sources.jsonl lists the files: repository, path (or number of the issue) and Git blob; they are not in this
-repository. Those called unseen were drawn and measured when the readers were done, and nothing was changed for them.
+repository. Those called unseen were drawn late; readers changed afterwards, but for others.
 Of an issue it is the text that a search engine for issues gives, not always the whole thread.
 
 What is counted, with expressions alone: losses (rows of HTML tables that have a step or an epoch and a training loss,

@@ -73,9 +73,9 @@ OF_NVIDIA: Mapping[str, tuple[str, str]] = MappingProxyType(
         "25.12": ("2.10.0a0", "13.1"),
     }
 )
-"""torch and CUDA of `nvcr.io/nvidia/pytorch` by release: NVIDIA's PyTorch release notes (rel-25-12 and those before:
-"container image version 25.12 is based on 2.10.0a0+b4e4ee81d3", "Release 25.12 is based on CUDA 13.1.0") and, for
-torch, the compatibility table of the release notes of PyTorch for Jetson (April 2026)."""
+"""torch and CUDA of `nvcr.io/nvidia/pytorch` by release. 25.12 was read in NVIDIA's PyTorch release notes (rel-25-12:
+torch 2.10.0a0+b4e4ee81d3, CUDA 13.1.0); torch of the releases from 23.11 on was held against the compatibility table of
+PyTorch for Jetson (April 2026). The CUDA column and torch before 23.11 were not checked one by one."""
 
 
 def image_settings(image: str, source: Source, standing: Standing = Standing.INTENDED) -> Iterator[Setting]:

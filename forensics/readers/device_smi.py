@@ -67,7 +67,7 @@ def _sniff(head: bytes) -> bool:
     return any(tool.head.search(line) for line in sniffed(head).split("\n") for tool in _TOOLS)
 
 
-@reader("device-smi", sniff=_sniff, tested="built from the documentation of the tools")
+@reader("device-smi", sniff=_sniff, tested="built from what is known of the tools; no real capture was at hand")
 def device_smi(artifact: Artifact) -> Iterator[Fact]:
     """`npu-smi info`, `rocm-smi`, `amd-smi`, `rocminfo`, `hl-smi`, `xpu-smi` output: driver and boards."""
     yield from too_long(artifact, "the boards")

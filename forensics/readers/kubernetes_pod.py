@@ -27,7 +27,11 @@ def looks_like_pod(head: bytes) -> bool:
     return _DESCRIBED.search(head) is not None or (head.lstrip().startswith(b"{") and _POD.search(head) is not None)
 
 
-@reader("kubernetes-pod", sniff=looks_like_pod, tested="built from the types of Kubernetes 1.30; public outputs")
+@reader(
+    "kubernetes-pod",
+    sniff=looks_like_pod,
+    tested="built from the types of Kubernetes 1.30; no real capture was at hand",
+)
 def kubernetes_pod(artifact: Artifact) -> Iterator[Fact]:
     """`kubectl get pod -o json`, `kubectl describe pod`, events: OOMKilled, Evicted, exit codes, lost nodes."""
     with File(artifact.location) as file:

@@ -42,7 +42,9 @@ def looks_like_accounting(head: bytes) -> bool:
     return any(p.search(head) for p in (_SACCT, _SCONTROL, _SEFF)) or (slurm and _JSON.search(head) is not None)
 
 
-@reader("slurm-accounting", sniff=looks_like_accounting, tested="built from Slurm's source; public outputs")
+@reader(
+    "slurm-accounting", sniff=looks_like_accounting, tested="built from Slurm's source; no real capture was at hand"
+)
 def slurm_accounting(artifact: Artifact) -> Iterator[Fact]:
     """`sacct`, `scontrol show job`, `seff`: how Slurm says that the last job ended."""
     with File(artifact.location) as file:
