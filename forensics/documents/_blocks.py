@@ -116,11 +116,17 @@ def _whole(text: str) -> object | None:
     return document.value if document.broken_at is None else None
 
 
+MOST_LITERAL = 1 << 16
+"""Characters that are parsed as a literal of Python, which takes some hundred times their size in memory."""
+
+
 def _loosened(text: str) -> str | None:
     """Return JSON for what people make of it by hand: comments, trailing commas, Python's own literals."""
     loose = _TRAILING.sub("", _COMMENT.sub("", text))
     if _whole(loose) is not None:
         return loose
+    if len(loose) > MOST_LITERAL:
+        return None
     try:
         value = ast.literal_eval(loose.strip())
         return json.dumps(value) if isinstance(value, dict) else None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forensics.documents._blocks import Block, recognised
+from forensics.documents._blocks import MOST_LITERAL, Block, _loosened, recognised
 from forensics.documents._markdown import split
 from forensics.errors import ForensicsError
 from forensics.investigate import investigate, read
@@ -344,3 +344,11 @@ def test_any_bytes_end_in_a_report_or_one_line(tmp_path_factory: pytest.TempPath
     except ForensicsError:
         return
     assert not report.failures
+
+
+def test_a_literal_of_python_is_parsed_up_to_a_size() -> None:
+    """What stands in a pasted text is as long as somebody likes; the parser takes a hundred times its size."""
+    small = "{'a': True, 'b': [1, 2]}"
+
+    assert json.loads(_loosened(small) or "") == {"a": True, "b": [1, 2]}
+    assert _loosened(small[:-1] + ", 'c': '" + "x" * MOST_LITERAL + "'}") is None
