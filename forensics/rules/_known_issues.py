@@ -33,6 +33,7 @@ from forensics.plugin import Condition, ReasonFunction, Rule
 from forensics.rules import _curves as curves
 from forensics.rules import _deepspeed as deepspeed
 from forensics.rules import _loading as loading
+from forensics.rules import _rates as rates
 from forensics.rules import _rewards as rewards
 from forensics.rules import _setup as setup
 from forensics.rules import _tensors as tensors
@@ -64,10 +65,10 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "loss finite beside": curves.finite_beside,
     "healthy before": curves.healthy_before,
     "sudden": curves.sudden,
-    "rate too small for it": curves.rate_too_small,
+    "rate too small for it": rates.rate_too_small,
     "warm-up as long as the run": lambda r, _: setup.warmup_too_long(r),
     "rate stands though it should decay": setup.rate_stands,
-    "schedule restarted": curves.schedule_restarted,
+    "schedule restarted": rates.schedule_restarted,
     "a counter began anew": setup.counter_began_anew,
     "from the start or a resume": loading.from_the_start,
     "from first entry": curves.from_first_entry,

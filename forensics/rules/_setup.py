@@ -11,6 +11,7 @@ from forensics.analysis.endings import deaths_of
 from forensics.model import Explained, Group, Run, Scalar, Setting, Source
 from forensics.names import LEARNING_RATE, LOSS_SCALE, Kind
 from forensics.rules import _curves as curves
+from forensics.rules import _rates as rates
 from forensics.rules import _tensors as tensors
 from forensics.rules._seen import Seen, first, held, unless
 from forensics.rules._versions import Affected
@@ -315,7 +316,7 @@ def counter_began_anew(run: Run, explained: Explained) -> Seen | None:
     if counted is not None and counted.holds:
         return counted
     by_design = setting_matches(run, "lr_scheduler_type", "restart")
-    return unless(curves.schedule_restarted(run, explained), by_design)
+    return unless(rates.schedule_restarted(run, explained), by_design)
 
 
 def setting_matches(run: Run, name: str, wanted: str) -> Seen | None:

@@ -8,7 +8,8 @@ import numpy as np
 from forensics.model import Evidence, Experiment, Explained, Fix, Floats, Run
 from forensics.names import EVAL_LOSS, LOSS
 from forensics.plugin import Condition, rule
-from forensics.rules._curves import after, before, norm_is, norms_grew, onset, rate_jumped, series_of, shown
+from forensics.rules._curves import after, before, norm_is, norms_grew, onset, series_of, shown
+from forensics.rules._rates import rate_jumped
 from forensics.rules._seen import Seen, unless, weigh_no, weigh_yes
 
 NEAR = 5

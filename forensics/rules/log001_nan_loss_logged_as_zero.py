@@ -12,11 +12,11 @@ from forensics.rules._curves import (
     from_first_entry,
     norm_is,
     onset,
-    rate_moves,
     series_of,
     shown,
     sudden,
 )
+from forensics.rules._rates import rate_moves
 from forensics.rules._seen import Seen, first, held, holds, opposite, unless, weigh_yes
 from forensics.rules._setup import package_within, setting_is
 from forensics.rules._tensors import poisoned

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import Condition, rule
-from forensics.rules._curves import peak_rate, shown
+from forensics.rules._curves import shown
 from forensics.rules._deepspeed import deepspeed_used
+from forensics.rules._rates import peak_rate
 from forensics.rules._recorded import masterless, recorded_as, standing_still
 from forensics.rules._seen import Seen, first, weigh, weigh_yes
 from forensics.rules._setup import setting_is

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import rule
-from forensics.rules._curves import healthy_before, loss_rose, norms_grew, peak_rate, rate_jumped, shown
+from forensics.rules._curves import healthy_before, loss_rose, norms_grew, shown
+from forensics.rules._rates import peak_rate, rate_jumped
 from forensics.rules._seen import Seen, holds, weigh_no, weigh_yes
 from forensics.rules._tensors import single
 

@@ -10,6 +10,7 @@ from forensics.names import Kind
 from forensics.rules import _curves as curves
 from forensics.rules import _deepspeed as deepspeed
 from forensics.rules import _known_issues as issues
+from forensics.rules import _rates as rates
 from forensics.rules import _setup as setup
 from forensics.rules import _tensors as tensors
 from forensics.rules import (
@@ -57,12 +58,12 @@ def seen(look: Any, facts: dict[str, Any], *explained: Any) -> Any:
 NOTHING: list[tuple[str, Any, dict[str, Any], tuple[Any, ...]]] = [
     ("no norm from the onset on", curves.norms, {"grad_norm": GOOD}, (asked(9),)),
     ("no evaluation after the onset", curves.eval_is_nan, {"eval_loss": [2.0] * 3}, (asked(9),)),
-    ("one rate after the onset", curves.rate_moves, {"learning_rate": [1e-4] * 5}, (asked(),)),
+    ("one rate after the onset", rates.rate_moves, {"learning_rate": [1e-4] * 5}, (asked(),)),
     ("nothing fine is known before it", curves.from_first_entry, {"loss": [2.0] * 7}, (asked(5, None, None),)),
-    ("no rate up to the onset", curves.rate_too_small, {"loss": [1.0, 9.0], "learning_rate": []}, (asked(2),)),
+    ("no rate up to the onset", rates.rate_too_small, {"loss": [1.0, 9.0], "learning_rate": []}, (asked(2),)),
     (
         "a rate that is no number",
-        curves.rate_too_small,
+        rates.rate_too_small,
         {"loss": [1.0, 9.0], "learning_rate": [NAN, 1e-5]},
         (asked(2),),
     ),
