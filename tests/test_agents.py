@@ -82,11 +82,11 @@ def test_the_server_speaks_the_protocol() -> None:
     pytest.importorskip("mcp")
     code = """
 import asyncio, sys
-from mcp import Client, StdioServerParameters
+from mcp import Client, StdioServerParameters, stdio_client
 
 async def talk():
     server = StdioServerParameters(command=sys.executable, args=["-m", "forensics", "mcp"])
-    async with Client(server) as client:
+    async with Client(stdio_client(server)) as client:
         listed = await client.list_tools()
         print(sorted(tool.name for tool in listed.tools))
         print(all(tool.annotations.read_only_hint for tool in listed.tools))

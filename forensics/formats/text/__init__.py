@@ -4,7 +4,7 @@ from forensics.formats.text.bars import BAR, POSTFIXES
 from forensics.formats.text.cleaning import Piece, cleaned, numbered_lines, pieces, stretches
 from forensics.formats.text.prefixes import fragment_end, fragment_start, line_rank, strip_prefixes
 from forensics.formats.text.secrets import redact
-from forensics.formats.text.values import clock_times, number, numbers, pairs, scalar
+from forensics.formats.text.values import clock_columns, clock_times, number, numbers, pairs, scalar
 from forensics.formats.text.windows import AHEAD, BEHIND, Window, windows
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Piece",
     "Window",
     "cleaned",
+    "clock_columns",
     "clock_times",
     "fragment_end",
     "fragment_start",

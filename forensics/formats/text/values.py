@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model import Floats, Scalar
+from forensics.model.facts import Integers
 
 _NUMBER = re.compile(rb"[-+]?(?:\d[\d,]*(?:\.\d*)?(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?|nan|inf(?:inity)?)", re.IGNORECASE)
 _WRAPPED = re.compile(
@@ -114,6 +115,33 @@ def clock_times(stamps: Sequence[bytes]) -> Floats:
         times = np.array([_clock_time(text) for text in texts], dtype="datetime64[us]")
     seconds = times.astype(np.int64) / 1e6
     return np.where(np.isnat(times), np.nan, seconds)
+
+
+def clock_columns(texts: NDArray[np.uint8]) -> Floats:
+    """Return what `clock_times` does for stamps of one length, as a matrix of shape (stamps, 19 or 21 to 26).
+
+    By arithmetic: with numpy 1.26.0 a cast of bytes to datetime64 that meets a 30th of February ends the process with
+    a segmentation fault instead of an error (seen by `.ci/newest lowest-direct`).
+    """
+    digits = texts.astype(np.int64) - ord("0")
+
+    def number(*places: int) -> Integers:
+        return digits[:, places] @ 10 ** np.arange(len(places))[::-1]
+
+    month, day, hour, minute, second = (number(place, place + 1) for place in (5, 8, 11, 14, 17))
+    months = (number(0, 1, 2, 3) - 1970) * 12 + month - 1
+    first, following = _first_day(months), _first_day(months + 1)
+    possible = (month >= 1) & (month <= 12) & (day >= 1) & (day <= following - first)
+    possible &= (hour < 24) & (minute < 60) & (second < 60)
+    fraction = range(20, texts.shape[1])
+    micros = number(*fraction) * 10 ** (6 - len(fraction))
+    seconds = (((first + day - 1) * 24 + hour) * 60 + minute) * 60 + second
+    return np.where(possible, (seconds * 10**6 + micros) / 1e6, np.nan)
+
+
+def _first_day(months: Integers) -> Integers:
+    """Return the days from 1970 to the first of each month, which is counted from January 1970."""
+    return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
 
 
 def _clock_time(text: str) -> np.datetime64:

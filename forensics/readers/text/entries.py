@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.formats.text import Window, clock_times, line_rank, number, pairs
+from forensics.formats.text import Window, clock_columns, clock_times, line_rank, number, pairs
 from forensics.model import Floats, Integers
 from forensics.names import is_loss
 from forensics.readers.text.bars import bars_after
@@ -250,14 +250,7 @@ def _times_at(buffer: Buffer, at: Integers, size: Integers) -> Floats:
     times = np.full(len(at), np.nan)
     for length in distinct(size[at >= 0]).tolist():
         rows = np.flatnonzero((at >= 0) & (size == length))
-        texts = buffer.bytes[at[rows][:, None] + np.arange(length)]
-        texts[:, 10] = ord("T")
-        texts[texts == ord(",")] = ord(".")
-        stamps = np.ascontiguousarray(texts).view(f"S{length}")[:, 0]
-        try:
-            times[rows] = stamps.astype("datetime64[us]").astype(np.int64) / 1e6
-        except ValueError:
-            times[rows] = clock_times(stamps.tolist())
+        times[rows] = clock_columns(buffer.bytes[at[rows][:, None] + np.arange(length)])
     return times
 
 

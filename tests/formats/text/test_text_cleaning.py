@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forensics.formats.text import (
+    clock_columns,
     clock_times,
     number,
     numbered_lines,
@@ -139,6 +140,20 @@ def test_clock_times() -> None:
     times = clock_times([b"1970-01-02 00:00:01,500", b"2025-13-45 00:00:00,000"])
 
     assert np.array_equal(times, [86401.5, np.nan], equal_nan=True)
+
+
+@given(
+    st.lists(st.tuples(*(st.integers(0, top) for top in (9999, 13, 32, 24, 60, 60))), min_size=1, max_size=20),
+    st.integers(0, 6),
+    st.integers(0, 999_999),
+)
+def test_clock_columns_are_clock_times(dates: list[tuple[int, ...]], places: int, micros: int) -> None:
+    """A column of stamps gives the times of single ones, bit for bit, for possible and impossible dates."""
+    fraction = f",{micros:06}"[: places + 1] if places else ""
+    stamps = [("{:04}-{:02}-{:02} {:02}:{:02}:{:02}".format(*date) + fraction).encode() for date in dates]
+    matrix = np.frombuffer(b"".join(stamps), dtype=np.uint8).reshape(len(stamps), -1)
+
+    assert np.array_equal(clock_columns(matrix), clock_times(stamps), equal_nan=True)
 
 
 @pytest.mark.parametrize("module", [prefixes, values, secrets])
