@@ -40,7 +40,8 @@ class Label:
 
     `symptoms` and `causes` hold every accepted id, empty where none can be named; `on_file` tells whether what decides
     the cause is in the material; `onset` is the first bad step or entry as [earliest, latest]. `group` names the set
-    that an entry belongs to: "baseline" (answered by version 0.1.0) or "fresh" (by a frozen commit).
+    that an entry belongs to: "baseline" (answered by version 0.1.0), "fresh" (by a frozen commit), "shown" (by a later
+    one, its misses then read by those who mend) or "unseen" (by the last one, shown to nobody before its answer).
     """
 
     id: str
