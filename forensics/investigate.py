@@ -27,6 +27,7 @@ from forensics.plugin import Document, Reader
 from forensics.storage.file import File
 from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
 from forensics.weights.belonging import belonging
+from forensics.weights.unsafe import unsafe_pickles
 
 HEAD_BYTES = 64 << 10
 TOLD_REASONS = 3
@@ -189,6 +190,7 @@ def _read_place(
     runs = several_runs(facts)
     if runs:
         raise SeveralRunsError(path, runs)
+    facts.extend(unsafe_pickles(found.artifacts, checkpoints))
     checkpoints, unexamined = examine_checkpoints(found.root, checkpoints, weights, progress)
     if weights != "off":
         recordings = [fact for fact in facts if isinstance(fact, Recording)]

@@ -9,7 +9,8 @@ class Limits:
 
     The pickle limits follow what real files need: fickling 0.1.12 stops at 1,000,000 opcodes
     (`InterpreterLimits`), but a 24,000-chunk `.metadata` of torch.distributed.checkpoint needs about
-    2,000,000. A safetensors header may be 100,000,000 bytes by the format's own rule
+    2,000,000. `pickle_cost_fold` is how many bytes of objects a byte of pickle may build: the pickles of all fixtures
+    stay below 26. A safetensors header may be 100,000,000 bytes by the format's own rule
     (`safetensors/src/tensor.rs`, `MAX_HEADER_SIZE`).
     """
 
@@ -22,6 +23,7 @@ class Limits:
     pickle_opcodes: int = 12_000_000
     pickle_bytes: int = 64 << 20
     pickle_cost_bytes: int = 400 << 20
+    pickle_cost_fold: int = 64
     pickle_nesting: int = 3
     zip_entries: int = 500_000
     header_bytes: int = 100_000_000

@@ -211,6 +211,8 @@ class Kind:
     """An uncaught exception; the text is its last line with the innermost frame."""
     CHECKPOINT_STEP = "checkpoint-step"
     """The step of which a checkpoint holds the weights, by the hashes of a black box, is the value."""
+    UNSAFE_PICKLE = "unsafe-pickle"
+    """A pickle asks for functions that run code where it is loaded; the text says which."""
     CHECKPOINT_REFUSED = "checkpoint-refused"
     GATHER_DISABLED = "zero3-gather-disabled"
     SIZE_MISMATCH = "size-mismatch"

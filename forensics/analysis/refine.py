@@ -113,7 +113,9 @@ def last_clean_before(run: Run, bad: Checkpoint) -> Checkpoint | None:
 def _clean_before(run: Run, step: int) -> Iterator[Checkpoint]:
     for checkpoint in run.checkpoints:
         known = checkpoint.step is not None and checkpoint.step < step
-        clean = checkpoint.status == "clean" or (checkpoint.status == "poisoned" and not is_poisoned(checkpoint))
+        clean = checkpoint.status in {"clean", "unsafe"} or (
+            checkpoint.status == "poisoned" and not is_poisoned(checkpoint)
+        )
         if known and clean and checkpoint.depth == "full":
             yield checkpoint
 

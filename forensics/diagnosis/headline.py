@@ -9,6 +9,9 @@ from forensics.model import Finding, Hypothesis, Run, RunVerdict, Series
 TIE = 1
 """Points within which two causes are a tie: a point is worth 0.57 log-odds, so that their order says little."""
 
+CAUSELESS = {"unsafe-pickle"}
+"""Symptoms that are no failure of the run: nothing caused them that a run could tell."""
+
 
 def verdict_of(run: Run, findings: Sequence[Finding]) -> RunVerdict:
     """Return the verdict: broken, suspicious, healthy, or unknown when there was nothing to judge by."""
@@ -28,24 +31,27 @@ def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypo
         return f"Nothing was found wrong, but there was {judged_by}.{_unread(run)}"
     grave = next(f for f in findings if f.severity != "notice")
     said = _sentence(grave.statement)
+    return said if grave.symptom in CAUSELESS else f"{said} {_because(grave, hypotheses)}"
+
+
+def _because(grave: Finding, hypotheses: Sequence[Hypothesis]) -> str:
+    """Say what stands behind the gravest finding, as surely as it is known."""
     behind = [h for h in hypotheses if not h.benign and grave.symptom in h.explains]
     top = next(iter(behind), None)
     if top is None or top.cause == "unknown" or top.verdict in {"unlikely", "ruled out"}:
-        return f"{said} The cause is unknown."
+        return "The cause is unknown."
     tied = [h for h in behind if h.verdict == top.verdict and top.score - h.score <= TIE and h.cause != "unknown"]
     if top.verdict != "established" and len(tied) > 1:
         names = ", ".join(h.cause for h in tied[:3])
         more = f" and {len(tied) - 3} more" if len(tied) > 3 else ""
         kind = "likely causes" if top.verdict == "likely" else "causes"
-        return f"{said} {len(tied)} {kind} fit equally well ({names}{more}), and what was read cannot tell them apart."
+        return f"{len(tied)} {kind} fit equally well ({names}{more}), and what was read cannot tell them apart."
     if top.would_decide:
-        return (
-            f"{said} The cause is not known; {top.cause} would fit if {_sentence(top.would_decide[0], capital=False)}"
-        )
+        return f"The cause is not known; {top.cause} would fit if {_sentence(top.would_decide[0], capital=False)}"
     word = {"established": "Cause", "likely": "Likely cause", "possible": "Possible cause"}[top.verdict]
     strongest = max(top.evidence, key=lambda e: e.points)
     because = f" Strongest sign: {strongest.statement.strip().rstrip('.')}." if strongest.points > 0 else ""
-    return f"{said} {word}: {_sentence(top.title)}{because}"
+    return f"{word}: {_sentence(top.title)}{because}"
 
 
 def _healthy(run: Run, findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]) -> str:

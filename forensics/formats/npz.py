@@ -102,9 +102,18 @@ def _archive(file: File, index: ZipIndex, limits: Limits) -> NumpyFile:
     return NumpyFile(tuple(arrays), tuple(problems), tuple(unread))
 
 
-def _array(file: File, name: str, limits: Limits) -> StoredArray:
-    """Read the header of one array. Raises `MalformedError`, `TruncatedError` and `_UnreadError`."""
-    shown = repr(name[:60])
+def object_array(file: File) -> int | None:
+    """Return where the pickle of an array of Python objects begins, None for any other array.
+
+    Raises `MalformedError` when it has no header that numpy writes.
+    """
+    header, start = _header(file, "of objects")
+    described = header.string[: header.start("order")]
+    return start if b"'|O'" in described or b"'O'" in described else None
+
+
+def _header(file: File, shown: str) -> tuple[re.Match[bytes], int]:
+    """Return the header of one array, and where its bytes begin."""
     lead = file.head(12)
     if not lead.startswith(MAGIC) or len(lead) < 12 or lead[6] not in {1, 2, 3}:
         raise MalformedError(f"array {shown} has no numpy header")
@@ -115,6 +124,13 @@ def _array(file: File, name: str, limits: Limits) -> StoredArray:
     match = _HEADER.fullmatch(file.read(start, size).rstrip())
     if match is None:
         raise MalformedError(f"array {shown} has a header that numpy does not write")
+    return match, start + size
+
+
+def _array(file: File, name: str, limits: Limits) -> StoredArray:
+    """Read the header of one array. Raises `MalformedError`, `TruncatedError` and `_UnreadError`."""
+    shown = repr(name[:60])
+    match, start = _header(file, shown)
     text = (match["dtype"] or b"").decode("latin-1")
     if "O" in text:
         raise MalformedError(f"array {shown} holds Python objects (a pickle): refused")
@@ -125,9 +141,9 @@ def _array(file: File, name: str, limits: Limits) -> StoredArray:
     nbytes = DTYPE_BYTES[dtype]
     for length in shape:
         nbytes *= length
-    if nbytes > file.size - start - size:
-        raise TruncatedError(f"array {shown} needs {nbytes} bytes, {file.size - start - size} are there")
-    return StoredArray(name, dtype, shape, file.base + start + size, nbytes, match["order"] == b"True")
+    if nbytes > file.size - start:
+        raise TruncatedError(f"array {shown} needs {nbytes} bytes, {file.size - start} are there")
+    return StoredArray(name, dtype, shape, file.base + start, nbytes, match["order"] == b"True")
 
 
 def _shape(text: bytes, shown: str, limits: Limits) -> tuple[int, ...]:

@@ -278,10 +278,24 @@ def _attribute(machine: Machine, owner: object, name: object) -> object:
     """`getattr(Class, "MEMBER")`: how Python 3.11 pickles enums by name. It only makes a longer name."""
     if isinstance(owner, Name) and isinstance(name, str) and len(owner.text) + len(name) < LONGEST_NAME:
         machine.work.charge(LONGEST_NAME)
-        made = Name(f"{owner.text}.{name}")
-        machine.work.names[made.text] = made.text
-        return made
+        module, _, attribute = owner.text.rpartition(".")
+        return machine.name(module, f"{attribute}.{name}")
+    machine.work.unsafe["builtins.getattr"] = None
     return Record("builtins.getattr", (owner, name))
+
+
+def _type(machine: Machine, *arguments: object) -> Record:
+    """`type(None)` is how the types of constants are pickled; with three arguments it makes a class."""
+    if len(arguments) != 1:
+        machine.work.unsafe["builtins.type"] = None
+    return Record("builtins.type", arguments)
+
+
+def _fold(machine: Machine, *arguments: object) -> Record:
+    """`functools.reduce(operator.or_, types)` is how `int | str` is pickled; it calls its first argument."""
+    if not arguments or arguments[0] not in (Name("operator.or_"), Name("_operator.or_")):
+        machine.work.unsafe["functools.reduce"] = None
+    return Record("functools.reduce", arguments)
 
 
 _TENSORS: Mapping[str, Handler] = MappingProxyType(
@@ -313,5 +327,9 @@ HANDLERS: Mapping[str, Handler] = MappingProxyType(
         "copyreg._reconstructor": _object,
         "copyreg.__newobj__": _new_object,
         "builtins.getattr": _attribute,
+        "builtins.type": _type,
+        "functools.reduce": _fold,
+        "_functools.reduce": _fold,
+        "builtins.reduce": _fold,
     }
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from forensics.errors import LimitError, MalformedError, TruncatedError
-from forensics.formats.pickle_names import canonical
+from forensics.formats.pickle_names import canonical, is_unsafe
 from forensics.formats.pickle_values import Mapped, Name, Record, StoredTensor
 from forensics.limits import Limits
 from forensics.storage.file import File
@@ -25,6 +25,8 @@ TUPLE_KEYS = 5_000
 TUPLE_KEY_LENGTH = 8
 LARGEST_KEY = 1 << 60  # below CPython's hash modulus 2**61 - 1, so that distinct integers hash differently
 LITERAL_BYTES = 256
+SMALL_COST_BYTES = 32 << 20
+"""What any pickle may build, however short."""
 
 _PLAIN_KEYS = frozenset({str, bytes, bool, float, Name, Record, type(None)})
 _PLAIN_KEY_PARTS = frozenset({str, bytes, bool, Name, type(None)})
@@ -35,9 +37,10 @@ class Work:
     """What reading one file has cost so far, and what was noticed; shared with files nested in its pickles.
 
     `handlers` holds what is done for the names that are interpreted: called with the machine and the pickle's
-    arguments, it returns data. `names` maps names as they were asked for to their present spelling. `cost`
-    estimates bytes of Python objects. `open_nested` reads a torch file that lies in a pickle's bytes; the flag
-    tells whether its offsets are offsets of the file on disk.
+    arguments, it returns data. `names` holds the names as they were asked for, `unsafe` those of them, and of the
+    calls, that would hand over control elsewhere. `cost` estimates bytes of Python objects, and `read` counts the
+    bytes of the outermost pickles: what is built stays in proportion to them. `open_nested` reads a torch file that
+    lies in a pickle's bytes; the flag tells whether its offsets are offsets of the file on disk.
     """
 
     limits: Limits
@@ -45,9 +48,11 @@ class Work:
     open_nested: "Callable[[File, Work, bool], object]"
     opcodes: int = 0
     cost: int = 0
+    read: int = 0
     depth: int = 0
     tuple_keys: int = 0
-    names: dict[str, str] = field(default_factory=dict)
+    names: dict[str, None] = field(default_factory=dict)
+    unsafe: dict[str, None] = field(default_factory=dict)
     problems: dict[str, None] = field(default_factory=dict)
     tensors: list[StoredTensor] = field(default_factory=list)
 
@@ -58,9 +63,11 @@ class Work:
     def charge(self, cost: int) -> None:
         """Pay for work that the opcodes themselves do not show. Raises `LimitError`."""
         self.cost += cost
-        if self.cost > self.limits.pickle_cost_bytes:
-            limit = self.limits.pickle_cost_bytes >> 20
-            raise LimitError(f"the pickle needs more than the work limit of {limit} MiB of objects")
+        if self.cost <= SMALL_COST_BYTES:
+            return
+        limit = min(self.limits.pickle_cost_bytes, SMALL_COST_BYTES + self.limits.pickle_cost_fold * self.read)
+        if self.cost > limit:
+            raise LimitError(f"the pickle needs more than the work limit of {limit >> 20} MiB of objects")
 
     def count(self, opcodes: int, cost: int) -> None:
         self.opcodes += opcodes
@@ -176,6 +183,8 @@ class Machine:
             raise LimitError(f"the pickle is longer than the limit of {limit} bytes")
         size = min(max(end, 2 * self.available, FIRST_READ_BYTES), present, limit)
         self.data += self.file.read(self.start + self.available, size - self.available)
+        if not self.work.depth:
+            self.work.read += size - self.available
         self.available = size
 
     # -- objects ----------------------------------------------------------------------------------------------
@@ -187,14 +196,18 @@ class Machine:
 
     def name(self, module: object, text: object) -> Name:
         if not isinstance(module, str) or not isinstance(text, str):
+            self.work.unsafe["a name that it computes"] = None
             raise MalformedError("the pickle asks for a global whose name is no text")
         known = self.interned.get((module, text))
         if known is not None:
             return known
         if len(module) + len(text) > LONGEST_NAME:
             raise MalformedError(f"the pickle asks for a global whose name has {len(module) + len(text)} letters")
-        made = self.interned[module, text] = Name(canonical(module, text))
-        self.work.names[f"{module}.{text}"] = made.text
+        present = canonical(module)
+        made = self.interned[module, text] = Name(f"{present}.{text}")
+        self.work.names[f"{module}.{text}"] = None
+        if is_unsafe(present, text):
+            self.work.unsafe[f"{module}.{text}"] = None
         return made
 
     def key(self, value: object) -> object:
@@ -222,6 +235,7 @@ class Machine:
         if not isinstance(arguments, tuple):
             raise MalformedError("the pickle calls something without an argument tuple")
         if not isinstance(function, Name):
+            self.work.unsafe["a call of what another call returned"] = None
             return Record("call of something that is no name", (function, *arguments))
         handler = self.work.handlers.get(function.text)
         if handler is None:
@@ -244,6 +258,7 @@ class Machine:
         elif isinstance(target, Mapped):
             target.attributes = state
         elif isinstance(target, Name):
+            self.work.unsafe[f"a change of {target.text}"] = None
             self.work.note(f"BUILD on {target.text}: it would change a class or function; ignored")
         elif not isinstance(target, StoredTensor):
             self.work.note(f"BUILD on a {type(target).__name__}: ignored")

@@ -38,7 +38,7 @@ def load(machine: Machine) -> Loaded:
     try:
         return Loaded(_run(machine), machine.start + machine.position, None)
     except MalformedError as met:
-        error = met
+        error = met.with_traceback(None)  # it would keep the machine, and all that it built, for as long as itself
     except (IndexError, KeyError, ValueError, TypeError, AttributeError, OverflowError, struct.error) as met:
         # Stack underflow, an unknown memo entry, text where a number must be: the opcodes do not check these.
         error = MalformedError(f"malformed pickle at byte {machine.start + machine.position} ({type(met).__name__})")

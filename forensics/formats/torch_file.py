@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from forensics.errors import MalformedError, PlaceholderError
 from forensics.formats.pickle_handlers import HANDLERS
 from forensics.formats.pickle_machine import Machine, Work
-from forensics.formats.pickle_names import is_dangerous
 from forensics.formats.pickle_opcodes import Loaded, load
 from forensics.formats.pickle_plain import plain
 from forensics.formats.pickle_values import StoredTensor
@@ -39,8 +38,8 @@ class TorchFile:
 
     `kind` is torch-zip, torch-legacy, torch-tar or pickle. `tensors` are all that were declared, in file order;
     those with a `problem` cannot be read. `names` are the classes and functions that the file asks for,
-    `dangerous` those among them that would run code elsewhere. `partial` is True when the file was cut off or
-    its pickle broke, and `problems` says in sentences what does not fit.
+    `dangerous` those among them, or calls, that would run code elsewhere. `partial` is True when the file was cut
+    off or its pickle broke, and `problems` says in sentences what does not fit.
     """
 
     kind: str
@@ -138,7 +137,6 @@ def _torch_file(kind: str, loaded: Loaded, whole: bool, work: Work) -> TorchFile
     short = [tensor.storage.problem for tensor in work.tensors if tensor.problem is None and tensor.storage.problem]
     if short:
         work.note(f"the storages of {len(short)} tensors are not there in full, though the tensors are: {short[0]}")
-    dangerous = {raw for raw, text in work.names.items() if is_dangerous(text)}
     return TorchFile(
         kind=kind,
         value=loaded.value,
@@ -146,5 +144,5 @@ def _torch_file(kind: str, loaded: Loaded, whole: bool, work: Work) -> TorchFile
         names=frozenset(work.names),
         problems=tuple(work.problems),
         partial=loaded.error is not None or not whole,
-        dangerous=tuple(sorted(dangerous)),
+        dangerous=tuple(sorted(work.unsafe)),
     )

@@ -40,7 +40,7 @@ def read_zip(file: File, work: Work, addressable: bool) -> tuple[Loaded, bool]:
         index = read_index(file, work.limits)
     except MalformedError as error:
         header = local_header(file, 0)
-        if header is None or not _is_pickle_name(header.name) or header.method != STORED:
+        if header is None or not is_pickle_name(header.name) or header.method != STORED:
             raise
         work.note(str(error))
         return _salvage(file, work, addressable, header.data, header.name), False
@@ -56,12 +56,12 @@ def read_zip(file: File, work: Work, addressable: bool) -> tuple[Loaded, bool]:
     return load(machine), True
 
 
-def _is_pickle_name(name: str) -> bool:
+def is_pickle_name(name: str) -> bool:
     return name == _PICKLE or (name.endswith("/" + _PICKLE) and name.count("/") == 1)
 
 
 def _find_pickle(index: ZipIndex, work: Work) -> Entry:
-    found = [entry for name, entry in index.entries.items() if _is_pickle_name(name)]
+    found = [entry for name, entry in index.entries.items() if is_pickle_name(name)]
     if not found:
         names = list(index.entries)[:50]
         numpy = " (a numpy .npz file)" if names and all(name.endswith(".npy") for name in names) else ""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from forensics.model.facts import Floats, Integers, Source
 
 Role: TypeAlias = Literal["weight", "buffer", "master", "exp_avg", "exp_avg_sq", "optimizer"]
-Status: TypeAlias = Literal["clean", "poisoned", "damaged", "incomplete", "not examined"]
+Status: TypeAlias = Literal["clean", "poisoned", "damaged", "incomplete", "unsafe", "not examined"]
 Depth: TypeAlias = Literal["full", "quick", "off"]
 Trained: TypeAlias = Literal["trainable", "frozen", "tied", "buffer", "unknown"]
 
@@ -145,9 +145,12 @@ class TensorTable:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong with a checkpoint as files: what, where. `kind` is damaged, incomplete or suspicious."""
+    """Something wrong with a checkpoint as files: what, where.
 
-    kind: Literal["damaged", "incomplete", "suspicious"]
+    `kind` is damaged, incomplete, suspicious, or unsafe: a pickle asks for code that a program which loads it runs.
+    """
+
+    kind: Literal["damaged", "incomplete", "suspicious", "unsafe"]
     statement: str
     source: Source
 
@@ -229,7 +232,7 @@ class Checkpoint:
         kinds = {problem.kind for problem in self.problems}
         if self.table is not None and bool(np.any(self.table.poisoned)):
             return "poisoned"
-        for worst in ("damaged", "incomplete"):
+        for worst in ("damaged", "incomplete", "unsafe"):
             if worst in kinds:
                 return worst
         # A tensor that nobody read may hold anything: what is left of the checkpoint is not called clean.

@@ -13,7 +13,7 @@ from forensics.report._advice import Line, fix_lines, resume_line
 from forensics.report._safe import clean
 
 SEVERITY_STYLE = {"error": "red", "warning": "yellow", "notice": "dim"}
-STATUS_STYLE = {"clean": "green", "poisoned": "red", "damaged": "red", "incomplete": "yellow"}
+STATUS_STYLE = {"clean": "green", "poisoned": "red", "damaged": "red", "incomplete": "yellow", "unsafe": "yellow"}
 SHOWN_FINDINGS = 6
 SHOWN_CHECKPOINTS = 6
 SHOWN_FIXES = 3

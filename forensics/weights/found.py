@@ -1,6 +1,6 @@
 """What a layout says about one checkpoint before anything of it is scanned."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from forensics.errors import ChangedError, ForensicsError, LimitError, UnreadableError
@@ -9,6 +9,7 @@ from forensics.formats.safetensors import read_layout
 from forensics.formats.torch_file import TorchFile, read_torch
 from forensics.model import Artifact, OptimizerState, Piece, Problem, Role, Skip, Source, TensorRecord, Trained
 from forensics.storage.file import File
+from forensics.weights.unsafe import asked_for
 
 
 @dataclass(slots=True)
@@ -56,14 +57,14 @@ def open_torch(found: Found, artifact: Artifact) -> TorchFile | None:
         found.damaged(f"{artifact.path} is cut off or corrupt: {told}", artifact.path)
     elif read.problems:
         found.suspicious(f"{artifact.path}: {told}", artifact.path)
-    if read.dangerous:
-        names = ", ".join(read.dangerous[:TOLD])
-        found.suspicious(
-            f"{artifact.path} asks for {names}, a dangerous global: a program that unpickles the file runs it; "
-            "here nothing was run",
-            artifact.path,
-        )
+    tell_unsafe(found, artifact, read.dangerous)
     return read
+
+
+def tell_unsafe(found: Found, artifact: Artifact, names: Collection[str]) -> None:
+    """Tell the names by which a pickle would run code as a problem of the checkpoint."""
+    if names:
+        found.problems.append(Problem("unsafe", asked_for(artifact.path, names), Source(artifact.path)))
 
 
 def report_error(found: Found, artifact: Artifact, error: ForensicsError) -> None:

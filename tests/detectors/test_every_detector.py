@@ -26,7 +26,7 @@ SYMPTOMS = """
     tokenization-mismatch-warnings suspiciously-low-loss dpo-first-loss
     loss-erratic loss-above-uniform warmup-never-ends metric-nan logps-zero setting-not-in-force
     local-gradient-nonfinite reduced-gradient-nonfinite reduction-did-nothing rank-drift update-stalled
-    optimizer-never-stepped data-repeated checkpoint-foreign
+    optimizer-never-stepped data-repeated checkpoint-foreign unsafe-pickle
 """
 
 METRICS = ("loss", "eval_loss", "grad_norm", "learning_rate", "loss_scale", "skipped_steps", "train_loss")

@@ -17,7 +17,7 @@ from forensics.formats.torch_file import TorchFile, read_elements, read_pickle, 
 from forensics.model import Artifact, OptimizerState, Piece
 from forensics.storage.file import File
 from forensics.weights.folders import Folder, Folders, step_of
-from forensics.weights.found import Found, grepable, open_torch, report_error
+from forensics.weights.found import Found, grepable, open_torch, report_error, tell_unsafe
 from forensics.weights.layouts._chunks import Chunk, ChunksError, assembled
 from forensics.weights.layouts._names import named_by_key
 from forensics.weights.optimizer import checked_steps, real, record_state, whole
@@ -93,6 +93,7 @@ def _read(found: Found, folder: Folder, artifact: Artifact) -> None:
         report_error(found, artifact, error)
         return
     found.files.append(artifact.path)
+    tell_unsafe(found, artifact, read.dangerous)
     if read.partial:
         found.damaged(f"{artifact.path} is cut off or corrupt: {'; '.join(read.problems[:3])}", artifact.path)
     try:
