@@ -2,7 +2,8 @@
 
 `states` names the symptom that such a line proves. Sources: detectron2 `train_loop.py` (_detect_anomaly), Megatron-LM
 `training.py`, `rerun_state_machine.py`; fairseq `fp16_optimizer.py`; apex `amp`; torch autograd anomaly mode; Lightning
-`detect_nan_parameters`; torch.multinomial; MAE `engine_pretrain.py`; nerfstudio, mmengine.
+`detect_nan_parameters`; torch.multinomial, torch.distributions (`Distribution.__init__`); scikit-learn `check_array`;
+MAE `engine_pretrain.py`; nerfstudio, mmengine.
 """
 
 from forensics.signatures.signature import Role, Signature, Words
@@ -28,6 +29,8 @@ SIGNATURES = (
             Words("Detected nan and/or inf values in"),
             Words("Function '", r"Function '\w+' returned nan values in its \d+th output"),
             Words("probability tensor contains either"),
+            Words("to satisfy the constraint", r"Expected (?:parameter|value) .{0,200}\bnan\b"),
+            Words("contains NaN", r"Input (?:\w+ )?contains NaN\.?$"),
             Words("gradients at all steps are invalid", r"gradients at all steps are invalid"),
             Words("Unexpected result nan"),
             Words("Unexpected result inf"),

@@ -17,6 +17,7 @@ from forensics.rules import _seen
 from rules import (
     test_causes,
     test_causes_of_model_and_files,
+    test_losses_without_data,
     test_mechanisms,
     test_more_causes,
     test_recorded_causes,
@@ -29,6 +30,7 @@ ROWS = [
     *test_causes_of_model_and_files.ROWS,
     *test_more_causes.ROWS,
     *test_recorded_causes.ROWS,
+    *test_losses_without_data.ROWS,
 ]
 WRITTEN = [rule for rule in catalog.rules() if not rule.reason.__module__.endswith("_known_issues")]
 SIDES = {"weigh": ("yes", "no"), "weigh_yes": ("yes",), "weigh_no": ("no",)}
