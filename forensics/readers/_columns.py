@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from forensics.model import UNKNOWN_STEP, Precision
+from forensics.names import canonical
 from forensics.readers._text.collected import Rows, plain_rows
 
 MAX_NAMES = 2000
@@ -28,7 +29,7 @@ class Columns:
         for name, rows in self.rows.items():
             records, steps, values, epochs, times = zip(*rows, strict=True)
             yield plain_rows(
-                (name,),
+                (canonical(name),),
                 np.array(values, dtype=np.float64)[:, None],
                 records,
                 np.array(records, dtype=np.int64),

@@ -19,7 +19,6 @@ from forensics.model import (
     Source,
     Standing,
 )
-from forensics.names import canonical
 from forensics.readers._events.rows import NO_RANK, PLACE, EventRows, unfolded
 from forensics.readers.text.entries import Entries
 
@@ -221,7 +220,7 @@ def _equal(left: Floats, right: Floats) -> NDArray[np.bool_]:
 
 
 def samples(tables: Iterable[Rows], path: str) -> Iterator[Samples]:
-    """Yield one block for each metric, rank and precision."""
+    """Yield one block for each metric, rank and precision, under the names of the tables."""
     columns: dict[tuple[str, int, Precision], list[tuple[Rows, int]]] = defaultdict(list)
     for rows in tables:
         first = int(rows.ranks[0]) if len(rows) else NO_RANK
@@ -230,7 +229,7 @@ def samples(tables: Iterable[Rows], path: str) -> Iterator[Samples]:
         for rank in ranks:
             mine = rows if same else rows.take(rows.ranks == rank)
             for index, name in enumerate(rows.names):
-                columns[canonical(name), int(rank), rows.precision].append((mine, index))
+                columns[name, int(rank), rows.precision].append((mine, index))
     for (name, rank, precision), parts in columns.items():
         yield _block(name, rank, precision, parts, path)
 

@@ -22,6 +22,8 @@ OWN_EPOCH = 0.3
 NEAR_BYTES = 4000
 """How far above its entry a heading with a step may stand (median)."""
 MOST_STEP = 1 << 53
+SEVERAL = 3
+"""Lines from which on two counters are told apart by their behaviour."""
 
 _ROLES = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.RATIO, Role.EPOCH, Role.LEADING)
 _PREFERRED = {Role.GLOBAL: ("global", "updates"), Role.STEP: ("step",)}
@@ -81,13 +83,48 @@ def stream_of(tables: Sequence[Entries], *, bar: bool, evaluation: bool) -> tupl
     at = np.concatenate([table.at for table in tables])
     order = np.argsort(at, kind="stable")
     counters = {}
+    found = [_counters(table) for table in tables]
     for role in _ROLES:
-        columns = [_counter(table, role) for table in tables]
+        columns = [each[role] for each in found]
         counters[role] = Counter(
             np.concatenate([values for values, _ in columns])[order],
             np.concatenate([totals for _, totals in columns])[order],
         )
     return Stream(at[order], counters, bar, evaluation), order
+
+
+def _counters(table: Entries) -> dict[Role, tuple[Floats, Floats]]:
+    """Return the counters of a table of lines, values and totals; of two nameless ones one may be the other's epoch."""
+    counters = {role: _counter(table, role) for role in _ROLES}
+    if table.shape.has(Role.GLOBAL, Role.STEP, Role.EPOCH):
+        return counters
+    none = np.full(len(table), np.nan)
+    for outer, inner in _pairs(table):
+        if _within(outer, inner):
+            epoch = outer if len(distinct(outer)) > 1 else none
+            hidden = dict.fromkeys((Role.LEADING, Role.BATCH, Role.RATIO), (none, none))
+            return counters | hidden | {Role.EPOCH: (epoch, none), Role.STEP: (inner, none)}
+    return counters
+
+
+def _pairs(table: Entries) -> Iterator[tuple[Floats, Floats]]:
+    """Yield two nameless counters side by side, as in `[1, 2000]`, and what stands before and behind a slash."""
+    leading = [index for index, field in enumerate(table.shape.fields) if field.role is Role.LEADING]
+    if len(leading) > 1:
+        yield table.numbers[:, leading[0]], table.numbers[:, leading[1]]
+    for index, field in enumerate(table.shape.fields):
+        if field.total >= 0 and field.role in {Role.BATCH, Role.RATIO}:
+            yield table.numbers[:, index], table.totals[:, index]
+
+
+def _within(outer: Floats, inner: Floats) -> bool:
+    """Tell whether one counter begins anew wherever the other rises, and rises everywhere else."""
+    if len(outer) < SEVERAL or not np.isfinite(outer).all() or not np.isfinite(inner).all():
+        return False
+    steps, rises = np.diff(outer), np.diff(inner)
+    whole = bool((outer == np.floor(outer)).all() and (inner == np.floor(inner)).all())
+    same = steps == 0
+    return whole and bool((steps >= 0).all() and same.any() and (rises[same] > 0).all() and (rises[~same] < 0).all())
 
 
 def _counter(table: Entries, role: Role) -> tuple[Floats, Floats]:
@@ -220,6 +257,7 @@ class Headings:
 
     def __init__(self, tables: Sequence[Entries]) -> None:
         self._columns: dict[tuple[Role, str], list[tuple[Integers, Floats]]] = {}
+        self._totals = False
         for table in tables:
             done: set[Role] = set()
             for index, field in enumerate(table.shape.fields):
@@ -227,12 +265,15 @@ class Headings:
                     done.add(field.role)
                     key = field.role, field.name.lower()
                     self._columns.setdefault(key, []).append((table.at, table.numbers[:, index]))
+                    self._totals |= field.total >= 0 and field.role is Role.STEP
 
     def above(self, at: Integers, roles: Sequence[Role], *, sparse: bool = False) -> Floats | None:
         """Return the counters of the nearest headings above, None where headings and entries do not alternate.
 
         A heading with an epoch may serve many entries (`sparse`), one with a step serves its own only: so a line of
-        the engine that comes seldom does not number entries that come often.
+        the engine that comes seldom does not number entries that come often. A heading stands below its entry where
+        every entry is followed by one (`Result for trial` of Ray Tune). Beside a step with a total, `Total steps` are
+        those of an environment.
         """
         best: tuple[tuple[int, float], Floats] | None = None
         for order, picked, near in self._picked(at, roles, sparse=sparse):
@@ -241,20 +282,28 @@ class Headings:
         return best[1] if best else None
 
     def _picked(self, at: Integers, roles: Sequence[Role], *, sparse: bool) -> Iterator[tuple[int, Floats, float]]:
-        for (role, _), columns in self._columns.items():
+        for (role, name), columns in self._columns.items():
             if role not in roles:
                 continue
             places = np.concatenate([places for places, _ in columns])
             order = np.argsort(places, kind="stable")
             places, values = places[order], np.concatenate([values for _, values in columns])[order]
             behind = np.searchsorted(places, at) - 1
+            if not sparse and _follow(places, at):
+                behind = np.arange(len(at))
             served = behind[behind >= 0]
             if len(served) < MOSTLY * len(at):
                 continue
             picked = np.where(behind < 0, np.nan, values[np.maximum(behind, 0)])
             used = len(distinct(served))
-            near = float(np.median(at[behind >= 0] - places[served]))
+            near = float(np.median(np.abs(at[behind >= 0] - places[served])))
             whole = bool((picked[behind >= 0] == np.floor(picked[behind >= 0])).all())
             alone = not sparse and (used < MOSTLY * len(at) or near > NEAR_BYTES)
             if whole and not alone and (len(at) <= 2 or used > 1):
-                yield roles.index(role), picked, near
+                later = len(roles) if self._totals and name.startswith("total") else 0
+                yield roles.index(role) + later, picked, near
+
+
+def _follow(headings: Integers, at: Integers) -> bool:
+    """Tell whether every entry is followed by one counter of its own, the first and the last included."""
+    return len(headings) == len(at) and bool((headings > at).all() and (headings[:-1] < at[1:]).all())

@@ -21,6 +21,10 @@ _CELLS = re.compile(rb" *[|\t] *|  +")
 _BLANKS = re.compile(rb"  +|\t")
 _WORDS = re.compile(rb"(?:Training|Validation|Train|Valid|Eval|Val|Test) [Ll]oss|No [Ll]og|[^\s|]+")
 _RULE = re.compile(rb"[\s|:+=-]*")
+_UNFINISHED = re.compile(rb"(?<!\d)\d\d?%\|")
+_BAR = re.compile(rb": {0,3}100%\|.*")
+_BOXES = re.compile(rb"\xe2\x94[\x82\x83]|\xe2\x95\x91|(\xe2[\x94\x95][\x80-\xbf])")
+"""Lines that draw a table: upright ones, then all others."""
 _RATIO = re.compile(rb"(\d+)/\d+")
 
 Split = Callable[[bytes], list[bytes]]
@@ -36,7 +40,8 @@ class Header:
 
     @staticmethod
     def is_rule(row: bytes) -> bool:
-        return _RULE.fullmatch(row) is not None
+        """Tell whether a line within a table is none of its rows: a rule, or a bar that is not at its end."""
+        return _RULE.fullmatch(_ruled(row)) is not None or _UNFINISHED.search(row) is not None
 
     def row(self, line: bytes) -> tuple[Shape, list[float]] | None:
         """Return shape and numbers of a row, None when the line is none."""
@@ -73,7 +78,13 @@ def header_of(line: bytes) -> Header | None:
 
 def _field(name: str, index: int) -> Field:
     role = role_of(name)
-    return Field(name, Role.OTHER if role is Role.NOTHING and name != "#" else role, index)
+    role = Role.LEADING if name == "#" else role
+    return Field(name, Role.OTHER if role is Role.NOTHING else role, index)
+
+
+def _ruled(line: bytes) -> bytes:
+    """Return a line with its box drawing as bars and dashes."""
+    return _BOXES.sub(lambda found: b"-" if found[1] else b"|", line) if b"\xe2" in line else line
 
 
 def _by_commas(text: bytes) -> list[bytes]:
@@ -81,7 +92,7 @@ def _by_commas(text: bytes) -> list[bytes]:
 
 
 def _parted(line: bytes, split: Split) -> list[bytes]:
-    text = line.strip()
+    text = _BAR.sub(b"", _ruled(line)).strip()
     if text.startswith(b"|"):
         text = text.removeprefix(b"|").removesuffix(b"|").strip()
     return [cell.strip() for cell in split(text)]

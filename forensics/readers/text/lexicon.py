@@ -56,10 +56,11 @@ _GLOBAL = re.compile(
     re.IGNORECASE,
 )
 _STEP = re.compile(
-    r"^(?:(?:at|on|in|after|train(?:ing)?|current|optim\w{0,40}|trained|finished|completed|end of|processing"
+    r"^(?:(?:at|on|in|after|train(?:ing)?|learning|policy|env|epoch|current|optim\w{0,40}"
+    r"|trained|finished|completed|end of|processing"
     r"|valid\w{0,40}|eval\w{0,40}|test(?:ing)?)[ _/]){0,6}"
-    r"(?:steps?|iter(?:ation)?s?|updates?|up\.?|it|(?:total_)?timesteps|n_?iter|num_?iter|itr|步)"
-    r"(?:[ _]?(?:num|number|idx|no))?(?: ?\(train(?:ing)?\))?$",
+    r"(?:steps?|iter(?:ation)?s?|updates?|up\.?|it|(?:total_)?timesteps|n_?iter|num_?iter|itr|步|迭代)"
+    r"(?:[ _]?(?:num|number|idx|no|count)|_i|_id)?(?: ?\(train(?:ing)?\))?$",
     re.IGNORECASE,
 )
 _BATCH = re.compile(
@@ -136,7 +137,8 @@ def metric_name(name: str, evaluation: bool) -> str:
     known = canonical(name)
     if known == name:
         lowered = _BLANKS.sub(" ", name.strip().lower())
-        known = _WORDS.get(lowered) or (canonical(lowered) if lowered in ALIASES else name)
+        joined = lowered.replace(" ", "_")
+        known = _WORDS.get(lowered) or next((canonical(each) for each in (lowered, joined) if each in ALIASES), name)
     if evaluation or known == name:
         found = _EVALUATED.match(known)
         if found:

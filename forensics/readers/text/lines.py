@@ -23,7 +23,7 @@ _PAIRED = {
     b"entropy": b"op", b"epoch": b"oc", b"step": b"te", b"iter": b"te", b"update": b"te", b"batch": b"tc",
 }  # fmt: skip
 """Words, and two neighbouring bytes in each that are sought: as few pairs as will do, none that is frequent."""
-WORDS = (*_PAIRED, *(word.encode() for word in ("损失", "步", "轮")))
+WORDS = (*_PAIRED, *(word.encode() for word in ("损失", "步", "轮", "迭代")))
 """In small letters: case does not count."""
 _FOLDED = {bytes(byte | 0x20 for byte in word): _PAIRED.get(word) for word in WORDS}
 _AROUND = 4

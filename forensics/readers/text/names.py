@@ -7,6 +7,7 @@ Loss N (N)                             a number in parentheses behind a number i
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from forensics.names import EVALUATION, is_loss
@@ -75,7 +76,10 @@ _OPENING = frozenset({b"(", b"[", b"{"})
 _SIGNS = frozenset({b":", b"="})
 _PASSED = frozenset({b" ", b"\\", b"*", b"`", b"$", b"'", b'"'})
 _AFTER = frozenset({b"at", b"after", b"for", b"in", b"of", b"on"})
-_GLUED = re.compile(r"(epochs?|batch(?:es)?|iters?|iterations|steps?|updates?)\b")
+_GLUED = re.compile(r"(epochs?|batch(?:es)?|iters?|iterations|steps?|updates?|it(?= \[))\b(?!/)")
+_NAMED_VALUE = re.compile(rb"""['"](?:key|name|metric|tag)['"] ?: ?['"]([^'"{}]{1,80})['"]""")
+_INNER = re.compile(rb"[\])]?[,:]? ?[\[(]? ?\x00( ?/ ?\x00)?")
+"""A counter right behind another, as in `[N/N][N/N]`, `N [ N/ N`, `[N, N]`."""
 _BEHIND = re.compile(r" ?((?:avg |mean )?(?:train(?:ing)? )?loss)\b *(?:[,;|]|$)")
 _RATE = re.compile(r"^\w+/(?:s|sec|secs|second|step|iter|it|min|hour|GPU|gpu)$")
 _UNITS = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
@@ -96,12 +100,14 @@ class _Name:
         self.text, self.explicit, self.average, self.first, self.scale = "", False, False, 0, False
 
 
-def fields_of(shape: bytes) -> tuple[tuple[Field, ...], bool]:
+def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...], bool]:
     """Return the fields of a shape, and whether it reads like a sentence: a loss without a sign among other words.
 
-    Fields are numbers with a name, and nameless ones that may be counters.
+    Fields are numbers with a name, and nameless ones that may be counters. Within a dictionary (`quoted`) they have
+    a key: others stand in its texts.
     """
     tokens = _TOKEN.findall(shape)
+    opened = tokens.index(b"{") if quoted else len(tokens)
     fields: list[Field] = []
     count, before, evaluation, signed, words, counted = 0, 0, False, False, 0, 0
     for place, token in enumerate(tokens):
@@ -116,12 +122,14 @@ def fields_of(shape: bytes) -> tuple[tuple[Field, ...], bool]:
             counted = name.first
         words += sum(bool(_WORD.match(each)) for each in tokens[before : name.first])
         evaluation = _section(tokens[before : name.first], evaluation)
+        leading = number == 0 or (not ratio and not name.text and _beside(tokens[before : place + 1], fields, number))
         before = place + 1
         if name.text and (ratio or role_of(name.text) in COUNTERS or _is_section(name.text)):
             evaluation = _section([word.encode() for word in re.split(r"[^A-Za-z]+", name.text)], evaluation)
-        if _is_section(name.text):
-            name.text = f"{name.text} loss" if fields and _TRAIN_LOSS.search(fields[-1].name) else ""
-        field = _field(name, tokens, place, number, first=not fields and number == 0)
+        if not name.text or _is_section(name.text):
+            name.text = _of_section(name.text, fields, tokens[place + 1 : place + 9])
+        inside = place > opened and not name.explicit
+        field = None if name.average or inside else _field(name, tokens, place, number, first=leading)
         if field is None:
             continue
         field = replace(field, evaluation=evaluation)
@@ -139,11 +147,23 @@ def _is_section(name: str) -> bool:
     return bool(EVALUATION.fullmatch(name) or TRAINING.fullmatch(name))
 
 
+def _of_section(section: str, fields: Sequence[Field], behind: Sequence[bytes]) -> str:
+    """Return the name of a number that has none, or only that of a part of the run: `Train: N [N/N]`, `val N`."""
+    inner = _INNER.match(b"".join(behind))
+    if inner and inner[1]:
+        return "epoch"
+    return f"{section} loss" if section and fields and _TRAIN_LOSS.search(fields[-1].name) else ""
+
+
+def _beside(between: Sequence[bytes], fields: Sequence[Field], number: int) -> bool:
+    """Tell whether a nameless number stands right behind one that leads the line: `[N, N]`."""
+    leads = bool(fields) and fields[-1].role is Role.LEADING and fields[-1].number == number - 1
+    return leads and _INNER.fullmatch(b"".join(between)) is not None
+
+
 def _field(name: _Name, tokens: list[bytes], place: int, number: int, *, first: bool) -> Field | None:
     text, ratio = name.text, len(tokens[place]) > 1
     behind = b"".join(tokens[place + 1 : place + 9]).decode("utf-8", "replace")
-    if name.average:
-        return None
     glued = _GLUED.match(behind.lstrip()) if not behind.startswith(" ") or not text or ratio else None
     if glued and not is_loss(text) and role_of(text) not in COUNTERS:
         text = glued[1]
@@ -158,7 +178,8 @@ def _field(name: _Name, tokens: list[bytes], place: int, number: int, *, first: 
         return None
     if ratio and role not in COUNTERS:
         text, role = "", Role.RATIO if role is not Role.LOSS else Role.NOTHING
-    if not text and not ratio and (first or tokens[place - 1 : place] + tokens[place + 1 : place + 2] == [b"[", b"]"]):
+    around = tokens[max(place - 1, 0) : place] + tokens[place + 1 : place + 2]
+    if not text and not ratio and ((first and around[:1] != [b"#"]) or around == [b"[", b"]"]):
         role = Role.LEADING
     unit = _UNIT.match(behind)
     return Field(text, role, number, number + 1 if ratio else -1, factor=_UNITS[unit[1]] if unit else 1.0)
@@ -199,6 +220,8 @@ def _name_before(tokens: list[bytes], place: int) -> _Name:
     unit = ""
     if tokens[at] == b")":
         unit, at, name.scale = _unit(tokens, at)
+    elif tokens[at] == b"]" and not name.explicit:
+        return _bracketed(tokens, at, name)
     return _words(tokens, at, name, unit)
 
 
@@ -239,7 +262,20 @@ def _quoted_key(tokens: list[bytes], at: int, name: _Name) -> _Name:
         opening -= 1
     if opening >= 0 and tokens[opening] == tokens[at]:
         key = b"".join(tokens[opening + 1 : at])
+        named = _NAMED_VALUE.findall(b"".join(tokens[max(opening - 40, 0) : opening])) if key == b"value" else []
+        key = named[-1] if named else key
         name.text, name.first = key.decode("utf-8", "replace").strip(), opening
+    return name
+
+
+def _bracketed(tokens: list[bytes], at: int, name: _Name) -> _Name:
+    """Take the words in brackets that end at `at` for a name where they mean something: `[Loss] N`."""
+    opening = at - 1
+    while opening >= 0 and at - opening < 8 and (tokens[opening] == b" " or _WORD.match(tokens[opening])):
+        opening -= 1
+    words = b"".join(tokens[opening + 1 : at]).decode("utf-8", "replace")
+    if opening >= 0 and tokens[opening] == b"[" and role_of(words) not in {Role.NOTHING, Role.OTHER}:
+        name.text, name.first, name.explicit = words, opening, True
     return name
 
 
@@ -262,14 +298,19 @@ def _words(tokens: list[bytes], at: int, name: _Name, unit: str) -> _Name:
     words: list[tuple[str, int]] = []
     while at >= 0 and len(words) < (_MOST_WORDS if name.explicit else _FEW_WORDS + 2):
         token = tokens[at]
-        if _WORD.match(token):
-            words.append((token.decode("utf-8", "replace"), at))
-        elif token not in {b" ", b"#"} and not (token == b"/" and words):
+        word = token.decode("utf-8", "replace") if _WORD.match(token) else ""
+        if any(sign.isalnum() for sign in word):
+            words.append((word, at))
+        elif word and words:
+            break  # a symbol
+        elif not word and token not in {b" ", b"#"} and not (token == b"/" and words):
             break
         at -= 1
     words.reverse()
+    if words and words[0][1] == at + 1 and tokens[max(at - 1, 0) : at + 1] == [b"-", b"-"]:
+        return name  # an option of a command
     behind_number = at >= 0 and tokens[at].startswith(b"\x00")
-    while behind_number and len(words) > name.explicit and _RATE.search(words[0][0]):
+    if behind_number and len(words) > name.explicit and (_RATE.search(words[0][0]) or words[0][1] == at + 1):
         words.pop(0)  # a unit of the number before
     while words and words[0][0].lower() in _STOP:
         words.pop(0)
@@ -287,5 +328,5 @@ def shape_of(key: bytes) -> Shape:
     quoted = bool(QUOTED.search(key))
     if quoted and b"}" not in key[key.rindex(b"{") :]:
         return Shape(key, (), quoted=True)  # a dictionary that is cut has a number that may be cut
-    fields, sentence = fields_of(key)
+    fields, sentence = fields_of(key, quoted=quoted or key.lstrip().startswith((b'{"', b"{'")))
     return Shape(key, fields, quoted, sentence=sentence and not quoted)

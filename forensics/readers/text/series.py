@@ -42,34 +42,52 @@ def series_of(tables: Sequence[Entries], unread: Counter[bytes]) -> tuple[list[D
     entries = [_interpreted(table) for table in whole if is_entry(table.shape) and not _counts_words(table)]
     dicts = [table for table in entries if _is_trainer_dict(table.shape)]
     headings = Headings([table for table in whole if not is_entry(table.shape)])
-    rows: list[Rows] = []
-    for group in _streams([table for table in entries if not _is_trainer_dict(table.shape)]).values():
-        rows.extend(_stream_rows(group, headings, unread))
+    groups = _streams([table for table in entries if not _is_trainer_dict(table.shape)])
+    rows = [list(_stream_rows(group, headings, unread)) for group in groups.values()]
     return [each for table in dicts for each in _dict_rows(table)], _of_one_precision(list(_without_copies(rows)))
 
 
-def _without_copies(rows: Sequence[Rows]) -> Iterator[Rows]:
-    """Leave out metrics without a step that repeat those of lines with one: the same number printed twice."""
-    told: dict[str, list[Floats]] = defaultdict(list)
-    for table in rows:
-        if (table.steps != UNKNOWN_STEP).any():
+def _without_copies(streams: Sequence[Sequence[Rows]]) -> Iterator[Rows]:
+    """Leave out metrics that repeat those of another stream: step by step, or where they have no step and it has.
+
+    Of two equal ones the first in the text stays.
+    """
+    told: dict[str, list[tuple[int, Rows]]] = defaultdict(list)
+    streams = sorted(streams, key=lambda stream: -min((int(table.at[0]) for table in stream if len(table)), default=0))
+    for number, stream in enumerate(streams):
+        for table in stream:
+            for name in table.names if (table.steps != UNKNOWN_STEP).any() else ():
+                told[name].append((number, table))
+    for number, stream in enumerate(streams):
+        for table in stream:
+            stepped = bool((table.steps != UNKNOWN_STEP).any())
+            kept = []
             for index, name in enumerate(table.names):
-                told[name].append(table.values[:, index])
-    for table in rows:
-        if (table.steps != UNKNOWN_STEP).any() or not np.isnan(table.epochs).all():
-            yield table
-            continue
-        kept = [index for index, name in enumerate(table.names) if not _repeats(table.values[:, index], told[name])]
-        if kept:
-            yield replace(table, names=tuple(table.names[index] for index in kept), values=table.values[:, kept])
+                others = [each for other, each in told[name] if other != number and _same_process(each, table)]
+                if (stepped or np.isnan(table.epochs).all()) and _repeats(table, index, others, stepped=stepped):
+                    told[name] = [each for each in told[name] if each[1] is not table]
+                else:
+                    kept.append(index)
+            if kept:
+                yield replace(table, names=tuple(table.names[index] for index in kept), values=table.values[:, kept])
 
 
-def _repeats(values: Floats, others: list[Floats]) -> bool:
-    return (
-        bool(others)
-        and bool(len(values))
-        and bool(np.isin(np.nan_to_num(values), np.nan_to_num(np.concatenate(others))).mean() > MOSTLY)
-    )
+def _same_process(one: Rows, other: Rows) -> bool:
+    return bool(len(one)) and bool(len(other)) and bool(one.ranks[0] == other.ranks[0])
+
+
+def _repeats(table: Rows, index: int, others: Sequence[Rows], *, stepped: bool) -> bool:
+    """Tell whether others say nearly all that a column says."""
+    if not others:
+        return False
+    keys = [_keys(each, each.names.index(table.names[index]), stepped=stepped) for each in others]
+    return bool(np.isin(_keys(table, index, stepped=stepped), np.concatenate(keys)).mean() > MOSTLY)
+
+
+def _keys(table: Rows, index: int, *, stepped: bool) -> Integers:
+    """Return numbers that are equal where values, and steps if wanted, are."""
+    bits = np.ascontiguousarray(np.nan_to_num(table.values[:, index])).view(np.int64)
+    return bits ^ (table.steps * 0x9E3779B1 if stepped else np.int64(0))
 
 
 def _of_one_precision(rows: Sequence[Rows]) -> list[Rows]:
@@ -240,7 +258,8 @@ def _changed(values: Floats) -> NDArray[np.bool_]:
 def metric_names(table: Entries) -> list[tuple[int, str]]:
     """Return the metrics of a table of lines: index of the field and canonical name.
 
-    Of several that mean the same the one with more distinct values keeps the name, the others keep their own.
+    Of several that mean the same the one with that very name keeps it, else that with more distinct values; the
+    others keep their own.
     """
     found: dict[str, list[int]] = defaultdict(list)
     fields = table.shape.fields
@@ -249,7 +268,8 @@ def metric_names(table: Entries) -> list[tuple[int, str]]:
             found[metric_name(field.name, field.evaluation)].append(index)
     names: list[tuple[int, str]] = []
     for name, indices in found.items():
-        best = min(indices, key=lambda index: (-len(distinct(table.numbers[:, index])), loss_rank(fields[index].name)))
+        own = {index: (fields[index].name != name, -len(distinct(table.numbers[:, index]))) for index in indices}
+        best = min(indices, key=lambda index: (*own[index], loss_rank(fields[index].name)))
         names.extend((index, name if index == best else fields[index].name) for index in indices)
     return sorted(names)
 

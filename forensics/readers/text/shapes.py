@@ -10,16 +10,22 @@ from dataclasses import dataclass
 
 NUMBER, JUNK, DRAWING = b"\x00", b"\x01", b"\x02"
 
-_UNSAID = rb" (?:iterations|grad|in |or |and |value|check|detected|found|loss scale)"
+_UNSAID = (
+    rb" (?:(?:iterations|in|or|and|detected|found)\b"
+    rb"|(?:values?|checks?|grad(?:ient)?s?|loss scale)\b(?![_/.-])(?! (?:\w{1,20} )?(?:[\d.]|nan))(?![\w ]{0,20}[:=]))"
+)
 UNSAID = re.compile(_UNSAID + rb"|\w")
-"""What follows a `nan` that is a word: `number of nan iterations`."""
+"""What follows a `nan` that is a word: `number of nan iterations`. Behind a sign it is a number all the same."""
+SIGNS = (b"=", b":")
 STAMP = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
 STAMP_BYTES = 100
 """How far into a line its date may stand."""
 _PLAIN = (
-    rb"(?:[-+](?=[\d.nNiI]))?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?"
-    rb"|(?:nan|NaN|NAN|inf|Inf|INF|[Ii]nfinity)(?!\w)"
-    rb"(?!" + _UNSAID + rb"))"
+    rb"(?:[-+](?=[\d.nNiI]))?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])"
+    rb"|(?<!,)(?:0,\d+|\d+,(?:\d\d?|\d{4,}))(?![\w.]|,\d)"  # a decimal comma
+    rb"|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?"
+    rb"|(?:(?<=[=:])|(?<=[=:] )|(?<=[=:][-+])|(?<=[=:] [-+]))(?:nan|NaN|NAN|inf|Inf|INF|[Ii]nfinity)(?!\w)"
+    rb"|(?:nan|NaN|NAN|inf|Inf|INF|[Ii]nfinity)(?!\w)(?!" + _UNSAID + rb"))"
 )
 NUMBER_ALONE = re.compile(_PLAIN)
 _NOT_WITHIN = rb"(?<![\w.@\\])"
@@ -127,5 +133,14 @@ def shown_shape(shape: bytes) -> str:
     return text.decode("utf-8", "replace").strip()
 
 
-def value_of(text: bytes) -> float:
-    return float(text.replace(b",", b"")) if b"," in text else float(text)
+def value_of(text: bytes, *, small: bool = False) -> float:
+    """Return the number that a text spells; `small` where a lone comma before three digits parts no thousands.
+
+    >>> value_of(b"12,345"), value_of(b"0,0003"), value_of(b"2,125", small=True)
+    (12345.0, 0.0003, 2.125)
+    """
+    if b"," not in text:
+        return float(text)
+    whole, _, behind = text.partition(b",")
+    decimal = b"," not in behind and b"." not in behind and (small or len(behind) != 3 or whole.lstrip(b"-+") == b"0")
+    return float(text.replace(b",", b"." if decimal else b""))

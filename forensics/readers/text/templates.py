@@ -13,7 +13,18 @@ import numpy as np
 from forensics.model import Floats, Integers
 from forensics.readers.text.columns import MARGIN, Buffer, blanks, literal, numbers, outlined
 from forensics.readers.text.names import Shape
-from forensics.readers.text.shapes import DRAWING, JUNK, NUMBER, STAMP, STAMP_BYTES, UNSAID, narrowed, outline, parted
+from forensics.readers.text.shapes import (
+    DRAWING,
+    JUNK,
+    NUMBER,
+    SIGNS,
+    STAMP,
+    STAMP_BYTES,
+    UNSAID,
+    narrowed,
+    outline,
+    parted,
+)
 
 MOST_OUTLINES = 12
 """Outlines of one piece of junk that are tried one after the other."""
@@ -136,7 +147,9 @@ def compiled(shape: Shape, line: bytes, rank: int) -> Template | None:
             pieces.append(_Piece(mark, text))
     pieces = _joined(pieces)
     pieces = [
-        _Piece(piece.mark, piece.text, piece.mark == NUMBER and _may_be_nan(pieces[index + 1 : index + 3]))
+        _Piece(
+            piece.mark, piece.text, piece.mark == NUMBER and _may_be_nan(pieces[:index], pieces[index + 1 : index + 3])
+        )
         for index, piece in enumerate(pieces)
     ]
     if len(pieces) > MOST_PIECES or not any(piece.mark == NUMBER for piece in pieces):
@@ -149,7 +162,9 @@ def compiled(shape: Shape, line: bytes, rank: int) -> Template | None:
     return template
 
 
-def _may_be_nan(behind: list[_Piece]) -> bool:
+def _may_be_nan(before: list[_Piece], behind: list[_Piece]) -> bool:
+    if before and before[-1].text.endswith(SIGNS):
+        return True
     text = b"".join(piece.text for piece in behind)
     return UNSAID.match(b" " + text.lstrip() if text[:1].isspace() else text) is None
 

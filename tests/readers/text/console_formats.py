@@ -26,20 +26,25 @@ class Format:
     steps: tuple[int, ...] | None = None
     metric: str = "loss"
     at_first_sight: bool = True
+    head: str = ""
+    losses: tuple[float, ...] = LOSSES
 
     def text(self) -> str:
         rows = []
-        for i, loss in enumerate(LOSSES):
+        for i, loss in enumerate(self.losses):
             e, b = divmod(i, 4)
-            rows.append(self.line.format(i=i, s=TENS[i], e=e, e1=e + 1, b=b, b1=b + 1, l=loss, v=0.5 + i / 8, n=i + 1))
-        return "\n".join(rows) + "\n"
+            row = {"i": i, "n": i + 1, "s": TENS[i], "t": 1000 * TENS[i], "l": loss, "v": 0.5 + i / 8}
+            row |= {"e": e, "e1": e + 1, "b": b, "b1": b + 1, "lo": 10 * b + 1, "hi": 10 * b + 10}
+            rows.append(self.line.format(c=f"{loss:.4f}".replace(".", ","), **row))
+        return self.head + "\n".join(rows) + "\n"
 
 
 RESTARTS = tuple(range(8))
 FORMATS = (
     Format("TensorFlow-Slim", "ardiya/HashtagPrediction/issues/6",
            "INFO:tensorflow:global step {s}: loss = {l:.4f} ({v:.2f} sec/step)", TENS),
-    Format("See-in-the-Dark", "cchen156/Learning-to-See-in-the-Dark/issues/117", "{e1} {b1} Loss={l:.3f} Time=0.04{b}"),
+    Format("See-in-the-Dark", "cchen156/Learning-to-See-in-the-Dark/issues/117", "{e1} {b1} Loss={l:.3f} Time=0.04{b}",
+           tuple(range(1, 9)), at_first_sight=False),
     Format("VerSe", "christianpayer/MedicalDataAugmentationTool-VerSe/issues/31",
            "02:29:5{b}: train iter: {s} loss_net: {l:.4f} loss_scale: 32768.0000 norm: 21.88{i} seconds: 445.463",
            TENS, "loss_net"),

@@ -1,4 +1,8 @@
-"""Texts that are no training logs, written anew after what tools, servers, people and documentation print."""
+"""Texts that are no training logs, written anew after what tools, servers, people and documentation print.
+
+Of the last forty-seven written seven gave a series at first; the four that still do (a table of trades, a ranking, a
+sweep, a list of issues) cannot be told from a log by their form and are not here.
+"""
 
 # ruff: noqa: E501  (lines stand here as tools write them)
 
@@ -49,4 +53,47 @@ TEXTS = {
     "ffmpeg": "frame=  123 fps= 25 q=28.0 size=    1024kB time=00:00:04.92 bitrate=1705.0kbits/s speed=1x\n" * 3,
     "docker build": "Step 1/12 : FROM python:3.10\n ---> 1a2b3c4d5e6f\nStep 2/12 : RUN pip install loss==1.0\n ---> Running in 6f5e4d3c2b1a\n",
     "unittest": "test_loss (tests.TestLoss) ... ok\nRan 12 tests in 0.345s\nOK\n",
+    "benchmark table": "| Model | Params | Loss | Step time |\n|---|---|---|---|\n| A | 7B | 2.31 | 0.51 |\n| B | 13B | 2.12 | 0.82 |\n| C | 70B | 1.92 | 2.5 |\n",
+    "results table by epochs": "| Method | Epochs | Val loss | Top-1 |\n|---|---|---|---|\n| baseline | 300 | 0.92 | 81.2 |\n| ours | 300 | 0.85 | 82.9 |\n",
+    "README prose": "We train with a batch of 32 for 100 epochs.\nThe loss is about 2.1 after 10 epochs and 1.7 after 100 epochs.\nSet `--loss_scale 128` when you see NaN.\n",
+    "changelog": "## 1.2.0\n- fix loss at step 0 (#12)\n- log grad_norm every 10 steps (#34)\n## 1.1.0\n- loss scale of 65536 by default\n",
+    "argparse help": "  --loss-weight FLOAT   weight of the loss (default: 1.0)\n  --max-steps INT       steps to train (default: 1000)\n  --log-loss-every INT  log loss every N steps (default: 10)\n",
+    "config with comments": "loss_weight: 1.0  # weight of the loss\nmax_steps: 1000   # steps\ngrad_norm_clip: 1.0\nz_loss: 0.0001\nlabel_smoothing: 0.1\n",
+    "config dump, INFO": "INFO   z_loss_weight=1e-4\nINFO   loss_fn=cross_entropy\nINFO   steps=1000\nINFO   max_grad_norm=1.0\n",
+    "hydra dump": "optimizer:\n  lr: 0.0003\n  max_grad_norm: 1.0\nloss:\n  weight: 0.5\n  aux_loss: 0.01\ntrainer:\n  max_steps: 10000\n  max_epochs: 3\n",
+    "json config": '{\n  "loss": "cross_entropy",\n  "aux_loss": 0.01,\n  "z_loss": 0.0001,\n  "max_steps": 1000,\n  "num_epochs": 3,\n  "lr": 0.0003\n}\n',
+    "pip install": "Requirement already satisfied: torch>=2.0 in /usr/lib/python3 (from pytorch-loss) (2.1.0)\nSuccessfully built loss-landscapes-0.3\nStep 1 of 2 done\n",
+    "code": "def step(self, loss=0.5):\n    loss = 0.5 * loss + 0.1\n    self.loss = 1.0\n    if step % 10 == 0:\n        print(f'step {step} loss {loss:.3f}')\n    return 1.0\n",
+    "code, assertions": "    assert loss == 2.5\n    assert loss == 1.25\n    assert step == 10\n    self.assertAlmostEqual(loss, 0.693, places=3)\n",
+    "diff": "-    loss = 0.5 * a\n+    loss = 0.25 * a\n-    steps = 10\n+    steps = 20\n@@ -10,7 +10,7 @@ def loss(step):\n",
+    "pytest failure": ">       assert loss == 2.5\nE       assert 2.25 == 2.5\nE        +  where 2.25 = loss(step=3)\ntests/test_loss.py:12: AssertionError\n",
+    "wandb summary help": "wandb: Run `wandb offline` to turn off syncing.\nwandb: Syncing run step-loss-12\nwandb: View at https://wandb.ai/x/loss/runs/3\n",
+    "nccl timeout": "[Rank 3] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1234, OpType=ALLREDUCE, NumelIn=1, NumelOut=1, Timeout(ms)=600000) ran for 600012 milliseconds before timing out.\nSome NCCL operations have failed at step 12.\n",
+    "model summary": "Layer (type)       Output Shape    Param #\nloss (CrossEntropy)  [1]            0\nTotal params: 1,234,567\nEstimated Total Size (MB): 12.34\n",
+    "hardware": "Epoch 7742 EPYC processor, 64 cores, step 0x31\nbatch mode: 1, iter: 0\n",
+    "sql": "INSERT INTO runs (step, loss) VALUES (10, 2.5);\nINSERT INTO runs (step, loss) VALUES (20, 2.4);\n",
+    "unit conversion": "path loss: 92.4 dB at 1 km\npath loss: 112.4 dB at 10 km\nreturn loss: 15 dB\n",
+    "network": "iperf: 0.00-1.00 sec  112 MBytes  941 Mbits/sec   loss 0.1%\niperf: 1.00-2.00 sec  112 MBytes  940 Mbits/sec   loss 0.2%\n",
+    "mtr": "HOST: a           Loss%   Snt   Last   Avg  Best  Wrst StDev\n  1.|-- 10.0.0.1   0.0%    10    0.3   0.3   0.2   0.5   0.1\n  2.|-- 10.0.1.1   0.0%    10    1.3   1.4   1.2   1.9   0.2\n",
+    "trading": "2024-01-01 10:00:00 order 12 stop-loss 101.5 take-profit 110.2\n2024-01-01 10:05:00 order 13 stop-loss 99.5 take-profit 104.0\n2024-01-01 10:07:00 order 14 stop-loss 98.0 take-profit 103.0\n",
+    "early stopping": "EarlyStopping: best loss 2.31 at epoch 5, patience 3 of 10\nEarlyStopping: best loss 2.31 at epoch 5, patience 4 of 10\n",
+    "questions": "Q1: what is the loss at step 5?\nQ2: what is the loss at step 10?\nA: 2.5 and 2.4\n",
+    "a table of hyperparameters": "| Hyperparameter | Value |\n|---|---|\n| learning_rate | 0.0003 |\n| max_steps | 1000 |\n| loss_weight | 0.5 |\n| grad_norm | 1.0 |\n",
+    "latex": "Loss & 2.31 & 2.12 \\\\\nEpochs & 10 & 20 \\\\\n\\caption{Loss after 10 epochs}\n",
+    "quotes of a paper": "[1] A. Smith. On the loss of 3 layers. 2020, pp. 12-15.\n[2] B. Jones. Step 2 loss. 2021, vol. 5.\n",
+    "commands": "$ python train.py --loss-weight 0.5 --steps 1000 --epochs 3\n$ python train.py --loss-weight 0.7 --steps 2000 --epochs 4\n$ python eval.py --step 10 --loss 2.0\n",
+    "env dump": "LOSS_SCALE=128\nNUM_STEPS=1000\nEPOCHS=3\nGRAD_NORM=1.0\nLR=0.1\n",
+    "loading": "Loading checkpoint shards: 100%|##########| 3/3 [00:05<00:00,  1.7s/it]\nLoading step-100 from /x/loss/3\n",
+    "map bar": "Map:  10%|#         | 100/1000 [00:01<00:10, 99.0 examples/s]\nTokenizing loss masks:  20%|##  | 200/1000 [00:02<00:08, 99.0 examples/s]\n",
+    "compile": "step 3/10: compiling loss.cu (12.3 s)\nstep 4/10: compiling norm.cu (8.1 s)\nstep 5/10: linking\n",
+    "profiler": "aten::nll_loss_backward   0.12%   1.234ms   0.15%   1.345ms   12.3us   100\naten::cross_entropy_loss  0.10%   1.034ms   0.13%   1.145ms   11.3us   100\n",
+    "nsight": "Time(%)  Total Time (ns)  Instances  Avg (ns)  Name\n 12.3  123456  100  1234.5  loss_kernel\n 10.1  103456  100  1034.5  norm_kernel\n",
+    "memory snapshot": "loss tensor: 12.3 MB at step allocation 5\nnorm tensor: 8.1 MB at step allocation 6\n",
+    "generated text": "Sample 1: The loss of 3 ships in 1805 was a blow.\nSample 2: She had a loss of 2 teeth.\nSample 3: A loss of 40 men.\n",
+    "math": "Let L = 0.5 loss and step = 0.1. Then loss(1) = 0.9, loss(2) = 0.81.\n",
+    "gsm8k sample": '{"question": "A shop made a loss of 12 dollars in step 1 and 15 in step 2. Total?", "answer": "27"}\n{"question": "Epoch 3 had a loss of 5.", "answer": "5"}\n',
+    "unit test names": "test_loss_1 ... 0.12s\ntest_loss_2 ... 0.13s\ntest_step_3 ... 0.14s\n",
+    "docs of a metric": "loss: 2.3 means that the model is as good as chance (ln 10 = 2.302).\n",
+    "csv of a market": "date,open,loss,volume\n2024-01-01,1.5,0.2,1000\n2024-01-02,1.6,0.3,1100\n",
+    "git stat": " src/loss.py | 12 +++---\n src/step.py | 3 +-\n 2 files changed, 8 insertions(+), 7 deletions(-)\n",
 }

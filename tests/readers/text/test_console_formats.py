@@ -108,6 +108,32 @@ def test_texts_that_are_no_training_logs_hold_no_metrics(name: str) -> None:
     assert read_log(TEXTS[name]).names() == set()
 
 
-def test_there_are_forty_such_texts() -> None:
-    """The share of false series is told of forty texts."""
-    assert len(TEXTS) >= 40
+def test_there_are_eighty_such_texts() -> None:
+    """The share of false series is told of them."""
+    assert len(TEXTS) >= 80
+
+
+def test_a_loss_printed_twice_counts_once() -> None:
+    """A line of its own and one of another format that repeats it, step by step; not two steps with one value."""
+    twice = "".join(f"step {n} loss: {5 - n / 7:.4f}\nepoch 1 iter: {n} loss {5 - n / 7:.4f}\n" for n in range(1, 9))
+    flat = "".join(f"iter {n} step {n // 2}: loss 10.8259{' (step)' * (n % 2)}\n" for n in range(76, 84))
+
+    assert read_log(twice).samples("loss").steps.tolist() == list(range(1, 9))
+    assert read_log(flat).samples("loss").steps.tolist() == [38, 39, 40, 41]
+
+
+def test_two_losses_of_one_line_keep_their_names() -> None:
+    """The one whose name is `loss` is the loss, also where it no longer changes."""
+    text = "".join(f"step {n} loss: 7.5, lm_loss: {5 - n / 7:.4f}\n" for n in range(1, 9))
+    told = read_log(text)
+
+    assert set(told.samples("loss").values.tolist()) == {7.5}
+    assert told.samples("lm_loss").values.tolist() == pytest.approx([5 - n / 7 for n in range(1, 9)], abs=1e-4)
+
+
+def test_a_counter_below_its_entries_numbers_them() -> None:
+    """Where each entry is followed by one; the first of a log with headings above has one before it."""
+    below = "".join(f"loss: {9 - n}.25\npid: 5\ntraining_iteration: {n}\n" for n in range(1, 9))
+    above = "".join(f"training_iteration: {n}\npid: 5\nloss: {9 - n}.25\n" for n in range(1, 9))
+
+    assert read_log(below).points("loss") == read_log(above).points("loss") == [(n, 9.25 - n) for n in range(1, 9)]
