@@ -81,18 +81,40 @@ def test_the_cause_in_the_headline_explains_its_symptom() -> None:
 @pytest.mark.parametrize(
     ("run", "verdict"),
     [
-        (make_run(loss=[2.0]), "healthy"),
-        (make_run(grad_norm=[2.0]), "healthy"),
-        (make_run(eval_accuracy=[0.5]), "healthy"),
-        (make_run(pg_loss=[0.5]), "healthy"),
-        (make_run(checkpoints=[make_checkpoint(3)]), "healthy"),
+        (make_run(loss=[2.0] * 5), "healthy"),
+        (make_run(loss=[2.0, 1.9]), "healthy"),
+        (make_run(loss=[2.0, 1.99]), "unknown"),
+        (make_run(loss=[2.0]), "unknown"),
+        (make_run(grad_norm=[2.0] * 5), "healthy"),
+        (make_run(grad_norm=[2.0] * 4), "unknown"),
+        (make_run(eval_accuracy=[0.5, 0.6]), "healthy"),
+        (make_run(eval_accuracy=[0.6, 0.5]), "unknown"),
+        (make_run(eval_loss=[0.6, float("nan")]), "unknown"),
+        (make_run(reward=[0.1, 0.4], pg_loss=[0.0, 0.0]), "healthy"),
+        (make_run(pg_loss=[0.5]), "unknown"),
+        (make_run(loss_scale=[65536.0] * 9), "unknown"),
+        (make_run(loss=[2.0], checkpoints=[make_checkpoint(3)]), "healthy"),
         (make_run(learning_rate=[1e-4]), "unknown"),
         (make_run(epoch=[1.0], glossy=[1.0]), "unknown"),
         (make_run(), "unknown"),
     ],
 )
-def test_a_run_with_nothing_to_judge_by_is_unknown(run: Run, verdict: str) -> None:
+def test_a_run_of_which_too_little_is_known_is_not_called_healthy(run: Run, verdict: str) -> None:
     assert verdict_of(run, []) == verdict
+
+
+def test_a_loss_that_never_moved_is_healthy_only_where_something_tells_that_it_need_not() -> None:
+    """MONAI prints a Dice loss of 1 for three epochs; an adapter of a model that was trained before may rest."""
+    plateau = [Finding("loss-plateau", "notice", "the loss does not learn", Source("log"), 1, (None, 1))]
+    flat = [1.09, *([1.0] * 20), 0.98]
+
+    assert verdict_of(make_run(loss=flat), plateau) == "unknown"
+    assert headline_of(make_run(loss=flat), "unknown", plateau, []) == (
+        "Nothing was found wrong, but the loss never moved, and nothing else that was logged got better."
+    )
+    assert verdict_of(make_run(loss=flat), []) == "healthy"
+    assert verdict_of(make_run(loss=flat, eval_accuracy=[0.2, 0.7]), plateau) == "healthy"
+    assert verdict_of(replace(make_run(loss=flat), frameworks=("peft",)), plateau) == "healthy"
 
 
 def test_what_was_and_was_not_judged_is_told_with_its_reason() -> None:

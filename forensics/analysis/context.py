@@ -66,6 +66,8 @@ def policy_gradient(run: Run) -> bool:
     return any(name in run.timeline for name in POLICY_GRADIENT)
 
 
+NEAR_POWER = 5e-4
+"""A loss this close to the logarithm of a power of two is one by chance in one run of seven hundred."""
 HEADS = ("CausalLM", "LMHead", "ConditionalGeneration", "MaskedLM")
 """Heads of models that predict tokens (transformers `architectures`)."""
 PAIRS = ("rewards/chosen", "logps/chosen", "rewards/margins")
@@ -75,6 +77,17 @@ def uniform_loss(run: Run) -> float | None:
     """Return ln of the vocabulary size, the loss of guessing; None where the size is not on file."""
     size = run.environment.number("model.vocab_size")
     return float(np.log(size)) if size is not None and 16 <= size < 1e9 else None
+
+
+def guessed(level: float) -> str:
+    """Return in words that a loss is the logarithm of a power of two, that of guessing among so many; else nothing.
+
+    >>> guessed(11.0903), guessed(0.6931), guessed(2.5)
+    (': ln(65,536), what guessing among so many gives', ': ln(2), what guessing among so many gives', '')
+    """
+    power = round(level / np.log(2)) if 0 < level < 20 else 0
+    near = power > 0 and abs(level - power * np.log(2)) < NEAR_POWER
+    return f": ln({2**power:,}), what guessing among so many gives" if near else ""
 
 
 def token_losses(run: Run) -> bool:

@@ -58,11 +58,18 @@ def _judge(run: Run, series: Series, tail: Tail, seen: Witnesses) -> Judgement:
             f"the loss had come down to {number(seen.low)} before, so it is small rather than broken",
         )
     if seen.fine > seen.zero + seen.sentinel:
-        return ("notice", "the gradient norms beside it are ordinary numbers, so the loss is small or not logged")
+        return _beside_norms(series, tail, seen)
     if seen.zero:
         severity: Severity = "error" if tail.count > 1 or whole else "warning"
         return (severity, "the gradient norm beside it is exactly 0 as well: nothing is learned from any label")
     return _alone(series, tail, seen)
+
+
+def _beside_norms(series: Series, tail: Tail, seen: Witnesses) -> Judgement:
+    """Judge zeros beside ordinary gradient norms: a loss that no entry before brought near 0 is not small at once."""
+    if tail.index and seen.low > CLEAR and float(np.nanmin(np.abs(series.values[: tail.index]))) > CLEAR:
+        return ("warning", f"no loss of {number(seen.low)} is 0 an entry later, whatever the norms beside it say")
+    return ("notice", "the gradient norms beside it are ordinary numbers, so the loss is small or not logged")
 
 
 def _alone(series: Series, tail: Tail, seen: Witnesses) -> Judgement:

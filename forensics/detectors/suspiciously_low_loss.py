@@ -22,7 +22,7 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
     labels. The Trainer of transformers < 5.0 prints a loss below 0.00005 as 0.0.
     Minimum: five finite entries; the median of the last five counts, and one of the first
     five must have been 10 times higher.
-    Silenced by: a policy-gradient trainer; a loss with negative values.
+    Silenced by: a policy-gradient trainer; a loss with negative values beyond rounding.
     Known false alarms: classification of separable classes; hence always a notice.
     """
     series = context.recorded(run, LOSS)
@@ -31,7 +31,7 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
         return
     values = series.values[finite]
     level, start = float(np.median(values[-LEAST:])), float(values[:LEAST].max())
-    if level >= LOW or bool((values < 0).any()) or start < 10 * max(level, 1e-12) or not bool((values > 0).any()):
+    if level >= LOW or bool((values < -LOW).any()) or start < 10 * max(level, 1e-12) or not bool((values > 0).any()):
         return
     low = np.flatnonzero(values >= LOW)
     index = int(finite[min(low[-1] + 1, len(values) - 1)]) if len(low) else int(finite[0])

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from forensics.model import Coincidence, Finding, Floats, Integers, Run
-from forensics.names import EPOCH, EVAL_LOSS, LEARNING_RATE, LOSS, Kind
+from forensics.analysis.epochs import epochs_of
+from forensics.model import Coincidence, Finding, Integers, Run
+from forensics.names import EVAL_LOSS, LEARNING_RATE, Kind
 
 CHANCE = 0.5
 """Of events that recur, only those are told that an onset would meet by chance less often than this."""
@@ -79,11 +80,7 @@ def _skipped(run: Run) -> Integers:
 
 def _epoch_ends(run: Run) -> Integers:
     """Return the last step of every epoch that ended, from the epoch that the trainer printed."""
-    epochs = run.timeline.get(EPOCH)
-    known_steps = epochs is not None and epochs.axis == "step"
-    steps, values = (epochs.steps, epochs.values) if epochs is not None and known_steps else (NO_STEPS, np.empty(0))
-    if not len(steps):
-        steps, values = _printed_epochs(run)
+    steps, values = epochs_of(run)
     known = np.isfinite(values) & (steps > 0) & (values > 0)
     if not known.any():
         return NO_STEPS
@@ -92,13 +89,6 @@ def _epoch_ends(run: Run) -> Integers:
     if length < 1:
         return NO_STEPS
     return np.rint(length * np.arange(1, math.floor(values[last]) + 1)).astype(np.int64)
-
-
-def _printed_epochs(run: Run) -> tuple[Integers, Floats]:
-    for block in run.timeline.samples:
-        if block.name == LOSS and block.epochs is not None and block.axis == "step":
-            return block.steps, block.epochs
-    return NO_STEPS, np.empty(0)
 
 
 def _rate(run: Run, before: int, onset: int) -> Iterator[Coincidence]:

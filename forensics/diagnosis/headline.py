@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from forensics.analysis.context import is_excerpt
-from forensics.diagnosis.checked import FEW, checked, tells
+from forensics.diagnosis.checked import FEW, too_little
 from forensics.model import Finding, Hypothesis, Run, RunVerdict, Series
 
 TIE = 1
@@ -14,21 +14,20 @@ CAUSELESS = {"unsafe-pickle"}
 
 
 def verdict_of(run: Run, findings: Sequence[Finding]) -> RunVerdict:
-    """Return the verdict: broken, suspicious, healthy, or unknown when there was nothing to judge by."""
+    """Return the verdict: broken, suspicious, healthy, or unknown when there was too little to judge by."""
     severities = {finding.severity for finding in findings}
     if "error" in severities:
         return "broken"
     if "warning" in severities:
         return "suspicious"
-    return "healthy" if tells(checked(run)) else "unknown"
+    return "unknown" if too_little(run, findings) else "healthy"
 
 
 def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]) -> str:
     if verdict == "healthy":
         return f"{_healthy(run, findings, hypotheses)}{_unread(run)}"
     if verdict == "unknown":
-        judged_by = "no loss, gradient norm, evaluation or weight to judge by"
-        return f"Nothing was found wrong, but there was {judged_by}.{_unread(run)}"
+        return f"Nothing was found wrong, but {too_little(run, findings)}.{_unread(run)}"
     grave = next(f for f in findings if f.severity != "notice")
     said = _sentence(grave.statement)
     return said if grave.symptom in CAUSELESS else f"{said} {_because(grave, hypotheses)}"

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.analysis.epochs import last_epoch
 from forensics.model import Evidence, Experiment, Explained, Run
-from forensics.names import EPOCH, LOSS
+from forensics.names import LOSS
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import ALIVE, before, eval_is_nan, norm_is, onset, series_of, shown, sudden
 from forensics.rules._seen import Seen, first, held, unless, weigh, weigh_yes
@@ -27,11 +28,8 @@ def _fades(run: Run, explained: Explained) -> Seen | None:
 
 
 def _epochs(run: Run) -> Seen | None:
-    series = series_of(run, EPOCH)
-    if series is None:
-        return None
-    epochs = float(series.values[-1])
-    return Seen(epochs >= 3, f"the data were seen {epochs:.3g} times", series.source_at(len(series) - 1), "epochs")
+    epochs = last_epoch(run)
+    return None if epochs is None else Seen(epochs >= 3, f"the data were seen {epochs:.3g} times", None, "epochs")
 
 
 def _numbers(run: Run, explained: Explained) -> Seen | None:

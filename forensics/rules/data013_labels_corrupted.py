@@ -67,7 +67,7 @@ def _evaluation_is_fine(run: Run, explained: Explained) -> Seen | None:
     if not len(old) or not len(new) or not math.isfinite(float(new[0])):
         return None
     said = f"eval_loss is {shown(float(new[0]))} at the first evaluation after it, {shown(float(old[-1]))} before"
-    return Seen(float(new[0]) < 1.3 * float(old[-1]), said, evaluated.source_at(len(old)), "eval_loss")
+    return Seen(float(new[0]) < 1.3 * float(np.nanmin(old)), said, evaluated.source_at(len(old)), "eval_loss")
 
 
 @rule(

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterator
 
+from forensics.analysis.epochs import epoch_at
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.names import EPOCH, EVAL_LOSS
+from forensics.names import EVAL_LOSS
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import ALIVE, onset, series_of, shown
 from forensics.rules._rewards import rewarded
@@ -14,12 +15,12 @@ from forensics.rules._setup import has_metric
 
 def within_first_pass(run: Run, explained: Explained) -> Seen | None:
     """Tell whether the loss was that low before any sample had come back; None without epochs up to there."""
-    series, step = series_of(run, EPOCH), onset(explained)
-    reached = series.value_at(step) if series is not None and step is not None else None
-    if series is None or reached is None or not math.isfinite(reached):
+    step = onset(explained)
+    reached = None if step is None else epoch_at(run, step)
+    if reached is None or not math.isfinite(reached):
         return None
     said = f"the loss is that low at epoch {reached:.2g}"
-    return Seen(reached < 1, said, series.source_at(len(series) - 1), "epoch of the onset")
+    return Seen(reached < 1, said, explained.finding.source, "epoch of the onset")
 
 
 def evaluation_as_low(run: Run, explained: Explained) -> Seen | None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from forensics.model import Evidence, Experiment, Explained, Run
 from forensics.names import Kind
 from forensics.plugin import Condition, rule
@@ -14,6 +16,8 @@ FEW = 0.01
 """Maintainers call a skip in a hundred steps normal (LLaMA-Factory issue 9462)."""
 WARMUP = 16
 """An initial scale of 2^16 may be halved 16 times before it fits."""
+LOW, SETTLED = 64.0, 200
+"""The bounds of `loss-scale-collapse`, under which a scale is no longer settling."""
 
 
 def skipped_share(run: Run) -> Seen | None:
@@ -28,11 +32,22 @@ def skipped_share(run: Run) -> Seen | None:
     return Seen(few, said, events.source_at(0), "share of skipped steps")
 
 
+def _still_sinking(run: Run) -> Seen | None:
+    """Tell whether the log ends while overflows halve a scale of 64 and less: ten halvings below where it begins."""
+    events = max(run.timeline.events_of(Kind.OVERFLOW), key=len, default=None)
+    if events is None or len(events) < 2 or not np.isfinite(events.values[-1]):
+        return None
+    scale, last, end = float(events.values[-1]), int(events.steps[-1]), run.timeline.last_step
+    settled = end is not None and last >= 0 and end - last >= SETTLED
+    said = f"the scale is at {scale:g} in the last overflow, and no {SETTLED} steps without one follow"
+    return Seen(scale <= LOW and not settled, said, events.source_at(len(events) - 1), "loss scale at the end")
+
+
 def _goes_on(run: Run, explained: Explained) -> Seen | None:
     """Tell whether few steps were skipped and the run went on."""
     share = skipped_share(run)
     seen = first(held(norm_is(run, explained, "recovering")), share)
-    others = happened(run, Kind.LOSS_SCALE_AT_MINIMUM), unmoved(run), poisoned(run, explained)
+    others = _still_sinking(run), happened(run, Kind.LOSS_SCALE_AT_MINIMUM), unmoved(run), poisoned(run, explained)
     return unless(seen, opposite(share), norm_is(run, explained, "nonfinite"), *others)
 
 

@@ -77,6 +77,7 @@ def _argue(run: Run, explained: Explained) -> Iterator[Evidence]:
         "overflow-steps-skipped",
         "loss-erratic",
         "loss-above-uniform",
+        "eval-gap",
     ),
     helps=("learning_rate", "grad_norm", "loss", "warmup_steps", "adapter.r"),
     cases=2,

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.analysis.epochs import last_epoch
+from forensics.analysis.evaluation import training_since
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.names import EPOCH, EVAL_LOSS
+from forensics.names import EVAL_LOSS
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import loss_falls, loss_rose, series_of, shown
 from forensics.rules._seen import Seen, unless, weigh_yes
@@ -30,7 +32,20 @@ def evaluation_rises(run: Run) -> Seen | None:
 
 def _apart(run: Run, explained: Explained) -> Seen | None:
     """Tell whether evaluation and training part; where both rise, it is a divergence."""
-    return unless(evaluation_rises(run), loss_rose(run, explained))
+    return unless(evaluation_rises(run), loss_rose(run, explained), _training_follows(run))
+
+
+def _training_follows(run: Run) -> Seen | None:
+    """Tell whether the training loss ends a fifth above what it was at the best evaluation."""
+    series = series_of(run, EVAL_LOSS)
+    if series is None or not bool(np.isfinite(series.values).any()):
+        return None
+    step = int(series.steps[int(np.nanargmin(series.values))])
+    since = training_since(run, step)
+    if since is None:
+        return None
+    said = f"the training loss is {shown(since.then)} around step {step} and {shown(since.now)} at the end"
+    return Seen(since.rises, said, None, "training loss since")
 
 
 @rule(
@@ -62,9 +77,8 @@ def overfit(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experim
     del explained
     yield from weigh_yes(evaluation_rises(run), 5)
     yield from weigh_yes(loss_falls(run), 2)
-    epochs = series_of(run, EPOCH)
-    if epochs is not None and float(epochs.values[-1]) >= 3:
-        said = f"the data were seen {float(epochs.values[-1]):.3g} times"
-        yield Evidence(1, said, epochs.source_at(len(epochs) - 1))
+    epochs = last_epoch(run)
+    if epochs is not None and epochs >= 3:
+        yield Evidence(1, f"the data were seen {epochs:.3g} times")
     yield Fix("Load the best checkpoint at the end, and stop when eval_loss rises.", {"load_best_model_at_end": True})
     yield Experiment("Evaluate the earlier checkpoints.", "one of them is better", 1)

@@ -223,6 +223,26 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         {"loss": [2.0, 1.9] * 300, "settings": {"fp16": True}, "events": [make_events(Kind.OVERFLOW, [1, 2])]},
         "likely",
     ),
+    (
+        "fp16-scaler-skip",
+        "overflows to the end at a scale of 64",
+        {
+            "loss": [2.0, 1.9] * 300,
+            "settings": {"fp16": True},
+            "events": [make_events(Kind.OVERFLOW, [598, 599], [128.0, 64.0])],
+        },
+        "ruled out",
+    ),
+    (
+        "fp16-scaler-skip",
+        "a scale of 64 that settled",
+        {
+            "loss": [2.0, 1.9] * 300,
+            "settings": {"fp16": True},
+            "events": [make_events(Kind.OVERFLOW, [98, 99], [128.0, 64.0])],
+        },
+        "likely",
+    ),
     ("fp16-scaler-skip", "never recovers", {**DEAD, "settings": {"fp16": True}}, "ruled out"),
     ("fp16-scaler-skip", "bf16", {"settings": {"bf16": True}}, "ruled out"),
     # optimisation
@@ -310,6 +330,15 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
         "evaluation rises",
         {"loss": [2.0, 1.8, 1.4, 1.0, 0.7, 0.5], "eval_loss": [1.9, 1.6, 1.7, 2.2]},
         "likely",
+    ),
+    (
+        "overfit",
+        "training rises too",
+        {
+            "loss": [1.2366, 2.028, 2.157, 1.9848, 1.7866],
+            "eval_loss": [2.55, 3.96, 4.1, 3.68, 3.42],
+        },
+        "ruled out",
     ),
     ("overfit", "evaluation falls", {"eval_loss": [1.9, 1.8, 1.7, 1.6]}, "ruled out"),
     (
