@@ -107,7 +107,7 @@ _LOSS = re.compile(
 _NO_LOSS = re.compile(
     r"(?:packet|data|weight|hearing|hair|information|job|memory|precision|signal|heat|path|stop"
     r"|return|insertion|total_?no)[ _-]loss|-$"
-    r"|^(?:no|use|log|with|has|is)_|loss.?scal|scal\w*.loss|lossless|\b[gf]loss"
+    r"|^(?:no|use|log|with|has|is)_|loss.?scal|scal\w{0,40}.loss|lossless|\b[gf]loss"
     r"|loss.?(?:weight|coef|type|fn|mask|func|lambda|alpha|beta|ratio|name|multiplier|factor|offset|limit|thresh|toler)"
     r"|best|min(?:imum)?[ _.-]loss|patience|previous|target[ _]loss",
     re.IGNORECASE,

@@ -20,7 +20,7 @@ _EQUAL = re.compile(r"^\s{0,8}[A-Za-z_][\w.\-]{0,80}\s{0,20}=\s{0,20}\S", re.MUL
 _COUNTER = re.compile(r"\b(?:global_?)?(?:step|epoch|iter(?:ation)?)\b", re.IGNORECASE)
 _ASSIGNED = re.compile(r"(?:export\s+|set\s+-)?[A-Za-z_]\w{0,80}=|export\s|set\s+-\w")
 _PROGRAM = re.compile(
-    r"(?m)(?:^|[\s\"'=])(?:\S*/)?(?:torchrun|deepspeed|accelerate|llamafactory-cli|swift|megatron|axolotl|tune|xtuner"
+    r"(?m)(?:^|[\s\"'=])(?:\S{0,200}/)?(?:torchrun|deepspeed|accelerate|llamafactory-cli|swift|megatron|axolotl|tune|xtuner"
     r"|srun|mpirun|python[\d.]*|pip3?|uv|conda|bash|sh)\s"
 )
 _SHELL = re.compile(

@@ -36,7 +36,7 @@ _COMMAND = re.compile(
     r"(?:(?:export|nohup|sudo|time|env|exec)\s{1,4}|[A-Za-z_]\w{0,80}=\S{0,400}\s{1,4}){0,40}"
     rf"(?:[\w./~${{}}\-]{{0,200}}/)?(?:{_PROGRAM})\s{{1,4}}\S.{{0,{MOST_OF_A_COMMAND}}}|export\s{{1,4}}\w{{1,80}}=.{{0,4000}})$"
 )
-_ARGUMENTS = re.compile(r"\s--?[A-Za-z]|\.py\b|\.ya?ml\b|\.sh\b|[\w.]+=\S|^export |\binstall\b|\s-m\s")
+_ARGUMENTS = re.compile(r"\s--?[A-Za-z]|\.py\b|\.ya?ml\b|\.sh\b|[\w.]=\S|^export |\binstall\b|\s-m\s")
 _PROSE = re.compile(
     r"^\s{0,8}[\w./-]{1,40} (?:is|was|and|or|with|on|in|for|to|the|has|does|can|will|version)\b", re.IGNORECASE
 )

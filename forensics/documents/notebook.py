@@ -130,7 +130,10 @@ def _printed(output: Mapping[str, object]) -> Iterator[str]:
         return
     plain = _text(held.get("text/plain", held.get("text")))
     # A dictionary that is shown is one entry; IPython breaks it over lines.
-    yield from [re.sub(r"\s*\n\s*", " ", plain)] if plain.startswith(("{", "TrainOutput(")) else plain.split("\n")
+    if plain.startswith(("{", "TrainOutput(")):
+        yield " ".join(line for part in plain.split("\n") if (line := part.strip()))
+    else:
+        yield from plain.split("\n")
 
 
 def _as_json(dictionary: str) -> str:

@@ -21,7 +21,7 @@ _SIGNS = re.compile(
     r"^[ \t>]{0,16}(?:```|~~~(?!~*\^))|<details>|^#{1,4} (?:System [Ii]nfo|Reproduction|Reminder|Describe the bug"
     r"|To [Rr]eproduce|Expected behaviou?r|Your current environment|Bug description|Environment)\b"
     r"|\\[ \t]*\n[ \t]*--[A-Za-z]"
-    r"|^\{(?:[^\n]{0,2000}|\s*$(?:\n[^\n]{0,200}){0,60}?\n)\s{0,80}\"zero_optimization\"\s*:",
+    r"|^\{(?:[^\n]{0,2000}|[ \t\r]{0,80}$(?:\n[^\n]{0,200}){0,60}?\n)\s{0,80}\"zero_optimization\"\s*:",
     re.MULTILINE,
 )
 _MARKS = (b"```", b"~~~", b"<details>", b"# ", b'"zero_optimization"', b"\\\n", b"\\\r\n")

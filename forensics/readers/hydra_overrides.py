@@ -13,7 +13,8 @@ from forensics.plugin import reader
 from forensics.readers._environment import LINE, read_lines
 
 _LINE = re.compile(r"Error executing job with overrides: (\[.{0,60000})")
-_OVERRIDE = re.compile(r"(['\"])[+~]{0,2}([A-Za-z_][\w.@/]{0,200})=(.{0,4000}?)\1(?=,|\]|$)")
+_QUOTED = re.compile(r"'((?:[^'\\]|\\.){0,4000})'|\"((?:[^\"\\]|\\.){0,4000})\"")
+_OVERRIDE = re.compile(r"[+~]{0,2}([A-Za-z_][\w.@/]{0,200})=(.*)")
 
 
 @reader("hydra-overrides", sniff=lambda head: b"Error executing job with overrides: [" in head)
@@ -21,6 +22,9 @@ def hydra_overrides(artifact: Artifact) -> Iterator[Fact]:
     """Hydra's last line of a job that failed: the overrides that it was started with."""
     for line in read_lines(artifact):
         told = _LINE.search(line.text)
-        for _, name, value in _OVERRIDE.findall(told[1]) if told else ():
-            source = artifact.at(LINE, line.number)
-            yield Setting("setting", name, scalar(name, plain(value)), source, Standing.RECORDED)
+        for quoted in _QUOTED.finditer(told[1]) if told else ():
+            override = _OVERRIDE.fullmatch(quoted[1] or quoted[2] or "")
+            if override is not None:
+                name, value = override.groups()
+                source = artifact.at(LINE, line.number)
+                yield Setting("setting", name, scalar(name, plain(value)), source, Standing.RECORDED)

@@ -53,7 +53,7 @@ _DEFAULTS = re.compile(r"^[\s>]{0,8}[-*] `?Accelerate`? (?:default )?config:", r
 _NAMES = "|".join(sorted(map(re.escape, PACKAGES), key=len, reverse=True))
 _IN_PROSE = re.compile(
     rf"(?<![\w./\-])(?P<name>{_NAMES})(?:[`*]{{0,2}} ?(?:version|==?|:|@|v\.?)?:? ?[`*]{{0,2}}|-)"
-    r"v?(?P<version>\d+\.\d+(?:\.\w+)*(?:\+\w+)?)(?![\w.]*\w)",
+    r"v?(?P<version>\d{1,8}\.\d{1,8}(?:\.\w{1,20}){0,6}(?:\+\w{1,40})?)(?![\w.]{0,20}\w)",
     re.IGNORECASE,
 )
 _MARKS = re.compile(rb"version|\d\.\d", re.IGNORECASE)

@@ -18,9 +18,9 @@ from forensics.plugin import reader
 from forensics.storage.file import File
 
 MOST_BYTES = 16 << 20
-_SACCT = re.compile(rb"\A(?:[^\n]*\n)?[^\n|]*\|?(?:[\w%]+\|)*JobID(?:Raw)?\|[^\n]*\bState\b")
-_SCONTROL = re.compile(rb"(?:\A|\n)JobId=\d+[^\n]*\n(?:[^\n]*\n){0,12}?\s*JobState=")
-_SEFF = re.compile(rb"(?:\A|\n)Job ID: \d+[^\n]*\n(?:[^\n]*\n){0,6}?State: [A-Z_]+")
+_SACCT = re.compile(rb"\A(?:[^\n]*\n)?[^\n|]{0,80}\|?(?:[\w%]{1,40}\|){0,100}JobID(?:Raw)?\|[^\n]*\bState\b")
+_SCONTROL = re.compile(rb"(?:\A|\n)JobId=\d[^\n]*\n(?:[^\n]*\n){0,12}?\s{0,40}JobState=")
+_SEFF = re.compile(rb"(?:\A|\n)Job ID: \d[^\n]*\n(?:[^\n]*\n){0,6}?State: [A-Z_]+")
 _JSON = re.compile(
     rb'"(?:exit_code|derived_exit_code)"\s*:.{0,4000}"state"\s*:|"state"\s*:.{0,4000}"exit_code"\s*:', re.DOTALL
 )

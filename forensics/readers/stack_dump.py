@@ -26,7 +26,8 @@ _HEAD = re.compile(
     rb"|(?:\A|\n)(?:Current t|T)hread 0x[0-9a-f]+[^\n]{0,80}\(most recent call first\)"
 )
 _THREAD = re.compile(
-    r'^(?:Current thread|Thread) (?:0x)?[0-9a-fA-F]+.*?(?:\(most recent call first\)|"([^"]*)")?:?\s*$'
+    r"^(?:Current thread|Thread) (?:0x)?[0-9a-fA-F]{1,20}.{0,200}?"
+    r'(?:\(most recent call first\)|"([^"]{0,200})")?:?\s{0,20}$'
 )
 _SPY = re.compile(r"^ {2,}(\S.*?) \(([^()]+?):(\d+)\)$")
 _FAULT = re.compile(r'^ {2,}File "([^"]+)", line (\d+) in (\S+)')

@@ -48,7 +48,7 @@ _OWN = (
     "trial_name",
 )
 _MARKS = re.compile(rb'"log_history"\s*:')
-_SECOND = re.compile(rb"\A\{[^\n]{0,65536}\}\s*\n\s*\{")
+_SECOND = re.compile(rb"\A\{[^\n]{0,65536}\}[ \t\r]*\n\s*\{")
 _NO_STEPS = 1 << 62
 """Above this, `max_steps` is sys.maxsize: an iterable dataset without a length."""
 

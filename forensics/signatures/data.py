@@ -16,7 +16,7 @@ SIGNATURES = (
         (
             Words(
                 "DataLoader worker (pid",
-                r"DataLoader worker \(pid(?:\(s\))?[^)]*\)+ (?:is killed by signal|exited unexpectedly)",
+                r"DataLoader worker \(pid(?:\(s\))?[^)]{0,200}\)+ (?:is killed by signal|exited unexpectedly)",
             ),
         ),
     ),

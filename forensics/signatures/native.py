@@ -30,7 +30,9 @@ SIGNATURES = (
                 r"|initfsencoding|config_))",
             ),
             Words("Windows fatal exception: ", r"Windows fatal exception: (?:access violation|stack overflow|code 0x)"),
-            Record("kernel: ", r"(?:python|pt_main|torchrun|ray::)[\w.:/-]*\[\d+\]: segfault at [0-9a-f]+ ip "),
+            Record(
+                "kernel: ", r"(?:python|pt_main|torchrun|ray::)[\w.:/-]{0,100}\[\d{1,12}\]: segfault at [0-9a-f]+ ip "
+            ),
             Record("pt_main_thread[", r"segfault at [0-9a-f]+ ip "),
         ),
     ),

@@ -60,5 +60,5 @@ STATES: tuple[tuple[str, str], ...] = (
     ),
 )
 """Which symptom the words of a nan-assertion prove; the first that matches."""
-STATED_STEP = r"\b(?:iteration|iter|step|global_step|batch_number|update)\s*[=:#]?\s*(\d{1,12})"
+STATED_STEP = r"\b(?:iteration|iter|step|global_step|batch_number|update)\s{0,8}[=:#]?\s{0,8}(\d{1,12})"
 """Where such a line names its step."""

@@ -6,7 +6,7 @@ Sources: CPython 3.12 `Modules/main.c`, `argparse.py`; bash 5.2; glibc `dl-load.
 
 from forensics.signatures.signature import Role, Signature, Words
 
-_SHELL = r"(?:bash|/bin/\w+|\bsh|zsh|\S+\.sh|slurm_script|line \d+|exec|env|srun|nohup|timeout)"
+_SHELL = r"(?:bash|/bin/\w{1,40}|\bsh|zsh|\.sh|slurm_script|line \d{1,9}|exec|env|srun|nohup|timeout)"
 
 SIGNATURES = (
     Signature(

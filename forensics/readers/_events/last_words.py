@@ -21,13 +21,13 @@ EXCEPTION = re.compile(
     rb"|[A-Z]\w{0,60}Error)"
     rb"(?:: \S.*|:?\s*)$"
 )
-_FRAME = re.compile(rb'\s+File "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
+_FRAME = re.compile(rb'\sFile "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
 _WENT_ON = re.compile(
     rb"\b(?:retry(?:ing)?|trying again|continu(?:e|ing)|skipp(?:ed|ing)|fall(?:ing)? back|ignor(?:ed|ing)"
     rb"|resum(?:ed|ing))\b",
     re.IGNORECASE,
 )
-_LIFE = re.compile(rb"\bloss\b[\"']?\s*[:=]|it/s\]|s/it\]|\bstep\s*[:=]?\s*\d", re.IGNORECASE)
+_LIFE = re.compile(rb"\bloss\b[\"']?\s{0,20}[:=]|it/s\]|s/it\]|\bstep\s{0,8}[:=]?\s{0,8}\d", re.IGNORECASE)
 
 
 def tail_of(window: Window) -> tuple[int, int] | None:

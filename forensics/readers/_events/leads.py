@@ -19,7 +19,7 @@ _QUOTING = re.compile(
     re.IGNORECASE,
 )
 _RAISED = re.compile(
-    rb"(?<![\w.])(?:[A-Za-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception|Failure): (?!.*(?:\"|`)$)"
+    rb"(?<![\w.])(?:[A-Za-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception|Failure): (?!.{0,400}(?:\"|`)$)"
 )
 _TOKEN = re.compile(
     rb"(?:"
@@ -33,7 +33,7 @@ _TOKEN = re.compile(
     rb"|(?:CRITICAL|ERROR|FATAL|WARNING|WARN|INFO|DEBUG|SEVERE|Error|error|fatal|FAILED|failed)\b[:\]]?"
     rb"|[\w./@+-]+\.(?:cc|cpp|cu|cuh|h|hpp|py|pyx|sh|rs|cc|so)(?::\d+|, line \d+|: line \d+)?[:\])]*"
     rb"|[\w./@<>+-]+(?:\[\d+\])?(?:::\w+)*:"
-    rb"|(?:[A-Za-z_]\w*\.)+(?!\w)|[\w.]+\.[\w.]+\b"
+    rb"|(?:[A-Za-z_]\w*\.)+(?!\w)|\.*\w+(?:\.+\w+)+\b"
     rb"|line \d+:?|tasks? [\d,-]+:|rank[ _]?\d+\b:?|[Pp]rocess \d+\b:?"
     rb"|(?:[\w-]+(?:\.[\w-]+)+|node\w*|host\w*|gpu\w*|worker\w*|kernel|python\d?|srun|slurmstepd|mpirun|orterun)\b:?"
     rb"|0x[0-9a-fA-F]+|\d+(?:\.\d+)?\b"

@@ -28,7 +28,7 @@ REPORT_BYTES = 1 << 16
 CODE = "code"
 KILLED = re.compile(rb"(?:^|[\s:])[Kk]illed(?:: 9)?(?= *$| {2,}\S| +\S*(?:python|torchrun|srun|bash|\.sh)\b)")
 _FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
-_BAR = re.compile(rb"^.*(?:it/s|s/it)[^\]]*\]")
+_BAR = re.compile(rb"^.*(?:it/s|s/it)[^\]]{0,200}\]")
 
 
 def _by_anchor() -> dict[bytes, tuple[object, ...]]:

@@ -75,10 +75,10 @@ SIGNS = (
     _sign(
         "Training ",
         Kind.TRAINING_FINISHED,
-        r"^[^\w]*(?:[\w.:-]+ )*?Training (?:is )?(?:complete|completed|finished|done|ended)\s*[.!]*\s*$",
+        r"^[^\w]{0,80}(?:[\w.:-]{1,80} ){0,20}?Training (?:is )?(?:completed?|finished|done|ended)\s{0,8}[.!]*\s*$",
     ),
-    _sign("Finished training", Kind.TRAINING_FINISHED, r"Finished [Tt]raining\s*[.!]*\s*$"),
-    _sign("Finished Training", Kind.TRAINING_FINISHED, r"Finished Training\s*[.!]*\s*$"),
+    _sign("Finished training", Kind.TRAINING_FINISHED, r"Finished [Tt]raining\s{0,8}[.!]*\s*$"),
+    _sign("Finished Training", Kind.TRAINING_FINISHED, r"Finished Training\s{0,8}[.!]*\s*$"),
     _sign("Running Evaluation *****", Kind.EVALUATED),
     _sign("Continuing training from global step", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
     _sign("Resuming training from checkpoint with", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
@@ -122,7 +122,7 @@ SIGNS = (
     _sign(
         "Saving the full checkpoint instead",
         Kind.GATHER_DISABLED,
-        r"stage3_gather_\w+_weights_on_model_save=false",
+        r"stage3_gather_\w{1,20}_weights_on_model_save=false",
     ),
     # Optimizer and schedule.
     _sign("Detected call of `lr_scheduler.step()` before", Kind.LR_BEFORE_STEP),

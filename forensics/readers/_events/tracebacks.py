@@ -22,9 +22,9 @@ _CELL = re.compile(rb"(?:File |Input In |Cell In)? ?([^ :]{1,400}|\[\d+\]):(\d{1
 _NOTEBOOK = re.compile(rb"(?:[A-Za-z_]\w*\.)*[A-Z]\w*")
 """IPython puts the name of the exception in front of the header."""
 _RANK = re.compile(rb"\[(?:default|rank)\d{1,6}\]:")
-_ENDED = re.compile(rb"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?::|\s*$)")
+_ENDED = re.compile(rb"(?:[A-Za-z_]\w{0,60}\.){0,12}[A-Z]\w{0,80}(?::|\s*$)")
 _NAMED = re.compile(
-    rb"((?:[a-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}?(?:Error|Exception|Interrupt|Exit|Failure|Fault))\1*(?=:|\s*$)"
+    rb"((?:[a-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}?(?:Error|Exception|Interrupt|Exit|Failure|Fault))\1{0,32}(?=:|\s*$)"
 )
 """An exception's name; ranks that write at once may repeat it on one line."""
 _FOREIGN = re.compile(rb"\[|[EWIF]\d{4} |\d{4}-\d\d-\d\d|(?:INFO|WARNING|ERROR|DEBUG)\b|\s*\d{1,3}%\||wandb: |srun: ")

@@ -53,7 +53,7 @@ _UNSLOTH = {
     rb"Trainable parameters = ([\d,]+)": ("setting", "num_trainable_parameters"),
 }  # fmt: skip
 _ARGUMENT = re.compile(rb"(\w{1,80})=([^\r\n]*?),?[ \t]*\r?$", re.MULTILINE)
-_INSTALLED = re.compile(r"([A-Za-z0-9][\w.-]*?)-(\d[\w.+!]*)(?=\s|$)")
+_INSTALLED = re.compile(r"(?<![\w.-])([A-Za-z0-9][\w.-]*?)-(\d[\w.+!]*)(?=\s|$)")
 _PACKAGES = re.compile(rb"/lib/python(3\.\d{1,2})/(?:site|dist)-packages/([\w.-]*)")
 _EGG = re.compile(rb"(\w+)-(\d[\w.+]*?)(?:\.dist-info|\.egg-info|-py3)")
 _PIP_TABLE_NAME = re.compile(r"[-_.]+")

@@ -33,7 +33,7 @@ _SIGNS_OF_CAPTURE = re.compile(
     re.MULTILINE,
 )
 _LOSS = re.compile(rb"(?i)loss|perplexity|ppl")
-_TABLE = re.compile(rb"\s*[\w /.\"-]+(?:,[\w /.\"-]*)+\r?\n[^,\n]*,")
+_TABLE = re.compile(rb"\s*[\w/.\"-][\w /.\"-]*(?:,[\w /.\"-]*)+\r?\n[^,\n]*,")
 """A header with commas and a row: other readers take it."""
 _PINNED = re.compile(rb"^[A-Za-z0-9][\w.\-\[\]]* ?(?:==|@ |>=|<=|~=)", re.MULTILINE)
 _SOURCE_CODE = re.compile(rb"^(?:import \w|from [\w.]+ import |def \w+\(|class \w+[(:])", re.MULTILINE)

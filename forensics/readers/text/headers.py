@@ -25,7 +25,7 @@ _UNFINISHED = re.compile(rb"(?<!\d)\d\d?%\|")
 _BAR = re.compile(rb": {0,3}100%\|.*")
 _BOXES = re.compile(rb"\xe2\x94[\x82\x83]|\xe2\x95\x91|(\xe2[\x94\x95][\x80-\xbf])")
 """Lines that draw a table: upright ones, then all others."""
-_RATIO = re.compile(rb"(\d+)/\d+")
+_RATIO = re.compile(rb"(?<!\d)(\d+)/\d+")
 
 Split = Callable[[bytes], list[bytes]]
 

@@ -55,10 +55,12 @@ _GLOBAL = re.compile(
     r"|train(?:er)?/(?:global_)?step|global_step/max_steps)$",
     re.IGNORECASE,
 )
+_BEFORE_STEP = (
+    r"(?:(?:at|on|in|after|train(?:ing)?|learning|policy|env|epoch|current|trained|finished|completed|end of|processing"
+    r"|test(?:ing)?)[ _/]){0,4}"
+)
 _STEP = re.compile(
-    r"^(?:(?:at|on|in|after|train(?:ing)?|learning|policy|env|epoch|current|optim\w{0,40}"
-    r"|trained|finished|completed|end of|processing"
-    r"|valid\w{0,40}|eval\w{0,40}|test(?:ing)?)[ _/]){0,6}"
+    rf"^(?:{_BEFORE_STEP}(?:optim|valid|eval)\w{{0,40}}[ _/]){{0,2}}{_BEFORE_STEP}"
     r"(?:steps?|iter(?:ation)?s?|updates?|up\.?|it|(?:total_)?timesteps|n_?iter|num_?iter|itr|步|迭代)"
     r"(?:[ _]?(?:num|number|idx|no|count)|_i|_id)?(?: ?\(train(?:ing)?\))?$",
     re.IGNORECASE,

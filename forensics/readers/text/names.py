@@ -85,7 +85,7 @@ _RATE = re.compile(r"^\w+/(?:s|sec|secs|second|step|iter|it|min|hour|GPU|gpu)$")
 _UNITS = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _UNIT = re.compile(r"([KMBTk])(?![A-Za-z])")
 QUOTED = re.compile(rb"""\{ ?(?:['"][^{}]*)?['"](?:epoch|[\w/ ]*loss\w*|[\w/ ]*step\w*|iter\w*|[\w/]*norm)['"] ?: ?""")
-_TRAIN_LOSS = re.compile(r"loss.{0,2}train|train\w*.?loss", re.IGNORECASE)
+_TRAIN_LOSS = re.compile(r"loss.{0,2}train|train\w{0,40}.?loss", re.IGNORECASE)
 _MOST_WORDS, _FEW_WORDS = 7, 2
 _SENTENCE = 3
 """Words that are part of no name, from which on a line reads like a sentence."""

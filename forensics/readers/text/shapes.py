@@ -32,9 +32,11 @@ _NOT_WITHIN = rb"(?<![\w.@\\])"
 _ENDINGS = rb"(?:py|pyc|json|jsonl|txt|bin|pt|pth|safetensors|cpp|cc|cu|rs|go|h|log|ya?ml|so|zst|gz|csv|ckpt|md|html)"
 _JUNK = (
     rb"https?://\S+"
-    rb"|(?<![\w/])[\w.+-]*(?:/[\w.+=-]+)+\." + _ENDINGS + rb"\b(?::\d+)?(?::\w+)?"  # a path with an ending
-    rb"|\b[\w-]+\." + _ENDINGS + rb"\b(?::\d+)?(?::\w+)?"  # file.py:12:function
-    rb"|(?<![\w./)\]])~?/(?:[\w.+=-]+/)*[\w.+=-]*[A-Za-z_][\w.+=-]*(?:/[\w.+=-]*)*"  # an absolute path
+    rb"|(?<![\w/.+-])[\w.+-]{0,200}(?:/[\w.+=-]{1,200}){1,30}\."
+    + _ENDINGS
+    + rb"\b(?::\d+)?(?::\w+)?"  # a path with an ending
+    rb"|(?<![\w-])[\w-]+\." + _ENDINGS + rb"\b(?::\d+)?(?::\w+)?"  # file.py:12:function
+    rb"|(?<![\w./)\]])~?/(?:[\w.+=-]{1,200}/){0,30}[\w.+=-]{0,200}[A-Za-z_][\w.+=-]*(?:/[\w.+=-]*)*"  # an absolute path
     rb"|\b\d{4}[-/.]\d\d[-/.]\d\d(?:[T _-]+\d\d[:-]\d\d(?:[:-]\d\d(?:[.,]\d+)?)?)?Z?"
     rb"|\b\d\d?[-/.]\d\d(?:[-/.]\d\d(?:\d\d)?)?,? \d\d:\d\d:\d\d(?:[.,]\d+)?"
     rb"|[:%][-+0]?\d{0,2}\.\d+[fFeEgGd]\b(?![-+]\d)"  # a format specification
@@ -45,7 +47,7 @@ _JUNK = (
     rb"(?:[ :,]{0,2}\d+(?:\.\d+)?(?:m|min|s|sec)\b)*"
     rb"|\b\d+ days?,"
     rb"|\b(?:cuda|npu|xpu|hpu|mps|xla|gpu|cpu):\d+"
-    rb"|\b[A-Za-z][\w.]*-\d+(?:\.\d+)?[A-Za-z][\w-]*"  # model-7b
+    rb"|\b[A-Za-z][\w.]{0,60}-\d+(?:\.\d+)?[A-Za-z][\w-]*"  # model-7b
     rb"|\b(?!\d+[eE]\d+\b)\d+[A-Za-z_]+\d\w*"
 )
 _DRAWING = (
