@@ -11,6 +11,7 @@ import forensics.readers
 import forensics.rules
 from forensics.errors import UsageError
 from forensics.plugin import Detector, Document, Reader, Rule, collect
+from forensics.signatures import SIGNATURES
 
 
 @cache
@@ -36,10 +37,8 @@ def rules() -> tuple[Rule, ...]:
 
 @cache
 def symptoms() -> tuple[str, ...]:
-    """Every symptom by name: what a detector finds, and what rules explain that is no mechanism."""
-    mechanisms = {rule.name for rule in rules() if rule.mechanism}
-    explained = {name for rule in rules() for name in rule.explains}
-    return tuple(sorted({detector.name for detector in detectors()} | explained - mechanisms))
+    """Every symptom by name: what a detector finds, and what the words of a death or an end stand for."""
+    return tuple(sorted({detector.name for detector in detectors()} | {each.symptom for each in SIGNATURES}))
 
 
 def vocabulary() -> dict[str, tuple[str, ...]]:

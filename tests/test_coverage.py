@@ -32,7 +32,7 @@ def generator() -> ModuleType:
 def test_all_known_issues_are_listed_once() -> None:
     titles = [issue["title"] for issue in ISSUES]
 
-    assert len(set(titles)) == len(titles) == 100
+    assert len(set(titles)) == len(titles) >= 100
 
 
 @pytest.mark.parametrize("issue", ISSUES, ids=lambda issue: issue["title"])

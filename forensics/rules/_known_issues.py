@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from typing import Any
 
+from forensics.errors import MalformedError
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import Condition, ReasonFunction, Rule
 from forensics.rules import _curves as curves
@@ -322,11 +323,14 @@ def declare(issue: Table) -> Rule:
 def load() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (file name, contents) of every known issue, in file-name order.
 
-    Raises `MalformedError` for a file that uses a word which is not in the vocabulary.
+    Raises `MalformedError` for a file that is no TOML or uses a word which is not in the vocabulary.
     """
     folder = resources.files("forensics.rules") / "known_issues"
     for entry in sorted(folder.iterdir(), key=lambda e: e.name):
         if entry.name.endswith(".toml"):
-            issue = tomllib.loads(entry.read_text(encoding="utf-8"))
+            try:
+                issue = tomllib.loads(entry.read_text(encoding="utf-8"))
+            except tomllib.TOMLDecodeError as error:
+                raise MalformedError(f"{entry.name}: {error}") from error
             check(issue, entry.name, OBSERVATIONS)
             yield entry.name, issue

@@ -5,10 +5,14 @@ A misspelt kind of event would never be seen, and the page would say that no suc
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
+from datetime import date
 from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from forensics.errors import MalformedError
 from forensics.names import ALIASES, Kind
+from forensics.rules._versions import ENDS, KNOWN_BY, STARTS
 from forensics.signatures import BY_NAME
 
 Table = Mapping[str, Any]
@@ -19,6 +23,8 @@ EVENTS: frozenset[str] = frozenset(
 """Every kind of event that a reader may find: the constants of `forensics.names.Kind` and the signatures of deaths."""
 METRICS: frozenset[str] = frozenset({*ALIASES.values(), "kl", "reward", "entropy", "perplexity", "eval_perplexity"})
 """Metrics that have one name whatever a trainer calls them, and those of preference and policy training."""
+SHORT = 16
+"""A list of so many words is printed whole."""
 FORMS = ("is", "set", "above", "below", "matches")
 """What a table may ask of a setting: one of a list, that it is set, bounds, a regular expression."""
 _SUBJECTS = {
@@ -38,6 +44,8 @@ _ENTRY = {
 _OPTIONAL = {"cases", "benign", "since", "is_mechanism"}
 _MAY_LACK = {"affected", "evidence", "fix", "experiment"}
 _AFFECTED = {"package", "versions", "first", "fixed", "yes", "no", "because", "necessary"}
+_MOST, _LEAST = 10, -10
+"""The points that one piece of evidence may have (docs/design/0004-evidence.md)."""
 
 
 def check(entry: Table, file: str, observations: Collection[str]) -> None:
@@ -49,11 +57,32 @@ def check(entry: Table, file: str, observations: Collection[str]) -> None:
 def _faults(entry: Table, observations: Collection[str]) -> Iterator[str]:
     yield from (f"lacks {key!r}" for key in sorted(_ENTRY - _MAY_LACK - set(entry)))
     yield from (_unknown("key", key, _ENTRY | _OPTIONAL) for key in sorted(set(entry) - _ENTRY - _OPTIONAL))
+    if not isinstance(entry.get("date", date.min), date):
+        yield f"date {entry['date']!r} is no date (write 2026-11-30, without quotes)"
     for table in entry.get("affected", ()):
-        yield from (_unknown("key of [[affected]]", key, _AFFECTED) for key in sorted(set(table) - _AFFECTED))
+        yield from _faults_of_range(table)
     for table in entry.get("evidence", ()):
         for one in (table, *table.get("unless", ())):
             yield from _faults_of(one, observations)
+
+
+def _faults_of_range(table: Table) -> Iterator[str]:
+    """Yield what is wrong with an `[[affected]]`: its keys, its specifier, how its ends are known."""
+    yield from (_unknown("key of [[affected]]", key, _AFFECTED) for key in sorted(set(table) - _AFFECTED))
+    missing = sorted({"package", "versions"} - set(table))
+    if missing:
+        yield f"an [[affected]] lacks {missing[0]!r}"
+        return
+    try:
+        operators = {clause.operator for clause in SpecifierSet(str(table["versions"]))}
+    except InvalidSpecifier:
+        yield f"versions {table['versions']!r} is no range of releases; did you mean '=={table['versions']}'?"
+        return
+    for key, ends in (("first", STARTS), ("fixed", ENDS)):
+        if operators.intersection(ends) and key not in table:
+            yield f"the [[affected]] {table['versions']!r} lacks {key!r}: how that end is known ({', '.join(KNOWN_BY)})"
+        elif key in table and table[key] not in KNOWN_BY:
+            yield _unknown(f"way to know the end {key!r}", table[key], KNOWN_BY)
 
 
 def _faults_of(table: Table, observations: Collection[str]) -> Iterator[str]:
@@ -64,6 +93,9 @@ def _faults_of(table: Table, observations: Collection[str]) -> Iterator[str]:
     subject = subjects[0]
     allowed = {subject, *_SUBJECTS[subject], *_COUNTS}
     yield from (_unknown(f"key beside {subject!r}", key, allowed) for key in sorted(set(table) - allowed))
+    for side in ("yes", "no"):
+        if not _LEAST <= table.get(side, 0) <= _MOST:
+            yield f"{side} = {table[side]} is out of bounds ({_LEAST} to {_MOST})"
     words = {"event": EVENTS, "observation": observations, "metric": METRICS}
     if subject in words and table[subject] not in words[subject]:
         yield _unknown(subject, table[subject], words[subject])
@@ -73,5 +105,8 @@ def _faults_of(table: Table, observations: Collection[str]) -> Iterator[str]:
 
 def _unknown(what: str, word: object, known: Collection[str]) -> str:
     near = difflib.get_close_matches(str(word), sorted(known), 3)
-    hint = f"did you mean {', '.join(near)}?" if near else "`medforensics rules --vocabulary` lists what there is"
+    few = f"there are {', '.join(sorted(known))}" if len(known) <= SHORT else ""
+    hint = (
+        f"did you mean {', '.join(near)}?" if near else few or "`medforensics rules --vocabulary` lists what there is"
+    )
     return f"{word!r} is no {what}; {hint}"

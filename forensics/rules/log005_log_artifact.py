@@ -36,7 +36,7 @@ def _only_in_the_log(run: Run, explained: Explained) -> Seen | None:
 @rule(
     "LOG005",
     "log-artifact",
-    explains=("loss-to-zero", "loss-zero-transient", "step-gap", "rank-disagreement"),
+    explains=("loss-to-zero", "loss-zero-transient", "step-gap"),
     benign=True,
     helps=("loss", "grad_norm", "weights"),
     references=("https://github.com/huggingface/transformers/pull/13619",),

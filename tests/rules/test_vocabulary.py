@@ -1,6 +1,7 @@
 """A file of known issues that uses a word nobody knows is refused when it is loaded, with what is near."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from forensics.rules import _vocabulary
 from forensics.rules._known_issues import OBSERVATIONS, load
 
 ENTRY: dict[str, Any] = {
-    "code": "X001", "name": "x", "title": "X", "explains": ["loss-nan"], "date": "", "confidence": "", "checked": "",
-    "mechanism": "", "tell": "", "sources": [],
+    "code": "X001", "name": "x", "title": "X", "explains": ["loss-nan"], "date": date(2026, 1, 1), "confidence": "",
+    "checked": "", "mechanism": "", "tell": "", "sources": [],
 }  # fmt: skip
 
 
@@ -70,7 +71,33 @@ def test_the_vocabulary_is_printed_whole() -> None:
     assert len(set(words())) > 150
 
 
-def test_everything_that_rules_explain_is_in_the_vocabulary() -> None:
-    known = {*catalog.symptoms(), *(rule.name for rule in catalog.rules())}
+def test_what_an_entry_explains_is_found_by_something() -> None:
+    """A misspelt symptom would make an entry that is never asked."""
+    known = {*catalog.symptoms(), *(rule.name for rule in catalog.rules() if rule.mechanism)}
+    unknown = [(rule.code, name) for rule in catalog.rules() for name in rule.explains if name not in known]
 
-    assert {name for rule in catalog.rules() for name in rule.explains} <= known
+    assert not unknown, f"no detector, signature or mechanism has these names: {unknown}"
+
+
+@pytest.mark.parametrize(
+    ("affected", "said"),
+    [
+        ({"package": "torch"}, "lacks 'versions'"),
+        ({"package": "torch", "versions": "0.5.0"}, "did you mean '==0.5.0'"),
+        ({"package": "torch", "versions": ">=0.5,<0.6", "fixed": "unknown"}, "lacks 'first'"),
+        ({"package": "torch", "versions": "<0.6"}, "lacks 'fixed'"),
+        ({"package": "torch", "versions": "<0.6", "fixed": "I guess"}, "there are commit and tag"),
+    ],
+)
+def test_a_range_that_cannot_be_judged_is_refused_when_it_is_loaded(affected: dict[str, str], said: str) -> None:
+    with pytest.raises(MalformedError, match=r"x\.toml") as caught:
+        check(affected=[affected])
+
+    assert said in str(caught.value)
+
+
+def test_points_and_dates_are_bounded() -> None:
+    with pytest.raises(MalformedError, match="yes = 30 is out of bounds"):
+        check(evidence=[{"metric": "loss", "yes": 30}])
+    with pytest.raises(MalformedError, match="'yesterday' is no date"):
+        check(date="yesterday")
