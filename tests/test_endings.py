@@ -19,6 +19,7 @@ TABLE = (Path(__file__).parent / "data" / "deaths.tsv").read_text().splitlines()
 LINES: list[tuple[str, str]] = [(line.partition("\t")[0], line.partition("\t")[2]) for line in TABLE]
 FIRST: list[tuple[str, str]] = list(dict(reversed(LINES)).items())[::-1]
 """For each signature lines that say so, in the words of several programs; and the first line of each."""
+LEVELS = {"fatal-line", "error-line"}
 CODES = [
     ("bash: line 1: 4242 Segmentation fault      (core dumped) python train.py", 11),
     ("zsh: segmentation fault  python train.py", 11),
@@ -69,12 +70,14 @@ def test_every_signature_has_an_example() -> None:
 def test_a_line_is_read_as_what_it_says(tmp_path: Path, name: str, line: str) -> None:
     """Alone and behind forty healthy steps it is an event of its kind; what ends a run is told under its symptom."""
     signature = next(s for s in SIGNATURES if s.name == name)
-    alone = judged(tmp_path, f"{line}\n")
-    behind = judged(tmp_path, f"{STEPS}{line}\n")
+    # What a text says in general terms, with the word ERROR or FATAL, counts behind metrics only.
+    texts = [f"{STEPS}{line}\n", *([] if name in LEVELS else [f"{line}\n"])]
+    tried = [judged(tmp_path, text) for text in texts]
+    behind = tried[0]
 
-    assert all(report.run.has(f"event {name}") for report in (alone, behind))
+    assert all(report.run.has(f"event {name}") for report in tried)
     if signature.role != Role.SIGN:
-        assert [r.run.ending.name if r.run.ending else "" for r in (alone, behind)] == [name, name]
+        assert {r.run.ending.name if r.run.ending else "" for r in tried} == {name}
         assert signature.symptom in {f.symptom for f in behind.findings}
         assert [behind.run.attempts[-1].ending.step] == [40]
 
@@ -195,3 +198,32 @@ def test_advice_names_no_file_that_no_reader_opens(rule: Rule) -> None:
     }
 
     assert strange == set()
+
+
+SHAPES = {
+    "entries": "{{'loss': {loss:.4f}, 'grad_norm': 1.1, 'learning_rate': 2e-05, 'epoch': {part:.2f}}}\n",
+    "steps": "step {step}/5000 | train loss {loss:.4f} | lr 3.00e-04 | 812 ms\n",
+    "stamped": "2026-05-02 14:{minute:02d}:07 | INFO | train | epoch: 1 step: {step} loss: {loss:.5f} lr: 0.00025\n",
+    "megatron": (
+        " [2026-03-01 10:{minute:02d}:12] iteration {step:8d}/  100000 | elapsed time per iteration (ms): 1203.4 |"
+        " lm loss: {loss:.6E} | grad norm: 2.100 | number of skipped iterations:   0 |\n"
+    ),
+}
+TAILS = [
+    (part.partition(" | ")[0], part.partition("\n")[2])
+    for part in (Path(__file__).parent / "data" / "healthy_tails.txt").read_text().split("\n### ")[1:]
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("name", "text"), TAILS)
+def test_words_of_errors_that_end_nothing_are_no_alarm(tmp_path: Path, name: str, text: str, shape: str) -> None:
+    entries = [SHAPES[shape].format(step=5 * n, loss=4.5 - n / 30, part=n / 60, minute=n % 60) for n in range(1, 61)]
+    if text.startswith("@FIRST\n"):
+        log = text.removeprefix("@FIRST\n") + "".join(entries)
+    else:
+        cut = 40 if "@MORE" in text else 60
+        log = "".join(entries[:cut]) + text.replace("@MORE", "") + "".join(entries[cut:])
+    report = judged(tmp_path, log)
+
+    assert (loud(report), report.verdict) == ([], "healthy"), name

@@ -78,6 +78,12 @@ def _signatures() -> Iterable[str]:
                     yield from (text for text in (one.unless, *(words.confirm for words in one.words)) if text)
 
 
+def _general() -> Iterable[str]:
+    from forensics.signatures.general import GENERAL
+
+    yield from (words for _, together in GENERAL for words in together)
+
+
 def _stated() -> Iterable[str]:
     stated = importlib.import_module("forensics.analysis.endings.stated")  # the package names a function so
     return (stated.STATED_STEP, *(words for _, words in stated.STATES))
@@ -94,6 +100,8 @@ BUILT: dict[str, tuple[str, Callable[[], Iterable[str | bytes]]]] = {
     "forensics/readers/_events/scan.py:_sign": ("search", lambda: (rb"\| *MISSING *\|",)),
     "forensics/readers/_events/tracebacks.py:_alike": ("match", lambda: (rb"\d+-\d+\ rank\d+:\ ",)),
     "forensics/signatures/signature.py:matches": ("search", _signatures),
+    "forensics/signatures/signature.py:excludes": ("search", _signatures),
+    "forensics/signatures/general.py:_expression": ("search", _general),
     "forensics/readers/_text/settings.py:_training_block": ("search", lambda: _settings("_BLOCK")),
     "forensics/readers/_text/settings.py:_unsloth": ("search", lambda: _settings("_UNSLOTH")),
     "forensics/redaction/__init__.py:_known": ("search", _learnt_names),

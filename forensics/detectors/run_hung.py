@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from forensics.analysis.endings.hangs import hang_told, waiting_in
+from forensics.detectors.crash import findings_of
 from forensics.model import Finding, Run
 from forensics.names import Kind
 from forensics.plugin import detector
@@ -10,16 +11,18 @@ from forensics.plugin import detector
 UNDECIDED = frozenset({"unknown", "cut-off", "running"})
 
 
-@detector("run-hung", any_of=("event collective-pending", "event stack"))
+@detector("run-hung", any_of=("event collective-pending", "event stack", "event watchdog-hang"))
 def run_hung(run: Run) -> Iterator[Finding]:
     """Find ranks that stood still: collectives that were never completed, stacks of two ranks and more.
 
-    Source: torch's flight recorder (`FlightRecorder.hpp`: the state of an entry), py-spy, faulthandler.
-    Minimum: two ranks that wait in a collective, or stacks of two processes; less is a notice.
+    Source: torch's flight recorder (`FlightRecorder.hpp`: the state of an entry), py-spy, faulthandler, and the
+    word of a watchdog (nvidia-resiliency-ext `rank_monitor_server.py`, "Did not get subsequent heartbeat").
+    Minimum: two ranks that wait in a collective, or stacks of two processes; less is a notice. Of a watchdog one line.
     Silenced by: another ending on file, which is told under its own symptom with the ranks that waited.
     Known false alarms: a dump that was taken on demand while a slow step ran; the last lines of the log tell.
     """
     ending = run.ending
+    yield from findings_of(run, "run-hung")
     if ending is not None and ending.kind not in UNDECIDED:
         return
     waiting = waiting_in(run.timeline)

@@ -19,7 +19,11 @@ KINDS = (
     ("preempted", "warning, suspicious, exit 0", "PREEMPTION, requeue, spot notices"),
     ("evicted", "warning, suspicious, exit 0", "the kubelet's reasons"),
     ("time-limit", "warning, suspicious, exit 0", "TIME LIMIT, walltime exceeded, DeadlineExceeded, SIGXCPU"),
-    ("cut-off", "none; the headline says it", "a log that ends before its planned steps and no other sign"),
+    (
+        "cut-off",
+        "none; the headline says it. A warning where the last words are an error",
+        "a log that ends before its planned steps and no other sign",
+    ),
     ("running", "notice", "not told apart from cut-off yet: file times do not survive a copy"),
     ("unknown", "none", "nothing on file tells how it ended"),
 )
@@ -35,6 +39,11 @@ Each attempt of a run has one ending (`run.attempts[].ending` of the JSON report
 a text the lowest role decides, of equal ones the first: a root goes before a kill, a kill before a rank that waited,
 that before an abort, and all before what a launcher makes of it. What is followed by three and more lines with metrics
 was survived: a notice.
+
+Words that no row below knows are asked in general terms (`forensics/signatures/general.py`) where they are known to be
+last words: the last line of a traceback, a line behind the last metrics that its writer calls an error, one of the last
+six lines that says that a process, or what it runs on, came to an end. What suits nothing even then is quoted: the log
+ends with words of an error (`run-cut-off`, a warning).
 """
 
 

@@ -5,8 +5,11 @@ process (`ending`), under which symptom it is told and how much it tells of the 
 endings, the detectors and docs/endings.md all read this one table; nothing else in the project lists deaths.
 """
 
-from forensics.signatures import communication, data, device, host, memory, native, numeric, scheduler, start
+import re
+
+from forensics.signatures import communication, data, device, host, memory, native, network, numeric, scheduler, start
 from forensics.signatures.codes import SIGNALS, Signal, code_told, signal_of
+from forensics.signatures.general import in_general
 from forensics.signatures.signature import Role, Signature, Words
 
 SIGNATURES: tuple[Signature, ...] = (
@@ -16,6 +19,7 @@ SIGNATURES: tuple[Signature, ...] = (
     *communication.SIGNATURES,
     *host.SIGNATURES,
     *scheduler.SIGNATURES,
+    *network.SIGNATURES,
     *start.SIGNATURES,
     *data.SIGNATURES,
     *numeric.SIGNATURES,
@@ -24,4 +28,37 @@ SIGNATURES: tuple[Signature, ...] = (
 
 BY_NAME = {signature.name: signature for signature in SIGNATURES}
 
-__all__ = ["BY_NAME", "SIGNALS", "SIGNATURES", "Role", "Signal", "Signature", "Words", "code_told", "signal_of"]
+
+_FRAME = re.compile(r" \((?:[^()]|\([^()]*\))*:\d+(?: in [^()]*)?\)$")
+"""The place that readers put behind the last line of a traceback."""
+
+LAST_WORDS = 400
+"""Characters of last words that are looked at."""
+
+
+def of_last_words(text: str) -> Signature | None:
+    """Return the signature of last words: the first one whose phrases they hold, else what their words suit.
+
+    A frame behind them in brackets says nothing of the death.
+
+    >>> of_last_words("RuntimeError: device 3: allocation of 512 MB failed, HBM exhausted").name
+    'out-of-memory'
+    """
+    text = _FRAME.sub("", text)[:LAST_WORDS]
+    exact = next((signature for signature in SIGNATURES if signature.ending and signature.matches(text)), None)
+    suited = (BY_NAME[name] for name in in_general(text))
+    return exact or next((signature for signature in suited if not signature.excludes(text)), None)
+
+
+__all__ = [
+    "BY_NAME",
+    "SIGNALS",
+    "SIGNATURES",
+    "Role",
+    "Signal",
+    "Signature",
+    "Words",
+    "code_told",
+    "of_last_words",
+    "signal_of",
+]

@@ -8,6 +8,17 @@ from forensics.signatures.signature import Role, Signature, Words
 
 SIGNATURES = (
     Signature(
+        "watchdog-hang",
+        "run-hung",
+        "hung",
+        Role.ROOT,
+        "a watchdog found a rank that stood still",
+        (
+            Words("Did not get subsequent heartbeat", r"Waited [\d.]+ seconds"),
+            Words("Did not get initial heartbeat", r"Waited [\d.]+ seconds"),
+        ),
+    ),
+    Signature(
         "nccl-timeout",
         "crash-nccl",
         "hung",
@@ -26,6 +37,11 @@ SIGNATURES = (
             Words("Timed out after ", r"Timed out after \d+ seconds waiting for clients"),
             Words("EI0002", r"EI0002.{0,400}(?:time ?out|wait)"),
             Words("Wait timeout for sockets", r"[Ww]ait timeout"),
+            Words("Rank ", r"Rank \d+ successfully reached monitoredBarrier, but received errors"),
+            Words(
+                "Terminating the process after attempting to dump debug info",
+                r"due to (?:ProcessGroup\w+ watchdog hang|collective timeout|.{0,40}(?:hang|timeout))",
+            ),
         ),
     ),
     Signature(
@@ -51,6 +67,7 @@ SIGNATURES = (
             Words("DIST call hccl api failed"),
             Words("MPI_ERR", r"MPI_ERR_\w+"),
             Words("MPI_ABORT was invoked"),
+            Words("Terminating process because the JAX distributed service detected fatal errors"),
         ),
         unless=r"EADDRINUSE|Address already in use",
     ),

@@ -21,6 +21,14 @@ SIGNATURES = (
         ),
     ),
     Signature(
+        "data-loader-timeout",
+        "crash-exception",
+        "hung",
+        Role.ROOT,
+        "the data loader waited in vain for its workers",
+        (Words("DataLoader timed out after "),),
+    ),
+    Signature(
         "index-beyond-embedding",
         "crash-exception",
         "crashed",

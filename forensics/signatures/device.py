@@ -77,6 +77,10 @@ SIGNATURES = (
             Words("cudaErrorIllegalAddress"),
             Words("Cuda failure ", r"Cuda failure (?:\d+ )?'?(?:an illegal memory access|unspecified launch failure)"),
             Words("XPU error: ", r"device lost|illegal"),
+            Words(
+                "Triton Error [",
+                r"Triton Error \[\w+\]: (?:an illegal memory access|misaligned address|unspecified launch failure)",
+            ),
         ),
     ),
     Signature(
@@ -132,6 +136,10 @@ SIGNATURES = (
             Words("PTA call acl api failed"),
             Words("EZ9999: "),
             Words("Intel GPU", r"UR_RESULT_ERROR|PI_ERROR"),
+            Words("Triton Error [", r"Triton Error \[\w+\]: "),
+            Record("HSA_STATUS_ERROR", r"HSA_STATUS_ERROR\w*"),
+            Record("synStatus", r"synStatus ?=? ?[1-9]"),
+            Words("Error ", r"^Error [a-z][\w ]{1,80} at line \d+ in file \S+\.cu"),
         ),
         unless=r"out of memory|ALLOC_FAILED|device-side assert|illegal memory access|misaligned address"
         r"|unspecified launch failure"

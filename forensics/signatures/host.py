@@ -4,7 +4,7 @@ Sources: `errno.h` texts as C, Python and Rust print them; torch 2.13 `caffe2/se
 `torch/multiprocessing/reductions.py`, `c10/util` shared memory; DataLoader `signal_handling.py`.
 """
 
-from forensics.signatures.signature import Role, Signature, Words
+from forensics.signatures.signature import Record, Role, Signature, Words
 
 SIGNATURES = (
     Signature(
@@ -47,6 +47,10 @@ SIGNATURES = (
             Words("There is not enough space on the disk"),
             Words("Not enough free disk space"),
             Words("Not enough disk space"),
+            Record(
+                "No space left on device",
+                r"^(?:cp|mv|tar|rsync|dd|tee|cat|mkdir|touch|gzip|zip|scp|aws|gsutil)(?:: .{1,300})?: No space left",
+            ),
         ),
         unless=r"/dev/shm|</torch_|java\.|WARN(?:ING)?\b.{0,400}[Nn]ot enough free disk",  # noqa: S108  (the words of a message)
     ),
@@ -64,6 +68,22 @@ SIGNATURES = (
         unless=r"java\.",
     ),
     Signature(
+        "too-many-processes",
+        "crash-exception",
+        "crashed",
+        Role.ROOT,
+        "the process may start no more threads or processes",
+        (
+            Words("can't start new thread"),
+            Words("pthread_create failed", r"Resource temporarily unavailable"),
+            Words("OpenBLAS blas_thread_init: pthread_create failed"),
+            Words("libgomp: Thread creation failed"),
+            Words(
+                "Resource temporarily unavailable", r"(?:fork|clone|Errno 11\]|os error 11).{0,80}Resource temporarily"
+            ),
+        ),
+    ),
+    Signature(
         "file-system-fault",
         "crash-disk",
         "crashed",
@@ -75,6 +95,8 @@ SIGNATURES = (
             Words("Input/output error", r"(?:Errno 5\]|os error 5|: )\s*Input/output error"),
             Words("Transport endpoint is not connected"),
             Words("Remote I/O error"),
+            Words("Cannot send after transport endpoint shutdown"),
+            Words("Structure needs cleaning"),
         ),
     ),
     Signature(

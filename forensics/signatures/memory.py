@@ -28,9 +28,17 @@ SIGNATURES = (
             Record("Exceeded job memory limit"),
             Record("Exceeded step memory limit"),
             Record("PBS: job killed: mem", r"PBS: job killed: (?:v?mem|pmem) .{0,400}exceeded"),
+            Record("Killed /", r"systemd-oomd\[\d+\]: Killed /"),
+            Record("A process of this unit has been killed by the OOM killer"),
+            Record("Failed with result '", r"Failed with result 'oom-kill'"),
+            Record("Your session crashed after using all available RAM"),
+            Record("ran out-of-memory and ", r"ran out-of-memory and (?:exited|was (?:killed|terminated))"),
             Record("Memory limit exceeded", r"(?:job|container|pod|cgroup).{0,80}Memory limit exceeded"),
         ),
-        unless=r"CUDA|HIP out of memory|java",
+        unless=(
+            r"CUDA|HIP out of memory|java"
+            r"|(?i:\b(?:killed 0|not killed|0 (?:workers|processes)[^,.]{0,60}memory))"
+        ),
     ),
     Signature(
         "out-of-memory",
@@ -56,8 +64,10 @@ SIGNATURES = (
             Words("Ran out of memory in memory space"),
             Words("No available memory for the cache blocks"),
             Words("Failed to allocate ", r"Failed to allocate .{0,400}(?:CUDA|GPU|device)"),
+            Words("Triton Error [", r"Triton Error \[\w+\]: out of memory"),
+            Words("Error out of memory at line ", r"at line \d+ in file "),
         ),
-        unless=r"node running low on memory|java\.lang|host memory|cudaErrorHostMemory",
+        unless=r"node running low on memory|java\.lang|host memory|cudaErrorHostMemory|CPU memory|Errno|bad_alloc",
     ),
     Signature(
         "host-memory",

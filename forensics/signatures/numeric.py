@@ -24,6 +24,7 @@ SIGNATURES = (
             Words("Loss is nan, stopping training"),
             Words("Loss is inf, stopping training"),
             Words("Minimum loss scale reached"),
+            Words("Current loss scale already at minimum", r"cannot decrease scale anymore"),
             Words("NaN or Inf found in input tensor"),
             Words("The loss returned in `training_step` is", r"`training_step` is (?:nan|inf)"),
             Words("Detected nan and/or inf values in"),
@@ -45,17 +46,20 @@ SIGNATURES = (
 )
 
 STATES: tuple[tuple[str, str], ...] = (
-    ("loss-scale-collapse", r"Minimum loss scale reached"),
+    ("loss-scale-collapse", r"Minimum loss scale reached|loss scale already at minimum"),
     (
         "grad-norm-nan",
-        r"gradients at all steps are invalid|all_groups_norm > 0|found NaN in local grad|Backward\d*' returned nan",
+        (
+            r"gradients at all steps are invalid|all_groups_norm > 0|found NaN in local grad|Backward\d*' returned nan"
+            r"|(?i:\b(?:gradients?|grad[_ ]?norm)\b.{0,40}\b(?:nan|inf|non-?finite)\b)"
+        ),
     ),
     (
         "loss-nan",
         (
             r"Loss became infinite or NaN|Loss is (?:nan|inf|NaN)|NaN in local forward loss|found NaN in local(?! grad)"
             r"|`training_step` is (?:nan|inf)|Detected inf/nan during batch|Unexpected result (?:nan|inf)"
-            r"|[Ll]oss (?:was|is|became) (?:nan|inf)"
+            r"|(?i:\bloss\b.{0,40}\b(?:nan|inf|infinite|non-?finite)\b|\bnan\b.{0,20}\bloss\b)"
         ),
     ),
 )

@@ -20,7 +20,13 @@ SIGNATURES = (
             Record("DeadlineExceeded", r"DeadlineExceeded\b.{0,400}(?:Job|Pod|active)|Reason:\s*DeadlineExceeded"),
             Record("Job was active longer than specified deadline"),
             Record("Job reached terminal state TIMEOUT"),
+            Record("exceeded hard wallclock time"),
+            Record("MaxRuntimeExceeded"),
+            Record("MaxWaitTimeExceeded"),
+            Record("maximum walltime exceeded"),
+            Record("DEADLINE_EXCEEDED", r"(?:[Jj]ob|timeout|cancell?ed).{0,80}DEADLINE_EXCEEDED"),
         ),
+        unless=r"(?i)retry|watchdog|nccl",
     ),
     Signature(
         "preempted",
@@ -39,10 +45,15 @@ SIGNATURES = (
                 r"\bPreempted (?:by|in order to|to make room)|Reason:\s*Preempt(?:ed|ing|ion)|PreemptionByScheduler",
             ),
             Record("PreemptionByScheduler"),
-            Record("Spot instance interruption", r"Spot instance interruption|spot interruption"),
+            Record("Spot ", r"Spot (?i:(?:training job|instance|VM) )interrupt(?:ed|ion)"),
+            Record("EventType", r"EventType\W+(?:Preempt|Terminate)\b"),
             Record("Instance was preempted"),
             Record("Received preemption notice", r"[Pp]reemption notice"),
             Record("Preemption notice", r"Preemption notice (?:received|was received)"),
+        ),
+        unless=(
+            r"(?i)\b(?:if|when|once|on|until|would|will|can|may|could|not) (?:\w+ ){0,3}(?:be )?preempt"
+            r"|preempted[:=]? ?(?:0|false|no)\b"
         ),
     ),
     Signature(
@@ -62,6 +73,7 @@ SIGNATURES = (
             Record("Pod ephemeral local storage usage exceeds"),
             Record("Container ", r"Container \S+ exceeded its local ephemeral storage limit"),
             Record("TaintManagerEviction"),
+            Record("Job was evicted"),
             Record("EvictionByEvictionAPI"),
             Record("Usage of EmptyDir volume", r"Usage of EmptyDir volume .{0,400} exceeds the limit"),
         ),
@@ -85,7 +97,18 @@ SIGNATURES = (
             Record("The actor died because its node has died"),
             Record("NodeDiedError"),
             Record("Communication connection failure", r"srun: error: .{0,400}Communication connection failure"),
+            Record("ORTE has lost communication with a remote daemon"),
+            Record("PRTE has lost communication with a remote daemon"),
         ),
+        unless=r"(?i)\b(?:resized|rejoined|replaced|retry|recovered|continu)",
+    ),
+    Signature(
+        "step-cancelled",
+        "run-cancelled",
+        "stopped-by-user",
+        Role.OUTCOME,
+        "the job step was cancelled",
+        (Record("CANCELLED AT ", r"STEP \S+ ON \S+ CANCELLED AT \S+ \*\*\*"),),
     ),
     Signature(
         "cancelled",
@@ -100,6 +123,7 @@ SIGNATURES = (
             Record("TERM_ADMIN"),
             Record("JOB WAS CANCELLED BY USER"),
         ),
+        unless=r"\*\*\* STEP ",
     ),
     Signature(
         "interrupted",

@@ -58,6 +58,10 @@ class Signature:
 
     def matches(self, text: str) -> bool:
         """Tell whether a text (the last line of a traceback, a message of a witness) is of this kind."""
-        if self.unless and re.search(self.unless, text):
-            return False
-        return any(w.anchor in text and (not w.confirm or re.search(w.confirm, text)) for w in self.words)
+        return not self.excludes(text) and any(
+            w.anchor in text and (not w.confirm or re.search(w.confirm, text)) for w in self.words
+        )
+
+    def excludes(self, text: str) -> bool:
+        """Tell whether a text holds what takes it out again."""
+        return bool(self.unless) and re.search(self.unless, text) is not None

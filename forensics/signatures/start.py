@@ -116,7 +116,7 @@ SIGNATURES = (
             Words("RepositoryNotFoundError"),
             Words("Cannot access gated repo"),
             Words("Couldn't reach '", r"ConnectionError: Couldn't reach '"),
-            Words("HfHubHTTPError"),
+            Words("HfHubHTTPError", r"HfHubHTTPError: 40[134] "),
             Words("MaxRetryError", r"MaxRetryError\(?.{0,400}(?:huggingface|hf-mirror|modelscope)"),
             Words("is not a local folder and is not a valid model identifier"),
         ),

@@ -22,7 +22,7 @@ SYMPTOMS = """
     weights-nan weights-inf weights-zero weights-unchanged weights-exploded optimizer-nan
     optimizer-reset checkpoint-damaged checkpoint-incomplete checkpoint-empty-tensors crash-oom
     crash-nccl crash-killed crash-disk crash-exception crash-signal crash-memory crash-device crash-launcher
-    run-preempted run-evicted run-node-lost run-cancelled run-hung throughput-drop
+    run-preempted run-evicted run-node-lost run-cancelled run-hung run-cut-off throughput-drop
     tokenization-mismatch-warnings suspiciously-low-loss dpo-first-loss
     loss-erratic loss-above-uniform warmup-never-ends metric-nan logps-zero setting-not-in-force
     local-gradient-nonfinite reduced-gradient-nonfinite reduction-did-nothing rank-drift update-stalled

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from forensics.analysis.endings.groups import Group, groups_of, root_of, unknown
-from forensics.model import Attempt, Ending, Timeline
+from forensics.model import Attempt, Ending, EndingKind, Timeline
 from forensics.names import Kind
 from forensics.signatures import Role
+
+CUT_OFF = "run-cut-off"
 
 
 def attempts_of(timeline: Timeline, planned: int | None = None) -> tuple[Attempt, ...]:
@@ -20,7 +22,7 @@ def attempts_of(timeline: Timeline, planned: int | None = None) -> tuple[Attempt
             found.append(Attempt(first if last is not None else None, last, ending_of([group])))
     final = [group for group in groups if group.fate == "final"]
     first, last = spans[-1] if spans else (None, None)
-    ending = ending_of(final) if _decisive(final) else _without_death(timeline, last, planned)
+    ending = ending_of(final) if _decisive(final) else _without_death(timeline, last, planned, final)
     for begin, end in spans[:-1]:
         if not any(
             attempt.last is not None and begin is not None and end is not None and begin <= attempt.last <= end
@@ -60,7 +62,7 @@ def ending_of(groups: Sequence[Group]) -> Ending:
     )
 
 
-def _without_death(timeline: Timeline, last: int | None, planned: int | None) -> Ending:
+def _without_death(timeline: Timeline, last: int | None, planned: int | None, final: Sequence[Group]) -> Ending:
     finished = [events for events in timeline.events_of(Kind.TRAINING_FINISHED) if len(events)]
     if finished:
         events = finished[-1]
@@ -72,8 +74,14 @@ def _without_death(timeline: Timeline, last: int | None, planned: int | None) ->
         return Ending(
             "finished", "the process ended with exit code 0", codes[-1].source_at(len(codes[-1]) - 1), step=last
         )
+    words = next((death for group in final for death in group.deaths if death.symptom == CUT_OFF), None)
     logged = any(block.place.startswith("line") for block in timeline.samples)
-    if logged and planned is not None and last is not None and last < planned:
-        said = f"the log ends at step {last:,} of {planned:,} planned, and nothing tells how it ended"
-        return Ending("cut-off", said, step=last)
+    short = logged and planned is not None and last is not None and last < planned
+    where = f"the log ends at step {last:,} of {planned:,} planned" if short else ""
+    if words is not None:
+        said = f"{where or 'the log ends'} with words of an error, and nothing tells how the process ended"
+        kind: EndingKind = "cut-off" if short else "unknown"
+        return Ending(kind, said, words.source, words.name, words.symptom, step=last, quoted=words.text)
+    if short:
+        return Ending("cut-off", f"{where}, and nothing tells how it ended", step=last)
     return Ending("unknown", "no sign of how it ended is on file", step=last)

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from forensics.model import UNKNOWN_STEP, Events, Source, Timeline
 from forensics.names import Kind
-from forensics.signatures import BY_NAME, SIGNATURES, Role, code_told, signal_of
+from forensics.signatures import BY_NAME, SIGNATURES, Role, code_told, of_last_words, signal_of
 
 INTERRUPT = re.compile(r"KeyboardInterrupt|^(?:click\.)?(?:exceptions\.)?Abort\b")
 CALM_EXIT = re.compile(r"SystemExit(?:: ?|\()?(?:0|None)?\)?(?: |$)")
 MERE_WARNING = re.compile(r"Unable to find latest file at")
 """DeepSpeed and Megatron print it at every fresh start and train on (`engine.load_checkpoint` returns None)."""
 TERMINATED = re.compile(r"SIGTERM|got signal: 15|signal 15")
-FRAME = re.compile(r" \((?:[^()]|\([^()]*\))*:\d+(?: in [^()]*)?\)$")
-"""The place that readers put behind the last line of a traceback."""
 ORDER = {signature.name: number for number, signature in enumerate(SIGNATURES)}
 """Of two signatures that fit one line the first one in the table is the more exact."""
 MORE = {
@@ -109,10 +107,9 @@ def _exception(text: str) -> _Meaning | None:
         return None
     if TERMINATED.search(text):
         return Kind.TRACEBACK, "crash-killed", "killed", Role.OUTCOME, "a process was asked to end (signal 15, SIGTERM)"
-    words = FRAME.sub("", text)
-    for signature in SIGNATURES:
-        if signature.ending and signature.matches(words):
-            return signature.name, signature.symptom, signature.ending, signature.role, signature.told
+    signature = of_last_words(text)
+    if signature is not None:
+        return signature.name, signature.symptom, signature.ending, signature.role, signature.told
     return Kind.TRACEBACK, "crash-exception", "crashed", Role.ROOT, "the run ended in an exception"
 
 

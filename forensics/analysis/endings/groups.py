@@ -61,6 +61,8 @@ def root_of(deaths: Sequence[Death]) -> Death:
     ranked = sorted(deaths, key=lambda death: death.role)
     lowest = [death for death in deaths if death.role == ranked[0].role]
     stopped = next((death for death in lowest if death.ending == "stopped-by-user"), None)
+    if any(death.name == Kind.OOM_KILL_RECORD for death in lowest):
+        stopped = None  # nobody stops a run at the moment at which the kernel does
     first = lowest[0]
     if stopped is not None and (first is stopped or stopped.record <= first.record + 60):
         return stopped

@@ -36,6 +36,9 @@ FATAL = re.compile(
 )
 _FATAL = {b"Segmentation fault": 11, b"Aborted": 6, b"Bus error": 7, b"Illegal instruction": 4}
 
+STATE = re.compile(rb"(?i)\b(?:state|status|phase|reason)[\"']?\s*[:=]\s*[\"']?(?:terminated|aborted)\b")
+"""What `kubectl describe` calls every container that came to its end, whatever the end was."""
+
 _NUMBER = rb"(-?\d{1,10})"
 CODES = tuple(
     re.compile(pattern)
@@ -44,7 +47,7 @@ CODES = tuple(
         rb"exitcode *: *" + _NUMBER,
         rb"[Ee]xit[ _]?[Cc]ode[\"']?[ :=]+" + _NUMBER,
         rb"EXIT CODE: *" + _NUMBER,
-        rb"[Ee]xited with (?:non-zero )?(?:exit )?(?:code|status)[ :=]*" + _NUMBER,
+        rb"[Ee]xited with (?:a )?(?:non-zero )?(?:exit )?(?:code|status)(?: of)?[ :=]*" + _NUMBER,
         rb"returned non-zero exit status " + _NUMBER,
         rb"exit status " + _NUMBER,
         rb"(?:return|returned|exit|exited with) (?:code|status)[ :=]+" + _NUMBER,
@@ -60,8 +63,7 @@ BY_SIGNAL = tuple(
         rb"died with <Signals\.(SIG[A-Z0-9]+): \d+>",
         (
             rb"(?:exited|terminated|killed|interrupted|died|stopped|ended|failed|aborted) (?:on|by|with|from"
-            rb"|due to) signal:? ?"
-            rb"(?:(\d{1,2})|(SIG[A-Z0-9]+))"
+            rb"|due to) (?:signal:? ?(\d{1,2})|(?:signal:? ?)?(SIG[A-Z0-9]+))"
         ),
         rb"KILLED BY SIGNAL: (\d{1,2})",
         rb"Signal (\d{1,2}) \(SIG[A-Z0-9]+\) received by PID",
@@ -72,6 +74,10 @@ BY_SIGNAL = tuple(
         rb"received signal (SIG[A-Z]+)\b",
         rb"status=(\d{1,2})/[A-Z]+",
         rb"terminated with signal (SIG[A-Z0-9]+)",
+        (
+            rb"\b(?:[Cc]aught|[Rr]eceived|[Rr]eceiving|[Gg]ot|[Tt]rapped) (?:an? |the )?(?:termination |interrupt )?"
+            rb"(?:signal:? )?(?:Signals\.)?(SIG(?:TERM|INT|HUP|QUIT|XCPU))\b"
+        ),
     )
 )
 """Where launchers and crash handlers name the signal."""
@@ -97,6 +103,8 @@ def code_in(line: bytes) -> tuple[int, int, int] | None:
     >>> code_in(b"  exitcode  : 1 (pid: 4714)")[0], code_in(b"Process exited with exit code 137")[0]
     (1, 137)
     """
+    if STATE.search(line):
+        return None
     fatal = FATAL.search(line)
     if fatal:
         return -_FATAL.get(fatal[1], 8), fatal.start(), fatal.end()

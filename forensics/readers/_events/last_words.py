@@ -1,4 +1,4 @@
-"""The end of a text: deaths in words that are too common to be sought everywhere, and an exception alone.
+"""The end of a text: deaths in words that are too common to be sought everywhere, an exception alone, lines of errors.
 
 Launchers and job systems keep the last lines of what a process wrote to its standard error, and a `tail` or a filter
 loses the lines that begin with `Traceback`.
@@ -9,16 +9,29 @@ from collections.abc import Iterator
 
 from forensics.formats.text import Window, fragment_start
 from forensics.readers._events.leads import leads
-from forensics.readers._events.tracebacks import BEGIN, LIBRARY, MAX_LINES, OF_A_LAUNCHER
+from forensics.readers._events.tracebacks import (
+    BEGIN,
+    LIBRARY,
+    MAX_LINES,
+    OF_A_LAUNCHER,
+    STOPPED_BY_SIGNAL,
+    is_ignored,
+)
 
 TAIL_BYTES = 8 << 10
 """How much of the end is read so; no more than any window sees behind itself, so that cuts change nothing."""
 MAX_AFTER = 60
 """Lines that may follow an exception which stands alone: hints, the report of a launcher, the good-bye of a tracker."""
 
+_CLASS = rb"(?:Error|Exception|Interrupt|Failure|Fault|Overflow|Exit)"
+_DOTTED = (
+    rb"(?:Timeout|Unavailable|Exceeded|Refused|Requests|Empty|Full|Disconnected|Aborted|Cancell?ed|Exhausted|Denied|NotFound"
+    rb"|Panic\w{0,20}|Died|Killed|Unknown)"
+)
+"""How exceptions end that are not called errors (httpx, google-api-core, grpc, queue); behind a module's name only."""
 EXCEPTION = re.compile(
-    rb"((?:[a-zA-Z_]\w{0,60}\.){0,6}[A-Z]\w{0,80}(?:Error|Exception|Interrupt|Failure|Fault|Overflow|Exit)"
-    rb"|[A-Z]\w{0,60}Error)"
+    rb"((?:[a-zA-Z_]\w{0,60}\.){0,6}[A-Z]\w{0,80}" + _CLASS + rb"|[A-Z]\w{0,60}Error"
+    rb"|(?:[a-z_]\w{0,60}\.){1,6}(?:[A-Z]\w{0,80})?" + _DOTTED + rb")"
     rb"(?:: \S.*|:?\s*)$"
 )
 _FRAME = re.compile(rb'\sFile "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
@@ -27,6 +40,42 @@ _WENT_ON = re.compile(
     rb"|resum(?:ed|ing))\b",
     re.IGNORECASE,
 )
+_FATAL = re.compile(
+    rb"(?:^|[\[\s|])(?:F\d{3,8} (?:\d\d:){2}\d\d|(?:FATAL|CRITICAL)(?=[\s:\]|]|$)|[Ff]atal error(?=[\s:]))"
+)
+_ERROR = re.compile(
+    rb"(?:^|[\[\s|])(?:E\d{3,8} (?:\d\d:){2}\d\d|(?:ERROR|EXCEPTION)(?=\s*[:\]|,\[(-])|(?<=[\d\]|] )ERROR(?=\s)"
+    rb"|Error: (?=\S)|(?<=: )error: (?=\S))"
+)
+"""How glog, `logging`, loguru and C programs mark a line; absl and glog write the level before the date."""
+_ENDED = re.compile(
+    rb"(?i)(?<![\w./-])(?:job|run|task|pod|container|session|notebook|kernel|instance|vm|machine|node|host|system|cluster|replica|worker"
+    rb"|workload|process|rank|training|trainer|program|allocation|unit|actor)s?\b[^!?]{0,100}?"
+    rb"\b(?:killed|terminated|stopped|cancell?ed|evicted|pre-?empted|reclaimed|interrupted|interruption|aborting|aborted"
+    rb"|outbid|crashed|died|lost|exited|failed|expired|going down|shut ?down|disconnected|exceed(?:s|ed)|timed out|hung"
+    rb"|stuck|stalled|not responding|no progress)\b"
+    rb"|\b(?:watchdog|heartbeat)\b[^!?]{0,60}\b(?:no progress|stuck|hung|timed out|aborting|expired)\b"
+)
+"""A sentence that says of a process, or of what it runs on, that it came to an end."""
+_NOT_SAID = re.compile(
+    rb"(?i)\b(?:if|when|whenever|once|unless|until|would|will|can|may|could|might|should|in case|never|not yet"
+    rb"|(?<![=.:])0 [a-z]+|no(?! progress)|example|e\.g|successful\w*|completed|normal(?:ly)?"
+    rb"|recover(?:ed|s)|restart\w*|previous\w*|earlier|stale|enabled|handler)\b"
+    rb"|\?\s*$|^\s*[#>*-]|(?-i:^(?:[A-Z][A-Za-z]{0,30}|[A-Z]{2,30}(?: [A-Z]{1,30}){1,3}): )|\bloss[\"']? ?[:=]? ?-?\d"
+)
+"""Conditions, plans, denials and good news say of no end that it came; what somebody says in a dialogue is no log."""
+_MARK = re.compile(rb"[\d:()\"]|\bYour\b|^\s*(?:Pod|Job|Workload|Container|Task|Instance|Session|Node)\b")
+"""What programs write into such sentences and tales do not: numbers, colons, brackets, the name of a thing in front."""
+OPENING_WORDS = 4
+LAST_LINES = 6
+"""How many of the last lines such sentences are believed in without the word ERROR."""
+_HEADER = 120
+"""Bytes of a line in which its level stands."""
+_OTHERS = re.compile(
+    rb"\bwandb: |\bmlflow\b|\bcomet|\bneptune|\b(?:0|no) (?:errors?|fail)|\b(?:rows?|samples?|examples?|prompts?) #?\d",
+    re.IGNORECASE,
+)
+"""Errors of trackers and of single samples end no run."""
 _LIFE = re.compile(rb"\bloss\b[\"']?\s{0,20}[:=]|it/s\]|s/it\]|\bstep\s{0,8}[:=]?\s{0,8}\d", re.IGNORECASE)
 
 
@@ -51,26 +100,80 @@ def exception_alone(window: Window) -> Iterator[tuple[int, bytes]]:
         return
     data, (first, end) = window.data, found
     at = end
+    below = b""
     for _ in range(MAX_AFTER):
         start = fragment_start(data, max(at - 1, first), first)
         line = data[start:at].rstrip()
-        if BEGIN in line or _LIFE.search(line) or _WENT_ON.search(line):
-            return
-        told = _exception_in(line)
+        told = None if BEGIN in line or _WENT_ON.search(line) else _exception_in(line)
         if told is not None:
             text, lead = told
-            frame = _frame_before(data, start, first)
+            frame = (
+                None
+                if is_ignored(window, start) or STOPPED_BY_SIGNAL.match(text)
+                else _frame_before(data, start, first)
+            )
             if frame is not None:
-                yield start + len(lead), text + frame
+                yield start + len(lead), (text + b" " + below if text.endswith(b":") else text) + frame
+            return
+        if BEGIN in line or _LIFE.search(line) or _WENT_ON.search(line):
             return
         if start <= first:
             return
+        at, below = start - 1, line.strip() or below
+
+
+def last_statements(window: Window) -> tuple[list[tuple[int, bytes, bool]], bool]:
+    """Return the lines behind the last metrics that tell of an error or an end: where, what, and whether it is fatal.
+
+    A line counts whose writer calls it an error, and one of the last few that says that something came to an end.
+
+    The second value tells whether metrics stand before them. A long text without any may be that of another program:
+    nothing is returned then.
+    """
+    found = tail_of(window)
+    if found is None:
+        return [], False
+    data, (first, end) = window.data, found
+    lines: list[tuple[int, bytes, bool]] = []
+    at = end
+    for number in range(MAX_AFTER):
+        start = fragment_start(data, max(at - 1, first), first)
+        line = data[start:at].rstrip()
+        fatal = _FATAL.search(line, 0, _HEADER)
+        level = fatal or _ERROR.search(line, 0, _HEADER)
+        said = (level and leads(line[: level.start()])) or (number < LAST_LINES and _ended(line))
+        if not said and _LIFE.search(line):
+            return lines, True
+        if _WENT_ON.search(line):
+            lines.clear()
+        elif said and not _OTHERS.search(line):
+            lines.append((start, line, fatal is not None))
+        if start <= first:
+            return (lines, False) if first == 0 else ([], False)
         at = start - 1
+    return [], False
+
+
+def _ended(line: bytes) -> bool:
+    """Tell whether a line says, as its own and without conditions, that something came to an end."""
+    said = _ENDED.search(line)
+    if said is None or _NOT_SAID.search(line) or not _MARK.search(line):
+        return False
+    before = line[: said.start()]
+    for _ in range(OPENING_WORDS + 1):
+        if leads(before):
+            return True
+        # The first words of a sentence may stand in front of what it speaks of.
+        rest, _, word = before.rstrip().rpartition(b" ")
+        if not word[:1].isalpha() or word.endswith(b"."):
+            return False
+        before = rest
+    return False
 
 
 def _exception_in(line: bytes) -> tuple[bytes, bytes] | None:
     for match in re.finditer(
-        rb"(?<![\w.])(?=[A-Za-z_][\w.]{0,200}(?:Error|Exception|Interrupt|Failure|Fault|Overflow|Exit)\b)", line
+        rb"(?<![\w.])(?=[A-Za-z_][\w.]{0,200}(?:" + _CLASS + rb"|\w\." + rb"[A-Z]\w{0,80})\b)", line
     ):
         found = EXCEPTION.match(line, match.start())
         if found and not OF_A_LAUNCHER.match(found[1]) and leads(line[: match.start()]):

@@ -21,19 +21,24 @@ _QUOTING = re.compile(
 _RAISED = re.compile(
     rb"(?<![\w.])(?:[A-Za-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception|Failure): (?!.{0,400}(?:\"|`)$)"
 )
+_FAILED = re.compile(rb"(?:^|[\[\s|])(?:[EF]\d{3,8} |(?:ERROR|FATAL|CRITICAL|EXCEPTION)\b)")
+"""A header in which the writer says that the line is an error of its own."""
+_SAID = re.compile(rb"[A-Za-z(][\w ,./()'-]{1,200}: ?(?:[\w.]+: )?")
+"""Words of the writer in front of the message that it passes on."""
 _TOKEN = re.compile(
     rb"(?:"
     rb"\s+|\^[CZ\\]"
     rb"|\[[^\[\]\r\n]{0,160}\]:?"
     rb"|\((?:[\w:.]+ )?(?:pid|rank|ip|worker|actor|launcher|task|thread)[^()\r\n]{0,80}\)"
-    rb"|\d{4}[-/.]\d\d[-/.]\d\d[T ]?"
+    rb"|\d{4}[-/.](?:\d\d|[A-Z][a-z]{2})[-/.]\d\d[T ]?"
     rb"|\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?"
     rb"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b"
-    rb"|[EWIFC]\d{4}\b"
+    rb"|[EWIFC]\d{4}\b|[EWIFDC](?= \d\d-\d\d )"
     rb"|(?:CRITICAL|ERROR|FATAL|WARNING|WARN|INFO|DEBUG|SEVERE|Error|error|fatal|FAILED|failed)\b[:\]]?"
     rb"|[\w./@+-]+\.(?:cc|cpp|cu|cuh|h|hpp|py|pyx|sh|rs|cc|so)(?::\d+|, line \d+|: line \d+)?[:\])]*"
     rb"|[\w./@<>+-]+(?:\[\d+\])?(?:::\w+)*:"
     rb"|(?:[A-Za-z_]\w*\.)+(?!\w)|\.*\w+(?:\.+\w+)+\b"
+    rb"|(?:Normal|Warning) {2,}\S+ {2,}\S+(?: \([^()]{1,60}\))? {2,}\S+ {2,}"
     rb"|line \d+:?|tasks? [\d,-]+:|rank[ _]?\d+\b:?|[Pp]rocess \d+\b:?"
     rb"|(?:[\w-]+(?:\.[\w-]+)+|node\w*|host\w*|gpu\w*|worker\w*|kernel|python\d?|srun|slurmstepd|mpirun|orterun)\b:?"
     rb"|0x[0-9a-fA-F]+|\d+(?:\.\d+)?\b"
@@ -67,7 +72,7 @@ def leads(before: bytes) -> bool:
     while at < len(rest):
         found = _TOKEN.match(rest, at)
         if found is None or found.end() == at:
-            return False
+            return _FAILED.search(rest[:at]) is not None and _SAID.fullmatch(rest, at) is not None
         at = found.end()
     return True
 

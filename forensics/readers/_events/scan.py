@@ -16,16 +16,17 @@ from forensics.formats.text import Window, fragment_end, fragment_start, line_ra
 from forensics.model import UNKNOWN_STEP
 from forensics.names import Kind
 from forensics.readers._events import codes, signs
-from forensics.readers._events.last_words import exception_alone, tail_of
+from forensics.readers._events.last_words import exception_alone, last_statements, tail_of
 from forensics.readers._events.leads import leads, quotes
 from forensics.readers._events.phrases import Positions, searchable
 from forensics.readers._events.rows import ALONE, MAX_TEXTS, EventRows
 from forensics.readers._events.tracebacks import BEGIN, STOPPED_BY_SIGNAL, Trace, traceback_at
-from forensics.signatures import BY_NAME, SIGNATURES, Signature, Words
+from forensics.signatures import BY_NAME, SIGNATURES, Signature, Words, of_last_words
 
 TEXT_BYTES = 400
 REPORT_BYTES = 1 << 16
 CODE = "code"
+FATAL_LINE, ERROR_LINE = "fatal-line", "error-line"
 KILLED = re.compile(rb"(?:^|[\s:])[Kk]illed(?:: 9)?(?= *$| {2,}\S| +\S*(?:python|torchrun|srun|bash|\.sh)\b)")
 _FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 _BAR = re.compile(rb"^.*(?:it/s|s/it)[^\]]{0,200}\]")
@@ -118,6 +119,16 @@ def _one_traceback(scan: _Scan, position: int, trace: Trace) -> None:
         scan.note(Kind.SIGNAL, position, trace.text, -float(told[1]))
     elif not trace.launcher:
         scan.note(Kind.TRACEBACK, position, trace.text, 0.0 if trace.caught else np.nan)
+        if not trace.caught:
+            _in_general(scan, position, trace.text)
+
+
+def _in_general(scan: _Scan, position: int, text: bytes) -> None:
+    """Note under its own kind what an exception says in words that no phrase of the table finds."""
+    said = text.decode("utf-8", "replace")
+    signature = of_last_words(said)
+    if signature is not None and not signature.matches(said):
+        scan.note(signature.name, position, text)
 
 
 def _phrase(scan: _Scan, meanings: tuple[object, ...], positions: Iterable[int]) -> None:
@@ -228,6 +239,27 @@ def _end_of_text(scan: _Scan) -> None:
         line = data[start : fragment_end(data, position, end)]
         if not any(signature.ending and _stands(signature, line) for signature in SIGNATURES):
             scan.note(Kind.TRACEBACK, position, text, ALONE)
+            _in_general(scan, position, text)
+    _errors(scan)
+
+
+def _errors(scan: _Scan) -> None:
+    """Note what the last lines say of an end: in their own words, in general terms, or merely that it came."""
+    coded = {*_starts(scan, Kind.SIGNAL), *_starts(scan, Kind.KILLED)}
+    noted = {start for kind in scan.columns for start in _starts(scan, kind)} - coded
+    lines, after_metrics = last_statements(scan.window)
+    for start, line, fatal in lines:
+        signature = None if start in noted else of_last_words(line.decode("utf-8", "replace"))
+        if signature is not None:
+            scan.note(signature.name, start, _clean(line))
+        elif after_metrics and start not in noted | coded:
+            scan.note(FATAL_LINE if fatal else ERROR_LINE, start, _clean(line))
+
+
+def _starts(scan: _Scan, kind: str) -> Iterator[int]:
+    """Yield where the lines begin in which a kind was found."""
+    for position, *_ in scan.columns[kind].hits if kind in scan.columns else ():
+        yield fragment_start(scan.window.data, position, scan.window.floor(position))
 
 
 def _rows(kind: str, column: _Column, scan: _Scan) -> EventRows | None:

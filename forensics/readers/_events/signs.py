@@ -71,11 +71,12 @@ SIGNS = (
     _sign("Running training *****", Kind.TRAINING_STARTED),
     _sign("Training completed. Do not forget", Kind.TRAINING_FINISHED),
     _sign("`Trainer.fit` stopped: `max_", Kind.TRAINING_FINISHED),
-    _sign("exiting program at iteration", Kind.TRAINING_FINISHED),
+    _sign("xiting program a", Kind.TRAINING_FINISHED, r"exiting program (?:at iteration|after [\d.]+ minutes)"),
     _sign(
         "Training ",
         Kind.TRAINING_FINISHED,
-        r"^[^\w]{0,80}(?:[\w.:-]{1,80} ){0,20}?Training (?:is )?(?:completed?|finished|done|ended)\s{0,8}[.!]*\s*$",
+        r"(?:^|[^A-Za-z\s]\s{0,4}|\bINFO\s{1,4})Training (?:is )?(?:complete|completed|finished|done|ended)"
+        r"(?: successfully)?\s{0,9}[.!]{0,9}\s{0,9}$",
     ),
     _sign("Finished training", Kind.TRAINING_FINISHED, r"Finished [Tt]raining\s{0,8}[.!]*\s*$"),
     _sign("Finished Training", Kind.TRAINING_FINISHED, r"Finished Training\s{0,8}[.!]*\s*$"),

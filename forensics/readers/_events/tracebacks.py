@@ -27,6 +27,9 @@ _NAMED = re.compile(
     rb"((?:[a-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}?(?:Error|Exception|Interrupt|Exit|Failure|Fault))\1{0,32}(?=:|\s*$)"
 )
 """An exception's name; ranks that write at once may repeat it on one line."""
+_SILENT = re.compile(rb"[\w.]{1,300}(?:Error|Exception|Failure): ?")
+MOST_EMPTY = 3
+"""Lines that may stand empty between the name of an exception and its message."""
 _FOREIGN = re.compile(rb"\[|[EWIF]\d{4} |\d{4}-\d\d-\d\d|(?:INFO|WARNING|ERROR|DEBUG)\b|\s*\d{1,3}%\||wandb: |srun: ")
 LIBRARY = re.compile(
     rb"(?:site|dist)-packages/|/lib(?:64)?/python\d|<frozen |<__array_function__|/lib/(?:torch|transformers)/"
@@ -99,16 +102,35 @@ def traceback_at(window: Window, position: int) -> Trace:
             if foreign > MAX_FOREIGN:
                 break
         ended = end
+    last += _below(window, last, ended)
     return Trace(
         text=_text(last or b"Traceback without an end", frames),
         ended=ended,
         launcher=bool(OF_A_LAUNCHER.match(last)) or _by_launcher(frames, last),
         caught=bool(frames) and frames[0][3] is not None and not _OUTERMOST.match(frames[0][3]),
-        quoted=(notebook is None and not leads(lead)) or _is_ignored(window, start),
+        quoted=(notebook is None and not leads(lead)) or is_ignored(window, start),
     )
 
 
-def _is_ignored(window: Window, start: int) -> bool:
+def _below(window: Window, last: bytes, ended: int) -> bytes:
+    """Return what an exception says that begins its message on another line (paddle, torch)."""
+    if not _SILENT.fullmatch(last):
+        return b""
+    following, reach = ended + 1, window.reach(ended)
+    for _ in range(MOST_EMPTY):
+        if following >= reach:
+            return b""
+        end = fragment_end(window.data, following, reach)
+        line = strip_prefixes(window.data[following:end]).strip()
+        if line and not line.strip(b"=-#*~"):
+            return b""
+        if line:
+            return b"" if BEGIN in line or _FOREIGN.match(line) else b" " + line
+        following = end + 1
+    return b""
+
+
+def is_ignored(window: Window, start: int) -> bool:
     """Tell whether the line above says that Python went on after this exception."""
     floor = window.floor(start)
     if start <= floor:

@@ -1,0 +1,175 @@
+"""Deaths in words that belong to no program, for last words that no signature knows.
+
+A signature knows phrases of programs that were read when it was written; tomorrow's allocator words it anew. So what
+is known to be somebody's last words (the last line of a traceback, a line behind the last metrics that its writer calls
+an error, a sentence that says that something came to an end) is also asked whether a few words stand in it together.
+"""
+
+import re
+from functools import cache
+
+_COLLECTIVE = (
+    r"\b(?:nccl\w*|rccl|hccl\w*|gloo|ucx|ucc|xccl|oneccl|collectives?|all[_ -]?reduce|all[_ -]?gather"
+    r"|reduce[_ -]?scatter|all[_ -]?to[_ -]?all|barrier|monitoredBarrier|rendezvous|process ?group|communicator"
+    r"|TCPStore|c10d|(?:coordination|distributed) service)"
+)
+_JOB = (
+    r"\b(?:job|run|task|pod|container|session|notebook|workload|training|process|allocation|runtime|node|instance|vm"
+    r"|machine|cluster|worker|tpu|host|replica)s?\b"
+)
+_DEVICE = r"\b(?:gpu|device|board|card|accelerator|core|npu|tpu|hpu|xpu|nvlink|chip|hbm|cuda|hip|\w*devmem)\b"
+_CLIENTS = (
+    r"(?:requests|urllib3|httpx|httpcore|aiohttp|botocore|boto3|s3fs|gcsfs|google\.(?:api_core|auth|cloud)|azure|grpc|wandb"
+    r"|mlflow|comet_ml|neptune|huggingface_hub|fsspec|redis|pymongo|psycopg2?|openai|ssl|socket|http\.client)"
+)
+_VENDOR = r"(?:CUDA|CU|HSA|HIP|CUBLAS|CUDNN|CUSOLVER|CUFFT|NRT|UR|ZE|ACL|MUSA|CNRT|MIOPEN|ROCBLAS)"
+_SOFTWARE = r"(?:cuda|hip|rocm|npu|xpu|tpu|hpu|mps|musa|level_zero|metal|miopen|acl|synapse|neuron|graph launch)"
+
+GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("data-loader-timeout", (r"\bdata ?loader\b", r"\btime[sd]? ?-?out\b")),
+    ("nccl-timeout", (_COLLECTIVE, r"\b(?:time[sd]? ?-?out|timeout|hung|hang|stuck|deadlock|no heartbeat)\b")),
+    (
+        "watchdog-hang",
+        (
+            r"\b(?:rank|worker|process|trainer|training|job|watchdog)\b",
+            r"\b(?:hung|stuck|stalled|hanging|unresponsive|no progress)\b|\bhang (?:was )?detected\b",
+        ),
+    ),
+    ("nccl-error", (_COLLECTIVE, r"\b(?:error|fail|abort|unhealthy|unavailable|closed|reset|crash)")),
+    (
+        "nccl-error",
+        (
+            r"\b(?:another|remote|peer|other) (?:rank|task|process|worker)\b",
+            r"\b(?:died|exited|crashed|failed|disconnected|lost)\b",
+        ),
+    ),
+    (
+        "gpu-hardware",
+        (
+            _DEVICE,
+            r"fallen off|\b(?:is|was) lost\b|\bunrecoverable|\buncorrectable|\bhalted\b|\bhardware (?:fault|error)\b",
+        ),
+    ),
+    ("gpu-hardware", (r"DEVICE_LOST|UNIT_UNRECOVERABLE|\bHW_ERR|\bhardware exception\b|\bGPU hang\b",)),
+    (
+        "illegal-memory-access",
+        (
+            (
+                r"\b(?:illegal|invalid) (?:memory )?(?:address|access)\b|\bmemory access fault\b"
+                r"|\bmisaligned (?:address|access)\b|APERTURE_VIOLATION|\blaunch failure\b|\bmmu fault\b"
+                r"|\baivec error\b"
+            ),
+        ),
+    ),
+    (
+        "oom-kill-record",
+        (
+            r"\b(?:killed|evicted|terminated|sigkill)\b",
+            r"\bmemory (?:pressure|usage|limit|allocation|request)|\b[hs]_vmem\b|\brss\b|\boom\b|\bout[ -]of[ -]memory",
+        ),
+    ),
+    ("host-memory", (r"errno 12\]|os error 12\b|cannot allocate memory",)),
+    (
+        "host-memory",
+        (
+            r"\b(?:host|system|cpu|main)[ -](?:memory|ram)\b",
+            r"\b(?:exhaust|full\b|fail|exceed|insufficient|low\b|not enough|out of)",
+        ),
+    ),
+    (
+        "out-of-memory",
+        (
+            (
+                r"\bout[ -]of[ -]memory\b|\bmemory is(?:n't| not) enough|\b(?:not enough|insufficient) (?:\w+ )?memory"
+                r"|\bmemory exhausted\b|\bhbm capacity\b|\boom\b"
+            ),
+        ),
+    ),
+    ("out-of-memory", (r"RESOURCE_EXHAUSTED", r"\bmemory\b|\balloc|\bhbm\b|\bbuffer\b")),
+    ("out-of-memory", (_DEVICE, r"\balloc|\bmemory\b|\bhbm\b", r"\bfail|exhausted|exceed|insufficient")),
+    (
+        "cuda-error",
+        (
+            (
+                rf"\b{_VENDOR}_(?:RESULT_|STATUS_)?(?:ERROR|ERR|EXEC|NOT|INTERNAL|MAPPING|INVALID)"
+                rf"|\b{_SOFTWARE} (?:runtime |driver |kernel |graph |backend )?(?:error|failure|fault)\b"
+                r"|\bsynStatus ?=? ?[1-9]"
+            ),
+        ),
+    ),
+    (
+        "remote-service-failed",
+        (
+            (
+                rf"^{_CLIENTS}\.[\w.]{{1,120}}: |(?:errno|os error) (?:101|104|110|111|113|-2|-3)\b"
+                r"|\b(?:429|50[0234]) (?:client|server) error\b|\bHTTP (?:\w+ )?code: (?:429|50[0234])\b"
+                r"|^(?:ReadTimeout|ConnectTimeout|ConnectionError|SSLError|RemoteDisconnected|ProtocolError): "
+            ),
+        ),
+    ),
+    (
+        "disk-full",
+        (
+            (
+                r"(?:errno|os error) (?:28|122)\b|\bno space left\b|\bdisk (?:is |was )?full\b|ENOSPC|EDQUOT"
+                r"|\b(?:insufficient|not enough|out of) (?:free )?(?:disk|storage)\b"
+            ),
+        ),
+    ),
+    ("disk-full", (r"\bquota\b", r"\bexceed")),
+    ("too-many-open-files", (r"(?:errno|os error) (?:23|24)\b",)),
+    ("too-many-processes", (r"\b(?:pthread_create|fork|thread creation) (?:has )?failed",)),
+    ("file-system-fault", (r"(?:errno|os error) (?:5|30|70|107|108|116|117|121)\b|\(input/output error\)",)),
+    (
+        "nan-assertion",
+        (
+            r"\bloss\b|\bgradients?\b|\bgrad[_ ]?norm\b|\bactivations?\b|\blogits\b",
+            r"\bnans?\b|\binfs?\b|\binfinite\b|\bnon-?finite\b|\bnot finite\b",
+        ),
+    ),
+    (
+        "cancelled",
+        (r"\b(?:cancell?ed|stopped|terminated|killed|interrupted) by (?:the |its )?(?:user|owner|admin|operator)",),
+    ),
+    (
+        "preempted",
+        (
+            _JOB,
+            r"\b(?:pre-?empted|reclaimed|outbid)\b|\bspot (?:\w+ )?interruption\b|\binterruption (?:notice|warning)\b",
+        ),
+    ),
+    ("preempted", (r"\bbecause of preempt",)),
+    ("evicted", (r"\b(?:job|pod|container|workload|replica)\b", r"\bevicted\b")),
+    (
+        "time-limit",
+        (
+            _JOB,
+            r"\b(?:exceed|reached|hit|over|expired|timeout)",
+            (
+                r"\bwall[- ]?(?:clock|time)|\btime[- ]?limit|\brun[- ]?time\b|\bdeadline\b|\bduration\b"
+                r"|\ballocation expired\b|\btype=timeout\b|\busage limit"
+            ),
+        ),
+    ),
+    (
+        "node-failure",
+        (
+            r"\b(?:node|system|host|machine)\b",
+            (
+                r"\blost (?:connection|contact|communication)\b|\bnot responding\b|\bnode shutdown\b|\brebooted\b"
+                r"|\b(?:is|was|been|went|going) (?:down|lost|unreachable|offline|terminated)\b"
+            ),
+        ),
+    ),
+)
+"""Names of signatures, and expressions that must all be found (letters of any case); the first row that fits counts."""
+
+
+def in_general(text: str) -> list[str]:
+    """Return the names of the signatures that last words suit in general terms, the nearest first."""
+    return [name for name, together in GENERAL if all(_expression(words).search(text) for words in together)]
+
+
+@cache
+def _expression(words: str) -> re.Pattern[str]:
+    return re.compile(words, re.IGNORECASE)
