@@ -103,6 +103,13 @@ def diff(*checkpoints: Named) -> "tuple[tuple[Checkpoint, ...], tuple[Skip, ...]
     return inspection.compare([place_of(str(checkpoint)) for checkpoint in checkpoints])
 
 
+def first_screen(report: "Report") -> str:
+    """Return what a report says first, in 23 lines of 80 columns at most: `print(report)` shows it."""
+    from forensics.report import screen, without_secrets
+
+    return screen.render(without_secrets(report)).rstrip("\n")
+
+
 def render(report: "Report", form: Form = "terminal", *, identities: bool | None = None) -> str:
     """Return the report in one of the formats of `medforensics analyze`.
 

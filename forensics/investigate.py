@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from forensics import catalog
+from forensics.analysis.best import best_checkpoint
 from forensics.analysis.places import axis_at, on, placed
 from forensics.assemble import assemble
 from forensics.assemble.several import several_runs
@@ -15,7 +16,8 @@ from forensics.diagnosis.checked import checked
 from forensics.diagnosis.coincidence import coincidences
 from forensics.diagnosis.cost import cost_of
 from forensics.diagnosis.headline import headline_of, verdict_of
-from forensics.diagnosis.judgement import onset_of
+from forensics.diagnosis.judgement import UNKNOWN, onset_of
+from forensics.diagnosis.next_steps import next_steps
 from forensics.diagnosis.reason import reason
 from forensics.discovery.discover import Discovery, discover
 from forensics.discovery.unpack import opened
@@ -23,10 +25,11 @@ from forensics.documents._parts import part_of, relocated
 from forensics.errors import ForensicsError, InternalError, NothingReadableError, SeveralRunsError, contained
 from forensics.limits import DEFAULT, Limits
 from forensics.model import SEVERITIES, Artifact, Fact, Finding, Hypothesis, Recording, Report, Run, Skip
-from forensics.plugin import Document, Reader
+from forensics.plugin import Detector, Document, Reader
 from forensics.storage.file import File
 from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
 from forensics.weights.belonging import belonging
+from forensics.weights.resume import with_gaps
 from forensics.weights.unsafe import unsafe_pickles
 
 HEAD_BYTES = 64 << 10
@@ -90,7 +93,7 @@ def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
     """Find the symptoms of a run and let the rules argue about them."""
     findings, skips, broken = detect(run)
     reasoned = reason(run, findings, catalog.rules())
-    causes = tuple(_in_places(run, h) for h in reasoned.causes)
+    causes = tuple(_with_next_steps(run, _in_places(run, h), reasoned.findings) for h in reasoned.causes)
     run = _with_skips(run, skips)
     verdict = verdict_of(run, reasoned.findings)
     leading = onset_of(reasoned.findings, causes)
@@ -104,28 +107,46 @@ def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
         failures=(*failures, *broken, *reasoned.failures),
         coincidences=() if leading is None else coincidences(run, leading),
         cost=cost_of(run, reasoned.findings),
-        checked=checked(run),
+        checked=replace(checked(run), checks=len(_applying(run)[0])),
+        best=best_checkpoint(run),
     )
 
 
 def detect(run: Run) -> tuple[list[Finding], list[Skip], list[str]]:
     """Run every detector whose needs are met; the others are skips, an error of ours is a failure."""
     findings: list[Finding] = []
-    skips: list[Skip] = []
     failures: list[str] = []
+    detectors, skips = _applying(run)
+    for detector in detectors:
+        try:
+            # Any float64 may stand in a log; what overflows in a statistic is handled there, not warned about.
+            with np.errstate(all="ignore"):
+                findings.extend(placed(run, finding) for finding in detector.find(run))
+        except Exception as error:  # noqa: BLE001  (one bad detector must not cost the report)
+            failures.append(f"detector {detector.name} failed: {type(error).__name__}: {error}")
+    findings.sort(key=lambda f: (SEVERITIES.index(f.severity), _weight(f), _last_fine(f), f.symptom))
+    return findings, skips, failures
+
+
+def _with_next_steps(run: Run, hypothesis: Hypothesis, findings: Sequence[Finding]) -> Hypothesis:
+    """Give the answer "unknown" what can be done now, before the experiments of the causes that are still open."""
+    if hypothesis.cause != UNKNOWN:
+        return hypothesis
+    steps = next_steps(run, findings)
+    return replace(hypothesis, experiments=(*steps, *hypothesis.experiments))
+
+
+def _applying(run: Run) -> tuple[list[Detector], list[Skip]]:
+    """Return the detectors that the run gives something to look at, and those whose needs are not met as skips."""
+    applying: list[Detector] = []
+    skips: list[Skip] = []
     for detector in catalog.detectors():
         missing = [name for name in detector.needs if not run.has(name)]
         if missing:
             skips.append(Skip(f"detector {detector.name}", f"needs {', '.join(missing)}"))
         elif not detector.any_of or any(run.has(name) for name in detector.any_of):
-            try:
-                # Any float64 may stand in a log; what overflows in a statistic is handled there, not warned about.
-                with np.errstate(all="ignore"):
-                    findings.extend(placed(run, finding) for finding in detector.find(run))
-            except Exception as error:  # noqa: BLE001  (one bad detector must not cost the report)
-                failures.append(f"detector {detector.name} failed: {type(error).__name__}: {error}")
-    findings.sort(key=lambda f: (SEVERITIES.index(f.severity), _weight(f), _last_fine(f), f.symptom))
-    return findings, skips, failures
+            applying.append(detector)
+    return applying, skips
 
 
 def _in_places(run: Run, hypothesis: Hypothesis) -> Hypothesis:
@@ -195,6 +216,7 @@ def _read_place(
     if weights != "off":
         recordings = [fact for fact in facts if isinstance(fact, Recording)]
         facts.extend(belonging(found.root, checkpoints, recordings))
+    checkpoints = with_gaps(checkpoints, found.artifacts)
     run = assemble(found.root, found.artifacts, facts, checkpoints, (*found.skips, *skips, *unexamined))
     internal = (skip.reason for skip in run.skips if skip.internal)
     return run, tuple(dict.fromkeys((*failures, *internal)))

@@ -63,7 +63,7 @@ def test_objects_introduce_themselves_in_a_line() -> None:
         assert "\n" not in shown
         assert len(shown) < 200 + len(str(STEPPED))
     assert str(report).startswith("BROKEN  ")
-    assert report.headline in str(report)
+    assert len(str(report).splitlines()) <= 23
 
 
 def test_scan_and_diff_take_paths() -> None:

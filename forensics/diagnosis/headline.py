@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from forensics.analysis.context import is_excerpt
+from forensics.diagnosis.brevity import brief, stopped
 from forensics.diagnosis.checked import FEW, too_little
+from forensics.diagnosis.judgement import CAUSELESS, behind
 from forensics.model import Finding, Hypothesis, Run, RunVerdict, Series
 
-TIE = 1
-"""Points within which two causes are a tie: a point is worth 0.57 log-odds, so that their order says little."""
-
-CAUSELESS = {"unsafe-pickle"}
-"""Symptoms that are no failure of the run: nothing caused them that a run could tell."""
+MOST = 160
+"""Characters of a headline: two lines of a terminal, one comment of a bot, one row of a table."""
+MOST_OF_THE_SYMPTOM = 88
 
 
 def verdict_of(run: Run, findings: Sequence[Finding]) -> RunVerdict:
@@ -24,40 +24,44 @@ def verdict_of(run: Run, findings: Sequence[Finding]) -> RunVerdict:
 
 
 def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]) -> str:
+    """Return one sentence or two of at most `MOST` characters; the rest of the report argues what they say."""
     if verdict == "healthy":
-        return f"{_healthy(run, findings, hypotheses)}{_unread(run)}"
+        return _with_unread(run, _healthy(run, findings, hypotheses))
     if verdict == "unknown":
-        return f"Nothing was found wrong, but {too_little(run, findings)}.{_unread(run)}"
+        return _with_unread(run, f"Nothing was found wrong, but {too_little(run, findings)}.")
     grave = next(f for f in findings if f.severity != "notice")
-    said = _sentence(grave.statement)
-    return said if grave.symptom in CAUSELESS else f"{said} {_because(grave, hypotheses)}"
+    said = _sentence(brief(grave.statement, MOST_OF_THE_SYMPTOM))
+    return said if grave.symptom in CAUSELESS else f"{said} {_cause(grave, hypotheses, MOST - len(said) - 1)}"
 
 
-def _because(grave: Finding, hypotheses: Sequence[Hypothesis]) -> str:
-    """Say what stands behind the gravest finding, as surely as it is known."""
-    behind = [h for h in hypotheses if not h.benign and grave.symptom in h.explains]
-    top = next(iter(behind), None)
-    if top is None or top.cause == "unknown" or top.verdict in {"unlikely", "ruled out"}:
+def _cause(grave: Finding, hypotheses: Sequence[Hypothesis], room: int) -> str:
+    """Return what is known of the cause behind a symptom, in at most `room` characters."""
+    causes = behind(grave, hypotheses)
+    if not causes:
         return "The cause is unknown."
-    tied = [h for h in behind if h.verdict == top.verdict and top.score - h.score <= TIE and h.cause != "unknown"]
-    if top.verdict != "established" and len(tied) > 1:
-        names = ", ".join(h.cause for h in tied[:3])
-        more = f" and {len(tied) - 3} more" if len(tied) > 3 else ""
-        kind = "likely causes" if top.verdict == "likely" else "causes"
-        return f"{len(tied)} {kind} fit equally well ({names}{more}), and what was read cannot tell them apart."
+    top = causes[0]
+    if len(causes) > 1:
+        return f"{_tied(causes, room - 1)}."
     if top.would_decide:
-        return f"The cause is not known; {top.cause} would fit if {_sentence(top.would_decide[0], capital=False)}"
+        told = f"The cause is not known; {top.cause} would fit if "
+        return stopped(f"{told}{brief(top.would_decide[0], room - len(told) - 1)}")
     word = {"established": "Cause", "likely": "Likely cause", "possible": "Possible cause"}[top.verdict]
-    strongest = max(top.evidence, key=lambda e: e.points)
-    because = f" Strongest sign: {strongest.statement.strip().rstrip('.')}." if strongest.points > 0 else ""
-    return f"{word}: {_sentence(top.title)}{because}"
+    return f"{word}: {_sentence(brief(top.title, room - len(word) - 3))}"
+
+
+def _tied(causes: Sequence[Hypothesis], room: int) -> str:
+    """Say that several causes fit equally well, with their names where they fit into `room` characters."""
+    kind = "likely causes" if causes[0].verdict == "likely" else "causes"
+    told = f"{len(causes)} {kind} fit equally well"
+    named = f"{told}: {', '.join(h.cause for h in causes)}"
+    return named if len(named) <= room else told
 
 
 def _healthy(run: Run, findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]) -> str:
     doubt = next((h for h in hypotheses if h.verdict == "possible" and not h.benign and not h.would_decide), None)
     noticed = next((f for f in findings if doubt is not None and doubt.score > 1 and f.symptom in doubt.explains), None)
     if doubt is not None and noticed is not None:
-        return f"No fault was found; one thing to look at: {noticed.statement.strip().rstrip('.')} ({doubt.cause})."
+        return f"No fault was found; one thing to look at: {brief(noticed.statement, 84)} ({doubt.cause})."
     rewards = run.timeline.get("reward")
     loss = run.timeline.get("loss")
     if rewards is not None and len(rewards) and loss is not None and bool((loss.values == 0).all()):
@@ -88,20 +92,17 @@ def _fell(run: Run, loss: Series) -> str:
     return f"Nothing is wrong: {went} over {steps} steps{stopped}."
 
 
-def _unread(run: Run) -> str:
-    """Say which checkpoints were not read in full: without that, silence about them would pass for praise."""
+def _with_unread(run: Run, said: str) -> str:
+    """Add which checkpoints were not read in full: without that, silence about them would pass for praise."""
     left = [c for c in run.checkpoints if c.table is not None and c.table.unread.any()]
     if not left:
-        return ""
-    files = {piece.path for c in left for record in c.records for piece in record.pieces}
-    reasons = [skip.reason for skip in run.skips if skip.what in files]
+        return stopped(brief(said, MOST - 1))
     count = sum(int(c.table.unread.sum()) for c in left if c.table is not None)
-    because = f" ({reasons[0]})" if reasons else ""
-    return f" Not examined: {count:,} tensors of {left[0].path}{because}."
+    more = f" Not examined: {count:,} tensors of {brief(left[0].path, 40)}."
+    return f"{stopped(brief(said, MOST - len(more) - 1))}{more}"
 
 
-def _sentence(text: str, *, capital: bool = True) -> str:
-    text = text.strip().rstrip(".")
-    first = text.partition(" ")[0]
+def _sentence(text: str) -> str:
+    text = text.strip()
     # A path or a metric keeps its spelling.
-    return f"{text[:1].upper()}{text[1:]}." if capital and first.isalpha() else f"{text}."
+    return stopped(f"{text[:1].upper()}{text[1:]}" if text.partition(" ")[0].isalpha() else text)

@@ -8,6 +8,10 @@ from forensics.model import Finding, Hypothesis, Report
 UNKNOWN = "unknown"
 ENDS = ("crash-", "run-")
 """Symptoms of how a run ended: what was wrong before that began earlier."""
+CAUSELESS = frozenset({"unsafe-pickle"})
+"""Symptoms that are no failure of the run: nothing caused them that a run could tell."""
+TIE = 1
+"""Points within which two causes are a tie: a point is worth 0.57 log-odds, so that their order says little."""
 TENABLE = frozenset({"established", "likely", "possible"})
 
 
@@ -20,6 +24,21 @@ def leading_cause(hypotheses: Sequence[Hypothesis]) -> Hypothesis | None:
 def leading_finding(findings: Sequence[Finding]) -> Finding | None:
     """Return the gravest finding that is more than a notice: the one that the headline speaks of."""
     return next((f for f in findings if f.severity != "notice"), None)
+
+
+def behind(finding: Finding, hypotheses: Sequence[Hypothesis]) -> tuple[Hypothesis, ...]:
+    """Return the causes that the report tells for a finding: none, one, or several that fit equally well.
+
+    Several are of one verdict and within `TIE` points of the first; an established cause stands alone. Where
+    `unknown` or a cause that nothing speaks for comes first, there is none.
+    """
+    found = [h for h in hypotheses if not h.benign and finding.symptom in h.explains]
+    if not found or found[0].cause == UNKNOWN or found[0].verdict not in TENABLE:
+        return ()
+    top = found[0]
+    if top.verdict == "established":
+        return (top,)
+    return tuple(h for h in found if h.verdict == top.verdict and top.score - h.score <= TIE and h.cause != UNKNOWN)
 
 
 def onset_of(findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]) -> Finding | None:

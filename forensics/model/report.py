@@ -138,11 +138,15 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A run that would tell this cause from the others; `cost` orders them, cheapest first."""
+    """A run that would tell this cause from the others; `cost` orders them, cheapest first.
+
+    `code` is what to copy for it, "" where words say it all.
+    """
 
     action: str
     expect: str
     cost: int = 1
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,10 +241,28 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was judged, and what was not: pairs of (what, reason)."""
+    """What was judged, and what was not: pairs of (what, reason). `checks` counts the symptoms that were looked for."""
 
     judged: tuple[str, ...] = ()
     not_judged: tuple[tuple[str, str], ...] = ()
+    checks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The checkpoint that did best in evaluation, its value of `metric`, and the noise of one evaluation.
+
+    `noise` is a standard deviation, None where too few evaluations tell it. `best_step` and `best_value` are the best
+    evaluation of all, saved or not.
+    """
+
+    path: str
+    step: int
+    metric: str
+    value: float
+    noise: float | None
+    best_step: int
+    best_value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +272,7 @@ class Report:
     `findings` are the symptoms, most severe first; `hypotheses` the causes in rank order, the best first;
     `mechanisms` the links between them that were argued. `failures` are errors of ours: the report is partial.
     `coincidences` is what else happened where the gravest finding begins, `cost` what was spent after it.
-    `checked` is what there was to judge by.
+    `checked` is what there was to judge by, `best` the checkpoint that did best in evaluation.
     """
 
     run: Run
@@ -263,13 +285,18 @@ class Report:
     coincidences: tuple[Coincidence, ...] = ()
     cost: Cost | None = None
     checked: Checked = field(default_factory=Checked)
+    best: Best | None = None
 
     def worst(self) -> Severity | None:
         present = {finding.severity for finding in self.findings}
         return next((s for s in SEVERITIES if s in present), None)
 
     def __str__(self) -> str:
-        return f"{self.verdict.upper()}  {self.headline}"
+        """Return the first screen: what, when, cause, what to keep, what to change, and the curve."""
+        # The package hands out its public names; a model knows nothing of pages.
+        from forensics import first_screen
+
+        return first_screen(self)
 
     def __repr__(self) -> str:
         counts = ", ".join(

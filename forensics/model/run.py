@@ -77,12 +77,15 @@ class Run:
 
     @property
     def last_good_checkpoint(self) -> Checkpoint | None:
-        """The newest clean checkpoint that lies before every poisoned one."""
+        """The newest clean checkpoint before every poisoned one that a run can go on from.
+
+        Where none holds all that a resume reads, it is the newest clean one; `Checkpoint.lacks` tells what is missing.
+        """
         good: Checkpoint | None = None
         for checkpoint in self.checkpoints:
             if checkpoint.status == "poisoned":
                 break
-            if checkpoint.status == "clean" and (good is None or checkpoint.resumable or not good.resumable):
+            if checkpoint.status == "clean" and (good is None or _use(checkpoint) >= _use(good)):
                 good = checkpoint
         return good
 
@@ -93,3 +96,7 @@ class Run:
     def __repr__(self) -> str:
         held = f"{len(self.timeline.series)} series, {len(self.checkpoints)} checkpoints"
         return f"<Run {self.root}: {held}, {len(self.artifacts)} files, {len(self.skips)} skips>"
+
+
+def _use(checkpoint: Checkpoint) -> tuple[bool, bool]:
+    return checkpoint.resumable, not checkpoint.lacks

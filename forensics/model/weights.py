@@ -205,7 +205,7 @@ class Checkpoint:
     when nothing tells), `kind` the layout (huggingface, deepspeed, dcp, ...). `records` is what the headers
     declare; `table` what a scan saw, None when the weights were not examined. `detection_limit` is the smallest
     share of bad elements that a quick look would have found with 95 % probability. `resolution` is known of the
-    newest checkpoint when its weights are of 16 bits without fp32 masters.
+    newest checkpoint when its weights are of 16 bits without fp32 masters. `lacks` names what a resume would miss.
     """
 
     path: str
@@ -221,6 +221,7 @@ class Checkpoint:
     detection_limit: float | None = None
     files: tuple[str, ...] = field(default=())
     resolution: tuple[UpdateResolution, ...] = ()
+    lacks: tuple[str, ...] = ()
 
     @property
     def resumable(self) -> bool:

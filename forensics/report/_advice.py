@@ -23,6 +23,7 @@ DEEPSPEED = frozenset(
         "zero_optimization",
     }
 )  # fmt: skip
+NEEDED = frozenset({"weights", "trainer state"})
 _VERSION = re.compile(r"(?:==|>=|<=|~=|!=|<|>)?\s{0,3}[0-9][0-9A-Za-z.+,<>=!~* -]{0,60}")
 
 
@@ -40,6 +41,7 @@ def fix_lines(fix: Fix, run: Run) -> tuple[Line, ...]:
 
 
 def _lines(change: Mapping[str, Scalar], run: Run) -> Iterator[Line]:
+    change = {name: value for name, value in change.items() if not _is_so_already(run, name, value)}
     packages = {n: str(v) for n, v in change.items() if _is_package(n, v)}
     if packages:
         yield Line(f"pip install {' '.join(_requirement(n, v) for n, v in packages.items())}", "")
@@ -52,6 +54,12 @@ def _lines(change: Mapping[str, Scalar], run: Run) -> Iterator[Line]:
     for name, value in rest.items():
         if name not in engine:
             yield Line(_assignment(name, value), "training arguments")
+
+
+def _is_so_already(run: Run, name: str, value: Scalar) -> bool:
+    """Tell whether a setting has the value that a fix asks for: no advice repeats what the run did."""
+    known = run.environment.best(name)
+    return known is not None and str(known.value).lower() == str(value).lower()
 
 
 def _is_package(name: str, value: Scalar) -> bool:
@@ -99,15 +107,22 @@ def _assignment(name: str, value: Scalar) -> str:
 
 
 def resume_line(report: Report) -> Line | None:
-    """Return how to go on from the last good checkpoint; None when there is none or the layout has no command."""
+    """Return how to go on from the last good checkpoint; None where no command would take it.
+
+    The Trainer fails on a folder without weights or `trainer_state.json`, and under DeepSpeed on one without its
+    states (transformers 4.57, `Trainer._load_from_checkpoint`, `deepspeed_load_checkpoint`).
+    """
     good = report.run.last_good_checkpoint
-    if good is None or report.verdict == "healthy":
+    if good is None or report.verdict == "healthy" or not NEEDED.isdisjoint(good.lacks):
         return None
     path = _path(report.run, good)
-    if good.kind == "deepspeed" and not (good.path.rpartition("/")[2].startswith("checkpoint-")):
+    named = good.path.rpartition("/")[2].startswith("checkpoint-")
+    if good.kind == "deepspeed" and not named:
         folder, _, tag = path.rpartition("/")
         return Line(f"engine.load_checkpoint({folder or '.'!r}, tag={tag!r})", "training script")
-    if "transformers" in report.run.frameworks or good.path.rpartition("/")[2].startswith("checkpoint-"):
+    if "deepspeed" in report.run.frameworks and good.lacks:
+        return None
+    if named and good.kind.startswith("huggingface"):
         return Line(f"--resume_from_checkpoint {shlex.quote(path)}", "")
     return None
 

@@ -5,15 +5,20 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from forensics.diagnosis import judgement
+from forensics.diagnosis.brevity import brief
 from forensics.model import Evidence, Finding, Fix, Hypothesis, Report, Run, Source
+from forensics.report import _first as first
 from forensics.report import _view as view
 from forensics.report._advice import fix_lines, resume_line
-from forensics.report._onset import aftermath
+from forensics.report._onset import aftermath, curves, onset_on
 from forensics.report._record_map import record_maps
 from forensics.report._safe import clean
+from forensics.report._svg import caption, drawing
 from forensics.report.excerpts import Excerpt
 
 View: TypeAlias = dict[str, Any]
+LINE = 110
+"""Characters of a line of the first screen at 1280 pixels."""
 MOST_FINDINGS = 200
 MOST_CHECKPOINTS = 500
 MOST_LINES = 20_000
@@ -31,7 +36,10 @@ def page(report: Report, excerpts: Sequence[Excerpt]) -> View:
         "headline": clean(report.headline, 2000),
         "run": clean(str(report.run.root)),
         "frameworks": [clean(name, 40) for name in report.run.frameworks],
-        "onset": "" if finding is None else f"{view.step_text(finding)}{view.fine_text(finding)}",
+        "first": _first(report),
+        "basis": [{"word": row.word, "said": row.said} for row in first.basis(report)],
+        "change_title": _change_title(shown),
+        "onset": "" if finding is None else f"{view.step_text(finding)}{view.fine_text(report.run, finding)}",
         "aftermath": [clean(sentence, 1000) for sentence in aftermath(report)],
         "causes": [_cause(rank, h, report.run, files) for rank, h in enumerate(shown, 1)],
         "excluded": [_excluded(h) for h in view.ruled_out(report)],
@@ -51,6 +59,29 @@ def page(report: Report, excerpts: Sequence[Excerpt]) -> View:
         "failures": [clean(failure) for failure in report.failures],
         "files": files.shown,
     }
+
+
+def _first(report: Report) -> View:
+    """Return the first screen: a line for each thing that must be known, what to copy, and the curve."""
+    remedy, finding = first.remedy(report), judgement.onset(report)
+    curve = next(curves(report), None)
+    onset = None if curve is None else onset_on(curve.axis, finding)
+    return {
+        "rows": [{"word": row.word, "said": brief(row.said, LINE)} for row in first.rows(report)],
+        "remedy": None
+        if remedy is None
+        else {
+            "word": remedy.word,
+            "said": brief(remedy.said, LINE),
+            "lines": [{"text": line.text, "where": line.where} for line in remedy.lines],
+        },
+        "drawing": "" if curve is None else drawing(curve, onset),
+        "caption": "" if curve is None else caption(curve, onset),
+    }
+
+
+def _change_title(shown: Sequence[Hypothesis]) -> str:
+    return "What to change" if not shown or shown[0].fixes else view.experiments_title(shown[0])
 
 
 class _Files:
@@ -92,13 +123,21 @@ def _cause(rank: int, h: Hypothesis, run: Run, files: _Files) -> View:
         "code": h.code,
         "title": h.title,
         "verdict": h.verdict,
-        "score": f"{h.score:+d}",
+        "standing": "" if h.code == "UNKNOWN" else view.score_text(h),
+        "experiments_title": view.experiments_title(h),
         "chain": list(reversed(h.chain)) if len(h.chain) > 1 else [],
-        "evidence": [_evidence(e, files) for e in h.evidence],
+        "evidence": [_evidence(e, files) for e in view.argued(h)],
         "decides": view.open_text(h) if h.would_decide else "",
         "missing": list(h.missing),
         "fixes": [_fix(fix, run) for fix in h.fixes],
-        "experiments": [{"action": clean(e.action, 1000), "expect": clean(e.expect, 1000)} for e in h.experiments],
+        "experiments": [
+            {
+                "action": clean(e.action, 1000),
+                "expect": clean(e.expect, 1000),
+                "lines": list(map(clean, e.code.splitlines())),
+            }
+            for e in h.experiments
+        ],
         "references": [url for url in h.references if url.startswith("https://")],
     }
 
@@ -153,7 +192,8 @@ def _resume(report: Report) -> View | None:
         return None
     line = resume_line(report)
     return {
-        "good": "" if good is None else f"{clean(good.path)}{view.optimizer_text(good)}",
+        "good": "" if good is None else f"{clean(good.path)}, {first.resume_text(good)}",
         "bad": "" if bad is None else clean(bad.path),
         "line": "" if line is None else line.text,
+        "best": first.best_text(report),
     }

@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from forensics.diagnosis import judgement
+from forensics.diagnosis.brevity import brief
 from forensics.model import Checkpoint, Evidence, Finding, Hypothesis, Report
+from forensics.report import _first as first
 from forensics.report import _view as view
 from forensics.report._advice import Line, fix_lines, resume_line
 from forensics.report._chart import mermaid
 from forensics.report._environment import ds_report, env_block
 from forensics.report._onset import aftermath
-from forensics.report._safe import code, markdown
+from forensics.report._safe import clean, code, markdown
 
+LINE = 100
+"""Characters of a line of the first screen, as a comment on GitHub shows them without a break."""
 ROWS = 40
 """Rows of one section at most: a page that a maintainer reads to its end."""
 
@@ -35,22 +39,45 @@ def _folded(summary: str, rows: Iterator[str], *, columns: str = "", most: int =
 
 
 def story(report: Report) -> Iterator[Section]:
-    """Yield what must be read: the cause with its argument, the cure, where it broke, what can be saved."""
+    """Yield what must be read: the first screen, the cause with its argument, the cure, what can be saved."""
+    yield from overview(report)
+    yield from onset(report)
+    yield from basis(report)
     yield from cause(report)
     yield from remedies(report)
-    yield from onset(report)
-    yield from findings(report)
+    yield from experiments(report)
     yield from checkpoints(report)
+    yield from findings(report)
 
 
 def details(report: Report) -> Iterator[Section]:
     """Yield what may be looked up."""
-    yield from experiments(report)
     yield from others(report)
     yield from environment(report)
     yield from settings(report)
     yield from excluded(report)
     yield from skips(report)
+
+
+def overview(report: Report) -> Iterator[Section]:
+    """Yield what, when, cause and what to keep, a line each, and the first thing to do with what to copy."""
+    rows = [f"| **{row.word}** | {markdown(brief(row.said, LINE))} |" for row in first.rows(report)]
+    remedy = first.remedy(report)
+    if remedy is not None:
+        rows.append(f"| **{remedy.word}** | {markdown(brief(remedy.said, LINE))} |")
+    yield Section("| | |\n|---|---|", tuple(rows), "")
+    if remedy is not None and remedy.lines:
+        yield Section("```", tuple(map(_copied, remedy.lines)), "```\n")
+
+
+def _copied(line: Line) -> str:
+    where = f"   # {line.where}" if line.where else ""
+    return f"{line.text.replace('`', chr(39))}{where}"
+
+
+def basis(report: Report) -> Iterator[Section]:
+    """Yield what was understood of the run and what was judged by."""
+    yield Section("", tuple(f"**{row.word}** {markdown(row.said, 1000)}  " for row in first.basis(report)), "\n")
 
 
 def cause(report: Report) -> Iterator[Section]:
@@ -62,8 +89,9 @@ def cause(report: Report) -> Iterator[Section]:
 
 def _argument(prefix: str, h: Hypothesis) -> Section:
     chain = f"\n{' ← '.join(code(link) for link in reversed(h.chain))}\n" if len(h.chain) > 1 else ""
-    head = f"{prefix}{h.cause} ({h.code}), {view.score_text(h)}\n\n{markdown(h.title)}.\n{chain}"
-    rows = [_evidence(e) for e in h.evidence]
+    standing = view.standing_text(h).replace("  ", ", ")
+    head = f"{prefix}{h.cause}{standing}\n\n{markdown(h.title)}.\n{chain}"
+    rows = [_evidence(e) for e in view.argued(h)]
     if h.would_decide:
         rows.append(f"- {markdown(view.open_text(h), 1000)}")
     if h.missing:
@@ -73,7 +101,8 @@ def _argument(prefix: str, h: Hypothesis) -> Section:
 
 def _evidence(e: Evidence) -> str:
     where = f" ({code(str(e.source))})" if e.source is not None else ""
-    return f"- `{view.mark(e)}` {markdown(e.statement, 600)}{where}"
+    mark = view.mark(e)
+    return f"- {f'`{mark}` ' if mark else ''}{markdown(e.statement, 600)}{where}"
 
 
 def remedies(report: Report) -> Iterator[Section]:
@@ -103,9 +132,9 @@ def onset(report: Report) -> Iterator[Section]:
         if chart:
             yield Section("### Loss\n", (), f"{chart}\n")
         return
-    said = [f"The onset is {view.step_text(finding)}{view.fine_text(finding)}."]
-    said += aftermath(report)
-    yield Section(f"### Onset\n\n{markdown(' '.join(said), 1000)}\n", (), f"{chart}\n" if chart else "\n")
+    said = " ".join(aftermath(report))
+    head = f"### Onset: {view.step_text(finding)}\n\n{markdown(said, 1000)}\n"
+    yield Section(head, (), f"{chart}\n" if chart else "\n")
 
 
 def findings(report: Report) -> Iterator[Section]:
@@ -133,7 +162,7 @@ def _verdict(report: Report) -> str:
     good, bad = report.run.last_good_checkpoint, report.run.first_bad_checkpoint
     if report.verdict == "healthy":
         return ""
-    said = f"Last good: {code(good.path)}{view.optimizer_text(good)}. " if good is not None else "None is good. "
+    said = f"Last good: {code(good.path)}, {first.resume_text(good)}. " if good is not None else "None is good. "
     if bad is not None:
         said += f"First poisoned: {code(bad.path)}. "
     line = resume_line(report)
@@ -155,21 +184,28 @@ def _checkpoint(c: Checkpoint) -> str:
 
 
 def experiments(report: Report) -> Iterator[Section]:
-    """Yield the runs that would tell the causes apart."""
+    """Yield the runs that would tell the causes apart, or what to do where none is known."""
     shown = view.shown_hypotheses(report)
     if shown and shown[0].experiments:
         rows = (
-            f"{number}. {markdown(e.action)} Expect: {markdown(e.expect)}."
+            f"{number}. {markdown(e.action)} Expect: {markdown(e.expect)}.{_code(e.code)}"
             for number, e in enumerate(shown[0].experiments, 1)
         )
-        yield Section("### To be sure, cheapest first\n", tuple(rows), "\n", 12)
+        yield Section(f"### {view.experiments_title(shown[0])}\n", tuple(rows), "\n", 12)
+
+
+def _code(text: str) -> str:
+    if not text:
+        return ""
+    lines = "".join(f"\n    {clean(line).replace('`', chr(39))}" for line in text.splitlines())
+    return f"\n    ```{lines}\n    ```"
 
 
 def others(report: Report) -> Iterator[Section]:
     """Yield the other causes that may be true, each folded."""
     for rank, h in enumerate(view.shown_hypotheses(report)[1:], 2):
         argument = _argument("", h)
-        summary = f"{rank}. {h.cause} ({h.code}), {view.score_text(h)}: {markdown(h.title)}"
+        summary = f"{rank}. {h.cause}{view.standing_text(h).replace('  ', ', ')}: {markdown(h.title)}"
         rows = iter((*argument.rows, *(f"- fix: {markdown(fix.action)}" for fix in h.fixes)))
         yield _folded(summary, rows)
 
@@ -222,6 +258,7 @@ def skips(report: Report) -> Iterator[Section]:
 
 PARTS: Mapping[str, Callable[[Report], Iterator[Section]]] = MappingProxyType(
     {
+        "basis": basis,
         "cause": cause,
         "remedies": remedies,
         "onset": onset,

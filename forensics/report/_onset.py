@@ -56,6 +56,11 @@ def aftermath(report: Report) -> Iterator[str]:
         time = f", {duration(cost.seconds)}" if cost.seconds is not None and cost.seconds >= 1 else ""
         share = f"{cost.steps / cost.total:.0%}"
         yield f"{cost.steps:,} of {cost.total:,} {NOUNS[cost.axis][1]} were run from there on ({share}{time})."
+    yield from coincidences(report)
+
+
+def coincidences(report: Report) -> Iterator[str]:
+    """Yield what else happened at the onset, in one sentence."""
     if report.coincidences:
         yield f"At the same time: {'; '.join(c.statement for c in report.coincidences)}."
 

@@ -35,22 +35,22 @@ UNICODE = Ink("●", "┊", "\u00d7", "│", "┤", "└", "─")
 ASCII = Ink("o", ":", "x", "|", "+", "+", "-")
 
 
-def plot(curve: Curve, onset: int | None, width: int, *, ink: Ink = UNICODE) -> list[str]:
-    """Return the lines of a plot no wider than `width`: title, rows, axis, the row of NaN, step numbers."""
+def plot(curve: Curve, onset: int | None, width: int, *, ink: Ink = UNICODE, height: int = ROWS) -> list[str]:
+    """Return the lines of a plot no wider than `width`: title, `height` rows, axis, the row of NaN, step numbers."""
     columns = width - LABEL - 2
     first, last = int(curve.steps[0]), int(curve.steps[-1])
     places = _places(curve, first, last, columns)
     finite = np.isfinite(curve.values)
-    grid = [[" "] * columns for _ in range(ROWS)]
+    grid = [[" "] * columns for _ in range(height)]
     line = None if onset is None or not first <= onset <= last else _place(onset, first, last, columns)
     if line is not None:
         for row in grid:
             row[line] = ink.onset
     scale, title = _scale(curve.values[finite]), curve.name
     if finite.any():
-        heights = _heights(curve.values[finite], scale)
+        heights = _heights(curve.values[finite], scale, height)
         for x, y in zip(places[finite], heights, strict=True):
-            grid[ROWS - 1 - int(y)][int(x)] = ink.point
+            grid[height - 1 - int(y)][int(x)] = ink.point
         title += f", {float(curve.values[finite].min()):.4g} to {float(curve.values[finite].max()):.4g}"
         title += " (logarithmic)" if scale.logarithmic else ""
     lines = [title, *_rows(grid, scale, ink)]
@@ -75,7 +75,7 @@ def _scale(values: Floats) -> Scale:
     return Scale(low, high, logarithmic=low > 0 and high / low > LOG_RATIO)
 
 
-def _heights(values: Floats, scale: Scale) -> Floats:
+def _heights(values: Floats, scale: Scale, height: int) -> Floats:
     """Return the row of each value, counted from below."""
     low, high, shown = scale.low, scale.high, values
     if scale.logarithmic:
@@ -83,11 +83,12 @@ def _heights(values: Floats, scale: Scale) -> Floats:
     # Halves keep the span of two values near the largest double finite.
     span = high / 2 - low / 2
     share = (shown / 2 - low / 2) / span if span > 0 else np.full(len(values), 0.5)
-    return np.clip(np.rint(share * (ROWS - 1)), 0, ROWS - 1)
+    return np.clip(np.rint(share * (height - 1)), 0, height - 1)
 
 
 def _rows(grid: Sequence[Sequence[str]], scale: Scale, ink: Ink) -> list[str]:
-    labels = {0: scale.high, ROWS - 1: scale.low} if scale.high > scale.low else {ROWS // 2: scale.low}
+    last = len(grid) - 1
+    labels = {0: scale.high, last: scale.low} if scale.high > scale.low else {len(grid) // 2: scale.low}
     rows = []
     for number, row in enumerate(grid):
         label = f"{labels[number]:.4g}" if number in labels else ""

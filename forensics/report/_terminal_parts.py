@@ -10,14 +10,17 @@ from rich.text import Text
 from forensics.model import Checkpoint, Evidence, Finding, Hypothesis, Report
 from forensics.report import _view as view
 from forensics.report._advice import Line, fix_lines, resume_line
+from forensics.report._first import best_text, resume_text
+from forensics.report._onset import coincidences
 from forensics.report._safe import clean
 
 SEVERITY_STYLE = {"error": "red", "warning": "yellow", "notice": "dim"}
 STATUS_STYLE = {"clean": "green", "poisoned": "red", "damaged": "red", "incomplete": "yellow", "unsafe": "yellow"}
 SHOWN_FINDINGS = 6
 SHOWN_CHECKPOINTS = 6
+SHOWN_RELATIVES = 2
 SHOWN_FIXES = 3
-SHOWN_EXPERIMENTS = 3
+SHOWN_EXPERIMENTS = 4
 
 
 def title(text: str) -> RenderableType:
@@ -50,6 +53,8 @@ def findings(report: Report, verbose: bool) -> Iterator[RenderableType]:
     shown = report.findings if verbose else report.findings[:SHOWN_FINDINGS]
     for finding in shown:
         yield _finding(finding)
+    for sentence in coincidences(report):
+        yield Text(clean(sentence, 1000))
     if len(shown) < len(report.findings):
         yield Text(f"and {len(report.findings) - len(shown)} more (--verbose)", style="dim")
 
@@ -72,20 +77,20 @@ def causes(report: Report, verbose: bool) -> Iterator[RenderableType]:
         if rank == 1 or verbose:
             yield _argued(rank, hypothesis)
         else:
-            head = f"{rank}. {hypothesis.cause} ({hypothesis.code})  {view.score_text(hypothesis)}"
+            head = f"{rank}. {hypothesis.cause}{view.standing_text(hypothesis)}"
             yield Group(Text(head), indented(Text(f"{hypothesis.title}.", style="dim")))
     yield from _excluded(report, shown[0], verbose)
 
 
 def _argued(rank: int, h: Hypothesis) -> RenderableType:
-    head = Text.assemble(f"{rank}. ", (h.cause, "bold"), f" ({h.code})  {view.score_text(h)}")
+    head = Text.assemble(f"{rank}. ", (h.cause, "bold"), view.standing_text(h))
     lines: list[RenderableType] = [head, indented(Text(f"{h.title}."))]
     if len(h.chain) > 1:
         lines.append(indented(Text(view.chain_text(h), style="cyan")))
     table = Table.grid(padding=(0, 1))
     table.add_column(justify="right", no_wrap=True, min_width=6)
     table.add_column(ratio=1, overflow="fold")
-    for e in h.evidence:
+    for e in view.argued(h):
         table.add_row(view.mark(e), _evidence(e))
     if h.would_decide:
         table.add_row("", Text(view.open_text(h), style="dim"))
@@ -100,15 +105,15 @@ def _evidence(e: Evidence) -> Text:
 
 
 def _excluded(report: Report, top: Hypothesis, verbose: bool) -> Iterator[RenderableType]:
-    """Tell what cannot be: all of it with --verbose, else the count and the relatives of the first cause."""
+    """Tell what cannot be: all of it with --verbose, else the count and a few relatives of the first cause."""
     excluded = view.ruled_out(report)
     if not excluded:
         return
-    relatives = [h for h in excluded if view.family(h) == view.family(top)]
     if verbose:
         yield Text(f"Ruled out: {', '.join(h.cause for h in excluded)}", style="dim")
         return
-    names = f", among them {', '.join(h.cause for h in relatives)}" if relatives else ""
+    relatives = [h.cause for h in excluded if view.family(h) == view.family(top)][:SHOWN_RELATIVES]
+    names = f", among them {', '.join(relatives)}" if relatives else ""
     count = "1 other cause" if len(excluded) == 1 else f"{len(excluded)} other causes"
     yield Text(f"Ruled out: {count}{names} (--verbose names all)", style="dim")
 
@@ -146,6 +151,9 @@ def checkpoints(report: Report, verbose: bool, width: int) -> Iterator[Renderabl
     yield table
     if len(shown) < len(every):
         yield Text(f"and {len(every) - len(shown)} more (--verbose)", style="dim")
+    best = best_text(report)
+    if best:
+        yield Text.assemble(("Best: ", "bold"), f"{best}.")
     yield from _resume(report, width)
 
 
@@ -171,12 +179,13 @@ def _resume(report: Report, width: int) -> Iterator[RenderableType]:
         examined = any(c.table is not None for c in report.run.checkpoints)
         yield Text("No good checkpoint: start from the base model." if examined else "No checkpoint was examined.")
         return
-    yield Text.assemble(("Last good: ", "bold"), (clean(good.path), "bold"), f"{view.optimizer_text(good)}.")
+    yield Text.assemble(("Last good: ", "bold"), (clean(good.path), "bold"), f", {resume_text(good)}.")
     if bad is not None:
         yield Text(f"First poisoned: {clean(bad.path)}; do not resume from it or from a later one.")
     line = resume_line(report)
     if line is not None:
-        yield Text("With the cause removed, resume with")
+        anew = f" (without its {' and '.join(good.lacks)}, which begin anew)" if good.lacks else ""
+        yield Text(f"With the cause removed, resume with{anew}")
         yield indented(_to_copy(line, width))
 
 
@@ -190,12 +199,15 @@ def _to_copy(line: Line, width: int = 0) -> Text:
 
 
 def experiments(report: Report, verbose: bool) -> Iterator[RenderableType]:
+    """Yield what to run next: to be sure of a cause, or to find one."""
     shown = view.shown_hypotheses(report)
     tries = shown[0].experiments if shown else ()
     if not tries:
         return
-    yield title("To be sure, cheapest first")
+    yield title(view.experiments_title(shown[0]))
     for number, e in enumerate(tries if verbose else tries[:SHOWN_EXPERIMENTS], 1):
         yield numbered(number, Text(f"{clean(e.action, 1000)} Expect: {clean(e.expect, 1000)}."))
+        for line in e.code.splitlines():
+            yield indented(Text(clean(line, 400), style="green", overflow="fold"))
     if not verbose and len(tries) > SHOWN_EXPERIMENTS:
         yield Text(f"and {len(tries) - SHOWN_EXPERIMENTS} more (--verbose)", style="dim")

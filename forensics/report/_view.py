@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forensics.analysis.places import place
-from forensics.model import Checkpoint, Evidence, Finding, Group, Hypothesis, Report, Run, Setting, Skip
+from forensics.model import Axis, Checkpoint, Evidence, Finding, Group, Hypothesis, Report, Run, Setting, Skip
 from forensics.report._safe import clean
 
 PACKAGES = (
@@ -47,6 +47,7 @@ SETTINGS = (
     "model.dtype",
     "model.torch_dtype",
 )
+EXCLUDED = "excluded: "
 SHOWN_HYPOTHESES = 3
 SHOWN_NAMES = 4
 
@@ -77,10 +78,20 @@ def step_text(finding: Finding) -> str:
     return f"{place(finding.axis, fine + 1)} to {first}"
 
 
-def fine_text(finding: Finding) -> str:
-    """Return which step (or entry) was still fine, to be put after the onset; empty when none is known."""
+def fine_text(run: Run, finding: Finding) -> str:
+    """Return which step (or entry) was still fine, to be put after the onset; empty when none was read.
+
+    A bracket may also follow from what a mean over several steps leaves possible: nobody saw that step.
+    """
     fine, onset = finding.step_range[0], finding.onset
-    return "" if fine is None or onset is None or fine >= onset else f" ({place(finding.axis, fine)} was fine)"
+    if fine is None or onset is None or fine >= onset or not _was_read(run, fine, finding.axis):
+        return ""
+    return f" ({place(finding.axis, fine)} was fine)"
+
+
+def _was_read(run: Run, where: int, axis: Axis) -> bool:
+    logged = (s.value_at(where) is not None for s in run.timeline.series.values() if s.axis == axis)
+    return any(logged) or (axis == "step" and any(c.step == where for c in run.checkpoints))
 
 
 def family(hypothesis: Hypothesis) -> str:
@@ -92,13 +103,8 @@ def family(hypothesis: Hypothesis) -> str:
     return hypothesis.code.rstrip("0123456789")
 
 
-def optimizer_text(checkpoint: Checkpoint) -> str:
-    """Say whether the optimizer state of a clean checkpoint was examined too: a resume reads it."""
-    table = checkpoint.table
-    if table is None:
-        return ""
-    held = not bool(np.all(table.is_weight))
-    return ", its optimizer state is clean too" if held else ", weights only; the optimizer state was not examined"
+def experiments_title(hypothesis: Hypothesis) -> str:
+    return "What to do now" if hypothesis.code == "UNKNOWN" else "To be sure, cheapest first"
 
 
 def chain_text(hypothesis: Hypothesis) -> str:
@@ -109,6 +115,11 @@ def score_text(hypothesis: Hypothesis) -> str:
     return f"{hypothesis.verdict}, {hypothesis.score:+d}"
 
 
+def standing_text(hypothesis: Hypothesis) -> str:
+    """Return the code of a cause and how sure it is, to be put behind its name; "unknown" has neither."""
+    return "" if hypothesis.code == "UNKNOWN" else f" ({hypothesis.code})  {score_text(hypothesis)}"
+
+
 def mark(e: Evidence) -> str:
     """Return the points of a piece of evidence, or whether a necessary condition holds.
 
@@ -116,8 +127,15 @@ def mark(e: Evidence) -> str:
     ('+4', 'fails')
     """
     if e.state is None:
-        return f"{e.points:+d}"
+        return f"{e.points:+d}" if e.points else ""
     return "holds" if e.state else "fails"
+
+
+def argued(hypothesis: Hypothesis) -> tuple[Evidence, ...]:
+    """Return the evidence to show; what "unknown" excludes is told in one place, with the other causes ruled out."""
+    if hypothesis.code != "UNKNOWN":
+        return hypothesis.evidence
+    return tuple(e for e in hypothesis.evidence if not e.statement.startswith(EXCLUDED))
 
 
 def open_text(hypothesis: Hypothesis) -> str:

@@ -15,11 +15,13 @@ import forensics
 from forensics.model import (
     Attempt,
     Axis,
+    Best,
     Checkpoint,
     Coincidence,
     Cost,
     Environment,
     Evidence,
+    Experiment,
     Finding,
     Hypothesis,
     Report,
@@ -55,6 +57,7 @@ def tree(report: Report) -> Json:
         "cost": _cost(report.cost),
         "understood": [_understood(s) for _, s in sorted(run.timeline.series.items()) if len(s)],
         "checked": {
+            "checks": report.checked.checks,
             "judged": list(report.checked.judged),
             "not_judged": [{"what": what, "reason": reason} for what, reason in report.checked.not_judged],
         },
@@ -63,6 +66,7 @@ def tree(report: Report) -> Json:
         "checkpoints": [_checkpoint(c) for c in run.checkpoints],
         "last_good_checkpoint": _place(run.last_good_checkpoint),
         "first_bad_checkpoint": _place(run.first_bad_checkpoint),
+        "best_checkpoint": _best(report.best),
         "environment": _environment(run.environment),
         "skips": [{"what": clean(s.what), "reason": clean(s.reason)} for s in run.skips],
         "failures": [clean(f) for f in report.failures],
@@ -210,9 +214,14 @@ def _hypothesis(rank: int, h: Hypothesis) -> Json:
             }
             for f in h.fixes
         ],
-        "experiments": [{"action": clean(e.action, 1000), "expect": clean(e.expect, 1000)} for e in h.experiments],
+        "experiments": [_experiment(e) for e in h.experiments],
         "references": list(h.references),
     }
+
+
+def _experiment(e: Experiment) -> Json:
+    told = {"action": clean(e.action, 1000), "expect": clean(e.expect, 1000)}
+    return {**told, "code": "\n".join(clean(line, 1000) for line in e.code.splitlines())} if e.code else told
 
 
 def _evidence(e: Evidence) -> Json:
@@ -243,11 +252,26 @@ def _checkpoint(checkpoint: Checkpoint) -> Json:
         "world_size": checkpoint.world_size,
         "tensors": tensors,
         "problems": [clean(p.statement) for p in checkpoint.problems],
+        "lacks": list(checkpoint.lacks),
     }
 
 
 def _place(checkpoint: Checkpoint | None) -> Json | None:
     return None if checkpoint is None else {"path": clean(checkpoint.path), "step": checkpoint.step}
+
+
+def _best(best: Best | None) -> Json | None:
+    if best is None:
+        return None
+    return {
+        "path": clean(best.path),
+        "step": best.step,
+        "metric": clean(best.metric, 120),
+        "value": number(best.value),
+        "noise": best.noise,
+        "best_step": best.best_step,
+        "best_value": number(best.best_value),
+    }
 
 
 def _environment(environment: Environment) -> Json:

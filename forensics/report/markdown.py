@@ -27,7 +27,8 @@ def render(report: Report, *, max_chars: int = MAX_CHARS, template: str | None =
     """
     max_chars = max(max_chars, SMALLEST)
     footer = _footer(masked)
-    head = f"## medforensics: {report.verdict}\n\n{markdown(report.headline, 1000)}\n\n"
+    told = "" if template is None else f"{markdown(report.headline, 1000)}\n\n"
+    head = f"## medforensics: {report.verdict}\n\n{told}"
     ordered = _ordered(report) if template is None else _templated(report, template)
     return head + _fitted(ordered, max_chars - len(head) - len(footer)) + footer
 

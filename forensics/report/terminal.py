@@ -11,13 +11,13 @@ from forensics.diagnosis import judgement
 from forensics.model import Report
 from forensics.report import _terminal_parts as parts
 from forensics.report import _view as view
+from forensics.report import screen
 from forensics.report._mapped import mapped
-from forensics.report._onset import aftermath, curves, onset_on
+from forensics.report._onset import curves, onset_on
 from forensics.report._plot import ASCII, UNICODE, plot
 from forensics.report._safe import ascii_only, clean
 
 WIDTH = 80
-VERDICT_STYLE = {"broken": "bold red", "suspicious": "bold yellow", "healthy": "bold green", "unknown": "bold"}
 SHOWN_SKIPS = 4
 
 
@@ -47,14 +47,13 @@ def render(
 
 
 def _parts(report: Report, verbose: bool, width: int, unicode: bool) -> Iterator[RenderableType]:
-    verdict = Text(report.verdict.upper(), style=VERDICT_STYLE[report.verdict])
-    yield Text.assemble(verdict, "  ", clean(report.headline, 2000))
-    yield from _onset(report, width, unicode)
-    yield from parts.findings(report, verbose)
+    yield from screen.lines(report, width, unicode=unicode)
     yield from parts.causes(report, verbose)
     yield from parts.remedies(report, verbose)
-    yield from parts.checkpoints(report, verbose, width)
     yield from parts.experiments(report, verbose)
+    yield from parts.checkpoints(report, verbose, width)
+    yield from parts.findings(report, verbose)
+    yield from _curves(report, width, unicode)
     lines = list(view.environment_lines(report.run))
     if lines:
         yield parts.title("Environment, from the run (medforensics env RUN tells where each was read)")
@@ -64,17 +63,14 @@ def _parts(report: Report, verbose: bool, width: int, unicode: bool) -> Iterator
         yield Text(f"internal error: {clean(failure)}", style="red")
 
 
-def _onset(report: Report, width: int, unicode: bool) -> Iterator[RenderableType]:
+def _curves(report: Report, width: int, unicode: bool) -> Iterator[RenderableType]:
+    """Yield the other curve around the onset; the first stands on the first screen."""
     finding = judgement.onset(report)
-    if finding is not None:
-        yield parts.title(f"Onset: {view.step_text(finding)}{view.fine_text(finding)}")
-    for curve in list(curves(report))[: 2 if finding is not None else 1]:
-        lines = plot(curve, onset_on(curve.axis, finding), min(width, WIDTH), ink=UNICODE if unicode else ASCII)
-        yield Padding(Text("\n".join(lines), no_wrap=True, overflow="crop"), (1 if finding is None else 0, 0, 0, 0))
     if finding is None:
         return
-    for sentence in aftermath(report):
-        yield Text(clean(sentence, 1000))
+    for curve in list(curves(report))[1:2]:
+        lines = plot(curve, onset_on(curve.axis, finding), min(width, WIDTH), ink=UNICODE if unicode else ASCII)
+        yield Padding(Text("\n".join(lines), no_wrap=True, overflow="crop"), (1, 0, 0, 0))
 
 
 def _skips(report: Report, verbose: bool) -> Iterator[RenderableType]:

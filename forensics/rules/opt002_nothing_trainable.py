@@ -86,5 +86,6 @@ def nothing_trainable(run: Run, explained: Explained) -> Iterator[Evidence | Fix
     yield from weigh_yes(begins, 1)
     yield from weigh_no(begins, -2, "it trained before")
     yield from weigh_yes(unmoved(run), 1)
-    yield Fix("Print the parameters with requires_grad, and unfreeze what should train (PEFT: is_trainable=True).")
+    adapter = " (PEFT: is_trainable=True)" if run.has("package peft") or "peft" in run.frameworks else ""
+    yield Fix(f"Print the parameters with requires_grad, and unfreeze what should train{adapter}.")
     yield Experiment("Count parameters with requires_grad right before trainer.train().", "0", 1)

@@ -112,7 +112,13 @@ def lr_too_high(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Exp
         yield Evidence(1, f"{explained.name} is how a rate that is too high looks", explained.finding.source)
     yield Fix(
         "Lower the learning rate by three to ten times, warm up over 3 % of the steps, and clip at 1.0.",
-        {"learning_rate": 1e-05, "warmup_ratio": 0.03, "max_grad_norm": 1.0},
+        {"learning_rate": _lower(run), "warmup_ratio": 0.03, "max_grad_norm": 1.0},
         "https://github.com/hiyouga/LlamaFactory/issues/1989",
     )
     yield Experiment("Run the same steps at a tenth of the rate.", "no divergence", 1)
+
+
+def _lower(run: Run) -> float:
+    """Return a fifth of the rate that was asked for, in one digit; what usually trains where none is recorded."""
+    asked = run.environment.number("learning_rate")
+    return float(f"{asked / 5:.0e}") if asked is not None and asked > 0 else 1e-05

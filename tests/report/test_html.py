@@ -1,6 +1,8 @@
 """The page in a real browser: drawn, linked, searchable, quick, quiet."""
 
+import base64
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +17,19 @@ from forensics.report import html
 from forensics.report._html_data import data, thinned
 from forensics.report.excerpts import excerpts
 from forensics.testing import make_series
-from runs import FOUNDING, HEALTHY
+from runs import BROKEN, FOUNDING, HEALTHY, Case
 from wide_tables import repeated
 
 needs_chromium = pytest.mark.skipif(
     chromium.binary() is None, reason="no Chromium here; `apt-get install chromium` lets the page be tested"
 )
 MOST_BYTES = 5 << 20
+SCREENS = [
+    FOUNDING,
+    *(c for c in BROKEN if c.name in {"fully-masked-attention-row", "out-of-memory", "lr-spike", "fp16-overflow"}),
+    *(c for c in HEALTHY if c.name == "converging"),
+]
+"""The founding case, an unknown cause, a crash, a divergence, a tie, a healthy run."""
 
 
 @pytest.fixture(scope="module")
@@ -243,3 +251,59 @@ def test_a_healthy_run_has_a_page_without_an_onset(browser: chromium.Page, tmp_p
     assert browser.run("document.getElementById('zoom-onset').hidden")
     assert browser.run("document.querySelectorAll('#plots canvas').length") >= 1
     assert browser.console == []
+
+
+FIRST = """(() => {
+    const bottom = (name) => {
+        const found = document.querySelector(name);
+        return found ? found.getBoundingClientRect().bottom : 0;
+    };
+    return [bottom('dl.first'), bottom('header .copy'), bottom('.first-curve'), document.documentElement.scrollWidth];
+})()"""
+
+
+@needs_chromium
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
+@pytest.mark.parametrize("case", SCREENS, ids=str)
+def test_the_first_screen_needs_no_scrolling(
+    browser: chromium.Page, case: Case, width: int, height: int, tmp_path: Path
+) -> None:
+    """What, when, cause, the last good checkpoint, what to copy and the curve, on a desk and on a telephone."""
+    path = tmp_path / "report.html"
+    path.write_text(html.render(investigate(case.run, weights="full")))
+    browser.emulate()
+    browser.call(
+        "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+    )
+    try:
+        browser.open(path)
+        *bottoms, wide = browser.run(FIRST)
+    finally:
+        browser.call("Emulation.clearDeviceMetricsOverride")
+
+    assert max(bottoms) <= height
+    assert bottoms[0] > 0
+    assert wide <= width
+
+
+@needs_chromium
+@pytest.mark.parametrize("case", SCREENS, ids=str)
+def test_it_prints_on_four_pages(browser: chromium.Page, case: Case, tmp_path: Path) -> None:
+    """Without raw log lines and without every tensor, which are looked up on a screen."""
+    report = investigate(case.run, weights="full")
+    path = tmp_path / "report.html"
+    path.write_text(html.render(report, excerpts=tuple(excerpts(report))))
+    browser.emulate()
+    browser.open(path)
+    printed = base64.b64decode(browser.call("Page.printToPDF")["data"])
+
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 4
+
+
+@needs_chromium
+def test_the_title_says_verdict_and_run(browser: chromium.Page, report: Report, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(html.render(report))
+    browser.open(path)
+
+    assert browser.run("document.title") == f"broken: {FOUNDING.run}"

@@ -196,14 +196,17 @@ def test_no_control_character_gets_through(command: list[str], hostile: Path, tm
 
 
 def test_no_markup_of_the_run_is_live_in_the_page(hostile: Path, tmp_path: Path) -> None:
-    """The page has exactly its own elements: two scripts, one island, no image, no frame, no handler."""
+    """The page has exactly its own elements: two scripts, one island, one drawing of paths, no frame, no handler."""
     text = output(SHARED["html"], hostile, tmp_path / "out")
     island = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
 
     assert island is not None
     assert len(re.findall(r"<script", text)) == 3
     assert len(re.findall(r"</script", text)) == 3
-    assert re.findall(r"<(?:img|iframe|object|embed|link|base|form|svg)\b", text) == []
+    assert re.findall(r"<(?:img|iframe|object|embed|link|base|form)\b", text) == []
+    drawings = re.findall(r"<svg\b.*?</svg>", text, re.DOTALL)
+    assert len(drawings) == text.count("<svg")
+    assert all(set(re.findall(r"<(\w+)", drawing)) <= {"svg", "path"} for drawing in drawings)
     assert not re.search(r"<[^>]*\son\w+\s*=", re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL))
     assert "49" not in re.findall(r"model_type[^<]*", text)
     assert not set("<>&'") & set(island[1])

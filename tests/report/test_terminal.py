@@ -57,9 +57,10 @@ def test_colour_only_where_it_is_asked_for() -> None:
 
 def test_the_sections_stand_in_the_order_in_which_they_are_needed() -> None:
     text = shown(FOUNDING)
-    heads = ["BROKEN", "Onset: step 18", "loss, ", "What the run shows", "Why", "What to change",
-             "Checkpoints", "--resume_from_checkpoint run/checkpoint-12", "To be sure",
-             "Environment", "Not examined"]  # fmt: skip
+    heads = ["BROKEN", "what ", "when      step 18", "cause ", "last good checkpoint-12", "change ", "loss, ",
+             "read ", "checked ", "Why", "What to change", "To be sure", "Checkpoints\n",
+             "--resume_from_checkpoint run/checkpoint-12", "What the run shows", "Environment",
+             "Not examined"]  # fmt: skip
     places = [text.find(head) for head in heads]
 
     assert -1 not in places
@@ -84,7 +85,7 @@ def test_verbose_names_all_that_brevity_counts() -> None:
 def test_a_healthy_run_is_told_in_a_few_lines() -> None:
     text = shown(CONVERGING)
 
-    assert text.startswith("HEALTHY  Nothing is wrong")
+    assert text.startswith("HEALTHY  run\nwhat      Nothing is wrong")
     assert "What to change" not in text
     assert "--resume" not in text
 

@@ -276,7 +276,6 @@
     if (fold) { fold.open = true; target.scrollIntoView({block: "center"}); }
   };
   addEventListener("hashchange", openTarget);
-  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
 
   startTensors();
   setTheme(prefers.matches);

@@ -1,0 +1,79 @@
+"""A sentence on one line: what can be left out goes first, and a cut is seen."""
+
+import re
+
+LEAST = 0.35
+"""What remains before a comma or a colon must fill so much of the line: less would not say what happened."""
+CUT = "..."
+_RAISED = re.compile(r"the run ended in an exception: (?:[A-Za-z_]\w*\.){0,20}([A-Z]\w*: .+)", re.IGNORECASE)
+_ASIDE = re.compile(r"\s\([^()]*\)")
+_OPEN_ASIDE = re.compile(r"\s\([^()]*$")
+_BREAK = re.compile(r"(?:[,;]|(?<!Error)(?<!Exception)(?<!Interrupt):) ")
+"""Where a sentence can end: the message of an error is worth more than its class."""
+
+
+def brief(text: str, most: int) -> str:
+    """Return a sentence without its full stop in at most `most` characters.
+
+    Left out are, in this order and only as far as needed: what follows a semicolon, what stands in parentheses, what
+    follows the last comma or colon. A sentence that is too long even so is cut at a word, which three dots show.
+
+    >>> brief("the loss is 0.0 from step 18 to the end, 19 entries (before: 1.03); the evaluation is NaN.", 50)
+    'the loss is 0.0 from step 18 to the end'
+    >>> brief("the run ended in an exception: deepspeed.utils.ZeroError: the checkpoint used 2 ranks", 40)
+    'ZeroError: the checkpoint used 2 ranks'
+    >>> brief("RuntimeError: element 0 of tensors does not require grad", 40)
+    'RuntimeError: element 0 of tensors...'
+    """
+    said = " ".join(text.split()).removesuffix(".")
+    for shorter in (_first_clause, _without_asides, _error_itself):
+        if len(said) <= most:
+            return said
+        said = shorter(said)
+    if len(said) <= most:
+        return said
+    head = said[: most + 2]
+    places = [m.start() for m in _BREAK.finditer(head) if _closed(said[: m.start()])]
+    if places and places[-1] >= most * LEAST:
+        return said[: places[-1]]
+    return _at_a_word(said, most)
+
+
+def _first_clause(said: str) -> str:
+    for match in re.finditer(r"; ", said):
+        if _closed(said[: match.start()]):
+            return said[: match.start()]
+    return said
+
+
+def _without_asides(said: str) -> str:
+    """Take out parentheses, the inner ones first; one that was cut off at the end goes too."""
+    before = ""
+    while before != said:
+        before, said = said, _ASIDE.sub("", said)
+    return _OPEN_ASIDE.sub("", said).rstrip()
+
+
+def _error_itself(said: str) -> str:
+    """Leave the class and the message of an exception, which say that one was raised."""
+    match = _RAISED.match(said)
+    return said if match is None else match[1]
+
+
+def _closed(said: str) -> bool:
+    """Tell whether every parenthesis and quotation of a text is closed."""
+    return said.count("(") == said.count(")") and said.count("\u201c") == said.count("\u201d")
+
+
+def _at_a_word(said: str, most: int) -> str:
+    end = "\u201d" if said[:most].count("\u201c") > said[: most - 4].count("\u201d") else ""
+    head = said[: most - len(CUT) - len(end)]
+    if said[len(head) : len(head) + 1] not in {"", " "}:
+        # Only a text without a blank is cut inside of a word: half a path or half a key is not masked any more.
+        head = head.rpartition(" ")[0] or head
+    return f"{head.rstrip(' ,.:;(')}{CUT}{end}"
+
+
+def stopped(said: str) -> str:
+    """Return a sentence with its full stop; what was cut ends in its dots."""
+    return said if said.endswith((CUT, ".", "?", "!")) else f"{said}."
