@@ -1,11 +1,17 @@
 """Metrics as JSON lines."""
 
+import json
 import math
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from forensics.model import UNKNOWN_STEP, Artifact, Fact, Samples, Setting, Skip
+from forensics.readers import _json_lines
 from forensics.readers.metrics_jsonl import looks_like_metrics, metrics_jsonl
 
 LLAMA_FACTORY = """\
@@ -102,3 +108,96 @@ def test_rows_without_a_place_are_left_out(tmp_path: Path) -> None:
 def test_sniffing(head: bytes, taken: bool) -> None:
     """Metrics are told from data sets in the same format."""
     assert looks_like_metrics(head) is taken
+
+
+STEPS = st.one_of(st.integers(0, 10**7), st.sampled_from([-1, 1.0, 2.5, None, 2**60, True]))
+VALUES = st.one_of(st.floats(width=64), st.integers(-(10**18), 10**18), st.sampled_from([0.0, "1.5", "nan", None]))
+ROWS = (
+    lambda step, one, other: {"step": step, "loss": one, "lr": other},
+    lambda step, one, other: {"current_steps": step, "total_steps": 900, "loss": one, "epoch": other, "eta": "0:00:29"},
+    lambda step, one, other: {"global_step/max_steps": f"{step}/900", "loss": one, "memory(GiB)": other},
+    lambda step, one, other: {"mode": "train", "epoch": 1, "iter": step, "lr": one, "loss": other},
+    lambda step, one, other: {"_step": step, "_timestamp": other, "info": {"learner": {"loss": one}}, "perf": {"x": 1}},
+    lambda step, one, other: {"step": step, "data": {"train/loss": one, "loss": other}},
+    lambda step, one, other: {"prompt": "x" * 300, "step": step, "score": one, "n": other},
+    lambda step, one, other: {
+        "step": step,
+        "shape": [1, 2],
+        "v": one,
+        "date": "2025-01-01",
+        "name": "a-7b",
+        "w": other,
+    },
+    lambda step, one, other: {"loss": one, "norm": other, "note": str(step)[:1]},
+)
+
+
+def _told(data: bytes) -> list[tuple[object, ...]]:
+    with tempfile.TemporaryDirectory() as folder:
+        facts = read(Path(folder), data)
+    return sorted(
+        (
+            fact.name,
+            str(fact.steps.tolist()),
+            repr(fact.values.tolist()),
+            str(fact.records.tolist()),
+            str(fact.epochs),
+            str(fact.wall_times),
+        )
+        if isinstance(fact, Samples)
+        else (repr(fact),)
+        for fact in facts
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.sampled_from(ROWS), min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(0, 2), STEPS, VALUES, VALUES), max_size=30),
+    st.sampled_from([(", ", ": "), (",", ":")]),
+)
+def test_columns_give_what_parsing_every_line_gives(
+    layouts: list[object], numbers: list[tuple[int, object, object, object]], separators: tuple[str, str]
+) -> None:
+    """Whatever steps, spellings and keys are mixed."""
+    rows = [layouts[kind % len(layouts)](*rest) for kind, *rest in numbers]  # type: ignore[operator]
+    data = "".join(json.dumps(row, separators=separators) + "\n" for row in rows).encode()
+    with pytest.MonkeyPatch.context() as patch, np.printoptions(threshold=10**6):
+        patch.setattr(_json_lines, "FEW", 2)
+        patch.setattr(_json_lines, "OFTEN", 2)
+        quickly = _told(data)
+        patch.setattr(_json_lines, "OFTEN", 1 << 60)
+
+        assert _told(data) == quickly
+
+
+def test_lines_of_one_shape_are_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the first of them are; a line of another shape among them is."""
+    parsed: list[int] = []
+    parse = _json_lines.JsonLines._parse
+
+    def counted(self: _json_lines.JsonLines, line: bytes, record: int) -> bool:
+        parsed.append(record)
+        return parse(self, line, record)
+
+    monkeypatch.setattr(_json_lines.JsonLines, "_parse", counted)
+    lines = [f'{{"step": {step}, "loss": {1 / step!r}}}' for step in range(1, 2001)]
+    lines[1500] = '{"step": 1501, "loss": 0.5, "note": "x"}'
+    facts = read(tmp_path, "\n".join(lines))
+
+    assert block(facts, "loss").steps.tolist() == list(range(1, 2001))
+    assert block(facts, "loss").records.tolist() == list(range(1, 2001))
+    assert len(parsed) < 100
+
+
+def test_a_rate_that_mmcv_rounded_away_is_left_out_of_columns(tmp_path: Path) -> None:
+    """Its hook keeps five decimals; the loss beside it stays."""
+    rates = [1e-05] * 10 + [0.0] * 10
+    lines = [
+        f'{{"mode": "train", "epoch": 1, "iter": {n}, "lr": {rate:.5f}, "loss": 2.5}}'
+        for n, rate in enumerate(rates, 1)
+    ]
+    facts = read(tmp_path, "\n".join(lines))
+
+    assert block(facts, "learning_rate").steps.tolist() == list(range(1, 11))
+    assert block(facts, "loss").steps.tolist() == list(range(1, 21))

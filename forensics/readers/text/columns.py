@@ -87,8 +87,8 @@ def blanks(buffer: Buffer, at: Integers) -> Integers:
 def numbers(buffer: Buffer, at: Integers, *, wanted: bool) -> tuple[Floats, Integers, Mask]:
     """Return value (NaN unless `wanted`) and end of the number at each place, and whether it is known.
 
-    Known are decimal numbers with a sign, a fraction and an exponent, and `nan`; neither infinities nor numbers with
-    thousands parted, nor the few whose rounding needs more than 80 bits.
+    Known are decimal numbers with a sign, a fraction and an exponent, `nan` and `NaN`; neither infinities nor numbers
+    with thousands parted, nor the few whose rounding needs more than 80 bits.
     """
     values = np.full(len(at), np.nan)
     negative = buffer.byte(at) == ord("-")
@@ -111,7 +111,7 @@ def numbers(buffer: Buffer, at: Integers, *, wanted: bool) -> tuple[Floats, Inte
         values = np.where(negative, -values, values)
     lost = np.flatnonzero(~good)
     if len(lost):
-        missing = lost[literal(buffer, at[lost], b"nan")]
+        missing = lost[literal(buffer, at[lost], b"nan") | literal(buffer, at[lost], b"NaN")]
         values[missing], end[missing], good[missing] = np.nan, at[missing] + 3, True
     return values, end, good
 

@@ -1,0 +1,124 @@
+"""What one JSON object of a log says: where it stands, and its numbers."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from forensics.formats.flatten import scalar as bounded
+from forensics.formats.text import number
+from forensics.model import UNKNOWN_STEP
+
+STEP_KEYS = (
+    "step",
+    "global_step",
+    "current_steps",  # LLaMA-Factory `trainer_log.jsonl`
+    "global_step/max_steps",  # ms-swift `logging.jsonl`, "10/1200"
+    "iteration",  # Megatron-SWIFT, "10/1000"
+    "iter",  # mmengine `vis_data/*.json`
+    "train/global_step",
+    "_step",  # Weights & Biases
+    "training_iteration",  # Ray `result.json`
+)
+# What ms-swift writes as its last line, and LLaMA-Factory beside every point.
+_TOTAL_KEYS = ("total_steps", "max_steps")
+_WALL_KEYS = ("timestamp", "_timestamp", "wall_time")
+# Places, not metrics.
+_NOT_METRICS = frozenset({*STEP_KEYS, *_TOTAL_KEYS, *_WALL_KEYS, "epoch", "percentage", "rank"})
+_NOT_NESTED = frozenset({"config", "hist_stats", "sampler_results", "env_info", "meta", "timers", "perf"})
+"""Mappings of Ray's and others' that hold settings, histories and times."""
+_OF_TRAINING = frozenset({"lr", "memory", "time", "data_time"})
+LONGEST_TEXT = 200
+LONGEST_LIST = 64
+DEEPEST = 6
+
+RATES = frozenset({"lr", "learning_rate"})
+_COUNTER = re.compile(r"(\d{1,18})(?:/(\d{1,18}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An object with a step or an epoch. `epoch` and `time` (seconds since 1970) are NaN where it tells none.
+
+    `rounded` tells that a rate of 0.0 may be one below 5e-6: mmcv's TextLoggerHook keeps five decimals
+    (`_round_float`).
+    """
+
+    step: int
+    epoch: float
+    time: float
+    values: tuple[tuple[str, float], ...]
+    rounded: bool = False
+
+
+def is_data(row: Mapping[str, object]) -> bool:
+    """Tell whether a row is an example and not an entry of a log: a prompt, an answer, a list of tokens."""
+    return any(
+        (isinstance(value, str) and len(value) > LONGEST_TEXT)
+        or (isinstance(value, list) and len(value) > LONGEST_LIST)
+        for value in row.values()
+    )
+
+
+def entry_of(row: dict[str, object]) -> Entry | None:
+    """Return every number of an object that tells where it stands, None for one that does not."""
+    if isinstance(row.get("data"), dict):  # verl's file logger keeps the metrics one level down
+        row = {**row, **row["data"]}  # type: ignore[dict-item]  # checked
+    step = step_of(row)[0]
+    epoch = _real(row.get("epoch"))
+    if step == UNKNOWN_STEP and epoch is None:
+        return None
+    time = next((value for key in _WALL_KEYS if (value := _real(row.get(key))) is not None), float("nan"))
+    checked = row.get("mode") in {"val", "test"} and "iter" in row
+    if checked and epoch is not None:
+        step = UNKNOWN_STEP  # mmcv counts the batches of the evaluation there
+    values = tuple(
+        (str(bounded("name", f"eval/{name}" if checked else name)), value)
+        for name, value in _numbers(row)
+        if not (checked and name in _OF_TRAINING)
+    )
+    return Entry(step, float("nan") if epoch is None else epoch, time, values, "mode" in row and "iter" in row)
+
+
+def _numbers(row: dict[str, object]) -> Iterator[tuple[str, float]]:
+    """Yield the metrics of an entry; of mappings within mappings (Ray's `info`) under names joined by slashes."""
+    pending: list[tuple[str, object, int]] = [(name, value, 0) for name, value in row.items() if name != "data"]
+    for name, value, depth in pending:
+        if isinstance(value, dict) and depth < DEEPEST and name.partition("/")[0] not in _NOT_NESTED:
+            pending.extend((f"{name}/{inner}", held, depth + 1) for inner, held in value.items())
+        elif name not in _NOT_METRICS and (number_of := _real(value)) is not None:
+            yield name, number_of
+
+
+def step_of(row: dict[str, object]) -> tuple[int, int]:
+    """Return the step of a row and the planned number of steps, 0 where it does not tell."""
+    step, total = UNKNOWN_STEP, 0
+    for key in STEP_KEYS:
+        value = row.get(key)
+        found = _COUNTER.fullmatch(value.strip()) if isinstance(value, str) else None
+        if found:
+            step, total = int(found[1]), int(found[2] or 0)
+            break
+        if (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and value == value // 1
+            and 0 <= value < 2**62
+        ):
+            step = int(value)
+            break
+    for key in _TOTAL_KEYS:
+        value = row.get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**62:
+            total = value
+    return step, total
+
+
+def _real(value: object) -> float | None:
+    """Return a number, or the number that a text spells ("1234.56", "nan"); None for anything else."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, str) and len(value) < 40:
+        return number(value.encode("utf-8", "replace"))
+    return None
