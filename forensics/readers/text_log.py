@@ -15,7 +15,7 @@ from forensics.readers._text.stretches import Reading, scan_stretches
 from forensics.readers.metrics_jsonl import looks_like_metrics
 from forensics.storage.file import File
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 4 << 20
 PARALLEL_BYTES = 64 << 20
 """From this size on a file is scanned by several processes; below, starting them would cost more than it saves."""
 MAX_PROCESSES = 4

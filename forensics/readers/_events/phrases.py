@@ -17,6 +17,7 @@ from forensics.formats.text import Window
 from forensics.model import Integers
 
 SHORTEST, LONGEST = 4, 80
+WORD = 8
 OTHERS = b"kpx-"
 """What a phrase may begin with if not with a capital."""
 SLICE_BYTES = 1 << 18
@@ -31,12 +32,15 @@ class Phrases:
 
     `begins` marks the pairs of bytes (little-endian) that they begin with, `goes_on` the pairs that come next; `heads`
     are both together, ascending: marking pairs is quick, few of the places that it leaves begin like any one phrase.
+    `words` (2, heads) are the first sixteen bytes as far as all phrases of a head share them, `masks` where they do.
     """
 
     patterns: dict[bytes, re.Pattern[bytes]]
     begins: NDArray[np.bool_]
     goes_on: NDArray[np.bool_]
     heads: NDArray[np.uint32]
+    words: NDArray[np.uint64]
+    masks: NDArray[np.uint64]
 
 
 def searchable(phrase: bytes) -> bool:
@@ -54,8 +58,26 @@ def prepare(phrases: Iterable[bytes]) -> Phrases:
     for phrase in ordered:
         grouped[phrase[:2]].append(re.escape(phrase))
     patterns = {head: re.compile(b"|".join(group)) for head, group in grouped.items()}
-    heads = sorted({int.from_bytes(phrase[:4], "little") for phrase in ordered})
-    return Phrases(patterns, _pairs(ordered, 0), _pairs(ordered, 2), np.array(heads, dtype=np.uint32))
+    heads = sorted({phrase[:4] for phrase in ordered}, key=lambda head: int.from_bytes(head, "little"))
+    shared = [_shared([phrase for phrase in ordered if phrase.startswith(head)]) for head in heads]
+    parts = [[text[:WORD] for text in shared], [text[WORD : 2 * WORD] for text in shared]]
+    return Phrases(
+        patterns,
+        _pairs(ordered, 0),
+        _pairs(ordered, 2),
+        np.array([int.from_bytes(head, "little") for head in heads], dtype=np.uint32),
+        np.array([[int.from_bytes(text, "little") for text in part] for part in parts], dtype=np.uint64),
+        np.array([[(1 << 8 * len(text)) - 1 for text in part] for part in parts], dtype=np.uint64),
+    )
+
+
+def _shared(phrases: Sequence[bytes]) -> bytes:
+    """Return what all of some phrases begin with."""
+    first, last = min(phrases), max(phrases)
+    size = next(
+        (index for index, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first)
+    )
+    return first[:size]
 
 
 def _pairs(phrases: Sequence[bytes], first: int) -> NDArray[np.bool_]:
@@ -91,9 +113,17 @@ def _candidates(window: Window, first: int, phrases: Phrases) -> list[int]:
     places = places[phrases.begins[_pair_at(text, places)]]
     places = places[phrases.goes_on[_pair_at(text, places + 2)]]
     fours = _pair_at(text, places).astype(np.uint32) | (_pair_at(text, places + 2).astype(np.uint32) << np.uint32(16))
-    near = np.searchsorted(phrases.heads, fours)
-    places = places[phrases.heads[np.minimum(near, len(phrases.heads) - 1)] == fours]
-    found: list[int] = (places + first).tolist()
+    near = np.minimum(np.searchsorted(phrases.heads, fours), len(phrases.heads) - 1)
+    alike = np.flatnonzero(phrases.heads[near] == fours)
+    places, near = places[alike] + first, near[alike]
+    whole = int(np.searchsorted(places, len(window.data) - 2 * WORD))
+    good = np.ones(len(places), dtype=np.bool_)
+    if whole:
+        around = np.ndarray((len(window.data) - WORD + 1,), dtype="V8", buffer=window.data, strides=(1,))
+        for part in (0, 1):
+            words = around[places[:whole] + part * WORD].view(np.uint64) & phrases.masks[part, near[:whole]]
+            good[:whole] &= words == phrases.words[part, near[:whole]]
+    found: list[int] = places[good].tolist()
     return found
 
 
