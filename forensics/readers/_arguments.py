@@ -59,7 +59,11 @@ _NESTED: Mapping[str, str] = MappingProxyType(
 _WORD = (
     r"model_name_or_path|base_model|learning_rate|per_device_train_batch_size|micro_batch_size|num_train_epochs|num_epochs"
     r"|output_dir|gradient_accumulation_steps|lr_scheduler(?:_type)?|finetuning_type|lora_(?:r|rank|target)|max_steps"
-    r"|warmup_(?:steps|ratio)|bf16|fp16|optim(?:izer)?|sequence_len|cutoff_len|deepspeed"
+    r"|warmup_(?:steps|ratio)|bf16|fp16|tf32|optim(?:izer)?|sequence_len|cutoff_len|deepspeed|max_grad_norm|weight_decay"
+    r"|(?:logging|save|eval)_(?:steps|strategy)|per_device_eval_batch_size|gradient_checkpointing|label_smoothing_factor"
+    r"|adam_(?:beta1|beta2|epsilon)|neftune_noise_alpha|attn_implementation|torch_dtype|load_in_[48]bit|lora_(?:alpha|dropout)"
+    r"|max_(?:seq|prompt|completion)_length|sample_packing|use_(?:liger_kernel|peft|vllm|reentrant)|dataloader_num_workers"
+    r"|fsdp(?:_config)?|ddp_(?:timeout|find_unused_parameters)|resume_from_checkpoint|reward_funcs|num_generations"
 )
 _NESTED_WORD = (
     r"lr|learning_rate|max_steps|max_epochs|total_epochs|weight_decay|warmup_(?:steps|ratio)|gradient_clip_val|max_norm"

@@ -97,6 +97,7 @@ def test_training_configuration_under_the_trainers_names(tmp_path: Path) -> None
             "learning_rate:\n  value: 1\noutput_dir:\n  value: 2\n",
         ),
         (yaml_config, "learning_rate: 1e-5\nbf16: true\n", "learning_rate: 1e-5\n"),
+        (yaml_config, "use_liger_kernel: true\nlogging_steps: 5\n", "logging:\n  level: 5\nstages: 2\n"),
         (yaml_config, "learning_rate: 1e-5\nbf16: true\n", "_wandb:\n  v: 1\nlearning_rate: 1e-5\nbf16: true\n"),
     ],
 )
