@@ -201,8 +201,9 @@ def _read_place(
             progress(artifact.path, number, len(found.artifacts))
         facts.extend(_facts(artifact, failures, unread))
     others = [artifact for artifact in found.artifacts if not _taken_alone(artifact)]
-    checkpoints, skips = find_checkpoints(others, loose=True)
+    checkpoints, skips = find_checkpoints(others, loose=True, asked=len(others) == 1)
     used = {file for checkpoint in checkpoints for file in (checkpoint.path, *checkpoint.files)}
+    used.update(skip.what for skip in skips)
     strange = [artifact for artifact in unread if artifact.path not in used and not NOISE.search(artifact.path)]
     skips = (*skips, *(Skip(artifact.path, _why_unread(artifact)) for artifact in strange))
     if not checkpoints and all(isinstance(fact, Skip) for fact in facts):

@@ -73,6 +73,11 @@ def read_pickle(file: File, limits: Limits = DEFAULT) -> TorchFile:
     return _torch_file("pickle", loaded, whole, work)
 
 
+def begins_as_torch(head: bytes) -> bool:
+    """Tell whether a file that starts with `head` is a zip, a tar, or a pickle of protocol 2 and later."""
+    return head.startswith((b"PK\x03\x04", b"PK\x05\x06", _PROTOCOL)) or head[257:262] == b"ustar" or MAGIC in head[:32]
+
+
 def _read(file: File, work: Work, addressable: bool) -> tuple[str, Loaded, bool]:
     head = file.head(HEAD_BYTES)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):

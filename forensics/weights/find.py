@@ -34,13 +34,14 @@ LAYOUTS: tuple[Callable[[Folder, Folders], Iterator[Found]], ...] = (
 
 
 def find_checkpoints(
-    artifacts: Sequence[Artifact], *, loose: bool = False
+    artifacts: Sequence[Artifact], *, loose: bool = False, asked: bool = False
 ) -> tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]:
     """Return every checkpoint among the artifacts in step order, headers read and no weight touched.
 
     A DeepSpeed folder (`checkpoint-20/global_step20`) is joined with the Hugging Face folder around it. Files at
     the top of a run that has numbered checkpoints are its final save. With `loose`, weight files that belong to
-    no layout count as checkpoints of their own when there is no other.
+    no layout count as checkpoints of their own when there is no other; those that were `asked` for whatever they hold,
+    the others where they show that they are checkpoints (`layouts.loose`).
     """
     folders = folders_of(artifacts)
     found: dict[str, Found] = {}
@@ -55,7 +56,7 @@ def find_checkpoints(
                 skips.append(Skip(path, str(error), isinstance(error, InternalError)))
     if loose and not found:
         for artifact in artifacts:
-            _add_loose(artifact, found, skips)
+            _add_loose(artifact, found, skips, asked)
     merged = _with_parents(found, folders)
     try:
         with contained("the judgement of the files that name the last save"):
@@ -69,14 +70,16 @@ def find_checkpoints(
     return tuple(checkpoints), tuple(skips)
 
 
-def _add_loose(artifact: Artifact, found: dict[str, Found], skips: list[Skip]) -> None:
+def _add_loose(artifact: Artifact, found: dict[str, Found], skips: list[Skip], asked: bool) -> None:
     try:
         with contained(f"the look at {artifact.path}"):
-            one = loose_layout.recognise(artifact)
+            one = loose_layout.recognise(artifact, asked=asked)
     except ForensicsError as error:
         skips.append(Skip(artifact.path, str(error), isinstance(error, InternalError)))
         return
-    if one is not None and (one.records or one.problems or one.skips):
+    if isinstance(one, Skip):
+        skips.append(one)
+    elif one is not None and (one.records or one.problems or one.skips):
         found[artifact.path] = one
 
 

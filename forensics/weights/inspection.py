@@ -121,7 +121,7 @@ def _held(path: Place, limits: Limits) -> _Held:
         artifacts = tuple(_from_root(artifact) for artifact in found.artifacts)
     else:
         root, artifacts, left = discover_remote(path, limits)
-    checkpoints, skips = find_checkpoints(artifacts, loose=True)
+    checkpoints, skips = find_checkpoints(artifacts, loose=True, asked=True)
     if not checkpoints:
         reason = f": {skips[0].reason}" if skips else ""
         raise NothingReadableError(f"no checkpoint in {path}{reason}")
