@@ -60,6 +60,7 @@ from forensics.model.weights import (
     Status,
     TensorRecord,
     TensorTable,
+    TokenRows,
     Trained,
     UpdateResolution,
 )
@@ -125,6 +126,7 @@ __all__ = [
     "TensorRecord",
     "TensorTable",
     "Timeline",
+    "TokenRows",
     "Trained",
     "UpdateResolution",
     "Verdict",

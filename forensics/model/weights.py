@@ -198,6 +198,20 @@ class UpdateResolution:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRows:
+    """Rows of an embedding that belong to tokens of the chat template.
+
+    `name` is the embedding, `tokens` are texts, `norms` the L2 norms of their rows, `usual` is the median norm of
+    the rows of other tokens.
+    """
+
+    name: str
+    tokens: tuple[str, ...]
+    norms: tuple[float, ...]
+    usual: float
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """One saved state of the run.
 
@@ -206,6 +220,7 @@ class Checkpoint:
     declare; `table` what a scan saw, None when the weights were not examined. `detection_limit` is the smallest
     share of bad elements that a quick look would have found with 95 % probability. `resolution` is known of the
     newest checkpoint when its weights are of 16 bits without fp32 masters. `lacks` names what a resume would miss.
+    `token_rows` is known where a chat template lies beside an embedding.
     """
 
     path: str
@@ -222,6 +237,7 @@ class Checkpoint:
     files: tuple[str, ...] = field(default=())
     resolution: tuple[UpdateResolution, ...] = ()
     lacks: tuple[str, ...] = ()
+    token_rows: TokenRows | None = None
 
     @property
     def resumable(self) -> bool:

@@ -79,6 +79,8 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "weights poisoned": tensors.poisoned,
     "weights unmoved": lambda r, _: tensors.unmoved(r),
     "lora_B is zero": lambda r, _: tensors.zero_lora_b(r),
+    "names bear a wrapper's prefix": lambda r, _: tensors.wrapped_names(r),
+    "rows of the template are small": lambda r, _: tensors.template_rows_small(r),
     "shapes with a 0": lambda r, _: tensors.empty_shapes(r),
     "only saved modules are empty": lambda r, _: tensors.saved_modules_empty(r),
     "adapter tensors are empty": lambda r, _: tensors.adapters_empty(r),

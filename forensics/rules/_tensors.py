@@ -250,6 +250,53 @@ def zero_lora_b(run: Run) -> Seen | None:
     return None
 
 
+WRAPPED = re.compile(r"(?:_orig_mod|module|_fsdp_wrapped_module|_forward_module)\.")
+"""What torch.compile, DDP, FSDP and DeepSpeed's engine write before the names of a model that they hold."""
+
+
+def wrapped_names(run: Run) -> Seen | None:
+    """Tell whether every weight of a saved model bears the prefix of a wrapper, as only the wrapper can load it."""
+    looked: Checkpoint | None = None
+    for checkpoint in run.checkpoints:
+        weights = [record.name for record in checkpoint.records if record.role == "weight"]
+        if not weights or not checkpoint.kind.startswith("huggingface"):
+            continue
+        looked = checkpoint
+        if all(WRAPPED.match(name) for name in weights):
+            said = f"every weight of {name_of(checkpoint)} bears the prefix of a wrapper ({weights[0]})"
+            return Seen(True, said, Source(checkpoint.path, f"tensor {weights[0]}"), "prefix of the names")
+    if looked is None:
+        return None
+    return Seen(
+        False, f"the names in {name_of(looked)} bear no wrapper's prefix", Source(looked.path), "prefix of the names"
+    )
+
+
+SMALL_ROW = 0.01
+"""A row of less than this share of the median was never trained: the reported ones lie 20,000 times below it
+(01-ai/Yi issue 285), a row that begins as the mean of the others lies at a tenth of it."""
+
+
+def template_rows_small(run: Run) -> Seen | None:
+    """Tell whether the embedding has rows of the chat template's tokens that its training never touched."""
+    for checkpoint in reversed(run.checkpoints):
+        rows = checkpoint.token_rows
+        if rows is None or not rows.usual > 0:
+            continue
+        small = [text for text, norm in zip(rows.tokens, rows.norms, strict=True) if norm < SMALL_ROW * rows.usual]
+        source = Source(checkpoint.path, f"tensor {rows.name}")
+        if not small:
+            said = f"the rows of all {len(rows.tokens)} tokens of the chat template are as long as others"
+            return Seen(False, f"{said} in {name_of(checkpoint)}", source, "rows of the template")
+        shown = ", ".join(small[:3]) + (" ..." if len(small) > 3 else "")
+        said = (
+            f"the rows of {shown} in {rows.name} of {name_of(checkpoint)} were never trained: "
+            f"{min(rows.norms):.2g} long, where those of other tokens are {rows.usual:.2g}"
+        )
+        return Seen(True, said, source, "rows of the template")
+    return None
+
+
 def empty_shapes(run: Run) -> Seen | None:
     """Tell whether a saved model holds tensors with a 0 in their shape.
 

@@ -45,6 +45,14 @@ SIGNATURES = (
         ),
     ),
     Signature(
+        "device-given-twice",
+        "crash-nccl",
+        "crashed",
+        Role.ROOT,
+        "two ranks were given one device",
+        (Words("Duplicate GPU detected"),),
+    ),
+    Signature(
         "nccl-error",
         "crash-nccl",
         "crashed",

@@ -16,6 +16,7 @@ from forensics.weights.judge_tables import judge_tables
 from forensics.weights.masters import BUDGET_BYTES, judge_masters
 from forensics.weights.resolution import peak_rate, resolution_of
 from forensics.weights.series import examine_series
+from forensics.weights.token_rows import token_rows
 
 WeightsDepth: TypeAlias = Literal["auto", "full", "quick", "off"]
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -56,7 +57,7 @@ def examine_checkpoints(
 
 
 def judged(root: Root, checkpoints: Sequence[Checkpoint], *, full: bool) -> tuple[Checkpoint, ...]:
-    """Add what the values say: problems of each checkpoint, and how the newest one's updates meet its rounding.
+    """Add what the values say: problems and the template's rows of each checkpoint, the rounding of the newest.
 
     Masters are held against their copies, and the entries of a zip against their checksums, in full looks only,
     since that reads both again.
@@ -71,7 +72,8 @@ def judged(root: Root, checkpoints: Sequence[Checkpoint], *, full: bool) -> tupl
             problems.extend(judge_masters(root, checkpoint, BUDGET_BYTES // len(checkpoints)))
             problems.extend(judge_checksums(root, checkpoint, BUDGET_BYTES // len(checkpoints)))
         found = resolution_of(root, checkpoint, rate) if index == newest else ()
-        made.append(replace(checkpoint, problems=tuple(dict.fromkeys(problems)), resolution=found))
+        told = tuple(dict.fromkeys(problems))
+        made.append(replace(checkpoint, problems=told, resolution=found, token_rows=token_rows(root, checkpoint)))
     return tuple(made)
 
 

@@ -1,5 +1,6 @@
 """What the scanned values say against a checkpoint."""
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -7,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from forensics.model import Checkpoint, Problem, Source, TensorTable
+from forensics.weights.layouts._trained import EMBEDDING, HEAD
 
 RANKED = re.compile(r"(mp_rank_[\d_]+):(.*)")
 REPLICATED = re.compile(
@@ -15,6 +17,9 @@ REPLICATED = re.compile(
 )
 """Names of tensors that tensor-parallel ranks hold as copies (Megatron-LM: norms, biases behind row-parallel
 matrices, positions, routers)."""
+SCALE = re.compile(r"\.(?:nested_)?absmax$|\.(?:weight_)?scales?(?:_inv)?$|\.SCB$|\.qscale$")
+"""Names of the scales of bitsandbytes (`absmax`, `SCB`), AWQ and GPTQ (`scales`), compressed-tensors and FP8
+(`weight_scale`, `weight_scale_inv`)."""
 SHOWN = 3
 
 
@@ -31,6 +36,8 @@ def judge_tables(checkpoint: Checkpoint, *, newest: bool = True) -> Iterator[Pro
         yield from _adapter(checkpoint, table, source)
     yield from _moments(checkpoint, table, source)
     yield from _replicas(table, source)
+    yield from _tied(table, source)
+    yield from _scales(table, source)
 
 
 def _adapter(checkpoint: Checkpoint, table: TensorTable, source: Source) -> Iterator[Problem]:
@@ -86,6 +93,42 @@ def _replicas(table: TensorTable, source: Source) -> Iterator[Problem]:
             "suspicious",
             f"{len(differing)} tensors that every model-parallel rank holds as a copy differ between the ranks "
             f"({', '.join(differing[:SHOWN])}): the ranks went apart, or their files are of several saves",
+            source,
+        )
+
+
+def _tied(table: TensorTable, source: Source) -> Iterator[Problem]:
+    """Hold a head that the configuration ties to the embedding against it, where the file holds both.
+
+    A loader keeps the embedding: what the head learnt on its own is lost.
+    """
+    weights = [row for row in range(len(table)) if table.roles[row] == "weight" and table.nan[row] >= 0]
+    heads = [row for row in weights if table.trained[row] == "tied" and HEAD.fullmatch(table.names[row])]
+    embeddings = [row for row in weights if EMBEDDING.fullmatch(table.names[row])]
+    if len(heads) != 1 or len(embeddings) != 1:
+        return
+    head, embedding = heads[0], embeddings[0]
+    alike = table.shapes[head] == table.shapes[embedding] and table.dtypes[head] == table.dtypes[embedding]
+    whole = table.elements[head] == table.elements[embedding] == math.prod(table.shapes[head])
+    if alike and whole and _differ(table, [embedding, head]):
+        yield Problem(
+            "suspicious",
+            f"{table.names[head]} and {table.names[embedding]} differ, although config.json ties them: "
+            "a loader keeps the embedding and drops the head",
+            source,
+        )
+
+
+def _scales(table: TensorTable, source: Source) -> Iterator[Problem]:
+    """Find scales of quantised weights that are zero throughout: what they scale is zero, whatever was stored."""
+    named = np.array([SCALE.search(name) is not None for name in table.names], dtype=bool)
+    dead = named & table.all_zero
+    if bool(dead.any()):
+        names = list(table.named(dead))
+        yield Problem(
+            "suspicious",
+            f"{len(names)} of {int(named.sum())} scales of quantised weights are zero ({', '.join(names[:SHOWN])}): "
+            "the weights that they scale are zero too",
             source,
         )
 

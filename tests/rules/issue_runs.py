@@ -3,16 +3,18 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from packaging.specifiers import SpecifierSet
 
-from forensics.model import Checkpoint, Explained, Finding, Run, Source, TensorRecord
+from forensics.model import Checkpoint, Explained, Finding, Run, Source, TensorRecord, TokenRows
 from forensics.names import Kind
 from forensics.rules._known_issues import look, names_of
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
 from rules.rule_judging import FALL, GOOD, GREW, NAN, STILL, WHOLE, bracket, broken_file
 
+DATA = Path(__file__).parent.parent / "data"
 Row = TypeVar("Row")
 Table = Mapping[str, Any]
 Facts = dict[str, Any]
@@ -48,6 +50,12 @@ def saved(**shapes: tuple[int, ...]) -> list[Checkpoint]:
     """Return a checkpoint that declares weights of these shapes; their bytes were not scanned."""
     records = tuple(TensorRecord(name, "weight", "F32", shape, ()) for name, shape in shapes.items())
     return [replace(make_checkpoint(6), records=records, table=None)]
+
+
+def template(norm: float) -> list[Checkpoint]:
+    """Return a checkpoint of which the row of the template's token has this norm, and others have 1."""
+    rows = TokenRows("model.embed_tokens.weight", ("<|im_start|>", "<|im_end|>"), (norm, 1.0), 1.0)
+    return [replace(make_checkpoint(6), token_rows=rows)]
 
 
 OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
@@ -86,6 +94,11 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
     "weights poisoned": ({"checkpoints": WHOLE}, {"checkpoints": [make_checkpoint(6)]}),
     "weights unmoved": ({"checkpoints": STILL}, {"checkpoints": [make_checkpoint(6, make_table(same=3))]}),
     "lora_B is zero": ({"checkpoints": lora(64)}, {"checkpoints": lora(0)}),
+    "rows of the template are small": ({"checkpoints": template(1e-6)}, {"checkpoints": template(0.9)}),
+    "names bear a wrapper's prefix": (
+        {"checkpoints": saved(**{"_orig_mod.norm.weight": (64,)})},
+        {"checkpoints": saved(**{"model.norm.weight": (64,)})},
+    ),
     "shapes with a 0": ({"checkpoints": saved(norm=(0,))}, {"checkpoints": saved(norm=(64,))}),
     "only saved modules are empty": (
         {"checkpoints": saved(lora_A=(8, 8), lm_head=(0,))},
@@ -169,6 +182,7 @@ LAST_LINES = (
     "UnpicklingError: Weights only load failed. Unsupported global: GLOBAL numpy._core.multiarray._reconstruct",
     "ValueError: Can't find a valid checkpoint at out/checkpoint-500",
     "Indexing.cu:1289: indexSelectLargeIndex: block: [1,0,0], thread: [3,0,0] Assertion `srcIndex < srcSelectDimSize`",
+    *(line.partition("\t")[2] for line in (DATA / "last_lines.tsv").read_text().splitlines()),
     "Loss.cu:245: nll_loss_forward: block: [0,0,0], thread: [3,0,0] Assertion `t >= 0 && t < n_classes` failed.",
 )
 WORDS = (
@@ -182,6 +196,8 @@ STATEMENTS = (
     "2 shards are missing",
     "1 of 8 data files is missing",
     "lm_head.weight is not there",
+    "lm_head.weight and model.embed_tokens.weight differ, although config.json ties them: the head is dropped",
+    "1 of 2 scales of quantised weights are zero (q_proj.absmax)",
     "443 bytes",
 )
 BOARDS = (

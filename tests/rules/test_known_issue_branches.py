@@ -57,7 +57,6 @@ HINTS = {
     "pcie-p2p-corruption": "only a copy between two boards decides",
     "stopped-at-nan": "the exception is an echo of the number",
     "torch-compile": "only a run without it decides",
-    "untrained-special-token-embeddings": "only the norms of the rows decide",
 }
 """Entries that never get beyond "possible", whatever the run recorded, and why."""
 

@@ -1,5 +1,6 @@
 """What a scan of a run adds: depths and what they leave out, masters against copies, judgements of the values."""
 
+import json
 import shutil
 import struct
 from dataclasses import replace
@@ -190,6 +191,39 @@ def test_copies_that_differ_between_ranks_are_told(tmp_path: Path) -> None:
 
     found = statements(examined(tmp_path / "save")[0])
     assert "1 tensors that every model-parallel rank holds as a copy differ" in found[0]
+
+
+def tied_run(folder: Path, head: Any, *, tied: bool = True) -> Checkpoint:
+    folder.mkdir()
+    weights = {"model.embed_tokens.weight": torch.ones(10, 4), "lm_head.weight": head}
+    save_file(weights, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"tie_word_embeddings": tied, "vocab_size": len(head)}))
+    return examined(folder)[0]
+
+
+def test_a_tied_head_that_went_its_own_way_is_told(tmp_path: Path) -> None:
+    """Equal copies are as a tie should be, an untied head is its own, and one of another shape cannot be compared."""
+    apart = torch.ones(10, 4) * 0.5
+
+    assert "a loader keeps the embedding" in statements(tied_run(tmp_path / "a", apart))[0]
+    assert statements(tied_run(tmp_path / "b", torch.ones(10, 4))) == []
+    assert statements(tied_run(tmp_path / "c", apart, tied=False)) == []
+    assert not any("a loader keeps" in s for s in statements(tied_run(tmp_path / "d", torch.ones(12, 4))))
+
+
+@pytest.mark.parametrize(
+    "name", ["q_proj.weight.absmax", "q_proj.weight.nested_absmax", "q_proj.weight_scale", "q_proj.scales", "q.SCB"]
+)
+def test_scales_of_quantised_weights_that_are_zero_are_told(tmp_path: Path, name: str) -> None:
+    """One that is zero in places scales a block that is zero; a scale of another kind is none of these."""
+    save_file({f"layers.0.{name}": torch.zeros(8), f"layers.1.{name}": torch.ones(8)}, tmp_path / "model.safetensors")
+    told = statements(examined(tmp_path)[0])
+    save_file({f"layers.0.{name}": torch.tensor([0.0, 1.0])}, tmp_path / "model.safetensors")
+
+    assert told == [
+        f"1 of 2 scales of quantised weights are zero (layers.0.{name}): the weights that they scale are zero too"
+    ]
+    assert statements(examined(tmp_path)[0]) == []
 
 
 def test_tables_without_an_optimizer_are_not_judged_for_one() -> None:
