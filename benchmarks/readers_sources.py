@@ -1,4 +1,4 @@
-"""Public notebooks and issues: which share is read whole, against a count that knows nothing of the readers.
+"""Public notebooks, issues and logs: which share is read whole, against a count that knows nothing of the readers.
 
     python benchmarks/readers_sources.py                # the table, as last measured
     python benchmarks/readers_sources.py DIR            # measured again; DIR/BLOB is each file
@@ -12,6 +12,9 @@ What is counted, with expressions alone: losses (rows of HTML tables that have a
 what ends with `loss` before a number), options of commands, keys of YAML at the
 margin, versions. A file is read whole when every loss is an entry, every option and key a setting, and no version is
 missing. Nothing is judged.
+
+Of a log (read by the text reader) it is the numbers with a fraction, or NaN, behind a word that ends with `loss`, in
+the last drawing of every line; best losses, weights and factors are none.
 """
 
 import argparse
@@ -25,12 +28,19 @@ from typing import Any
 
 from forensics.errors import ForensicsError
 from forensics.investigate import read
-from forensics.model import Run
+from forensics.model import Artifact, Run, Samples
+from forensics.readers.text_log import read_text
 
 RECORD = Path(__file__).with_suffix(".jsonl")
 _PRINTED = re.compile(
     r"(?i)(?P<name>[A-Za-z_/ ]{0,30}loss)['\"]?\s*[:=]\s*(?:tensor\()?(?:-?\d[\d.]*(?:e[-+]?\d+)?|nan|inf)(?![\w.])"
 )
+_LOGGED = re.compile(
+    r"(?i)(?<![\w/.])(?P<name>[\w/.() -]{0,40}loss[\w/]{0,20})\)?['\"]?(?:\s*[:=|]| is)?\s*\[?(?:tensor\()?"
+    r"(?:-?\d+\.\d+(?:e[-+]?\d+)?|nan\b|inf\b)"
+)
+_NO_LOSS = re.compile(r"(?i)best|factor|coef|mult|weight|loss.scale|final")
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _OTHER = re.compile(r"(?i)val|eval|test|logging")
 _OPTION = re.compile(r"(?m)^\s+--([A-Za-z][\w-]*)")
 _KEY = re.compile(r"(?m)^([a-z][a-z_]+) ?: +\S")
@@ -76,6 +86,10 @@ def measure(source: Source, path: Path) -> Source:
         sys.stderr.write(f"{source.repository} {source.path}: no {path}\n")
         return source
     text = path.read_text(encoding="utf-8", errors="replace")
+    if source.kind == "log":
+        facts = list(read_text(Artifact(path.parent, path.name, path.stat().st_size, 0.0), processes=1))
+        losses = [f for f in facts if isinstance(f, Samples) and re.search(r"loss", f.name, re.IGNORECASE)]
+        return replace(source, counted=_in_log(text), taken={"losses": sum(len(block.values) for block in losses)})
     notebook = source.kind.startswith("notebook")
     counted = _in_notebook(json.loads(text)) if notebook else _in_issue(text)
     named = path.with_suffix(".ipynb" if notebook else ".md")
@@ -149,6 +163,12 @@ def _printed(text: str) -> int:
     """Count the losses of every line; of a bar that was drawn again and again only the last drawing stands."""
     lines = (line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").split("\n") if "`eval" not in line)
     return sum(not _OTHER.search(match["name"]) for line in lines for match in _PRINTED.finditer(line))
+
+
+def _in_log(text: str) -> dict[str, int]:
+    lines = _COLOUR.sub("", text).replace("\r\n", "\n").split("\n")
+    found = (match["name"] for line in lines for match in _LOGGED.finditer(line.rpartition("\r")[2]))
+    return {"losses": sum(not _NO_LOSS.search(name) for name in found)}
 
 
 def table(measured: Sequence[Source]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model import UNKNOWN_STEP, Floats, Integers
+from forensics.readers._text.collected import Rows
 from forensics.readers.text.entries import Entries
 from forensics.readers.text.lexicon import Role
 from forensics.readers.text.lines import distinct
@@ -21,6 +22,10 @@ OWN_EPOCH = 0.3
 """Share of lines with an epoch of their own from which on the epoch is their axis."""
 NEAR_BYTES = 4000
 """How far above its entry a heading with a step may stand (median)."""
+MOST_FALLS = 0.3
+"""Share of entries at which a heading's step may fall: what falls more often counts something else."""
+BESIDE_BYTES = 1000
+"""How far behind an entry with a step a line that goes with it may stand (median)."""
 MOST_STEP = 1 << 53
 SEVERAL = 3
 """Lines from which on two counters are told apart by their behaviour."""
@@ -258,6 +263,7 @@ class Headings:
     def __init__(self, tables: Sequence[Entries]) -> None:
         self._columns: dict[tuple[Role, str], list[tuple[Integers, Floats]]] = {}
         self._totals = False
+        self._settled: list[tuple[Integers, Integers]] = []
         for table in tables:
             done: set[Role] = set()
             for index, field in enumerate(table.shape.fields):
@@ -279,7 +285,25 @@ class Headings:
         for order, picked, near in self._picked(at, roles, sparse=sparse):
             if best is None or (order, near) < best[0]:
                 best = (order, near), picked
-        return best[1] if best else None
+        return best[1] if best else self._beside(at, sparse=sparse)
+
+    def settle(self, rows: Sequence[Rows]) -> None:
+        """Take the steps of a stream for those of lines that go with its own, one by one."""
+        if rows and all((table.steps != UNKNOWN_STEP).all() for table in rows):
+            places = np.concatenate([table.at for table in rows])
+            order = np.argsort(places, kind="stable")
+            first = np.append(True, np.diff(places[order]) > 0)
+            self._settled.append((places[order][first], np.concatenate([table.steps for table in rows])[order][first]))
+
+    def _beside(self, at: Integers, *, sparse: bool) -> Floats | None:
+        """Return the steps of entries of which each is followed by one of these lines, None where there are none."""
+        for places, steps in self._settled if not sparse and len(at) > SEVERAL else ():
+            behind = np.searchsorted(places, at) - 1
+            used = len(distinct(behind[behind >= 0]))
+            near = float(np.median(at - places[behind])) if used else np.inf
+            if used >= MOSTLY * max(len(at), len(places)) and near <= BESIDE_BYTES:
+                return np.where(behind < 0, np.nan, steps[np.maximum(behind, 0)])
+        return None
 
     def _picked(self, at: Integers, roles: Sequence[Role], *, sparse: bool) -> Iterator[tuple[int, Floats, float]]:
         for (role, name), columns in self._columns.items():
@@ -298,6 +322,7 @@ class Headings:
             used = len(distinct(served))
             near = float(np.median(np.abs(at[behind >= 0] - places[served])))
             whole = bool((picked[behind >= 0] == np.floor(picked[behind >= 0])).all())
+            whole &= sparse or bool((np.diff(picked[behind >= 0]) < 0).mean() <= MOST_FALLS if len(at) > 1 else True)
             alone = not sparse and (used < MOSTLY * len(at) or near > NEAR_BYTES)
             if whole and not alone and (len(at) <= 2 or used > 1):
                 later = len(roles) if self._totals and name.startswith("total") else 0

@@ -42,6 +42,7 @@ _BESIDE = re.compile(
     rb"(?i)(?:loss|perplexity|ppl|grad[ _-]?norm)(?![\w ]{0,12}(?:scal|weight|coef|type|fn|clip|thresh|window))"
     rb"[\w)'\"]{0,12} ?[:=]? ?\x00"
 )
+_ARGUMENTS = re.compile(rb"\b(?:Namespace|\w{0,40}(?:Arguments|Args|Config|Options|Params))\(\w+=")
 _RANK_PLACE = re.compile(rb"\s*[\x00\x01]: |.{0,24}\[R(?:ank |ANK:)\x00\]", re.DOTALL)
 _CLOSED = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.EPOCH)
 
@@ -276,7 +277,7 @@ def _numbered(shape: Shape) -> bool:
 
 def is_of_use(shape: Shape) -> bool:
     """Tell whether lines of a shape are entries, or headings that may give entries their step."""
-    if shape.key.lstrip().startswith(b"Namespace("):
+    if _ARGUMENTS.search(shape.key):
         return False
     if shape.has(Role.LOSS, Role.NORM):
         return True

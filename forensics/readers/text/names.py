@@ -68,9 +68,10 @@ _STOP = frozenset(
     (
         *("the", "a", "an", "is", "was", "are", "at", "with", "of", "and", "in", "to", "for", "by", "on", "-"),
         *("current", "got", "has", "info", "warning", "debug", "error", "root", "mean", "average", "avg", "now"),
-        *("value", "values"),
     )
 )
+_LAST_STOP = _STOP | {"value", "values"}
+"""Words that end no name; `value loss` is that of a critic."""
 _QUOTES = frozenset({b"'", b'"'})
 _OPENING = frozenset({b"(", b"[", b"{"})
 _SIGNS = frozenset({b":", b"="})
@@ -314,7 +315,7 @@ def _words(tokens: list[bytes], at: int, name: _Name, unit: str) -> _Name:
         words.pop(0)  # a unit of the number before
     while words and words[0][0].lower() in _STOP:
         words.pop(0)
-    while words and words[-1][0].lower() in _STOP:
+    while words and words[-1][0].lower() in _LAST_STOP:
         words.pop()
     if not name.explicit and len(words) > _FEW_WORDS and not unit:
         words = words[-_FEW_WORDS:]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
-from forensics.names import loss_rank
+from forensics.names import NO_LOSS, loss_rank
 from forensics.readers._text.collected import DictRows, Rows
 from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import Entries, is_entry, joined
@@ -21,9 +21,11 @@ BAR_MARK = re.compile(rb"\x00 ?%\|")
 _WHOLE_RUN = re.compile(rb"['\"]train_runtime['\"]")
 _RESULT = re.compile(rb"\W*\w+ *[:=] *\x00\W*")
 _RESULT_NAMES = re.compile(
-    r"^(?:train_loss|(?:eval|test|val)_\w+|(?:eval_)?perplexity|[\w ]*(?:ppl|perplexity)|grad_norm)$"
+    r"^(?:train_loss|(?:eval|test|val|predict)_\w+|(?:eval_)?perplexity|[\w ]*(?:ppl|perplexity)|grad_norm)$"
 )
 _ECHO = b">> {"
+_ASSIGNED = re.compile(rb"\w=\{['\"]")
+"""A dictionary that is the value of an argument (`coefficients={'loss_fine': 1.0}`)."""
 _QUOTED_VALUE = re.compile(rb": ?['\"]\x00['\"]")
 ROUNDED = 4
 """Decimals from which on numbers count as rounded by the printer, when several are."""
@@ -39,12 +41,29 @@ def series_of(tables: Sequence[Entries], unread: Counter[bytes]) -> tuple[list[D
     Lines that hold a loss and are no entries after all are added to `unread`, by shape.
     """
     whole = [joined(group) for group in _by_shape(tables).values()]
-    entries = [_interpreted(table) for table in whole if is_entry(table.shape) and not _counts_words(table)]
+    entries = [_interpreted(table) for table in whole if is_entry(table.shape) and not _is_data(table)]
     dicts = [table for table in entries if _is_trainer_dict(table.shape)]
     headings = Headings([table for table in whole if not is_entry(table.shape)])
     groups = _streams([table for table in entries if not _is_trainer_dict(table.shape)])
-    rows = [list(_stream_rows(group, headings, unread)) for group in groups.values()]
-    return [each for table in dicts for each in _dict_rows(table)], _of_one_precision(list(_without_copies(rows)))
+    rows = []
+    for group in sorted(groups.values(), key=lambda group: not group[0].shape.counters):
+        rows.append(list(_stream_rows(group, headings, unread)))
+        headings.settle(rows[-1])
+    told = list(_averages_apart(list(_without_copies(rows))))
+    return [each for table in dicts for each in _dict_rows(table)], _of_one_precision(told)
+
+
+def _averages_apart(rows: Sequence[Rows]) -> Iterator[Rows]:
+    """Name a loss that is told once an epoch so, beside one of the same name that is told step by step."""
+    stepped = {name for table in rows if (table.steps != UNKNOWN_STEP).any() for name in table.names}
+    for table in rows:
+        if (table.steps == UNKNOWN_STEP).all() and is_epoch_axis(table.epochs):
+            names = tuple(
+                f"epoch_{name}" if name in stepped and loss_rank(name) < NO_LOSS else name for name in table.names
+            )
+            yield replace(table, names=names)
+        else:
+            yield table
 
 
 def _without_copies(streams: Sequence[Sequence[Rows]]) -> Iterator[Rows]:
@@ -114,10 +133,10 @@ def _by_shape(tables: Sequence[Entries]) -> dict[bytes, list[Entries]]:
     return grouped
 
 
-def _counts_words(table: Entries) -> bool:
-    """Tell whether a dictionary maps words to whole numbers, as a vocabulary does, and comes once."""
-    whole = table.numbers == np.floor(table.numbers)
-    return table.shape.quoted and len(table) == 1 and len(table.shape.fields) >= SEVERAL and bool(whole.all())
+def _is_data(table: Entries) -> bool:
+    """Tell whether a dictionary comes once, and is an argument or maps words to whole numbers as a vocabulary does."""
+    whole = len(table.shape.fields) >= SEVERAL and bool((table.numbers == np.floor(table.numbers)).all())
+    return table.shape.quoted and len(table) == 1 and (whole or _ASSIGNED.search(table.shape.key) is not None)
 
 
 def _interpreted(table: Entries) -> Entries:

@@ -96,4 +96,6 @@ TEXTS = {
     "docs of a metric": "loss: 2.3 means that the model is as good as chance (ln 10 = 2.302).\n",
     "csv of a market": "date,open,loss,volume\n2024-01-01,1.5,0.2,1000\n2024-01-02,1.6,0.3,1100\n",
     "git stat": " src/loss.py | 12 +++---\n src/step.py | 3 +-\n 2 files changed, 8 insertions(+), 7 deletions(-)\n",
+    "arguments behind a time": "11/14/2021 00:48:41 - INFO - __main__ - Training/evaluation parameters Namespace(lr=5e-05, qa_loss=1.0, max_steps=100, global_step=12000, grad_norm=1.0)\n",
+    "a nested configuration": "VanillaModelConfig(loss_fine=0.5,\n            loss_coefficients={'rgb_loss_coarse': 1.0, 'rgb_loss_fine': 1.0},\n            distortion_loss_mult=0.002,\n",
 }

@@ -137,3 +137,38 @@ def test_a_counter_below_its_entries_numbers_them() -> None:
     above = "".join(f"training_iteration: {n}\npid: 5\nloss: {9 - n}.25\n" for n in range(1, 9))
 
     assert read_log(below).points("loss") == read_log(above).points("loss") == [(n, 9.25 - n) for n in range(1, 9)]
+
+
+def test_a_heading_that_falls_again_and_again_numbers_nothing() -> None:
+    """Steps of what a model wrote between its losses are no steps of training."""
+    steps = (200, 102, 133, 4, 193, 172, 3, 90)
+    told = read_log("".join(f"Step {step}\nloss is 0.0{n}5 and kl is 0.1{n}\n" for n, step in enumerate(steps)))
+
+    assert set(told.samples("loss").steps.tolist()) == {-1}
+
+
+def test_a_mean_over_an_epoch_is_no_entry_of_the_curve() -> None:
+    """Beside a loss that is told step by step it has a name of its own."""
+    text = "".join(
+        f"Step {100 * e + s} | Loss: {9 - e}.{s}\n"
+        + (f"Epoch {e} completed | Average loss: {9 - e}.55\n" if s == 90 else "")
+        for e in (0, 1, 2)
+        for s in range(10, 100, 10)
+    )
+    told = read_log(text)
+
+    assert told.samples("epoch_loss").values.tolist() == [9.55, 8.55, 7.55]
+    assert (told.samples("loss").steps > 0).all()
+    assert read_log("".join(f"Epoch {e} completed | Average loss: {e}.5\n" for e in (3, 2))).names() == {"loss"}
+
+
+def test_lines_that_go_with_an_entry_have_its_step() -> None:
+    """One by one and close behind it; what comes seldom has none."""
+    text = "".join(
+        f"epoch:0 || iter:{s} || Loss:{s}.5\n->> first conf loss:{s}.25\n" + f"value loss: 7.{s}5\n" * (s % 30 == 0)
+        for s in range(10, 100, 10)
+    )
+    told = read_log(text)
+
+    assert told.samples("first conf loss").steps.tolist() == list(range(10, 100, 10))
+    assert set(told.samples("value loss").steps.tolist()) == {-1}
