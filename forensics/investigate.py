@@ -19,6 +19,7 @@ from forensics.diagnosis.headline import headline_of, verdict_of
 from forensics.diagnosis.judgement import UNKNOWN, onset_of
 from forensics.diagnosis.next_steps import next_steps
 from forensics.diagnosis.reason import reason
+from forensics.discovery.aside import of_the_run
 from forensics.discovery.discover import Discovery, discover
 from forensics.discovery.unpack import opened
 from forensics.documents._parts import part_of, relocated
@@ -193,13 +194,14 @@ def _without(found: Discovery, apart: Collection[str]) -> Discovery:
 def _read_place(
     found: Discovery, path: Path, weights: WeightsDepth, progress: Progress | None
 ) -> tuple[Run, tuple[str, ...]]:
-    facts: list[Fact] = []
+    told: list[tuple[str, list[Fact]]] = []
     failures: list[str] = []
     unread: list[Artifact] = []
     for number, artifact in enumerate(found.artifacts):
         if progress is not None:
             progress(artifact.path, number, len(found.artifacts))
-        facts.extend(_facts(artifact, failures, unread))
+        told.append((artifact.path, list(_facts(artifact, failures, unread))))
+    facts = of_the_run(told)
     others = [artifact for artifact in found.artifacts if not _taken_alone(artifact)]
     checkpoints, skips = find_checkpoints(others, loose=True, asked=len(others) == 1)
     used = {file for checkpoint in checkpoints for file in (checkpoint.path, *checkpoint.files)}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from forensics.discovery.aside import aside
 from forensics.discovery.discover import IGNORED_FOLDERS
 from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
@@ -78,6 +79,8 @@ class _Candidate:
 def find_runs(root: Path, limits: Limits = DEFAULT) -> tuple[Found, ...]:
     """Return every run under `root`, by path; links are not followed. A file is a run of its own.
 
+    Logs in folders of documentation, tests and data are runs only where there are no others.
+
     Raises `UnreadableError` when `root` cannot be listed.
     """
     if root.is_file():
@@ -85,7 +88,8 @@ def find_runs(root: Path, limits: Limits = DEFAULT) -> tuple[Found, ...]:
     if not root.is_dir():
         raise UnreadableError(f"{root} does not exist or is no directory")
     found = [candidate.found for candidate in _runs(root, 0, limits)]
-    return tuple(sorted(found, key=lambda f: str(f.path)))
+    own = [each for each in found if not aside(f"{each.path.relative_to(root).as_posix()}/")]
+    return tuple(sorted(own or found, key=lambda f: str(f.path)))
 
 
 def _runs(path: Path, depth: int, limits: Limits) -> list[_Candidate]:

@@ -8,7 +8,7 @@ from forensics.names import LOSS
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import from_first_entry, norm_is, series_of
 from forensics.rules._labels import without_head
-from forensics.rules._seen import Seen, every, first, held, unless, weigh, weigh_yes
+from forensics.rules._seen import Seen, every, holds, unless, weigh, weigh_yes
 from forensics.rules._setup import has_metric, whole_number
 
 COMPARES = re.compile(
@@ -87,10 +87,13 @@ def no_negatives_in_batch(run: Run, explained: Explained) -> Iterator[Evidence |
     sentence-transformers, MultipleNegativesRankingLoss ("works best with large batch sizes"); Henderson et al.,
     arXiv 1705.00652, section 4.4; measured: sentence-transformers at batch size 1.
     """
-    together = nothing_to_learn(run, explained)
-    yield from weigh_yes(unless(together, has_metric(run, "reward")), 3, "a comparison with nothing has no gradient")
+    together, compares = nothing_to_learn(run, explained), compares_samples(run)
+    # Labels that are all masked look the same in a model that predicts: the marks count where samples are compared.
+    known = holds(compares)
+    alone = unless(together, has_metric(run, "reward"))
+    yield from weigh_yes(alone, 3 if known else 1, "a comparison with nothing has no gradient")
     yield from weigh_yes(from_first_entry(run, explained), 1)
-    yield from weigh(batch_of_one(run), 3, -2)
-    yield from weigh_yes(first(held(compares_samples(run))), 1, "such models learn by comparing samples")
+    yield from weigh(batch_of_one(run), 3 if known else 1, -2)
+    yield from weigh_yes(compares, 1, "such models learn by comparing samples")
     yield Fix("Raise the batch size of a device (accumulation does not help), or add hard negatives to the data.")
     yield Experiment("Run ten steps with a batch of 2 a device.", "loss near ln 2 = 0.69", 1)

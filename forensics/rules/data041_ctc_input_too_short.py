@@ -10,7 +10,7 @@ from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import LOSS
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import onset, series_of, shown
-from forensics.rules._seen import Seen, first, weigh_yes
+from forensics.rules._seen import Seen, first, holds, weigh_yes
 from forensics.rules._setup import precision_is, setting_is
 
 CTC = re.compile(r"(?<![a-z])ctc|(?:For|Loss)CTC|CTC(?:Loss|BPE|Model)", re.IGNORECASE)
@@ -105,8 +105,10 @@ def ctc_input_too_short(run: Run, explained: Explained) -> Iterator[Evidence | F
     PyTorch, CTCLoss, zero_infinity ("infinite losses mainly occur when the inputs are too short to be aligned to the
     targets"); ABINet issue 65 (normal for five iterations, then inf, then nan); measured: 16 frames for 20 labels.
     """
-    yield from weigh_yes(is_ctc(run), 1)
-    yield from weigh_yes(infinite_first(run), 4, "no alignment exists: -log 0")
+    known = is_ctc(run)
+    yield from weigh_yes(known, 1)
+    # Any loss may be infinite first: only of CTC is it the mark.
+    yield from weigh_yes(infinite_first(run), 4 if holds(known) else 1, "no alignment exists: -log 0")
     yield from weigh_yes(shorter_input(run, explained), 3, "fewer frames than labels")
     yield from weigh_yes(keeps_infinity(run), 1, "an infinite loss is kept")
     yield from weigh_yes(precision_is(run, "fp16"), -1, "the range of fp16 ends early")

@@ -14,17 +14,25 @@ EMBEDS: dict[str, Any] = {"settings": {"model.architectures": "['BertModel']"}}
 CTC: dict[str, Any] = {"ctc_loss": [5.0, 4.8, 4.7, 4.6, INF, NAN, NAN], "onset": 5, "name": "loss-nan"}
 BROKE: dict[str, Any] = {"loss": [5.0, 4.8, 4.7, 4.6, INF, NAN, NAN], "onset": 5, "name": "loss-nan"}
 
+NAMED: dict[str, Any] = {"settings": {"criterion": "CTCLoss"}}
+
 
 def settings(**given: Any) -> dict[str, Any]:
     return {"settings": {name.replace("__", "."): value for name, value in given.items()}}
 
 
 ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
-    ("no-negatives-in-batch", "has no gradient", ALONE, 3),
-    ("no-negatives-in-batch", "has no gradient", {**ALONE, "name": "gradients-all-zero"}, 3),
+    ("no-negatives-in-batch", "has no gradient", {**ALONE, **EMBEDS}, 3),
+    ("no-negatives-in-batch", "has no gradient", {**ALONE, **EMBEDS, "name": "gradients-all-zero"}, 3),
+    ("no-negatives-in-batch", "has no gradient", ALONE, 1),
     ("no-negatives-in-batch", "from the first entry", ALONE, 1),
-    ("no-negatives-in-batch", "batch_size is 1", {**ALONE, **settings(per_device_train_batch_size=1)}, 3),
-    ("no-negatives-in-batch", "batch_size is 1", {**ALONE, **settings(trainer_state__train_batch_size=1)}, 3),
+    ("no-negatives-in-batch", "batch_size is 1", {**ALONE, **settings(per_device_train_batch_size=1)}, 1),
+    (
+        "no-negatives-in-batch",
+        "batch_size is 1",
+        {**ALONE, **settings(loss_type="InfoNCE", trainer_state__train_batch_size=1)},
+        3,
+    ),
     ("no-negatives-in-batch", "batch_size is 8", {**ALONE, **settings(per_device_train_batch_size=8)}, -2),
     ("no-negatives-in-batch", "learn by comparing", {**ALONE, **EMBEDS}, 1),
     ("no-negatives-in-batch", "learn by comparing", {**ALONE, **settings(loss="MultipleNegativesRankingLoss")}, 1),
@@ -36,9 +44,10 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ),
     ("no-negatives-in-batch", "stands still", {**ALONE, "loss": [2.0] * 7}, None),
     ("no-negatives-in-batch", "a gradient flows", {**ALONE, "grad_norm": [1.0] * 7}, None),
-    ("ctc-input-too-short", "the first bad loss", BROKE, 4),
-    ("ctc-input-too-short", "the first bad loss", {**BROKE, "name": "loss-nan-transient"}, 4),
-    ("ctc-input-too-short", "the first bad loss", {**BROKE, "name": "nan-gradient-applied"}, 4),
+    ("ctc-input-too-short", "the first bad loss", {**BROKE, **NAMED}, 4),
+    ("ctc-input-too-short", "the first bad loss", {**BROKE, **NAMED, "name": "loss-nan-transient"}, 4),
+    ("ctc-input-too-short", "the first bad loss", {**BROKE, **NAMED, "name": "nan-gradient-applied"}, 4),
+    ("ctc-input-too-short", "the first bad loss", BROKE, 1),
     ("ctc-input-too-short", "ctc_loss is logged", CTC, 1),
     ("ctc-input-too-short", "['Wav2Vec2ForCTC']", {**BROKE, **settings(model__architectures="['Wav2Vec2ForCTC']")}, 1),
     ("ctc-input-too-short", "fewer frames", {**BROKE, "frames": [80.0, 80.0, 80.0, 80.0, 16.0, 80.0, 80.0]}, 3),

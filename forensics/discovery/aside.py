@@ -1,0 +1,54 @@
+"""Files that lie beside a run and are not of it: documentation, source code, tests, data, predictions.
+
+A project is trained in its own folder, so that its README quotes the failures of others, its tests raise what they
+check, and its data have a column `loss`. What such files tell of settings may hold for the run; their curves and their
+deaths are not its own while it has a log, a state or an event file itself.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from forensics.model import Fact, Samples, Setting, Skip
+
+_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    (
+        "documentation",
+        re.compile(
+            r"(?:^|/)(?:readme|changelog|changes|history|news|contributing|security|faq|troubleshooting|install(?:ation)?"
+            r"|code_of_conduct|licen[sc]e|notice|authors|todo)(?:[._-][^/]*)?$"
+            r"|(?:^|/)(?:docs?|documentation)/",
+            re.IGNORECASE,
+        ),
+    ),
+    ("a test", re.compile(r"(?:^|/)(?:tests?|__tests__|testdata|test_data)/", re.IGNORECASE)),
+    ("data", re.compile(r"(?:^|/)(?:data|datasets?|raw_data|corpus|corpora)/", re.IGNORECASE)),
+    ("a prediction", re.compile(r"(?:^|/)(?:generated_)?predictions?(?:[._-][^/]*)?$", re.IGNORECASE)),
+    (
+        "source code",
+        re.compile(r"\.(?:py|pyi|sh|c|cc|cpp|cxx|cu|cuh|h|hpp|js|ts|java|go|rs|css|tex|bib|rst)$", re.IGNORECASE),
+    ),
+)
+
+
+def aside(path: str) -> str:
+    """Return what a file beside a run is by its path in the run's folder; empty for what may be of the run.
+
+    >>> aside("README.md"), aside("data/claims.csv"), aside("outputs/train.log"), aside("data_parallel.log")
+    ('documentation', 'data', '', '')
+    """
+    return next((kind for kind, pattern in _KINDS if pattern.search(path)), "")
+
+
+def of_the_run(facts: Iterable[tuple[str, Sequence[Fact]]]) -> list[Fact]:
+    """Return the facts of all files, given with their paths; of files aside only settings, if others have a curve."""
+    told = list(facts)
+    if not any(isinstance(fact, Samples) for path, each in told if not aside(path) for fact in each):
+        return [fact for _, each in told for fact in each]
+    kept: list[Fact] = []
+    for path, each in told:
+        kind = aside(path)
+        some = [fact for fact in each if not kind or isinstance(fact, Setting)]
+        if len(some) < len(each):
+            kept.append(Skip(path, f"{kind}, not a record of this run (name it alone to have it read)"))
+        kept.extend(some)
+    return kept
