@@ -1,4 +1,4 @@
-"""Rows that tell the same story, together."""
+"""Rows that tell the same story, together: one cause is one group, whatever else differs."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,16 +7,26 @@ from dataclasses import dataclass
 from forensics.fleet.row import Row
 
 ORDER = ("broken", "suspicious", "failed", "unreadable", "unknown", "healthy")
+QUIET = frozenset({"healthy", "unknown"})
+"""Verdicts of runs that are counted rather than listed: nothing was found wrong with them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Runs with one fingerprint and verdict; `title` says what they share."""
+    """Runs with one cause, or with one symptom of unknown cause; `title` says which.
 
-    fingerprint: str
+    `label` is a letter to name the group by, "" for runs that nothing is wrong with. `verdict` is the worst of its
+    runs, `fingerprint` that of the first of them (see `forensics.fleet.fingerprint`).
+    """
+
+    label: str
     verdict: str
     title: str
     rows: tuple[Row, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        return self.rows[0].fingerprint
 
     @property
     def steps_after(self) -> int:
@@ -28,20 +38,42 @@ class Group:
 
 
 def groups_of(rows: Sequence[Row]) -> tuple[Group, ...]:
-    """Group rows by fingerprint: broken runs first, the larger group first, rows by path."""
-    by_key: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    """Group rows: the worst verdict first, then the larger group, rows by path."""
+    by_story: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        by_key[(row.verdict, row.fingerprint)].append(row)
-    groups = [
-        Group(fingerprint, verdict, _title(found[0]), tuple(sorted(found, key=lambda r: r.path)))
-        for (verdict, fingerprint), found in by_key.items()
-    ]
-    return tuple(sorted(groups, key=lambda g: (ORDER.index(g.verdict), -len(g.rows), g.fingerprint)))
+        by_story[_story(row)].append(row)
+    stories = sorted(by_story.items(), key=lambda item: (_worst(item[1]), -len(item[1]), item[0]))
+    groups = []
+    for number, ((_, title), found) in enumerate(stories):
+        verdict = ORDER[_worst(found)]
+        label = "" if verdict in QUIET else _letters(number)
+        ordered = sorted(found, key=lambda r: (ORDER.index(r.verdict), r.path))
+        groups.append(Group(label, verdict, title, tuple(ordered)))
+    return tuple(groups)
 
 
-def _title(row: Row) -> str:
+def _story(row: Row) -> tuple[str, str]:
+    """Return the kind of a story and its title."""
     if row.symptom is None:
-        return row.verdict
-    cause = row.cause or "unknown"
-    doubt = "?" if row.cause_verdict == "possible" else ""
-    return f"{row.symptom} <- {cause}{doubt}"
+        return row.verdict, row.verdict
+    if row.cause in {None, "unknown"}:
+        return "symptom", f"{row.symptom}, cause unknown"
+    return "cause", str(row.cause)
+
+
+def _worst(rows: Sequence[Row]) -> int:
+    return min(ORDER.index(row.verdict) for row in rows)
+
+
+def _letters(number: int) -> str:
+    """Return A, B, ... Z, AA, AB, ...
+
+    >>> _letters(0), _letters(25), _letters(26), _letters(701), _letters(702)
+    ('A', 'Z', 'AA', 'ZZ', 'AAA')
+    """
+    label = ""
+    number += 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        label = chr(ord("A") + rest) + label
+    return label

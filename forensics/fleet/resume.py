@@ -13,7 +13,7 @@ from forensics.errors import UnreadableError, UsageError
 from forensics.fleet.row import Row, row_from, row_to
 from forensics.redaction import Redactor
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
 from forensics.diagnosis.judgement import leading_cause, leading_finding, onset
+from forensics.fleet.curve import Points, small_curve
 from forensics.fleet.fingerprint import fingerprint_of
 from forensics.model import Axis, Report
 from forensics.redaction.identities import redactor_for
@@ -26,7 +27,8 @@ class Row:
     hypothesis that is tenable. `signature` tells whether the files have changed since. `names` are those of people,
     machines and jobs that the run gives away, with their kinds: to mask by, never to show. `ending` is the kind of
     ending of the last attempt. `parts` are files that turned out to be runs of their own: each has a row then, and
-    this one is left out.
+    this one is left out. `changed` is when a file of the run was last written, in seconds since 1970; `curve` the loss
+    in a few points.
     """
 
     path: str
@@ -51,6 +53,8 @@ class Row:
     axis: Axis = "step"
     ending: str | None = None
     parts: tuple[str, ...] = ()
+    changed: float = 0.0
+    curve: Points = ()
 
 
 def row_of(path: str, report: Report, signature: str) -> Row:
@@ -79,6 +83,8 @@ def row_of(path: str, report: Report, signature: str) -> Row:
         signature=signature,
         axis="step" if began is None else began.axis,
         ending=None if report.run.ending is None else report.run.ending.kind,
+        changed=max((artifact.modified for artifact in report.run.artifacts), default=0.0),
+        curve=small_curve(report.run),
         names=dict(list(redactor_for(report.run, identities=True, names={}).learnt.items())[:MOST_NAMES]),
     )
 
@@ -91,4 +97,6 @@ def row_to(row: Row) -> dict[str, Any]:
 def row_from(data: Mapping[str, Any]) -> Row:
     """Return the row that `row_to` wrote; raises `TypeError` when a path or a verdict is missing."""
     known = {f.name for f in fields(Row)}
-    return Row(**{name: value for name, value in data.items() if name in known})
+    kept = {name: value for name, value in data.items() if name in known}
+    kept["curve"] = tuple((int(step), value) for step, value in kept.get("curve", ()))
+    return Row(**kept)

@@ -9,7 +9,7 @@ from forensics.errors import NothingReadableError
 from forensics.fleet.find import Found, find_runs
 from forensics.fleet.resume import StateFile
 from forensics.fleet.row import Row
-from forensics.fleet.work import Task, signature_of
+from forensics.fleet.work import Task, newest_of, signature_of
 from forensics.weights import WeightsDepth
 
 Progress = Callable[[str, int, int], None]
@@ -17,12 +17,16 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a triage works: processes (0: one a core), where, how deep, and the seconds that one run may take."""
+    """How a triage works: processes (0: one a core), where, how deep, and the seconds that one run may take.
+
+    `since` leaves out runs of which no file was written after that time (seconds since 1970).
+    """
 
     workers: int = 0
     cluster: str | None = None
     weights: WeightsDepth = "quick"
     seconds: float = 60.0
+    since: float | None = None
 
 
 def triage(
@@ -35,7 +39,7 @@ def triage(
     found = find_runs(root)
     if not found:
         raise NothingReadableError(f"no run under {root}: no trainer state, checkpoint, event file or log")
-    tasks = [_task(root, run, options) for run in found]
+    tasks = [task for run in found if _is_wanted(task := _task(root, run, options), options.since)]
     known = [row for task in tasks if (row := _known(task, state)) is not None]
     names = {row.path for row in known}
     rows = list(known)
@@ -51,6 +55,10 @@ def triage(
 def _task(root: Path, run: Found, options: Options) -> Task:
     name = run.path.relative_to(root).as_posix() if run.path != root else "."
     return Task(name, run.path.absolute(), run.apart, options.weights, options.seconds)
+
+
+def _is_wanted(task: Task, since: float | None) -> bool:
+    return since is None or newest_of(task) >= since
 
 
 def _known(task: Task, state: StateFile | None) -> Row | None:

@@ -51,6 +51,14 @@ def analysed(task: Task) -> Row:
         return Row(task.path, "failed", note=f"{type(error).__name__}: {error}", internal_errors=1)
 
 
+def newest_of(task: Task) -> float:
+    """Return when a file of a run was last written, in seconds since 1970; 0 where none can be listed."""
+    try:
+        return max((artifact.modified for artifact in discover(task.location).artifacts), default=0.0)
+    except ForensicsError:
+        return 0.0
+
+
 def signature_of(task: Task) -> str:
     """Return a name for the files of a run as they are: paths, sizes and times of change."""
     try:

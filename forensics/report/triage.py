@@ -1,4 +1,4 @@
-"""Many runs: groups of the same story first, then a row a run."""
+"""Many runs: one table with a line a run, and what each group of them has in common."""
 
 import csv
 import io
@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tabulate import tabulate
-
 from forensics.fleet.group import ORDER, Group, groups_of
 from forensics.fleet.row import VERSIONS, Row, row_to
 from forensics.model import NOUNS
@@ -18,15 +16,15 @@ from forensics.report._mapped import mapped
 from forensics.report._onset import duration
 from forensics.report._safe import cell, clean, code, markdown
 
-FORMAT = 1
-FORMATS = ("table", "csv", "json", "markdown")
-QUIET = ("healthy", "unknown")
-"""Verdicts whose runs are counted, not listed, in a table."""
+FORMAT = 2
+"""Format 2: a group is one cause, whatever its settings; it has a `label`, and so has each run's `group`."""
 SHOWN = 15
 """Runs a group lists in a table or in Markdown; CSV and JSON hold all."""
-INTERNAL = ("signature", "names", "parts")
+INTERNAL = ("signature", "names", "parts", "curve", "changed")
 """Fields of a row that no output shows."""
-HEADINGS = ("run", "onset", "cause", "last good checkpoint", "lost after it", "versions")
+HEADINGS = ("group", "run", "onset", "cause", "last good", "lost after it")
+WIDTH = 100
+LEAST_COLUMNS, LEAST_PATH, MOST_OF_A_CELL = 4, 12, 60
 
 
 def masked(rows: Sequence[Row], redactor: Redactor) -> tuple[Row, ...]:
@@ -39,9 +37,11 @@ def masked(rows: Sequence[Row], redactor: Redactor) -> tuple[Row, ...]:
     return mapped(tuple(replace(row, names={}) for row in rows), redactor)
 
 
-def render(rows: Sequence[Row], form: str) -> str:
-    """Return the rows as a table, CSV, JSON or Markdown."""
-    return {"table": _table, "csv": _csv, "json": _json, "markdown": _markdown}[form](rows)
+def render(rows: Sequence[Row], form: str, *, width: int = WIDTH) -> str:
+    """Return the rows as a table no wider than `width`, as CSV, JSON or Markdown; the page is `fleet`'s."""
+    if form == "table":
+        return _table(rows, width)
+    return {"csv": _csv, "json": _json, "markdown": _markdown}[form](rows)
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -56,21 +56,19 @@ def summary(rows: Sequence[Row]) -> str:
 
 
 def _title(group: Group) -> str:
+    """Return what a group is: how many runs, what of, and what was spent after it began."""
     count = len(group.rows)
-    parts = [f"{count:,} {'run' if count == 1 else 'runs'}", clean(group.title)]
-    if group.fingerprint:
-        parts.append(group.fingerprint)
     lost = []
     if group.steps_after:
         lost.append(f"{group.steps_after:,} steps")
     if group.seconds_after >= 1:
         lost.append(duration(group.seconds_after))
-    if lost:
-        parts.append(f"{', '.join(lost)} spent after the onset")
-    return "  ".join(parts)
+    spent = f"; {', '.join(lost)} ran after it began" if lost else ""
+    return f"{count:,} {'run' if count == 1 else 'runs'} {group.verdict}: {clean(group.title)}{spent}"
 
 
-def _onset(row: Row) -> str:
+def onset_text(row: Row) -> str:
+    """Return where a run began to go wrong, in words."""
     if row.onset is None:
         return ""
     if row.fine is None or row.fine >= row.onset - 1:
@@ -78,70 +76,100 @@ def _onset(row: Row) -> str:
     return f"{NOUNS[row.axis][0]} {row.fine + 1:,} to {row.onset:,}"
 
 
-def _lost(row: Row) -> str:
+def lost_text(row: Row) -> str:
+    """Return what a run spent after its onset."""
     steps = "" if row.steps_after is None else f"{row.steps_after:,} steps"
     seconds = row.seconds_after
     return f"{steps}, {duration(seconds)}" if steps and seconds is not None and seconds >= 1 else steps
 
 
-def _versions(row: Row) -> str:
-    return ", ".join(f"{clean(name)} {clean(str(version), 30)}" for name, version in row.versions.items())
+def cause_text(row: Row) -> str:
+    """Return the cause of a run and how sure it is; its symptom where the cause is unknown; else why it has no row."""
+    if row.symptom is None:
+        return clean(row.note, 200)
+    if row.cause in {None, "unknown"}:
+        return f"unknown ({row.symptom})"
+    return f"{row.cause} ({row.cause_verdict})" if row.cause_verdict else str(row.cause)
 
 
-def _cause(row: Row) -> str:
-    if row.note and row.cause is None:
-        return clean(row.note, 120)
-    return f"{row.cause} ({row.cause_verdict})" if row.cause and row.cause_verdict else row.cause or ""
+def _cells(group: Group, row: Row) -> list[str]:
+    good = clean(row.last_good_checkpoint or "", 60)
+    return [group.label, clean(row.path, 200), onset_text(row), cause_text(row), good, lost_text(row)]
 
 
-def _cells(row: Row) -> list[str]:
-    return [
-        clean(row.path, 120),
-        _onset(row),
-        _cause(row),
-        clean(row.last_good_checkpoint or "", 60),
-        _lost(row),
-        _versions(row),
-    ]
+def _table(rows: Sequence[Row], width: int) -> str:
+    """Return one table of the runs that something is wrong with, a line each, and a line for each group."""
+    groups = [group for group in groups_of(rows) if group.label]
+    lines = [summary(rows)]
+    if groups:
+        shown = [_cells(group, row) for group in groups for row in group.rows[:SHOWN]]
+        lines += ["", *_aligned(shown, width)]
+        several = [group for group in groups if len(group.rows) > 1]
+        lines += ["", *(f"{group.label}  {_title(group)}" for group in several)] if several else []
+        left = sum(max(0, len(group.rows) - SHOWN) for group in groups)
+        if left:
+            lines.append(f"{left:,} more runs of these groups are in --format csv, json or html.")
+    return "\n".join(lines) + "\n"
 
 
-def _table(rows: Sequence[Row]) -> str:
-    parts = [summary(rows)]
-    for group in groups_of(rows):
-        if group.verdict in QUIET:
-            continue
-        shown = [_cells(row) for row in group.rows[:SHOWN]]
-        table = tabulate(shown, headers=HEADINGS, disable_numparse=True, maxcolwidths=[40, 20, 40, 24, 24, 40])
-        more = len(group.rows) - SHOWN
-        left = f"\nand {more:,} more (--format csv or json has all)" if more > 0 else ""
-        parts.append(f"{group.verdict.upper()}  {_title(group)}\n{table}{left}")
-    return "\n\n".join(parts) + "\n"
+def _aligned(cells: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+    """Yield the lines of a table no wider than `width`: columns from the right are left out, then cells are cut."""
+    columns = list(zip(HEADINGS, *cells, strict=True))
+    columns = [column for column in columns if any(column[1:])]
+    while len(columns) > LEAST_COLUMNS and sum(_width(column) + 2 for column in columns) - 2 > width:
+        columns.pop()
+    widths = [_width(column) for column in columns]
+    if (over := sum(widths) + 2 * (len(widths) - 1) - width) > 0:
+        at = 1  # the path, of which the end tells most
+        widths[at] = max(LEAST_PATH, widths[at] - over)
+    for line in zip(*columns, strict=True):
+        shown = [
+            _cut(cell, room, tail=number == 1) for number, (cell, room) in enumerate(zip(line, widths, strict=True))
+        ]
+        yield "  ".join(f"{cell:<{room}}" for cell, room in zip(shown, widths, strict=True)).rstrip()
+
+
+def _width(column: Sequence[str]) -> int:
+    return min(MOST_OF_A_CELL, max(map(len, column)))
+
+
+def _cut(cell: str, room: int, *, tail: bool) -> str:
+    if len(cell) <= room:
+        return cell
+    return f"...{cell[3 - room :]}" if tail else f"{cell[: room - 3]}..."
 
 
 def _csv(rows: Sequence[Row]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = [name for name in row_to(Row("", "unknown")) if name not in {"versions", *INTERNAL}]
-    writer.writerow([*names, *VERSIONS])
+    labels = _labels(rows)
+    writer.writerow([*names, *VERSIONS, "group"])
     for row in rows:
         data = row_to(row)
-        values = [data[name] for name in names] + [row.versions.get(name) for name in VERSIONS]
+        values = [data[name] for name in names] + [row.versions.get(name) for name in VERSIONS] + [labels[row.path]]
         writer.writerow([cell(v, 1000) if isinstance(v, str) else "" if v is None else v for v in values])
     return out.getvalue()
 
 
+def _labels(rows: Sequence[Row]) -> dict[str, str]:
+    return {row.path: group.label for group in groups_of(rows) for row in group.rows}
+
+
 def _json(rows: Sequence[Row]) -> str:
+    labels = _labels(rows)
     tree = {
         "format": FORMAT,
         "summary": summary(rows),
         "groups": [_group(group) for group in groups_of(rows)],
-        "runs": [_run(row) for row in rows],
+        "runs": [{**_run(row), "group": labels[row.path]} for row in rows],
     }
     return json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _group(group: Group) -> dict[str, Any]:
     return {
+        "label": group.label,
         "fingerprint": group.fingerprint,
         "verdict": group.verdict,
         "title": clean(group.title),
@@ -164,14 +192,15 @@ def _markdown(rows: Sequence[Row]) -> str:
 
 def _markdown_lines(rows: Sequence[Row]) -> Iterator[str]:
     yield f"## medforensics triage\n\n{summary(rows)}\n"
-    for group in groups_of(rows):
-        if group.verdict in QUIET:
-            continue
-        yield f"### {group.verdict}: {markdown(_title(group))}\n"
-        yield f"| {' | '.join(HEADINGS)} |\n|---|---|---|---|---|---|"
+    groups = [group for group in groups_of(rows) if group.label]
+    if not groups:
+        return
+    yield f"| {' | '.join(HEADINGS)} |\n|---|---|---|---|---|---|"
+    for group in groups:
         for row in group.rows[:SHOWN]:
-            path, *others = _cells(row)
-            yield f"| {code(path)} | {' | '.join(markdown(other) for other in others)} |"
-        if len(group.rows) > SHOWN:
-            yield f"\nand {len(group.rows) - SHOWN:,} more"
-        yield ""
+            label, path, *others = _cells(group, row)
+            yield f"| {label} | {code(path)} | {' | '.join(markdown(other) for other in others)} |"
+    yield ""
+    for group in groups:
+        left = f" ({len(group.rows) - SHOWN:,} of them not shown)" if len(group.rows) > SHOWN else ""
+        yield f"- **{group.label}** {markdown(_title(group))}{left}"

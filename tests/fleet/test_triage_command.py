@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,12 +46,47 @@ def test_json_holds_a_row_a_run_and_groups_by_fingerprint(root: Path) -> None:
     assert done.exit_code == 1
 
 
-def test_the_table_leads_with_the_largest_group(root: Path) -> None:
+def test_one_table_has_a_line_a_run_and_its_group(root: Path) -> None:
     lines = triage(root).stdout.splitlines()
 
     assert lines[0] == "5 runs: 3 broken, 1 unreadable, 1 healthy."
-    assert lines[2].startswith("BROKEN  2 runs  loss-to-zero <- ")
-    assert "22 steps spent after the onset" in lines[2]
+    assert [line.split()[:2] for line in lines[2:7]] == [
+        ["group", "run"],
+        ["A", "a"],
+        ["A", "b"],
+        ["B", "masked"],
+        ["C", "empty"],
+    ]
+    assert lines[-1].startswith("A  2 runs broken: ")
+    assert lines[-1].endswith("22 steps ran after it began")
+    assert "fine" not in " ".join(lines[2:])
+
+
+def test_only_what_failed_and_only_what_is_new(root: Path, tmp_path: Path) -> None:
+    old = write_run(tmp_path / "old", DIED)
+    for path in (old, *old.iterdir()):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    write_run(tmp_path / "new", DIED)
+
+    def paths(*arguments: object) -> list[str]:
+        return [run["path"] for run in json.loads(triage(*arguments, "--format", "json").stdout)["runs"]]
+
+    assert paths(root, "--failed") == ["a", "b", "empty", "masked"]
+    assert paths(tmp_path, "--since", "1d") == ["new"]
+    assert paths(tmp_path, "--since", "2023-01-01") == ["new", "old"]
+    assert triage(old, "--since", "1d").exit_code == 0
+    assert triage(old, "--since", "soon").exit_code == 2
+
+
+def test_a_page_links_to_the_page_of_each_run(root: Path, tmp_path: Path) -> None:
+    done = triage(root, "--format", "html", "-o", tmp_path / "fleet.html", "--pages", tmp_path / "pages")
+    links = re.findall(r'<a href="([^"]+)">', (tmp_path / "fleet.html").read_text())
+
+    assert done.exit_code == 1
+    assert links == ["pages/0001.html", "pages/0002.html", "pages/0003.html"]
+    assert all("<title>broken" in (tmp_path / link).read_text() for link in links)
+    assert triage(root, "--pages", tmp_path / "pages").exit_code == 2
+    assert triage(root, "--format", "html", "-o", tmp_path / "x.html", "--pages", root / "p").exit_code == 2
 
 
 def test_csv_has_a_line_a_run_and_no_formula(root: Path, tmp_path: Path) -> None:
@@ -60,11 +97,12 @@ def test_csv_has_a_line_a_run_and_no_formula(root: Path, tmp_path: Path) -> None
     assert (rows[0]["verdict"], rows[0]["onset"], rows[0]["steps_after"]) == ("broken", "11", "10")
 
 
-def test_markdown_has_a_table_a_group(root: Path) -> None:
+def test_markdown_has_one_table(root: Path) -> None:
     text = triage(root, "--format", "markdown").stdout
 
     assert text.startswith("## medforensics triage\n\n5 runs: 3 broken")
-    assert "| `a` |" in text
+    assert "| A | `a` |" in text
+    assert text.count("| group | run |") == 1
 
 
 @pytest.mark.parametrize(("arguments", "code"), [((), 1), (("--fail-on", "never"), 0), (("--fail-on", "warning"), 1)])
