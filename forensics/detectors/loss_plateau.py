@@ -72,7 +72,7 @@ def loss_constant(run: Run) -> Iterator[Finding]:
     """
     series = context.recorded(run, LOSS)
     index = tail_onset(series.values == series.values[-1]) if len(series) else None
-    if index is None or context.policy_gradient(run) or not abs(series.values[-1]) > 0.01:
+    if index is None or context.policy_gradient(run) or not 0.01 < abs(series.values[-1]) < np.inf:
         return
     if _still(series):
         index = 0
