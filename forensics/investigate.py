@@ -27,6 +27,7 @@ from forensics.errors import ForensicsError, InternalError, NothingReadableError
 from forensics.limits import DEFAULT, Limits
 from forensics.model import SEVERITIES, Artifact, Fact, Finding, Hypothesis, Recording, Report, Run, Skip
 from forensics.plugin import Detector, Document, Reader
+from forensics.redaction.search import secrets_of
 from forensics.storage.file import File
 from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
 from forensics.weights.belonging import belonging
@@ -221,6 +222,7 @@ def _read_place(
         facts.extend(belonging(found.root, checkpoints, recordings))
     checkpoints = with_gaps(checkpoints, found.artifacts)
     run = assemble(found.root, found.artifacts, facts, checkpoints, (*found.skips, *skips, *unexamined))
+    run = replace(run, hidden=secrets_of(found.artifacts))
     internal = (skip.reason for skip in run.skips if skip.internal)
     return run, tuple(dict.fromkeys((*failures, *internal)))
 

@@ -1,10 +1,12 @@
 """A run in which everything that must not get out stands everywhere it could stand."""
 
+import base64
 import json
 import struct
 from pathlib import Path
+from urllib.parse import quote
 
-from secrets_planted import IDENTITIES, SECRETS
+from secrets_planted import BY_NAME, IDENTITIES, SECRETS
 
 HOST = "gpu-node-17"
 STEPS = 12
@@ -39,15 +41,21 @@ def make(folder: Path) -> Path:
     return run
 
 
+def encoded(value: str) -> str:
+    """Return the value as a URL and an `Authorization: Basic` hold it."""
+    return f"https://x.invalid/?q={quote(value, safe='')} {base64.b64encode(f'user:{value}'.encode()).decode()}"
+
+
 def _log(path: Path) -> None:
     lines = [
         "Loading /home/alice.doe/projects/secret-client/train.py",
         f"{HOST}:4711:4711 [0] NCCL INFO Bootstrap",
     ]
-    for name, value in (*SECRETS, *IDENTITIES):
+    for name, value in (*SECRETS, *BY_NAME, *IDENTITIES):
         lines += [f"{name.upper()}={value}", f"using {value} for {name}", f'{{"{name}": {json.dumps(value)}}}']
     lines += [f"{{'loss': {1.0 - i / 100}, 'learning_rate': 1e-05, 'epoch': {i / 10}}}" for i in range(1, STEPS // 2)]
-    secret = " ".join(value for _, value in SECRETS)
+    secret = " ".join(value for _, value in (*SECRETS, *BY_NAME))
+    secret += " " + " ".join(encoded(value) for _, value in (*SECRETS, *BY_NAME))
     lines += [
         "Traceback (most recent call last):",
         f'  File "/home/alice.doe/projects/secret-client/{HOST}.py", line 1, in f',
@@ -70,7 +78,7 @@ def _state(path: Path) -> None:
 
 
 def _configs(run: Path) -> None:
-    settings = dict((*SECRETS, *IDENTITIES))
+    settings = dict((*SECRETS, *BY_NAME, *IDENTITIES))
     (run / "config.json").write_text(
         json.dumps({"model_type": "llama", "_name_or_path": "/home/alice.doe/m", **settings})
     )
@@ -88,7 +96,7 @@ def _configs(run: Path) -> None:
 def _captures(run: Path) -> None:
     """What W&B and pip write down about the machine."""
     identities, secrets = dict(IDENTITIES), dict(SECRETS)
-    args = [word for name, value in (*SECRETS, *IDENTITIES) for word in (f"--{name}", value)]
+    args = [word for name, value in (*SECRETS, *BY_NAME, *IDENTITIES) for word in (f"--{name}", value)]
     told = {
         "host": HOST, "username": "alice.doe", "email": identities["email"], "root": identities["home"],
         "args": args, "program": f"{identities['home']}/train.py", "python": "3.11",

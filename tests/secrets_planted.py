@@ -34,7 +34,39 @@ SECRETS: tuple[tuple[str, str], ...] = (
     ("database_url", _joined("postgresql://trainer:", "Sup3rS3cret", "@db.corp.invalid:5432/runs")),
     ("proxy_url", _joined("https://bob:", "Pa55w0rd", "@proxy.corp.invalid:3128")),
     ("replicate_token", _joined("r8", "_", FILL * 4)),
+    ("aws_session_token", _joined("IQo", "Jb3JpZ2lu", "X2VjEFAKE", FILL * 6, "==")),
+    ("azure_client_secret", _joined("fAK", "8", "Q~", FILL * 4)),
+    ("telegram_bot", _joined("123456789", ":AA", FILL * 4)),
+    ("discord_bot", _joined("MTA", FILL * 3, ".", "GfAKEf", ".", FILL * 4)),
+    ("aliyun_key_id", _joined("LT", "AI5t", FILL * 2, "1234")),
+    ("tencent_id", _joined("AK", "ID", FILL * 4)),
+    ("baidu_key", _joined("ALT", "AK-", FILL * 3)),
+    ("volcengine_key", _joined("AK", "LT", FILL * 5)),
+    ("zhipu_key", _joined("fa4e" * 8, ".", FILL * 2)),
+    ("kaggle_token", _joined("KG", "AT_", FILL * 4)),
+    ("sendgrid_key", _joined("S", "G.", FILL * 2, "abcdef.", FILL * 5, "abc")),
+    ("databricks_token", _joined("da", "pi", "fa4e" * 8)),
+    ("vault_token", _joined("hv", "s.", FILL * 3)),
+    ("runpod_key", _joined("rp", "a_", FILL * 5)),
+    ("grafana_token", _joined("gl", "sa_", FILL * 4, "_fa4efa4e")),
+    ("modelscope_token", _joined("m", "s-", "fa4efa4e-fa4e-fa4e-fa4e-fa4efa4efa4e")),
+    ("kubeadm", _joined("kubeadm join --token ", "fakef4", ".", "fakefakefake1234")),
+    ("modal_token", _joined("a", "k-", FILL * 2, "123456")),
+    ("perplexity_key", _joined("pp", "lx-", FILL * 5)),
+    ("pinecone_key", _joined("pc", "sk_", FILL * 5)),
+    ("fireworks_key", _joined("f", "w_", FILL * 2, "123456")),
+    ("together_key", _joined("tgp", "_v1_", FILL * 5)),
+    ("age_key", _joined("AGE-", "SECRET-KEY-1", "FAKEFAKE" * 7)),
+    ("sentry_token", _joined("sn", "trys_", FILL * 5)),
+    ("notion_token", _joined("nt", "n_", "1234", FILL * 4)),
 )  # fmt: skip
+
+BY_NAME: tuple[tuple[str, str], ...] = (
+    ("service_key", "8f3c1d5e7a9b2c4d6e8f0a1b3c5d7e9f"),
+    ("database_password", "corr3ct-h0rse-battery"),
+    ("registry_auth_token", "Fake-0f-a-t0ken-that-looks-l1ke-nothing"),
+)
+"""Secrets that nothing but the name beside them gives away."""
 
 IDENTITIES: tuple[tuple[str, str], ...] = (
     ("email", "alice.doe@corp.invalid"),

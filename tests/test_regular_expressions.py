@@ -60,11 +60,20 @@ def _said_of_files() -> Iterable[str]:
 
 def _learnt_names() -> Iterable[str]:
     redactor = Redactor(identities=True)
+    redactor.learn_secrets(["a1" * 9, "b2-" * 4])
     for name in ("alice", "node-17", "/data/alice/llama"):
         redactor.learn_value("user", name)
     redactor("alice")
     assert redactor._literal_pattern is not None
     return (redactor._literal_pattern.pattern,)
+
+
+def _learnt_encodings() -> Iterable[str]:
+    redactor = Redactor(identities=False)
+    redactor.learn_secrets(["tr0ub4dor-and-3-more", "a" * 30 + "0" * 9])
+    redactor("x")
+    assert redactor._encoded_pattern is not None
+    return (redactor._encoded_pattern.pattern,)
 
 
 def _signatures() -> Iterable[str]:
@@ -104,7 +113,8 @@ BUILT: dict[str, tuple[str, Callable[[], Iterable[str | bytes]]]] = {
     "forensics/signatures/general.py:_expression": ("search", _general),
     "forensics/readers/_text/settings.py:_training_block": ("search", lambda: _settings("_BLOCK")),
     "forensics/readers/_text/settings.py:_unsloth": ("search", lambda: _settings("_UNSLOTH")),
-    "forensics/redaction/__init__.py:_known": ("search", _learnt_names),
+    "forensics/redaction/redactor.py:_known": ("search", _learnt_names),
+    "forensics/redaction/redactor.py:_base64": ("search", _learnt_encodings),
     "forensics/rules/_known_issues.py:_hardware": ("search", lambda: _issues("hardware")),
     "forensics/rules/_known_issues.py:_event": ("search", lambda: _issues("says")),
     "forensics/rules/_known_issues.py:_bounded": ("search", lambda: _issues("matches")),

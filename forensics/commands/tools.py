@@ -51,10 +51,11 @@ def analyze(path: str) -> str:
 @bounded
 def compare(good: str, bad: str) -> str:
     """Say what differs between two runs, and which difference can matter for what went wrong in the second."""
-    from forensics.redaction import Redactor
-    from forensics.report import comparison
+    from forensics.report import comparison, redactor_for
 
-    found = comparison.masked(forensics.compare(good, bad), Redactor(identities=False))
+    compared = forensics.compare(good, bad)
+    runs = (compared.good.report.run, compared.bad.report.run)
+    found = comparison.masked(compared, redactor_for(*runs, identities=False, names={}))
     return comparison.render(found, "markdown")
 
 

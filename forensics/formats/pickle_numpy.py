@@ -21,9 +21,11 @@ def numpy_dtype(value: object) -> np.dtype[np.generic] | None:
         return None
     code, state = value.arguments[0], value.state
     order = state[1] if isinstance(state, tuple) and len(state) > 1 else "<"
-    if not isinstance(code, str) or not _CODE.fullmatch(code) or order not in {"<", ">", "|", "="}:
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
         return None
-    return np.dtype(("<" if order == "=" else str(order)) + code)
+    if not isinstance(order, str) or order not in {"<", ">", "|", "="}:
+        return None
+    return np.dtype(("<" if order == "=" else order) + code)
 
 
 def numpy_array(value: object) -> NDArray[np.generic] | None:

@@ -23,7 +23,8 @@ UNBOUNDED_STEPS = 1 << 53
 class Run:
     """One run directory, read: timeline, environment, checkpoints in step order, and what was not examined.
 
-    `attempts` are its launches with how each ended, the last one last.
+    `attempts` are its launches with how each ended, the last one last. `hidden` holds values that no output may
+    show: what its files say behind names of secrets.
     """
 
     root: Path
@@ -35,6 +36,7 @@ class Run:
     frameworks: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     recordings: tuple[Recording, ...] = ()
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
     def has(self, name: str) -> bool:
         """Tell whether the run recorded something.

@@ -26,6 +26,7 @@ def redactor_for(*runs: Run, identities: bool, names: Mapping[str, str]) -> Reda
 def _learn(redactor: Redactor, run: Run) -> None:
     if redactor.identities and len(str(run.root)) >= 8:
         redactor.learn_value("path", str(run.root))
+    redactor.learn_secrets(run.hidden)
     redactor.learn(_telling_texts(run))
     for found in run.environment.entries.values():
         for setting in found:
@@ -36,7 +37,8 @@ def _learn(redactor: Redactor, run: Run) -> None:
 def _telling_texts(run: Run) -> Iterator[str]:
     yield run.root.as_posix()
     yield from (artifact.path for artifact in run.artifacts)
-    yield from (events.text for events in run.timeline.events)
+    for events in run.timeline.events:
+        yield from dict.fromkeys((events.text, *events.texts))
     for (_, name), found in run.environment.entries.items():
         yield from (f"{name}={setting.value}" for setting in found if isinstance(setting.value, str))
     yield from (skip.reason for skip in run.skips[:10_000])

@@ -66,12 +66,12 @@ POD = expression(
 )
 
 COMMIT = expression(r"[0-9a-f]{40}")
-_COMMIT_NAME = r"(?:commit|sha|sha1|revision|head|rev|git[_-]?ref)(?:[_ -]?(?:hash|sha|id))?"
+_COMMIT_NAME = r"(?:commit|oid|sha|sha1|revision|head|rev|git[_-]?ref)(?:[_ -]?(?:hash|sha|id))?"
 _COMMIT_BEFORE = expression(
     # Last a word for a commit and a joint, or the part of a path or requirement that holds one: GitHub's pages, the
     # hub's cache (huggingface_hub, `snapshots/REVISION`, `/resolve/REVISION`), pip's `git+https://...@COMMIT`.
     rf"(?i)(?:(?:^|[^a-z0-9]|_){_COMMIT_NAME}[\"']?(?:\s{{0,3}}(?:[:=]|is at|is|at)\s{{0,3}}|\s{{1,3}})[\"'(]?"
-    r"|/(?:commits?|tree|blob|resolve|snapshots)/|git\+https?://[\w./-]{1,60}@)\Z"
+    r"|/(?:commits?|tree|blob|resolve|snapshots)/|/resolve-cache/[a-z]{1,12}/[\w.-]{1,60}/[\w.-]{1,60}/|raw\.githubusercontent\.com/[\w.-]{1,60}/[\w.-]{1,60}/|git\+https?://[\w./-]{1,60}@)\Z"
 )
 
 _HOST = r"([A-Za-z0-9][A-Za-z0-9_.-]{1,120})"
@@ -96,6 +96,7 @@ USER_SOURCES: tuple[re.Pattern[str], ...] = (
         r"\"?\s{0,4}[:=]\s{0,4}[\"']?([A-Za-z][\w.-]{2,40})"
     ),
     expression(r"\b([A-Za-z][\w.-]{1,40})@[A-Za-z][A-Za-z0-9-]{1,60}:[~/]"),
+    expression(r"(?<![\w/~.])~([A-Za-z_][\w.-]{2,40})(?=/)"),
 )
 
 KEPT_ROOTS = (
@@ -175,12 +176,20 @@ _VERSION_BEFORE = expression(
 )
 
 
+_ADDRESS_BEFORE = expression(
+    r"(?i)(?:addr|address|host|endpoint|master|server|peer|gateway|dns|proxy|(?<![a-z])ip)[\w-]{0,20}[\"']?"
+    r"\s{0,2}[=:]\s{0,2}[\"']?\Z"
+)
+
+
 def is_host_address(text: str, before: str) -> bool:
     """Tell whether four numbers are an IPv4 address and no version: nvidia-cublas-cu12 has 12.1.3.1."""
     parts = [int(part) for part in text.split(".")]
     if any(part > 255 for part in parts) or text.startswith(("127.", "0.0.0.0", "255.")):  # noqa: S104  (not bound)
         return False
     private = parts[0] == 10 or (parts[0], parts[1]) == (192, 168) or (parts[0] == 172 and 16 <= parts[1] < 32)
+    if _ADDRESS_BEFORE.search(before[-60:]) is not None:
+        return True
     named_version = _VERSION_BEFORE.search(before[-60:]) is not None
     return not named_version or (private and before.endswith("=") and not before.endswith("=="))
 

@@ -34,7 +34,28 @@ PATTERNS: tuple[re.Pattern[str], ...] = (
     re.compile(r"/api/webhooks/[0-9]{8,30}/[A-Za-z0-9_-]{16,200}"),  # Discord webhook
     re.compile(_B + r"eyJ[A-Za-z0-9_-]{4,600}\.[A-Za-z0-9_-]{4,4000}(?:\.[A-Za-z0-9_-]{0,4000})?"),  # JWT
     re.compile(_B + r"eyJ[A-Za-z0-9_-]{40,4000}={0,2}"),  # base64 JSON: Neptune API token
-    re.compile(_B + r"(?:gsk|r8|nvapi|xai|tvly|dckr_pat|npm|pypi|lsv2_[ps]t|hvs|dop_v1)[_-][A-Za-z0-9_-]{20,300}"),
+    re.compile(_B + r"(?:gsk|r8|nvapi|xai|tvly|dckr_pat|npm|pypi|lsv2_[ps]t|dop_v1|doo_v1|rpa|tgp_v1|pplx|csk|pcsk|sbp"
+               r"|glsa|glcbt|KGAT|ALTAK|lin_api|shpat|shpss|PMAK|NRAK|HRKU|sntry[su]|pscale_(?:tkn|pw|oauth)|rubygems)"
+               r"[_-][A-Za-z0-9_-]{20,300}"),
+    # Modal, Fireworks, Notion, ModelScope.
+    re.compile(_B + r"(?:a[ks]-|fw_|ntn_)(?=[A-Za-z]{0,30}[0-9])[A-Za-z0-9]{20,60}" + _E),
+    re.compile(_B + r"ms-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}" + _E),
+    # Vault, SendGrid, age, Telegram, Discord, AWS session, Azure client secret, Databricks.
+    re.compile(_B + r"hv[sbr]\.[A-Za-z0-9_-]{20,300}"),
+    re.compile(_B + r"SG\.[A-Za-z0-9_-]{16,40}\.[A-Za-z0-9_-]{30,60}"),
+    re.compile(_B + r"AGE-SECRET-KEY-1[A-Z0-9]{40,80}"),
+    re.compile(_B + r"[0-9]{8,10}:AA[A-Za-z0-9_-]{30,40}" + _E),
+    re.compile(_B + r"[MNO][A-Za-z0-9_-]{22,28}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}" + _E),
+    re.compile(_B + r"(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz)[A-Za-z0-9/+=]{40,2000}"),
+    re.compile(r"(?<![A-Za-z0-9_~-])[A-Za-z0-9_~-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}"),
+    re.compile(_B + r"dapi[0-9a-f]{32}(?:-[0-9])?" + _E),
+    # Clouds of China: Aliyun, Tencent, Volcengine, Zhipu.
+    re.compile(_B + r"LTAI[A-Za-z0-9]{12,30}" + _E),
+    re.compile(_B + r"AKID[A-Za-z0-9]{28,40}" + _E),
+    re.compile(_B + r"AKLT[A-Za-z0-9]{28,90}(?:={1,2})?"),
+    re.compile(_B + r"[0-9a-f]{32}\.[A-Za-z0-9]{16}" + _E),
+    # kubeadm join.
+    re.compile(r"(?<=token )[a-z0-9]{6}\.[a-z0-9]{16}" + _E),
     re.compile(_B + r"ssh-(?:rsa|ed25519) [A-Za-z0-9+/]{40,2000}={0,2}"),
     re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}=="),  # Azure account key: 64 bytes
     # AWS secret access key: 40 characters of base64. A path has words between its slashes, which chance does not make.
@@ -81,6 +102,10 @@ _EMPTY = frozenset({"", "none", "null", "true", "false", "auto", "yes", "no", "n
 _MASKED = re.compile(r"<[a-z]+-[0-9]+>|[*x.]{3,}|<\|?[\w ]{1,40}\|?>|\[[A-Z]{2,10}\]")
 _KEYWORDS = re.compile(rf"(?i){_KEYWORD}|{_ANY_KEY}")
 _NAMED_KEY = re.compile(rf"(?i){_KEYWORD}")
+_CODE = re.compile(r"[A-Za-z_][\w.]{0,200}[(\[].{0,800}|\\.{0,800}", re.DOTALL)
+"""A call or an index, as in a traceback's source line; an escape."""
+_PLAIN = re.compile(r"\W{0,3}[A-Za-z]{1,80}(?:[_.-][A-Za-z]{1,80}){0,12}\W{0,9}")
+"""Words, joined as names of variables and files are."""
 _DRAWN = re.compile(r"(?=(?:[^0-9]{0,60}[0-9]){3})(?=[^A-Za-z]{0,60}[A-Za-z])[A-Za-z0-9+/=-]{20,200}")
 """Twenty characters and more without an underscore or a blank, three digits among them."""
 
@@ -102,14 +127,25 @@ def is_secret_value(name: str, value: str) -> bool:
     issues has sixteen) and are no plain word.
     """
     bare = value.strip()
-    if bare.lower() in _EMPTY or _MASKED.fullmatch(bare) or not bare:
+    if bare.lower() in _EMPTY or _MASKED.fullmatch(bare) or _CODE.fullmatch(bare) or not bare:
         return False
     if re.search(r"(?i)pass|pwd|secret|credential", name):
         return len(bare) >= 3
     if not _NAMED_KEY.search(name):
         # Any other NAME_KEY (`text_key`, `sort_key`) is one where its value looks drawn by chance.
         return _DRAWN.fullmatch(bare) is not None
-    return len(bare) >= 8 and not bare.isalpha() and not re.fullmatch(r"[0-9.eE+-]{1,40}", bare)
+    return len(bare) >= 8 and not _PLAIN.fullmatch(bare) and not re.fullmatch(r"[0-9.eE+/()%,-]{1,40}", bare)
+
+
+def seen(text: str) -> Iterator[str]:
+    """Yield every value in `text` that looks like a secret, but for what may be a git commit."""
+    for pattern in PATTERNS:
+        yield from (match[0] for match in pattern.finditer(text))
+    for pattern in (SIGNED, BEARER, CONNECTION):
+        yield from (match[0][len(match[1]) :] for match in pattern.finditer(text))
+    for match in URL_CREDENTIALS.finditer(text):
+        yield match[0].rstrip("@")
+        yield match[0].rstrip("@").rpartition(":")[2]
 
 
 def assigned(text: str) -> Iterator[tuple[int, int]]:

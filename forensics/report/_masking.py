@@ -62,6 +62,7 @@ def _lean(run: Run) -> Run:
     return replace(
         run,
         artifacts=(),
+        hidden=(),
         checkpoints=tuple(replace(c, records=(), files=()) for c in run.checkpoints),
         timeline=replace(run.timeline, samples=()),
     )

@@ -1,5 +1,6 @@
 """What no output may ever hold, looked for in every output there is."""
 
+import base64
 import csv
 import io
 import json
@@ -7,13 +8,14 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner
 
 import planted
 from forensics.cli import main
-from secrets_planted import IDENTITIES, SECRETS
+from secrets_planted import BY_NAME, IDENTITIES, SECRETS
 
 SHOWN = {
     "terminal": ["analyze", "RUN"],
@@ -108,6 +110,9 @@ def spellings(value: str) -> Iterator[str]:
     """Yield a value as outputs may write it: plain, as JSON, cleaned, without its line breaks."""
     yield value
     yield json.dumps(value)[1:-1]
+    yield quote(value, safe="")
+    # The first four characters hold the user's name, the last ones may be filled up.
+    yield base64.b64encode(f"user:{value}".encode()).decode()[8:-4]
     yield from (line for line in value.splitlines() if len(line) > 12 and "PRIVATE" not in line)
 
 
@@ -116,7 +121,7 @@ def test_no_secret_gets_out(command: list[str], run: Path, tmp_path: Path) -> No
     """Planted in logs, configurations, scripts, paths, metric and tensor names: absent, whatever is asked for."""
     text = output(command, run, tmp_path / "out")
 
-    assert [name for name, value in SECRETS for s in spellings(value) if s in text] == []
+    assert [name for name, value in (*SECRETS, *BY_NAME) for s in spellings(value) if s in text] == []
 
 
 @pytest.mark.parametrize("command", SHARED.values(), ids=SHARED)
