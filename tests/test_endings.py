@@ -227,3 +227,34 @@ def test_words_of_errors_that_end_nothing_are_no_alarm(tmp_path: Path, name: str
     report = judged(tmp_path, log)
 
     assert (loud(report), report.verdict) == ([], "healthy"), name
+
+
+def test_what_a_tracker_has_on_record_tells_of_an_end_that_the_log_does_not(tmp_path: Path) -> None:
+    run = tmp_path / "mlruns" / "0" / ("a" * 32)
+    (run / "metrics").mkdir(parents=True)
+    (run / "metrics" / "loss").write_text("".join(f"{n} {2.4 - n / 100} {n}\n" for n in range(1, 41)))
+    for status, kind, verdict in ((3, "unknown", "healthy"), (4, "crashed", "broken"), (5, "killed", "broken")):
+        (run / "meta.yaml").write_text(f"run_id: {'a' * 32}\nstatus: {status}\nend_time: null\n")
+        report = investigate(tmp_path)
+        ending = report.run.ending
+
+        assert ending is not None
+        assert (ending.kind, report.verdict) == (kind, verdict)
+
+    (tmp_path / "train.log").write_text(f"{STEPS}MemoryError\n")
+    told = investigate(tmp_path).run.ending
+    assert told is not None
+    assert told.name == "host-memory"
+
+
+def test_an_out_of_memory_message_says_what_the_numbers_mean(tmp_path: Path) -> None:
+    text = (
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.32 GiB. GPU 3 has a total capacity of"
+        " 79.15 GiB of which 1.21 GiB is free. Including non-PyTorch memory, this process has 77.93 GiB memory in use."
+        " Of the allocated memory 70.12 GiB is allocated by PyTorch, and 5.01 GiB is reserved by PyTorch but"
+        " unallocated.\n"
+    )
+
+    told = [finding.statement for finding in judged(tmp_path, STEPS + text).findings if finding.symptom == "crash-oom"]
+
+    assert [statement for statement in told if "5.01 GiB lay idle in pieces" in statement]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from forensics.analysis.endings import Death, Group, groups_of, stated
 from forensics.analysis.endings.hangs import hang_told
+from forensics.analysis.endings.memory_told import memory_told
 from forensics.detectors._wording import counted
 from forensics.model import Finding, Run, Severity
 from forensics.names import GRAD_NORM, Kind
@@ -243,7 +244,8 @@ def _finding(  # noqa: PLR0913, PLR0917  (the parts of one sentence)
     if death.ending == "stopped-by-user":
         after = after or ", by the user"
     waited = hang_told(run.timeline) if symptom == "crash-nccl" and group.fate == "final" else ""
-    quoted = f"; {waited}{quoted}" if waited else quoted
+    meant = waited or (memory_told(death.text) if symptom == "crash-oom" else "")
+    quoted = f"; {meant}{quoted}" if meant else quoted
     step = group.step if group.step >= 0 else run.timeline.last
     if death.before < 0 and death.entries and group.fate != "final":
         step = None

@@ -8,7 +8,7 @@ import numpy as np
 
 from forensics.formats.text import AHEAD, BEHIND, pieces, windows
 from forensics.formats.wandb_records import NONFINITE
-from forensics.model import UNKNOWN_STEP, Artifact, Events, Fact, Samples, Setting
+from forensics.model import UNKNOWN_STEP, Artifact, Events, Fact, Samples, Setting, Standing
 from forensics.names import canonical
 from forensics.readers._text.collected import Found
 from forensics.readers._text.scan import scan_window
@@ -106,3 +106,22 @@ def console_facts(artifact: Artifact, text: bytes) -> Iterator[Fact]:
             yield replace(fact, source=replace(fact.source, place=f"console {fact.source.place}".rstrip()))
         else:
             yield fact
+
+
+def state_facts(artifact: Artifact, tracker: str, state: str, place: str) -> Iterator[Fact]:
+    """Yield how a tracker says that its run ended: a setting, and an event where it failed or was killed.
+
+    "finished" is no proof: MLflow's exit handler calls every run so that nobody ended (`fluent.py`, _safe_end_run).
+    """
+    yield Setting("setting", f"{tracker.lower()}.status", state, artifact.at(place), Standing.RECORDED)
+    told = {"failed": "failed", "crashed": "failed", "killed": "killed", "aborted": "killed"}.get(state)
+    if told is not None:
+        yield Events(
+            kind=f"tracker-{told}",
+            steps=np.full(1, UNKNOWN_STEP, np.int64),
+            values=np.full(1, np.nan),
+            records=np.zeros(1, np.int64),
+            path=artifact.path,
+            place=place,
+            text=f"{tracker} status: {state}",
+        )

@@ -14,7 +14,7 @@ from forensics.formats.plain_scalar import plain
 from forensics.formats.sqlite_tables import Database, Value, is_sqlite, opened
 from forensics.model import Artifact, Fact, Setting, Skip, Source, Standing
 from forensics.plugin import reader
-from forensics.readers._tracked import Metrics, number
+from forensics.readers._tracked import Metrics, number, state_facts
 
 PLACE = "metrics row {}"
 MAX_ROWS = 5_000_000
@@ -39,7 +39,7 @@ def mlflow_database(artifact: Artifact) -> Iterator[Fact]:
             yield Skip(f"{artifact.path}, run {name}", f"another run; {names[-1]}, the newest, was read")
         run = runs[-1][0]
         status = str(runs[-1][2]).lower()
-        yield Setting("setting", "mlflow.status", status, Source(artifact.path, "runs"), Standing.RECORDED)
+        yield from state_facts(artifact, "MLflow", status, "runs")
         yield from _metrics(artifact, database, run)
         yield from _parameters(artifact, database, run)
 

@@ -21,6 +21,7 @@ from forensics.model import UNKNOWN_STEP, Artifact, Fact, Samples, Setting, Skip
 from forensics.names import canonical
 from forensics.plugin import reader
 from forensics.readers._environment import LINE
+from forensics.readers._tracked import state_facts
 from forensics.readers._yaml import load_yaml, yaml_damage
 from forensics.storage.file import File
 
@@ -99,4 +100,4 @@ def _read_meta(artifact: Artifact) -> Iterator[Fact]:
     status = (found or {}).get("status")
     if isinstance(status, int):
         told = _STATUS.get(status, str(status))
-        yield Setting("setting", "mlflow.status", told, Source(artifact.path, "status"), Standing.RECORDED)
+        yield from state_facts(artifact, "MLflow", told, "status")

@@ -17,7 +17,7 @@ from forensics.formats.wandb_log import Damage
 from forensics.model import Artifact, Fact, Setting, Skip, Source, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import hardware, load_object, package
-from forensics.readers._tracked import Metrics, console_facts, number, seconds
+from forensics.readers._tracked import Metrics, console_facts, number, seconds, state_facts
 from forensics.readers._wandb import settings_of_config
 from forensics.readers._yaml import load_yaml, yaml_damage
 from forensics.storage.file import File
@@ -53,7 +53,7 @@ def swanlab_log(artifact: Artifact) -> Iterator[Fact]:
         yield Skip(artifact.path, reason)
     if len(damage) > TOLD:
         yield Skip(artifact.path, f"{len(damage) - TOLD} more places are damaged")
-    yield Setting("setting", "swanlab.status", status, Source(artifact.path), Standing.RECORDED)
+    yield from state_facts(artifact, "SwanLab", status, "")
     yield from metrics.samples(artifact.path, RECORD)
     if console:
         yield from console_facts(artifact, "\n".join(console).encode("utf-8", "replace"))

@@ -17,7 +17,9 @@ _JOB = (
     r"\b(?:job|run|task|pod|container|session|notebook|workload|training|process|allocation|runtime|node|instance|vm"
     r"|machine|cluster|worker|tpu|host|replica)s?\b"
 )
-_DEVICE = r"\b(?:gpu|device|board|card|accelerator|core|npu|tpu|hpu|xpu|nvlink|chip|hbm|cuda|hip|\w*devmem)\b"
+_DEVICE = (
+    r"\b(?:gpu|device|board|card|accelerator|core|npu|tpu|hpu|xpu|nvlink|chip|hbm|cuda|hip|dcu|mlu|gcu|ipu|\w*devmem)\b"
+)
 _CLIENTS = (
     r"(?:requests|urllib3|httpx|httpcore|aiohttp|botocore|boto3|s3fs|gcsfs|google\.(?:api_core|auth|cloud)|azure|grpc|wandb"
     r"|mlflow|comet_ml|neptune|huggingface_hub|fsspec|redis|pymongo|psycopg2?|openai|ssl|socket|http\.client)"
@@ -47,7 +49,10 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         "gpu-hardware",
         (
             _DEVICE,
-            r"fallen off|\b(?:is|was) lost\b|\bunrecoverable|\buncorrectable|\bhalted\b|\bhardware (?:fault|error)\b",
+            (
+                r"fallen off|\b(?:is|was) lost\b|\bunrecoverable|\buncorrectable|\bhalted\b"
+                r"|\bhardware (?:fault|error|reset)\b|\berror state\b"
+            ),
         ),
     ),
     ("gpu-hardware", (r"DEVICE_LOST|UNIT_UNRECOVERABLE|\bHW_ERR|\bhardware exception\b|\bGPU hang\b",)),
@@ -129,7 +134,12 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "cancelled",
-        (r"\b(?:cancell?ed|stopped|terminated|killed|interrupted) by (?:the |its )?(?:user|owner|admin|operator)",),
+        (
+            (
+                r"\b(?:cancell?ed|stopped|terminated|killed|interrupted|aborted) by (?:the |its )?"
+                r"(?:user|owner|admin|operator)"
+            ),
+        ),
     ),
     (
         "preempted",
@@ -147,7 +157,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
             r"\b(?:exceed|reached|hit|over|expired|timeout)",
             (
                 r"\bwall[- ]?(?:clock|time)|\btime[- ]?limit|\brun[- ]?time\b|\bdeadline\b|\bduration\b"
-                r"|\ballocation expired\b|\btype=timeout\b|\busage limit"
+                r"|\ballocation expired\b|\btype=timeout\b|\b(?:its|the) (?:\w+ )?timeout of\b|\busage limit"
             ),
         ),
     ),

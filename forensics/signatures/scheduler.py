@@ -24,6 +24,7 @@ SIGNATURES = (
             Record("MaxRuntimeExceeded"),
             Record("MaxWaitTimeExceeded"),
             Record("maximum walltime exceeded"),
+            Record("timeout: sending signal ", r"^timeout: sending signal [A-Z]+ to command"),
             Record("DEADLINE_EXCEEDED", r"(?:[Jj]ob|timeout|cancell?ed).{0,80}DEADLINE_EXCEEDED"),
         ),
         unless=r"(?i)retry|watchdog|nccl",
@@ -140,6 +141,25 @@ SIGNATURES = (
                 "Interrupted by user", r"(?:Training|Run|Process|run|training).{0,40}[Ii]nterrupted by (?:the )?user"
             ),
         ),
+    ),
+    Signature(
+        "tracker-failed",
+        "crash-exception",
+        "crashed",
+        Role.OUTCOME,
+        "the tracker has the run on record as failed",
+        (
+            Words("MLflow status: failed"),
+            Words("SwanLab status: crashed"),
+        ),
+    ),
+    Signature(
+        "tracker-killed",
+        "crash-killed",
+        "killed",
+        Role.OUTCOME,
+        "the tracker has the run on record as killed",
+        (Words("MLflow status: killed"), Words("SwanLab status: aborted")),
     ),
     Signature(
         "dependency-failed",

@@ -54,6 +54,7 @@ CODES = tuple(
         rb"terminated with exit code " + _NUMBER,
         rb"Command exited with non-zero status " + _NUMBER,
         rb"Process finished with exit code " + _NUMBER,
+        rb"^make(?:\[\d{1,3}\])?: \*\*\* .{1,200}\bError " + _NUMBER,
     )
 )
 """Where launchers write the code of a process."""
@@ -90,7 +91,7 @@ ANCHORS = (
     "Caught signal ", "Command terminated by signal", "Command exited with", "process ", "killed by signal",
     "terminated by signal", "Fatal Python error: ", "User defined signal", "status=", "return code", "got signal",
     "exit code", "segmentation fault", "bus error", "illegal hardware instruction", "abort ",
-    "terminated with", "died with", "File size limit",
+    "terminated with", "died with", "File size limit", "Trace/", "make: *** ", "make[",
 )  # fmt: skip
 """Phrases of which each stands in a line that `code_in` reads."""
 

@@ -15,7 +15,7 @@ _QUOTING = re.compile(
     rb"|completions?|contents?|labels?|generat\w+|predict\w+|decoded|examples?|users?|assistant|system|human|gpt|query"
     rb"|documents?|title|body|notes?|tips?|hints?|captions?|chosen|rejected|expected|q|a|quote|issue|forum"
     rb"|reply|chat)\b"
-    rb" *[\"']?(?:\d{1,6} *)?[\]):>=|]",
+    rb" *[\"']?(?:\d{1,6} *)?[\]):>=|](?!:)",
     re.IGNORECASE,
 )
 _RAISED = re.compile(

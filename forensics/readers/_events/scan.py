@@ -23,7 +23,7 @@ from forensics.readers._events.rows import ALONE, MAX_TEXTS, EventRows
 from forensics.readers._events.tracebacks import BEGIN, STOPPED_BY_SIGNAL, Trace, traceback_at
 from forensics.signatures import BY_NAME, SIGNATURES, Signature, Words, of_last_words
 
-TEXT_BYTES = 400
+TEXT_BYTES = 800
 REPORT_BYTES = 1 << 16
 CODE = "code"
 FATAL_LINE, ERROR_LINE = "fatal-line", "error-line"
