@@ -99,7 +99,7 @@ def _stated() -> Iterable[str]:
 
 
 def _settings(table: str) -> Iterable[bytes]:
-    patterns_of: Iterable[bytes] = vars(importlib.import_module("forensics.readers._text.settings"))[table]
+    patterns_of: Iterable[bytes] = vars(importlib.import_module("forensics.readers.text.printed_settings"))[table]
     return patterns_of
 
 
@@ -111,8 +111,8 @@ BUILT: dict[str, tuple[str, Callable[[], Iterable[str | bytes]]]] = {
     "forensics/signatures/signature.py:matches": ("search", _signatures),
     "forensics/signatures/signature.py:excludes": ("search", _signatures),
     "forensics/signatures/general.py:_expression": ("search", _general),
-    "forensics/readers/_text/settings.py:_training_block": ("search", lambda: _settings("_BLOCK")),
-    "forensics/readers/_text/settings.py:_unsloth": ("search", lambda: _settings("_UNSLOTH")),
+    "forensics/readers/text/printed_settings.py:_training_block": ("search", lambda: _settings("_BLOCK")),
+    "forensics/readers/text/printed_settings.py:_unsloth": ("search", lambda: _settings("_UNSLOTH")),
     "forensics/redaction/redactor.py:_known": ("search", _learnt_names),
     "forensics/redaction/redactor.py:_base64": ("search", _learnt_encodings),
     "forensics/rules/_known_issues.py:_hardware": ("search", lambda: _issues("hardware")),

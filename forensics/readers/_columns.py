@@ -7,7 +7,7 @@ import numpy as np
 
 from forensics.model import UNKNOWN_STEP, Precision
 from forensics.names import canonical
-from forensics.readers._text.collected import Rows, plain_rows
+from forensics.readers.text.rows import Rows, plain_rows
 
 MAX_NAMES = 2000
 

@@ -18,9 +18,9 @@ from forensics.model import UNKNOWN_STEP, Floats, Integers
 from forensics.names import canonical
 from forensics.readers._columns import Columns
 from forensics.readers._json_entries import RATES, Entry, entry_of, is_data, step_of
-from forensics.readers._text.collected import Rows, plain_rows
 from forensics.readers.text.columns import MARGIN, Buffer
 from forensics.readers.text.names import Shape
+from forensics.readers.text.rows import Rows, plain_rows
 from forensics.readers.text.shapes import Mask, masked
 from forensics.readers.text.templates import Template, compiled
 

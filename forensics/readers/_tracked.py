@@ -10,9 +10,9 @@ from forensics.formats.text import AHEAD, BEHIND, pieces, windows
 from forensics.formats.wandb_records import NONFINITE
 from forensics.model import UNKNOWN_STEP, Artifact, Events, Fact, Samples, Setting, Standing
 from forensics.names import canonical
-from forensics.readers._text.collected import Found
-from forensics.readers._text.scan import scan_window
-from forensics.readers._text.settled import facts
+from forensics.readers.text.found import Found
+from forensics.readers.text.scan import scan_window
+from forensics.readers.text.settled import facts
 from forensics.storage.file import File
 
 MAX_STEP = 1 << 62

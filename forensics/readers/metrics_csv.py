@@ -10,7 +10,7 @@ from forensics.formats.text import clock_times, number, numbered_lines
 from forensics.model import Artifact, Fact, Skip
 from forensics.plugin import reader
 from forensics.readers._columns import MAX_NAMES, Columns
-from forensics.readers._text.collected import samples
+from forensics.readers.text.rows import samples
 from forensics.storage.file import File
 
 _STEPS = (

@@ -9,7 +9,7 @@ from forensics.model import Artifact, Fact, Setting, Skip, Standing
 from forensics.plugin import reader
 from forensics.readers._json_entries import STEP_KEYS
 from forensics.readers._json_lines import JsonLines
-from forensics.readers._text.collected import samples
+from forensics.readers.text.rows import samples
 from forensics.storage.file import File
 
 BLOCK_BYTES = 4 << 20

@@ -8,11 +8,11 @@ from pathlib import Path
 from forensics.formats.text import AHEAD, stretches
 from forensics.model import Artifact, Fact, Skip
 from forensics.plugin import reader
-from forensics.readers._text.collected import Found
-from forensics.readers._text.settled import facts
-from forensics.readers._text.sniffing import looks_like_log
-from forensics.readers._text.stretches import Reading, scan_stretches
 from forensics.readers.metrics_jsonl import looks_like_metrics
+from forensics.readers.text.found import Found
+from forensics.readers.text.settled import facts
+from forensics.readers.text.sniffing import looks_like_log
+from forensics.readers.text.stretches import Reading, scan_stretches
 from forensics.storage.file import File
 
 CHUNK_BYTES = 4 << 20

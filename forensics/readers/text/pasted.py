@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from forensics.formats.text import cleaned, windows
 from forensics.model import Fact
-from forensics.readers._text.collected import Found
-from forensics.readers._text.scan import scan_window
-from forensics.readers._text.settled import facts
 from forensics.readers.text.entries import Parser
+from forensics.readers.text.found import Found
+from forensics.readers.text.scan import scan_window
+from forensics.readers.text.settled import facts
 
 
 def read_lines(text: bytes | str, path: str, first_line: int = 1) -> Iterator[Fact]:

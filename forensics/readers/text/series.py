@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.names import NO_LOSS, loss_rank
-from forensics.readers._text.collected import DictRows, Rows
 from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import Entries, is_entry, joined
 from forensics.readers.text.lexicon import METRICS, Role, metric_name
 from forensics.readers.text.lines import distinct
 from forensics.readers.text.names import Field, Shape
+from forensics.readers.text.rows import Rows
+from forensics.readers.text.trainer_steps import DictRows
 
 BAR_MARK = re.compile(rb"\x00 ?%\|")
 _WHOLE_RUN = re.compile(rb"['\"]train_runtime['\"]")
@@ -310,7 +311,7 @@ def _is_lossy(shape: Shape) -> bool:
 
 
 def _dict_rows(table: Entries) -> Iterator[DictRows]:
-    """Return dictionaries of the Trainer with the bars around them, for `huggingface_steps`."""
+    """Return dictionaries of the Trainer with the bars around them, for `trainer_steps`."""
     shape = table.shape
     names = metric_names(table)
     epochs = next((index for index, field in enumerate(shape.fields) if field.role is Role.EPOCH), None)
@@ -330,7 +331,7 @@ def _dict_rows(table: Entries) -> Iterator[DictRows]:
         rows=rows,
         before=_bar_before(table),
         after=table.bars,
-        echoed=np.full(len(table), _ECHO in shape.key),
+        echoed=_ECHO in shape.key,
         quoted=bool(_QUOTED_VALUE.search(shape.key)),
     )
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from forensics.model import Samples
-from forensics.readers._text.sniffing import looks_like_log
 from forensics.readers.text.pasted import read_lines
+from forensics.readers.text.sniffing import looks_like_log
 from readers.text.log_reading import read_log
 from readers.text.other_texts import TEXTS
 

@@ -19,9 +19,7 @@ from forensics.limits import DEFAULT
 from forensics.model import Artifact, Skip
 from forensics.readers._events import scan as events
 from forensics.readers._events.phrases import LONGEST, SLICE_BYTES, Positions
-from forensics.readers._text import deepspeed_config, scan
-from forensics.readers._text import settings as printed_settings
-from forensics.readers.text import columns, entries
+from forensics.readers.text import columns, engine_config, entries, printed_settings, scan
 from forensics.readers.text.columns import MARGIN
 from forensics.readers.text.lines import WORDS, Lines
 from forensics.readers.text_log import read_text
@@ -101,7 +99,7 @@ def _relevant(window: Window) -> Lines:
 
 
 def _phrases(window: Window, _: object) -> Positions:
-    families = (events, deepspeed_config)
+    families = (events, engine_config)
     sought = {*printed_settings.READERS, *(anchor for family in families for anchor in family.ANCHORS)}
     longest_first = sorted(sought, key=lambda phrase: (-len(phrase), phrase))
     anywhere = re.compile(b"(?=(" + b"|".join(map(re.escape, longest_first)) + b"))")

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from forensics.limits import DEFAULT
 from forensics.model import Events, Fact, Samples, Setting, Skip
 from forensics.readers._events.phrases import OTHERS, prepare
-from forensics.readers._text import stretches
-from forensics.readers._text.sniffing import looks_like_log
+from forensics.readers.text import stretches
+from forensics.readers.text.sniffing import looks_like_log
 from readers.text.log_reading import Told, read_log
 
 INFO = "[2025-05-01 10:00:00,123] [INFO] "

@@ -3,7 +3,7 @@
 import math
 
 from forensics.model import UNKNOWN_STEP
-from forensics.readers._text.sniffing import looks_like_log
+from forensics.readers.text.sniffing import looks_like_log
 from readers.text.log_reading import Told, read_log
 
 NOTEBOOK = "Step\tTraining Loss\tValidation Loss\n20\tNo log\t1.700000\n40\t1.650000\t1.500000\n60\tnan\tnan\n"

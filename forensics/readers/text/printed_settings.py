@@ -14,7 +14,7 @@ from forensics.formats.flatten import scalar as bounded
 from forensics.formats.text import Window, fragment_end, fragment_start, redact, scalar
 from forensics.model import Group, Scalar, Standing
 from forensics.readers._events.phrases import Positions
-from forensics.readers._text.collected import SettingRow
+from forensics.readers.text.found import SettingRow
 
 BLOCK_BYTES = 4096
 ARGUMENT_BYTES = 1 << 16

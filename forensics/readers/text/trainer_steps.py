@@ -6,7 +6,6 @@ standard output was buffered, dictionaries come in bursts and bars tell nothing:
 steps per epoch must do, and where that is not fine enough the step stays unknown.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.names import LOSS, canonical
-from forensics.readers._text.collected import DictRows, Rows, SettingRow, disorder, joined
+from forensics.readers.text.found import SettingRow
+from forensics.readers.text.rows import Rows
 
 # Share of dictionaries whose bar must agree with their epoch before bars are believed.
 AGREEMENT = 0.8
@@ -26,6 +26,21 @@ EPOCH_SLACK = 0.02
 # Entries and distance from which on a grid of logging steps is told from chance.
 GRID_ENTRIES = 6
 GRID_SPACING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DictRows:
+    """Metric dictionaries of one shape with the progress bars around them.
+
+    `before` (n, 2) holds counter and total of the bar on the same line, `after` (n, 2 * BARS_AFTER) those of the
+    bars drawn next, -1 where there is none. `echoed` tells that a logger printed them beside the Trainer.
+    """
+
+    rows: Rows
+    before: Integers
+    after: Integers
+    echoed: bool
+    quoted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +72,7 @@ def schedule_of(settings: Sequence[SettingRow]) -> Schedule:
 
 def resolve(tables: Sequence[DictRows], schedule: Schedule) -> Iterator[Rows]:
     """Yield the rows of all dictionaries with their steps, metrics apart that were printed less exactly."""
-    kept = _joined([table for table in _without_echoes(tables) if len(table.rows)])
+    kept = [table for table in _without_echoes(tables) if len(table.rows)]
     if not kept:
         return
     order = np.argsort(np.concatenate([table.rows.at for table in kept]), kind="stable")
@@ -79,43 +94,11 @@ def resolve(tables: Sequence[DictRows], schedule: Schedule) -> Iterator[Rows]:
         position += size
 
 
-def _joined(tables: Sequence[DictRows]) -> list[DictRows]:
-    grouped: dict[tuple[tuple[str, ...], bool], list[DictRows]] = defaultdict(list)
-    for table in tables:
-        grouped[table.rows.names, table.quoted].append(table)
-    whole = []
-    for (_, quoted), group in grouped.items():
-        order = disorder(np.concatenate([table.rows.at for table in group]))
-        chosen = slice(None) if order is None else order
-        whole.append(
-            DictRows(
-                rows=joined([table.rows for table in group]),
-                before=np.concatenate([table.before for table in group])[chosen],
-                after=np.concatenate([table.after for table in group])[chosen],
-                echoed=np.concatenate([table.echoed for table in group])[chosen],
-                quoted=quoted,
-            )
-        )
-    return whole
-
-
 def _without_echoes(tables: Sequence[DictRows]) -> list[DictRows]:
     """Drop dictionaries that a logger printed beside the Trainer's own (LLaMA-Factory's LogCallback)."""
-    echoed = sum(int(table.echoed.sum()) for table in tables)
+    echoed = sum(len(table.rows) for table in tables if table.echoed)
     plain = sum(len(table.rows) for table in tables) - echoed
-    if not echoed or plain < echoed:
-        return list(tables)
-    return [_taken(table, ~table.echoed) for table in tables]
-
-
-def _taken(table: DictRows, kept: NDArray[np.bool_]) -> DictRows:
-    return DictRows(
-        rows=table.rows.take(kept),
-        before=table.before[kept],
-        after=table.after[kept],
-        echoed=table.echoed[kept],
-        quoted=table.quoted,
-    )
+    return list(tables) if plain < echoed else [table for table in tables if not table.echoed]
 
 
 def _four_digit_unit(epochs: Floats) -> Floats:

@@ -14,7 +14,7 @@ from forensics.formats.lenient_json import parse
 from forensics.formats.text import Window, scalar
 from forensics.model import Scalar, Standing
 from forensics.readers._events.phrases import Positions
-from forensics.readers._text.collected import SettingRow, Unread
+from forensics.readers.text.found import SettingRow, Unread
 
 _ROW = re.compile(rb"print\] {2,4}(\w{1,80}) (?:\.{2,} )?([^\r\n]*)")
 _JSON = re.compile(rb"print_user_config\] +json = (?=\{)")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from forensics.errors import ChangedError, TruncatedError, UnreadableError
 from forensics.formats.text import BEHIND, pieces, windows
-from forensics.readers._text.collected import Found
-from forensics.readers._text.scan import scan_window
 from forensics.readers.text.entries import Parser
+from forensics.readers.text.found import Found
+from forensics.readers.text.scan import scan_window
 from forensics.storage.file import File
 from forensics.storage.locations import Held, Place
 

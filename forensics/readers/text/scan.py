@@ -1,25 +1,25 @@
-"""One window through all families."""
+"""One window through everything that reads text: metrics, events, settings."""
 
 from collections import Counter
 
 from forensics.formats.text import Window
 from forensics.readers._events import scan as events
 from forensics.readers._events.phrases import find_phrases, prepare
-from forensics.readers._text import deepspeed_config, settings
-from forensics.readers._text.collected import Found, SettingRow
+from forensics.readers.text import engine_config, printed_settings
 from forensics.readers.text.entries import Parser, read_window
+from forensics.readers.text.found import Found, SettingRow
 
 _PHRASES = prepare(
     [
         *events.ANCHORS,
-        *settings.READERS,
-        *deepspeed_config.ANCHORS,
+        *printed_settings.READERS,
+        *engine_config.ANCHORS,
     ]
 )
 
 
 def scan_window(window: Window, parser: Parser | None = None) -> Found:
-    """Return everything that a window tells, whatever families are mixed in it."""
+    """Return everything that a window tells, whatever is mixed in it."""
     found = Found(cut=window.cut)
     positions = find_phrases(window, _PHRASES)
     parser = parser or Parser()
@@ -27,8 +27,8 @@ def scan_window(window: Window, parser: Parser | None = None) -> Found:
     found.lines.extend(parser.tables(window))
     found.beside, parser.unread = parser.unread, Counter()
     found.events.extend(events.scan_window(window, positions))
-    found.settings.extend(settings.scan_window(window, positions))
-    for each in deepspeed_config.scan_window(window, positions):
+    found.settings.extend(printed_settings.scan_window(window, positions))
+    for each in engine_config.scan_window(window, positions):
         if isinstance(each, SettingRow):
             found.settings.append(each)
         else:

@@ -10,19 +10,11 @@ from forensics.formats.text import redact
 from forensics.model import UNKNOWN_STEP, Events, Fact, Skip, Standing
 from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS_SCALE, Kind, canonical
 from forensics.readers._events.rows import EventRows, events
-from forensics.readers._text.collected import (
-    DictRows,
-    Found,
-    Rows,
-    SettingRow,
-    fold_rows,
-    plain_rows,
-    samples,
-    settings,
-)
-from forensics.readers._text.huggingface_steps import resolve, schedule_of
+from forensics.readers.text.found import Found, SettingRow, settings
+from forensics.readers.text.rows import Rows, fold_rows, plain_rows, samples
 from forensics.readers.text.series import series_of
 from forensics.readers.text.shapes import shown_shape
+from forensics.readers.text.trainer_steps import DictRows, resolve, schedule_of
 
 SHOWN_BYTES = 160
 MAX_NAMES = 2000

@@ -1,8 +1,8 @@
-"""What scanning a window gives, in columns; and how columns of many windows become facts."""
+"""Records of metrics in columns: joined, folded where ranks repeat them, and as samples."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,20 +10,11 @@ from numpy.typing import NDArray
 from forensics.model import (
     UNKNOWN_STEP,
     Floats,
-    Group,
     Integers,
     Precision,
     Samples,
-    Scalar,
-    Setting,
-    Source,
-    Standing,
 )
-from forensics.readers._events.rows import NO_RANK, PLACE, EventRows, unfolded
-from forensics.readers.text.entries import Entries
-
-MAX_UNREAD = 20
-"""Unreadable blocks that are reported one by one."""
+from forensics.readers._events.rows import NO_RANK, PLACE, unfolded
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +38,6 @@ class Rows:
     def __len__(self) -> int:
         return len(self.at)
 
-    def moved(self, offset: int, lines: int) -> "Rows":
-        return replace(self, at=self.at + offset, records=self.records + lines)
-
     def take(self, kept: NDArray[np.bool_] | Integers) -> "Rows":
         return replace(
             self,
@@ -61,78 +49,6 @@ class Rows:
             wall_times=self.wall_times[kept],
             ranks=self.ranks[kept],
         )
-
-
-@dataclass(frozen=True, slots=True)
-class SettingRow:
-    """A setting and the line it stands on."""
-
-    at: int
-    record: int
-    group: Group
-    name: str
-    value: Scalar
-    standing: Standing
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """What could not be read, and the line it stands on."""
-
-    record: int
-    reason: str
-
-
-@dataclass(slots=True)
-class Found:
-    """Everything that one window told. `dicts` are still without steps (`huggingface_steps`)."""
-
-    rows: list[Rows] = field(default_factory=list)
-    dicts: "list[DictRows]" = field(default_factory=list)
-    lines: "list[Entries]" = field(default_factory=list)
-    beside: "Counter[bytes]" = field(default_factory=Counter)
-    events: list[EventRows] = field(default_factory=list)
-    settings: list[SettingRow] = field(default_factory=list)
-    unread: list[Unread] = field(default_factory=list)
-    cut: int = 0
-
-    def extend(self, other: "Found") -> None:
-        self.rows.extend(other.rows)
-        self.dicts.extend(other.dicts)
-        self.lines.extend(other.lines)
-        self.beside.update(other.beside)
-        self.events.extend(other.events)
-        self.settings.extend(other.settings)
-        self.unread.extend(other.unread[: MAX_UNREAD - len(self.unread)])
-        self.cut += other.cut
-
-    def moved(self, offset: int, lines: int) -> "Found":
-        """Return the same, told of a text that stands `offset` bytes and `lines` lines further on."""
-        return Found(
-            rows=[table.moved(offset, lines) for table in self.rows],
-            dicts=[replace(table, rows=table.rows.moved(offset, lines)) for table in self.dicts],
-            lines=[table.moved(offset, lines) for table in self.lines],
-            beside=self.beside,
-            events=[table.moved(offset, lines) for table in self.events],
-            settings=[replace(row, at=row.at + offset, record=row.record + lines) for row in self.settings],
-            unread=[replace(each, record=each.record + lines) for each in self.unread],
-            cut=self.cut,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class DictRows:
-    """Metric dictionaries with the progress bars around them.
-
-    `before` (n, 2) holds counter and total of the bar on the same line, `after` (n, 2 * BARS_AFTER) those of the
-    bars drawn next, -1 where there is none. `echoed` marks dictionaries that a logger printed.
-    """
-
-    rows: Rows
-    before: Integers
-    after: Integers
-    echoed: NDArray[np.bool_]
-    quoted: bool
 
 
 def as_integers(values: Sequence[int] | Sequence[Sequence[int]] | Integers) -> Integers:
@@ -260,15 +176,3 @@ def _block(name: str, rank: int, precision: Precision, parts: Sequence[tuple[Row
         epochs=None if np.isnan(epochs).all() else epochs,
         rank=None if rank == NO_RANK else rank,
     )
-
-
-def settings(rows: Iterable[SettingRow], path: str) -> Iterator[Setting]:
-    """Yield settings in the order of the text; one that says the same as the last of its name is not repeated."""
-    last: dict[tuple[str, str, Standing], Scalar] = {}
-    for row in sorted(rows, key=lambda row: row.at):
-        key = (row.group, row.name, row.standing)
-        if key in last and repr(last[key]) == repr(row.value):
-            continue
-        last[key] = row.value
-        source = Source(path, PLACE.format(row.record), row.record)
-        yield Setting(row.group, row.name, row.value, source, row.standing)
