@@ -56,6 +56,8 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "norm is zero": lambda r, e: curves.norm_is(r, e, "zero"),
     "norm is positive": lambda r, e: curves.norm_is(r, e, "positive"),
     "norm grew": curves.norms_grew,
+    "completions are all cut": lambda r, _: rewards.all_cut(r),
+    "the sampler differs": lambda r, _: rewards.sampler_differs(r),
     "kl is not a number": lambda r, _: rewards.kl_is_nan(r),
     "loss rose": curves.loss_rose,
     "loss of guessing": loading.guesses,

@@ -48,3 +48,42 @@ def kl_is_nan(run: Run) -> Seen | None:
             if len(bad):
                 return Seen(bool(bad.any()), said, run.timeline[name].source_at(int(np.argmax(bad))), "kl")
     return None
+
+
+CUT = re.compile(r"(?:^|/)(?:clipped_ratio|clip_ratio|truncat\w{0,20}_(?:ratio|rate))$")
+"""Names of the share of completions that reached their limit: TRL's `completions/clipped_ratio`, verl's
+`response_length/clip_ratio`."""
+ALL = 0.95
+ENTRIES = 3
+
+
+def all_cut(run: Run) -> Seen | None:
+    """Tell whether nearly all completions reached their limit, in nine of ten entries of three at least."""
+    for name in sorted(run.timeline.series):
+        series = run.timeline[name]
+        if CUT.search(name) and ("length" in name or "completion" in name) and len(series) >= ENTRIES:
+            share = float(np.mean(series.values >= ALL))
+            said = f"{name} is {ALL:g} and more in {share:.0%} of {len(series)} entries"
+            return Seen(share >= 0.9, said, series.source_at(len(series) - 1), "completions cut")
+    return None
+
+
+APART = re.compile(
+    r"sampling_logp_difference/mean$|rollout_probs_diff_mean$|(?:rollout_corr(?:ection)?|mismatch)/(?:mismatch_)?(?:k3_)?kl$"
+)
+"""What trainers log of the two probabilities of a sampled token: TRL, verl, ms-swift."""
+FAR = 0.1
+"""A mean difference that is no rounding: 0.012 a token is ordinary (TRL issue 4772)."""
+
+
+def sampler_differs(run: Run) -> Seen | None:
+    """Tell whether the engine that samples and the model that trains give one token different probabilities."""
+    for name in sorted(run.timeline.series):
+        series = run.timeline[name]
+        last = np.abs(series.values[-5:])
+        last = last[np.isfinite(last)]
+        if APART.search(name) and len(last):
+            typical = float(np.median(last))
+            said = f"{name} is {shown(typical)} at the end"
+            return Seen(typical > FAR, said, series.source_at(len(series) - 1), "sampler and trainer")
+    return None

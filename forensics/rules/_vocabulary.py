@@ -43,7 +43,7 @@ _ENTRY = {
 }  # fmt: skip
 _OPTIONAL = {"cases", "benign", "since", "is_mechanism"}
 _MAY_LACK = {"affected", "evidence", "fix", "experiment"}
-_AFFECTED = {"package", "versions", "first", "fixed", "yes", "no", "because", "necessary"}
+_AFFECTED = {"package", "versions", "first", "fixed", "brought", "mended", "yes", "no", "because", "necessary"}
 _MOST, _LEAST = 10, -10
 """The points that one piece of evidence may have (docs/design/0004-evidence.md)."""
 

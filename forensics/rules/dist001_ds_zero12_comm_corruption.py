@@ -83,14 +83,15 @@ def _fixes() -> Iterator[Fix | Experiment]:
     )
     yield Fix(
         "Install deepspeed 0.11.1: it has neither the multi-rank bucket all-reduce nor the dropped bf16 check, so"
-        " it also skips a step with NaN gradients: count its skipped steps afterwards. Users found 0.12.3 good, too.",
+        " it also skips a step with NaN gradients: count its skipped steps afterwards. Users found 0.12.3 good, too."
+        " The overlap of releases before 0.12.4 has a slower fault of its own (DIST015): watch that the loss falls.",
         {"deepspeed": "0.11.1"},
         f"{PULLS}/4695",
     )
     yield Fix(
-        "Or install deepspeed 0.18.5 or later (0.19.3 with torch.compile), where the buffer races are fixed, and"
-        " let it skip nonfinite bf16 steps.",
-        {"deepspeed": ">=0.18.5", "bf16.check_grad_overflow": True},
+        "Or install deepspeed 0.19.4 or later: the buffer races are fixed in 0.18.5 (with torch.compile in 0.19.3),"
+        " what else is known of these releases by 0.19.4. Let it skip nonfinite bf16 steps.",
+        {"deepspeed": ">=0.19.4", "bf16.check_grad_overflow": True},
         f"{PULLS}/7805",
     )
     yield Fix(

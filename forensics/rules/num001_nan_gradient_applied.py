@@ -92,7 +92,7 @@ def nan_gradient_applied(run: Run, explained: Explained) -> Iterator[Evidence | 
     yield from weigh_yes(happened(run, Kind.OVERFLOW), -2, "a scaler guards the run")
     yield Fix(
         "Guard bf16 steps: DeepSpeed 0.17.1 and later skip a nonfinite step when asked to, 0.19.3 by default.",
-        {"bf16.check_grad_overflow": True, "deepspeed": ">=0.19.3"},
+        {"bf16.check_grad_overflow": True, "deepspeed": ">=0.19.4"},
         "https://github.com/deepspeedai/DeepSpeed/pull/8035",
     )
     yield Experiment(

@@ -96,7 +96,7 @@ def bf16_no_nan_guard(run: Run, explained: Explained) -> Iterator[Evidence | Fix
     yield from weigh_yes(_megatron_counter(run), 5, "the counter stays at 0 without a scaler")
     yield Fix(
         "Let DeepSpeed skip nonfinite steps: an option from 0.17.1 on, the default from 0.19.3 on.",
-        {"bf16.check_grad_overflow": True, "deepspeed": ">=0.17.1"},
+        {"bf16.check_grad_overflow": True, "deepspeed": ">=0.19.4"},
         "https://github.com/deepspeedai/DeepSpeed/pull/6976",
     )
     yield Experiment("Run with the check on and count skipped steps.", "rare skips: cured; many: look further", 1)

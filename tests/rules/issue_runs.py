@@ -152,6 +152,14 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
         {"settings": {"warmup_steps": 100, "max_steps": 60}},
         {"settings": {"warmup_steps": 10, "max_steps": 60}},
     ),
+    "completions are all cut": (
+        {"completions/clipped_ratio": [1.0, 0.99, 1.0, 1.0]},
+        {"completions/clipped_ratio": [0.2, 0.99, 0.3, 0.1]},
+    ),
+    "the sampler differs": (
+        {"sampling/sampling_logp_difference/mean": [0.01, 0.2, 0.4, 0.5]},
+        {"sampling/sampling_logp_difference/mean": [0.01, 0.02, 0.012, 0.013]},
+    ),
     "kl is not a number": ({"kl": [0.1, NAN, NAN]}, {"kl": [0.1, 0.2, 0.3]}),
     "overlap_comm": (
         {"settings": {OVERLAP: True}},
@@ -183,12 +191,16 @@ LAST_LINES = (
     "ValueError: Can't find a valid checkpoint at out/checkpoint-500",
     "Indexing.cu:1289: indexSelectLargeIndex: block: [1,0,0], thread: [3,0,0] Assertion `srcIndex < srcSelectDimSize`",
     *(line.partition("\t")[2] for line in (DATA / "last_lines.tsv").read_text().splitlines()),
+    "KeyError: torch.float32",
+    "RuntimeError: output tensor has another dtype (in _allgather_params_coalesced)",
+    "AssertionError: {'id': 7, 'status': 'INFLIGHT', 'ds_status': 3}",
     "Loss.cu:245: nll_loss_forward: block: [0,0,0], thread: [3,0,0] Assertion `t >= 0 && t < n_classes` failed.",
 )
 WORDS = (
     *("WarmupLR", "cosine", "adamw_bnb_8bit", "flash_attention_2", "flash_attention_3", "sdpa", "k3", "chatml"),
     *("cosine_with_restarts", "Yi-6B-base", "OneBitLamb", "pissa", "gemma4", "gemma3"),
-    *("qwen3_next", "lion_32bit", "lora", "te", "dapo", "0.7"),
+    *("qwen3_next", "lion_32bit", "lora", "te", "dapo", "0.7", "WarmupCosineLR", "bf16-mixed", "fsdp", "bfd", "e4m3"),
+    *("SHARDED_STATE_DICT", "stable-diffusion-xl-base-1.0", "delayed", "mixtral", "dist_muon", "AdamW", "bfloat16"),
 )
 STATEMENTS = (
     "the folder says step 24, its optimizer has counted 12",

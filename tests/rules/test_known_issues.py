@@ -1,7 +1,6 @@
 """The causes that are data: every file is well formed, and whole patterns are judged right."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ KEYS = {
 OWN = {*LOOKS, "is", "set", "above", "below", "matches", "says", "what", "within", "yes", "no", "because", "sign"} | {
     *("necessary", "unless", "that", "measured"),
 }
-RANGE = {"package", "versions", "first", "fixed", "necessary", "yes", "no", "because"}
+RANGE = {"package", "versions", "first", "fixed", "brought", "mended", "necessary", "yes", "no", "because"}
 KINDS = {value for name, value in vars(Kind).items() if name.isupper()} | set(BY_NAME)
 
 
@@ -261,29 +260,3 @@ def test_a_known_issue_is_judged(judge: Judge, name: str, facts: dict[str, Any],
     run = make_run(**{key: given for key, given in facts.items() if key != "onset"})
 
     assert judge(catalog.find_rule(name), run, "loss-to-zero", step=facts.get("onset", 5)).verdict == verdict
-
-
-def upgrades() -> Iterator[Any]:
-    """Yield (entry, package, release) for every fix that asks for a release or a later one."""
-    for issue in ISSUES.values():
-        for fix in issue.get("fix", ()):
-            for package, asked in (fix.get("change") or {}).items():
-                found = re.fullmatch(r">=(\d[\d.]*)", str(asked))
-                if found:
-                    yield pytest.param(issue, package, found[1], id=f"{issue['name']}-{package}-{found[1]}")
-
-
-@pytest.mark.parametrize(("issue", "package", "release"), [*upgrades()])
-def test_no_upgrade_leads_into_the_range_of_another_cause(issue: dict[str, Any], package: str, release: str) -> None:
-    """Where two causes stand behind one symptom the cure of one is free of the other, if the end of that is known."""
-    others = [one for one in ISSUES.values() if set(one["explains"]) & set(issue["explains"])]
-    inside = [
-        other["name"]
-        for other in others
-        for table in other.get("affected", ())
-        if table["package"] == package
-        and table["fixed"] != "unknown"
-        and SpecifierSet(table["versions"]).contains(release)
-    ]
-
-    assert inside == []
