@@ -58,7 +58,7 @@ def test_every_pickle_of_a_run_is_looked_at(run: Path, file: str, folder: str) -
     (statement,) = told(report)
     assert file in statement
     assert "posix.system" in statement
-    assert report.verdict == "broken" or report.headline.endswith("here nothing was run.")
+    assert report.verdict == "broken" or "asks for posix.system" in report.headline
     assert not marker.exists()
 
 
