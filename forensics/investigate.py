@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -54,6 +55,7 @@ OF_A_CLIENT = re.compile(
 )
 """What a tracker's own client logs: its errors (no network, a missing extra) are not those of the run."""
 GRAVEST = (*CRASHES, *RECORDED, "loss-to-zero", "loss-nan", "loss-", "grad-norm-", "weights-", "lr-", "eval-")
+Made = TypeVar("Made")
 Progress = Callable[[str, int, int], None]
 Apart = Callable[[Path, Path], Collection[str]]
 """Names the folders of a place (as opened, as the user named it) that are runs of their own."""
@@ -99,6 +101,7 @@ def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
     run = _with_skips(run, skips)
     verdict = verdict_of(run, reasoned.findings)
     leading = onset_of(reasoned.findings, causes)
+    broken = [*failures, *broken, *reasoned.failures]
     return Report(
         run=run,
         verdict=verdict,
@@ -106,12 +109,22 @@ def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
         findings=reasoned.findings,
         hypotheses=causes,
         mechanisms=tuple(_in_places(run, h) for h in reasoned.mechanisms),
-        failures=(*failures, *broken, *reasoned.failures),
-        coincidences=() if leading is None else coincidences(run, leading),
-        cost=cost_of(run, reasoned.findings),
+        coincidences=_afterwards(lambda: () if leading is None else coincidences(run, leading), (), broken),
+        cost=_afterwards(lambda: cost_of(run, reasoned.findings), None, broken),
         checked=replace(checked(run), checks=len(_applying(run)[0])),
-        best=best_checkpoint(run),
+        best=_afterwards(lambda: best_checkpoint(run), None, broken),
+        failures=tuple(broken),
     )
+
+
+def _afterwards(made: Callable[[], Made], empty: Made, failures: list[str]) -> Made:
+    """Return what is told beside the judgement; where it fails, nothing but a line about it."""
+    try:
+        with contained("what is told beside the judgement"):
+            return made()
+    except ForensicsError as error:
+        failures.append(str(error))
+        return empty
 
 
 def detect(run: Run) -> tuple[list[Finding], list[Skip], list[str]]:

@@ -2,22 +2,25 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from forensics import catalog
+from forensics import catalog, investigate, render
 from forensics.diagnosis.headline import headline_of
 from forensics.discovery import unpack
 from forensics.errors import InternalError, LimitError, MalformedError, contained
 from forensics.investigate import investigate as investigated
 from forensics.limits import Limits
-from forensics.model import Fact, Finding, Report, Run
-from forensics.plugin import Detector, Reader
+from forensics.model import Finding, Report, Run
+from forensics.plugin import Detector, Document, Reader
+from forensics.report import _html_view, _markdown_sections, _terminal_parts, markdown
 from forensics.weights import find
 from forensics.weights.folders import Folder, Folders
 from forensics.weights.found import Found
@@ -38,7 +41,7 @@ def fail() -> None:
     raise ZeroDivisionError("boom")
 
 
-def boom(*_: object) -> Iterator[Fact]:
+def boom(*_: object) -> Iterator[Any]:
     fail()
     yield from ()
 
@@ -168,3 +171,73 @@ def test_a_checkpoint_that_was_not_read_is_not_clean(run: Path) -> None:
     run_of = replace(report.run, checkpoints=(unread,))
     assert "Not examined: 1 tensors of checkpoint-5" in headline_of(run_of, "healthy", (), ())
     assert "Not examined" not in headline_of(report.run, "healthy", (), ())
+
+
+@pytest.mark.parametrize("section", ["causes", "remedies", "experiments", "checkpoints", "findings"])
+def test_a_section_of_the_screen_that_fails_costs_itself(
+    run: Path, section: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = investigated(run)
+    monkeypatch.setattr(_terminal_parts, section, boom)
+    text = render(report)
+
+    assert text.count("failed: ZeroDivisionError: boom") == 1
+    assert "Nothing is wrong" in text
+
+
+@pytest.mark.parametrize("template", [None, "deepspeed"])
+def test_a_section_of_the_markdown_that_fails_costs_itself(
+    run: Path, template: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = investigated(run)
+    monkeypatch.setattr(_markdown_sections, "STORY", (boom, *_markdown_sections.STORY))
+    monkeypatch.setattr(_markdown_sections, "PARTS", {**_markdown_sections.PARTS, "boom": boom})
+    text = markdown.render(report, template=template)
+
+    assert text.count("failed: ZeroDivisionError: boom") == 1
+    assert "checkpoint-5" in text
+
+
+@pytest.mark.parametrize("section", ["_checkpoints", "_first", "_resume", "_skips", "_environment"])
+def test_a_section_of_the_page_that_fails_costs_itself(
+    run: Path, section: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = investigated(run)
+    monkeypatch.setattr(_html_view, section, boom_now)
+    page = render(report, "html")
+
+    assert page.count("failed: ZeroDivisionError: boom") == 1
+    assert "Nothing is wrong" in page
+
+
+@pytest.mark.parametrize("part", ["coincidences", "cost_of", "best_checkpoint"])
+def test_what_is_told_beside_the_judgement_costs_itself(run: Path, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run / "train.log").write_text(f"{LOG}torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.\n")
+    monkeypatch.setattr(investigate, part, boom_now)
+    report = investigated(run)
+
+    assert len(told(report)) == 1
+    assert "memory ran out" in report.headline
+
+
+def test_a_rule_that_fails_costs_its_cause(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run / "train.log").write_text(f"{LOG}torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.\n")
+    rules = tuple(replace(rule, reason=boom) for rule in catalog.rules() if "crash-oom" in rule.explains)
+    others = tuple(rule for rule in catalog.rules() if "crash-oom" not in rule.explains)
+    monkeypatch.setattr(catalog, "rules", lambda: (*rules, *others))
+    report = investigated(run)
+
+    assert rules
+    assert told(report)
+    assert "memory ran out" in report.headline
+    assert all(failure.startswith("rule ") for failure in told(report))
+
+
+def test_a_document_that_fails_costs_its_file(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run / "notes.md").write_text(LOG)
+    broken = Document("broken", boom, (re.compile(r"\.md$"),), lambda _head: True, "")
+    monkeypatch.setattr(catalog, "documents", lambda: (broken,))
+    report = investigated(run)
+
+    assert len(told(report)) == 1
+    assert report.run.timeline.get("loss") is not None

@@ -1,7 +1,7 @@
 """What the HTML page says, as plain texts for its template; every text is clean, the template escapes it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from forensics.diagnosis import judgement
@@ -14,11 +14,14 @@ from forensics.report._onset import aftermath, curves, onset_on
 from forensics.report._record_map import record_maps
 from forensics.report._safe import clean
 from forensics.report._svg import caption, drawing
+from forensics.report._whole import filled
 from forensics.report.excerpts import Excerpt
 
 View: TypeAlias = dict[str, Any]
 LINE = 110
 """Characters of a line of the first screen at 1280 pixels."""
+NOTHING: View = {"rows": (), "remedy": None, "drawing": "", "caption": ""}
+"""A first screen that could not be made."""
 MOST_FINDINGS = 200
 MOST_CHECKPOINTS = 500
 MOST_LINES = 20_000
@@ -31,34 +34,47 @@ def page(report: Report, excerpts: Sequence[Excerpt]) -> View:
     shown = view.shown_hypotheses(report)
     finding = judgement.onset(report)
     files = _Files(excerpts)
+    failures = list(report.failures)
+
+    def part(section: str, made: Callable[[], object], empty: object = ()) -> object:
+        return filled(made, empty, section, failures)
+
     return {
         "verdict": report.verdict,
         "headline": clean(report.headline, 2000),
         "run": clean(str(report.run.root)),
         "frameworks": [clean(name, 40) for name in report.run.frameworks],
-        "first": _first(report),
-        "basis": [{"word": row.word, "said": row.said} for row in first.basis(report)],
+        "first": part("first", lambda: _first(report), NOTHING),
+        "basis": part("basis", lambda: [{"word": row.word, "said": row.said} for row in first.basis(report)]),
         "change_title": _change_title(shown),
         "onset": "" if finding is None else f"{view.step_text(finding)}{view.fine_text(report.run, finding)}",
-        "aftermath": [clean(sentence, 1000) for sentence in aftermath(report)],
-        "causes": [_cause(rank, h, report.run, files) for rank, h in enumerate(shown, 1)],
-        "excluded": [_excluded(h) for h in view.ruled_out(report)],
-        "findings": [_finding(f, files) for f in report.findings[:MOST_FINDINGS]],
+        "aftermath": part("aftermath", lambda: [clean(sentence, 1000) for sentence in aftermath(report)]),
+        "causes": part("causes", lambda: [_cause(rank, h, report.run, files) for rank, h in enumerate(shown, 1)]),
+        "excluded": part("excluded", lambda: [_excluded(h) for h in view.ruled_out(report)]),
+        "findings": part("findings", lambda: [_finding(f, files) for f in report.findings[:MOST_FINDINGS]]),
         "more_findings": max(0, len(report.findings) - MOST_FINDINGS),
-        "records": record_maps(report.run),
-        "checkpoints": _checkpoints(report),
-        "resume": _resume(report),
-        "environment": [
-            {"name": clean(name, 100), "value": clean(value, 200), "where": clean(where, 200)}
-            for name, value, where in view.environment_rows(report.run)
-        ],
-        "skips": [
-            {"reason": clean(group.reason), "what": view.some(group.what, 12)}
-            for group in view.skip_groups(report.run.skips)
-        ],
-        "failures": [clean(failure) for failure in report.failures],
+        "records": part("records", lambda: record_maps(report.run)),
+        "checkpoints": part("checkpoints", lambda: _checkpoints(report)),
+        "resume": part("resume", lambda: _resume(report), None),
+        "environment": part("environment", lambda: _environment(report)),
+        "skips": part("skips", lambda: _skips(report)),
         "files": files.shown,
+        "failures": [clean(failure) for failure in failures],
     }
+
+
+def _environment(report: Report) -> list[View]:
+    return [
+        {"name": clean(name, 100), "value": clean(value, 200), "where": clean(where, 200)}
+        for name, value, where in view.environment_rows(report.run)
+    ]
+
+
+def _skips(report: Report) -> list[View]:
+    return [
+        {"reason": clean(group.reason), "what": view.some(group.what, 12)}
+        for group in view.skip_groups(report.run.skips)
+    ]
 
 
 def _first(report: Report) -> View:

@@ -38,27 +38,6 @@ def _folded(summary: str, rows: Iterator[str], *, columns: str = "", most: int =
     return Section(head, tuple(rows), "\n</details>\n", most, more or "\n… and {} more")
 
 
-def story(report: Report) -> Iterator[Section]:
-    """Yield what must be read: the first screen, the cause with its argument, the cure, what can be saved."""
-    yield from overview(report)
-    yield from onset(report)
-    yield from basis(report)
-    yield from cause(report)
-    yield from remedies(report)
-    yield from experiments(report)
-    yield from checkpoints(report)
-    yield from findings(report)
-
-
-def details(report: Report) -> Iterator[Section]:
-    """Yield what may be looked up."""
-    yield from others(report)
-    yield from environment(report)
-    yield from settings(report)
-    yield from excluded(report)
-    yield from skips(report)
-
-
 def overview(report: Report) -> Iterator[Section]:
     """Yield what, when, cause and what to keep, a line each, and the first thing to do with what to copy."""
     rows = [f"| **{row.word}** | {markdown(brief(row.said, LINE))} |" for row in first.rows(report)]
@@ -256,6 +235,10 @@ def skips(report: Report) -> Iterator[Section]:
         yield _folded("Not examined", iter(rows), most=30)
 
 
+STORY = (overview, onset, basis, cause, remedies, experiments, checkpoints, findings)
+"""What must be read: the first screen, the cause with its argument, the cure, what can be saved."""
+DETAILS = (others, environment, settings, excluded, skips)
+"""What may be looked up."""
 PARTS: Mapping[str, Callable[[Report], Iterator[Section]]] = MappingProxyType(
     {
         "basis": basis,

@@ -3,7 +3,7 @@
 An issue or a comment holds 65,536 characters; the cap is kept by construction, whatever the run holds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import forensics
 from forensics.model import Report
@@ -12,6 +12,7 @@ from forensics.report import _markdown_sections as sections
 from forensics.report._markdown_sections import Section
 from forensics.report._safe import markdown
 from forensics.report._templates import TEMPLATES
+from forensics.report._whole import contained
 
 MAX_CHARS = 60_000
 SMALLEST = 2_000
@@ -39,7 +40,16 @@ def _footer(masked: bool) -> str:
 
 
 def _ordered(report: Report) -> list[Section]:
-    return [*sections.story(report), *sections.details(report)]
+    return _whole((*sections.STORY, *sections.DETAILS), report)
+
+
+def _whole(makers: Iterable[Callable[[Report], Iterator[Section]]], report: Report) -> list[Section]:
+    """Return the sections; one that fails is a line."""
+    return [section for make in makers for section in contained(make, _failed, report)]
+
+
+def _failed(failure: str) -> Section:
+    return Section(f"- internal error: {markdown(failure, 1000)}", ())
 
 
 def _templated(report: Report, template: str) -> list[Section]:
@@ -47,11 +57,9 @@ def _templated(report: Report, template: str) -> list[Section]:
     made: list[Section] = []
     for heading, parts in TEMPLATES[template]:
         made.append(Section(f"### {heading}", ()))
-        for part in parts:
-            made.extend(sections.PARTS[part](report))
+        made.extend(_whole((sections.PARTS[part] for part in parts), report))
     used = {part for _, parts in TEMPLATES[template] for part in parts}
-    rest = [section for name, make in sections.PARTS.items() if name not in used for section in make(report)]
-    return [*made, *rest]
+    return [*made, *_whole((make for name, make in sections.PARTS.items() if name not in used), report)]
 
 
 def _fitted(ordered: Sequence[Section], room: int) -> str:

@@ -16,6 +16,7 @@ from forensics.report._mapped import mapped
 from forensics.report._onset import curves, onset_on
 from forensics.report._plot import ASCII, UNICODE, plot
 from forensics.report._safe import ascii_only, clean
+from forensics.report._whole import contained
 
 WIDTH = 80
 SHOWN_SKIPS = 4
@@ -47,20 +48,27 @@ def render(
 
 
 def _parts(report: Report, verbose: bool, width: int, unicode: bool) -> Iterator[RenderableType]:
-    yield from screen.lines(report, width, unicode=unicode)
-    yield from parts.causes(report, verbose)
-    yield from parts.remedies(report, verbose)
-    yield from parts.experiments(report, verbose)
-    yield from parts.checkpoints(report, verbose, width)
-    yield from parts.findings(report, verbose)
-    yield from _curves(report, width, unicode)
+    yield from contained(screen.lines, _failed, report, width, unicode=unicode)
+    yield from contained(parts.causes, _failed, report, verbose)
+    yield from contained(parts.remedies, _failed, report, verbose)
+    yield from contained(parts.experiments, _failed, report, verbose)
+    yield from contained(parts.checkpoints, _failed, report, verbose, width)
+    yield from contained(parts.findings, _failed, report, verbose)
+    yield from contained(_curves, _failed, report, width, unicode)
+    yield from contained(_environment, _failed, report)
+    yield from contained(_skips, _failed, report, verbose)
+    yield from map(_failed, report.failures)
+
+
+def _failed(failure: str) -> Text:
+    return Text(f"internal error: {clean(failure)}", style="red")
+
+
+def _environment(report: Report) -> Iterator[RenderableType]:
     lines = list(view.environment_lines(report.run))
     if lines:
         yield parts.title("Environment, from the run (medforensics env RUN tells where each was read)")
         yield parts.rows(lines, "dim")
-    yield from _skips(report, verbose)
-    for failure in report.failures:
-        yield Text(f"internal error: {clean(failure)}", style="red")
 
 
 def _curves(report: Report, width: int, unicode: bool) -> Iterator[RenderableType]:
