@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from forensics.comparison import Comparison
     from forensics.fleet.row import Row
     from forensics.model import Checkpoint, Report, Run, Skip
+    from forensics.storage.locations import Place
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "analyze", "compare", "diff", "read", "render", "scan", "triage"]
 
 Named: TypeAlias = "str | PathLike[str]"
-"""A path of this machine; `scan` and `diff` take a URL as well."""
+"""A path of this machine; `analyze`, `read`, `scan` and `diff` take a URL as well."""
 Depth: TypeAlias = Literal["auto", "full", "quick", "off"]
 """How deep to look into checkpoints: a sample of each tensor where they are large, all bytes, a sample, not at all."""
 Form: TypeAlias = Literal["terminal", "markdown", "html", "json", "sarif"]
@@ -51,7 +52,7 @@ def analyze(
         notebook.register()
     selection = Selection(tuple(select), tuple(ignore))
     catalog.require_known((*selection.select, *selection.ignore))
-    return filtered(investigate(Path(path), weights=weights, apart=apart_of), selection)
+    return filtered(investigate(_place(path), weights=weights, apart=apart_of), selection)
 
 
 def read(path: Named) -> "Run":
@@ -59,7 +60,13 @@ def read(path: Named) -> "Run":
     from forensics.fleet.alone import apart_of
     from forensics.investigate import read as read_path
 
-    return read_path(Path(path), apart=apart_of)
+    return read_path(_place(path), apart=apart_of)
+
+
+def _place(path: Named) -> "Place":
+    from forensics.storage.locations import place_of
+
+    return place_of(path) if isinstance(path, str) else Path(path)
 
 
 def compare(good: Named, bad: Named) -> "Comparison":

@@ -4,7 +4,6 @@ Nothing heavy is imported here: `--help` must answer at once.
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
 import click
@@ -20,7 +19,6 @@ from forensics.commands.plan import plan
 from forensics.commands.recorder import recorder
 from forensics.commands.shared import (
     PLACE,
-    RUN_PATH,
     cluster_option,
     guarded,
     hides_identities,
@@ -28,6 +26,7 @@ from forensics.commands.shared import (
     output_option,
     quiet_option,
     redactor_of,
+    tell_traffic,
 )
 from forensics.commands.skill import skill
 from forensics.commands.timeline import timeline
@@ -64,12 +63,12 @@ main.add_command(triage)
 
 
 @main.command("env")
-@click.argument("run_dir", type=RUN_PATH)
+@click.argument("run_dir", type=PLACE)
 @click.option("-f", "--format", "form", type=click.Choice(("table", "json")), default="table")
 @output_option
 @no_redact_option
 @guarded
-def environment(run_dir: Path, form: str, output: Output, no_redact: bool) -> int:
+def environment(run_dir: Place, form: str, output: Output, no_redact: bool) -> int:
     """Print what the run in RUN_DIR ran on and with: versions, hardware, settings.
 
     \b
@@ -82,6 +81,7 @@ def environment(run_dir: Path, form: str, output: Output, no_redact: bool) -> in
     from forensics.report import masked_run
 
     run = read(run_dir, apart=apart_of)
+    tell_traffic(run)
     redactor = redactor_of(run, identities=hides_identities(form, output, no_redact=no_redact))
     output.write(page.render(masked_run(run, redactor), form))
     return EXIT_FINE

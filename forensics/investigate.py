@@ -22,6 +22,7 @@ from forensics.diagnosis.next_steps import next_steps
 from forensics.diagnosis.reason import reason
 from forensics.discovery.aside import of_the_run
 from forensics.discovery.discover import Discovery, discover
+from forensics.discovery.fetched import fetched
 from forensics.discovery.unpack import opened
 from forensics.documents._parts import part_of, relocated
 from forensics.errors import ForensicsError, InternalError, NothingReadableError, SeveralRunsError, contained
@@ -30,6 +31,7 @@ from forensics.model import SEVERITIES, Artifact, Fact, Finding, Hypothesis, Rec
 from forensics.plugin import Detector, Document, Reader
 from forensics.redaction.search import secrets_of
 from forensics.storage.file import File
+from forensics.storage.locations import Place, RemotePath
 from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
 from forensics.weights.belonging import belonging
 from forensics.weights.resume import with_gaps
@@ -62,7 +64,7 @@ Apart = Callable[[Path, Path], Collection[str]]
 
 
 def investigate(
-    path: Path,
+    path: Place,
     *,
     weights: WeightsDepth = "auto",
     limits: Limits = DEFAULT,
@@ -82,7 +84,7 @@ def investigate(
 
 
 def read(
-    path: Path,
+    path: Place,
     *,
     weights: WeightsDepth = "off",
     limits: Limits = DEFAULT,
@@ -171,12 +173,18 @@ def _in_places(run: Run, hypothesis: Hypothesis) -> Hypothesis:
 
 
 def _read(
-    path: Path,
+    path: Place,
     weights: WeightsDepth,
     limits: Limits,
     progress: Progress | None,
     apart: Collection[str] | Apart,
 ) -> tuple[Run, tuple[str, ...]]:
+    if isinstance(path, RemotePath):
+        with fetched(path, limits) as there:
+            found = _without(there.found, apart(there.folder, Path(path.url)) if callable(apart) else apart)
+            # Reading every byte of a store's checkpoints is asked for in words.
+            run, failures = _read_place(found, path, "quick" if weights == "auto" else weights, progress)
+            return replace(run, root=path), failures
     with opened(path, limits) as place:
         found = _without(discover(place, limits), apart(place, path) if callable(apart) else apart)
         run, failures = _read_place(found, path, weights, progress)
@@ -206,7 +214,7 @@ def _without(found: Discovery, apart: Collection[str]) -> Discovery:
 
 
 def _read_place(
-    found: Discovery, path: Path, weights: WeightsDepth, progress: Progress | None
+    found: Discovery, path: Place, weights: WeightsDepth, progress: Progress | None
 ) -> tuple[Run, tuple[str, ...]]:
     told: list[tuple[str, list[Fact]]] = []
     failures: list[str] = []
@@ -234,7 +242,7 @@ def _read_place(
         recordings = [fact for fact in facts if isinstance(fact, Recording)]
         facts.extend(belonging(found.root, checkpoints, recordings))
     checkpoints = with_gaps(checkpoints, found.artifacts)
-    run = assemble(found.root, found.artifacts, facts, checkpoints, (*found.skips, *skips, *unexamined))
+    run = assemble(path, found.artifacts, facts, checkpoints, (*found.skips, *skips, *unexamined))
     run = replace(run, hidden=secrets_of(found.artifacts))
     internal = (skip.reason for skip in run.skips if skip.internal)
     return run, tuple(dict.fromkeys((*failures, *internal)))
@@ -321,7 +329,7 @@ def _last_fine(finding: Finding) -> int:
     return min(known, default=1 << 62)
 
 
-def _nothing(path: Path, found: Discovery, skips: Sequence[Skip]) -> str:
+def _nothing(path: Place, found: Discovery, skips: Sequence[Skip]) -> str:
     reasons = [f"{skip.what}: {skip.reason}" for skip in skips]
     if reasons:
         more = f"; and {len(reasons) - TOLD_REASONS} more" if len(reasons) > TOLD_REASONS else ""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from forensics.analysis.endings import attempts_of
 from forensics.assemble.axes import align
@@ -26,10 +25,11 @@ from forensics.model import (
     Skip,
     Timeline,
 )
+from forensics.storage.locations import Place
 
 
 def assemble(
-    root: Path,
+    root: Place,
     artifacts: tuple[Artifact, ...],
     facts: Iterable[Fact],
     checkpoints: tuple[Checkpoint, ...] = (),

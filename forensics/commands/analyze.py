@@ -11,6 +11,7 @@ from forensics.commands.errors import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERNAL, i
 from forensics.commands.output import Output
 from forensics.commands.shared import (
     FAIL_ON,
+    PLACE,
     RUN_PATH,
     guarded,
     hides_identities,
@@ -18,9 +19,11 @@ from forensics.commands.shared import (
     output_option,
     quiet_option,
     redactor_of,
+    tell_traffic,
     to_file,
 )
 from forensics.errors import UsageError
+from forensics.storage.locations import Place
 
 if TYPE_CHECKING:
     from forensics.model import Report
@@ -44,7 +47,7 @@ TEMPLATES = (
 
 
 @click.command()
-@click.argument("run_dir", type=RUN_PATH)
+@click.argument("run_dir", type=PLACE)
 @click.option("-f", "--format", "form", type=click.Choice(FORMATS), default="terminal")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @output_option
@@ -69,7 +72,7 @@ TEMPLATES = (
 @quiet_option
 @guarded
 def analyze(  # noqa: PLR0913, PLR0917  (the options of the command)
-    run_dir: Path,
+    run_dir: Place,
     form: str,
     as_json: bool,
     output: Output,
@@ -117,6 +120,8 @@ def analyze(  # noqa: PLR0913, PLR0917  (the options of the command)
     selection = Selection(asked.select or settings.selection.select, asked.ignore or settings.selection.ignore)
     with reporter(quiet=quiet) as progress:
         report = investigate(run_dir, weights=weights, progress=progress, apart=apart_of)  # type: ignore[arg-type]  # a click choice
+    if not quiet:
+        tell_traffic(report.run)
     report = filtered(report, selection)
     identities = hides_identities(form, output, no_redact=no_redact)
     if form == "terminal":

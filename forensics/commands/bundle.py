@@ -6,12 +6,13 @@ import click
 
 from forensics.commands.errors import EXIT_FINE, EXIT_INTERNAL
 from forensics.commands.output import check_writable, write_whole
-from forensics.commands.shared import RUN_PATH, guarded, no_redact_option, quiet_option, redactor_of
+from forensics.commands.shared import PLACE, guarded, no_redact_option, quiet_option, redactor_of, tell_traffic
 from forensics.errors import UsageError
+from forensics.storage.locations import Place
 
 
 @click.command()
-@click.argument("run_dir", type=RUN_PATH)
+@click.argument("run_dir", type=PLACE)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default="evidence.zip", show_default=True
 )
@@ -19,7 +20,7 @@ from forensics.errors import UsageError
 @no_redact_option
 @quiet_option
 @guarded
-def bundle(run_dir: Path, output: Path, weights: str, no_redact: bool, quiet: bool) -> int:
+def bundle(run_dir: Place, output: Path, weights: str, no_redact: bool, quiet: bool) -> int:
     """Write the report of RUN_DIR in all formats, excerpts of its logs and its tables into one archive.
 
     Users, hosts, paths and ids are masked, secrets always; weights never enter it. The same run gives the same
@@ -35,11 +36,13 @@ def bundle(run_dir: Path, output: Path, weights: str, no_redact: bool, quiet: bo
     from forensics.report import bundle as archive
     from forensics.report.excerpts import excerpts
 
-    if run_dir.is_dir() and output.resolve().is_relative_to(run_dir.resolve()):
+    if isinstance(run_dir, Path) and run_dir.is_dir() and output.resolve().is_relative_to(run_dir.resolve()):
         raise UsageError("nothing is written into the run directory; name a place outside with -o")
     check_writable(output)
     with reporter(quiet=quiet) as progress:
         report = investigate(run_dir, weights=weights, progress=progress, apart=apart_of)  # type: ignore[arg-type]  # a click choice
+    if not quiet:
+        tell_traffic(report.run)
     redactor = redactor_of(report.run, identities=not no_redact)
     data = archive.render(report, tuple(excerpts(report)), redactor)
     write_whole(output, data)

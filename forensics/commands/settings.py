@@ -15,6 +15,7 @@ from forensics.diagnosis.selection import Selection
 from forensics.errors import ForensicsError, UsageError
 from forensics.limits import DEFAULT
 from forensics.storage.file import File
+from forensics.storage.locations import Place
 
 FAIL_ON = ("error", "warning", "notice", "never")
 KEYS = ("select", "ignore", "fail-on")
@@ -28,7 +29,7 @@ class Settings:
     fail_on: str | None = None
 
 
-def load(run_dir: Path, start: Path | None, explicit: Path | None = None) -> Settings:
+def load(run_dir: Place, start: Path | None, explicit: Path | None = None) -> Settings:
     """Return the settings of `explicit`, else of the first file found from `start` upwards.
 
     Raises `UsageError` when the file is no valid TOML or says something that is not known.
@@ -36,7 +37,7 @@ def load(run_dir: Path, start: Path | None, explicit: Path | None = None) -> Set
     if explicit is not None:
         return _read(explicit)
     for path in () if start is None else _candidates(start):  # none: the current folder was deleted
-        if not _inside(path, run_dir):
+        if not isinstance(run_dir, Path) or not _inside(path, run_dir):
             found = _table(path)
             if found is not None:
                 return _settings(found, path)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Given = ParamSpec("Given")
 
+TAKE_URLS = ("analyze", "timeline", "env", "bundle", "scan", "diff")
 FAIL_ON = ("error", "warning", "notice", "never")
 
 
@@ -28,7 +29,7 @@ class LocalPath(click.Path):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if isinstance(value, str) and is_url(value):
             name = ctx.info_name if ctx is not None else "this command"
-            raise OneLineError(f"{name} reads files of this machine; only scan and diff take URLs")
+            raise OneLineError(f"{name} reads files of this machine; {', '.join(TAKE_URLS)} take URLs")
         return Path(os.fsdecode(super().convert(str(value), param, ctx)))
 
 
@@ -100,6 +101,17 @@ no_redact_option = click.option(
 def to_file(output: Output) -> bool:
     """Tell whether the output was given a name with -o."""
     return output.path is not None
+
+
+def tell_traffic(run: "Run") -> None:
+    """Say on standard error how much of a run at a URL was read; nothing of one on this machine."""
+    from forensics.storage.locations import RemotePath
+
+    if isinstance(run.root, RemotePath):
+        from forensics.storage.remote_file import TRAFFIC
+
+        total = sum(artifact.size for artifact in run.artifacts)
+        click.echo(f"{TRAFFIC.bytes:,} bytes of {total:,} were read at {run.root}", err=True)
 
 
 def hides_identities(form: str, output: Output, *, no_redact: bool) -> bool:

@@ -8,8 +8,17 @@ import click
 
 from forensics.commands.errors import EXIT_FINE
 from forensics.commands.output import Output, write_whole
-from forensics.commands.shared import RUN_PATH, guarded, hides_identities, no_redact_option, output_option, redactor_of
+from forensics.commands.shared import (
+    PLACE,
+    guarded,
+    hides_identities,
+    no_redact_option,
+    output_option,
+    redactor_of,
+    tell_traffic,
+)
 from forensics.errors import UsageError
+from forensics.storage.locations import Place
 
 FORMATS = ("table", "csv", "json", "parquet", "tensorboard")
 
@@ -18,7 +27,7 @@ BINARY = {"parquet": "a file", "tensorboard": "a folder"}
 
 
 @click.command()
-@click.argument("run_dir", type=RUN_PATH)
+@click.argument("run_dir", type=PLACE)
 @click.option("-m", "--metric", "metrics", multiple=True, help="Only these metrics; may be given several times.")
 @click.option("-f", "--format", "form", type=click.Choice(FORMATS), default="table")
 @click.option("--plot", is_flag=True, help="Draw the metrics with characters.")
@@ -27,7 +36,7 @@ BINARY = {"parquet": "a file", "tensorboard": "a folder"}
 @no_redact_option
 @guarded
 def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
-    run_dir: Path, metrics: tuple[str, ...], form: str, plot: bool, samples: bool, output: Output, no_redact: bool
+    run_dir: Place, metrics: tuple[str, ...], form: str, plot: bool, samples: bool, output: Output, no_redact: bool
 ) -> int:
     """Print every metric of RUN_DIR over optimizer steps.
 
@@ -55,6 +64,7 @@ def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
         raise UsageError("tensorboard shows one value a step: the merged series, without --samples")
     target = _target(run_dir, output, form) if form in BINARY else None
     run = read(run_dir, apart=apart_of)
+    tell_traffic(run)
     redactor = redactor_of(run, identities=hides_identities(form, output, no_redact=no_redact))
     if plot:
         encoding = getattr(sys.stdout, "encoding", None) or "ascii"
@@ -70,10 +80,10 @@ def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
     return EXIT_FINE
 
 
-def _target(run_dir: Path, output: Output, form: str) -> Path:
+def _target(run_dir: Place, output: Output, form: str) -> Path:
     if output.path is None:
         raise UsageError(f"{form} is no text; name {BINARY[form]} with -o")
-    if run_dir.is_dir() and output.path.resolve().is_relative_to(run_dir.resolve()):
+    if isinstance(run_dir, Path) and run_dir.is_dir() and output.path.resolve().is_relative_to(run_dir.resolve()):
         raise UsageError("nothing is written into the run directory; name a place outside with -o")
     return output.path
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
 from forensics.model import Artifact, Skip
+from forensics.storage.locations import Locations
 
 IGNORED_FOLDERS = frozenset(
     {
@@ -37,7 +38,7 @@ RUN_FOLDER = re.compile(r"(?P<folder>.*/)(?P<run>latest-run|(?:offline-)?run-\d{
 class Discovery:
     """What lies under `root`: regular files by path, and what was passed over with the reason."""
 
-    root: Path
+    root: Path | Locations
     artifacts: tuple[Artifact, ...]
     skips: tuple[Skip, ...]
 

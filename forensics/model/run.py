@@ -1,7 +1,6 @@
 """All that was read of one run."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.model.ending import Attempt, Ending
@@ -10,6 +9,7 @@ from forensics.model.facts import Artifact, Skip
 from forensics.model.recording import Recording
 from forensics.model.timeline import Timeline
 from forensics.model.weights import Checkpoint
+from forensics.storage.locations import Place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ class Run:
     show: what its files say behind names of secrets.
     """
 
-    root: Path
+    root: Place
     timeline: Timeline = field(default_factory=Timeline)
     environment: Environment = field(default_factory=Environment)
     checkpoints: tuple[Checkpoint, ...] = ()

@@ -8,6 +8,7 @@ from forensics.model import Checkpoint, Environment, Report, Run, Scalar, Settin
 from forensics.redaction import Redactor
 from forensics.redaction.identities import redactor_for
 from forensics.report._mapped import Value, mapped
+from forensics.storage.locations import place_of
 
 ROOT = Path("RUN")
 """What a masked report calls the run directory."""
@@ -74,7 +75,7 @@ def _masked_run(run: Run, redactor: Redactor) -> Run:
         key: tuple(_masked_setting(setting, redactor) for setting in found)
         for key, found in run.environment.entries.items()
     }
-    root = ROOT if redactor.identities else Path(redactor(str(run.root)))
+    root = ROOT if redactor.identities else place_of(redactor(str(run.root)))
     return replace(run, root=root, environment=Environment(entries))
 
 

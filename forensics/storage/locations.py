@@ -49,6 +49,9 @@ class RemotePath:
         below = quote(path) if self.is_http else path
         return RemotePath(f"{self.url.rstrip('/')}/{path}", f"{self.base.rstrip('/')}/{below}", self.query)
 
+    def as_posix(self) -> str:
+        return self.url
+
     def __str__(self) -> str:
         return self.url
 
@@ -114,11 +117,17 @@ class Locations:
 
     A path is remote when it is, or lies below, one of the `remotes`, all of which a user named; every other path
     is one of this machine, relative to its root. Paths of files that were discovered here never hold `://`.
+    With a `base`, all paths are relative to it; what was brought from there lies under the same path in `here`.
     """
 
     remotes: tuple[RemotePath, ...] = ()
+    base: RemotePath | None = None
+    here: Path | None = None
 
     def __truediv__(self, path: str) -> Place:
+        if self.base is not None:
+            brought = None if self.here is None else self.here / path
+            return brought if brought is not None and brought.is_file() else self.base / path
         best: RemotePath | None = None
         for remote in self.remotes:
             if path == remote.url:
@@ -128,7 +137,9 @@ class Locations:
         return Path("/") / path if best is None else best / path[len(best.url) + 1 :]
 
     def has_remote(self, paths: Iterable[str]) -> bool:
-        return bool(self.remotes) and any(isinstance(self / path, RemotePath) for path in paths)
+        return self.base is not None or (
+            bool(self.remotes) and any(isinstance(self / path, RemotePath) for path in paths)
+        )
 
 
 Root: TypeAlias = Path | Locations | Held

@@ -20,6 +20,21 @@ REQUEST_BYTES = 8 << 20
 """The largest range that is asked for at once."""
 
 
+class Traffic:
+    """Bytes that this process was given by stores and web servers; safe to share among threads."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self.bytes += count
+
+
+TRAFFIC = Traffic()
+
+
 class Source(Protocol):
     """How one file is asked for. Both raise `RemoteError`, `AbsentError` and `ChangedError`."""
 
@@ -47,6 +62,7 @@ class RemoteFile:
         self._lock = threading.Lock()
         self._pages: OrderedDict[int, bytes] = OrderedDict()
         head = self._facts.head
+        TRAFFIC.add(len(head))
         if not self._facts.whole and len(head) >= min(PAGE_BYTES, self._facts.size):
             self._pages[0] = head[:PAGE_BYTES]
 
@@ -112,6 +128,7 @@ class RemoteFile:
 
     def _fetched(self, start: int, stop: int) -> bytes:
         data = self._source.fetch(start, stop, self._facts)
+        TRAFFIC.add(len(data))
         if len(data) != stop - start:
             raise RemoteError(f"{self._name}: the store gave {len(data)} bytes where {stop - start} were asked for")
         return data
