@@ -68,6 +68,8 @@ def policy_gradient(run: Run) -> bool:
 
 NEAR_POWER = 5e-4
 """A loss this close to the logarithm of a power of two is one by chance in one run of seven hundred."""
+VOCABULARY = ("model.vocab_size", "padded_vocab_size", "vocab_size")
+"""The size of the vocabulary as the model's configuration, Megatron's arguments and others name it."""
 HEADS = ("CausalLM", "LMHead", "ConditionalGeneration", "MaskedLM")
 """Heads of models that predict tokens (transformers `architectures`)."""
 PAIRS = ("rewards/chosen", "logps/chosen", "rewards/margins")
@@ -75,8 +77,8 @@ PAIRS = ("rewards/chosen", "logps/chosen", "rewards/margins")
 
 def uniform_loss(run: Run) -> float | None:
     """Return ln of the vocabulary size, the loss of guessing; None where the size is not on file."""
-    size = run.environment.number("model.vocab_size")
-    return float(np.log(size)) if size is not None and 16 <= size < 1e9 else None
+    sizes = (run.environment.number(name) for name in VOCABULARY)
+    return next((float(np.log(size)) for size in sizes if size is not None and 16 <= size < 1e9), None)
 
 
 def guessed(level: float) -> str:

@@ -79,11 +79,17 @@ def _last(run: Run, norms: Series) -> int | None:
     index = tail_onset(~np.isfinite(norms.values))
     bad = int(np.count_nonzero(~np.isfinite(norms.values)))
     skips = (Kind.OVERFLOW, Kind.NONFINITE_SKIPPED, Kind.LOSS_SCALE_AT_MINIMUM)
-    guarded = LOSS_SCALE in run.timeline or any(run.has(f"event {kind}") for kind in skips)
+    guarded = _scales(run) or any(run.has(f"event {kind}") for kind in skips)
     fp16 = any(run.environment.flag(name) for name in ("fp16", "fp16.enabled"))
     if index is None or guarded or fp16 or bad != len(norms) - index or _missing_later(run, norms):
         return None
     return index
+
+
+def _scales(run: Run) -> bool:
+    """Tell whether a loss scaler is at work; Megatron prints a scale of 1.0 in bf16 and float32 as well."""
+    scale = run.timeline.get(LOSS_SCALE)
+    return scale is not None and bool(np.any(scale.values != 1))
 
 
 def _missing_later(run: Run, norms: Series) -> bool:

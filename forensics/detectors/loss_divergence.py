@@ -15,6 +15,7 @@ from forensics.plugin import detector
 LEAST = 20
 BIN = 100
 HALF = 0.5
+LOST_TIMES, UNLEARNT = 1.5, 1.25
 SMALL = 0.1
 """A rise below this much loss is a notice: a classifier that has converged moves by as much."""
 RISING, SURE_RISING = 5, 10
@@ -31,8 +32,9 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     so that no single entry counts; the last level is the lowest of the last tenth of the levels, at least two.
     It is dated to the entry after the last one no higher than the best bin's highest, plus two deviations.
     Source: runmedic 0.1.1, share of the progress lost: 50 % is a warning, 100 % an error. Progress is the first
-    level minus the best before the rise. Besides, the end must be 1.5 times the best (2 times for an error) and
-    six point-to-point deviations above it.
+    level minus the best before the rise. Besides, the end must be 1.5 times the best (2 times for an error; 1.25 times
+    where all progress and a whole 1 of loss is lost: ln(vocabulary) is 11, not 2) and six point-to-point deviations
+    above it.
     Minimum: 20 finite entries; in a shorter log the loss must leap to more than three times all that came before
     and stay there: an error with three entries before and two after, else a warning. With four entries before and
     three after, a quarter more than all before is enough where the later half is at twice the best. A loss that
@@ -88,9 +90,10 @@ def _long(values: Floats) -> Found | None:
     start, best = float(levels[0]), float(levels[where])
     rise = level - best
     scatter = robust.noise(values[: (where + 1) * width])
-    if rise < 6 * scatter or level < 1.5 * best or rise <= 0:
-        return None
     lost = rise / (start - best) if start > best else float("inf")
+    times = UNLEARNT if lost >= 1 and rise >= 1 else LOST_TIMES
+    if rise < 6 * scatter or level < times * best or rise <= 0:
+        return None
     if lost < HALF:
         return None
     high = tail_onset(levels > best + rise / 2)
@@ -173,6 +176,7 @@ def _leaving(values: Floats, about: int, low: float, middle: float) -> int:
     """Return the entry after the last low one before the loss is first above the middle, around `about`."""
     width = max(5, -(-len(values) // BIN))
     start = max(0, about - width)
+    start += int(np.argmin(values[start : about + 1]))  # an untrained first entry may be as high as the rise
     high = start + int(np.argmax(values[start : about + width] > middle))
     below = np.flatnonzero(values[: high + 1] <= low)
     return int(below[-1]) + 1 if len(below) and below[-1] < high else high

@@ -22,9 +22,11 @@ NAMES: Mapping[str, str] = MappingProxyType(
         "lr_scheduler": "lr_scheduler_type",
         "optimizer": "optim",
         "lr": "learning_rate",
+        "max_iters": "max_steps",
+        "grad_clip": "max_grad_norm",
     }
 )
-"""axolotl's names (`axolotl/utils/schemas/training.py`) and those of the TrainingArguments they set."""
+"""axolotl's names (`axolotl/utils/schemas/training.py`), nanoGPT's (`train.py`), and the TrainingArguments they set."""
 _NESTED: Mapping[str, str] = MappingProxyType(
     {
         **{
@@ -56,6 +58,8 @@ _NESTED: Mapping[str, str] = MappingProxyType(
         "steps": "max_steps",  # torchtitan, under `training`
     }
 )
+TRAINING = frozenset(_NESTED.values())
+"""Names of which each tells that a configuration is one of a training."""
 _WORD = (
     r"model_name_or_path|base_model|learning_rate|per_device_train_batch_size|micro_batch_size|num_train_epochs|num_epochs"
     r"|output_dir|gradient_accumulation_steps|lr_scheduler(?:_type)?|finetuning_type|lora_(?:r|rank|target)|max_steps"

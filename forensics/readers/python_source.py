@@ -1,14 +1,18 @@
-r"""Python as far as it sets a run up: a cell of a notebook, a block of an issue.
+r"""Python as far as it sets a run up: a cell of a notebook, a block of an issue, a script or configuration of the run.
 
     args = TrainingArguments("out", learning_rate=2e-4, fp16=not is_bfloat16_supported(), optim="adamw_8bit")
     model = AutoModelForCausalLM.from_pretrained("gpt2", torch_dtype=torch.float16)
     os.environ["NCCL_P2P_DISABLE"] = "1"
+    loss = losses.MultipleNegativesRankingLoss(model)
+
+A file of assignments alone is a configuration (nanoGPT, mmengine): there each name is a setting.
 
 Nothing is run. A value counts when it is written out, or is a name that was given such a value before; what only a
 program could tell is left out. All of it was meant, none of it measured.
 """
 
 import ast
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +21,7 @@ from forensics.errors import LimitError
 from forensics.formats.flatten import flatten, scalar
 from forensics.model import Artifact, Fact, Setting, Standing
 from forensics.plugin import reader
+from forensics.readers._arguments import TRAINING, told
 from forensics.readers._environment import LINE, read_head
 from forensics.readers._presets import presets
 
@@ -40,6 +45,9 @@ _OF_A_MODEL = frozenset(
     }
 )
 _ENGINE = frozenset({"zero_optimization", "train_micro_batch_size_per_gpu", "zero_allow_untested_optimizer"})
+_LOSS = re.compile(r"^[A-Z]\w*Loss$")
+_PLAIN = (ast.Assign, ast.Expr, ast.Import, ast.ImportFrom, ast.With)
+"""What a configuration is made of: assignments, a word on them, `with read_base():` of mmengine."""
 MOST_CHARACTERS = 1 << 20
 
 
@@ -71,6 +79,8 @@ class _Program:
             return node.attr
         if isinstance(node, (ast.List, ast.Tuple)):
             return [self.value(each) for each in node.elts]
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "dict" and not node.args:
+            return {each.arg: self.value(each.value) for each in node.keywords if each.arg}
         if isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)
             return {str(self.value(key)): self.value(held) for key, held in pairs if key is not None}
@@ -80,20 +90,37 @@ class _Program:
             raise ValueError(str(error)) from None
 
 
-@reader("python-source", match=(r"/block\.py$", r"/\d+/cell\.py$", r"\.ipynb/\d+/[^/]+\.py$"))
+@reader(
+    "python-source",
+    match=(r"/block\.py$", r"/\d+/cell\.py$", r"\.ipynb/\d+/[^/]+\.py$", r"^(?:[^/]+/)?[^/]+\.py$"),
+)
 def python_source(artifact: Artifact) -> Iterator[Fact]:
-    """Python in notebooks and issues: TrainingArguments and their kin, adapters, loaded models, variables."""
+    """Python in notebooks, issues and beside a log: TrainingArguments and their kin, models, losses, plain settings."""
     text = read_head(artifact).decode("utf-8", "replace")[:MOST_CHARACTERS]
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     program = _Program(artifact)
+    if all(isinstance(node, _PLAIN) for node in tree.body):
+        yield from _configuration(program, tree)
     for node in _statements(tree):
         if isinstance(node, ast.Assign):
             yield from _assigned(program, node)
         elif isinstance(node, ast.Call):
             yield from _called(program, node)
+
+
+def _configuration(program: _Program, tree: ast.Module) -> Iterator[Setting]:
+    """Yield the names that a file of assignments sets, where any of them is one of a training configuration."""
+    held: dict[str, object] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            with contextlib.suppress(ValueError, LimitError):
+                held[node.targets[0].id] = program.known[node.targets[0].id] = program.value(node.value)
+    found = list(told(program.artifact, held, Standing.CONFIGURED))
+    if any(setting.name in TRAINING for setting in found):
+        yield from found
 
 
 def _statements(tree: ast.AST) -> Iterator[ast.AST]:
@@ -131,6 +158,9 @@ def _variable(program: _Program, name: ast.expr, value: object, line: int) -> It
 def _called(program: _Program, node: ast.Call) -> Iterator[Setting]:
     """Yield the written-out keywords of a call that makes arguments, an adapter or a model."""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if _LOSS.match(name):
+        yield from program.told("loss_function", name, node.lineno)
+        return
     prefix = _PREFIXES.get(name, "")
     model = bool(_MODELS.match(name))
     if not prefix and not model and not _ARGUMENTS.search(name):

@@ -8,7 +8,7 @@ from forensics.model import Explained, Run
 from forensics.names import Kind
 from forensics.plugin import Condition
 from forensics.rules._curves import finite_beside, norm_is
-from forensics.rules._seen import Seen, held, unless
+from forensics.rules._seen import Seen, first, held, unless
 from forensics.rules._setup import happened
 from forensics.rules._tensors import poisoned
 
@@ -20,7 +20,7 @@ def no_label_counts(run: Run, explained: Explained) -> Seen | None:
     """
     told = held(happened(run, Kind.ALL_LABELS_IGNORED)) or held(log_probabilities_zero(run))
     zero = norm_is(run, explained, "zero")
-    return told or unless(zero, finite_beside(run, explained), poisoned(run, explained), without_head(run))
+    return told or unless(zero, finite_beside(run, explained), poisoned(run, explained), compares_samples(run))
 
 
 def log_probabilities_zero(run: Run) -> Seen | None:
@@ -45,6 +45,37 @@ def without_head(run: Run) -> Seen | None:
         return None
     said = f"the model is {setting.value}, which has no head to predict labels"
     return Seen(HEADLESS.match(str(setting.value)) is not None, said, setting.source, "head of the model")
+
+
+COMPARES = re.compile(
+    r"Multiple\s*Negatives|InfoNCE|NT-?Xent|\bGIST|SimCSE|contrastive|in.?batch|\bCLIP", re.IGNORECASE
+)
+"""Losses whose wrong answers are the other samples of the batch (sentence-transformers, OpenCLIP, SimCLR)."""
+LOSSES = ("loss", "loss_type", "loss_name", "loss_function", "criterion", "task", "task_type")
+EMBEDS = re.compile(
+    r"Flag_?Embedding|sentence.?transformers|tevatron|contrastors|open_?clip|(?:^|[/_-])(?:bge|e5|gte|simcse)[-_]"
+    r"|embedd(?:ing|er)",
+    re.IGNORECASE,
+)
+"""Trainers and models of embeddings, which learn by such losses."""
+
+
+def compares_samples(run: Run) -> Seen | None:
+    """Tell whether the loss compares samples: it, its trainer or its model is named so, or no head predicts labels."""
+    for name in LOSSES:
+        setting = run.environment.best(name)
+        if setting is not None and COMPARES.search(str(setting.value)):
+            return Seen(True, f"{name} is {setting.value}", setting.source, "loss that compares")
+    return first(held(without_head(run)), held(_embeds(run)), without_head(run))
+
+
+def _embeds(run: Run) -> Seen | None:
+    command, model = run.environment.best("launch", "command"), run.environment.best("model_name_or_path")
+    for setting in (command, model):
+        told = None if setting is None else EMBEDS.search(str(setting.value))
+        if setting is not None and told is not None:
+            return Seen(True, f"{setting.name} names {told[0].strip('/_-')}", setting.source, "trainer of embeddings")
+    return None
 
 
 NO_LABEL = Condition("no label counts (grad_norm is exactly 0 beside a loss of 0 or NaN)", no_label_counts)

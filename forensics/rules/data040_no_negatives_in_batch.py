@@ -1,21 +1,15 @@
 """A loss that compares the samples of a batch had nothing to compare."""
 
-import re
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import LOSS
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import from_first_entry, norm_is, series_of
-from forensics.rules._labels import without_head
+from forensics.rules._labels import compares_samples
 from forensics.rules._seen import Seen, every, holds, unless, weigh, weigh_yes
 from forensics.rules._setup import has_metric, whole_number
 
-COMPARES = re.compile(
-    r"Multiple\s*Negatives|InfoNCE|NT-?Xent|\bGIST|SimCSE|contrastive|in.?batch|\bCLIP", re.IGNORECASE
-)
-"""Losses whose wrong answers are the other samples of the batch (sentence-transformers, OpenCLIP, SimCLR)."""
-NAMES = ("loss", "loss_type", "loss_name", "loss_function", "criterion", "task", "task_type")
 BATCH = (
     "per_device_train_batch_size",
     "trainer_state.train_batch_size",
@@ -23,15 +17,6 @@ BATCH = (
     "batch_size",
     "micro_batch_size",
 )
-
-
-def compares_samples(run: Run, _: Explained | None = None) -> Seen | None:
-    """Tell whether the loss compares samples: it is named so, or the model has no head that predicts labels."""
-    for name in NAMES:
-        setting = run.environment.best(name)
-        if setting is not None and COMPARES.search(str(setting.value)):
-            return Seen(True, f"{name} is {setting.value}", setting.source, "loss that compares")
-    return without_head(run)
 
 
 def nothing_to_learn(run: Run, explained: Explained) -> Seen | None:
@@ -63,7 +48,7 @@ def batch_of_one(run: Run) -> Seen | None:
     ),
     requires=(
         Condition("loss and gradient are exactly 0 in every entry", nothing_to_learn),
-        Condition("the loss compares the samples of a batch", compares_samples),
+        Condition("the loss compares the samples of a batch", lambda run, _: compares_samples(run)),
     ),
 )
 def no_negatives_in_batch(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:

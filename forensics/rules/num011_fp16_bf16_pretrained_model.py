@@ -7,23 +7,26 @@ from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import norms_grew
-from forensics.rules._seen import Seen, holds, weigh_yes
+from forensics.rules._seen import Seen, first, held, holds, weigh_yes
 from forensics.rules._setup import NO_BF16, fp16_told, fp16_used, happened, hardware_matches, pretrained_in
 
 FAMILIES = re.compile(
-    r"(?:code)?llama-?[23]?|qwen|glm-?4|baichuan2|gemma|mistral|\byi-|(?<!flan-)\bm?t5|deepseek|internlm2",
+    r"(?:code)?llama-?[23]?|qwen|glm-?4|baichuan2|gemma|mistral|\byi-|\bu?m?t5|deepseek|internlm2",
     re.IGNORECASE,
 )
 """Families reported to overflow in fp16 because they were pretrained in bf16 (see the sources of the rule)."""
+NAMED = ("model_name_or_path", "model._name_or_path", "_name_or_path", "model.model_type")
 
 
 def model_family(run: Run) -> Seen | None:
-    for name in ("model_name_or_path", "model._name_or_path", "_name_or_path", "model.model_type"):
+    """Tell whether the model is of such a family: by its name, or by the type of what it was made from."""
+    named: list[Seen] = []
+    for name in NAMED:
         setting = run.environment.best(name)
         if setting is not None and isinstance(setting.value, str) and setting.value:
             known = FAMILIES.search(setting.value) is not None
-            return Seen(known, f"{name} is {setting.value}", setting.source, "family of the model")
-    return None
+            named.append(Seen(known, f"{name} is {setting.value}", setting.source, "family of the model"))
+    return first(*(held(seen) for seen in named), *named)
 
 
 @rule(

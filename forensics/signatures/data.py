@@ -1,7 +1,7 @@
 """Data that a run could not take: workers that died, rows that do not decode, ids and labels out of range, shapes.
 
-Sources: torch 2.13 `_utils/signal_handling.py`, `_utils/worker.py`, `nn/functional.py`, `LossNLL.cpp`; PIL; pyarrow;
-json; datasets.
+Sources: torch 2.13 `_utils/signal_handling.py`, `_utils/worker.py`, `nn/functional.py`, `LossNLL.cpp`; TensorFlow 2.16
+`gather_op.cc`, `sparse_xent_op.h`; Paddle 2.6 `lookup_table_v2_op.h`; PIL; pyarrow; json; datasets.
 """
 
 from forensics.signatures.signature import Role, Signature, Words
@@ -37,6 +37,8 @@ SIGNATURES = (
         (
             Words("IndexError: ", r"IndexError: index out of range in self"),
             Words("index out of range in self"),
+            Words("is not in [0, ", r"indices\[[\d,]{1,60}\] = -?\d+ is not in \[0, \d+\)"),
+            Words("Variable value (input) of OP(", r"lookup_table\w{0,40}\) expected >= 0 and < \d+, but got -?\d+"),
         ),
     ),
     Signature(
@@ -48,6 +50,7 @@ SIGNATURES = (
         (
             Words("IndexError: ", r"IndexError: Target -?\d+ is out of bounds"),
             Words("Target ", r"Target -?\d+ is out of bounds"),
+            Words("Received a label value of ", r"label value of -?\d+ which is outside the valid range"),
         ),
     ),
     Signature(

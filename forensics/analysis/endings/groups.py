@@ -20,6 +20,8 @@ blocks while errors are written at once (CPython buffers 8 KiB of it when it goe
 CONCURRENT = re.compile(
     r"(?:rank|worker|node|proc|process|gpu|host|task|local|pod|replica|attempt_\d+/)[-_./]?$", re.IGNORECASE
 )
+CANCELLED = "cancelled"
+"""srun cancels the whole step when one of its tasks dies (`--kill-on-bad-exit`, Slurm 23.11 `libsrun/launch.c`)."""
 _DIGITS = re.compile(r"\d+")
 
 
@@ -56,14 +58,15 @@ class Group:
 def root_of(deaths: Sequence[Death]) -> Death:
     """Return the line that tells most of the root: the lowest role, of several the first one.
 
-    The user's own interrupt goes before the exceptions that it makes in other ranks.
+    The user's own interrupt goes before the exceptions that it makes in other ranks; a job step that is cancelled
+    after a task of it died is an echo.
     """
     ranked = sorted(deaths, key=lambda death: death.role)
     lowest = [death for death in deaths if death.role == ranked[0].role]
-    stopped = next((death for death in lowest if death.ending == "stopped-by-user"), None)
+    first = lowest[0]
+    stopped = next((death for death in lowest if death.ending == "stopped-by-user" and death.name != CANCELLED), None)
     if any(death.name == Kind.OOM_KILL_RECORD for death in lowest):
         stopped = None  # nobody stops a run at the moment at which the kernel does
-    first = lowest[0]
     if stopped is not None and (first is stopped or stopped.record <= first.record + 60):
         return stopped
     return first

@@ -25,6 +25,7 @@ _FAILED = re.compile(rb"(?:^|[\[\s|])(?:[EF]\d{3,8} |(?:ERROR|FATAL|CRITICAL|EXC
 """A header in which the writer says that the line is an error of its own."""
 _SAID = re.compile(rb"[A-Za-z(][\w ,./()'-]{1,200}: ?(?:[\w.]+: )?")
 """Words of the writer in front of the message that it passes on."""
+_FOLDER = re.compile(rb"(?<![\w.@+/-])[\w.@+-]*(?:/[\w.@+-]+)*/\Z")
 _TOKEN = re.compile(
     rb"(?:"
     rb"\s+|\^[CZ\\]"
@@ -62,6 +63,10 @@ def leads(before: bytes) -> bool:
     (True, True, False, False)
     """
     rest = _own(before)
+    folder = _FOLDER.search(rest[-LONGEST_LEAD:])
+    if folder is not None:
+        # The words are the name of a program, and this is where it lies.
+        rest = rest[: len(rest) - len(folder[0])]
     if len(rest) > LONGEST_LEAD or _QUOTING.search(rest):
         return False
     raised = _RAISED.search(rest)

@@ -57,6 +57,11 @@ _NUMBER = r"(\d{1,30}(?:\.\d+)?(?:e[+-]?\d+)?)"
 
 _FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 _SKIPPED = "Skipping step"
+_SKIPPED_FOR_NAN = (
+    r"(?i)^(?=.{0,400}(?:grad|norm|loss|updat|optim))(?!.{0,400}(?:loss.?scale|scaler))(?=.{0,400}\bskip)"
+    r".{0,400}\b(?:nan|inf|infinite|infinity|non-?finite|not finite|not a number)\b"
+)
+"""In whatever words a loop says that an update was left out because a gradient or a loss was no number."""
 _WEIGHTS = "Some weights of "
 
 SIGNS = (
@@ -65,7 +70,7 @@ SIGNS = (
     _sign(_SKIPPED, Kind.NONFINITE_SKIPPED, r"OVERFLOW!(?!.{0,400}Attempted loss scale)"),
     _sign("Gradient overflow.", Kind.NONFINITE_SKIPPED, r"Gradient overflow\.\s+(?!.{0,400}(?:loss scale|scaler))"),
     _sign(_SKIPPED, Kind.HYSTERESIS, rf"Attempted loss scale: {_NUMBER}, but hysteresis is", _value),
-    _sign("Skipping updating the model", Kind.NONFINITE_SKIPPED, r"grad norm is (?:nan|inf)"),
+    *(_sign(word, Kind.NONFINITE_SKIPPED, _SKIPPED_FOR_NAN) for word in ("Skip", "kipping ", "kipped", "kip ")),
     _sign("Current loss scale already at minimum", Kind.LOSS_SCALE_AT_MINIMUM),
     # Milestones; the end of training and evaluations are told by metric dictionaries as well.
     _sign("Running training *****", Kind.TRAINING_STARTED),
@@ -117,6 +122,10 @@ SIGNS = (
     _sign("Error(s) in loading state_dict", Kind.CHECKPOINT_REFUSED),
     _sign("PytorchStreamReader failed", Kind.CHECKPOINT_REFUSED),
     _sign("Error while deserializing header", Kind.CHECKPOINT_REFUSED),
+    _sign("unexpected EOF, expected ", Kind.CHECKPOINT_REFUSED, r"expected \d{1,18} more bytes"),
+    _sign("EOFError: Ran out of input", Kind.CHECKPOINT_REFUSED),
+    _sign("invalid header or archive is corrupted", Kind.CHECKPOINT_REFUSED),
+    _sign("truncated file: eof = ", Kind.CHECKPOINT_REFUSED),
     _sign("Weights only load failed", Kind.CHECKPOINT_REFUSED),
     _sign("Unable to find latest file at", Kind.CHECKPOINT_REFUSED),
     _sign("Can't find a valid checkpoint at", Kind.CHECKPOINT_REFUSED),
@@ -131,6 +140,7 @@ SIGNS = (
     _sign("Attempting to unscale FP16 gradients", Kind.UNSCALE_FP16),
     # Numerics.
     _sign("Partitioning pipeline stages", Kind.PIPELINE_ENGINE, r"_partition_layers"),
+    _sign("STAGE=", Kind.PIPELINE_ENGINE, r"\bSTAGE=\d+ LAYERS=\d+ \["),  # PipelineEngine.__init__
     _sign("SDPA backward got grad_output.strides()", Kind.CUDNN_SDPA_STRIDES, r"cuDNN SDPA backward"),
     _sign("Was asked to gather along dimension 0", Kind.DATA_PARALLEL),
     # transformers >= 5.0 prints a table, `utils/loading_report.py`.

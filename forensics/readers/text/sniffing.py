@@ -5,9 +5,11 @@ from collections import Counter
 
 from forensics.formats.text import cleaned, windows
 from forensics.formats.wandb_log import MAGIC
-from forensics.names import is_loss
+from forensics.names import Kind, is_loss
+from forensics.readers._events.scan import of_lines
 from forensics.readers.text.entries import Parser, read_window
 from forensics.readers.text.series import series_of
+from forensics.signatures import BY_NAME
 
 _SIGNS_OF_LOG = re.compile(
     rb"""\{(?:['"]|\xe2\x80[\x98\x9c])[^{}\r\n]{0,400}(?:['"]|\xe2\x80[\x98\x9c])"""
@@ -35,6 +37,9 @@ _SIGNS_OF_CAPTURE = re.compile(
 _LOSS = re.compile(rb"(?i)loss|perplexity|ppl")
 _TABLE = re.compile(rb"\s*[\w/.\"-][\w /.\"-]*(?:,[\w /.\"-]*)+\r?\n[^,\n]*,")
 """A header with commas and a row: other readers take it."""
+_STRUCTURED = re.compile(rb"\s*(?:[{\[<]|\Z)")
+"""JSON, a document, nothing at all."""
+_DEATHS = frozenset({Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK})
 _PINNED = re.compile(rb"^[A-Za-z0-9][\w.\-\[\]]* ?(?:==|@ |>=|<=|~=)", re.MULTILINE)
 _SOURCE_CODE = re.compile(rb"^(?:import \w|from [\w.]+ import |def \w+\(|class \w+[(:])", re.MULTILINE)
 _PRINTED = bytes(byte for byte in range(256) if byte >= 0x20 or byte in b"\b\t\n\f\r\x1b")
@@ -52,15 +57,22 @@ def looks_like_log(head: bytes) -> bool:
     lines = head.count(b"\n") + 1
     if len(_PINNED.findall(head)) > 0.6 * lines or len(_SOURCE_CODE.findall(head)) > 2:
         return False
-    if _SIGNS_OF_LOG.search(head) is None and not _has_a_curve(head):
+    if _SIGNS_OF_LOG.search(head) is None and not _has_a_curve(head) and not _tells_a_death(head):
         return False
     # A capture that was echoed into the middle of a log does not make it one.
     return _SIGNS_OF_CAPTURE.search(head) is None or b"'epoch'" in head or b"%|" in head
 
 
+def _tells_a_death(head: bytes) -> bool:
+    """Tell whether a line says how a process ended: such a log may hold nothing else."""
+    if _STRUCTURED.match(head):
+        return False
+    return any(rows.kind in _DEATHS or (rows.kind in BY_NAME and BY_NAME[rows.kind].ending) for rows in of_lines(head))
+
+
 def _has_a_curve(head: bytes) -> bool:
     """Tell whether lines of text, in no format of their own, hold a loss several times."""
-    if head.lstrip()[:1] in {b"{", b"[", b"<", b""} or _TABLE.match(head) or not _LOSS.search(head):
+    if _STRUCTURED.match(head) or _TABLE.match(head) or not _LOSS.search(head):
         return False
     parser = Parser()
     for window in windows([cleaned(head)]):
