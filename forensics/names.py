@@ -20,6 +20,42 @@ SAMPLES_PER_SECOND = "samples_per_second"
 RECORDED = MappingProxyType({name: f"recorded_{name}" for name in (LOSS, GRAD_NORM, LEARNING_RATE, LOSS_SCALE)})
 """What the black box of rank 0 measured: taken for the metric of the run where it has no other."""
 
+ARGUMENTS = MappingProxyType(
+    {
+        "learning_rate": ("lr", "peak_lr", "max_lr", "optimizer.params.lr"),
+        "warmup_steps": (
+            "num_warmup_steps",
+            "lr_warmup_steps",
+            "lr_warmup_iters",  # Megatron-LM
+            "warmup_iters",
+            "warmup_updates",  # fairseq
+            "scheduler.params.warmup_num_steps",  # DeepSpeed
+        ),
+        "max_steps": ("max_train_steps", "train_iters", "max_iters", "max_update", "total_steps", "num_training_steps"),
+        "gradient_accumulation_steps": (
+            "accumulate_grad_batches",  # Lightning
+            "accumulation_steps",
+            "grad_accum_steps",
+            "gradient_accumulation",
+            "grad_accumulation_steps",
+            "accum_iter",
+            "accum_grad",  # ESPnet, WeNet
+            "accum_freq",  # OpenCLIP
+        ),
+        "per_device_train_batch_size": ("micro_batch_size", "train_micro_batch_size_per_gpu", "device_batch_size"),
+        "max_grad_norm": (
+            "clip_grad",
+            "grad_clip",
+            "gradient_clip_val",
+            "gradient_clipping",
+            "clip_norm",
+            "clip_grad_norm",
+        ),
+        "lr_scheduler_type": ("lr_decay_style", "lr_scheduler", "lr_schedule"),
+    }
+)
+"""What other trainers call an argument of the Trainer; asked for where the Trainer's own name is not on file."""
+
 ALIASES = MappingProxyType(
     {
         "loss": LOSS,
@@ -177,6 +213,7 @@ class Kind:
     LR_UNAVAILABLE = "learning-rate-not-started"
     CUDNN_SDPA_STRIDES = "cudnn-sdpa-strides"
     PIPELINE_ENGINE = "pipeline-engine"
+    NON_CUDA_DEVICE = "non-cuda-device"
     """DeepSpeed laid the model out over pipeline stages."""
     UNSCALE_FP16 = "unscale-fp16-gradients"
     DATA_PARALLEL = "data-parallel-gather"

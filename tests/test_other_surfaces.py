@@ -119,6 +119,32 @@ SHAPES: Mapping[str, tuple[Mapping[str, str], Expectation]] = {
         {"log.txt": megatron([10.6, 9.6, 9.0, 8.6, 8.3, 8.1, 10.2] + [12.0, 11.8, 11.9] * 14, [1.0] * 49)},
         lambda report: any(f.symptom == "loss-divergence" and f.step == 8 for f in report.findings),
     ),
+    "a perplexity of the evaluation that is no number": (
+        {
+            "log.txt": "".join(
+                f"Epoch {i} finished, validation perplexity = {'nan' if i > 6 else 60 - i}\n" for i in range(1, 12)
+            )
+        },
+        lambda report: "eval-nan" in symptoms(report),
+    ),
+    "a perplexity that is infinite is a number": (
+        {"log.txt": "".join(f"Epoch {i} finished, validation perplexity = inf\n" for i in range(1, 12))},
+        lambda report: "eval-nan" not in symptoms(report),
+    ),
+    "a table beside the log whose loss is one number": (
+        {
+            "history.jsonl": "".join(json.dumps({"step": i, "train/loss": 4 - 0.02 * i}) + "\n" for i in range(1, 50)),
+            "layers.csv": "step,loss,norm\n" + "".join(f"{i},0.0,{0.4 + i % 3}\n" for i in range(1, 50)),
+        },
+        lambda report: "loss-to-zero" not in symptoms(report) and report.run.timeline["loss"].values[0] > 3,
+    ),
+    "a loss of zeros in a log beside the log of an earlier start": (
+        {
+            "a.jsonl": "".join(json.dumps({"step": i, "loss": 4 - 0.02 * i}) + "\n" for i in range(1, 30)),
+            "b.jsonl": "".join(json.dumps({"step": i, "loss": 0.0}) + "\n" for i in range(30, 60)),
+        },
+        lambda report: "loss-to-zero" in symptoms(report),
+    ),
     "a loss above guessing, the vocabulary in Megatron's arguments": (
         {
             "log.txt": "------------------------ arguments ------------------------\n"
@@ -198,6 +224,34 @@ CONFIGURED: Mapping[str, tuple[Mapping[str, str], Expectation]] = {
             report.run.environment.number("learning_rate") == pytest.approx(6e-5)
             and report.run.environment.number("max_grad_norm") == pytest.approx(35.0)
         ),
+    ),
+    "a warm-up longer than the run, in Megatron's arguments": (
+        {
+            "log.txt": megatron([11.0 - 0.001 * i for i in range(1, 41)], [1.0] * 40),
+            "pretrain.sh": "torchrun pretrain_gpt.py --train-iters 40 --lr 3e-4 --lr-warmup-iters 4000\n",
+        },
+        lambda report: "warmup-never-ends" in symptoms(report),
+    ),
+    "a rate that the batch scales is no rate out of force": (
+        {
+            "log.txt": "Namespace(lr=0.0001, epochs=3)\n" + TRAINED,
+        },
+        lambda report: "setting-not-in-force" not in symptoms(report),
+    ),
+    "a backend by its package": (
+        {"log.txt": dicts([0.0] * 12), "requirements.txt": "torch==2.4.0\ntorch-xla==2.4.0\n"},
+        lambda report: standing(report, "non-cuda-backend") == "possible",
+    ),
+    "a backend by a line of the log": (
+        {"log.txt": "Setting ds_accelerator to xpu (auto detect)\n" + dicts([0.0] * 12)},
+        lambda report: standing(report, "non-cuda-backend") == "possible",
+    ),
+    "a board that the build of torch does not know": (
+        {
+            "log.txt": "NVIDIA B300 with CUDA capability sm_103 is not compatible with the current PyTorch "
+            "installation.\n" + dicts([9.0, *[math.nan] * 12], grad_norm=math.nan)
+        },
+        lambda report: report.hypotheses[0].cause == "kernel-for-another-architecture",
     ),
     "a module of constants is no configuration": (
         {"log.txt": TRAINED, "names.py": "COLOUR = 'red'\nWIDTH = 3\n"},

@@ -18,18 +18,21 @@ def with_loss(samples: Sequence[Samples]) -> list[Samples]:
     """Give the best loss of training the name `loss` where no other has it.
 
     A `loss` that is one number throughout, in a file without any other loss, is that of a side table if another file
-    has a loss that moves: it is told under the name of its file. A term of the loss is taken only if it is the only
-    one: an actor's beside a critic's is not the loss. Its own name is kept, as it is the one that a reader knows.
+    has a loss that moves, under whatever name: it is told under the name of its file. A term of the loss is taken only
+    if it is the only one: an actor's beside a critic's is not the loss. Its own name is kept, as it is the one that a
+    reader knows.
     """
     named = [block for block in samples if block.name == LOSS and len(block.steps)]
     others = _candidates(samples)
-    if named and not (others and all(_is_aside(block, others) for block in named)):
+    aside = {
+        id(block): f"{PurePosixPath(block.path).stem}/{LOSS}"
+        for block in named
+        if _is_aside(block, others) or any(_is_table_beside(block, other) for other in named)
+    }
+    chosen = _best(others) if len(aside) == len(named) else None
+    if chosen is None and (len(aside) == len(named) or not aside):
         return list(samples)
-    chosen = _best(others)
-    if chosen is None:
-        return list(samples)
-    aside = {id(block): f"{PurePosixPath(block.path).stem}/{LOSS}" for block in named}
-    own = chosen if loss_rank(chosen) >= OF_TRAINING else ""
+    own = chosen if chosen is not None and loss_rank(chosen) >= OF_TRAINING else ""
     return [
         replace(block, name=LOSS, logged_as=own)
         if block.name == chosen
@@ -54,11 +57,20 @@ def _entries(blocks: Sequence[Samples]) -> int:
     return max(len(np.unique(block.steps[block.steps >= 0])) + int((block.steps < 0).sum()) for block in blocks)
 
 
+def _is_table_beside(block: Samples, other: Samples) -> bool:
+    """Tell whether a `loss` is one number at steps at which the log, a file of another kind, has one that moves."""
+    kinds = {PurePosixPath(each.path).suffix for each in (block, other)}
+    return len(kinds) == 2 and _is_flat(block) and not _is_flat(other) and bool(np.isin(block.steps, other.steps).all())
+
+
+def _is_flat(block: Samples) -> bool:
+    return len(block.values) >= LOGGED_OFTEN and len(np.unique(block.values)) == 1
+
+
 def _is_aside(block: Samples, others: dict[str, list[Samples]]) -> bool:
-    flat = len(block.values) >= LOGGED_OFTEN and len(np.unique(block.values)) == 1
     rivals = [other for blocks in others.values() for other in blocks]
     alone = all(other.path != block.path for other in rivals)
-    return flat and alone and any(len(np.unique(other.values)) > 1 for other in rivals)
+    return _is_flat(block) and alone and any(len(np.unique(other.values)) > 1 for other in rivals)
 
 
 def _best(others: dict[str, list[Samples]]) -> str | None:

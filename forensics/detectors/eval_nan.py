@@ -1,5 +1,6 @@
 """An evaluation loss is NaN or infinite."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -8,30 +9,35 @@ import numpy as np
 from forensics.analysis.onset import Onset, tail_onset
 from forensics.analysis.refine import refine
 from forensics.analysis.tails import loss_tail
+from forensics.detectors._tables import Mask
 from forensics.detectors._wording import counted
 from forensics.model import Finding, Run, Series, Severity
 from forensics.names import LOSS
 from forensics.plugin import detector
 
+LIKE_A_LOSS = re.compile(r"^eval_(?:\w+_)?(?:perplexity|ppl|nll|bpc|bpb)$")
+
 
 @detector("eval-nan")
 def eval_nan(run: Run) -> Iterator[Finding]:
-    """Find evaluation losses that are NaN or infinite, of any evaluation set.
+    """Find evaluation losses that are NaN or infinite, of any evaluation set, and perplexities that are NaN.
 
     Source: the evaluation loss is not filtered (before transformers 5.x), so it tells what a train loss of 0.0
     hides; 5.23 drops non-finite samples as long as one is finite.
     Minimum: one entry. An error when it lasts to the end and the train loss is 0.0 or NaN too, else a warning; a
-    notice when later evaluations are finite.
+    notice when later evaluations are finite. A perplexity is infinite from a loss of 710 on, which is a number.
     Silenced by: nothing.
     Known false alarms: an evaluation batch without labels, or fp16 evaluation of a sound model: hence a warning.
     """
     for name in sorted(run.timeline.series):
-        if name.startswith("eval_") and name.endswith("_loss") and len(run.timeline[name]):
-            yield from _judge(run, name, run.timeline[name])
+        series = run.timeline[name]
+        if name.startswith("eval_") and name.endswith("_loss") and len(series):
+            yield from _judge(run, name, series, ~np.isfinite(series.values))
+        elif LIKE_A_LOSS.search(name) and len(series):
+            yield from _judge(run, name, series, np.isnan(series.values))
 
 
-def _judge(run: Run, name: str, series: Series) -> Iterator[Finding]:
-    nonfinite = ~np.isfinite(series.values)
+def _judge(run: Run, name: str, series: Series, nonfinite: Mask) -> Iterator[Finding]:
     if not bool(nonfinite.any()):
         return
     lasting = tail_onset(nonfinite)

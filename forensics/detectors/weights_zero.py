@@ -1,5 +1,6 @@
 """Weight matrices that are all zero."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,6 +16,12 @@ START = ("lora_B", "lora_embedding_B", "lora_magnitude", "zero_conv", "gate", "v
 ControlNet's zero convolutions, gates of LLaMA-Adapter and DiT)."""
 
 
+BEFORE = re.compile(
+    r"(?:^|[/_.-])(?:init\w*|base\w*|start|pre-?train\w*|ref\w*|epoch_?0|step_?0)(?:$|[/_.-])", re.IGNORECASE
+)
+"""Names of folders with what a run began from."""
+
+
 @detector("weights-zero", needs=("weights",))
 def weights_zero(run: Run) -> Iterator[Finding]:
     """Find kernels and embeddings of which 99.99 % of the elements are zero.
@@ -22,7 +29,7 @@ def weights_zero(run: Run) -> Iterator[Finding]:
     Source: weightlens 0.3.0 `rules.py` (99.99 %, kernels and embeddings only).
     Minimum: one tensor of two dimensions or more. An error when it was not zero in an earlier checkpoint; a
     warning when every `lora_B` is still zero in the last of two checkpoints or more, or in the adapter that lies
-    beside the log of the run (PEFT issue 1402), so that the adapter does nothing; else a notice.
+    beside or below the log of the run (PEFT issue 1402), so that the adapter does nothing; else a notice.
     Silenced by: biases, norms and other vectors, padding rows, buffers, integer and quantised tensors; frozen and
     tied tensors; tensors that begin at zero by design, in the first checkpoint.
     Known false alarms: a module that is zeroed on purpose; it is a notice as long as no checkpoint shows it alive.
@@ -63,11 +70,12 @@ def _last(run: Run, checkpoint: Checkpoint, table: TensorTable, names: list[str]
 
 
 def _saved_at_the_end(run: Run, checkpoint: Checkpoint) -> bool:
-    """Tell whether weights without a step lie beside the log of a run that trained: its final save."""
-    loss, last = run.timeline.get("loss"), run.timeline.last_step
-    if checkpoint.step is not None or loss is None or last is None or last <= 1:
+    """Tell whether weights without a step lie where a run that trained saves last: beside or below its log."""
+    loss = run.timeline.get("loss")
+    if checkpoint.step is not None or loss is None or len(loss) <= 1 or BEFORE.search(checkpoint.path):
         return False
-    return any((path.rpartition("/")[0] or ".") == checkpoint.path for path, _ in loss.places)
+    folders = {path.rpartition("/")[0] or "." for path, _ in loss.places}
+    return any(folder in {".", checkpoint.path} or checkpoint.path.startswith(f"{folder}/") for folder in folders)
 
 
 def _finding(checkpoint: Checkpoint, names: list[str], severity: Severity, told: str, tables: Tables) -> Finding:

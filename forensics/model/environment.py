@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from forensics.model.facts import Group, Scalar, Setting, Standing
+from forensics.names import ARGUMENTS
 
 PROGRESS = ("trainer_state.", "deepspeed.", "loss_scaler.", "results.", "optimizer.")
 """Names whose values move while the run goes on."""
@@ -16,9 +17,15 @@ class Environment:
     entries: Mapping[tuple[Group, str], tuple[Setting, ...]] = field(default_factory=dict)
 
     def best(self, name: str, group: Group = "setting") -> Setting | None:
-        """Return the setting with the highest standing; the one written last among equals."""
+        """Return the setting with the highest standing; the one written last among equals.
+
+        A training argument may stand under another trainer's name for it (`forensics.names.ARGUMENTS`).
+        """
         found = self.entries.get((group, name))
-        return found[0] if found else None
+        if found or group != "setting":
+            return found[0] if found else None
+        others = (self.entries.get((group, other)) for other in ARGUMENTS.get(name, ()))
+        return next((other[0] for other in others if other and other[0].value not in {None, "auto"}), None)
 
     def value(self, name: str, group: Group = "setting") -> Scalar:
         setting = self.best(name, group)

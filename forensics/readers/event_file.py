@@ -53,7 +53,7 @@ _OTHERS = ("flop", "flos", "byte", "hour", "day")
 _MONITOR = ("Train/Samples/", "Train/Eigenvalues/")
 _MEGATRON_FOLDERS = ("lm-loss-training/", "lm-loss-validation/", "learning-rate/", "grad-norm/", "loss-scale/")
 """Folders that Megatron-DeepSpeed puts before Megatron-LM's tags."""
-_EVALUATION = {"eval": "eval/", "val": "eval/", "validation": "eval/", "test": "test/"}
+_EVALUATION = {"eval": "eval/", "val": "eval/", "valid": "eval/", "validation": "eval/", "test": "test/"}
 MAX_TAGS = 20_000
 """Tags that a file may have; a norm for each parameter of a large model makes a few thousand."""
 _SESSIONS = {1: Kind.RESUMED, 3: Kind.CHECKPOINT_SAVED}
@@ -196,6 +196,15 @@ def _over_another_axis(tag: str) -> bool:
     return over is not None and any(word in over["counted"].lower() for word in _OTHERS)
 
 
+def _of_a_set(tag: str) -> str:
+    """Return the name of a metric that Megatron-DeepSpeed may write for each validation set: `valid/lm loss`."""
+    held, _, metric = tag.rpartition("/")
+    name = canonical(metric)
+    if not held:
+        return name
+    return f"eval_{'' if held in _EVALUATION else f'{held}_'}{name.removeprefix('eval_')}"
+
+
 def metric_of(tag: str, path: str) -> tuple[str, Axis]:
     """Return the canonical name of a tag and what its steps count.
 
@@ -222,5 +231,5 @@ def metric_of(tag: str, path: str) -> tuple[str, Axis]:
         return canonical(_EVALUATION[folder] + tag), axis
     for prefix in _MEGATRON_FOLDERS:
         if tag.startswith(prefix):
-            return canonical(tag.removeprefix(prefix)), axis
+            return _of_a_set(tag.removeprefix(prefix)), axis
     return canonical(tag), axis

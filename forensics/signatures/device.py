@@ -101,6 +101,7 @@ SIGNATURES = (
             ),
             Words("CUDA_ERROR_NO_BINARY_FOR_GPU"),
             Words("cudaErrorNoKernelImageForDevice"),
+            Record("CUDA capability sm_", r"with CUDA capability sm_\w{1,8} is not compatible"),
             Words("FATAL: kernel ", r"FATAL: kernel `?.{0,200} is for sm"),
             Words("PTX was compiled with an unsupported toolchain"),
             Words("Value 'sm_", r"Value 'sm_\w+' is not defined for option 'gpu-name'"),

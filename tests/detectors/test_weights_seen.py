@@ -144,12 +144,18 @@ def test_an_adapter_at_its_first_step_may_be_zero() -> None:
 
 @pytest.mark.parametrize(
     ("path", "losses", "expected"),
-    [(".", [3.0, 2.0, 1.0], ["warning"]), ("base", [3.0, 2.0, 1.0], []), (".", [3.0], [])],
+    [
+        (".", [3.0, 2.0, 1.0], ["warning"]),
+        ("out/final", [3.0, 2.0, 1.0], ["warning"]),
+        ("base", [3.0, 2.0, 1.0], []),
+        ("out/init_adapter", [3.0, 2.0, 1.0], []),
+        (".", [3.0], []),
+    ],
 )
 def test_an_adapter_beside_the_log_of_its_run_is_its_final_save(
     path: str, losses: list[float], expected: list[str]
 ) -> None:
-    """Without a step it is judged where the run trained in that folder, and nowhere else."""
+    """Without a step it is judged where the run trained there or above, unless its name says that it began so."""
     table = matrix(make_table([LORA_A, LORA_B], zero={LORA_B: 64}))
     final = replace(make_checkpoint(1, table), path=path, step=None)
 

@@ -185,6 +185,8 @@ def test_restart_with_purge(tmp_path: Path) -> None:
         ("lm loss vs samples", NAME, ("loss", "samples")),
         ("grad-norm/grad-norm vs samples", NAME, ("grad_norm", "samples")),
         ("lm-loss-validation/lm loss validation vs tokens", NAME, ("eval_loss", "tokens")),
+        ("lm-loss-validation/valid/lm loss", NAME, ("eval_loss", "step")),
+        ("lm-loss-validation/pile/lm loss validation", NAME, ("eval_pile_loss", "step")),
         ("loss-vs-tokens", NAME, ("loss", "tokens")),
         ("loss vs iterations", NAME, ("loss", "step")),
         ("loss vs wall time", NAME, ("loss", "seconds")),

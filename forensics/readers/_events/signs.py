@@ -140,6 +140,10 @@ SIGNS = (
     _sign("Attempting to unscale FP16 gradients", Kind.UNSCALE_FP16),
     # Numerics.
     _sign("Partitioning pipeline stages", Kind.PIPELINE_ENGINE, r"_partition_layers"),
+    *(
+        _sign(said, Kind.NON_CUDA_DEVICE, rf"{said}.{{0,200}}?\b(?:npu|xpu|hpu|mps|mlu|musa|xla|sdaa)\b")
+        for said in ("Process rank: ", "Using device", "Setting ds_accelerator to ")
+    ),
     _sign("STAGE=", Kind.PIPELINE_ENGINE, r"\bSTAGE=\d+ LAYERS=\d+ \["),  # PipelineEngine.__init__
     _sign("SDPA backward got grad_output.strides()", Kind.CUDNN_SDPA_STRIDES, r"cuDNN SDPA backward"),
     _sign("Was asked to gather along dimension 0", Kind.DATA_PARALLEL),
