@@ -28,15 +28,18 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(r"\.(?:py|pyi|sh|c|cc|cpp|cxx|cu|cuh|h|hpp|js|ts|java|go|rs|css|tex|bib|rst)$", re.IGNORECASE),
     ),
 )
+_RECORD = re.compile(r"\.(?:csv|tsv|jsonl?|ndjson|log|out|err)(?:\.\d{1,9})?$", re.IGNORECASE)
+"""What no documentation is written in: `history.csv` is a curve."""
 
 
 def aside(path: str) -> str:
     """Return what a file beside a run is by its path in the run's folder; empty for what may be of the run.
 
-    >>> aside("README.md"), aside("data/claims.csv"), aside("outputs/train.log"), aside("data_parallel.log")
+    >>> aside("README.md"), aside("data/claims.csv"), aside("data_parallel.log"), aside("history.csv")
     ('documentation', 'data', '', '')
     """
-    return next((kind for kind, pattern in _KINDS if pattern.search(path)), "")
+    found = next((kind for kind, pattern in _KINDS if pattern.search(path)), "")
+    return "" if found == "documentation" and _RECORD.search(path) else found
 
 
 def of_the_run(facts: Iterable[tuple[str, Sequence[Fact]]]) -> list[Fact]:
