@@ -58,6 +58,29 @@ ENDINGS: Mapping[str, tuple[Mapping[str, str], Expectation]] = {
         },
         lambda report: report.verdict == "broken" and "bus error" in report.headline.lower(),
     ),
+    "a container that ended by a signal, as Docker tells of it": (
+        {
+            "train.log": TRAINED,
+            "container.json": json.dumps([{"Id": "d0", "State": {"Status": "exited", "ExitCode": 135, "Error": ""}}]),
+        },
+        lambda report: report.verdict == "broken" and "bus error" in report.headline.lower(),
+    ),
+    "a container that the kernel killed for memory": (
+        {
+            "train.log": TRAINED,
+            "inspect.txt": json.dumps({"State": {"Running": False, "OOMKilled": True, "ExitCode": 137}}, indent=1),
+        },
+        lambda report: standing(report, "host-kill") in {"likely", "established"},
+    ),
+    "a container that ended well, and one that still runs": (
+        {
+            "train.log": TRAINED,
+            "inspect.txt": json.dumps(
+                [{"State": {"ExitCode": 0}}, {"State": {"Running": True, "ExitCode": 137}}, {"State": "exited"}]
+            ),
+        },
+        lambda report: report.verdict == "healthy",
+    ),
     "a job that its user cancelled": (
         {"slurm-8.out": TRAINED + "slurmstepd: error: *** JOB 8 ON c11 CANCELLED AT 2025-02-03T04:05:06 ***\n"},
         lambda report: report.verdict != "broken",
