@@ -7,7 +7,10 @@ from typing import Any
 import torch
 
 from forensics.recorder.layout import AT_STEP, LOCAL_SEEN, MAXIMUM, REDUCED_SEEN, SHARD
-from forensics.recorder.norms import Norms, dense, joined, norms_of, norms_of_all, packed
+from forensics.recorder.norms import Norms, dense, joined, norms_of, norms_of_all, packed, ratio, scaled
+
+REREAD = 4
+"""Gradients that are read again to see whether all were multiplied: one may be zero, and a bias costs nothing."""
 
 
 class Gradients:
@@ -73,22 +76,35 @@ class Gradients:
     def read(self, pieces: list[tuple[int, Any]], flag: int, *, copy: bool = False) -> None:
         """Take the norms of reduced gradients, (number of the tensor, gradient); a tensor may come in two pieces.
 
-        With `copy` a gradient that nobody has written to since `saw` is not read again.
+        With `copy` a gradient that nobody has written to since `saw` is not read again, but for a few small ones: what
+        `torch.amp.GradScaler` (or `p.grad.data.mul_`) does to all of them leaves no mark at the tensors (torch 2.13).
         """
         self.reduced, self.reduced_flag = [None] * self.tensors, REDUCED_SEEN | flag
         left: list[tuple[int, Any]] = []
+        copied: list[tuple[int, Any]] = []
         for index, piece in pieces:
             gradient = dense(piece)
             if gradient is None:
                 continue
             if copy and self.versions.get(index) == (gradient.data_ptr(), gradient._version):
-                self.reduced[index] = self.micro[0][index]
+                copied.append((index, gradient))
             else:
                 left.append((index, gradient))
         found = norms_of_all([gradient for _, gradient in left], maximum=self.maximum)
         for (index, _), norms in zip(left, found):
             known = self.reduced[index]
             self.reduced[index] = norms if known is None else joined(known, norms)
+        self._copy(copied)
+
+    def _copy(self, unread: list[tuple[int, Any]]) -> None:
+        """Take the norms of `saw` for gradients that bear no mark of a change, scaled as the smallest of them were."""
+        if not unread:
+            return
+        smallest = sorted(unread, key=lambda each: each[1].numel())[:REREAD]
+        now = [norms_of(gradient, maximum=False) for _, gradient in smallest]
+        factor = ratio([self.micro[0][index] for index, _ in smallest], now, self.device)
+        for index, _ in unread:
+            self.reduced[index] = scaled(self.micro[0][index], factor)
 
     def table(self) -> Any:
         """Return local L2, local maximum, reduced L2, reduced maximum: float32 of shape (4, tensors)."""

@@ -59,6 +59,28 @@ def joined(one: Norms, other: Norms) -> Norms:
     return torch.hypot(one[0], other[0]), least, largest
 
 
+def ratio(before: list[Any], now: list[Any], device: Any) -> Any:
+    """Return by what a few gradients were multiplied, 1 where that cannot be told; a 0-d tensor on `device`.
+
+    A power of two, as a loss scale is, comes out without rounding.
+    """
+    sums = []
+    for norms in (before, now):
+        lengths = [norm[0].to(device, non_blocking=True).double() for norm in norms if norm is not None]
+        sums.append(torch.stack(lengths).square().sum().sqrt() if lengths else torch.ones((), device=device))
+    factor = sums[1] / sums[0]
+    return torch.where(torch.isfinite(factor) & (factor > 0), factor, torch.ones_like(factor)).float()
+
+
+def scaled(norms: Any, factor: Any) -> Any:
+    """Return the norms of a gradient that was multiplied by a positive factor."""
+    if norms is None:
+        return None
+    length, *bounds = norms
+    factor = factor.to(length.device, non_blocking=True)
+    return (length * factor, *(None if bound is None else bound * factor for bound in bounds))
+
+
 def packed(norms: list[Norms | None], device: Any) -> Any:
     """Return a float32 tensor of shape (2, tensors) on `device`: L2 norms and largest magnitudes.
 

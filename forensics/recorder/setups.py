@@ -27,6 +27,17 @@ def inner_optimizer(optimizer: Any) -> Any:
     return optimizer
 
 
+OF_WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+"""What `torch.compile`, FSDP1 and activation checkpointing put into the names of parameters."""
+
+
+def plain_name(name: str) -> str:
+    """Return the name that a parameter has in the model and in its checkpoints."""
+    for part in OF_WRAPPERS:
+        name = name.replace(part, "")
+    return name
+
+
 class Setup:
     """What was found out about model and optimizer.
 
@@ -44,7 +55,7 @@ class Setup:
             self.ddp = model if is_a(model, {"DistributedDataParallel"}) else self.ddp
             model = getattr(model, "_orig_mod", None) or model.module
         self.model = model
-        pairs = [(name.replace("_orig_mod.", ""), p) for name, p in model.named_parameters() if p.requires_grad]
+        pairs = [(plain_name(name), p) for name, p in model.named_parameters() if p.requires_grad]
         if not pairs:
             raise ValueError("no parameter of the model is trained")
         self.names = [name for name, _ in pairs]

@@ -120,6 +120,10 @@ def wrapped(case: Case, model: Any) -> Any:
         model = nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=case.kind == "ddpview")
         if case.fault == "reduction":
             model.register_comm_hook(None, spoiling_hook)
+    if case.kind == "fsdp1":
+        from torch.distributed.fsdp import FullyShardedDataParallel
+
+        model = FullyShardedDataParallel(model, use_orig_params=True, device_id=torch.device("cpu"))
     if case.kind == "fsdp2":
         from torch.distributed.fsdp import fully_shard
 
@@ -296,6 +300,9 @@ CASES = {
     "compare-ddp-again": Case(kind="ddp"),
     "compare-ddpview": Case(kind="ddpview"),
     "compare-fsdp2": Case(kind="fsdp2"),
+    "compare-fsdp1": Case(kind="fsdp1"),
+    "compare-checkpointed": Case(reentrant=True),
+    "compare-threads": Case(threads=2),
     "plain-ddp": Case(kind="ddp", box=False, clip=1.0),
     "boxed-ddp": Case(kind="ddp", clip=1.0),
     "plain-fsdp2": Case(kind="fsdp2", box=False, clip=1.0),

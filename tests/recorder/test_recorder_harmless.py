@@ -1,11 +1,14 @@
 """The recorder changes nothing: not the numbers, not the waits, not the messages; and it never raises (A10 to A13)."""
 
+import contextlib
 import errno
 import os
 import resource
+import shutil
 import signal
+import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from recorder.recorder_records import launch, records
 
 torch = pytest.importorskip("torch")
 
+from forensics.investigate import read  # noqa: E402
 from forensics.recorder import BlackBox  # noqa: E402
 from forensics.recorder.files import Files  # noqa: E402
 
@@ -136,6 +140,65 @@ def test_a_disk_with_little_room_gets_a_small_ring(
     (record,) = records(tmp_path / "box")
     assert (record.meta["ring"], len(record.rows)) == (64, 4)
     assert "64 rows instead" in capfd.readouterr().err
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Return a function that mounts a file system in memory with some options; skipped where that is not allowed."""
+    places: list[Path] = []
+
+    def mount(options: str) -> Path:
+        place = tmp_path / f"mounted{len(places)}"
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("file systems may not be mounted here")
+        places.append(place)
+        return place
+
+    yield mount
+    for place in places:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)  # the ring stays mapped
+
+
+def test_a_file_system_without_room_turns_it_off(
+    mounted: Callable[[str], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    place = mounted("size=8k")
+
+    assert trained(place / "box") == trained(None)
+    told = capfd.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert told[0].startswith("blackbox: ")
+
+
+def test_a_file_system_that_fills_up_meanwhile_leaves_the_ring(
+    mounted: Callable[[str], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    place = mounted("size=4m")
+
+    def fill(step: int) -> None:
+        if step == 3:
+            with contextlib.suppress(OSError), (place / "others").open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+
+    assert trained(place / "box", steps=400, touch=fill) == trained(None, steps=400)
+    (record,) = read(place / "box").recordings
+    assert record.steps.tolist() == list(range(1, 401))
+    told = capfd.readouterr().err.splitlines()
+    assert len([line for line in told if "the ring goes on" in line]) == 1
+
+
+def test_a_file_system_that_may_not_be_written_costs_one_line(
+    mounted: Callable[[str], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    place = mounted("ro")
+
+    assert trained(place / "box") == trained(None)
+    told = capfd.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert "Read-only file system" in told[0]
 
 
 def test_a_file_size_limit_turns_it_off_and_training_goes_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
