@@ -55,7 +55,8 @@ def compare_records(good: Run, bad: Run) -> RecordsCompared | None:
     one, other = attempts(good), attempts(bad)
     if not one or not other:
         return None
-    pair = _Pair(one[0], other[0], _tolerance(one[0].ranks[0], other[0].ranks[0]))
+    same = _precision(good, one[0].ranks[0]) == _precision(bad, other[0].ranks[0])
+    pair = _Pair(one[0], other[0], SAME_PRECISION if same else OTHER_PRECISION)
     if not pair.names:
         return RecordsCompared("the two records have no tensor in common", 0, False, pair.tolerance)
     steps, refused = _aligned(pair)
@@ -64,8 +65,10 @@ def compare_records(good: Run, bad: Run) -> RecordsCompared | None:
     return _first_difference(pair, steps)
 
 
-def _tolerance(one: Recording, other: Recording) -> float:
-    return SAME_PRECISION if set(one.dtypes) == set(other.dtypes) else OTHER_PRECISION
+def _precision(run: Run, recording: Recording) -> tuple[frozenset[str], bool, bool]:
+    """Return the types of the weights, and whether autocast made the gradients in another one."""
+    mixed = [bool(run.environment.flag(name)) for name in ("bf16", "fp16")]
+    return frozenset(recording.dtypes), mixed[0], mixed[1]
 
 
 def _data(attempt: Attempt, *, whole: bool) -> dict[int, tuple[str, ...]]:

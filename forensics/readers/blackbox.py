@@ -248,6 +248,10 @@ def _settings(meta: dict[str, Any], artifact: Artifact) -> Iterator[Setting]:
         if isinstance(version, str):
             yield Setting("package", str(name), version, source, Standing.RECORDED)
     yield Setting("setting", "world_size", max(1, _whole(meta, "world")), source, Standing.RECORDED)
+    arguments = meta.get("arguments")
+    for name in ("bf16", "fp16"):
+        if isinstance(arguments, dict) and isinstance(arguments.get(name), bool):
+            yield Setting("setting", name, arguments[name], source, Standing.RECORDED)
     engine = meta.get("ds_config")
     if not isinstance(engine, dict):
         return

@@ -80,6 +80,7 @@ class BlackBox:
         self.rank = dist.get_rank() if started else int(os.environ.get("RANK", "0"))
         self.world = dist.get_world_size() if started else 1
         self.names: list[str] = []
+        self.arguments: dict[str, bool] = {}
         self.pending: list[tuple[Any, Any, Any]] = []
         self.device = next((local_of(p).device for p in model.parameters()), torch.device("cpu"))
         self.stop = StopFlag(self.rank, self.device, distributed=started and self.world > 1) if stop_on else None
@@ -118,6 +119,7 @@ class BlackBox:
             "thin": [THIN_EVERY, self.files.thin.rows],
             "row_bytes": self.files.dtype.itemsize,
             "every": self.every,
+            "arguments": self.arguments,
             "probe": PROBE,
             "backward_order": self.gradients.order,
         }

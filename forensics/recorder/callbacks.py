@@ -10,6 +10,8 @@ from typing import Any, Literal
 from forensics.recorder.box import BlackBox
 
 Stop = Literal["nonfinite"]
+PRECISIONS = ("bf16", "fp16")
+"""Arguments of the Trainer that say in which type the gradients are made."""
 
 
 def loss_of(output: Any) -> Any:
@@ -46,6 +48,8 @@ class BlackBoxCallback:
         folder = self.folder or Path(args.output_dir) / "blackbox"
         # The Trainer hands out the inside of DDP.
         self.box = BlackBox(model, found.get("optimizer"), folder, every=self.every, stop_on=self.stop_on, wrapped=True)
+        # Autocast leaves no trace at the parameters; the row of the first step writes this into meta.json.
+        self.box.arguments = {name: bool(getattr(args, name, False)) for name in PRECISIONS}
         if model is not None and not self.box.dead:
             self.handle = model.register_forward_hook(self._forward, with_kwargs=True)
 

@@ -37,6 +37,7 @@ class Gradients:
         self.versions: dict[int, tuple[int, int]] = {}
         self.reduced: list[Norms | None] | None = None
         self.reduced_flag = 0
+        self.factor: Any = None
 
     def close_step(self) -> None:
         """Learn how many tensors fire in a backward pass, and whether the last micro-batch can be told."""
@@ -94,23 +95,22 @@ class Gradients:
         for (index, _), norms in zip(left, found):
             known = self.reduced[index]
             self.reduced[index] = norms if known is None else joined(known, norms)
-        self._copy(copied)
-
-    def _copy(self, unread: list[tuple[int, Any]]) -> None:
-        """Take the norms of `saw` for gradients that bear no mark of a change, scaled as the smallest of them were."""
-        if not unread:
-            return
-        smallest = sorted(unread, key=lambda each: each[1].numel())[:REREAD]
-        now = [norms_of(gradient, maximum=False) for _, gradient in smallest]
-        factor = ratio([self.micro[0][index] for index, _ in smallest], now, self.device)
-        for index, _ in unread:
-            self.reduced[index] = scaled(self.micro[0][index], factor)
+        if copied:
+            smallest = sorted(copied, key=lambda each: each[1].numel())[:REREAD]
+            now = [norms_of(gradient, maximum=False) for _, gradient in smallest]
+            factor = ratio([self.micro[0][index] for index, _ in smallest], now, self.device)
+            # One multiplication of the whole table, where nothing else was read.
+            self.factor = None if left else factor
+            for index, _ in copied:
+                seen = self.micro[0][index]
+                self.reduced[index] = scaled(seen, factor) if left else seen
 
     def table(self) -> Any:
         """Return local L2, local maximum, reduced L2, reduced maximum: float32 of shape (4, tensors)."""
         local = [packed(row, self.device) for row in self.micro] or [torch.zeros(2, self.tensors, device=self.device)]
         largest = local[0] if len(local) == 1 else torch.stack(local).amax(0)
-        return torch.cat([largest, packed(self.reduced or [None] * self.tensors, self.device)])
+        reduced = packed(self.reduced or [None] * self.tensors, self.device)
+        return torch.cat([largest, reduced if self.factor is None else reduced * self.factor])
 
     def flags(self) -> list[int]:
         """Return the flags of each tensor."""
