@@ -21,7 +21,7 @@ LAUNCH = (
     " --output_dir out --save_strategy no"
 )
 EXPECTED = {
-    2: "equal within rounding in all 10 steps",
+    2: "equal within rounding in all 3 steps",
     3: "equal within rounding in all 10 steps",
     4: "equal in all 10 steps, to the last bit",
 }
