@@ -244,7 +244,9 @@ def _finding(  # noqa: PLR0913, PLR0917  (the parts of one sentence)
     if death.ending == "stopped-by-user":
         after = after or ", by the user"
     waited = hang_told(run.timeline) if symptom == "crash-nccl" and group.fate == "final" else ""
-    meant = waited or (memory_told(death.text) if symptom == "crash-oom" else "")
+    short, numbers = memory_told(death.text) if symptom == "crash-oom" else ("", "")
+    often += f" ({short})" if short else ""
+    meant = waited or numbers
     quoted = f"; {meant}{quoted}" if meant else quoted
     step = group.step if group.step >= 0 else run.timeline.last
     if death.before < 0 and death.entries and group.fate != "final":

@@ -62,26 +62,31 @@ def asked_of(text: str) -> Asked | None:
     return Asked(asked, capacity, free, idle, others)
 
 
-def memory_told(text: str) -> str:
-    """Return what the numbers of an out-of-memory message mean, as a clause; empty where they tell nothing.
+def memory_told(text: str) -> tuple[str, str]:
+    """Return what the numbers of an out-of-memory message mean, in few words, and the numbers as a clause.
+
+    Both are empty where the message tells nothing.
 
     >>> memory_told("Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.15 GiB of which 0.21 GiB is free. "
     ...             "70.12 GiB is allocated by PyTorch, and 5.01 GiB is reserved by PyTorch but unallocated.")
-    '2 GiB were asked, 0.21 GiB were free; 5.01 GiB lay idle in pieces, so that memory was fragmented'
+    ('what was free lay in pieces', '2 GiB were asked, 0.21 GiB were free, 5.01 GiB lay idle in pieces')
     """
     told = asked_of(text)
     if told is None or told.free is None:
-        return ""
+        return "", ""
     said = f"{_gib(told.asked)} were asked, {_gib(told.free)} were free"
     if told.capacity is not None and told.asked > told.capacity:
-        return f"{said}; that is more than the board has ({_gib(told.capacity)})"
+        return "more was asked than the board has", f"{said}, the board has {_gib(told.capacity)}"
     if told.others is not None and told.capacity is not None and told.others > FOREIGN * told.capacity:
-        return f"{said}; other processes or contexts held {_gib(told.others)} of {_gib(told.capacity)}"
+        return (
+            "others held much of the board",
+            f"{said}, other processes held {_gib(told.others)} of {_gib(told.capacity)}",
+        )
     if told.idle is not None and told.idle + SLACK >= told.asked:
-        return f"{said}; {_gib(told.idle)} lay idle in pieces, so that memory was fragmented"
+        return "what was free lay in pieces", f"{said}, {_gib(told.idle)} lay idle in pieces"
     if told.capacity is not None and told.idle is not None:
-        return f"{said}; the board of {_gib(told.capacity)} was full ({_gib(told.idle)} lay idle)"
-    return said
+        return "the board was full", f"{said}, {_gib(told.idle)} of {_gib(told.capacity)} lay idle"
+    return "", said
 
 
 def _gib(size: float) -> str:
