@@ -25,6 +25,8 @@ CODES = [
     ("zsh: segmentation fault  python train.py", 11),
     ("run.sh: line 7:  4242 Bus error               (core dumped) python train.py", 7),
     ("Illegal instruction (core dumped)", 4),
+    ("./launch.sh: line 9: 3312 Quit                    (core dumped) python train.py", 3),
+    ("make: *** [Makefile:12: train] Error 139", 11),
     ("Floating point exception (core dumped)", 8),
     ("Fatal Python error: Segmentation fault", 11),
     ("Fatal Python error: Aborted", 6),
@@ -258,3 +260,12 @@ def test_an_out_of_memory_message_says_what_the_numbers_mean(tmp_path: Path) -> 
     told = [finding.statement for finding in judged(tmp_path, STEPS + text).findings if finding.symptom == "crash-oom"]
 
     assert [statement for statement in told if "5.01 GiB lay idle in pieces" in statement]
+
+
+def test_a_log_that_ends_in_an_error_of_unknown_words_is_no_healthy_run(tmp_path: Path) -> None:
+    report = judged(tmp_path, f"{STEPS}slurmstepd: error: Prolog hung on node n7\n")
+
+    assert (report.verdict, loud(report)) == ("suspicious", ["run-cut-off"])
+    assert "\u201cslurmstepd: error: Prolog hung on node n7\u201d" in report.headline
+    assert report.run.ending is not None
+    assert report.run.ending.kind == "unknown"

@@ -24,7 +24,7 @@ def run_cut_off(run: Run) -> Iterator[Finding]:
     yield Finding(
         symptom="run-cut-off",
         severity="warning",
-        statement=f"{ending.statement}: {ending.quoted[:QUOTED_CHARACTERS]}",
+        statement=f"the log ends in an error, \u201c{ending.quoted[:QUOTED_CHARACTERS]}\u201d; {ending.statement}",
         source=ending.source,
         step=ending.step,
         step_range=(None, ending.step),

@@ -24,6 +24,7 @@ _WORDS: tuple[tuple[bytes, int], ...] = (
     (rb"CPU time limit exceeded", 24),
     (rb"[Ff]ile size limit exceeded", 25),
     (rb"Alarm clock", 14),
+    (rb"\d\s+Quit", 3),
 )
 _ENDS = (
     rb"(?::? \d{1,2})?(?: *\(core dumped(?: by \w+)?\))?"
@@ -92,6 +93,7 @@ ANCHORS = (
     "terminated by signal", "Fatal Python error: ", "User defined signal", "status=", "return code", "got signal",
     "exit code", "segmentation fault", "bus error", "illegal hardware instruction", "abort ",
     "terminated with", "died with", "File size limit", "Trace/", "make: *** ", "make[",
+    "Quit ",
 )  # fmt: skip
 """Phrases of which each stands in a line that `code_in` reads."""
 
