@@ -2,7 +2,8 @@
 
 A file declares `code`, `name`, `title`, `explains`, the text of its page (`mechanism`, `tell`), `sources`,
 `confidence`, `checked` (how the claim was verified), `date` and `cases` (see `Rule.cases`). `[[affected]]` names a
-package, its `versions` (PEP 440) and how the ends are known (`first`, `fixed`: see `_versions.Affected`); each
+package, its `versions` (PEP 440), how the ends are known (`first`, `fixed`: see `_versions.Affected`) and the pull
+requests behind them (`brought`, `mended`: `benchmarks/known_issues.py` finds their releases again); each
 `[[evidence]]` names one thing to look at:
 
     setting = "NAME" with is = [values] | set = true | above = number | below = number | matches = "regex"
