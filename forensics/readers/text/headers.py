@@ -63,7 +63,7 @@ class Header:
 
 def header_of(line: bytes) -> Header | None:
     """Return the header that a line without numbers is, None when it is none."""
-    for split in (_by_commas, _CELLS.split, _BLANKS.split, _WORDS.findall):
+    for split in (_by_commas, _by_semicolons, _CELLS.split, _BLANKS.split, _WORDS.findall):
         cells = _parted(line, split)
         names = [cell.decode("utf-8", "replace") for cell in cells]
         if not 2 <= len(names) <= MOST_COLUMNS or len(set(names)) < len(names) or not all(names):
@@ -89,6 +89,10 @@ def _ruled(line: bytes) -> bytes:
 
 def _by_commas(text: bytes) -> list[bytes]:
     return [cell.strip().strip(b'"') for cell in text.split(b",")]
+
+
+def _by_semicolons(text: bytes) -> list[bytes]:
+    return [cell.strip().strip(b'"') for cell in text.split(b";")]
 
 
 def _parted(line: bytes, split: Split) -> list[bytes]:

@@ -57,7 +57,7 @@ _GLOBAL = re.compile(
 )
 _BEFORE_STEP = (
     r"(?:(?:at|on|in|after|train(?:ing)?|learning|policy|env|epoch|current|trained|finished|completed|end of|processing"
-    r"|test(?:ing)?)[ _/]){0,4}"
+    r"|test(?:ing)?|trainer|state)[ _/.]){0,4}"
 )
 _STEP = re.compile(
     rf"^(?:{_BEFORE_STEP}(?:optim|valid|eval)\w{{0,40}}[ _/]){{0,2}}{_BEFORE_STEP}"

@@ -58,12 +58,14 @@ class Shape:
 
 
 _TOKEN = re.compile(
-    rb"\x00 ?/ ?\x00|[\x00-\x02]"
+    rb"\x00 ?/ ?\x00|[\x00-\x02]|[-=]>"
     rb"|[A-Za-z_\x80-\xff][\w\x80-\xff@%&]*(?:[/.-][A-Za-z_\x80-\xff][\w\x80-\xff@%-]*)*(?:'s(?= ))?|.",
     re.DOTALL,
 )
 _WORD = re.compile(rb"[A-Za-z_\x80-\xff]")
-_WRAPPERS = frozenset({b"tensor", b"array", b"np.float64", b"np.float32", b"numpy.float64", b"float", b"Array"})
+_WRAPPERS = frozenset(
+    {b"tensor", b"array", b"np.float64", b"np.float32", b"numpy.float64", b"float", b"Array", b"tf.Tensor"}
+)
 _STOP = frozenset(
     (
         *("the", "a", "an", "is", "was", "are", "at", "with", "of", "and", "in", "to", "for", "by", "on", "-"),
@@ -74,10 +76,11 @@ _LAST_STOP = _STOP | {"value", "values"}
 """Words that end no name; `value loss` is that of a critic."""
 _QUOTES = frozenset({b"'", b'"'})
 _OPENING = frozenset({b"(", b"[", b"{"})
-_SIGNS = frozenset({b":", b"="})
+_SIGNS = frozenset({b":", b"=", b"->", b"=>"})
 _PASSED = frozenset({b" ", b"\\", b"*", b"`", b"$", b"'", b'"'})
-_AFTER = frozenset({b"at", b"after", b"for", b"in", b"of", b"on"})
+_AFTER = frozenset({"at", "after", "for", "in", "of", "on"})
 _GLUED = re.compile(r"(epochs?|batch(?:es)?|iters?|iterations|steps?|updates?|it(?= \[))\b(?!/)")
+_NAMES_NEXT = re.compile(r" \w+ ?[:=#]? ?\x00")
 _NAMED_VALUE = re.compile(rb"""['"](?:key|name|metric|tag)['"] ?: ?['"]([^'"{}]{1,80})['"]""")
 _INNER = re.compile(rb"[\])]?[,:]? ?[\[(]? ?\x00( ?/ ?\x00)?")
 """A counter right behind another, as in `[N/N][N/N]`, `N [ N/ N`, `[N, N]`."""
@@ -116,11 +119,9 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
             continue
         number, ratio = count, len(token) > 1
         count += 1 + ratio
-        name = _name_before(tokens, place)
+        name = _paired(tokens, place) or _name_before(tokens, place)
         if name.explicit and not name.text and fields and fields[-1].role in COUNTERS:
             name = _before_counter(tokens, counted) or name
-        elif role_of(name.text) in COUNTERS:
-            counted = name.first
         words += sum(bool(_WORD.match(each)) for each in tokens[before : name.first])
         evaluation = _section(tokens[before : name.first], evaluation)
         leading = number == 0 or (not ratio and not name.text and _beside(tokens[before : place + 1], fields, number))
@@ -134,6 +135,7 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
         if field is None:
             continue
         field = replace(field, evaluation=evaluation)
+        counted = name.first if field.role in COUNTERS else counted
         if name.scale:
             field = replace(field, scale=number - 1)
             fields = [each for each in fields if each.number != number - 1]
@@ -141,6 +143,8 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
         if ratio or not any(each.name == field.name and each.evaluation == evaluation for each in fields if field.name):
             fields.append(field)  # the first of a name counts
     words += sum(bool(_WORD.match(each)) for each in tokens[before:])
+    if not signed and tokens[:1] == [b"#"]:
+        fields = [each for each in fields if each.role is not Role.LEADING]  # the number of an issue
     return tuple(each for each in fields if each.role is not Role.NOTHING), words >= _SENTENCE and not signed
 
 
@@ -165,7 +169,9 @@ def _beside(between: Sequence[bytes], fields: Sequence[Field], number: int) -> b
 def _field(name: _Name, tokens: list[bytes], place: int, number: int, *, first: bool) -> Field | None:
     text, ratio = name.text, len(tokens[place]) > 1
     behind = b"".join(tokens[place + 1 : place + 9]).decode("utf-8", "replace")
-    glued = _GLUED.match(behind.lstrip()) if not behind.startswith(" ") or not text or ratio else None
+    other = not name.explicit and role_of(text) is Role.OTHER and not _NAMES_NEXT.match(behind)
+    free = not text or ratio or other
+    glued = _GLUED.match(behind.lstrip()) if free or not behind.startswith(" ") else None
     if glued and not is_loss(text) and role_of(text) not in COUNTERS:
         text = glued[1]
         tokens[place + 1 + behind.startswith(" ")] = b";"  # it names no other number
@@ -179,8 +185,7 @@ def _field(name: _Name, tokens: list[bytes], place: int, number: int, *, first: 
         return None
     if ratio and role not in COUNTERS:
         text, role = "", Role.RATIO if role is not Role.LOSS else Role.NOTHING
-    around = tokens[max(place - 1, 0) : place] + tokens[place + 1 : place + 2]
-    if not text and not ratio and ((first and around[:1] != [b"#"]) or around == [b"[", b"]"]):
+    if not text and not ratio and (first or tokens[place - 1 : place] + tokens[place + 1 : place + 2] == [b"[", b"]"]):
         role = Role.LEADING
     unit = _UNIT.match(behind)
     return Field(text, role, number, number + 1 if ratio else -1, factor=_UNITS[unit[1]] if unit else 1.0)
@@ -230,7 +235,7 @@ def _before_counter(tokens: list[bytes], counted: int) -> _Name | None:
     """Return the loss that is named before the counter, as in `Cost after iteration N: N`, None where it is none."""
     name = _Name()
     name.explicit, at = True, counted - 1
-    while at >= 0 and (tokens[at] == b" " or tokens[at].lower() in _AFTER):
+    while at >= 0 and (tokens[at] == b" " or tokens[at].lower().decode("utf-8", "replace") in _AFTER):
         at -= 1
     if at >= 0 and tokens[at] == b")":
         _, at, _ = _unit(tokens, at)
@@ -254,6 +259,17 @@ def _is_cell(tokens: list[bytes], at: int, place: int) -> bool:
         and b"|" in tokens[place + 1 : place + 3]
         and tokens.count(b"|") == 3
     )
+
+
+def _paired(tokens: list[bytes], place: int) -> _Name | None:
+    """Return the first of a pair as the name of the second, as in `('loss', N)`; None where there is no pair."""
+    at = place - 1 - (tokens[place - 1] == b" ")
+    if at < 3 or tokens[at] != b"," or tokens[at - 1] not in _QUOTES:
+        return None
+    name = _Name()
+    name.first, name.explicit = place, True
+    _quoted_key(tokens, at - 1, name)
+    return name if tokens[name.first - 1] == b"(" else None
 
 
 def _quoted_key(tokens: list[bytes], at: int, name: _Name) -> _Name:
@@ -301,7 +317,7 @@ def _words(tokens: list[bytes], at: int, name: _Name, unit: str) -> _Name:
         token = tokens[at]
         word = token.decode("utf-8", "replace") if _WORD.match(token) else ""
         if any(sign.isalnum() for sign in word):
-            words.append((word, at))
+            words.append((word.rstrip("_"), at))
         elif word and words:
             break  # a symbol
         elif not word and token not in {b" ", b"#"} and not (token == b"/" and words):
@@ -313,15 +329,21 @@ def _words(tokens: list[bytes], at: int, name: _Name, unit: str) -> _Name:
     behind_number = at >= 0 and tokens[at].startswith(b"\x00")
     if behind_number and len(words) > name.explicit and (_RATE.search(words[0][0]) or words[0][1] == at + 1):
         words.pop(0)  # a unit of the number before
-    while words and words[0][0].lower() in _STOP:
-        words.pop(0)
-    while words and words[-1][0].lower() in _LAST_STOP:
-        words.pop()
-    if not name.explicit and len(words) > _FEW_WORDS and not unit:
-        words = words[-_FEW_WORDS:]
+    words = _trimmed(words, explicit=name.explicit, all_of_them=bool(unit) or name.explicit)
     name.text = " ".join([*(word for word, _ in words), unit] if unit and words else [word for word, _ in words])
     name.first = words[0][1] if words else name.first
     return name
+
+
+def _trimmed(words: list[tuple[str, int]], *, explicit: bool, all_of_them: bool) -> list[tuple[str, int]]:
+    """Leave out words around a name; without a sign it is the last two, and none before a preposition."""
+    while words and words[-1][0].lower() in _LAST_STOP:
+        words = words[:-1]
+    if not all_of_them:
+        words = words[-_FEW_WORDS:]
+    while words and words[0][0].lower() in _STOP:
+        words = words[1:]
+    return words if explicit or not words or words[-1][0].lower() not in _AFTER else []  # `loss after N steps`
 
 
 def shape_of(key: bytes) -> Shape:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 NUMBER, JUNK, DRAWING = b"\x00", b"\x01", b"\x02"
 
 _UNSAID = (
-    rb" (?:(?:iterations|in|or|and|detected|found)\b"
+    rb" (?:(?:iterations|in(?! \d)|or|and|detected|found)\b"
     rb"|(?:values?|checks?|grad(?:ient)?s?|loss scale)\b(?![_/.-])(?! (?:\w{1,20} )?(?:[\d.]|nan))(?![\w ]{0,20}[:=]))"
 )
 UNSAID = re.compile(_UNSAID + rb"|\w")
@@ -28,7 +28,8 @@ _PLAIN = (
     rb"|(?:nan|NaN|NAN|inf|Inf|INF|[Ii]nfinity)(?!\w)(?!" + _UNSAID + rb"))"
 )
 NUMBER_ALONE = re.compile(_PLAIN)
-_NOT_WITHIN = rb"(?<![\w.@\\])"
+_NOT_WITHIN = rb"(?:(?<![\w.@\\])|(?<=\b[Ss]tep)|(?<=\b[Ss]tep_)|(?<=\b[Ii]ter)|(?<=\b[Ee]poch)|(?<=\b[Ee]poch_))"
+"""A number is no part of a word, but for those that are printed without a blank behind them: `step10`, `epoch_3`."""
 _ENDINGS = rb"(?:py|pyc|json|jsonl|txt|bin|pt|pth|safetensors|cpp|cc|cu|rs|go|h|log|ya?ml|so|zst|gz|csv|ckpt|md|html)"
 _JUNK = (
     rb"https?://\S+"

@@ -1,4 +1,4 @@
-"""Each format of the two tables is read whole: entries, values, steps."""
+"""Each format of the three tables is read whole: entries, values, steps."""
 
 from dataclasses import replace
 
@@ -9,10 +9,11 @@ from forensics.model import Samples
 from readers.text.console_formats import FORMATS, LOSSES, Format
 from readers.text.further_formats import FURTHER
 from readers.text.log_reading import read_log
+from readers.text.own_loops import LOOPS
 
 UNREAD = {"DI-engine"}
 """Known not to be read: a table whose rows have no counter, as tables of results have none."""
-ALL = (*FORMATS, *FURTHER)
+ALL = (*FORMATS, *FURTHER, *LOOPS)
 ENDED = (*LOSSES[:6], np.nan, np.nan)
 
 
@@ -53,3 +54,4 @@ def test_the_tables_are_large_and_name_their_sources() -> None:
     assert all(given.source for given in ALL)
     assert (len(FORMATS), sum(given.at_first_sight for given in FORMATS)) == (51, 43)
     assert (len(FURTHER), sum(given.at_first_sight for given in FURTHER)) == (122, 98)
+    assert (len(LOOPS), sum(given.at_first_sight for given in LOOPS)) == (98, 85)
