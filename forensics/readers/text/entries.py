@@ -42,7 +42,10 @@ _BESIDE = re.compile(
     rb"(?i)(?:loss|perplexity|ppl|grad[ _-]?norm)(?![\w ]{0,12}(?:scal|weight|coef|type|fn|clip|thresh|window))"
     rb"[\w)'\"]{0,12} ?[:=]? ?\x00"
 )
-_ARGUMENTS = re.compile(rb"\b(?:Namespace|\w{0,40}(?:Arguments|Args|Config|Options|Params))\(\w+=")
+_ARGUMENTS = re.compile(
+    rb"\b(?:Namespace|\w{0,40}(?:Arguments|Args|Config|Options|Params))\(\w+="
+    rb"|(?i:\b(?:config\w{0,9}|args|arguments|h?params|hyper-?parameters|settings|options)) ?[:=] ?\{['\"]"
+)
 _RANK_PLACE = re.compile(rb"\s*[\x00\x01]: |.{0,24}\[R(?:ank |ANK:)\x00\]", re.DOTALL)
 _CLOSED = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.EPOCH)
 

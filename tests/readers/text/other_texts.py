@@ -98,4 +98,5 @@ TEXTS = {
     "git stat": " src/loss.py | 12 +++---\n src/step.py | 3 +-\n 2 files changed, 8 insertions(+), 7 deletions(-)\n",
     "arguments behind a time": "11/14/2021 00:48:41 - INFO - __main__ - Training/evaluation parameters Namespace(lr=5e-05, qa_loss=1.0, max_steps=100, global_step=12000, grad_norm=1.0)\n",
     "a nested configuration": "VanillaModelConfig(loss_fine=0.5,\n            loss_coefficients={'rgb_loss_coarse': 1.0, 'rgb_loss_fine': 1.0},\n            distortion_loss_mult=0.002,\n",
+    "a configuration that a tracker logs": "config: {'run_name': 'x', 'seed': 6198, 'epoch': None, 'model': {'d_model': 2048, 'n_heads': 16}}\nRun args: {'model': 'vae', 'pred_len': 12, 'step': 5, 'epochs': 3, 'loss_kl': 0.1}\n",
 }
