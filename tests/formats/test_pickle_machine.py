@@ -4,12 +4,14 @@ import math
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forensics.errors import LimitError, MalformedError
 from forensics.formats.pickle_names import is_unsafe
+from forensics.formats.pickle_numpy import numpy_dtype
 from forensics.formats.pickle_values import Name, Record
 from forensics.formats.torch_file import TorchFile, named_tensors, read_pickle, walk
 from forensics.limits import DEFAULT, Limits
@@ -172,3 +174,9 @@ def test_names_are_bounded_and_paths_finite() -> None:
     saved = read(content)
 
     assert list(named_tensors(saved.value)) == []
+
+
+def test_a_dtype_whose_byte_order_is_no_text_is_none() -> None:
+    """Found by the fuzzer: a list has no hash."""
+    assert numpy_dtype(Record("numpy.dtype", ("f4", False, True), (3, [], None))) is None
+    assert numpy_dtype(Record("numpy.dtype", ("f4", False, True), (3, "<", None))) == np.dtype("<f4")
