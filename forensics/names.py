@@ -159,6 +159,7 @@ _RANKS = tuple(
         (
             r"^(?:avg_|mean_|total_|reduced_)?(?:train(?:ing)?)[ _/.]?(?:lm_)?(?:loss|crossentropyloss)(?:[_ ]step)?$"
             r"|^loss[ _/](?:train(?:ing)?)(?: ?\(\w+\))?$"
+            r"|^(?:train )?loss(?:es)?/(?:train(?:ing)?/)?total$"
         ),
         r"^(?:avg|avr|ave|mean|total|step|epoch|batch|running|global|smooth\w*)[ _./]?loss$|^loss_avg\w*$",
         r"pg_loss$|actor.loss$|policy.loss$|^act_loss$",

@@ -154,6 +154,15 @@ SHAPES: Mapping[str, tuple[Mapping[str, str], Expectation]] = {
         {"log.txt": "".join(f"Epoch {i} finished, validation perplexity = inf\n" for i in range(1, 12))},
         lambda report: "eval-nan" not in symptoms(report),
     ),
+    "a total below terms that Composer names alike": (
+        {
+            "log.txt": "".join(
+                f"[batch={i}/90]:\n\t Train metrics/train/CrossEntropy: 9.0\n\t Train loss/train/total: {9 - i / 10}\n"
+                for i in range(1, 30)
+            )
+        },
+        lambda report: report.run.timeline["loss"].values[-1] == pytest.approx(6.1),
+    ),
     "a table beside the log whose loss is one number": (
         {
             "history.jsonl": "".join(json.dumps({"step": i, "train/loss": 4 - 0.02 * i}) + "\n" for i in range(1, 50)),

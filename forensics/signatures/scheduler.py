@@ -47,6 +47,7 @@ SIGNATURES = (
             ),
             Record("PreemptionByScheduler"),
             Record("Spot ", r"Spot (?i:(?:training job|instance|VM) )interrupt(?:ed|ion)"),
+            Record("pot interruption", r"(?i:\bspot interruption (?:notice|warning|signal))"),
             Record("EventType", r"EventType\W+(?:Preempt|Terminate)\b"),
             Record("Instance was preempted"),
             Record("Received preemption notice", r"[Pp]reemption notice"),
