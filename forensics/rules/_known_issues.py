@@ -53,6 +53,7 @@ Observe = Callable[[Run, Explained], Seen | None]
 
 OBSERVATIONS: Mapping[str, Observe] = {
     "norm is nonfinite": lambda r, e: curves.norm_is(r, e, "nonfinite", "sentinel"),
+    "another backend": lambda r, _: setup.another_backend(r),
     "norm recovers": lambda r, e: curves.norm_is(r, e, "recovering"),
     "norm is zero": lambda r, e: curves.norm_is(r, e, "zero"),
     "norm is positive": lambda r, e: curves.norm_is(r, e, "positive"),

@@ -59,6 +59,24 @@ def is_set(run: Run, name: str) -> Seen | None:
     return Seen(not empty, f"{name} is {value}", setting.source, name)
 
 
+BACKENDS = (
+    "torch-npu",
+    "intel-extension-for-pytorch",
+    "habana-torch-plugin",
+    "torch-xla",
+    "torch-mlu",
+    "torch-musa",
+    "torch-directml",
+)
+"""Packages that bring torch to a device that is neither NVIDIA's nor AMD's."""
+
+
+def another_backend(run: Run) -> Seen | None:
+    """Tell whether a package or a line of the log says that the run computed on a device without CUDA."""
+    packages = (package_within(run, package, ">=0") for package in BACKENDS)
+    return first(*(held(seen) for seen in packages), happened(run, Kind.NON_CUDA_DEVICE))
+
+
 def package_within(run: Run, package: str, affected: str) -> Seen | None:
     """Tell whether the recorded version lies in a PEP 440 range; None when no version was recorded."""
     return Affected(package, affected).seen(run)

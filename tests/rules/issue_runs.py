@@ -148,6 +148,7 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
         {"events": [make_events(Kind.PIPELINE_ENGINE)]},
         {"settings": {"pipeline.stages": 1}},
     ),
+    "another backend": ({"packages": {"torch-xla": "2.4.0"}}, {"events": [make_events(Kind.OVERFLOW)]}),
     "warm-up as long as the run": (
         {"settings": {"warmup_steps": 100, "max_steps": 60}},
         {"settings": {"warmup_steps": 10, "max_steps": 60}},
