@@ -2,7 +2,7 @@
 
     import forensics
     report = forensics.analyze("runs/llama-lora-17")
-    print(report)                                        # the verdict and the headline
+    print(report)                                        # the first screen
     print(report.hypotheses[0].cause)                    # ds-zero12-comm-corruption
     print(forensics.render(report, "markdown"))          # the report to attach to an issue
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from forensics.model import Checkpoint, Report, Run, Skip
     from forensics.storage.locations import Place
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__", "analyze", "compare", "diff", "read", "render", "scan", "triage"]
 
 Named: TypeAlias = "str | PathLike[str]"
