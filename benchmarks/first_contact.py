@@ -8,7 +8,7 @@ answer of the same entry stands beside the first one and counts for nothing but 
 python benchmarks/first_contact.py label NEW.json --material DIR    # append labels; the material itself stays outside
 python benchmarks/first_contact.py answer --material DIR [--tool medforensics] [--commit C] [--set NAME]
 python benchmarks/first_contact.py check                            # the order of commits, nothing rewritten
-python benchmarks/first_contact.py score [--set NAME] [--first N]   # the tables
+python benchmarks/first_contact.py score [--set NAME] [--first GROUP:N]   # the tables
 
 The material of an entry is DIR/NAME, a file or a folder; its SHA-256 stands in the label. NEW.json is a list of objects
 with the keys of `Label` but `date` and `sha256`.
@@ -258,8 +258,8 @@ def claim(one: Label, said: Answer, group: str) -> Claim:
     )
 
 
-def claims(group: str | None = None, first: int | None = None) -> list[Claim]:
-    """Return the first answer to every labelled entry."""
+def claims(group: str | None = None, first: str | None = None) -> list[Claim]:
+    """Return the first answer to every labelled entry; `first` is GROUP:N, no more than N entries of that group."""
     labels, answers = read_record(RECORD.read_text(encoding="utf-8") if RECORD.exists() else "")
     return [
         claim(one, said, f"first contact, {one.group}")
@@ -268,12 +268,13 @@ def claims(group: str | None = None, first: int | None = None) -> list[Claim]:
     ]
 
 
-def _leading(labels: Iterable[Label], first: int | None) -> Iterator[Label]:
-    """Yield the labels, of each group no more than `first`, in the order in which they were written."""
-    seen: dict[str, int] = {}
+def _leading(labels: Iterable[Label], first: str | None) -> Iterator[Label]:
+    """Yield the labels, of the group of `first` no more than it says, in the order in which they were written."""
+    limited, _, count = (first or "").partition(":")
+    seen = 0
     for one in labels:
-        seen[one.group] = seen.get(one.group, 0) + 1
-        if first is None or seen[one.group] <= first:
+        seen += one.group == limited
+        if one.group != limited or seen <= int(count):
             yield one
 
 
@@ -285,7 +286,7 @@ def main() -> int:
     parser.add_argument("--tool", default="medforensics")
     parser.add_argument("--commit", help="which version of the product the tool is; the checkout's when not given")
     parser.add_argument("--set", dest="group")
-    parser.add_argument("--first", type=int, help="score no more than so many entries of a group, in their order")
+    parser.add_argument("--first", metavar="GROUP:N", help="score no more than N entries of a group, in their order")
     asked = parser.parse_args()
     if asked.action in {"label", "answer"} and asked.material is None:
         parser.error("--material DIR is needed")
