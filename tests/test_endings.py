@@ -269,3 +269,13 @@ def test_a_log_that_ends_in_an_error_of_unknown_words_is_no_healthy_run(tmp_path
     assert "\u201cslurmstepd: error: Prolog hung on node n7\u201d" in report.headline
     assert report.run.ending is not None
     assert report.run.ending.kind == "unknown"
+
+
+def test_a_structured_error_is_read_by_its_message(tmp_path: Path) -> None:
+    line = '{"level": "error", "ts": 1777733521.2, "msg": "checkpoint write failed: no space left on device"}'
+    ended = judged(tmp_path, f"{STEPS}{line}\n").run.ending
+    assert ended is not None
+    assert (ended.kind, ended.name) == ("crashed", "disk-full")
+
+    for calm in (line.replace("error", "info"), '{"level": "error", "loss": 2.1, "msg": "no space left on device"}'):
+        assert judged(tmp_path, f"{STEPS}{calm}\n").verdict == "healthy"

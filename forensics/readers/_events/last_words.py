@@ -67,6 +67,10 @@ _NOT_SAID = re.compile(
 _MARK = re.compile(rb"[\d:()\"]|\bYour\b|^\s*(?:Pod|Job|Workload|Container|Task|Instance|Session|Node)\b")
 """What programs write into such sentences and tales do not: numbers, colons, brackets, the name of a thing in front."""
 OPENING_WORDS = 4
+_JSON_ERROR = re.compile(
+    rb"\{[^{}]{0,400}?\"(?:level|severity|levelname|lvl)\" ?: ?\"(?i:error|fatal|critical|alert|emergency)\""
+)
+_JSON_MESSAGE = re.compile(rb"\"(?:msg|message|textPayload|event|error)\" ?: ?\"([^\"\\]{4,400})")
 LAST_LINES = 6
 """How many of the last lines such sentences are believed in without the word ERROR."""
 _HEADER = 120
@@ -142,6 +146,9 @@ def last_statements(window: Window) -> tuple[list[tuple[int, bytes, bool]], bool
         fatal = _FATAL.search(line, 0, _HEADER)
         level = fatal or _ERROR.search(line, 0, _HEADER)
         said = (level and leads(line[: level.start()])) or (number < LAST_LINES and _ended(line))
+        structured = _structured(line)
+        if structured is not None:
+            said, line = True, structured
         if not said and _LIFE.search(line):
             return lines, True
         if _WENT_ON.search(line):
@@ -152,6 +159,14 @@ def last_statements(window: Window) -> tuple[list[tuple[int, bytes, bool]], bool
             return (lines, False) if first == 0 else ([], False)
         at = start - 1
     return [], False
+
+
+def _structured(line: bytes) -> bytes | None:
+    """Return the message of a JSON line whose writer calls it an error (structlog, zap, Cloud Logging), else None."""
+    if not line.startswith(b"{") or b'"loss' in line or _JSON_ERROR.match(line) is None:
+        return None
+    message = _JSON_MESSAGE.search(line)
+    return None if message is None else message[1]
 
 
 def _ended(line: bytes) -> bool:
