@@ -4,6 +4,7 @@ python benchmarks/diagnosis.py                 # the tables
 python benchmarks/diagnosis.py --verbose       # every miss as well
 python benchmarks/diagnosis.py --peers DIR     # beside trainproof, runmedic, trainspotter and losslint in DIR
 python benchmarks/diagnosis.py --calibration   # how often each word is true, beside what was never seen before
+python benchmarks/diagnosis.py --leave-one-out # the bounds of the words, fitted without the source that they judge
 """
 
 import argparse
@@ -19,11 +20,12 @@ from tabulate import tabulate
 
 from calibration import Claim, tables
 from case_rendering import cases, render
-from first_contact import Label, answer_of, claim, claims
+from first_contact import Answer, Label, answer_of, claim, claims, first_answers
 from forensics.errors import ForensicsError
 from forensics.investigate import investigate
 from forensics.model import Finding, Report
 from forensics.report.json import tree
+from leave_one_out import Scored, table
 from peers import ask, installed
 from rival_runs import rival_runs
 
@@ -225,15 +227,37 @@ def calibrated(judged: Sequence[tuple[Judged, Path]]) -> list[Claim]:
     return [_claim(found) for found in told.values()]
 
 
+def scored(judged: Sequence[tuple[Judged, Path]]) -> list[Scored]:
+    """Return the first claim of every labelled run whose truth is known: rendered, real, and of first contact."""
+    told: dict[Path, list[Judged]] = defaultdict(list)
+    for j, path in judged:
+        told[path].append(j)
+    asked = [(_label(found), _answer(found), found[0].truth.kind) for found in told.values()]
+    asked += [(one, said, f"first contact, {one.group}") for one, said in first_answers()]
+    return [
+        Scored(group, f"{one.repository} {'/'.join(one.causes)}", said.score, bool(said.right["cause"]))
+        for one, said, group in asked
+        if said.cause is not None and said.right.get("cause") is not None
+    ]
+
+
 def _claim(found: Sequence[Judged]) -> Claim:
+    return claim(_label(found), _answer(found), found[0].truth.kind)
+
+
+def _answer(found: Sequence[Judged]) -> Answer:
+    report = found[0].report
+    return answer_of(_label(found), "", tree(report) if report else {})
+
+
+def _label(found: Sequence[Judged]) -> Label:
     truth, symptoms = found[0].truth, tuple(j.truth.symptom for j in found if j.truth.symptom)
     causes = tuple(sorted({cause for j in found for cause in j.truth.causes if cause}))
     verdict = "broken" if symptoms else "healthy"
     onset = next(
         ((j.truth.step, max(j.truth.step, j.truth.entry or 0)) for j in found if j.truth.step is not None), None
     )
-    one = Label(truth.name, truth.kind, "", truth.name, "", "", verdict, symptoms, causes, truth.on_file, onset)
-    return claim(one, answer_of(one, "", tree(found[0].report) if found[0].report else {}), truth.kind)
+    return Label(truth.name, truth.kind, "", truth.name, "", "", verdict, symptoms, causes, truth.on_file, onset)
 
 
 def beside(judged: Sequence[tuple[Judged, Path]], folder: Path) -> str:
@@ -268,6 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--peers", type=Path, metavar="DIR")
     parser.add_argument("--calibration", action="store_true")
+    parser.add_argument("--leave-one-out", action="store_true")
     chosen = parser.parse_args(arguments)
     known: dict[Path, Report | None] = {}
     with tempfile.TemporaryDirectory() as temporary:
@@ -279,6 +304,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("", *misses(every), sep="\n")
         if chosen.calibration:
             print("", tables([*calibrated(judged), *claims()]), sep="\n")
+        if chosen.leave_one_out:
+            print("", table(scored(judged)), sep="\n")
         if chosen.peers is not None:
             print("", beside(judged, chosen.peers), sep="\n")
     return int(any(j.healthy and j.severities["error"] for j in every))

@@ -9,6 +9,7 @@ python benchmarks/first_contact.py label NEW.json --material DIR    # append lab
 python benchmarks/first_contact.py answer --material DIR [--tool medforensics] [--commit C] [--set NAME]
 python benchmarks/first_contact.py check                            # the order of commits, nothing rewritten
 python benchmarks/first_contact.py score [--set NAME] [--first GROUP:N]   # the tables
+python benchmarks/first_contact.py reliability                      # what reports say beside a word, from the fresh set
 
 The material of an entry is DIR/NAME, a file or a folder; its SHA-256 stands in the label. NEW.json is a list of objects
 with the keys of `Label` but `date` and `sha256`.
@@ -29,6 +30,7 @@ from calibration import Claim, tables
 
 HERE = Path(__file__).parent
 RECORD = HERE / "first_contact.jsonl"
+MEASURED = HERE.parent / "forensics" / "diagnosis" / "reliability.json"
 VERDICTS = ("broken", "suspicious", "healthy")
 STRONG = ("established", "likely")
 CLAIMED = (*STRONG, "possible")
@@ -260,12 +262,28 @@ def claim(one: Label, said: Answer, group: str) -> Claim:
 
 def claims(group: str | None = None, first: str | None = None) -> list[Claim]:
     """Return the first answer to every labelled entry; `first` is GROUP:N, no more than N entries of that group."""
+    told = first_answers(group, first)
+    return [claim(one, said, f"first contact, {one.group}") for one, said in told]
+
+
+def first_answers(group: str | None = None, first: str | None = None) -> list[tuple[Label, Answer]]:
+    """Return every entry that was answered with its first answer."""
     labels, answers = read_record(RECORD.read_text(encoding="utf-8") if RECORD.exists() else "")
     return [
-        claim(one, said, f"first contact, {one.group}")
+        (one, said)
         for one in _leading(labels.values(), first)
         if (group is None or one.group == group) and (said := next(iter(answers.get(one.id, [])), None)) is not None
     ]
+
+
+def reliability() -> dict[str, dict[str, int]]:
+    """Return how many first claims with each word were right, of how many, over the fresh entries."""
+    counted: dict[str, dict[str, int]] = {}
+    for said in claims("fresh"):
+        if said.word is not None and (right := said.right.get("cause")) is not None:
+            row = counted.setdefault(said.word, {"right": 0, "of": 0})
+            row["right"], row["of"] = row["right"] + right, row["of"] + 1
+    return dict(sorted(counted.items()))
 
 
 def _leading(labels: Iterable[Label], first: str | None) -> Iterator[Label]:
@@ -280,7 +298,7 @@ def _leading(labels: Iterable[Label], first: str | None) -> Iterator[Label]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("label", "answer", "check", "score"))
+    parser.add_argument("action", choices=("label", "answer", "check", "score", "reliability"))
     parser.add_argument("new", nargs="?", type=Path)
     parser.add_argument("--material", type=Path)
     parser.add_argument("--tool", default="medforensics")
@@ -300,6 +318,8 @@ def main() -> int:
         broken = list(faults(list(versions(RECORD))))
         print("\n".join(broken) or "every label was committed before its answer; nothing was changed")
         return bool(broken)
+    elif asked.action == "reliability":
+        MEASURED.write_text(json.dumps(reliability(), indent=1) + "\n", encoding="utf-8")
     else:
         print(tables(claims(asked.group, asked.first)))
     return 0

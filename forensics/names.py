@@ -121,13 +121,24 @@ ALIASES = MappingProxyType(
 )
 
 
+_SPACING = re.compile(r"[ _-]")
+_SPELLED = {
+    "gradnorm": GRAD_NORM,
+    "gradientnorm": GRAD_NORM,
+    "globalgradnorm": GRAD_NORM,
+    "totalgradnorm": GRAD_NORM,
+    "learningrate": LEARNING_RATE,
+}
+"""Names that loops of one's own spell in every way: GradNorm, grad-norm, Gradient Norm."""
+
+
 def canonical(name: str) -> str:
     """Return the canonical name of a metric as a trainer wrote it.
 
-    >>> canonical("train/loss"), canonical("eval/accuracy"), canonical("rewards/margins")
-    ('loss', 'eval_accuracy', 'rewards/margins')
+    >>> canonical("train/loss"), canonical("eval/accuracy"), canonical("rewards/margins"), canonical("GradNorm")
+    ('loss', 'eval_accuracy', 'rewards/margins', 'grad_norm')
     """
-    known = ALIASES.get(name)
+    known = ALIASES.get(name) or _SPELLED.get(_SPACING.sub("", name).lower())
     if known is not None:
         return known
     for prefix, kept in (("eval/", "eval_"), ("test/", "test_"), ("train/", "")):

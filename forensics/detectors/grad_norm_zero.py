@@ -14,7 +14,8 @@ from forensics.names import GRAD_NORM, LOSS
 from forensics.plugin import detector
 
 LASTING = 3
-SURE = 5
+SURE, MANY = 5, 20
+VANISHED = 1e-6
 
 
 @detector("grad-norm-zero", needs=("grad_norm",))
@@ -24,7 +25,8 @@ def grad_norm_zero(run: Run) -> Iterator[Finding]:
     Source: a batch without labels, a detached graph (`None of the inputs have requires_grad=True`, torch
     `utils/checkpoint.py`) and saturated logits give exactly 0; measured with torch 2.13. No peer reports a norm
     that turns 0 in mid-run.
-    Minimum: one entry for a notice, three for a warning, five for an error.
+    Minimum: one entry for a notice, three for a warning, five for an error. In 20 entries and more a norm that falls
+    below a millionth of its first level and below 1e-6, beside a loss that does not fall, has vanished: a warning.
     Silenced by: a policy-gradient trainer (rewards that do not differ give 0; rewards that differ do not), a loss
     that is close to 0 and so has nothing left to teach, and a loss that falls all the same, which shows the report
     to be wrong (finetrainers #63): all three are a notice.
@@ -34,6 +36,7 @@ def grad_norm_zero(run: Run) -> Iterator[Finding]:
     norms = context.recorded(run, GRAD_NORM)
     index = tail_onset(norms.values == 0)
     if index is None:
+        yield from _vanishing(run, norms)
         return
     count = len(norms) - index
     severity, reason = _judge(run, norms, index)
@@ -56,17 +59,53 @@ def grad_norm_zero(run: Run) -> Iterator[Finding]:
     )
 
 
+def _vanishing(run: Run, norms: Series) -> Iterator[Finding]:
+    """Find norms that shrink to nothing while the loss stays where it is: saturated or dead units."""
+    kept = np.flatnonzero(np.isfinite(norms.values) & (norms.values > 0))
+    losses = context.recorded(run, LOSS)
+    known = losses.values[np.isfinite(losses.values)]
+    if len(kept) < MANY or context.policy_gradient(run) or not len(known) or float(np.median(known[-SURE:])) < LOW:
+        return
+    first, last = float(np.median(norms.values[kept[:SURE]])), float(np.median(norms.values[kept[-SURE:]]))
+    if last >= VANISHED * min(1.0, first) or trend(known).falls:
+        return
+    index = int(kept[np.argmax(norms.values[kept] < VANISHED * min(1.0, first))])
+    step = int(norms.steps[index])
+    yield Finding(
+        symptom="grad-norm-zero",
+        severity="warning",
+        statement=f"the gradient norm vanishes: {number(first)} at first, {number(last)} at the end, "
+        "and the loss does not fall",
+        source=norms.source_at(index),
+        step=step,
+        step_range=(int(norms.steps[index - 1]) if index else None, step),
+    )
+
+
 def _judge(run: Run, norms: Series, index: int) -> tuple[Severity, str]:
     count = len(norms) - index
     if context.policy_gradient(run):
         spread = _reward_spread(run, norms, index)
         if spread is not None:
             return ("error" if count >= SURE else "warning"), spread
-        return "notice", "a policy gradient is 0 where all rewards of a group are equal"
+        never = index == 0 and count >= 2 * SURE and _rewards_never_differ(run, norms)
+        told = "a policy gradient is 0 where all rewards of a group are equal"
+        return (
+            ("warning", f"{told}, and here they are in every entry: nothing is learned") if never else ("notice", told)
+        )
     series = run.timeline.beside(norms, LOSS)
     if series is None or len(series) == 0:
         return ("warning" if count >= LASTING else "notice"), ""
     return _beside(series, norms, index, count)
+
+
+def _rewards_never_differ(run: Run, norms: Series) -> bool:
+    """Tell whether the log says of every entry that the rewards within a group were equal."""
+    shares, spreads = (run.timeline.beside(norms, name) for name in ("frac_reward_zero_std", "reward_std"))
+    told = shares.values == 1 if shares is not None and len(shares) else None
+    if told is None and spreads is not None and len(spreads):
+        told = spreads.values == 0
+    return told is not None and bool(told.all())
 
 
 def _reward_spread(run: Run, norms: Series, index: int) -> str | None:

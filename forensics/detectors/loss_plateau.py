@@ -1,6 +1,5 @@
 """The loss does not move: it never learns, or it is the very same number."""
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,8 +7,9 @@ import numpy as np
 from forensics.analysis import context, robust
 from forensics.analysis.onset import tail_onset
 from forensics.analysis.tails import loss_tail
+from forensics.detectors._guessing import guessing
 from forensics.detectors._wording import counted, number
-from forensics.model import Finding, Precision, Run, Series, Severity
+from forensics.model import Finding, Floats, Precision, Run, Series, Severity
 from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS
 from forensics.plugin import detector
 
@@ -17,7 +17,7 @@ LEAST = 20
 SAME = 5
 HIGH = 6.0
 STILL = 1e-4
-CHANCE = 0.05
+FEW = 3
 SAME_ROUNDED = 10
 
 
@@ -27,25 +27,28 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
 
     Source: trainspotter 0.2.6 (less than 2 % change, no significant slope), with medians of thirds instead of a
     regression, as in `analysis.robust.trend`; trainproof 0.22 calls 5 % a dead run.
-    Minimum: 20 finite entries.
+    Minimum: 20 finite entries; three where an accuracy shows that the model guesses.
     Silenced by: a policy-gradient trainer; a resumed run, whose drop lies before the log; a loss below 0.1 or one
     that is constant (`loss-constant`).
     Known false alarms: continued training of a model that knows the data; hence a notice, and a warning only where the
     median is above 6, which a model that knows a language is not (8 of 59 faulty runs that were called healthy, 0 of
-    396 others; above 3 three healthy ones), or where loss and accuracy are those of guessing, within 5 % (0 of 133
-    healthy runs: 27 of the fixtures, 73 of first contact, 33 further public ones).
+    396 others; above 3 three healthy ones), or where loss and accuracy are those of guessing, within 5 %, the
+    accuracy is one number in three evaluations, or the loss is the logarithm of a power of two (0 of 133 healthy runs:
+    27 of the fixtures, 73 of first contact, 33 further public ones).
     Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
     (docs/design/0004-evidence.md); as written it is silent on 39 healthy runs.
     """
     series = context.recorded(run, LOSS)
     values = series.values[np.isfinite(series.values)]
     resumed = len(run.timeline.segments) > 1 or run.has("event resumed")
-    if len(values) < LEAST or context.policy_gradient(run) or resumed or loss_tail(series) is not None:
+    if len(values) < FEW or context.policy_gradient(run) or resumed or loss_tail(series) is not None:
         return
     moved = robust.trend(values)
     if moved.start <= 0.1 or abs(moved.end - moved.start) >= 0.02 * moved.start or np.ptp(values) == 0:
         return
-    chance = _chance(run, moved.end)
+    chance = guessing(run, moved.end) or _of_a_power(values, moved)
+    if len(values) < LEAST and not chance:
+        return
     yield Finding(
         symptom="loss-plateau",
         severity="warning" if float(np.median(values)) > HIGH or chance else "notice",
@@ -79,7 +82,7 @@ def loss_constant(run: Run) -> Iterator[Finding]:
     rounded = context.rounded_to(series) > 0 or int(series.precisions.min()) < 2
     count = len(series) - index
     dead = _no_gradient(run, series, index)
-    moves = float(np.ptp(series.values[index:]))
+    moves = float(np.ptp(series.values[index:])) if np.isfinite(series.values[-1]) else 0.0
     if count < (SAME if dead or moves or not rounded else SAME_ROUNDED) or _warming(run):
         return
     severity: Severity = "error" if dead or not (rounded or moves) else "warning"
@@ -97,23 +100,10 @@ def loss_constant(run: Run) -> Iterator[Finding]:
     )
 
 
-def _chance(run: Run, level: float) -> str:
-    """Return in words that an accuracy is that of guessing among as many classes as the loss tells; else nothing."""
-    classes = round(math.exp(min(level, 10.0)))
-    if classes < 2 or abs(level - math.log(classes)) > CHANCE * level:
-        return ""
-    for name, series in run.timeline.series.items():
-        known = series.values[np.isfinite(series.values)]
-        known = known / 100 if bool((known > 1).any()) else known
-        share = float(np.median(known)) if len(known) else 0.0
-        if (
-            "accuracy" in name
-            and len(known) > 1
-            and abs(share * classes - 1) <= CHANCE
-            and float(known.max()) < 2 * share
-        ):
-            return f", and {name} is {share:.3g}: both are those of guessing among {classes} classes"
-    return ""
+def _of_a_power(values: Floats, moved: robust.Trend) -> str:
+    """Return in words that a long and quiet log stands at the logarithm of a power of two throughout; else nothing."""
+    quiet = len(values) >= LEAST and robust.noise(values) <= 2 * context.NEAR_POWER * moved.end
+    return context.guessed(moved.end) if quiet and context.guessed(moved.start) else ""
 
 
 def _still(series: Series) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from forensics.analysis import context, robust
 from forensics.model import Checked, Finding, Run
 from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS
 
@@ -20,6 +21,7 @@ RISES = re.compile(
     r"acc|f1|reward|return|bleu|rouge|auc|m?ap\b|dice|iou|precision|recall|score|psnr|ssim", re.IGNORECASE
 )
 """Metrics that are better when they are higher."""
+SEEN = 0.03
 PRETRAINED = ("transformers", "peft", "trl", "unsloth")
 """Frameworks whose runs begin with a model that knows its task in part, so that a loss may rest from the start on."""
 
@@ -62,9 +64,23 @@ def too_little(run: Run, findings: Sequence[Finding]) -> str:
     if count < FEW and not _got_better(run):
         read = "the one entry that was read shows" if count == 1 else f"the {count} entries that were read show"
         return f"{read} no course"
-    rests = any(f.symptom == "loss-plateau" for f in findings) and not set(PRETRAINED) & set(run.frameworks)
+    rests = any(f.symptom == "loss-plateau" for f in findings) and _might_have_moved(run)
     alone = rests and not _got_better(run, but=LOSS)
     return "the loss never moved, and nothing else that was logged got better" if alone else ""
+
+
+def _might_have_moved(run: Run) -> bool:
+    """Tell whether a loss that rests should have fallen and would have shown it.
+
+    It need not in the middle of a run or with a model that was trained before, and noise hides a fall: three standard
+    errors of the medians of a third (`analysis.robust.trend`) are more than the 3 % that were to be seen.
+    """
+    series = run.timeline.get(LOSS)
+    if series is None or context.is_excerpt(run) or run.timeline.excerpt or set(PRETRAINED) & set(run.frameworks):
+        return False
+    values = series.values[np.isfinite(series.values)]
+    error = 3 * 1.2533 * robust.noise(values) * float(np.sqrt(2 / max(1, len(values) // 3)))
+    return error < SEEN * float(np.median(values))
 
 
 def _curves(run: Run) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forensics.analysis.places import place
+from forensics.diagnosis.reliability import reliability_of
 from forensics.model import Axis, Checkpoint, Evidence, Finding, Group, Hypothesis, Report, Run, Setting, Skip
 from forensics.report._safe import clean
 
@@ -112,7 +113,8 @@ def chain_text(hypothesis: Hypothesis) -> str:
 
 
 def score_text(hypothesis: Hypothesis) -> str:
-    return f"{hypothesis.verdict}, {hypothesis.score:+d}"
+    measured = reliability_of(hypothesis)
+    return f"{hypothesis.verdict}, {hypothesis.score:+d}{'' if measured is None else f' ({measured})'}"
 
 
 def standing_text(hypothesis: Hypothesis) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 import forensics
+from forensics.diagnosis.reliability import SET, reliability_of
 from forensics.model import (
     Attempt,
     Axis,
@@ -192,6 +193,7 @@ def _cost(cost: Cost | None) -> Json | None:
 
 
 def _hypothesis(rank: int, h: Hypothesis) -> Json:
+    measured = reliability_of(h)
     return {
         "cause": h.cause,
         "code": h.code,
@@ -203,7 +205,7 @@ def _hypothesis(rank: int, h: Hypothesis) -> Json:
         "explains": list(h.explains),
         "chain": list(h.chain),
         "evidence": [_evidence(e) for e in h.evidence],
-        "reliability": None,
+        "reliability": None if measured is None else {"right": measured.right, "of": measured.of, "set": SET},
         "would_decide": [clean(that, 1000) for that in h.would_decide],
         "missing": list(h.missing),
         "fixes": [

@@ -78,6 +78,8 @@ def _argue(run: Run, explained: Explained) -> Iterator[Evidence]:
         "loss-erratic",
         "loss-above-uniform",
         "eval-gap",
+        "reward-collapse",
+        "kl-explosion",
     ),
     helps=("learning_rate", "grad_norm", "loss", "warmup_steps", "adapter.r"),
     cases=2,

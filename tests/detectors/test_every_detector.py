@@ -25,7 +25,8 @@ SYMPTOMS = """
     run-preempted run-evicted run-node-lost run-cancelled run-hung run-cut-off throughput-drop
     tokenization-mismatch-warnings suspiciously-low-loss dpo-first-loss
     loss-erratic loss-above-uniform warmup-never-ends metric-nan logps-zero setting-not-in-force
-    local-gradient-nonfinite reduced-gradient-nonfinite reduction-did-nothing rank-drift update-stalled
+    kl-explosion local-gradient-nonfinite reduced-gradient-nonfinite reduction-did-nothing rank-drift
+    reward-collapse update-stalled
     optimizer-never-stepped data-repeated checkpoint-foreign unsafe-pickle
 """
 

@@ -55,6 +55,7 @@ def _sign(anchor: str, kind: str, confirm: str | None = None, read: object = Non
 
 _NUMBER = r"(\d{1,30}(?:\.\d+)?(?:e[+-]?\d+)?)"
 
+_SOMEWHERE = r"(?:(?:global[ _])?(?:step|iteration|epoch)\b|(?:the )?(?:last |latest )?checkpoint\b|\S{0,400}[/.]\w)"
 _FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 _SKIPPED = "Skipping step"
 _SKIPPED_FOR_NAN = (
@@ -94,6 +95,12 @@ SIGNS = (
     _sign("Resume training from", Kind.RESUMED, r"Resume training from \S"),
     _sign("Loaded checkpoint", Kind.RESUMED, r"Loaded checkpoint (?:from )?['\"]?[\w.~-]{0,400}/\S"),
     _sign("Loading checkpoint from", Kind.RESUMED, r"Loading checkpoint from \S"),
+    # The ImageNet example of PyTorch and what was copied from it; loops of one's own.
+    _sign("=> loaded checkpoint", Kind.RESUMED, r"=> loaded checkpoint '[^']{1,400}' \(epoch"),
+    _sign("resum", Kind.RESUMED, rf"\bresum(?:ed|ing)(?: training)? (?:from|at) {_SOMEWHERE}"),
+    _sign(
+        "Resum", Kind.RESUMED, rf"\bResumed(?: training)? (?:from|at) {_SOMEWHERE}(?!.{{1,300}} at (?:global )?step)"
+    ),
     _sign("Restor", Kind.RESUMED, r"Restor(?:ed all|ing) states from the checkpoint"),
     _sign("kpoint from", Kind.RESUMED, r"successfully loaded checkpoint from .{0,400}iteration +(\d{1,18})", _step),
     _sign("Resumed from ", Kind.RESUMED, r"\bResumed from .{1,300}? at (?:global )?step ([\d,]{1,18})", _step),
