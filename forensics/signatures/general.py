@@ -102,11 +102,12 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
             ),
         ),
     ),
+    # A connection that was reset (errno 104) is that of a data loader's worker as often as one to a service.
     (
         "remote-service-failed",
         (
             (
-                rf"^{_CLIENTS}\.[\w.]{{1,120}}: |(?:errno|os error) (?:101|104|110|111|113|-2|-3)\b"
+                rf"^{_CLIENTS}\.[\w.]{{1,120}}: |(?:errno|os error) (?:101|110|111|113|-2|-3)\b"
                 r"|\b(?:429|50[0234]) (?:client|server) error\b|\bHTTP (?:\w+ )?code: (?:429|50[0234])\b"
                 r"|^(?:ReadTimeout|ConnectTimeout|ConnectionError|SSLError|RemoteDisconnected|ProtocolError): "
             ),
