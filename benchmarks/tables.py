@@ -57,7 +57,7 @@ CHAPTERS = (
     Chapter("analyze", "The whole command line on an event file", asks=(("--peers", "{peers}"),)),
     Chapter("readers_events", "Event files", asks=(("--peers", "{peers}/python"),)),
     Chapter("readers_text", "Text logs"),
-    Chapter("readers_sources", "Public notebooks and issues"),
+    Chapter("readers_sources", "Public notebooks, issues and logs"),
     Chapter("weights", "Checkpoints: scan and diff", ("--gigabytes", "4", "--cold")),
     Chapter("weights_commands", "Checkpoints: with and without compiled loops", asks=(("--before", "{before}"),)),
     Chapter("zero_shards", "ZeRO shards", ("--size", "4000", "--repeat", "2"), (("--deepspeed", "{deepspeed}"),)),

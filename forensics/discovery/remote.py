@@ -5,7 +5,6 @@ or an index whose shards lie beside it.
 """
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
 from forensics.discovery.discover import IGNORED_FOLDERS
@@ -42,6 +41,8 @@ def discover_remote(
         index = load(file, limits).value
     beside = Locations((place, place.parent))
     names = _shards(index)
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
         shards = [one for one in pool.map(lambda name: _shard(beside, place.parent, name, limits), names) if one]
     return beside, (Artifact(beside, place.url, artifact.size, artifact.modified, limits), *shards), ()
