@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forensics.analysis import context
 from forensics.analysis.onset import point_onset
@@ -12,20 +13,28 @@ from forensics.model import Finding, Run
 from forensics.plugin import detector
 
 LEAST = 2
+LEAST_BEFORE = 3
 QUANTITY = re.compile(
     r"(?:^|[/ ])(?:\w+_)?(?:reward|kl|logit|logp|entropy|advantage|value|ratio)s?(?:_(?:mean|max|min|sum))?(?:$|[/ ])",
     re.IGNORECASE,
 )
 """Whole words of a name; a standard deviation is NaN by definition where a group has one member."""
+ERROR = re.compile(
+    r"(?:^|[/_ ])(?:val|valid|validation|eval|evaluation|test|dev)[/_ ](?:\w+[/_ ])?"
+    r"(?:loss|mse|msle|mae|rmse|mape|error|nll|perplexity|ppl)$",
+    re.IGNORECASE,
+)
+"""Errors over validation data, which are numbers as long as predictions are; scores need not be (no positives)."""
 
 
 @detector("metric-nan")
 def metric_nan(run: Run) -> Iterator[Finding]:
-    """Find a reward, KL, logit, log-probability, entropy, advantage, value or ratio that is NaN or infinite.
+    """Find a reward, KL, logit, log-probability, entropy, advantage, value, ratio or error that is NaN or infinite.
 
     Source: `kl_mean: nan` in every entry beside finite rewards (TRL, verl): the gradient is NaN with it or the term
     is lost. 3 of 59 faulty runs that were called healthy, 0 of 396 others.
-    Minimum: two entries; a warning, told from the first one on.
+    Minimum: two entries; of an error over validation data (mse, mae ...) three numbers before and NaN to the end. A
+    warning, told from the first one on.
     Silenced by: nothing.
     Known false alarms: a quantity that is logged as NaN where it does not apply, as a value without a critic.
     Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
@@ -35,7 +44,7 @@ def metric_nan(run: Run) -> Iterator[Finding]:
     for name in sorted(run.timeline.series):
         series = run.timeline[name]
         bad = ~np.isfinite(series.values)
-        if QUANTITY.search(name) and np.count_nonzero(bad) >= LEAST:
+        if (QUANTITY.search(name) and np.count_nonzero(bad) >= LEAST) or (ERROR.search(name) and _broke(bad)):
             ill.append((name, int(np.argmax(bad)), int(np.count_nonzero(bad))))
     if not ill:
         return
@@ -53,3 +62,9 @@ def metric_nan(run: Run) -> Iterator[Finding]:
         step_range=point_onset(series, index, context.logging_window(run)).bracket(),
         until=int(series.steps[np.flatnonzero(~np.isfinite(series.values))[-1]]) if ends else None,
     )
+
+
+def _broke(bad: NDArray[np.bool_]) -> bool:
+    """Tell whether a series was a number at least three times and is none from some entry to the end."""
+    first = int(np.argmax(bad))
+    return first >= LEAST_BEFORE and bool(bad[first:].all())

@@ -6,12 +6,14 @@ import numpy as np
 
 from forensics.analysis import context
 from forensics.detectors._wording import number
-from forensics.model import Finding, Run
+from forensics.model import Finding, Floats, Integers, Run
 from forensics.names import LEARNING_RATE
 from forensics.plugin import detector
 
 LEAST = 5
 HALF = 0.5
+LEAST_ALONE = 10
+"""Entries that a line needs where no configured rate says how far it had to go."""
 NEARLY = 0.9
 """Share of the planned steps from which a run is taken to be at its end."""
 
@@ -23,7 +25,8 @@ def warmup_never_ends(run: Run) -> Iterator[Finding]:
     Source: `warmup_steps` above `max_steps` leaves the run at a fraction of its rate. 1 of 59 faulty runs that were
     called healthy, 0 of 396 others.
     Minimum: the planned steps on file, and a warm-up that equals or exceeds them; or five entries at nine tenths of
-    the plan, all rising, of which the last is below half the configured rate.
+    the plan, all rising, of which the last is below half the configured rate. Where no rate is configured: ten entries
+    on a straight line through zero at the start, as a warm-up is.
     Silenced by: a run far from its plan, whose warm-up may still end.
     Known false alarms: a schedule that rises by design to the end.
     Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
@@ -55,13 +58,21 @@ def warmup_never_ends(run: Run) -> Iterator[Finding]:
 
 
 def _only_rises(run: Run, planned: int) -> bool:
+    """Tell whether the rate rises to the plan's end: to below half of the configured one, or in a line from zero."""
     series, asked = context.recorded(run, LEARNING_RATE), run.environment.number("learning_rate")
-    if (
-        series.axis != "step"
-        or len(series) < LEAST
-        or asked is None
-        or not asked > 0
-        or int(series.steps[-1]) < NEARLY * planned
-    ):
+    if series.axis != "step" or len(series) < LEAST or int(series.steps[-1]) < NEARLY * planned:
         return False
-    return bool(np.all(np.diff(series.values) > 0)) and float(series.values[-1]) < HALF * asked
+    rises = np.diff(series.values)
+    if not bool(np.all(rises > 0)):
+        return False
+    if asked is not None:
+        return 0 < float(series.values[-1]) < HALF * asked
+    return len(series) >= LEAST_ALONE and _from_zero(series.steps, series.values)
+
+
+def _from_zero(steps: Integers, values: Floats) -> bool:
+    """Tell whether a straight line goes through all values, and through zero where the run began."""
+    slope = float(values[-1] - values[0]) / float(steps[-1] - steps[0])
+    line = values[0] + slope * (steps - steps[0])
+    begins = float(steps[0]) - float(values[0]) / slope
+    return bool(np.allclose(values, line, rtol=0.02)) and abs(begins) <= 2

@@ -122,6 +122,24 @@ def test_log_probabilities_of_zero_are_an_error() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("val_msle", [0.1, 0.2, 0.3, NAN, NAN], ["warning"]),
+        ("eval/rmse", [0.1, 0.2, 0.3, NAN], ["warning"]),
+        ("val_msle", [0.1, 0.2, 0.3, NAN, 0.2], []),
+        ("val_msle", [NAN, NAN, NAN, NAN, NAN], []),
+        ("val_precision", [0.1, 0.2, 0.3, NAN, NAN], []),
+        ("train_mse_of_ema", [0.1, 0.2, 0.3, NAN, NAN], []),
+    ],
+)
+def test_an_error_over_validation_data_that_breaks(name: str, values: list[float], expected: list[str]) -> None:
+    """Errors are numbers as long as predictions are; a score may be none where no sample is positive."""
+    metrics: dict[str, Any] = {"loss": [0.5] * 5, name: values}
+
+    assert severities("metric-nan", make_run(**metrics)) == expected
+
+
+@pytest.mark.parametrize(
     ("settings", "rates", "expected"),
     [
         ({"warmup_steps": 20000, "max_steps": 60}, [1e-8 * i for i in range(1, 7)], ["warning"]),
@@ -132,6 +150,13 @@ def test_log_probabilities_of_zero_are_an_error() -> None:
         ({"learning_rate": 1e-4, "max_steps": 6}, [1e-6, 2e-6, 3e-6, 2e-6, 1e-6, 0.0], []),
         ({"warmup_steps": 2, "max_steps": 6}, [1e-6 * i for i in range(1, 7)], []),
         ({"warmup_steps": 20000}, [1e-6 * i for i in range(1, 7)], []),
+        ({"max_steps": 12}, [1e-8 * i for i in range(1, 13)], ["warning"]),
+        ({"max_steps": 12}, [1e-8 * i for i in range(12)], ["warning"]),
+        ({"max_steps": 8}, [1e-8 * i for i in range(1, 9)], []),
+        ({"max_steps": 40}, [1e-8 * i for i in range(1, 13)], []),
+        ({"max_steps": 12}, [1e-8 * 2**i for i in range(12)], []),
+        ({"max_steps": 12}, [1e-4 + 1e-8 * i for i in range(1, 13)], []),
+        ({"max_steps": 12}, [1e-8 * i for i in range(1, 12)] + [1e-8], []),
     ],
 )
 def test_a_warmup_that_never_ends(settings: dict[str, Any], rates: list[float], expected: list[str]) -> None:
