@@ -1,6 +1,7 @@
 """Two runs side by side: the sentence first, then what matters, then where the metrics part."""
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -197,8 +198,8 @@ def _table(comparison: Comparison) -> str:
     shown, left = _shown(comparison)
     parts = [clean(comparison.headline, 2000), _sides(comparison)]
     if shown:
-        rows = [_row(d) for d in shown]
-        parts.append(tabulate(rows, headers=HEADINGS, disable_numparse=True, maxcolwidths=[None, 34, 20, 20, 48]))
+        rows = [_wrapped(_row(d), (0, 34, 20, 20, 48)) for d in shown]
+        parts.append(tabulate(rows, headers=HEADINGS, disable_numparse=True))
     if left:
         parts.append(f"and {left} more that no rule knows of or one run did not record (--format json has all)")
     if comparison.divergences:
@@ -216,7 +217,15 @@ def _sides(comparison: Comparison) -> str:
         [label, side.report.verdict, _named(label, side, 80), clean(side.report.headline, 300)]
         for label, side in (("GOOD", comparison.good), ("BAD", comparison.bad))
     ]
-    return tabulate(rows, tablefmt="plain", disable_numparse=True, maxcolwidths=[None, None, 30, 60])
+    return tabulate([_wrapped(row, (0, 0, 30, 60)) for row in rows], tablefmt="plain", disable_numparse=True)
+
+
+def _wrapped(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """Return the cells in lines of these widths, 0 for as they are.
+
+    Not by `maxcolwidths`: tabulate 0.9 takes a cell that says "True" for a truth value and fails to wrap it.
+    """
+    return [textwrap.fill(cell, width) if width else cell for cell, width in zip(row, widths, strict=True)]
 
 
 def _named(label: str, side: Side, limit: int) -> str:
