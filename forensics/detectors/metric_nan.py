@@ -10,6 +10,7 @@ from forensics.analysis import context
 from forensics.analysis.onset import point_onset
 from forensics.detectors._wording import counted, listed
 from forensics.model import Finding, Run
+from forensics.names import EVAL_LOSS
 from forensics.plugin import detector
 
 LEAST = 2
@@ -44,7 +45,7 @@ def metric_nan(run: Run) -> Iterator[Finding]:
     for name in sorted(run.timeline.series):
         series = run.timeline[name]
         bad = ~np.isfinite(series.values)
-        if (QUANTITY.search(name) and np.count_nonzero(bad) >= LEAST) or (ERROR.search(name) and _broke(bad)):
+        if (QUANTITY.search(name) and np.count_nonzero(bad) >= LEAST) or (_is_error(name) and _broke(bad)):
             ill.append((name, int(np.argmax(bad)), int(np.count_nonzero(bad))))
     if not ill:
         return
@@ -64,7 +65,13 @@ def metric_nan(run: Run) -> Iterator[Finding]:
     )
 
 
+def _is_error(name: str) -> bool:
+    return name != EVAL_LOSS and ERROR.search(name) is not None  # the loss has a symptom of its own, eval-nan
+
+
 def _broke(bad: NDArray[np.bool_]) -> bool:
     """Tell whether a series was a number at least three times and is none from some entry to the end."""
+    if not bad.any():
+        return False
     first = int(np.argmax(bad))
     return first >= LEAST_BEFORE and bool(bad[first:].all())
