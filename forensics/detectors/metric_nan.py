@@ -21,7 +21,7 @@ QUANTITY = re.compile(
 )
 """Whole words of a name; a standard deviation is NaN by definition where a group has one member."""
 ERROR = re.compile(
-    r"(?:^|[/_ ])(?:val|valid|validation|eval|evaluation|test|dev)[/_ ](?:\w+[/_ ])?"
+    r"(?:^|[/_ ])(?:val|valid|validation|eval|evaluation|test|dev)[/_ ](?:\w{1,30}[/_ ])?"
     r"(?:loss|mse|msle|mae|rmse|mape|error|nll|perplexity|ppl)$",
     re.IGNORECASE,
 )
