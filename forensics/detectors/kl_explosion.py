@@ -35,11 +35,12 @@ def kl_explosion(run: Run) -> Iterator[Finding]:
             continue
         values = series.values[finite]
         usual = max(float(np.median(np.abs(values[: len(values) // 2]))), 1e-9)
-        end = float(np.median(values[-max(3, len(values) // 10) :]))
+        tail = max(3, len(values) // 10)
+        end = float(np.median(values[-tail:]))
         if end < max(TIMES * usual, HIGH):
             continue
         bound = max(TIMES * usual, HIGH) / 2
-        low = np.flatnonzero(values <= bound)
+        low = np.flatnonzero(values[:-tail] <= bound)
         index = int(finite[int(low[-1]) + 1 if len(low) else 0])
         step = int(series.steps[index])
         yield Finding(

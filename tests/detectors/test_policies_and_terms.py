@@ -73,6 +73,14 @@ def test_the_onset_of_a_divergence_follows_its_last_ordinary_entry() -> None:
     assert [(f.step, f.step_range) for f in found] == [(41, (40, 41))]
 
 
+@pytest.mark.parametrize("last", [0.0, 1.0])
+def test_a_divergence_whose_very_last_entry_is_low_has_an_onset_too(last: float) -> None:
+    """The end is a median: its own last entry may be an ordinary one."""
+    found = find("kl-explosion", make_run(kl=[0.05] * 40 + [20.0] * 9 + [last]))
+
+    assert [(f.step, f.step_range) for f in found] == [(41, (40, 41))]
+
+
 def test_a_gradient_that_vanishes_beside_a_loss_that_rests_is_a_warning() -> None:
     rests, norm = noisy(np.full(50, 2.3026), 0.004), [float(x) for x in np.geomspace(1, 1e-9, 50)]
     found = find("grad-norm-zero", make_run(loss=rests, grad_norm=norm))
