@@ -225,7 +225,7 @@ def _read_place(
         told.append((artifact.path, list(_facts(artifact, failures, unread))))
     facts = of_the_run(told)
     others = [artifact for artifact in found.artifacts if not _taken_alone(artifact)]
-    checkpoints, skips = find_checkpoints(others, loose=True, asked=len(others) == 1)
+    checkpoints, skips = find_checkpoints(others, loose=True, asked=len(found.artifacts) == 1)
     used = {file for checkpoint in checkpoints for file in (checkpoint.path, *checkpoint.files)}
     used.update(skip.what for skip in skips)
     strange = [artifact for artifact in unread if artifact.path not in used and not NOISE.search(artifact.path)]

@@ -56,10 +56,37 @@ def test_settings_beside_a_run_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["data.log", "dataset_a/train.log", "logs/test.log", "readme_run/train.log", "todos.log"]
+    "name",
+    [
+        "data.log",
+        "dataset_a/train.log",
+        "logs/test.log",
+        "readme_run/train.log",
+        "todos.log",
+        "news_classifier.log",
+        "install.log",
+        "security-bert.out",
+        "history.csv",
+        "prediction_run.log",
+        "predictions.log",
+        "logs/test/events.out.tfevents.1.a",
+    ],
 )
 def test_a_log_is_no_data(name: str) -> None:
     assert aside.aside(name) == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["README", "README_zh.md", "docs/a.log", "CHANGELOG.rst", "faq.txt", "predictions-3.csv"]
+)
+def test_what_is_aside(name: str) -> None:
+    assert aside.aside(name)
+
+
+def test_the_death_in_a_log_of_any_name_is_told_beside_a_curve(tmp_path: Path) -> None:
+    report = analyze(write(tmp_path, **{"train.log": LOG, "news_classifier.log": TRACE}))
+
+    assert "crash-oom" in [finding.symptom for finding in report.findings]
 
 
 def test_examples() -> None:

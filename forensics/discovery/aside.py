@@ -10,26 +10,31 @@ from collections.abc import Iterable, Sequence
 
 from forensics.model import Fact, Samples, Setting, Skip
 
+_LOG = r"(?:log|out|err)(?:\.\d{1,9})?$"
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "documentation",
         re.compile(
-            r"(?:^|/)(?:readme|changelog|changes|history|news|contributing|security|faq|troubleshooting|install(?:ation)?"
-            r"|code_of_conduct|licen[sc]e|notice|authors|todo)(?:[._-][^/]*)?$"
-            r"|(?:^|/)(?:docs?|documentation)/",
+            r"(?:^|/)(?:docs?|documentation)/"
+            # What no documentation is written in: `history.csv` is a curve, `news_classifier.log` a log.
+            rf"|(?:^|/)(?![^/]*\.(?:csv|tsv|jsonl?|ndjson|{_LOG}))"
+            r"(?:readme|changelog|changes|history|news|contributing|security|faq|troubleshooting|install(?:ation)?"
+            r"|code_of_conduct|licen[sc]e|notice|authors|todo)(?:[._-][^/]*)?$",
             re.IGNORECASE,
         ),
     ),
-    ("a test", re.compile(r"(?:^|/)(?:tests?|__tests__|testdata|test_data)/", re.IGNORECASE)),
+    # Not `test`: summary writers have a folder for each kind of data (train, validation, test).
+    ("a test", re.compile(r"(?:^|/)(?:tests|__tests__|testdata|test_data)/", re.IGNORECASE)),
     ("data", re.compile(r"(?:^|/)(?:data|datasets?|raw_data|corpus|corpora)/", re.IGNORECASE)),
-    ("a prediction", re.compile(r"(?:^|/)(?:generated_)?predictions?(?:[._-][^/]*)?$", re.IGNORECASE)),
+    (
+        "a prediction",
+        re.compile(rf"(?:^|/)(?![^/]*\.{_LOG})(?:generated_)?predictions?(?:[._-][^/]*)?$", re.IGNORECASE),
+    ),
     (
         "source code",
         re.compile(r"\.(?:py|pyi|sh|c|cc|cpp|cxx|cu|cuh|h|hpp|js|ts|java|go|rs|css|tex|bib|rst)$", re.IGNORECASE),
     ),
 )
-_RECORD = re.compile(r"\.(?:csv|tsv|jsonl?|ndjson|log|out|err)(?:\.\d{1,9})?$", re.IGNORECASE)
-"""What no documentation is written in: `history.csv` is a curve."""
 
 
 def aside(path: str) -> str:
@@ -38,8 +43,7 @@ def aside(path: str) -> str:
     >>> aside("README.md"), aside("data/claims.csv"), aside("data_parallel.log"), aside("history.csv")
     ('documentation', 'data', '', '')
     """
-    found = next((kind for kind, pattern in _KINDS if pattern.search(path)), "")
-    return "" if found == "documentation" and _RECORD.search(path) else found
+    return next((kind for kind, pattern in _KINDS if pattern.search(path)), "")
 
 
 def of_the_run(facts: Iterable[tuple[str, Sequence[Fact]]]) -> list[Fact]:

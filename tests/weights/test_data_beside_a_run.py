@@ -1,6 +1,7 @@
 """Arrays and token files beside a run are data: no checkpoint is made of them unless they show that they are one."""
 
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from forensics import analyze
 from forensics.discovery.discover import discover
 from forensics.weights.find import find_checkpoints
 
+RECORDED = Path(__file__).parent.parent.parent / "fixtures" / "runs" / "healthy" / "recorded-ddp" / "run" / "blackbox"
 LOG = "".join(f"{{'loss': {2 - 0.1 * step:.1f}, 'step': {step}}}\n" for step in range(1, 9))
 FEATURES = np.array([[0.5, np.nan], [0.0, 1.0]], dtype=np.float32)
 WEIGHTS: dict[str, Any] = {"layer_0/kernel": np.ones((2, 2), np.float32), "layer_0/bias": np.zeros(2, np.float32)}
@@ -71,3 +73,11 @@ def test_a_file_that_was_asked_for_is_examined(tmp_path: Path, name: str) -> Non
     report = analyze(written(tmp_path, name, DATA[name]))
 
     assert [finding.symptom for finding in report.findings] == ["weights-nan"]
+
+
+def test_data_beside_a_black_box_alone_are_no_checkpoint(tmp_path: Path) -> None:
+    """A file that is the only one left to the layouts was not asked for by that."""
+    shutil.copytree(RECORDED, tmp_path / "blackbox")
+    np.arange(1000, dtype=np.uint16).tofile(tmp_path / "train.bin")
+
+    assert analyze(tmp_path).run.checkpoints == ()
