@@ -2,47 +2,29 @@
 
 import hashlib
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
+
+from local_server import FolderServer, QuietHandler, running
 
 MODEL = "user/model"
 API = f"/api/models/{MODEL}"
 REVISION = "1" * 40
 
 
-class Hub(ThreadingHTTPServer):
-    """Serves the files below `folder` as the model `user/model`."""
+class Handler(QuietHandler):
+    """Serves the files below the server's folder as the model `user/model`."""
 
-    daemon_threads = True
+    server: FolderServer
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.folder = folder
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Hub
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def do_HEAD(self) -> None:
+    def do_HEAD(self) -> None:  # noqa: N802  (what http.server calls)
         self._answer()
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  (what http.server calls)
         self._answer()
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802  (what http.server calls)
         """Answer `paths-info`, which asks about files by name."""
         asked = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         self._json([self._entry(path) for path in asked["paths"] if (self.server.folder / path).exists()])
@@ -90,14 +72,6 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-@contextmanager
-def hub(folder: Path) -> Iterator[Hub]:
+def hub(folder: Path) -> AbstractContextManager[FolderServer]:
     """Serve a folder as a model until the block ends."""
-    server = Hub(folder)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+    return running(FolderServer(folder, Handler))

@@ -1,44 +1,33 @@
 """A web server of ranges for tests, and servers that do it wrong."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+
+from local_server import FolderServer, QuietHandler, running
 
 
-class Server(ThreadingHTTPServer):
+class Server(FolderServer):
     """Serves the files below `folder`, counts the bytes of the bodies it sent, and misbehaves as `fault` says.
 
     Faults: "no ranges" (all of the file, status 200), "cut" (bodies end early),
     "other range", "status NUMBER", "new mark" (another ETag each time), "once NUMBER" (that status, then right).
     """
 
-    daemon_threads = True
-
     def __init__(self, folder: Path, fault: str = "") -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.folder, self.fault = folder, fault
+        super().__init__(folder, Handler)
+        self.fault = fault
         self.sent: dict[str, int] = {}
         self.asked: list[tuple[str, str]] = []
         self.queries: set[str] = set()
         self.authorizations: set[str] = set()
         self.lock = threading.Lock()
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
 
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(QuietHandler):
     server: Server
 
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  (what http.server calls)
         path, _, query = self.path.partition("?")
         asked = self.headers.get("Range", "")
         with self.server.lock:
@@ -86,14 +75,5 @@ class Handler(BaseHTTPRequestHandler):
             self.server.sent[path] = self.server.sent.get(path, 0) + len(body)
 
 
-@contextmanager
-def serving(folder: Path, fault: str = "") -> Iterator[Server]:
-    server = Server(folder, fault)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def serving(folder: Path, fault: str = "") -> AbstractContextManager[Server]:
+    return running(Server(folder, fault))
