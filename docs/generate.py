@@ -1,7 +1,10 @@
 """Write the pages that are made from code: rules, formats, coverage, command line; `--check` fails on a stale one."""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,11 +13,7 @@ from forensics.cli import main as main_group
 from forensics.plugin import Document, Reader
 from forensics.report import endings, explain
 from forensics.rules._known_issues import load
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from forensics.rules.dist001_ds_zero12_comm_corruption import RACES
 
 DOCS = Path(__file__).parent
 COMPLETION = """## Shell completion
@@ -78,26 +77,38 @@ def _cli() -> str:
 
 
 def _coverage() -> str:
-    """Return the table of what is known to go wrong: the rules that know it, and the tests of these rules."""
-    issues = tomllib.loads((DOCS / "known_issues.toml").read_text(encoding="utf-8"))["issue"]
-    codes = {rule.name: rule.code for rule in catalog.rules()}
-    tests = _tests_of(set(codes))
+    """Return the table of what is known to go wrong: where, as far as it is known, by which tests and sources."""
+    rules = catalog.rules()
+    tests, ranges = _tests_of({rule.name for rule in rules}), {issue["name"]: _ranges(issue) for _, issue in load()}
+    ranges["ds-zero12-comm-corruption"] = _range(asdict(RACES))
     rows = []
-    for issue in issues:
-        names = issue["rules"]
-        rules = ", ".join(f"[{codes[name]}](rules/{codes[name]}.md) `{name}`" for name in names)
-        if "besides" in issue:
-            rules += f"; {issue['besides']}"
-        found = dict.fromkeys(test for name in names for test in tests[name])
-        if "besides_test" in issue:
-            found[issue["besides_test"]] = None
-        links = " ".join(f"[{number}]({url})" for number, url in enumerate(issue["sources"], 1))
-        rows.append(f"| {issue['title']} | {rules} | {' '.join(f'`{test}`' for test in found)} | {links} |")
+    for rule in rules:
+        links = " ".join(f"[{number}]({url})" for number, url in enumerate(rule.references, 1))
+        named = " ".join(f"`{test}`" for test in tests[rule.name])
+        where = ranges.get(rule.name, "") or "any release"
+        rows.append(
+            f"| [{rule.code}](rules/{rule.code}.md) `{rule.name}` | {rule.title} | {where} | {named} | {links} |"
+        )
     head = (
-        f"# Coverage\n\n{len(issues)} things that are known to go wrong, and who knows them here. Made by"
-        " `python docs/generate.py` from `docs/known_issues.toml`, the rules and the tests.\n\n"
+        f"# Coverage\n\n{len(rules)} things that go wrong, or look so, and who knows them here. Made by `python"
+        " docs/generate.py` from the rules and the tests. Beside an end of a range stands how it is known;"
+        " [ranges found again](ranges.md) shows the commits.\n\n"
     )
-    return head + "| what goes wrong | rules | tests | upstream |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    return (
+        head
+        + "| rule | what goes wrong | releases | tests | upstream |\n|---|---|---|---|---|\n"
+        + "\n".join(rows)
+        + "\n"
+    )
+
+
+def _ranges(issue: Mapping[str, Any]) -> str:
+    return "; ".join(_range(table) for table in issue.get("affected", ()))
+
+
+def _range(table: Mapping[str, Any]) -> str:
+    ends = [f"{word}: {table[word]}" for word in ("first", "fixed") if table.get(word)]
+    return f"`{table['package']}{table['versions']}`" + (f" ({', '.join(ends)})" if ends else "")
 
 
 def _symptoms() -> str:

@@ -43,7 +43,9 @@ _ENTRY = {
 }  # fmt: skip
 _OPTIONAL = {"cases", "benign", "since", "is_mechanism"}
 _MAY_LACK = {"affected", "evidence", "fix", "experiment"}
-_AFFECTED = {"package", "versions", "first", "fixed", "brought", "mended", "yes", "no", "because", "necessary"}
+_AFFECTED = {
+    "package", "versions", "first", "fixed", "brought", "mended", "bad", "good", "yes", "no", "because", "necessary",
+}  # fmt: skip
 _MOST, _LEAST = 10, -10
 """The points that one piece of evidence may have (docs/design/0004-evidence.md)."""
 
@@ -61,6 +63,7 @@ def _faults(entry: Table, observations: Collection[str]) -> Iterator[str]:
         yield f"date {entry['date']!r} is no date (write 2026-11-30, without quotes)"
     for table in entry.get("affected", ()):
         yield from _faults_of_range(table)
+    yield from _faults_of_releases(entry.get("affected", ()))
     for table in entry.get("evidence", ()):
         for one in (table, *table.get("unless", ())):
             yield from _faults_of(one, observations)
@@ -83,6 +86,20 @@ def _faults_of_range(table: Table) -> Iterator[str]:
             yield f"the [[affected]] {table['versions']!r} lacks {key!r}: how that end is known ({', '.join(KNOWN_BY)})"
         elif key in table and table[key] not in KNOWN_BY:
             yield _unknown(f"way to know the end {key!r}", table[key], KNOWN_BY)
+
+
+def _faults_of_releases(tables: Collection[Table]) -> Iterator[str]:
+    """Yield the releases that upstream names as `bad` and no range holds, and those named as `good` that one holds."""
+    ranges = [(table.get("package"), table.get("versions", "")) for table in tables]
+    for table in tables:
+        for word in ("bad", "good"):
+            for release in table.get(word, ()):
+                held = any(
+                    package == table.get("package") and SpecifierSet(versions).contains(release, prereleases=True)
+                    for package, versions in ranges
+                )
+                if held is not (word == "bad"):
+                    yield f"{release} is named as {word} but lies {'in' if held else 'outside of'} the range"
 
 
 def _faults_of(table: Table, observations: Collection[str]) -> Iterator[str]:

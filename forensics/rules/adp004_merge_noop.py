@@ -18,6 +18,7 @@ from forensics.rules._tensors import unmoved, zero_lora_b
     references=(
         "https://github.com/huggingface/trl/issues/386",
         "https://github.com/huggingface/peft/issues/1579",
+        "https://github.com/huggingface/peft/issues/1402",
     ),
     requires=(
         Condition("the adapter has learnt something", lambda run, _: opposite(zero_lora_b(run))),

@@ -54,6 +54,7 @@ def _newest(run: Run) -> Seen | None:
         "https://github.com/lyogavin/airllm/issues/137",
         "https://github.com/openpsi-project/ReaLHF/issues/44",
         "https://github.com/bghira/SimpleTuner/issues/2613",
+        "https://github.com/lyogavin/airllm/issues/93",
     ),
     requires=(
         Condition("a file ends before its header says", lambda run, _: first(held(refused(run)), too_short(run))),

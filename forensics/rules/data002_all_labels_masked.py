@@ -31,6 +31,7 @@ def _short_window(run: Run) -> Seen | None:
         "https://github.com/huggingface/trl/issues/643",
         "https://github.com/unslothai/unsloth/issues/2900",
         "https://github.com/huggingface/trl/issues/1191",
+        "https://github.com/lm-sys/FastChat/issues/3266",
     ),
     requires=(NO_LABEL,),
 )

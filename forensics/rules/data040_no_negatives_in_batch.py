@@ -45,6 +45,8 @@ def batch_of_one(run: Run) -> Seen | None:
     references=(
         "https://sbert.net/docs/package_reference/sentence_transformer/losses.html",
         "https://arxiv.org/abs/1705.00652",
+        "https://github.com/huggingface/sentence-transformers/issues/641",
+        "https://github.com/huggingface/sentence-transformers/issues/2693",
     ),
     requires=(
         Condition("loss and gradient are exactly 0 in every entry", nothing_to_learn),

@@ -75,6 +75,7 @@ def shorter_input(run: Run, explained: Explained) -> Seen | None:
     references=(
         "https://docs.pytorch.org/docs/stable/generated/torch.nn.CTCLoss.html",
         "https://github.com/FangShancheng/ABINet/issues/65",
+        "https://github.com/ypwhs/captcha_break/issues/29",
     ),
     requires=(
         Condition("the loss is CTC", is_ctc),

@@ -141,6 +141,11 @@ def _fixes() -> Iterator[Fix | Experiment]:
         f"{PULLS}/7805",
         f"{PULLS}/8080",
         "https://github.com/shibing624/MedicalGPT/issues/296",
+        "https://github.com/deepspeedai/DeepSpeed/issues/7188",
+        "https://github.com/hiyouga/LlamaFactory/issues/6966",
+        "https://github.com/haotian-liu/LLaVA/commit/24fa1d0",
+        "https://github.com/haotian-liu/LLaVA/issues/1231",
+        "https://github.com/haotian-liu/LLaVA/issues/1621",
     ),
     requires=(
         Condition("DeepSpeed ran at ZeRO stage 1 or 2", lambda run, _: stage_in(run, 1, 2)),

@@ -74,6 +74,7 @@ FILTER = "logging_nan_inf_filter"
     references=(
         "https://github.com/huggingface/transformers/pull/13619",
         "https://github.com/huggingface/transformers/issues/13758",
+        "https://github.com/huggingface/trl/issues/6702",
     ),
     requires=(Condition("the loss that is printed as 0 is NaN", _no_number),),
 )

@@ -41,6 +41,10 @@ def _constant(run: Run, explained: Explained) -> Seen | None:
         "https://github.com/deepspeedai/DeepSpeed/issues/5347",
         "https://github.com/deepspeedai/DeepSpeed/pull/7171",
         "https://github.com/deepspeedai/DeepSpeed/pull/7184",
+        "https://github.com/deepspeedai/DeepSpeed/issues/5242",
+        "https://github.com/deepspeedai/DeepSpeed/issues/5223",
+        "https://github.com/hiyouga/LlamaFactory/issues/9298",
+        "https://github.com/deepspeedai/Megatron-DeepSpeed/issues/203",
     ),
     requires=(Condition("a constant sqrt(k) of DeepSpeed's stands in place of the norm", _constant),),
 )

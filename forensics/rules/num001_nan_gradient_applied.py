@@ -52,6 +52,9 @@ def _to_the_end(explained: Explained) -> Seen | None:
         "https://github.com/deepspeedai/DeepSpeed/pull/6976",
         "https://github.com/deepspeedai/DeepSpeed/pull/8035",
         "https://github.com/deepspeedai/DeepSpeed/issues/5223",
+        "https://github.com/deepspeedai/DeepSpeed/issues/5241",
+        "https://github.com/hiyouga/LlamaFactory/issues/9298",
+        "https://github.com/deepspeedai/Megatron-DeepSpeed/issues/203",
     ),
     requires=(Condition("a gradient that was applied holds NaN", _carries_nan),),
 )

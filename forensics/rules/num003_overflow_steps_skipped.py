@@ -61,6 +61,10 @@ def _guarded(run: Run) -> Seen | None:
     references=(
         "https://github.com/deepspeedai/DeepSpeed/issues/4017",
         "https://github.com/deepspeedai/DeepSpeed/pull/1958",
+        "https://github.com/deepspeedai/DeepSpeed/pull/3008",
+        "https://github.com/deepspeedai/DeepSpeed/issues/1599",
+        "https://github.com/LianjiaTech/BELLE/issues/134",
+        "https://github.com/OpenBMB/MiniCPM-V/issues/346",
     ),
     requires=(Condition("fp16 was in use, or another guard that skips steps", lambda run, _: _guarded(run)),),
 )

@@ -33,6 +33,8 @@ def small_rate(run: Run) -> Seen | None:
     references=(
         "https://github.com/pytorch/ao/pull/1124",
         "https://github.com/pytorch/torchdistx/pull/52",
+        "https://github.com/workofart/ml-by-hand/pull/85",
+        "https://github.com/pytorch/pytorch/issues/120376",
     ),
     requires=(
         Condition(

@@ -64,6 +64,8 @@ def _forward_first(run: Run) -> Seen | None:
         "https://github.com/deepspeedai/DeepSpeed/pull/8035",
         "https://github.com/deepspeedai/Megatron-DeepSpeed/pull/434",
         "https://github.com/epfLLM/Megatron-LLM/pull/34",
+        "https://github.com/deepspeedai/DeepSpeed/issues/5241",
+        "https://github.com/epfLLM/Megatron-LLM/issues/33",
     ),
     requires=(
         Condition("nothing checks the gradients of this release", lambda run, _: _no_guard(run)),

@@ -40,6 +40,8 @@ def model_family(run: Run) -> Seen | None:
         "https://github.com/hiyouga/LlamaFactory/issues/2234",
         "https://github.com/LIN-SHANG/InstructERC/issues/6",
         "https://github.com/huggingface/transformers/issues/9295",
+        "https://github.com/hiyouga/LlamaFactory/issues/482",
+        "https://github.com/Ucas-HaoranWei/GOT-OCR2.0/issues/79",
     ),
     requires=(Condition("fp16 was in use", lambda run, _: fp16_used(run)),),
 )

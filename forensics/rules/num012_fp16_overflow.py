@@ -27,6 +27,8 @@ from forensics.rules._tensors import weights_stored_as
         "https://github.com/deepspeedai/DeepSpeed/issues/4017",
         "https://github.com/ymcui/Chinese-LLaMA-Alpaca/issues/534",
         "https://github.com/hiyouga/LlamaFactory/issues/470",
+        "https://github.com/deepspeedai/DeepSpeed/pull/3008",
+        "https://github.com/deepspeedai/DeepSpeed/issues/1599",
     ),
     requires=(Condition("fp16 was in use", lambda run, _: fp16_used(run)),),
 )

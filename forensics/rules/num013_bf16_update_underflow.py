@@ -26,7 +26,11 @@ def _rate(run: Run) -> Seen | None:
     "bf16-update-underflow",
     explains=("update-below-precision",),
     helps=("weights", "learning_rate", "model.torch_dtype", "package deepspeed"),
-    references=("https://github.com/pytorch/ao/pull/1124", "https://github.com/pytorch/pytorch/issues/120376"),
+    references=(
+        "https://github.com/pytorch/ao/pull/1124",
+        "https://github.com/pytorch/pytorch/issues/120376",
+        "https://github.com/workofart/ml-by-hand/pull/85",
+    ),
     requires=(
         Condition(
             "the weights that train are stored in bf16",

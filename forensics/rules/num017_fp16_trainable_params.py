@@ -39,6 +39,7 @@ def _trains_in_half(run: Run) -> Seen | None:
         "https://github.com/huggingface/peft/issues/1522",
         "https://github.com/huggingface/transformers/issues/27212",
         "https://github.com/Lightning-AI/litgpt/issues/200",
+        "https://github.com/QwenAudio/FunMusic/issues/28",
     ),
     requires=(Condition("the parameters that train are float16", lambda run, _: _trains_in_half(run)),),
 )

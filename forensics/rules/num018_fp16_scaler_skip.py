@@ -60,6 +60,9 @@ def _goes_on(run: Run, explained: Explained) -> Seen | None:
     references=(
         "https://github.com/hiyouga/LlamaFactory/issues/9462",
         "https://github.com/LianjiaTech/BELLE/issues/134",
+        "https://github.com/OpenBMB/MiniCPM-V/issues/346",
+        "https://github.com/JiaquanYe/TableMASTER-mmocr/issues/32",
+        "https://github.com/InternLM/xtuner/issues/187",
     ),
     requires=(
         Condition("fp16 was in use", lambda run, _: fp16_used(run)),

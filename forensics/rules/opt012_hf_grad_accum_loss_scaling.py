@@ -56,6 +56,7 @@ def ratio(run: Run) -> Seen | None:
         "https://github.com/huggingface/transformers/pull/35438",
         "https://github.com/huggingface/transformers/issues/35663",
         "https://github.com/huggingface/transformers/pull/34191",
+        "https://github.com/huggingface/transformers/issues/35556",
     ),
     requires=(Condition("gradients are accumulated", lambda run, _: first(accumulation(run), held(ratio(run)))),),
 )

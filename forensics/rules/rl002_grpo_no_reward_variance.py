@@ -14,7 +14,12 @@ from forensics.rules._seen import opposite, unless, weigh_yes
     "grpo-no-reward-variance",
     explains=("grad-norm-zero", "gradients-all-zero", "loss-to-zero", "loss-plateau", "loss-constant"),
     helps=("frac_reward_zero_std", "reward_std", "grad_norm"),
-    references=("https://github.com/huggingface/trl/issues/3857",),
+    references=(
+        "https://github.com/huggingface/trl/issues/3857",
+        "https://github.com/huggingface/trl/issues/3452",
+        "https://github.com/huggingface/open-r1/issues/239",
+        "https://github.com/huggingface/trl/issues/2703",
+    ),
     requires=(
         Condition(
             "all rewards of a group are equal",

@@ -57,6 +57,8 @@ def _drops_labels(run: Run, explained: Explained) -> Seen | None:
         "https://github.com/lm-sys/FastChat/issues/1289",
         "https://github.com/haotian-liu/LLaVA/issues/779",
         "https://github.com/haotian-liu/LLaVA/issues/1166",
+        "https://github.com/lm-sys/FastChat/issues/2992",
+        "https://github.com/lm-sys/FastChat/issues/2871",
     ),
     requires=(Condition("no label counts", _drops_labels),),
 )

@@ -26,6 +26,7 @@ def _drops_labels(run: Run, explained: Explained) -> Seen | None:
         "https://github.com/huggingface/trl/issues/1820",
         "https://github.com/huggingface/trl/issues/1191",
         "https://github.com/unslothai/unsloth/issues/2117",
+        "https://github.com/huggingface/trl/issues/1920",
     ),
     requires=(Condition("no label counts", _drops_labels),),
 )

@@ -21,7 +21,10 @@ KEYS = {
 OWN = {*LOOKS, "is", "set", "above", "below", "matches", "says", "what", "within", "yes", "no", "because", "sign"} | {
     *("necessary", "unless", "that", "measured"),
 }
-RANGE = {"package", "versions", "first", "fixed", "brought", "mended", "necessary", "yes", "no", "because"}
+RANGE = {
+    *("package", "versions", "first", "fixed", "brought", "mended", "bad", "good"),
+    *("necessary", "yes", "no", "because"),
+}
 KINDS = {value for name, value in vars(Kind).items() if name.isupper()} | set(BY_NAME)
 
 

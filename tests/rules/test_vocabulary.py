@@ -101,3 +101,13 @@ def test_points_and_dates_are_bounded() -> None:
         check(evidence=[{"metric": "loss", "yes": 30}])
     with pytest.raises(MalformedError, match="'yesterday' is no date"):
         check(date="yesterday")
+
+
+def test_a_release_named_as_good_or_bad_is_held_against_the_range() -> None:
+    table = {"package": "torch", "versions": ">=2.1,<2.3", "first": "thread", "fixed": "thread"}
+    check(affected=[{**table, "bad": ["2.1.0", "2.2.2"], "good": ["2.0.1", "2.3.0"]}])
+
+    with pytest.raises(MalformedError, match=r"2\.3\.0 is named as bad but lies outside of the range"):
+        check(affected=[{**table, "bad": ["2.3.0"]}])
+    with pytest.raises(MalformedError, match=r"2\.1\.0 is named as good but lies in the range"):
+        check(affected=[{**table, "good": ["2.1.0"]}])
