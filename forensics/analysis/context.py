@@ -1,5 +1,7 @@
 """What the settings and the other metrics of a run say about how its loss must be read."""
 
+import re
+
 import numpy as np
 
 from forensics.analysis import sentinel
@@ -92,9 +94,25 @@ def guessed(level: float) -> str:
     return f": ln({2**power:,}), what guessing among so many gives" if near else ""
 
 
+ADVERSARIAL = re.compile(
+    r"(?:^|[/_ ])(?:d|g|disc|discriminator|gen|generator|critic|adv|adversarial)(?:[/_ ]|$)", re.IGNORECASE
+)
+
+
+def adversarial(run: Run) -> bool:
+    """Tell whether two losses play against each other: what one wins the other loses."""
+    return any(ADVERSARIAL.search(name) and "loss" in name.lower() for name in run.timeline.series)
+
+
 def token_losses(run: Run) -> bool:
-    """Tell whether the loss is a mean over tokens: a language model is on file, and neither pairs nor rewards are."""
+    """Tell whether the loss is a mean over tokens: a language model is on file, and neither pairs nor rewards are.
+
+    A head of one label is that of a regression, whatever `architectures` says: that may be the base model's.
+    """
     if policy_gradient(run) or any(name in run.timeline for name in PAIRS):
+        return False
+    one_label = run.environment.best("model.id2label.0") and not run.environment.best("model.id2label.1")
+    if one_label or run.environment.value("model.problem_type"):
         return False
     heads = run.environment.best("model.architectures")
     if heads is not None and heads.value:

@@ -5,11 +5,52 @@ import re
 
 import numpy as np
 
+from forensics.analysis import context, robust
 from forensics.model import Floats, Run
 
 NEAR = 0.05
 SAME = 3
 ACCURACY = re.compile(r"(?:^|[/_ .])acc(?:uracy)?(?:$|[/_ .@\d])|top[_-]?1(?:$|\D)|prec@1(?:$|\D)", re.IGNORECASE)
+QUIET = 0.005
+"""Share of its level by which a loss scatters at most from entry to entry while its model answers nothing but chance.
+
+All answers cost about the same then. A model that knows its task in part finds one batch easier than the next: of the
+healthy curves in 579 runs that move by less than 2 %, three are as quiet, all of means over much data.
+"""
+HIGH_QUIET = 3.5
+"""A loss above this, in nats, that is quiet and does not move."""
+CHOICES = (*range(2, 11), *(2**power for power in range(4, 18)))
+"""Numbers of classes, of candidates in a batch and of prototypes that are usual; others are too dense to tell."""
+CLOSE, RESTS = 0.01, 0.01
+LATE, LATE_SCATTER = 20, 1e-3
+"""What an excerpt asks for, whose drop may lie before it: as many entries, as still, at the very logarithm."""
+
+
+def quiet(values: Floats) -> bool:
+    """Tell whether a loss scatters as little as one of a model that guesses."""
+    return robust.noise(values) <= QUIET * abs(float(np.median(values)))
+
+
+def at_a_logarithm(run: Run, values: Floats, fewest: int) -> str:
+    """Return in words that a quiet loss stands at the logarithm of a number of choices throughout; else nothing.
+
+    It rests within 1 % there, from the start of training on; an excerpt must stand at a power of two to four digits.
+    Pairs of answers are left out, whose loss begins at ln 2 and may stay near it while the margins grow, and so are
+    losses that play against each other, which stand at ln 2 in balance.
+    """
+    moved, median = robust.trend(values), float(np.median(values))
+    if any(name in run.timeline for name in context.PAIRS) or context.adversarial(run) or not quiet(values):
+        return ""
+    if run.timeline.excerpt or context.is_excerpt(run):
+        still = len(values) >= LATE and robust.noise(values) <= LATE_SCATTER * median
+        return context.guessed(moved.end) if still and context.guessed(moved.start) else ""
+    if len(values) < fewest or abs(moved.end - moved.start) > RESTS * median:
+        return ""
+    near = min(CHOICES, key=lambda choices: abs(math.log(choices) - median))
+    level = math.log(near)
+    if max(abs(moved.start - level), abs(moved.end - level)) > CLOSE * level:
+        return ""
+    return f": ln({near:,}) is {level:.4g}, what guessing among so many gives"
 
 
 def guessing(run: Run, level: float) -> str:

@@ -21,7 +21,7 @@ RISES = re.compile(
     r"acc|f1|reward|return|bleu|rouge|auc|m?ap\b|dice|iou|precision|recall|score|psnr|ssim", re.IGNORECASE
 )
 """Metrics that are better when they are higher."""
-SEEN = 0.03
+SEEN, QUIET = 0.03, 0.005
 PRETRAINED = ("transformers", "peft", "trl", "unsloth")
 """Frameworks whose runs begin with a model that knows its task in part, so that a loss may rest from the start on."""
 
@@ -76,9 +76,11 @@ def _might_have_moved(run: Run) -> bool:
     errors of the medians of a third (`analysis.robust.trend`) are more than the 3 % that were to be seen.
     """
     series = run.timeline.get(LOSS)
-    if series is None or context.is_excerpt(run) or run.timeline.excerpt or set(PRETRAINED) & set(run.frameworks):
+    if series is None or context.is_excerpt(run) or run.timeline.excerpt:
         return False
     values = series.values[np.isfinite(series.values)]
+    if set(PRETRAINED) & set(run.frameworks) and robust.noise(values) > QUIET * abs(float(np.median(values))):
+        return False
     error = 3 * 1.2533 * robust.noise(values) * float(np.sqrt(2 / max(1, len(values) // 3)))
     return error < SEEN * float(np.median(values))
 
