@@ -38,6 +38,28 @@ def judged(*rules: Rule, findings: tuple[Finding, ...] = (SYMPTOM,)) -> Reasoned
 LIKELY = Evidence(7, "seen")
 
 
+@pytest.mark.parametrize(
+    ("points", "holds", "named"),
+    [(2, None, False), (3, None, True), (2, True, True), (2, False, True)],
+    ids=["nothing points to it", "a sign of its own", "its condition is met", "ruled out, and told so"],
+)
+def test_a_cause_is_named_for_a_sign_or_for_conditions_that_are_met(
+    points: int, holds: bool | None, named: bool
+) -> None:
+    """What many causes share names none of those whose conditions nobody recorded."""
+    found = judged(made("guess", "loss-to-zero", Evidence(points, "seen"), requires=(needs(holds),)))
+
+    assert ("guess" in {h.cause for h in found.causes}) is named
+
+
+def test_a_cause_that_nothing_points_to_is_counted_among_the_open_ones() -> None:
+    guess = made("guess", "loss-to-zero", Evidence(2, "seen"), requires=(needs(None),))
+    answer = judged(guess, made("other", "loss-to-zero", Evidence(1, "seen"), requires=(needs(None),))).causes[0]
+
+    assert answer.cause == "unknown"
+    assert "2 open causes apart: guess, other" in answer.evidence[0].statement
+
+
 def test_a_cause_is_reached_through_the_mechanisms_that_hold() -> None:
     """Symptom, two mechanisms, cause: the chain is told from the cause to the symptom."""
     found = judged(

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from forensics.model import Explained, Floats, Run, Series, Source
-from forensics.names import EVAL_LOSS, GRAD_NORM, LOSS
+from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS
 from forensics.rules._seen import Seen
 
 NormKind = Literal["nonfinite", "recovering", "sentinel", "zero", "positive"]
@@ -298,7 +298,7 @@ def first_norm_bad_loss_good(run: Run) -> Seen | None:
 
     False means that the loss was already 0 or NaN there: the forward pass may have broken first.
     """
-    norm, loss = series_of(run, GRAD_NORM), series_of(run, LOSS)
+    norm, loss = series_of(run, GRAD_NORM), series_of(run, LOSS) or _only_other(run)
     if norm is None or loss is None or np.all(np.isfinite(norm.values)):
         return None
     index = int(np.argmin(np.isfinite(norm.values)))
@@ -307,8 +307,30 @@ def first_norm_bad_loss_good(run: Run) -> Seen | None:
     if value is None:
         return None
     good = math.isfinite(value) and 0 < value < ABSURD
-    said = f"at step {step}, the first bad grad_norm, loss is {shown(value)}"
+    said = f"at step {step}, the first bad grad_norm, {loss.name} is {shown(value)}"
     return Seen(good, said, norm.source_at(index), "forward or backward")
+
+
+def infinite_first(run: Run) -> Seen | None:
+    """Tell whether the first bad value of the loss is infinite rather than NaN; None without a bad value."""
+    loss = series_of(run, LOSS)
+    if loss is None or np.isfinite(loss.values).all():
+        return None
+    index = int(np.argmin(np.isfinite(loss.values)))
+    value = float(loss.values[index])
+    said = f"the first bad loss, at {loss.axis} {loss.steps[index]}, is {'inf' if math.isinf(value) else 'NaN'}"
+    return Seen(math.isinf(value), said, loss.source_at(index), "first bad loss")
+
+
+def single_steps(series: Series | None) -> bool:
+    """Tell whether a series has an entry for every step, so that none stands for several."""
+    return series is not None and series.axis == "step" and len(series) > 1 and bool(np.all(np.diff(series.steps) == 1))
+
+
+def _only_other(run: Run) -> Series | None:
+    """Return the one metric that is logged beside a gradient norm: a loss under a name of its own."""
+    others = [name for name in run.timeline.series if name not in {GRAD_NORM, LEARNING_RATE}]
+    return series_of(run, others[0]) if len(others) == 1 else None
 
 
 def bad_at_first_norm(run: Run) -> Seen | None:

@@ -1,16 +1,46 @@
-"""Whether any label counts in the loss: what the rules about masked labels share."""
+"""What kind of loss a run has, and whether any label counts in it."""
 
 import re
 
 import numpy as np
 
 from forensics.model import Explained, Run
-from forensics.names import Kind
+from forensics.names import LOSS, Kind
 from forensics.plugin import Condition
-from forensics.rules._curves import finite_beside, norm_is
+from forensics.rules._curves import finite_beside, norm_is, series_of
 from forensics.rules._seen import Seen, first, held, unless
 from forensics.rules._setup import happened
 from forensics.rules._tensors import poisoned
+
+CTC = re.compile(r"(?<![a-z])ctc|(?:For|Loss)CTC|CTC(?:Loss|BPE|Model)", re.IGNORECASE)
+NAMES_OF_THE_LOSS = (
+    "loss",
+    "loss_type",
+    "criterion",
+    "criterion._name",
+    "model.architectures",
+    "_target_",
+    "model_type",
+    "task",
+)
+
+
+def is_ctc(run: Run, _: Explained | None = None) -> Seen | None:
+    """Tell whether the loss is CTC, by a metric, a setting or the model; false where the model has another head."""
+    loss = series_of(run, LOSS)
+    if loss is not None and CTC.search(loss.logged_as):
+        return Seen(True, f"the loss is {loss.logged_as}", loss.source_at(0), "kind of loss")
+    for name, series in run.timeline.series.items():
+        if CTC.search(name) and len(series):
+            return Seen(True, f"{name} is logged", series.source_at(0), "kind of loss")
+    for name in NAMES_OF_THE_LOSS:
+        setting = run.environment.best(name)
+        if setting is not None and CTC.search(str(setting.value)):
+            return Seen(True, f"{name} is {setting.value}", setting.source, "kind of loss")
+    heads = run.environment.best("model.architectures")
+    if heads is not None and heads.value:
+        return Seen(False, f"the model is {heads.value}", heads.source, "kind of loss")
+    return None
 
 
 def no_label_counts(run: Run, explained: Explained) -> Seen | None:

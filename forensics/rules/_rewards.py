@@ -6,8 +6,8 @@ import numpy as np
 
 from forensics.model import Run
 from forensics.rules._curves import series_of, shown
-from forensics.rules._seen import Seen
-from forensics.rules._setup import has_metric
+from forensics.rules._seen import Seen, first, held
+from forensics.rules._setup import has_metric, is_set
 
 REWARDS = (
     "reward",
@@ -37,6 +37,29 @@ def no_variance(run: Run) -> Seen | None:
     share = float(np.mean(series.values == 0))
     said = f"reward_std is {shown(float(series.values[-1]))} at the end, 0 in {share:.0%} of {len(series)} entries"
     return Seen(share >= 0.9, said, series.source_at(len(series) - 1), "reward variance")
+
+
+RECONSTRUCTS = re.compile(r"(?:^|[/_ ])(?:recon\w{0,20}|elbo|rec_loss|kld)(?:[/_ ]|$)", re.IGNORECASE)
+"""What a variational autoencoder logs beside its KL."""
+ASKED_OF_A_POLICY = (
+    "kl_loss_type",
+    "kl_estimator",
+    "kl_coef",
+    "init_kl_coef",
+    "kl_penalty",
+    "ref_model",
+    "use_kl_loss",
+)
+
+
+def policy_trained(run: Run) -> Seen | None:
+    """Tell whether a policy is trained against a reference; not where the KL is a part of an evidence bound."""
+    for name in sorted(run.timeline.series):
+        if RECONSTRUCTS.search(name):
+            return Seen(False, f"{name} is logged, as of an autoencoder", run.timeline[name].source_at(0), "policy")
+    rewards = rewarded(run)
+    asked = (is_set(run, name) for name in ASKED_OF_A_POLICY)
+    return first(held(rewards), *(held(seen) for seen in asked))
 
 
 def kl_is_nan(run: Run) -> Seen | None:

@@ -46,7 +46,6 @@ def resume_data_repeated(run: Run, explained: Explained) -> Iterator[Evidence | 
     `TrainingArguments.ignore_data_skip`.
     """
     del explained
-    yield from weigh_yes(restarts(run), 1)
     yield from weigh_yes(happened(run, Kind.RESUMED), 1)
     yield from weigh(data_again(run), 10, -2, "by their check sums")
     yield from weigh(setting_is(run, "ignore_data_skip", (True,)), 5, -2)

@@ -1,52 +1,20 @@
 """CTC was asked for more labels than there are frames."""
 
-import math
 import re
 from collections.abc import Iterator
 
 import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.names import LOSS
 from forensics.plugin import Condition, rule
-from forensics.rules._curves import onset, series_of, shown
+from forensics.rules._curves import infinite_first, onset, shown
+from forensics.rules._labels import is_ctc
 from forensics.rules._seen import Seen, first, holds, weigh_yes
 from forensics.rules._setup import precision_is, setting_is
 
-CTC = re.compile(r"(?<![a-z])ctc|(?:For|Loss)CTC|CTC(?:Loss|BPE|Model)", re.IGNORECASE)
-NAMES = ("loss", "loss_type", "criterion", "criterion._name", "model.architectures", "_target_", "model_type", "task")
 LENGTHS = re.compile(r"frame|input_len|audio_len|duration|seconds_of_audio|src_len", re.IGNORECASE)
 SHORTER = 0.5
 """Of the usual length: a batch this short at the onset is no chance among batches of one length."""
-
-
-def is_ctc(run: Run, _: Explained | None = None) -> Seen | None:
-    """Tell whether the loss is CTC, by a metric, a setting or the model; false where the model has another head."""
-    loss = series_of(run, LOSS)
-    if loss is not None and CTC.search(loss.logged_as):
-        return Seen(True, f"the loss is {loss.logged_as}", loss.source_at(0), "kind of loss")
-    for name, series in run.timeline.series.items():
-        if CTC.search(name) and len(series):
-            return Seen(True, f"{name} is logged", series.source_at(0), "kind of loss")
-    for name in NAMES:
-        setting = run.environment.best(name)
-        if setting is not None and CTC.search(str(setting.value)):
-            return Seen(True, f"{name} is {setting.value}", setting.source, "kind of loss")
-    heads = run.environment.best("model.architectures")
-    if heads is not None and heads.value:
-        return Seen(False, f"the model is {heads.value}", heads.source, "kind of loss")
-    return None
-
-
-def infinite_first(run: Run) -> Seen | None:
-    """Tell whether the first bad value of the loss is infinite rather than NaN; None without a bad value."""
-    loss = series_of(run, LOSS)
-    if loss is None or np.isfinite(loss.values).all():
-        return None
-    index = int(np.argmin(np.isfinite(loss.values)))
-    value = float(loss.values[index])
-    said = f"the first bad loss, at {loss.axis} {loss.steps[index]}, is {'inf' if math.isinf(value) else 'NaN'}"
-    return Seen(math.isinf(value), said, loss.source_at(index), "first bad loss")
 
 
 def keeps_infinity(run: Run) -> Seen | None:

@@ -43,7 +43,13 @@ def model_family(run: Run) -> Seen | None:
         "https://github.com/hiyouga/LlamaFactory/issues/482",
         "https://github.com/Ucas-HaoranWei/GOT-OCR2.0/issues/79",
     ),
-    requires=(Condition("fp16 was in use", lambda run, _: fp16_used(run)),),
+    requires=(
+        Condition("fp16 was in use", lambda run, _: fp16_used(run)),
+        Condition(
+            "the model was pretrained in bf16",
+            lambda run, _: held(pretrained_in(run, "bfloat16")) or held(model_family(run)),
+        ),
+    ),
 )
 def fp16_bf16_pretrained_model(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The model was pretrained in bf16 and is trained in fp16, whose largest number is 65504.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import Condition, rule
-from forensics.rules._curves import shown
+from forensics.rules._curves import norm_is, shown
 from forensics.rules._deepspeed import deepspeed_used
 from forensics.rules._rates import peak_rate
 from forensics.rules._recorded import masterless, recorded_as, standing_still
@@ -61,11 +61,12 @@ def bf16_update_underflow(run: Run, explained: Explained) -> Iterator[Evidence |
     torchao pull request 1124 (stochastic rounding, with numbers), pytorch issue 120376, torchdistx pull
     request 52 (AnyPrecision).
     """
-    del explained
     yield from weigh_yes(weights_stored_as(run, "BF16"), 2, "pure bf16 training saves bf16")
     yield from weigh(_rate(run), 2, -2)
     yield from weigh_yes(ones_unmoved(run), 3)
     yield from weigh_yes(standing_still(run), 4)
+    if explained.finding.symptom == "weights-unchanged":
+        yield from weigh_yes(norm_is(run, explained, "positive"), 3, "gradients came, and the weights did not move")
     yield from weigh(too_fine(run), 3, -2)
     for name in ("torch_dtype", "dtype", "pure_bf16"):
         yield from weigh_yes(setting_is(run, name, ("bfloat16", "torch.bfloat16", True)), 1)

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.names import Kind
+from forensics.names import GRAD_NORM, Kind
 from forensics.plugin import Condition, rule
-from forensics.rules._curves import first_norm_bad_loss_good, norms_grew
+from forensics.rules._curves import first_norm_bad_loss_good, norms_grew, single_steps
 from forensics.rules._deepspeed import deepspeed_used
 from forensics.rules._seen import Seen, first, held, holds, weigh_no, weigh_yes
-from forensics.rules._setup import is_set, precision_is, said
+from forensics.rules._setup import fp16_used, is_set, precision_is, said, several_ranks
 from forensics.rules._tensors import single, widespread
 
 ANOMALY = re.compile("returned nan values in its")
@@ -18,7 +18,18 @@ ANOMALY = re.compile("returned nan values in its")
 
 def began_in_one_place(run: Run) -> Seen | None:
     """Tell whether the NaN is known to begin in one tensor or one operation."""
-    return first(held(said(run, Kind.TRACEBACK, ANOMALY)), held(single(run)))
+    return first(held(said(run, Kind.TRACEBACK, ANOMALY)), held(single(run)), held(backward_alone(run)))
+
+
+def backward_alone(run: Run) -> Seen | None:
+    """Tell whether one backward pass broke first where neither fp16, a communication nor a trainer could have done it.
+
+    Only entries of single steps tell which pass it was.
+    """
+    others = (deepspeed_used(run), fp16_used(run), several_ranks(run))
+    if run.frameworks or any(map(holds, others)) or next(iter(run.environment.of("package")), None) is not None:
+        return None
+    return first_norm_bad_loss_good(run) if single_steps(run.timeline.get(GRAD_NORM)) else None
 
 
 @rule(
@@ -65,7 +76,10 @@ def model_code_unstable(run: Run, explained: Explained) -> Iterator[Evidence | F
     yield from weigh_yes(said(run, Kind.TRACEBACK, ANOMALY), 8, "anomaly detection names the operation")
     forward = first_norm_bad_loss_good(run)
     yield from weigh_no(forward, 2, "the forward pass broke first")
-    yield from weigh_yes(forward, -1, "the backward pass broke first")
+    if holds(backward_alone(run)):
+        yield from weigh_yes(forward, 3, "one operation has no gradient there: a root at 0, a norm of nothing")
+    else:
+        yield from weigh_yes(forward, -1, "the backward pass broke first")
     yield from weigh_yes(deepspeed_used(run), -1)
     yield from weigh_yes(precision_is(run, "fp16"), -2, "the range of fp16 is the nearer cause")
     yield from weigh_yes(is_set(run, "use_liger_kernel"), -1)

@@ -85,7 +85,8 @@ def nothing_trainable(run: Run, explained: Explained) -> Iterator[Evidence | Fix
     begins = from_first_entry(run, explained)
     yield from weigh_yes(begins, 1)
     yield from weigh_no(begins, -2, "it trained before")
-    yield from weigh_yes(unmoved(run), 1)
+    # That everything stood still is what was found; of a norm that is 0 alone it is a further sign.
+    yield from weigh_yes(unmoved(run), 3 if explained.name == "weights-unchanged" else 1)
     adapter = " (PEFT: is_trainable=True)" if run.has("package peft") or "peft" in run.frameworks else ""
     yield Fix(f"Print the parameters with requires_grad, and unfreeze what should train{adapter}.")
     yield Experiment("Count parameters with requires_grad right before trainer.train().", "0", 1)

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import rule
-from forensics.rules._curves import healthy_before, loss_rose, norms_grew, shown
+from forensics.rules._curves import healthy_before, infinite_first, loss_rose, norms_grew, shown
+from forensics.rules._labels import is_ctc
 from forensics.rules._rates import peak_rate, rate_jumped
 from forensics.rules._seen import Seen, holds, weigh_no, weigh_yes
+from forensics.rules._setup import fp16_used
 from forensics.rules._tensors import single
 
 HIGH_ADAPTER, USUAL_ADAPTER = 1e-3, 3e-4
@@ -57,6 +59,8 @@ def _argue(run: Run, explained: Explained) -> Iterator[Evidence]:
     yield from weigh_yes(_scaling(run), 1)
     yield from weigh_yes(jumped, 6, "what follows is its doing")
     yield from weigh_yes(rose, 3)
+    if rose is None and not holds(fp16_used(run)) and not holds(is_ctc(run)):
+        yield from weigh_yes(infinite_first(run), 3, "within a few entries, as of updates that overshoot")
     yield from weigh_yes(grew, 3)
     if not holds(jumped):
         yield from weigh_no(rose, -2, "a divergence shows before it ends")

@@ -20,6 +20,7 @@ from forensics.testing import make_checkpoint, make_run, make_table
 Judge = Callable[..., Hypothesis]
 
 NAN = float("nan")
+INF = float("inf")
 FALL = [2.3, 2.2, 2.1, 2.0, 0.0, 0.0, 0.0]
 GOOD = [1.0, 1.1, 0.9, 1.0]
 DEAD: dict[str, Any] = {"loss": FALL, "grad_norm": [*GOOD, NAN, NAN, NAN]}

@@ -13,6 +13,7 @@ from rules.rule_judging import (
     FOUNDING,
     GOOD,
     GREW,
+    INF,
     NAN,
     NORMS,
     ONE,
@@ -314,6 +315,10 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     ("frozen-by-design", "all stand", {"checkpoints": STILL}, "ruled out"),
     ("lr-too-high", "rose and grew", {**GREW, "settings": {"learning_rate": 1e-3}}, "likely"),
     ("lr-too-high", "high rate, steady norms", {**DEAD, "settings": {"learning_rate": 1e-3}}, "unlikely"),
+    ("lr-too-high", "infinite, then NaN", {"loss": [3.8, INF, NAN, NAN], "onset": 2}, "possible"),
+    ("lr-too-high", "NaN at once", {"loss": [3.8, NAN, NAN, NAN], "onset": 2}, "unlikely"),
+    ("lr-too-high", "CTC", {"loss": [3.8, INF, NAN], "onset": 2, "settings": {"loss_type": "ctc"}}, "unlikely"),
+    ("lr-too-high", "fp16", {"loss": [3.8, INF, NAN], "onset": 2, "settings": {"fp16": True}}, "unlikely"),
     ("lr-too-high", "usual rate", {**GREW, "settings": {"learning_rate": 2e-5}}, "possible"),
     (
         "lr-too-high",

@@ -32,6 +32,7 @@ ONLY: dict[tuple[str, int], set[bool]] = {
     ("bad-data-sample", 0): {False},
     ("model-code-unstable", 0): {False},
     ("log-artifact", 0): {False},
+    ("fp16-bf16-pretrained-model", 1): {False},
 }
 """Conditions that a positive find alone makes true: that it was not found does not make them false."""
 

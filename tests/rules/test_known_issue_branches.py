@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from forensics.diagnosis.reason import reason
-from forensics.model import Finding, Hypothesis, Source
+from forensics.diagnosis.reason import argued
+from forensics.model import Explained, Finding, Hypothesis, Source
 from forensics.rules._known_issues import OBSERVATIONS, declare, load, look
 from forensics.rules._versions import Affected
 from forensics.testing import make_run
@@ -278,10 +278,10 @@ def test_an_unknown_version_is_missing_evidence(judge: Judge, file: str, version
         facts = merged(facts, {"packages": {package: version}})
     rule = declare(issue)
     finding = Finding(rule.explains[0], "error", "", Source("log"), 5, (None, 5))
-    argued = next(h for h in reason(run_of(facts), [finding], [rule]).causes if h.cause == rule.name)
+    said = argued(rule, run_of(facts), Explained(finding.symptom, finding))
 
     assert f"version of {package}" not in {e.key for e in judge(rule, run_of(facts), "loss-to-zero").evidence}
-    assert (f"package {package}" in argued.missing) is (version is None)
+    assert (f"package {package}" in said.missing) is (version is None)
 
 
 @pytest.mark.parametrize("file", [file for file, issue in ISSUES.items() if "affected" in issue])

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from forensics import catalog
-from forensics.model import Disagreement, Segment, Source, UpdateResolution
+from forensics.model import Disagreement, Source, UpdateResolution
 from forensics.names import Kind
 from forensics.testing import make_checkpoint, make_events, make_table
-from rules.rule_judging import DEAD, FOUNDING, GOOD, GREW, LORA, NAN, ONE, STILL, WHOLE, ask, broken_file, founding
+from rules.rule_judging import DEAD, FOUNDING, GOOD, GREW, INF, LORA, NAN, ONE, STILL, WHOLE, ask, broken_file, founding
 
 POSITIVE: dict[str, Any] = {"grad_norm": [*GOOD, 1.1, 0.9, 1.0]}
 NONFINITE: dict[str, Any] = {"grad_norm": [*GOOD, NAN, NAN, NAN]}
@@ -71,7 +71,6 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ("truncated-write", "signal", said(Kind.SIGNAL), 1),
     ("truncated-write", "time-limit", said(Kind.TIME_LIMIT), 1),
     ("truncated-write", "closer cause", said(Kind.DISK_FULL), -1),
-    ("resume-data-repeated", "2 segments", {"segments": (Segment(1, 8), Segment(6, 9))}, 1),
     ("resume-data-repeated", "resumed", said(Kind.RESUMED), 1),
     ("resume-data-repeated", "ignore_data_skip is False", settings(ignore_data_skip=False), -2),
     # labels
@@ -203,6 +202,7 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ("fp16-overflow", "eval_loss is NaN", {"eval_loss": [2.0] * 4 + [NAN] * 3}, 1),
     ("fp16-overflow", "stored as F16", HALF, 1),
     ("bf16-update-underflow", "highest learning rate is 0.001", settings(learning_rate=1e-3), -2),
+    ("bf16-update-underflow", "the weights did not move", {**POSITIVE, "symptom": "weights-unchanged"}, 3),
     ("bf16-update-underflow", "cannot move", resolved(90), 3),
     ("bf16-update-underflow", "cannot move", resolved(3), -2),
     ("bf16-update-underflow", "fp32 master", MASTERS, None),
@@ -221,7 +221,9 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ("attention-impl-nan", "attn_implementation is sdpa", settings(attn_implementation="sdpa"), 1),
     ("attention-impl-nan", "a divergence, not a kernel", GREW, -2),
     ("attention-impl-nan", "is the only tensor", {"checkpoints": ONE}, -2),
-    ("model-code-unstable", "the backward pass broke first", {**ALIVE, **NONFINITE}, -1),
+    ("model-code-unstable", "a root at 0", {**ALIVE, **NONFINITE}, 3),
+    ("model-code-unstable", "the backward pass broke first", {**ALIVE, **NONFINITE, "frameworks": ("peft",)}, -1),
+    ("model-code-unstable", "the backward pass broke first", {**ALIVE, **NONFINITE, "packages": {"torch": "2.8"}}, -1),
     ("model-code-unstable", "DeepSpeed left its traces", {"frameworks": ("deepspeed",)}, -1),
     (
         "model-code-unstable",
@@ -243,6 +245,7 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ),
     ("nothing-trainable", "it trained before", {"loss": [2.0, 2.0, 2.0, 2.0, 0.0, 0.0]}, -2),
     ("nothing-trainable", "bit-identical", {"checkpoints": STILL}, 1),
+    ("nothing-trainable", "bit-identical", {"checkpoints": STILL, "name": "weights-unchanged"}, 3),
     ("nothing-trainable", "hangs on no parameter", {**said(Kind.TRACEBACK, text=GRAPHLESS), **CRASHED}, 4),
     ("nothing-trainable", "may have cut", {**settings(gradient_checkpointing=True), **CRASHED}, -2),
     ("nothing-trainable", "something learns", {"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0], "onset": 1}, None),
@@ -263,6 +266,7 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ("lr-too-high", "what follows is its doing", {**LEAPT, "learning_rate": [1e-4] * 10 + [1e-2] * 6}, 6),
     ("lr-too-high", "no healthy loss", {"loss": [0.0] * 7}, -2),
     ("lr-too-high", "is the only tensor", {"checkpoints": ONE}, -2),
+    ("lr-too-high", "updates that overshoot", {"loss": [3.8, INF, NAN, NAN], "onset": 2}, 3),
     ("lr-too-high", "how a rate that is too high looks", {**GREW, "name": "loss-divergence"}, 1),
     ("overfit", "seen 4 times", {"epoch": [1.0, 2.0, 3.0, 4.0]}, 1),
     (
