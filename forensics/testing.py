@@ -8,8 +8,8 @@ import numpy as np
 
 from forensics.analysis.endings import attempts_of
 from forensics.model import (
-    NOT_COMPARED,
     Checkpoint,
+    Counts,
     Environment,
     Events,
     Group,
@@ -136,7 +136,7 @@ def make_table(  # noqa: PLR0913  (columns of a table)
     nan: Mapping[str, int] | None = None,
     infinite: Mapping[str, int] | None = None,
     zero: Mapping[str, int] | None = None,
-    same: Mapping[str, int] | int = NOT_COMPARED,
+    same: Mapping[str, int] | int | None = None,
     trained: Mapping[str, Trained] | None = None,
     dtype: str = "F32",
     role: Role = "weight",
@@ -144,10 +144,10 @@ def make_table(  # noqa: PLR0913  (columns of a table)
     """Return the scan of tensors of `elements` elements each, healthy where nothing else is said."""
     size = len(names)
 
-    def column(given: Mapping[str, int] | None, default: int = 0) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        return np.array([(given or {}).get(name, default) for name in names], dtype=np.int64)
+    def column(given: Mapping[str, int] | None) -> Counts:
+        return Counts.of([(given or {}).get(name, 0) for name in names])
 
-    compared = column(same) if isinstance(same, Mapping) else np.full(size, same, dtype=np.int64)
+    compared = column(same) if isinstance(same, Mapping) else Counts.of([same] * size)
     ones = np.ones(size)
     return TensorTable(
         names=tuple(names),
@@ -158,18 +158,18 @@ def make_table(  # noqa: PLR0913  (columns of a table)
         elements=np.full(size, elements, dtype=np.int64),
         nan=column(nan),
         positive_infinity=column(infinite),
-        negative_infinity=np.zeros(size, dtype=np.int64),
+        negative_infinity=column(None),
         zero=column(zero),
-        subnormal=np.zeros(size, dtype=np.int64),
+        subnormal=column(None),
         minimum=-ones,
         maximum=ones,
         max_abs=ones,
         mean=0 * ones,
         l2=np.sqrt(elements) * ones,
-        dead_rows=np.full(size, -1, dtype=np.int64),
+        dead_rows=Counts.none(size),
         same=compared,
-        change_l2=np.where(compared == elements, 0.0, 0.1),
-        change_max=np.where(compared == elements, 0.0, 0.01),
+        change_l2=np.where(compared.equal(elements), 0.0, 0.1),
+        change_max=np.where(compared.equal(elements), 0.0, 0.01),
     )
 
 

@@ -18,7 +18,7 @@ from forensics.discovery import unpack
 from forensics.errors import InternalError, LimitError, MalformedError, contained
 from forensics.investigate import investigate as investigated
 from forensics.limits import Limits
-from forensics.model import Finding, Report, Run
+from forensics.model import Counts, Finding, Report, Run
 from forensics.plugin import Detector, Document, Reader
 from forensics.report import _html_view, _markdown_sections, _terminal_parts, markdown
 from forensics.weights import find
@@ -162,14 +162,14 @@ def test_a_checkpoint_that_was_not_read_is_not_clean(run: Path) -> None:
     report = investigated(run)
     (checkpoint,) = report.run.checkpoints
     assert checkpoint.table is not None
-    table = replace(checkpoint.table, nan=np.array([-1]), positive_infinity=np.array([-1]))
+    table = replace(checkpoint.table, nan=Counts.none(1), positive_infinity=Counts.none(1))
     unread = replace(checkpoint, table=table)
 
     assert checkpoint.status == "clean"
     assert unread.status == "not examined"
-    assert table.infinite.tolist() == [-1]
+    assert table.infinite.tolist() == [None]
     run_of = replace(report.run, checkpoints=(unread,))
-    assert "Not examined: 1 tensors of checkpoint-5" in headline_of(run_of, "healthy", (), ())
+    assert "Not examined: 1 tensor of checkpoint-5" in headline_of(run_of, "healthy", (), ())
     assert "Not examined" not in headline_of(report.run, "healthy", (), ())
 
 

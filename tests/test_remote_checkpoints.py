@@ -158,7 +158,8 @@ def test_tables_are_equal_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def assert_same_bits(one: TensorTable, other: TensorTable) -> None:
     for name in ("nan", "zero", "minimum", "maximum", "mean", "l2", "dead_rows", "same", "change_l2", "change_max"):
-        assert getattr(one, name).tobytes() == getattr(other, name).tobytes(), name
+        here, there = getattr(one, name), getattr(other, name)
+        assert repr(here.tolist()) == repr(there.tolist()), name
 
 
 def test_a_shard_that_cannot_be_read_costs_itself_only(tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ def test_a_shard_that_cannot_be_read_costs_itself_only(tmp_path: Path) -> None:
         (tmp_path / "model-00002-of-00003.safetensors").unlink()
         found = examine_series(held.root, [held.checkpoints[0].records])
 
-    assert found.tables[0].nan.tolist() == [0, -1, 0]
+    assert found.tables[0].nan.tolist() == [0, None, 0]
     (told,) = found.failures.values()
     assert "404" in told
 
@@ -184,7 +185,7 @@ def test_a_file_replaced_during_the_scan_is_no_evidence(tmp_path: Path) -> None:
 
         found = examine_series(held.root, [held.checkpoints[0].records], progress=replaced)
 
-    assert set(found.tables[0].nan.tolist()) == {-1}
+    assert set(found.tables[0].nan.tolist()) == {None}
     assert all("changed" in why for why in found.failures.values())
 
 

@@ -62,8 +62,8 @@ def _finding(
     checkpoint, table, mask = found
     weights = mask & with_role(table, "weight")
     severity: Severity = "error" if bool(weights.any()) else "warning" if kind == "NaN" else "notice"
-    count = np.where(mask, table.nan if kind == "NaN" else table.infinite, 0)
-    whole = int(np.sum(mask & (count == table.elements)))
+    count = table.nan if kind == "NaN" else table.infinite
+    whole = int(np.sum(mask & count.equal(table.elements)))
     spread = spread_of(table, mask, checkpoint.records)
     names = list(table.named(mask)) if spread is None else list(spread.names)
     where = "" if spread is None or len(table) < 2 else f", {spread}"

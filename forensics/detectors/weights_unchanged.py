@@ -15,7 +15,7 @@ from forensics.detectors._tables import (
     with_role,
 )
 from forensics.detectors._wording import counted, listed
-from forensics.model import NOT_COMPARED, Checkpoint, Finding, Run, Severity, TensorTable
+from forensics.model import Checkpoint, Finding, Run, Severity, TensorTable
 from forensics.names import LEARNING_RATE
 from forensics.plugin import detector
 
@@ -57,7 +57,7 @@ def weights_unchanged(run: Run) -> Iterator[Finding]:
 
 
 def _judge(run: Run, since: int, checkpoint: Checkpoint, table: TensorTable, moved: int | None) -> Finding | None:
-    compared = with_role(table, "weight") & floating(table) & (table.same != NOT_COMPARED) & (table.elements > 0)
+    compared = with_role(table, "weight") & floating(table) & table.compared & (table.elements > 0)
     candidates = compared & ~table.frozen
     still = candidates & table.unchanged
     count, total = int(still.sum()), int(candidates.sum())
@@ -71,7 +71,7 @@ def _judge(run: Run, since: int, checkpoint: Checkpoint, table: TensorTable, mov
     if _rate_was_zero(run, since, checkpoint):
         severity, reason = "notice", "; the learning rate was 0 in between"
     elif lagging and count < total:
-        share = float(table.same[candidates].sum() / table.elements[candidates].sum())
+        share = float(table.same.values[candidates].sum() / table.elements[candidates].sum())
         reason = f"; {100 * share:.3g} % of all elements are the same"
     names = list(table.named(still))
     shown = f" ({listed(names)})" if names else ""
@@ -87,7 +87,7 @@ def _judge(run: Run, since: int, checkpoint: Checkpoint, table: TensorTable, mov
 
 
 def _any_moved(table: TensorTable) -> bool:
-    compared = with_role(table, "weight") & ~table.frozen & (table.same != NOT_COMPARED)
+    compared = with_role(table, "weight") & ~table.frozen & table.compared
     return bool(np.any(compared & (table.same < table.elements)))
 
 
@@ -111,11 +111,11 @@ def _lagging(table: TensorTable, candidates: Mask, share: float) -> bool:
     judged = candidates & halves(table) & inner
     if not bool(judged.any()):
         return False
-    return float(np.mean(table.same[judged] >= share * table.elements[judged])) >= LARGE
+    return float(np.mean((table.same >= share * table.elements)[judged])) >= LARGE
 
 
 def _master_moves(table: TensorTable) -> bool:
-    master = with_role(table, "master") & (table.same != NOT_COMPARED)
+    master = with_role(table, "master") & table.compared
     return bool(np.any(master & (table.same < table.elements)))
 
 

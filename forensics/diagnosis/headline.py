@@ -98,7 +98,7 @@ def _with_unread(run: Run, said: str) -> str:
     if not left:
         return stopped(brief(said, MOST - 1))
     count = sum(int(c.table.unread.sum()) for c in left if c.table is not None)
-    more = f" Not examined: {count:,} tensors of {brief(left[0].path, 40)}."
+    more = f" Not examined: {count:,} tensor{'s' * (count != 1)} of {brief(left[0].path, 40)}."
     return f"{stopped(brief(said, MOST - len(more) - 1))}{more}"
 
 

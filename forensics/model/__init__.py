@@ -1,5 +1,6 @@
 """The nouns of the project: frozen, numpy only, importing nothing but the leaves."""
 
+from forensics.model.counts import Counts
 from forensics.model.ending import Attempt, Ending, EndingKind
 from forensics.model.environment import Environment
 from forensics.model.facts import (
@@ -50,7 +51,6 @@ from forensics.model.report import (
 from forensics.model.run import Run
 from forensics.model.timeline import Disagreement, Segment, Series, Timeline
 from forensics.model.weights import (
-    NOT_COMPARED,
     Checkpoint,
     Depth,
     OptimizerState,
@@ -70,7 +70,6 @@ __all__ = [
     "LIKELY",
     "LIKELY_IN_PLACE",
     "LIKELY_LINK",
-    "NOT_COMPARED",
     "NOUNS",
     "SEVERITIES",
     "SPECIFIC",
@@ -84,6 +83,7 @@ __all__ = [
     "Checkpoint",
     "Coincidence",
     "Cost",
+    "Counts",
     "Depth",
     "Disagreement",
     "Ending",

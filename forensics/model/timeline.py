@@ -160,8 +160,8 @@ class Timeline:
         """Return a long table: step, entry, metric, value, wall_time, source, rank, segment; every sample as read.
 
         `step` is the optimizer step, missing where none is known; `entry` is then the place on the axis that the
-        sample is counted on (its number, epoch, samples seen), missing where it has none. `segment` numbers the
-        segments from 0; it is -1 for a sample that belongs to none.
+        sample is counted on (its number, epoch, samples seen), missing where it has none. `rank` is missing where the
+        source names none. `segment` numbers the segments from 0, missing for a sample that belongs to none.
         """
         import pandas as pd
 
@@ -190,8 +190,8 @@ class Timeline:
             "value": block.values,
             "wall_time": nowhere if block.wall_times is None else block.wall_times,
             "source": block.path,
-            "rank": -1 if block.rank is None else block.rank,
-            "segment": np.where(known, segment + over, -1),
+            "rank": pd.Series([block.rank] * size, dtype="Int64"),
+            "segment": pd.Series(segment + over, dtype="Int64").where(known),
         }
 
     def __repr__(self) -> str:

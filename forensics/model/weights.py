@@ -1,30 +1,19 @@
 """Checkpoints as evidence: what each holds, and what a scan saw in every tensor."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.model.counts import Counts
 from forensics.model.facts import Floats, Integers, Source
 
 Role: TypeAlias = Literal["weight", "buffer", "master", "exp_avg", "exp_avg_sq", "optimizer"]
 Status: TypeAlias = Literal["clean", "poisoned", "damaged", "incomplete", "unsafe", "not examined"]
 Depth: TypeAlias = Literal["full", "quick", "off"]
 Trained: TypeAlias = Literal["trainable", "frozen", "tied", "buffer", "unknown"]
-
-NOT_COMPARED = -1
-"""Stands in the columns of a table where nothing was counted; `known` keeps it out of everything that is shown."""
-
-
-def known(count: "np.int64 | int") -> int | None:
-    """Return a count of a table for those who read it: None where nothing was counted.
-
-    >>> known(3), known(NOT_COMPARED)
-    (3, None)
-    """
-    return int(count) if count >= 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +60,13 @@ class TensorRecord:
 class TensorTable:
     """One row a tensor of one checkpoint; arrays have shape (n,).
 
-    Counts are elements (int64). `minimum`, `maximum`, `max_abs`, `mean` and `l2` are over finite elements
-    (float64; NaN when there is none). `dead_rows` counts rows of the first dimension that are all zero (-1 when
-    the tensor has fewer than two dimensions). `same` counts elements whose bits equal those of the checkpoint
-    before, `change_l2` and `change_max` are the L2 norm and the largest absolute value of the difference over
-    elements finite in both; `same` is `NOT_COMPARED` and the changes NaN where there was nothing to compare.
+    `elements` (int64) are those looked at, or those that the file declares where none could be read. The other
+    counts are of these elements; a row that could not be read has none. `minimum`, `maximum`, `max_abs`, `mean` and
+    `l2` are over finite elements (float64; NaN when there is none). `dead_rows` counts rows of the first dimension
+    that are all zero (not counted when the tensor has fewer than two dimensions). `same` counts elements whose bits
+    equal those of the checkpoint before, `change_l2` and `change_max` are the L2 norm and the largest absolute value
+    of the difference over elements finite in both; `same` is not counted and the changes are NaN where there was
+    nothing to compare.
     """
 
     names: tuple[str, ...]
@@ -84,18 +75,18 @@ class TensorTable:
     shapes: tuple[tuple[int, ...], ...]
     trained: tuple[Trained, ...]
     elements: Integers
-    nan: Integers
-    positive_infinity: Integers
-    negative_infinity: Integers
-    zero: Integers
-    subnormal: Integers
+    nan: Counts
+    positive_infinity: Counts
+    negative_infinity: Counts
+    zero: Counts
+    subnormal: Counts
     minimum: Floats
     maximum: Floats
     max_abs: Floats
     mean: Floats
     l2: Floats
-    dead_rows: Integers
-    same: Integers
+    dead_rows: Counts
+    same: Counts
     change_l2: Floats
     change_max: Floats
 
@@ -105,11 +96,16 @@ class TensorTable:
     @property
     def unread(self) -> NDArray[np.bool_]:
         """Rows whose bytes could not be read, or not as they were when the scan began: nothing is known of them."""
-        return np.asarray(self.nan < 0, dtype=bool)
+        return ~self.nan.known
 
     @property
-    def infinite(self) -> Integers:
-        return np.where(self.unread, NOT_COMPARED, self.positive_infinity + self.negative_infinity)
+    def infinite(self) -> Counts:
+        return self.positive_infinity + self.negative_infinity
+
+    @property
+    def compared(self) -> NDArray[np.bool_]:
+        """Rows that were held against the same tensor of the checkpoint before."""
+        return self.same.known
 
     @property
     def poisoned(self) -> NDArray[np.bool_]:
@@ -123,11 +119,11 @@ class TensorTable:
 
     @property
     def all_zero(self) -> NDArray[np.bool_]:
-        return np.asarray((self.elements > 0) & (self.zero == self.elements), dtype=bool)
+        return np.asarray((self.elements > 0) & self.zero.equal(self.elements), dtype=bool)
 
     @property
     def unchanged(self) -> NDArray[np.bool_]:
-        return np.asarray((self.elements > 0) & (self.same == self.elements), dtype=bool)
+        return np.asarray((self.elements > 0) & self.same.equal(self.elements), dtype=bool)
 
     @property
     def frozen(self) -> NDArray[np.bool_]:
@@ -138,6 +134,19 @@ class TensorTable:
             if candidate == name and kind == role:
                 return i
         return None
+
+    def taken(self, rows: Integers) -> "TensorTable":
+        """Return a table of these rows, in the order given; a row may be named several times."""
+        made: dict[str, Any] = {}
+        for column in fields(self):
+            values = getattr(self, column.name)
+            if isinstance(values, Counts):
+                made[column.name] = values.taken(rows)
+            elif isinstance(values, np.ndarray):
+                made[column.name] = values[rows]
+            else:
+                made[column.name] = tuple(values[row] for row in rows.tolist())
+        return TensorTable(**made)
 
     def named(self, mask: NDArray[np.bool_]) -> Iterator[str]:
         return (self.names[int(i)] for i in np.flatnonzero(mask))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.diagnosis import judgement
-from forensics.model import NOT_COMPARED, NOUNS, Checkpoint, Integers, Report, Run, Series, TensorTable
+from forensics.model import NOUNS, Checkpoint, Integers, Report, Run, Series, TensorTable
 from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS, LOSS_SCALE
 from forensics.report._onset import onset_on
 from forensics.report._safe import clean
@@ -178,11 +178,11 @@ def _four(value: float) -> float:
 
 
 def _measures(table: TensorTable) -> dict[str, NDArray[np.float64]]:
-    elements = np.maximum(table.elements, 1).astype(np.float64)
+    elements = np.maximum(table.elements, 1)
     return {
-        "bad": np.where(table.unread, np.nan, (table.nan + table.infinite) / elements),
-        "zero": np.where(table.zero < 0, np.nan, table.zero / elements),
-        "same": np.where(table.same == NOT_COMPARED, np.nan, table.same / elements),
+        "bad": (table.nan + table.infinite).over(elements),
+        "zero": table.zero.over(elements),
+        "same": table.same.over(elements),
         "max_abs": table.max_abs.astype(np.float64),
         "l2": table.l2.astype(np.float64),
         "change": np.asarray(relative_change(table), dtype=np.float64),

@@ -5,15 +5,14 @@ import fnmatch
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from forensics.model import NOT_COMPARED, Checkpoint, Skip, TensorTable
-from forensics.model.weights import known
+from forensics.model import Checkpoint, Skip, TensorTable
 from forensics.report._heat import heat_map
 from forensics.report._safe import cell, clean
 from forensics.report.json import number
@@ -78,8 +77,8 @@ def worst_first(table: TensorTable) -> NDArray[np.int64]:
     """Return row numbers: NaN, then infinities, dead and unchanged tensors, then the largest change."""
     trainable_still = table.unchanged & ~table.frozen
     change = np.nan_to_num(relative_change(table), nan=0.0, posinf=np.inf)
-    share = np.maximum(table.nan, 0) / np.maximum(table.elements, 1)
-    infinite = np.maximum(table.infinite, 0)
+    share = table.nan.values / np.maximum(table.elements, 1)
+    infinite = table.infinite.values
     return np.lexsort(
         (np.arange(len(table)), -change, ~trainable_still, ~table.all_zero, ~table.unread, -infinite, -share)
     )
@@ -97,7 +96,7 @@ def chosen_rows(table: TensorTable, choice: Choice) -> NDArray[np.int64]:
         "inf": table.infinite > 0,
         "zero": table.all_zero,
         "unchanged": table.unchanged,
-        "changed": (table.same != NOT_COMPARED) & ~table.unchanged,
+        "changed": table.compared & ~table.unchanged,
         "dead-rows": table.dead_rows > 0,
     }
     keep = np.ones(len(table), dtype=bool)
@@ -127,18 +126,18 @@ def _heading(checkpoint: Checkpoint) -> str:
     lines = [f"{clean(checkpoint.path)}: {checkpoint.status}"]
     if table is not None:
         unread = int(np.count_nonzero(table.unread))
+        read = len(table) - unread
         if unread:
             lines.append(f"{unread:,} of {len(table):,} tensors could not be read; what follows is about the others")
         lines.append(
-            f"{len(table) - unread:,} tensors, {int(table.elements[~table.unread].sum()):,} elements; NaN in"
+            f"{read:,} tensor{'s' * (read != 1)}, {int(table.elements[~table.unread].sum()):,} elements; NaN in"
             f" {np.count_nonzero(table.nan > 0):,}, Inf in {np.count_nonzero(table.infinite > 0):,},"
             f" all zero {np.count_nonzero(table.all_zero):,}"
         )
-        compared = table.same != NOT_COMPARED
-        if compared.any():
+        if table.compared.any():
             lines.append(
                 f"compared with the one before: {np.count_nonzero(table.unchanged):,} of "
-                f"{np.count_nonzero(compared):,} tensors unchanged"
+                f"{np.count_nonzero(table.compared):,} tensors unchanged"
             )
     lines.extend(f"{problem.kind}: {clean(problem.statement)}" for problem in checkpoint.problems)
     return "\n".join(lines)
@@ -147,7 +146,7 @@ def _heading(checkpoint: Checkpoint) -> str:
 def _rows(table: TensorTable, choice: Choice) -> str:
     rows = chosen_rows(table, choice)
     shown = rows[: choice.top] if choice.top else rows
-    compared = bool((table.same != NOT_COMPARED).any())
+    compared = bool(table.compared.any())
     headers = ["tensor", "dtype", "shape", "NaN", "Inf", "zero", "min", "max", "L2"]
     cells = [_cells(table, int(i)) for i in shown]
     if compared:
@@ -159,7 +158,7 @@ def _rows(table: TensorTable, choice: Choice) -> str:
 
 
 def _grouped_rows(table: TensorTable, choice: Choice) -> str:
-    table = _taken(table, chosen_rows(table, choice))
+    table = table.taken(np.sort(chosen_rows(table, choice)))
     groups = grouped(table, (by_layer if choice.by == "layer" else by_kind)(table))
     headers = [choice.by, "tensors", "elements", "NaN", "Inf", "zero", "max abs", "L2"]
     columns: list[list[str]] = [
@@ -178,16 +177,6 @@ def _grouped_rows(table: TensorTable, choice: Choice) -> str:
     rows = list(zip(*columns, strict=True))
     shown = rows[: choice.top] if choice.top else rows
     return tabulate(shown, headers=headers, disable_numparse=True) + _left(len(rows) - len(shown), f"{choice.by}s")
-
-
-def _taken(table: TensorTable, rows: NDArray[np.int64]) -> TensorTable:
-    """Return a table of some rows, in the order of the file."""
-    rows = np.sort(rows)
-    taken: dict[str, Any] = {}
-    for field in fields(table):
-        column = getattr(table, field.name)
-        taken[field.name] = column[rows] if isinstance(column, np.ndarray) else tuple(column[int(i)] for i in rows)
-    return TensorTable(**taken)
 
 
 def _left(rows: int, what: str) -> str:
@@ -210,12 +199,12 @@ def _cells(table: TensorTable, i: int) -> list[str]:
     ]
 
 
-def _counted(count: np.int64) -> str:
-    return "not read" if count < 0 else f"{int(count):,}"
+def _counted(count: int | None) -> str:
+    return "not read" if count is None else f"{int(count):,}"
 
 
-def _share(part: np.int64, whole: np.int64) -> str:
-    if part < 0:
+def _share(part: int | None, whole: np.int64) -> str:
+    if part is None:
         return ""
     return f"{part / whole:.1%}" if whole else "-"
 
@@ -238,17 +227,17 @@ def _records(checkpoints: Sequence[Checkpoint], choice: Choice) -> Iterator[dict
                 "dtype": table.dtypes[i],
                 "shape": list(table.shapes[i]),
                 "elements": int(table.elements[i]),
-                "nan": known(table.nan[i]),
-                "inf": known(table.infinite[i]),
-                "zero": known(table.zero[i]),
-                "subnormal": known(table.subnormal[i]),
+                "nan": table.nan[i],
+                "inf": table.infinite[i],
+                "zero": table.zero[i],
+                "subnormal": table.subnormal[i],
                 "minimum": number(float(table.minimum[i])),
                 "maximum": number(float(table.maximum[i])),
                 "max_abs": number(float(table.max_abs[i])),
                 "mean": number(float(table.mean[i])),
                 "l2": number(float(table.l2[i])),
-                "dead_rows": known(table.dead_rows[i]),
-                "same": known(table.same[i]),
+                "dead_rows": table.dead_rows[i],
+                "same": table.same[i],
                 "change_l2": number(float(table.change_l2[i])),
                 "relative_change": number(float(change[i])),
                 "change_max": number(float(table.change_max[i])),

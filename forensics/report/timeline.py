@@ -27,6 +27,8 @@ from forensics.report.json import number
 MAXIMUM_COLUMNS = 8
 PLACES = ("step", "entry")
 """Columns of whole numbers: each entry has one of the two."""
+WHOLE = (*PLACES, "rank", "segment")
+"""Columns of whole numbers, of which some rows have none."""
 Column: TypeAlias = Sequence[int | None] | Sequence[float] | Sequence[str]
 Columns: TypeAlias = Mapping[str, Column]
 
@@ -65,7 +67,7 @@ def parquet(run: Run, metrics: Sequence[str], *, samples: bool = False, redactor
     columns = _every_sample(run, metrics, redactor) if samples else _merged(_chosen(run, metrics, redactor))
     out = io.BytesIO()
     try:
-        pd.DataFrame(columns).astype(dict.fromkeys(PLACES, "Int64")).to_parquet(out, index=False)
+        pd.DataFrame(columns).astype({name: "Int64" for name in WHOLE if name in columns}).to_parquet(out, index=False)
     except ImportError as error:
         raise UsageError("--format parquet needs pyarrow: pip install pyarrow") from error
     return out.getvalue()
@@ -148,10 +150,9 @@ def _every_sample(run: Run, metrics: Sequence[str], redactor: Redactor | None) -
     if metrics:
         frame = frame[frame["metric"].isin(metrics)]
     columns = {str(name): frame[name].tolist() for name in frame.columns}
-    for name in PLACES:
-        columns[name] = [
-            None if missing else place for place, missing in zip(columns[name], frame[name].isna(), strict=True)
-        ]
+    for name in WHOLE:
+        missing = frame[name].isna()
+        columns[name] = [None if no else int(one) for one, no in zip(columns[name], missing, strict=True)]
     mask = redactor or redactor_for(run, identities=False, names={})
     for name in ("metric", "source"):
         texts = {text: clean(mask(text)) for text in set(columns[name])}

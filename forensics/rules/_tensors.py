@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from forensics.model import NOT_COMPARED, Checkpoint, Explained, Run, Source, TensorTable
+from forensics.model import Checkpoint, Explained, Run, Source, TensorTable
 from forensics.rules._curves import onset
 from forensics.rules._seen import Seen
 
@@ -91,7 +91,7 @@ def compared(run: Run) -> tuple[Checkpoint, NDArray[np.bool_]] | None:
     """Return the newest checkpoint that was compared with the one before, and which of its tensors were."""
     for checkpoint in reversed(scanned(run)):
         table = table_of(checkpoint)
-        mask = np.asarray((table.same != NOT_COMPARED) & (table.elements > 0) & table.is_weight, dtype=bool)
+        mask = np.asarray(table.compared & (table.elements > 0) & table.is_weight, dtype=bool)
         if mask.any():
             return checkpoint, mask
     return None

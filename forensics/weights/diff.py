@@ -33,10 +33,7 @@ class Difference:
     @property
     def moved(self) -> Floats:
         """Share of elements whose bits changed, a row of `table` (n,); NaN where nothing was compared."""
-        known = (self.table.same >= 0) & (self.table.elements > 0)
-        share = np.full(len(self.table), np.nan)
-        np.divide(self.table.same, self.table.elements, out=share, where=known)
-        return 1.0 - share
+        return 1.0 - self.table.same.over(self.table.elements)
 
     @property
     def relative_change(self) -> Floats:

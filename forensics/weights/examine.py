@@ -108,7 +108,7 @@ def _looked_at(checkpoint: Checkpoint) -> tuple[int, int]:
     if checkpoint.table is not None:
         counted = zip(checkpoint.table.elements.tolist(), checkpoint.table.nan.tolist(), strict=True)
         for record, (elements, nan) in zip(checkpoint.records, counted, strict=True):
-            if record.alias_of is None and nan >= 0:
+            if record.alias_of is None and nan is not None:
                 looked += elements * DTYPES[record.dtype].bits // 8
                 there += record.elements * DTYPES[record.dtype].bits // 8
     return looked, there

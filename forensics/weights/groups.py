@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forensics.model.facts import Floats, Integers
-from forensics.model.weights import NOT_COMPARED, TensorTable
+from forensics.model.weights import TensorTable
 
 _NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
 
@@ -71,22 +71,21 @@ def grouped(table: TensorTable, labels: Sequence[str]) -> Groups:
     """Put those rows of a table together that have the same label; `labels` has one a row."""
     numbers: dict[str, int] = {}
     group = np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.intp)
-    size, examined = len(numbers), table.nan >= 0
-    compared = table.same != NOT_COMPARED
+    size, examined = len(numbers), ~table.unread
 
     def total(values: Integers) -> Integers:
-        return np.bincount(group, np.where(examined, np.maximum(values, 0), 0), size).astype(np.int64)
+        return np.bincount(group, np.where(examined, values, 0), size).astype(np.int64)
 
     return Groups(
         names=tuple(numbers),
         tensors=np.bincount(group, minlength=size).astype(np.int64),
         unexamined=np.bincount(group, ~examined, size).astype(np.int64),
         elements=total(table.elements),
-        nan=total(table.nan),
-        infinite=total(table.infinite),
-        zero=total(table.zero),
-        compared=total(np.where(compared, table.elements, 0)),
-        same=total(table.same),
+        nan=total(table.nan.values),
+        infinite=total(table.infinite.values),
+        zero=total(table.zero.values),
+        compared=total(np.where(table.compared, table.elements, 0)),
+        same=total(table.same.values),
         l2=_norm(table.l2, group, size),
         max_abs=_largest(table.max_abs, group, size),
         change_l2=_norm(table.change_l2, group, size),

@@ -1,5 +1,6 @@
 """Checkpoints on their own: what `scan` and `diff` look at."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +48,7 @@ def scan(
     """
     held = _held(path, limits)
     examined, unexamined = examine_checkpoints(held.root, held.checkpoints, depth, progress, cluster)
-    return tuple(_named(c, path) for c in examined), (*held.skips, *unexamined)
+    return tuple(_named(c, path) for c in examined), tuple(_told(s, path) for s in (*held.skips, *unexamined))
 
 
 def verify(checkpoints: Sequence[Checkpoint]) -> Iterator[tuple[Checkpoint, "Verification"]]:
@@ -81,9 +82,11 @@ def compare(
             raise UsageError(f"{path} holds {len(held.checkpoints)} checkpoints ({names}); name one of them")
         chosen.append(held)
     root = _joined(chosen)
-    skips = [skip for held in chosen for skip in held.skips]
+    skips: list[Skip] = [skip for held in chosen for skip in held.skips]
     series = [held.checkpoints[0] for held in chosen]
     scanned = judged(root, scan_checkpoints(root, series, "full", progress, skips, cluster), full=True)
+    for path in paths:
+        skips = [_told(skip, path) for skip in skips]
     return tuple(replace(c, path=str(path)) for c, path in zip(scanned, paths, strict=True)), tuple(skips)
 
 
@@ -123,7 +126,7 @@ def _held(path: Place, limits: Limits) -> _Held:
         root, artifacts, left = discover_remote(path, limits)
     checkpoints, skips = find_checkpoints(artifacts, loose=True, asked=True)
     if not checkpoints:
-        reason = f": {skips[0].reason}" if skips else ""
+        reason = f": {_told(skips[0], path).reason}" if skips else ""
         raise NothingReadableError(f"no checkpoint in {path}{reason}")
     return _Held(root, checkpoints, (*left, *skips))
 
@@ -131,6 +134,19 @@ def _held(path: Place, limits: Limits) -> _Held:
 def _from_root(artifact: Artifact) -> Artifact:
     absolute = artifact.local.absolute()
     return replace(artifact, root=ROOT, path=absolute.as_posix().lstrip("/"))
+
+
+def _told(skip: Skip, path: Place) -> Skip:
+    """Return a skip that names its file as the user named the place; from `ROOT` it lacks its first slash."""
+    if not isinstance(path, Path):
+        return skip
+    given = path if path.is_dir() else path.parent
+    inside = given.absolute().as_posix().lstrip("/")
+    if not inside:
+        return skip
+    named = re.compile(rf"(?<![\w/.-]){re.escape(inside)}(?=/)")
+    what, reason = (named.sub(lambda _: given.as_posix(), text) for text in (skip.what, skip.reason))
+    return replace(skip, what=what, reason=reason)
 
 
 def _named(checkpoint: Checkpoint, path: Place) -> Checkpoint:

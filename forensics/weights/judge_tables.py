@@ -102,7 +102,7 @@ def _tied(table: TensorTable, source: Source) -> Iterator[Problem]:
 
     A loader keeps the embedding: what the head learnt on its own is lost.
     """
-    weights = [row for row in range(len(table)) if table.roles[row] == "weight" and table.nan[row] >= 0]
+    weights = [row for row in range(len(table)) if table.roles[row] == "weight" and table.nan[row] is not None]
     heads = [row for row in weights if table.trained[row] == "tied" and HEAD.fullmatch(table.names[row])]
     embeddings = [row for row in weights if EMBEDDING.fullmatch(table.names[row])]
     if len(heads) != 1 or len(embeddings) != 1:
@@ -134,7 +134,7 @@ def _scales(table: TensorTable, source: Source) -> Iterator[Problem]:
 
 
 def _differ(table: TensorTable, rows: Sequence[int]) -> bool:
-    columns = (table.l2, table.mean, table.minimum, table.maximum, table.nan, table.zero)
+    columns = (table.l2, table.mean, table.minimum, table.maximum, table.nan.values, table.zero.values)
     return any(
         not np.array_equal(column[rows], np.full(len(rows), column[rows[0]]), equal_nan=True)
         for column in (np.asarray(c, dtype=np.float64) for c in columns)

@@ -44,7 +44,7 @@ class Examination:
     """What a look at a series of checkpoints found.
 
     `tables` has one table a checkpoint, rows in the order of its records. A tensor whose bytes could not be read
-    keeps its row: its `elements` are those declared, its counts are `statistics.UNEXAMINED` (-1), its numbers NaN;
+    keeps its row: its `elements` are those declared, none of its counts is known and its numbers are NaN;
     `failures` tells why, by the path of the file (relative to the run). `detection_limits` has one number a
     checkpoint for a quick look, see `sampling.detection_limit`; None for a full one. In a quick look, `elements`
     counts those looked at, so that shares stay shares, and dead rows are not counted.

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.model.counts import Counts
 from forensics.model.facts import Floats, Integers
-from forensics.model.weights import NOT_COMPARED, TensorRecord, TensorTable, Trained
+from forensics.model.weights import TensorRecord, TensorTable, Trained
 
 NAN, POSITIVE_INFINITY, NEGATIVE_INFINITY, ZERO, SUBNORMAL = 0, 1, 2, 3, 4
 LOOKED_AT, FINITE, TOTAL, SQUARES = 5, 6, 7, 8
@@ -25,9 +26,6 @@ MINIMUM, MAXIMUM, LARGEST, CHANGE_LARGEST = 13, 14, 15, 16
 ZEROS_IN_ROW = 17
 """Zeros seen so far of a row that is longer than a block: state of one part, never merged."""
 COLUMNS = 18
-
-UNEXAMINED = -1
-"""Stands in every count of a tensor whose bytes could not be read, and in counts that its dtype does not allow."""
 
 
 def fresh(rows: int) -> Floats:
@@ -80,11 +78,11 @@ def table_of(records: Sequence[TensorRecord], trained: Sequence[Trained], matrix
         mean=np.divide(matrix[:, TOTAL], finite, out=np.full(len(records), np.nan), where=seen),
         l2=np.where(seen, np.sqrt(matrix[:, SQUARES]), np.nan),
         dead_rows=_count(matrix, DEAD_ROWS, counted & known.rows_counted),
-        same=np.where(known.compared, matrix[:, SAME].astype(np.int64), NOT_COMPARED),
+        same=_count(matrix, SAME, known.compared),
         change_l2=np.where(both, np.sqrt(matrix[:, CHANGE_SQUARES]), np.nan),
         change_max=np.where(both, matrix[:, CHANGE_LARGEST], np.nan),
     )
 
 
-def _count(matrix: Floats, column: int, mask: NDArray[np.bool_]) -> Integers:
-    return np.where(mask, matrix[:, column].astype(np.int64), UNEXAMINED)
+def _count(matrix: Floats, column: int, mask: NDArray[np.bool_]) -> Counts:
+    return Counts(matrix[:, column].astype(np.int64), mask)

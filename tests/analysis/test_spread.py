@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forensics.analysis.spread import depth_of, spread_of
-from forensics.model import Piece, Role, TensorRecord, TensorTable, Trained
+from forensics.model import Counts, Piece, Role, TensorRecord, TensorTable, Trained
 
 MODEL = [
     "lm_head.weight",
@@ -18,6 +18,7 @@ MODEL = [
 
 def table(names: list[str], frozen: Collection[str] = ()) -> TensorTable:
     ones = np.ones(len(names), dtype=np.int64)
+    counts = Counts.of([1] * len(names))
     floats = np.ones(len(names))
     weight: Role = "weight"
     labels: tuple[Trained, ...] = tuple("frozen" if name in frozen else "trainable" for name in names)
@@ -28,18 +29,18 @@ def table(names: list[str], frozen: Collection[str] = ()) -> TensorTable:
         shapes=((1,),) * len(names),
         trained=labels,
         elements=ones,
-        nan=ones,
-        positive_infinity=ones,
-        negative_infinity=ones,
-        zero=ones,
-        subnormal=ones,
+        nan=counts,
+        positive_infinity=counts,
+        negative_infinity=counts,
+        zero=counts,
+        subnormal=counts,
         minimum=floats,
         maximum=floats,
         max_abs=floats,
         mean=floats,
         l2=floats,
-        dead_rows=ones,
-        same=ones,
+        dead_rows=counts,
+        same=counts,
         change_l2=floats,
         change_max=floats,
     )

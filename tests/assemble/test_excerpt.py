@@ -63,7 +63,7 @@ def test_trainings_appended_to_one_table_are_attempts() -> None:
 
     assert run.timeline["loss"].steps.tolist() == [0, 1, 2, 3]
     assert run.timeline.segments == (Segment(0, 5), Segment(0, 3))
-    assert run.frame().segment.tolist() == [1, 1, 1, 1, -1, -1, 1, 1, 1, 1]
+    assert run.frame().segment.fillna(9).tolist() == [1, 1, 1, 1, 9, 9, 1, 1, 1, 1]
 
 
 def test_an_attempt_that_was_overwritten_in_part_is_none_of_its_own() -> None:

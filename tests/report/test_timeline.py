@@ -35,7 +35,8 @@ def test_the_frame_has_these_columns_and_every_sample() -> None:
     assert frame["value"].tolist() == pytest.approx(
         np.concatenate([b.values for b in blocks]).tolist(), rel=0, abs=0, nan_ok=True
     )
-    assert set(frame["segment"]) <= {-1, 0}
+    assert set(frame["segment"].dropna()) == {0}
+    assert frame["rank"].isna().all()
 
 
 def test_csv_holds_the_merged_series() -> None:

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from forensics.formats.dtypes import DTYPES, decode
-from forensics.model.weights import NOT_COMPARED, Piece, TensorRecord, TensorTable
+from forensics.model.weights import Piece, TensorRecord, TensorTable
 
 Raw = NDArray[np.uint8]
 SPECIAL = {
@@ -28,7 +28,7 @@ SPECIAL = {
 class Expected:
     """The columns of one row of a table."""
 
-    counts: Mapping[str, int]
+    counts: Mapping[str, int | None]
     numbers: Mapping[str, float]
 
 
@@ -72,7 +72,7 @@ def expected(name: str, shape: tuple[int, ...], raw: Raw, before: Raw | None = N
             "l2": np.sqrt((finite * finite).sum()) if finite.size else np.nan,
             "mean": finite.sum() / finite.size if finite.size else np.nan,
         }
-        counts = {
+        counts: dict[str, int | None] = {
             "elements": values.size,
             "nan": int(np.isnan(values).sum()),
             "positive_infinity": int((values == np.inf).sum()),
@@ -99,17 +99,17 @@ def _codes(name: str, raw: Raw) -> list[int]:
     return [int(code) for code in raw.tolist()]
 
 
-def _dead_rows(values: NDArray[np.float64], shape: tuple[int, ...]) -> int:
+def _dead_rows(values: NDArray[np.float64], shape: tuple[int, ...]) -> int | None:
     if len(shape) < 2:
-        return -1
+        return None
     if not values.size:
         return 0
     return int((values.reshape(shape[0], -1) == 0).all(axis=1).sum())
 
 
-def _change(name: str, raw: Raw, before: Raw | None) -> tuple[int, float, float]:
+def _change(name: str, raw: Raw, before: Raw | None) -> tuple[int | None, float, float]:
     if before is None:
-        return NOT_COMPARED, np.nan, np.nan
+        return None, np.nan, np.nan
     dtype = DTYPES[name]
     if dtype.bits == 4:
         same = sum(a == b for a, b in zip(_codes(name, raw), _codes(name, before), strict=True))
@@ -125,7 +125,7 @@ def _change(name: str, raw: Raw, before: Raw | None) -> tuple[int, float, float]
 
 def assert_row(table: TensorTable, row: int, wanted: Expected) -> None:
     """Counts are equal; numbers agree to 1e-6, the mean to that of the largest magnitude."""
-    counts = {key: int(getattr(table, key)[row]) for key in wanted.counts}
+    counts = {key: getattr(table, key)[row] for key in wanted.counts}
     numbers = {key: float(getattr(table, key)[row]) for key in wanted.numbers if key != "mean"}
     others = {key: value for key, value in wanted.numbers.items() if key != "mean"}
     scale = np.nan_to_num(wanted.numbers["max_abs"])

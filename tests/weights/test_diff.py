@@ -42,7 +42,7 @@ def test_difference_names_what_came_and_went(tmp_path: Path) -> None:
         found.reshaped,
         found.retyped,
     ) == (("new",), ("gone",), ("shape",), ("type",))
-    assert found.table.same.tolist() == [-1, 4, -1, -1]
+    assert found.table.same.tolist() == [None, 4, None, None]
 
 
 def test_moved_and_relative_change(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_a_file_that_workers_see_replaced_is_no_evidence(tmp_path: Path) -> None
     (checkpoint,), skips = inspection.scan(path, cluster=workers)
 
     assert checkpoint.table is not None
-    assert set(checkpoint.table.nan.tolist()) == {-1}
+    assert set(checkpoint.table.nan.tolist()) == {None}
     assert any("changed while it was read" in skip.reason for skip in skips)
 
 

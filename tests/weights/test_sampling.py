@@ -89,7 +89,7 @@ def test_quick_look_compares_the_same_blocks(tmp_path: Path, monkeypatch: pytest
     table = found.tables[1]
     assert table.unchanged[0]
     assert 100 < table.elements[0] < 200
-    assert (table.dead_rows[0], table.shapes[0]) == (-1, (100, 40))
+    assert (table.dead_rows[0], table.shapes[0]) == (None, (100, 40))
     assert found.bytes_read == 8 * table.elements[0]
 
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forensics.formats.dtypes import DTYPES
-from forensics.model.weights import NOT_COMPARED, Piece, TensorRecord, TensorTable
+from forensics.model.weights import Piece, TensorRecord, TensorTable
 from forensics.storage.file import File
-from forensics.weights import blocks, series, statistics
+from forensics.weights import blocks, series
 from forensics.weights.series import examine_series, scan_series
 from forensics.weights.tracks import Plan, follow
 from weights.tensor_reference import Raw, assert_row, expected, raw_tensors, record, save
@@ -101,7 +101,7 @@ def test_large_tensors_are_cut_without_a_trace(
     for i, table in enumerate(tables):
         wanted = expected(name, shape, raws[i], raws[i - 1] if i else None)
         if name == "F4" and shape == (40_000, 1):
-            wanted = type(wanted)({**wanted.counts, "dead_rows": -1}, wanted.numbers)
+            wanted = type(wanted)({**wanted.counts, "dead_rows": None}, wanted.numbers)
         assert_row(table, 0, wanted)
 
 
@@ -138,7 +138,7 @@ def test_strided_tensors_are_counted_in_their_own_order(
     wanted = [expected("F32", shape, raws[0]), expected("F32", shape, raws[1], raws[0])]
     dense = sorted(strides) == [1, 5] or strides == (1, 8, 4)
     if dense and gather_bytes < 4 * span:
-        wanted = [type(one)({**one.counts, "dead_rows": -1}, one.numbers) for one in wanted]
+        wanted = [type(one)({**one.counts, "dead_rows": None}, one.numbers) for one in wanted]
     for table, one in zip(tables, wanted, strict=True):
         assert_row(table, 0, one)
 
@@ -183,7 +183,7 @@ def test_six_bit_elements_are_compared_as_bytes_only(tmp_path: Path) -> None:
         table.infinite[0],
         table.zero[0],
         table.same[0],
-    ] == [8, 0, 0, statistics.UNEXAMINED, 4]
+    ] == [8, 0, 0, None, 4]
     assert np.isnan([table.l2[0], table.change_l2[0]]).all()
 
 
@@ -210,7 +210,7 @@ def test_reshaped_and_retyped_tensors_are_not_compared(tmp_path: Path, dtype: st
 
     tables = scan_series(tmp_path, checkpoints)
 
-    assert [int(table.same[0]) for table in tables] == [NOT_COMPARED, NOT_COMPARED, NOT_COMPARED, 3000]
+    assert [table.same[0] for table in tables] == [None, None, None, 3000]
 
 
 def test_transposed_tensor_is_not_compared_with_its_former_order(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_transposed_tensor_is_not_compared_with_its_former_order(tmp_path: Path)
 
     tables = scan_series(tmp_path, checkpoints)
 
-    assert [int(table.same[0]) for table in tables] == [NOT_COMPARED, NOT_COMPARED, 35]
+    assert [table.same[0] for table in tables] == [None, None, 35]
 
 
 def test_aliases_take_the_row_of_their_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,8 +304,8 @@ def test_cut_file_costs_only_its_tensors(
 
     assert list(found.failures) == ["1.bin"]
     assert "ends at byte 703" in found.failures["1.bin"]
-    assert [table.nan.tolist() for table in found.tables] == [[0, 0], [0, -1], [0, 0]]
-    assert [table.same.tolist() for table in found.tables] == [[-1, -1], [100, -1], [100, -1]]
+    assert [table.nan.tolist() for table in found.tables] == [[0, 0], [0, None], [0, 0]]
+    assert [table.same.tolist() for table in found.tables] == [[None, None], [100, None], [100, None]]
     assert found.tables[1].elements[1] == 100
     assert np.isnan(found.tables[1].l2[1])
 
@@ -329,8 +329,8 @@ def test_file_that_shrinks_while_it_is_read_is_no_evidence(
 
     found = examine_series(tmp_path, checkpoints, kernels=kernels)
 
-    assert [int(table.nan[0]) for table in found.tables] == [0, -1, 0]
-    assert [int(table.same[0]) for table in found.tables] == [-1, -1, -1]
+    assert [table.nan[0] for table in found.tables] == [0, None, 0]
+    assert [table.same[0] for table in found.tables] == [None, None, None]
     assert list(found.failures) == ["1.bin"]
 
 
@@ -353,7 +353,7 @@ def test_bad_sector_costs_the_tensors_on_it(tmp_path: Path, monkeypatch: pytest.
 
     found = examine_series(tmp_path, [records])
 
-    assert found.tables[0].nan.tolist() == [0, -1, 0]
+    assert found.tables[0].nan.tolist() == [0, None, 0]
     assert "Input/output error" in found.failures["a.bin"]
 
 
@@ -378,7 +378,7 @@ def test_missing_file_costs_only_its_tensors(tmp_path: Path) -> None:
 
     found = examine_series(tmp_path, [records])
 
-    assert [int(found.tables[0].elements[0]), int(found.tables[0].zero[1])] == [10, statistics.UNEXAMINED]
+    assert [found.tables[0].elements[0], found.tables[0].zero[1]] == [10, None]
     assert list(found.failures) == ["gone.bin"]
 
 
@@ -397,8 +397,8 @@ def test_file_that_changes_while_it_is_read_is_no_evidence(tmp_path: Path, monke
 
     found = examine_series(tmp_path, checkpoints)
 
-    assert [int(table.nan[0]) for table in found.tables] == [0, -1, 0]
-    assert [int(table.same[0]) for table in found.tables] == [-1, -1, -1]
+    assert [table.nan[0] for table in found.tables] == [0, None, 0]
+    assert [table.same[0] for table in found.tables] == [None, None, None]
     assert "changed" in found.failures["1.bin"]
 
 
@@ -425,7 +425,7 @@ def test_record_that_cannot_be_true_is_left_out(tmp_path: Path, bad: TensorRecor
 
     found = examine_series(tmp_path, [[*good, bad]], kernels=kernels)
 
-    assert found.tables[0].nan.tolist() == [0, statistics.UNEXAMINED]
+    assert found.tables[0].nan.tolist() == [0, None]
     assert len(found.failures) == 1
 
 
@@ -454,5 +454,5 @@ def test_depth_off_reads_nothing(tmp_path: Path) -> None:
     """Without a look every count says so, and the file need not even be there."""
     found = examine_series(tmp_path, [[record("w", "F32", (2,), [Piece("gone", 0, 8)])]], depth="off")
 
-    assert found.tables[0].nan.tolist() == [statistics.UNEXAMINED]
+    assert found.tables[0].nan.tolist() == [None]
     assert dict(found.failures) == {}
