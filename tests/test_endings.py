@@ -171,6 +171,38 @@ def test_the_frame_of_ones_own_code_is_named(tmp_path: Path) -> None:
     assert "called from /app/train.py:9 in <module>" in report.findings[0].statement
 
 
+CALLED = 'Traceback (most recent call last):\n  File "fit.py", line 7, in <module>\n    fit()\n'
+WRAPPED = {
+    "quoted": (
+        "sagemaker.exceptions.UnexpectedStatusException: Error for Training job a: Failed. Reason: AlgorithmError:\n"
+        'ExitCode 1\nErrorMessage "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB."\n'
+    ),
+    "below an empty line": (
+        f"{CALLED}acme.errors.ResourceExhaustedError: Graph execution error:\n\nDetected at node a/b\n"
+        "OOM when allocating tensor with shape[64,256] on /job:localhost/device:GPU:0\n"
+    ),
+    "of another process": (
+        f"{CALLED}ray.exceptions.RayTaskError(OSError): ray::Loader.take() (pid=81, ip=10.0.0.1)\n"
+        '  File "/w/loader.py", line 3, in take\n    f.read()\nOSError: [Errno 121] Remote I/O error\n'
+    ),
+    "of another writer": (
+        f"{CALLED}KeyError: 'labels'\nslurmstepd: error: *** STEP 1.0 ON n1 CANCELLED AT 2026-04-12T11:20:41 ***\n"
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    zip(WRAPPED.values(), ("out-of-memory", "out-of-memory", "file-system-fault", "traceback"), strict=True),
+    ids=WRAPPED,
+)
+def test_the_reason_may_stand_below_the_name_of_an_exception(tmp_path: Path, text: str, name: str) -> None:
+    ending = judged(tmp_path, STEPS + text).run.ending
+
+    assert ending is not None
+    assert ending.name == name
+
+
 def test_the_page_tells_every_ending_and_signature() -> None:
     text = page.render(catalog.rules())
 

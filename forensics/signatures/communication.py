@@ -15,6 +15,8 @@ SIGNATURES = (
         "a watchdog found a rank that stood still",
         (
             Words("Did not get subsequent heartbeat", r"Waited [\d.]+ seconds"),
+            Words("Megascale detects a hang"),
+            Words("Watchdog timeout (self.watchdog_timeout"),
             Words("Did not get initial heartbeat", r"Waited [\d.]+ seconds"),
         ),
     ),

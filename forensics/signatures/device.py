@@ -133,8 +133,6 @@ SIGNATURES = (
             Words("CUDNN_STATUS_", r"CUDNN_STATUS_(?!SUCCESS|ALLOC_FAILED)"),
             Words("CUSPARSE_STATUS_", r"CUSPARSE_STATUS_(?!SUCCESS)"),
             Words("AcceleratorError: "),
-            Words("call acl api failed", r"ERR\d{5} PTA call acl api failed"),
-            Words("PTA call acl api failed"),
             Words("EZ9999: "),
             Words("Intel GPU", r"UR_RESULT_ERROR|PI_ERROR"),
             Words("Triton Error [", r"Triton Error \[\w+\]: "),
@@ -147,5 +145,13 @@ SIGNATURES = (
         r"|no kernel image|invalid device function|uncorrectable|illegal instruction|too many resources"
         r"|PTX was compiled"
         r"|initialization error|driver version is insufficient|no CUDA-capable|kernel image is invalid",
+    ),
+    Signature(
+        "device-call-failed",
+        "crash-device",
+        "crashed",
+        Role.ABORT,
+        "a call of the device's library failed",
+        (Words("PTA call acl api failed"),),
     ),
 )

@@ -29,12 +29,17 @@ _SOFTWARE = r"(?:cuda|hip|rocm|npu|xpu|tpu|hpu|mps|musa|level_zero|metal|miopen|
 
 GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("data-loader-timeout", (r"\bdata ?loader\b", r"\btime[sd]? ?-?out\b")),
-    ("nccl-timeout", (_COLLECTIVE, r"\b(?:time[sd]? ?-?out|timeout|hung|hang|stuck|deadlock|no heartbeat)\b")),
+    ("watchdog-hang", (r"\bwatchdog (?:timeout|expired)\b(?!.{0,80}collective)",)),
+    ("nccl-timeout", (_COLLECTIVE, r"\b(?:time[sd]? ?-?out|timeout|hung|hangs?|stuck|deadlock|no heartbeat)\b")),
+    ("nccl-timeout", (r"\b(?:stream|device|event)[ _]sync\w*(?: \w+){0,2} time[sd]? ?-?out\b",)),
     (
         "watchdog-hang",
         (
-            r"\b(?:rank|worker|process|trainer|training|job|watchdog)\b",
-            r"\b(?:hung|stuck|stalled|hanging|unresponsive|no progress)\b|\bhang (?:was )?detected\b",
+            r"\b(?:rank|worker|process|trainer|training|job|watchdog|host|chip|core|neff)s?\b",
+            (
+                r"\b(?:hung|stuck|stalled|hanging|unresponsive|no progress)\b|\bhang (?:was |is )?(?:detected|that)\b"
+                r"|\bhangs?(?: for)? (?:more than|over|longer)|\bdetect(?:s|ed) (?:a |the )?hang\b|\w_TIMEOUT\b"
+            ),
         ),
     ),
     ("nccl-error", (_COLLECTIVE, r"\b(?:error|fail|abort|unhealthy|unavailable|closed|reset|crash)")),
@@ -43,6 +48,13 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             r"\b(?:another|remote|peer|other) (?:rank|task|process|worker)\b",
             r"\b(?:died|exited|crashed|failed|disconnected|lost)\b",
+        ),
+    ),
+    (
+        "nccl-error",
+        (
+            r"\b(?:rank|task|process|worker|peer|transport|endpoint)\b",
+            r"\b(?:different incarnation|has (?:likely )?restarted|retry count exceeded|heartbeat time ?-?out)\b",
         ),
     ),
     (
@@ -73,7 +85,18 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
             r"\bmemory (?:pressure|usage|limit|allocation|request)|\b[hs]_vmem\b|\brss\b|\boom\b|\bout[ -]of[ -]memory",
         ),
     ),
-    ("host-memory", (r"errno 12\]|os error 12\b|cannot allocate memory",)),
+    (
+        "oom-kill-record",
+        (
+            _JOB,
+            r"\bmemory\b",
+            (
+                r"\b(?:gone over|exceed(?:s|ed|ing)?|over|beyond) .{0,40}(?:limit|memory|available)"
+                r"|\bmemory limit.{0,20}\b(?:reached|exceeded)|\bmemory than is available\b"
+            ),
+        ),
+    ),
+    ("host-memory", (r"errno 12\]|os error 12\b|cannot allocate memory|winerror (?:8|1455)\]|error code: <1455>",)),
     (
         "host-memory",
         (
@@ -86,11 +109,12 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             (
                 r"\bout[ -]of[ -]memory\b|\bmemory is(?:n't| not) enough|\b(?:not enough|insufficient) (?:\w+ )?memory"
-                r"|\bmemory exhausted\b|\bhbm capacity\b|\boom\b"
+                r"|\bmemory exhausted\b|\bhbm capacity\b|\boom\b|ErrorOutOfMemory\b"
             ),
         ),
     ),
     ("out-of-memory", (r"RESOURCE_EXHAUSTED", r"\bmemory\b|\balloc|\bhbm\b|\bbuffer\b")),
+    ("out-of-memory", (r"\b(?:nrt|cu|cuda|hip|acl|cnrt|mu)_?\w*alloc|\baccelerator\b", r"\bfail|exhausted|exceed")),
     ("out-of-memory", (_DEVICE, r"\balloc|\bmemory\b|\bhbm\b", r"\bfail|exhausted|exceed|insufficient")),
     (
         "cuda-error",
@@ -109,6 +133,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
             (
                 rf"^{_CLIENTS}\.[\w.]{{1,120}}: |(?:errno|os error) (?:101|110|111|113|-2|-3)\b"
                 r"|\b(?:429|50[0234]) (?:client|server) error\b|\bHTTP (?:\w+ )?code: (?:429|50[0234])\b"
+                r"|\b(?:429|50[0234])\W{1,3}(?:too many req|internal server|bad gateway|service unavail|gateway time)"
                 r"|^(?:ReadTimeout|ConnectTimeout|ConnectionError|SSLError|RemoteDisconnected|ProtocolError): "
             ),
         ),
@@ -124,7 +149,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("disk-full", (r"\bquota\b", r"\bexceed")),
     ("too-many-open-files", (r"(?:errno|os error) (?:23|24)\b",)),
-    ("too-many-processes", (r"\b(?:pthread_create|fork|thread creation) (?:has )?failed",)),
+    ("too-many-processes", (r"\b(?:pthread_create|fork|thread creation)(?:\(\))? (?:has )?failed",)),
     ("file-system-fault", (r"(?:errno|os error) (?:5|30|70|107|108|116|117|121)\b|\(input/output error\)",)),
     (
         "nan-assertion",
@@ -138,7 +163,8 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             (
                 r"\b(?:cancell?ed|stopped|terminated|killed|interrupted|aborted) by (?:the |its )?"
-                r"(?:user|owner|admin|operator)"
+                r"(?:user|owner|admin|operator)|\b(?:deleted|cancell?ed|stopped) (?:at|on) (?:the )?request of\b"
+                r"|\bcontrol-C event\b"
             ),
         ),
     ),
@@ -146,7 +172,10 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         "preempted",
         (
             _JOB,
-            r"\b(?:pre-?empted|reclaimed|outbid)\b|\bspot (?:\w+ )?interruption\b|\binterruption (?:notice|warning)\b",
+            (
+                r"\b(?:pre-?empted|reclaimed|outbid)\b|\bspot (?:\w+ )?interruption\b"
+                r"|\binterruption (?:notice|warning)\b|\b(?:due to|because of|by) (?:\w+ )?pre-?emption\b"
+            ),
         ),
     ),
     ("preempted", (r"\bbecause of preempt",)),
@@ -159,6 +188,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
             (
                 r"\bwall[- ]?(?:clock|time)|\btime[- ]?limit|\brun[- ]?time\b|\bdeadline\b|\bduration\b"
                 r"|\ballocation expired\b|\btype=timeout\b|\b(?:its|the) (?:\w+ )?timeout of\b|\busage limit"
+                r"|\bexecution time\b|\bCPU (?:usage|time) limit\b"
             ),
         ),
     ),

@@ -78,6 +78,7 @@ SIGNATURES = (
             Words("pthread_create failed", r"Resource temporarily unavailable"),
             Words("OpenBLAS blas_thread_init: pthread_create failed"),
             Words("libgomp: Thread creation failed"),
+            Words("OMP: System error #11"),
             Words(
                 "Resource temporarily unavailable", r"(?:fork|clone|Errno 11\]|os error 11).{0,80}Resource temporarily"
             ),
@@ -91,6 +92,7 @@ SIGNATURES = (
         "the file system failed",
         (
             Words("Stale file handle"),
+            Words("StaleNetworkFileHandle"),
             Words("Read-only file system"),
             Words("Input/output error", r"(?:Errno 5\]|os error 5|: )\s*Input/output error"),
             Words("Transport endpoint is not connected"),

@@ -21,6 +21,9 @@ SIGNATURES = (
             Words("ption (", r"double free or corruption \("),
             Words("prev_size", r"corrupted size vs\. prev_size"),
             Words("-linked list", r"corrupted double-linked list"),
+            Words("Assertion `", r"(?<=: )Assertion `.{1,300}' failed\.?$"),
+            Words("failed assertion `"),
+            Words("The futex facility returned an unexpected error code"),
             Words("*** stack smashing detected"),
             Words("*** buffer overflow detected"),
             Words(
@@ -43,6 +46,23 @@ SIGNATURES = (
         Role.ABORT,
         "native code ended the process after a check that failed",
         (Words("*** Check failure stack trace: ***"),),
+    ),
+    Signature(
+        "actor-died",
+        "crash-exception",
+        "crashed",
+        Role.OUTCOME,
+        "a process of the program came to an end that nobody expected",
+        (
+            Record("A worker died or was killed while executing a task by an unexpected system error"),
+            Record("Child process with PID ", r"Child process with PID \d+ terminated with code [1-9]"),
+            Record("BackoffLimitExceeded"),
+            Record("Job has reached the specified backoff limit"),
+            Record("is failed because ", r"is failed because \d+ \w+ replica\(s\) failed"),
+            Record("Training job failed", r"Failed - Training job failed"),
+            Record("FAILED_SETUP"),
+            Record("Catastrophic failure", r"^Catastrophic failure"),
+        ),
     ),
     Signature(
         "error-line",
@@ -76,6 +96,7 @@ SIGNATURES = (
                 "terminate called",
                 r"terminate called (?:after throwing an instance of|without an active exception|recursively)",
             ),
+            Words("panicked at ", r"thread '.{1,80}' (?:\(\d+\) )?panicked at "),
         ),
     ),
 )

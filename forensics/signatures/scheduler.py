@@ -16,6 +16,8 @@ SIGNATURES = (
         (
             Record("DUE TO TIME LIMIT"),
             Record("TERM_RUNLIMIT"),
+            Record("TERM_CPULIMIT"),
+            Record("FunctionTimeoutError: "),
             Record("PBS: job killed: walltime", r"walltime \d+ exceeded limit"),
             Record("DeadlineExceeded", r"DeadlineExceeded\b.{0,400}(?:Job|Pod|active)|Reason:\s*DeadlineExceeded"),
             Record("Job was active longer than specified deadline"),
@@ -46,6 +48,9 @@ SIGNATURES = (
                 r"\bPreempted (?:by|in order to|to make room)|Reason:\s*Preempt(?:ed|ing|ion)|PreemptionByScheduler",
             ),
             Record("PreemptionByScheduler"),
+            Record("EvictedDueToPreempted"),
+            Record("PreemptionError: "),
+            Record("Runner interrupted due to worker preemption"),
             Record("Spot ", r"Spot (?i:(?:training job|instance|VM) )interrupt(?:ed|ion)"),
             Record("pot interruption", r"(?i:\bspot interruption (?:notice|warning|signal))"),
             Record("EventType", r"EventType\W+(?:Preempt|Terminate)\b"),
@@ -122,6 +127,8 @@ SIGNATURES = (
             Record("CANCELLED AT ", r"CANCELLED AT \S+ \*\*\*"),
             Record("CANCELLED by ", r"\bCANCELLED by \d+"),
             Record("TERM_OWNER"),
+            Record("PBS: job killed: job deleted"),
+            Record("Job deleted at request of "),
             Record("TERM_ADMIN"),
             Record("JOB WAS CANCELLED BY USER"),
         ),
@@ -136,11 +143,27 @@ SIGNATURES = (
         (
             Record("Detected KeyboardInterrupt", r"Detected KeyboardInterrupt, attempting graceful shutdown"),
             Record("KeyboardInterrupt received"),
+            Words("forrtl: error (200)", r"program aborting due to (?:control-C|window-CLOSE) event"),
             Words("Aborted!", r"Aborted!\s*$"),
             Record("Keyboard interrupt received", r"[Kk]eyboard interrupt received"),
             Record(
                 "Interrupted by user", r"(?:Training|Run|Process|run|training).{0,40}[Ii]nterrupted by (?:the )?user"
             ),
+        ),
+    ),
+    Signature(
+        "limit-exceeded",
+        "crash-killed",
+        "killed",
+        Role.ROOT,
+        "the cluster ended the job: it broke a rule",
+        (
+            Record("PBS: job killed: ", r"PBS: job killed: (?!walltime|v?mem|pmem|job deleted).{0,80}exceeded limit"),
+            Record("failed liveness probe, will be restarted"),
+            Record("TERM_PROCESSLIMIT"),
+            Record("TERM_SWAP"),
+            Record("TERM_EXTERNAL_SIGNAL"),
+            Record("TERM_FORCE_OWNER"),
         ),
     ),
     Signature(

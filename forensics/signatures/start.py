@@ -4,7 +4,7 @@ Sources: CPython 3.12 `Modules/main.c`, `argparse.py`; bash 5.2; glibc `dl-load.
 `torch/utils/cpp_extension.py`; huggingface_hub 0.36 `errors.py`; transformers 5.x `utils/hub.py`.
 """
 
-from forensics.signatures.signature import Role, Signature, Words
+from forensics.signatures.signature import Record, Role, Signature, Words
 
 _SHELL = r"(?:bash|/bin/\w{1,40}|\bsh|zsh|\.sh|slurm_script|line \d{1,9}|exec|env|srun|nohup|timeout)"
 
@@ -61,6 +61,27 @@ SIGNATURES = (
             Words("CUDA_HOME environment variable is not set"),
             Words("Installed CUDA version ", r"Installed CUDA version \S+ does not match"),
             Words("Driver/library version mismatch"),
+        ),
+    ),
+    Signature(
+        "job-refused",
+        "crash-launcher",
+        "crashed",
+        Role.ROOT,
+        "the job, its container or its launcher was refused before the program began",
+        (
+            Record("Batch job submission failed"),
+            Record("Unable to create step for job"),
+            Record("Unable to allocate resources", r"(?:srun|salloc): error: Unable to allocate resources"),
+            Record("Error response from daemon", r"OCI runtime|nvidia-container-cli|device driver|failed to create"),
+            Record("FATAL:   ", r"FATAL: {3}(?:could not open image|container creation failed|while )"),
+            Record("pyxis: ", r"pyxis: (?:failed to|container start failed|couldn't)"),
+            Record("PMI2_Init failed"),
+            Record("PMI_Init failed"),
+            Record("It looks like ", r"It looks like (?:MPI|pmix|PMIx|orte|prte)\w*(?: runtime)?[ _]init failed"),
+            Record("Unable to initialize backend '"),
+            Words("OMP: Error #15"),
+            Record("setup failed with return code"),
         ),
     ),
     Signature(

@@ -39,6 +39,8 @@ _FATAL = {b"Segmentation fault": 11, b"Aborted": 6, b"Bus error": 7, b"Illegal i
 
 STATE = re.compile(rb"(?i)\b(?:state|status|phase|reason)[\"']?\s*[:=]\s*[\"']?(?:terminated|aborted)\b")
 """What `kubectl describe` calls every container that came to its end, whatever the end was."""
+CALM = re.compile(rb"(?i)\bgraceful(?:ly)?\b")
+"""A service of the program (a raylet, a server) that was told to end because the program had."""
 
 _NUMBER = rb"(-?\d{1,10})"
 CODES = tuple(
@@ -68,6 +70,8 @@ BY_SIGNAL = tuple(
             rb"|due to) (?:signal:? ?(\d{1,2})|(?:signal:? ?)?(SIG[A-Z0-9]+))"
         ),
         rb"KILLED BY SIGNAL: (\d{1,2})",
+        rb"EXIT STRING: [A-Z].{1,60} \(signal (\d{1,2})\)",
+        rb"Exited by LSF signal (\d{1,2})",
         rb"Signal (\d{1,2}) \(SIG[A-Z0-9]+\) received by PID",
         rb"[Pp]rocess \d+ got signal: (\d{1,3})",
         rb"Caught signal (\d{1,2}) \(",
@@ -86,7 +90,8 @@ BY_SIGNAL = tuple(
 ANCHORS = (
     "xits with return code = ", "xitcode", "xit code", "xit Code", "xit_code", "xitCode", "XIT CODE", "xited with ",
     "xit status", "xited on signal", "xited with signal", "Exited with", "Exit code", "Exit Code", "EXIT CODE:",
-    "KILLED BY SIGNAL", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGKILL", "SIGTERM", "SIGINT", "SIGHUP",
+    "KILLED BY SIGNAL", "EXIT STRING: ", "Exited by LSF signal",
+    "SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGKILL", "SIGTERM", "SIGINT", "SIGHUP",
     "Signal ", "Signal: ", "Signals.SIG", "Segmentation fault", "Bus error", "Illegal instruction", "Aborted",
     "Floating point exception", "Floating-point exception", "Bad system call", "Terminated", "Hangup", "CPU time limit",
     "Caught signal ", "Command terminated by signal", "Command exited with", "process ", "killed by signal",
@@ -106,7 +111,7 @@ def code_in(line: bytes) -> tuple[int, int, int] | None:
     >>> code_in(b"  exitcode  : 1 (pid: 4714)")[0], code_in(b"Process exited with exit code 137")[0]
     (1, 137)
     """
-    if STATE.search(line):
+    if STATE.search(line) or CALM.search(line):
         return None
     fatal = FATAL.search(line)
     if fatal:

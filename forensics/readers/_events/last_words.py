@@ -13,8 +13,10 @@ from forensics.readers._events.tracebacks import (
     BEGIN,
     LIBRARY,
     MAX_LINES,
+    MESSAGE_BYTES,
     OF_A_LAUNCHER,
     STOPPED_BY_SIGNAL,
+    further_on,
     is_ignored,
 )
 
@@ -30,24 +32,29 @@ _DOTTED = (
 )
 """How exceptions end that are not called errors (httpx, google-api-core, grpc, queue); behind a module's name only."""
 EXCEPTION = re.compile(
-    rb"((?:[a-zA-Z_]\w{0,60}\.){0,6}[A-Z]\w{0,80}" + _CLASS + rb"|[A-Z]\w{0,60}Error"
+    rb"((?:[a-zA-Z_]\w{0,60}\.){0,6}[A-Z]\w{0,80}" + _CLASS + rb"|[A-Z]\w{0,60}Error|Exception(?=: )"
     rb"|(?:[a-z_]\w{0,60}\.){1,6}(?:[A-Z]\w{0,80})?" + _DOTTED + rb")"
     rb"(?:: \S.*|:?\s*)$"
 )
 _FRAME = re.compile(rb'\sFile "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
 _WENT_ON = re.compile(
-    rb"\b(?:retry(?:ing)?|trying again|continu(?:e|ing)|skipp(?:ed|ing)|fall(?:ing)? back|ignor(?:ed|ing)"
+    rb"\b(?:retry(?:ing)?(?! count)|trying again|continu(?:e|ing)|skipp(?:ed|ing)|fall(?:ing)? back|ignor(?:ed|ing)"
     rb"|resum(?:ed|ing))\b",
     re.IGNORECASE,
 )
 _FATAL = re.compile(
-    rb"(?:^|[\[\s|])(?:F\d{3,8} (?:\d\d:){2}\d\d|(?:FATAL|CRITICAL)(?=[\s:\]|]|$)|[Ff]atal error(?=[\s:]))"
+    rb"(?:^|[\[\s|])(?:F\d{3,8} (?:\d\d:){2}\d\d|(?<=\d: )F(?= \S{1,200}:\d+\])|(?:FATAL|CRITICAL)(?=[\s:\]|]|$)"
+    rb"|[Ff]atal error(?=[\s:])|what\(\):  |libc\+\+abi: terminating|failed assertion `|called `Result::unwrap\(\)`)"
 )
+"""How glog, TensorFlow (tsl/platform/logging), `logging`, C++ runtimes, Metal and Rust mark their last line."""
 _ERROR = re.compile(
     rb"(?:^|[\[\s|])(?:E\d{3,8} (?:\d\d:){2}\d\d|(?:ERROR|EXCEPTION)(?=\s*[:\]|,\[(-])|(?<=[\d\]|] )ERROR(?=\s)"
-    rb"|Error: (?=\S)|(?<=: )error: (?=\S))"
+    rb"|Error: (?=\S)|(?<=: )error: (?=\S)|UCX {1,4}ERROR(?=\s)|E[A-Z\d]\d{4}: )"
 )
-"""How glog, `logging`, loguru and C programs mark a line; absl and glog write the level before the date."""
+"""How glog, `logging`, loguru, UCX and C programs mark a line; absl and glog put the level before the date, CANN a
+code."""
+WARNED = re.compile(rb"(?:^|[\[\s])W\d{3,8} (?:\d\d:){2}\d\d|\d: W (?=\S{1,200}:\d+\])")
+"""How glog and TensorFlow mark what they go on after."""
 _ENDED = re.compile(
     rb"(?i)(?<![\w./-])(?:job|run|task|pod|container|session|notebook|kernel|instance|vm|machine|node|host|system|cluster|replica|worker"
     rb"|workload|process|rank|training|trainer|program|allocation|unit|actor)s?\b[^!?]{0,100}?"
@@ -94,8 +101,8 @@ def tail_of(window: Window) -> tuple[int, int] | None:
     return (data.find(b"\n", first) + 1 if first else 0, end) if end else None
 
 
-def exception_alone(window: Window) -> Iterator[tuple[int, bytes]]:
-    """Yield where an exception without its header stands, and its text.
+def exception_alone(window: Window) -> Iterator[tuple[int, bytes, bool]]:
+    """Yield where an exception without its header stands, its text, and whether its reason stands below it.
 
     The last one of the text that is no launcher's; nothing that shows life or a second try may follow it.
     """
@@ -117,7 +124,9 @@ def exception_alone(window: Window) -> Iterator[tuple[int, bytes]]:
                 else _frame_before(data, start, first)
             )
             if frame is not None:
-                yield start + len(lead), (text + b" " + below if text.endswith(b":") else text) + frame
+                more = further_on(text, data[at + 1 : end].split(b"\n"))
+                said = text[:MESSAGE_BYTES] + more if more else text + b" " + below if text.endswith(b":") else text
+                yield start + len(lead), said + frame, bool(more)
             return
         if BEGIN in line or _LIFE.search(line) or _WENT_ON.search(line):
             return
@@ -172,7 +181,7 @@ def _structured(line: bytes) -> bytes | None:
 def _ended(line: bytes) -> bool:
     """Tell whether a line says, as its own and without conditions, that something came to an end."""
     said = _ENDED.search(line)
-    if said is None or _NOT_SAID.search(line) or not _MARK.search(line):
+    if said is None or _NOT_SAID.search(line) or not _MARK.search(line) or WARNED.search(line, 0, _HEADER):
         return False
     before = line[: said.start()]
     for _ in range(OPENING_WORDS + 1):
@@ -188,7 +197,7 @@ def _ended(line: bytes) -> bool:
 
 def _exception_in(line: bytes) -> tuple[bytes, bytes] | None:
     for match in re.finditer(
-        rb"(?<![\w.])(?=[A-Za-z_][\w.]{0,200}(?:" + _CLASS + rb"|\w\." + rb"[A-Z]\w{0,80})\b)", line
+        rb"(?<![\w.])(?=Exception: |[A-Za-z_][\w.]{0,200}(?:" + _CLASS + rb"|\w\." + rb"[A-Z]\w{0,80})\b)", line
     ):
         found = EXCEPTION.match(line, match.start())
         if found and not OF_A_LAUNCHER.match(found[1]) and leads(line[: match.start()]):

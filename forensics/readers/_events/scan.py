@@ -16,7 +16,7 @@ from forensics.formats.text import Window, fragment_end, fragment_start, line_ra
 from forensics.model import UNKNOWN_STEP
 from forensics.names import Kind
 from forensics.readers._events import codes, signs
-from forensics.readers._events.last_words import exception_alone, last_statements, tail_of
+from forensics.readers._events.last_words import WARNED, exception_alone, last_statements, tail_of
 from forensics.readers._events.leads import leads, quotes
 from forensics.readers._events.phrases import Positions, searchable
 from forensics.readers._events.rows import ALONE, MAX_TEXTS, EventRows
@@ -120,14 +120,14 @@ def _one_traceback(scan: _Scan, position: int, trace: Trace) -> None:
     elif not trace.launcher:
         scan.note(Kind.TRACEBACK, position, trace.text, 0.0 if trace.caught else np.nan)
         if not trace.caught:
-            _in_general(scan, position, trace.text)
+            _in_general(scan, position, trace.text, wrapped=trace.wrapped)
 
 
-def _in_general(scan: _Scan, position: int, text: bytes) -> None:
+def _in_general(scan: _Scan, position: int, text: bytes, *, wrapped: bool = False) -> None:
     """Note under its own kind what an exception says in words that no phrase of the table finds."""
     said = text.decode("utf-8", "replace")
     signature = of_last_words(said)
-    if signature is not None and not signature.matches(said):
+    if signature is not None and (wrapped or not signature.matches(said)):
         scan.note(signature.name, position, text)
 
 
@@ -211,6 +211,8 @@ def _says(signature: Signature, words: Words, line: bytes, at: int) -> bool:
         first = min(confirmed.start(), at)
     if signature.unless and _expression(signature.unless).search(line):
         return False
+    if not words.anywhere and WARNED.search(line, 0, first):
+        return False
     return not quotes(line[:first]) if words.anywhere else leads(line[:first])
 
 
@@ -233,13 +235,13 @@ def _end_of_text(scan: _Scan) -> None:
             at = data.find(anchor, at + 1, end)
         if places:
             _phrase(scan, MEANINGS[anchor], places)
-    for position, text in exception_alone(scan.window):
+    for position, text, wrapped in exception_alone(scan.window):
         # What a signature knows has been told by the line itself, with a more exact name.
         start = fragment_start(data, position, first)
         line = data[start : fragment_end(data, position, end)]
         if not any(signature.ending and _stands(signature, line) for signature in SIGNATURES):
             scan.note(Kind.TRACEBACK, position, text, ALONE)
-            _in_general(scan, position, text)
+            _in_general(scan, position, text, wrapped=wrapped)
     _errors(scan)
 
 

@@ -5,11 +5,13 @@ do not, two headers in a row tell that what follows is a mixture, of which the e
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from forensics.formats.text import Window, fragment_end, fragment_start, strip_prefixes
 from forensics.readers._events.leads import leads
+from forensics.signatures import of_last_words
 
 MAX_LINES = 400
 MAX_FOREIGN = 30
@@ -27,10 +29,19 @@ _NAMED = re.compile(
     rb"((?:[a-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}?(?:Error|Exception|Interrupt|Exit|Failure|Fault))\1{0,32}(?=:|\s*$)"
 )
 """An exception's name; ranks that write at once may repeat it on one line."""
+_PASSED_ON = re.compile(rb"(?:[a-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception)\([A-Z]\w{0,80}\): ")
+"""What Ray puts between the caller's frames and those of the task (`RayTaskError.make_dual_exception_type`)."""
 _SILENT = re.compile(rb"[\w.]{1,300}(?:Error|Exception|Failure): ?")
+MESSAGE_LINES = 12
+"""Lines of a message that are looked at where its first one tells nothing known."""
+MESSAGE_BYTES = 200
 MOST_EMPTY = 3
 """Lines that may stand empty between the name of an exception and its message."""
 _FOREIGN = re.compile(rb"\[|[EWIF]\d{4} |\d{4}-\d\d-\d\d|(?:INFO|WARNING|ERROR|DEBUG)\b|\s*\d{1,3}%\||wandb: |srun: ")
+_PROGRAM = re.compile(
+    rb"[\w./-]{1,80}(?:\[\d{1,9}\])?: |terminate called|Fatal Python error|[A-Z]\w{0,20} ?(?:\(core dumped\))?$"
+)
+"""How the lines of another writer begin: a shell, a launcher, the C++ runtime."""
 LIBRARY = re.compile(
     rb"(?:site|dist)-packages/|/lib(?:64)?/python\d|<frozen |<__array_function__|/lib/(?:torch|transformers)/"
 )
@@ -59,7 +70,8 @@ class Trace:
     """One traceback: `text` is its last line with the innermost frame.
 
     `ended` is where it ends in the window. `launcher` tells that no rank wrote it, `caught` that it begins inside a
-    function, as one does that a handler printed; `quoted` that it is text the run talks of.
+    function, as one does that a handler printed; `quoted` that it is text the run talks of; `wrapped` that the reason
+    stands below the line that names the exception.
     """
 
     text: bytes
@@ -67,6 +79,7 @@ class Trace:
     launcher: bool = False
     caught: bool = False
     quoted: bool = False
+    wrapped: bool = False
 
 
 def traceback_at(window: Window, position: int) -> Trace:
@@ -91,25 +104,31 @@ def traceback_at(window: Window, position: int) -> Trace:
         elif found:
             frames.append(found)
         elif line[:1].strip() and not notebook:
-            named = (_NAMED if headers else _ENDED).match(line)
-            if named:
-                last = line.strip() if not headers else named[1] + line[named.end() :].strip()
-                ended = end
-                break
-            foreign += 1
-            if not _FOREIGN.match(line) and not headers and frames:
-                break
-            if foreign > MAX_FOREIGN:
+            named = _exception_of(line, mixed=headers > 0)
+            last, foreign = named or last, foreign + 1
+            strange = bool(frames) and not headers and not _FOREIGN.match(line)
+            if (named or strange or foreign > MAX_FOREIGN) and not _PASSED_ON.match(line):
+                ended = end if named else ended
                 break
         ended = end
     last += _below(window, last, ended)
+    more = further_on(last, (line for line, end in _own_lines(window, position, lead) if end > ended))
     return Trace(
-        text=_text(last or b"Traceback without an end", frames),
+        text=_text((last[:MESSAGE_BYTES] if more else last) + more or b"Traceback without an end", frames),
         ended=ended,
         launcher=bool(OF_A_LAUNCHER.match(last)) or _by_launcher(frames, last),
         caught=bool(frames) and frames[0][3] is not None and not _OUTERMOST.match(frames[0][3]),
         quoted=(notebook is None and not leads(lead)) or is_ignored(window, start),
+        wrapped=bool(more),
     )
+
+
+def _exception_of(line: bytes, *, mixed: bool) -> bytes:
+    """Return the exception that a line names, empty where it names none; ranks that are `mixed` may repeat the name."""
+    named = (_NAMED if mixed else _ENDED).match(line)
+    if _PASSED_ON.match(line) or (named and not mixed):
+        return line.strip()
+    return named[1] + line[named.end() :].strip() if named else b""
 
 
 def _below(window: Window, last: bytes, ended: int) -> bytes:
@@ -127,6 +146,19 @@ def _below(window: Window, last: bytes, ended: int) -> bytes:
         if line:
             return b"" if BEGIN in line or _FOREIGN.match(line) else b" " + line
         following = end + 1
+    return b""
+
+
+def further_on(last: bytes, below: Iterable[bytes]) -> bytes:
+    """Return the line of a message that says what its first line does not: wrappers put the reason below."""
+    begin = last[:MESSAGE_BYTES].decode("utf-8", "replace")
+    if not last or of_last_words(begin) is not None:
+        return b""
+    for line in islice(below, MESSAGE_LINES):
+        if BEGIN in line or _FOREIGN.match(line) or _PROGRAM.match(line):
+            break
+        if of_last_words(f"{begin} {line[:MESSAGE_BYTES].decode('utf-8', 'replace').strip()}") is not None:
+            return b" " + line.strip()
     return b""
 
 
