@@ -193,7 +193,7 @@ WRAPPED = {
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    zip(WRAPPED.values(), ("out-of-memory", "out-of-memory", "file-system-fault", "traceback"), strict=True),
+    [*zip(WRAPPED.values(), ("out-of-memory", "out-of-memory", "file-system-fault", "traceback"), strict=True)],
     ids=WRAPPED,
 )
 def test_the_reason_may_stand_below_the_name_of_an_exception(tmp_path: Path, text: str, name: str) -> None:
