@@ -122,6 +122,7 @@ ALIASES = MappingProxyType(
 
 
 _SPACING = re.compile(r"[ _-]")
+_HUMPS = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
 _SPELLED = {
     "gradnorm": GRAD_NORM,
     "gradientnorm": GRAD_NORM,
@@ -132,23 +133,45 @@ _SPELLED = {
 """Names that loops of one's own spell in every way: GradNorm, grad-norm, Gradient Norm."""
 
 
+def snake_case(name: str) -> str:
+    """Return a name in small letters, its words joined by underscores.
+
+    >>> snake_case("ValLoss"), snake_case("Train Loss"), snake_case("MSE")
+    ('val_loss', 'train_loss', 'mse')
+    """
+    return _SPACING.sub("_", _HUMPS.sub("_", name)).lower()
+
+
 def canonical(name: str) -> str:
     """Return the canonical name of a metric as a trainer wrote it.
 
     >>> canonical("train/loss"), canonical("eval/accuracy"), canonical("rewards/margins"), canonical("GradNorm")
     ('loss', 'eval_accuracy', 'rewards/margins', 'grad_norm')
     """
-    known = ALIASES.get(name) or _SPELLED.get(_SPACING.sub("", name).lower())
+    known = ALIASES.get(name) or _SPELLED.get(_SPACING.sub("", name).lower()) or ALIASES.get(snake_case(name))
     if known is not None:
-        return known
+        return LOSS if known == TRAIN_LOSS and "_" not in name else known  # `TrainLoss` is no mean over the run
     for prefix, kept in (("eval/", "eval_"), ("test/", "test_"), ("train/", "")):
         if name.startswith(prefix):
             return kept + name[len(prefix) :]
     return name
 
 
+FOREIGN_LOSS = (
+    "损失|损失值|损失函数|損失|損失値|損失值|ロス|손실|손실값|verlust|perte|pérdida|perdida|perda|perdita|потери|потеря"
+    "|функция потерь|значение функции потерь|ошибка обучения"
+)
+"""What a loss is called in other languages, as a whole name."""
+_OF_ERRORS = ("mse|msle|huber|smooth_l1", "rmse|rmsle", "mae", "mape|smape")
+"""Errors that are minimised, the one that is most often trained on first."""
+ERRORS = "|".join(_OF_ERRORS)
+_BRIEF = (
+    r"^(?:(?:train|training|val|valid|test|eval|dev|avg|mean|batch|epoch)\w{0,3}'?s?[ _/.-]){0,2}(?:ce|l1|l2|learn)$"
+)
+"""Names that are too short to be sought within others; `learn` is CatBoost's error over the training data."""
 _LOSS = re.compile(
-    r"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent)(?![a-z])|cross[ _-]?entropy|^(?:train(?:ing)?[ _])?cost$|损失",
+    rf"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent|bce|{ERRORS})(?![a-z])|cross[ _-]?entropy"
+    rf"|^(?:train(?:ing)?[ _])?cost$|[损損]失|^(?:{FOREIGN_LOSS})$|{_BRIEF}",
     re.IGNORECASE,
 )
 _NO_LOSS = re.compile(
@@ -160,7 +183,8 @@ _NO_LOSS = re.compile(
     re.IGNORECASE,
 )
 EVALUATION = re.compile(
-    r"(?<![a-z])(?:val|valid|validation|validate|validating|eval|evaluation|evaluate|evaluating|test|testing|dev)(?![a-z])",
+    r"(?<![a-z])(?:val|valid|validation|validate|validating|eval|evaluation|evaluate|evaluating|test|testing|dev)(?![a-z])"
+    r"|验证|驗證|测试|測試",
     re.IGNORECASE,
 )
 _RANKS = tuple(
@@ -174,8 +198,9 @@ _RANKS = tuple(
         ),
         r"^(?:avg|avr|ave|mean|total|step|epoch|batch|running|global|smooth\w*)[ _./]?loss$|^loss_avg\w*$",
         r"pg_loss$|actor.loss$|policy.loss$|^act_loss$",
-        r"loss|^(?:train(?:ing)?[ _])?cost$",
-        r"xent|nll|entropy",
+        rf"loss|^(?:train(?:ing)?[ _])?cost$|[损損]失|^(?:{FOREIGN_LOSS})$",
+        rf"xent|nll|entropy|bce|{_BRIEF}",
+        *(rf"(?<![a-z])(?:{error})(?![a-z])" for error in _OF_ERRORS),
     )
 )
 
@@ -183,6 +208,8 @@ _RANKS = tuple(
 NO_LOSS = len(_RANKS)
 OF_TRAINING = 3
 """Ranks below this one are losses of training by their form; the others are terms of it."""
+OF_ERRORS = NO_LOSS - len(_OF_ERRORS)
+"""Ranks from this one on are errors, each of which says what the others say."""
 
 
 def is_loss(name: str) -> bool:

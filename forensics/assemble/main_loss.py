@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from forensics.model import Samples
-from forensics.names import LOSS, NO_LOSS, OF_TRAINING, TRAIN_LOSS, loss_rank
+from forensics.names import LOSS, NO_LOSS, OF_ERRORS, OF_TRAINING, TRAIN_LOSS, loss_rank
 
 LOGGED_OFTEN = 3
 """A mean over the run is logged once, twice after a resume; more entries are a loss that was logged as it went."""
@@ -77,4 +77,5 @@ def _best(others: dict[str, list[Samples]]) -> str | None:
     if not others:
         return None
     name = min(others, key=lambda name: (loss_rank(name), -_entries(others[name])))
-    return name if loss_rank(name) < OF_TRAINING or (len(others) == 1 and "pg_loss" not in name) else None
+    errors = loss_rank(name) >= OF_ERRORS  # of errors, all of them say the same
+    return name if loss_rank(name) < OF_TRAINING or errors or (len(others) == 1 and "pg_loss" not in name) else None

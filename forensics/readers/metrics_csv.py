@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from forensics.errors import ChangedError, TruncatedError
 from forensics.formats.text import clock_times, number, numbered_lines
 from forensics.model import Artifact, Fact, Skip
+from forensics.names import EVALUATION, snake_case
 from forensics.plugin import reader
 from forensics.readers._columns import MAX_NAMES, Columns
 from forensics.readers.text.rows import samples
@@ -27,6 +28,7 @@ _STEPS = (
 )
 _TIMES = ("wall_time", "wall time", "timestamp", "_timestamp", "time", "date")
 _PLACES = frozenset({*_STEPS, *_TIMES, "epoch", "_runtime", "relative time (process)", "relative time (wall)"})
+_PLACES |= {"", "unnamed: 0", "index"}  # pandas' numbers of rows
 # DeepSpeed's csv_monitor: `Train_Samples_train_loss.csv`, header `step,train_loss`, its step counts samples.
 _MONITOR = re.compile(r"(?:^|/)Train_Samples_[^/]*\.csv$")
 _OF_A_RUN = re.compile(r"^(?P<run>.{1,200}?) - (?P<name>[^\s].*?)(?P<bound>__(?:MIN|MAX))?$")
@@ -37,25 +39,38 @@ _NAMELESS = frozenset({"metrics", "metric", "value", "values", "data", "export",
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """The columns of a table: which tell the place of a row, and under which name each metric is kept ("" for none)."""
+    """The columns of a table: which tell the place of a row, and under which name each metric is kept ("" for none).
+
+    Rows of a table that is `counted` have a step or an epoch.
+    """
 
     steps: tuple[int, ...]
     epoch: int | None
     times: tuple[int, ...]
     metrics: tuple[str, ...]
+    counted: bool
+    delimiter: str
 
 
 def looks_like_table(head: bytes) -> bool:
-    """Tell whether the first line is a header with a step or epoch, and other columns."""
-    lines = head.decode("utf-8", "replace").splitlines()
-    if not lines or "," not in lines[0]:
+    """Tell whether the first line is a header with a step or epoch, and other columns, or the second goes with it."""
+    lines = head.decode("utf-8", "replace").lstrip("\ufeff").splitlines()
+    delimiter = _delimiter(lines[0]) if lines else ""
+    if not delimiter:
         return False
-    return _is_header(_cells(lines[0].lstrip("\ufeff")))
+    names = _cells(lines[0], delimiter)
+    if _counts(names):
+        return True
+    row = _cells(lines[1], delimiter) if len(lines) > 1 else []
+    return _is_header(names) and len(row) == len(names) and all(_number(cell, delimiter) is not None for cell in row)
 
 
-@reader("metrics-csv", match=(r"\.csv$",), sniff=looks_like_table, tested="lightning 2.6.6")
+@reader("metrics-csv", match=(r"\.[ct]sv$",), sniff=looks_like_table, tested="lightning 2.6.6")
 def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
-    """CSV with a step and numbers.
+    """CSV with a step and numbers, or without a step where a measure has a column for training and one for evaluation.
+
+    Cells are parted by commas, semicolons (then numbers have decimal commas) or tabs. A first column without a name
+    is pandas' number of the row.
 
     Lightning `metrics.csv` (empty cells, training and validation on rows of their own), Keras' CSVLogger, DeepSpeed's
     csv monitor (header repeated at every start, steps in samples), Ray's `progress.csv`, what W&B, TensorBoard and
@@ -82,30 +97,50 @@ def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
 
 def _read(file: File, artifact: Artifact, columns: Columns, skipped: list[int], others: list[str]) -> None:
     header: _Header | None = None
+    delimiter = ""
     for record, line in numbered_lines(file, artifact.limits.text_line_bytes):
-        cells = _cells(line.decode("utf-8", "replace").lstrip("\ufeff"))
+        text = line.decode("utf-8", "replace").lstrip("\ufeff")
+        delimiter = delimiter or _delimiter(text)
+        cells = _cells(text, delimiter or ",")
         if not any(cells):
             continue
-        if header is None or (_is_header(cells) and number(cells[0].encode("utf-8", "replace")) is None):
-            header = _header(cells[:MAX_NAMES], artifact.path, others)
+        if header is None or (_is_header(cells) and _number(cells[0], delimiter) is None):
+            header = _header(cells[:MAX_NAMES], artifact.path, others, delimiter)
         elif len(cells) != len(header.metrics):
             skipped.append(record)
         else:
             _take(header, cells, record, columns)
 
 
-def _cells(line: str) -> list[str]:
+def _delimiter(line: str) -> str:
+    """Return what parts the cells of a line, nothing where it has one cell."""
+    return max((sign for sign in ",;\t" if sign in line), key=line.count, default="")
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
     try:
-        return [cell.strip() for cell in next(csv.reader([line]), [])]
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
     except csv.Error:
         return []
 
 
 def _is_header(cells: Sequence[str]) -> bool:
+    return _counts(cells) or _evaluates(cells)
+
+
+def _counts(cells: Sequence[str]) -> bool:
+    """Tell whether a column counts steps or epochs."""
     return len(set(cells)) > 1 and any(cell.lower() in {*_STEPS, "epoch"} for cell in cells)
 
 
-def _header(cells: Sequence[str], path: str, others: list[str]) -> _Header:
+def _evaluates(cells: Sequence[str]) -> bool:
+    """Tell whether a measure has a column for training and one for evaluation, as in `loss,val_loss`."""
+    names = {snake_case(cell) for cell in cells}
+    bare = {re.sub("^train(?:ing)?_", "", name) for name in names if not EVALUATION.search(name)}
+    return any(f"{kind}_{name}" in names for name in bare for kind in ("val", "valid", "validation", "eval", "test"))
+
+
+def _header(cells: Sequence[str], path: str, others: list[str], delimiter: str) -> _Header:
     lowered = [cell.lower() for cell in cells]
     runs = [match["run"] for cell in cells if (match := _OF_A_RUN.match(cell))]
     others.extend(run for run in dict.fromkeys(runs) if run != runs[0] and run not in others)
@@ -114,6 +149,8 @@ def _header(cells: Sequence[str], path: str, others: list[str]) -> _Header:
         epoch=lowered.index("epoch") if "epoch" in lowered else None,
         times=tuple(lowered.index(name) for name in _TIMES if name in lowered),
         metrics=tuple("" if cell.lower() in _PLACES else _metric(cell, path, runs) for cell in cells),
+        counted=_counts(cells) or not _evaluates(cells),
+        delimiter=delimiter,
     )
 
 
@@ -133,19 +170,22 @@ def _metric(cell: str, path: str, runs: Sequence[str]) -> str:
 
 
 def _take(header: _Header, cells: Sequence[str], record: int, columns: Columns) -> None:
-    step = next((value for index in header.steps if (value := _number(cells[index])) is not None), None)
-    epoch = None if header.epoch is None else _number(cells[header.epoch])
-    if step is None and epoch is None:
+    numbers = [_number(cell, header.delimiter) for cell in cells]
+    step = next((value for index in header.steps if (value := numbers[index]) is not None), None)
+    epoch = None if header.epoch is None else numbers[header.epoch]
+    if header.counted and step is None and epoch is None:
         return
     whole = int(step) if step is not None and 0 <= step < 2**62 and step == step // 1 else None
     time = next((value for index in header.times if (value := _time(cells[index])) is not None), float("nan"))
-    for name, text in zip(header.metrics, cells, strict=True):
-        value = _number(text) if name else None
-        if value is not None:
+    for name, value in zip(header.metrics, numbers, strict=True):
+        if name and value is not None:
             columns.add(name, record, whole, value, epoch, time)
 
 
-def _number(text: str) -> float | None:
+def _number(text: str, delimiter: str = ",") -> float | None:
+    """Return the number that a cell holds; a comma in it is a decimal one where cells are parted by something else."""
+    if delimiter != "," and text.count(",") == 1:
+        text = text.replace(".", "").replace(",", ".")
     return number(text.encode("utf-8", "replace")) if text else None
 
 

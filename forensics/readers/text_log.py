@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from forensics.formats.text import AHEAD, stretches
@@ -10,9 +11,10 @@ from forensics.model import Artifact, Fact, Skip
 from forensics.plugin import reader
 from forensics.readers.metrics_jsonl import looks_like_metrics
 from forensics.readers.text.found import Found
+from forensics.readers.text.scan import WIDE_BYTES
 from forensics.readers.text.settled import facts
 from forensics.readers.text.sniffing import looks_like_log
-from forensics.readers.text.stretches import Reading, scan_stretches
+from forensics.readers.text.stretches import Reading, Stretch, scan_stretches
 from forensics.storage.file import File
 
 CHUNK_BYTES = 4 << 20
@@ -52,16 +54,16 @@ def read_text(
     stretch_bytes: int = STRETCH_BYTES,
 ) -> Iterator[Fact]:
     """Yield the facts of a log. Where it is cut, and into how many processes, changes nothing."""
-    whole = Found()
-    changed = ""
     with File(artifact.location) as file:
         count = _processes(file.size) if processes is None else processes
         if not isinstance(artifact.location, Path):
             count = 1  # connections to a store do not survive a fork, and a part of a document is small
         parts = stretches(file, stretch_bytes) if count > 1 else [(0, file.size)]
     reading = Reading(artifact.location, artifact.limits.text_line_bytes, chunk_bytes, ahead)
-    for found, changed in scan_stretches(reading, parts, count):  # noqa: B007  (the last one counts)
-        whole.extend(found)
+    whole, changed = _scan(reading, parts, count)
+    wide = replace(reading, wide=True)
+    if not whole.tells_of_training and _scan(wide, [(0, min(WIDE_BYTES, file.size))], 1)[0].tells_of_training:
+        whole, changed = _scan(wide, parts, count)
     yield from facts(whole, artifact.path)
     if whole.cut:
         limit = artifact.limits.text_line_bytes
@@ -70,6 +72,14 @@ def read_text(
         yield Skip(artifact.path, f"line {each.record}: {each.reason}")
     if changed:
         yield Skip(artifact.path, f"the end was not read: {changed}")
+
+
+def _scan(reading: Reading, parts: Sequence[Stretch], count: int) -> tuple[Found, str]:
+    """Return what all stretches tell, and why the end was not read."""
+    whole, changed = Found(), ""
+    for found, changed in scan_stretches(reading, parts, count):  # noqa: B007  (the last one counts)
+        whole.extend(found)
+    return whole, changed
 
 
 def _processes(size: int) -> int:

@@ -77,7 +77,12 @@ def test_damage_costs_the_row(tmp_path: Path) -> None:
     ("head", "taken"),
     [
         (LIGHTNING.encode(), True),
+        (b"loss,val_loss\n0.5,0.6\n", True),
+        (b",Loss,ValLoss\n0,0.5,0.6\n", True),
+        (b"epoch;loss\n1;0,5\n", True),
         (b"prompt,answer\n1,2\n", False),
+        (b"model,loss,val_loss\nsmall,0.5,0.6\n", False),
+        (b"id,claims,loss\n1,2,0.5\n", False),
         (b"step\n1\n", False),
         (b"", False),
     ],
@@ -85,3 +90,26 @@ def test_damage_costs_the_row(tmp_path: Path) -> None:
 def test_sniffing(head: bytes, taken: bool) -> None:
     """A table of metrics has a step or an epoch beside something else."""
     assert looks_like_table(head) is taken
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (",Loss,ValLoss\n0,2.5,2.25\n1,2,1.75\n", "x.csv"),
+        ("Unnamed: 0,train_acc,val_acc,loss,val_loss\n0,.1,.1,2.5,2.25\n1,.2,.2,2,1.75\n", "x.csv"),
+        ("loss;val_loss;lr\n2,500;2,25;0,001\n2,000;1,75;0,001\n", "verlauf.csv"),
+        ("loss\tval_loss\n2.5\t2.25\n2\t1.75\n", "history.tsv"),
+    ],
+)
+def test_a_table_without_a_step_is_a_curve_of_entries(tmp_path: Path, text: str, name: str) -> None:
+    """Keras' and pandas' histories have none: pandas' number of the row is no step, a comma is a decimal one."""
+    facts = read(tmp_path, text, name)
+
+    assert block(facts, "loss").values.tolist() == [2.5, 2.0]
+    assert block(facts, "loss").steps.tolist() == [UNKNOWN_STEP] * 2
+    assert block(facts, "eval_loss").values.tolist() == [2.25, 1.75]
+
+
+def test_a_table_of_something_else_gives_nothing(tmp_path: Path) -> None:
+    """Without a step, an epoch and a pair of columns no number is a metric."""
+    assert not [fact for fact in read(tmp_path, "id,loss,lr\n1,0.5,1\n2,0.6,1\n") if isinstance(fact, Samples)]

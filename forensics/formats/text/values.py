@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 from forensics.model import Floats, Scalar
 from forensics.model.facts import Integers
 
-_NUMBER = re.compile(rb"[-+]?(?:\d[\d,]*(?:\.\d*)?(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?|nan|inf(?:inity)?)", re.IGNORECASE)
+_NUMBER = re.compile(
+    rb"[-+]?(?:\d[\d,]*(?:\.\d*)?(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?|nan(?:\(\w{1,9}\))?|inf(?:inity)?"
+    rb"|1\.#(?:qnan|snan|ind|inf)\d{0,6})",
+    re.IGNORECASE,
+)
+_OF_MICROSOFT = re.compile(rb"(?i)1\.#(?:(inf)|\w+)\d*|(?<=nan)\(\w+\)")
+"""What its runtime printed before 2015, and prints behind `nan`: `1.#QNAN`, `-1.#IND`, `1.#INF00`, `nan(ind)`."""
 _WRAPPED = re.compile(
     rb"(?:tensor|array|(?:np|numpy|torch)\.\w+)\(\s*(?:\[\s*)?([^,()\]\s][^,()\]]*)(?:[,\]][^()]*)?\)"
 )
@@ -41,6 +47,8 @@ def number(text: bytes) -> float | None:
         if wrapped is None or not _NUMBER.fullmatch(wrapped[1].strip()):
             return None
         text = wrapped[1].strip()
+    if b"#" in text or b"(" in text:
+        text = _OF_MICROSOFT.sub(lambda found: found[1] or (b"nan" if b"#" in found[0] else b""), text)
     return float(text.replace(b",", b""))
 
 

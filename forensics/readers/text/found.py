@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from forensics.model import Group, Scalar, Setting, Source, Standing
 from forensics.readers._events.rows import PLACE, EventRows
-from forensics.readers.text.entries import Entries
+from forensics.readers.text.entries import Entries, is_entry
 
 MAX_UNREAD = 20
 """Unreadable blocks that are reported one by one."""
@@ -42,6 +42,14 @@ class Found:
     settings: list[SettingRow] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     cut: int = 0
+
+    @property
+    def tells_of_training(self) -> bool:
+        """Whether several lines of one shape hold metrics."""
+        shapes = Counter[bytes]()
+        for table in self.lines:
+            shapes[table.shape.key] += len(table) if is_entry(table.shape) else 0
+        return any(count > 1 for count in shapes.values())
 
     def extend(self, other: "Found") -> None:
         self.lines.extend(other.lines)

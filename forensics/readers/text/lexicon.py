@@ -8,7 +8,17 @@ import re
 from enum import Enum
 from functools import lru_cache
 
-from forensics.names import ALIASES, EVAL_LOSS, LOSS, TRAIN_LOSS, canonical, is_loss
+from forensics.names import (
+    ALIASES,
+    ERRORS,
+    EVAL_LOSS,
+    FOREIGN_LOSS,
+    LEARNING_RATE,
+    LOSS,
+    TRAIN_LOSS,
+    canonical,
+    is_loss,
+)
 
 
 class Role(Enum):
@@ -36,17 +46,20 @@ SUBJECTS = frozenset({Role.LOSS, Role.NORM})
 METRICS = frozenset({Role.LOSS, Role.NORM, Role.KNOWN, Role.OTHER})
 COUNTERS = frozenset({Role.GLOBAL, Role.STEP, Role.BATCH, Role.RATIO, Role.EPOCH, Role.LEADING})
 
+_FOREIGN_EPOCH = "(?:训练|訓練)?[轮輪][次数數]?|epoche|époque|epoque|época|epoca|эпох[аи]|エポック|에폭|에포크"
+_FOREIGN_STEP = "迭代[次数數]*|步[数數]?|schritte?|étape|etape|paso|passo|шаг|итерация|ステップ|스텝"
+_FOREIGN_BATCH = "批次|батч|バッチ|배치"
 _ENDS_AS_LOSS = re.compile(
-    r"(?:loss\w{0,12}|ppl|perplexity|nll|xent|entropy|cost|损失|loss (?:train|val)\w{0,40})(?: ?\([^)]{0,80}\))?$"
-    r"|loss value$",
+    r"(?:loss\w{0,12}|ppl|perplexity|entropy|cost|[损損]失|loss (?:train|val)\w{0,40})(?: ?\([^)]{0,80}\))?$"
+    rf"|loss value$|(?:^| )(?:{FOREIGN_LOSS})$|(?<![a-z])(?:nll|xent|b?ce|l[12]|{ERRORS})$",
     re.IGNORECASE,
 )
 _NORM = re.compile(r"grad(?:ient)?s?.{0,8}norm|(?<![a-z])gnorm(?![a-z])|^\|?g(?:rad)?\|$", re.IGNORECASE)
 _NO_NORM = re.compile(r"(?:max|clip)\w{0,40}.grad|norm.?clip|clip", re.IGNORECASE)
 _KNOWN = re.compile(
-    r"(?<![a-z])(?:lr|learning[ _-]?rate|acc|accuracy|acc@\d+|prec@\d+|top[-_ ]?\d|f1|bleu|wer|cer|rewards?|return"
-    r"|kl|entropy|mfu|t?flops|throughput|tps|tgs|skipped|loss[ _-]?scale|runtime|tok\w{0,40}/s\w{0,40}"
-    r"|samples?/s\w{0,40}"
+    r"(?<![a-z])(?:lr|learning[ _-]?rate|acc|accuracy|acc@\d+|prec@\d+|top[-_ ]?\d|f1|auc|auroc|dice|m?iou|psnr|ssim"
+    r"|fid|bleu|rouge\w{0,4}|wer|cer|elbo|log[ _-]?likelihood|objective|rewards?|return|kl|entropy"
+    r"|mfu|t?flops|throughput|tps|tgs|skipped|loss[ _-]?scale|runtime|tok\w{0,40}/s\w{0,40}|samples?/s\w{0,40}"
     r"|\w{0,40}samplespersec)(?![a-z])",
     re.IGNORECASE,
 )
@@ -61,17 +74,19 @@ _BEFORE_STEP = (
 )
 _STEP = re.compile(
     rf"^(?:{_BEFORE_STEP}(?:optim|valid|eval)\w{{0,40}}[ _/]){{0,2}}{_BEFORE_STEP}"
-    r"(?:steps?|iter(?:ation)?s?|updates?|up\.?|it|(?:total_)?timesteps|n_?iter|num_?iter|itr|步|迭代)"
+    rf"(?:steps?|iter(?:ation)?s?|updates?|up\.?|it|(?:total_)?timesteps|n_?iter|num_?iter|itr|{_FOREIGN_STEP})"
     r"(?:[ _]?(?:num|number|idx|no|count)|_i|_id)?(?: ?\(train(?:ing)?\))?$",
     re.IGNORECASE,
 )
 _BATCH = re.compile(
-    r"(?:^|[ _])(?:(?:mini[- ]?)?batch(?:es)?(?:[ _](?:idx|id|num|number|no))?|(?:step|iter)\w{0,40}_in_\w{1,40}"
-    r"|data_slice)$",
+    r"(?:^|[ _])(?:(?:mini[- ]?)?batch(?:es)?(?:[ _](?:idx|id|num|number|no))?"
+    rf"|(?:step|iter)\w{{0,40}}_in_\w{{1,40}}|data_slice|{_FOREIGN_BATCH})$",
     re.IGNORECASE,
 )
 _EPOCH = re.compile(
-    r"(?:^|[ /_(])(?:epochs?|ep|轮)(?:[ _](?:num|number|idx|no))?(?: ?\((?:train|val|test)\w{0,40}\))?$", re.IGNORECASE
+    rf"(?:^|[ /_(])(?:epochs?|ep|{_FOREIGN_EPOCH})(?:[ _](?:num|number|idx|no))?"
+    r"(?: ?\((?:train|val|test)\w{0,40}\))?$",
+    re.IGNORECASE,
 )
 _NO_EPOCH = re.compile(r"(?:^|[ _])(?:num|max|total|n|of)[ _](?:train[ _])?epochs?$", re.IGNORECASE)
 _COUNTER_NAMES = (
@@ -120,6 +135,9 @@ _WORDS = {
     **dict.fromkeys(("train loss", "training loss", "loss train", "loss (train)", "loss (training)"), LOSS),
     "epoch loss": "epoch_loss",
     **dict.fromkeys(("lm loss value", "lm_loss value"), LOSS),
+    **dict.fromkeys((*FOREIGN_LOSS.split("|"), "训练损失", "訓練損失"), LOSS),
+    **dict.fromkeys(("验证损失", "驗證損失", "测试损失", "測試損失"), EVAL_LOSS),
+    **dict.fromkeys(("学习率", "lernrate", "taux d'apprentissage"), LEARNING_RATE),
     **dict.fromkeys(("ppl", "lm loss ppl", "lm_loss_ppl value", "lm_loss_ppl"), "perplexity"),
 }
 _EVALUATED = re.compile(

@@ -1,5 +1,7 @@
 """Which lines of a window are looked at: those with a word that a metric or a counter is made of, and a digit.
 
+All lines are looked at where those tell nothing: the words are the common ones only.
+
 Vector operations look for two neighbouring bytes of every word and compare the whole of a word only there.
 """
 
@@ -68,6 +70,15 @@ def relevant(window: Window) -> Lines:
         ends = np.append(stops, fragment_end(data, window.end))[which]
     mine = starts >= window.begin
     return Lines(starts[mine], ends[mine])
+
+
+def every(window: Window) -> Lines:
+    """Return all lines that begin in the window."""
+    text = np.frombuffer(window.data, dtype=np.uint8, count=window.end)
+    stops = np.flatnonzero((text[window.begin :] == ord("\n")) | (text[window.begin :] == ord("\r"))) + window.begin
+    starts = np.append(window.begin, stops + 1)
+    ends = np.append(stops, max(fragment_end(window.data, window.end), window.begin))
+    return Lines(starts[starts < ends], ends[starts < ends])
 
 
 def distinct(values: NDArray[np.generic]) -> NDArray[Any]:

@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator
 
-from forensics.formats.text import cleaned, windows
 from forensics.model import Fact
-from forensics.readers.text.entries import Parser
-from forensics.readers.text.found import Found
-from forensics.readers.text.scan import scan_window
+from forensics.readers.text.scan import scan_text
 from forensics.readers.text.settled import facts
 
 
@@ -15,8 +12,5 @@ def read_lines(text: bytes | str, path: str, first_line: int = 1) -> Iterator[Fa
 
     `path` and the number of the line in it on which the text begins name the source of each fact.
     """
-    found, parser = Found(), Parser()
     data = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    for window in windows([cleaned(data)]):
-        found.extend(scan_window(window, parser))
-    yield from facts(found.moved(0, first_line - 1), path)
+    yield from facts(scan_text(data).moved(0, first_line - 1), path)

@@ -2,13 +2,15 @@
 
 from collections import Counter
 
-from forensics.formats.text import Window
+from forensics.formats.text import Window, cleaned, windows
 from forensics.readers._events import scan as events
 from forensics.readers._events.phrases import find_phrases, prepare
 from forensics.readers.text import engine_config, printed_settings
 from forensics.readers.text.entries import Parser, read_window
 from forensics.readers.text.found import Found, SettingRow
 
+WIDE_BYTES = 2 << 20
+"""A text is read again, with all its lines, if none of those with a word tells anything in so many bytes."""
 _PHRASES = prepare(
     [
         *events.ANCHORS,
@@ -16,6 +18,18 @@ _PHRASES = prepare(
         *engine_config.ANCHORS,
     ]
 )
+
+
+def scan_text(data: bytes) -> Found:
+    """Return everything that a text at hand tells."""
+    text = cleaned(data)
+    for wide in (False, True):
+        found, parser = Found(), Parser(wide=wide)
+        for window in windows([text]):
+            found.extend(scan_window(window, parser))
+        if found.tells_of_training or len(data) > WIDE_BYTES:
+            break
+    return found
 
 
 def scan_window(window: Window, parser: Parser | None = None) -> Found:

@@ -3,11 +3,10 @@
 import re
 from collections import Counter
 
-from forensics.formats.text import cleaned, windows
 from forensics.formats.wandb_log import MAGIC
-from forensics.names import Kind, is_loss
+from forensics.names import ERRORS, FOREIGN_LOSS, Kind, is_loss
 from forensics.readers._events.scan import of_lines
-from forensics.readers.text.entries import Parser, read_window
+from forensics.readers.text.scan import scan_text
 from forensics.readers.text.series import series_of
 from forensics.signatures import BY_NAME
 
@@ -34,9 +33,11 @@ _SIGNS_OF_CAPTURE = re.compile(
     rb"|^# packages in environment at |^@EXPLICIT|^# platform: |^\| NVIDIA-SMI |^Package +Version",
     re.MULTILINE,
 )
-_LOSS = re.compile(rb"(?i)loss|perplexity|ppl")
-_TABLE = re.compile(rb"\s*[\w/.\"-][\w /.\"-]*(?:,[\w /.\"-]*)+\r?\n[^,\n]*,")
-"""A header with commas and a row: other readers take it."""
+_LOSS = re.compile(
+    rf"loss|perplexity|ppl|(?<![a-z])(?:nll|b?ce|l[12]|learn|{ERRORS})(?![a-z])|[损損]失|{FOREIGN_LOSS}", re.IGNORECASE
+)
+_TABLE = re.compile(rb"\s*[\w/.\"-][\w /.\"-]*(?:([,;\t])[\w /.\"-]*)+\r?\n[^,;\t\n]*\1")
+"""A header of cells and a row: other readers take it."""
 _STRUCTURED = re.compile(rb"\s*(?:[{\[<]|\Z)")
 """JSON, a document, nothing at all."""
 _DEATHS = frozenset({Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK})
@@ -72,13 +73,7 @@ def _tells_a_death(head: bytes) -> bool:
 
 def _has_a_curve(head: bytes) -> bool:
     """Tell whether lines of text, in no format of their own, hold a loss several times."""
-    if _STRUCTURED.match(head) or _TABLE.match(head) or not _LOSS.search(head):
+    if _STRUCTURED.match(head) or _TABLE.match(head) or not _LOSS.search(head.decode("utf-8", "replace")):
         return False
-    parser = Parser()
-    for window in windows([cleaned(head)]):
-        read_window(parser, window)
-        tables = list(parser.tables(window))
-        dicts, rows = series_of(tables, Counter())
-        if dicts or any(len(table) > 1 and any(is_loss(name) for name in table.names) for table in rows):
-            return True
-    return False
+    dicts, rows = series_of(scan_text(head).lines, Counter())
+    return bool(dicts) or any(len(table) > 1 and any(is_loss(name) for name in table.names) for table in rows)

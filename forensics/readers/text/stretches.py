@@ -22,12 +22,13 @@ Stretch = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Which file is read and how: sizes in bytes, `ahead` as in `forensics.formats.text.windows`."""
+    """Which file is read and how: sizes in bytes, `ahead` as in `formats.text.windows`, `wide` as in `Parser`."""
 
     path: Place | Held
     line_bytes: int
     chunk_bytes: int
     ahead: int
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _scanned(reading: Reading, stretches: Sequence[Stretch], processes: int) -> 
 
 def scan_stretch(reading: Reading, stretch: Stretch) -> Scanned:
     """Scan the records that begin in one stretch; they may end in the next."""
-    found, parser = Found(), Parser()
+    found, parser = Found(), Parser(wide=reading.wide)
     newlines = 0
     changed = ""
     try:

@@ -225,7 +225,7 @@ FURTHER = (
     Format("text-generation-webui", "oobabooga/text-generation-webui, training.py", "\x1b[1;30;40mStep: {s} \x1b[0;37;0m{{'loss': {l}, 'learning_rate': 1.2e-05, 'epoch': 0.{n}}}", TENS),
     Format("symbols for words", "a common notebook style", "🚀 Epoch {n}/8 | 📉 Train Loss: {l:.4f} | ✅ Val Loss: {v:.4f} | ⏱ 12.3{i}s", None, at_first_sight=False),
     Format("rich table", "Textualize/rich, table.py", "│ {s:<4} │ {l:<6} │ 1.00e-04 │", TENS, head="┏━━━━━━┳━━━━━━━━┳━━━━━━━━━━┓\n┃ Step ┃ Loss   ┃ LR       ┃\n┡━━━━━━╇━━━━━━━━╇━━━━━━━━━━┩\n", at_first_sight=False),
-    Format("Chinese, iterations", "python: print(f'迭代 ...')", "迭代 {s}/1000，损失={l:.4f}，学习率=0.001", TENS, "损失", at_first_sight=False),
+    Format("Chinese, iterations", "python: print(f'迭代 ...')", "迭代 {s}/1000，损失={l:.4f}，学习率=0.001", TENS, at_first_sight=False),
     Format("MLPerf logging", "mlcommons/logging",
            ':::MLLOG {{"namespace": "", "time_ms": 161770320{i}123, "event_type": "POINT_IN_TIME", "key": "train_loss", "value": {l}, "metadata": {{"file": "train.py", "lineno": 12, "samples_count": {s}}}}}', None, "train_loss", at_first_sight=False),
     Format("a table of commas in a log", "python: csv.writer(sys.stdout)", "{s},{l:.4f},0.0003,1.2{i}", TENS, head="Training starts\nstep,loss,lr,grad_norm\n"),
