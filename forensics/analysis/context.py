@@ -94,6 +94,11 @@ def guessed(level: float) -> str:
     return f": ln({2**power:,}), what guessing among so many gives" if near else ""
 
 
+BETTER_HIGHER = re.compile(
+    r"acc|f1|reward|return|bleu|rouge|auc|m?ap\b|dice|iou|precision|recall|score|psnr|ssim", re.IGNORECASE
+)
+"""Metrics that are better when they are higher."""
+
 ADVERSARIAL = re.compile(
     r"(?:^|[/_ ])(?:d|g|disc|discriminator|gen|generator|critic|adv|adversarial)(?:[/_ ]|$)", re.IGNORECASE
 )

@@ -22,6 +22,9 @@ HIGH_QUIET = 3.5
 CHOICES = (*range(2, 11), *(2**power for power in range(4, 18)))
 """Numbers of classes, of candidates in a batch and of prototypes that are usual; others are too dense to tell."""
 CLOSE, RESTS = 0.01, 0.01
+SETTLED, EXACT, HALVES = 8, 2e-3, 0.25
+"""Entries of a loss that fell to the level of guessing and rests there, how near it must come, and the mean
+square error of answering zeros and ones with 0.5."""
 LATE, LATE_SCATTER = 20, 1e-3
 """What an excerpt asks for, whose drop may lie before it: as many entries, as still, at the very logarithm."""
 
@@ -44,6 +47,8 @@ def at_a_logarithm(run: Run, values: Floats, fewest: int) -> str:
     if run.timeline.excerpt or context.is_excerpt(run):
         still = len(values) >= LATE and robust.noise(values) <= LATE_SCATTER * median
         return context.guessed(moved.end) if still and context.guessed(moved.start) else ""
+    if settled := _settled(values):
+        return settled
     if len(values) < fewest or abs(moved.end - moved.start) > RESTS * median:
         return ""
     near = min(CHOICES, key=lambda choices: abs(math.log(choices) - median))
@@ -51,6 +56,20 @@ def at_a_logarithm(run: Run, values: Floats, fewest: int) -> str:
     if max(abs(moved.start - level), abs(moved.end - level)) > CLOSE * level:
         return ""
     return f": ln({near:,}) is {level:.4g}, what guessing among so many gives"
+
+
+def _settled(values: Floats) -> str:
+    """Return in words that the last third of a loss rests at the very level of one answer to every input."""
+    late = values[-(len(values) // 3) :]
+    moved = robust.trend(late)
+    level = moved.end
+    if len(late) < SETTLED or not quiet(late) or abs(level - moved.start) > RESTS * level:
+        return ""
+    near = min(CHOICES, key=lambda choices: abs(math.log(choices) - level))
+    if abs(level - math.log(near)) <= EXACT * level:
+        return f": it settled at ln({near:,}) = {math.log(near):.4g}, what guessing among so many gives"
+    halves = abs(level - HALVES) <= EXACT * HALVES
+    return ": it settled at a quarter, the square error of 0.5 for zeros and ones" if halves else ""
 
 
 def guessing(run: Run, level: float) -> str:

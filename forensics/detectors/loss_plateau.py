@@ -35,7 +35,7 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     Known false alarms: continued training of a model that knows the data; hence a notice, and a warning only where the
     median is above 6, which a model that knows a language is not (above 3.5 where it is quiet: `_guessing.HIGH`), where
     loss and accuracy are those of guessing, within 5 %, the accuracy is one number in three evaluations, or the loss
-    stands at the logarithm of a number of choices (`_guessing.at_a_logarithm`).
+    stands at the logarithm of a number of choices, or fell to it and rests there (`_guessing.at_a_logarithm`).
     Measured as written: a warning in 0 of 579 healthy runs (27 fixtures, 174 of first contact, the rest further
     public ones and runs of ours), in 20 faulty ones.
     """
@@ -54,9 +54,12 @@ def _plateau(run: Run, series: Series, fewest: int) -> Finding | None:
     if len(values) < FEW or context.policy_gradient(run) or loss_tail(series) is not None:
         return None
     moved = robust.trend(values)
-    if moved.start <= 0.1 or abs(moved.end - moved.start) >= 0.02 * moved.start or np.ptp(values) == 0:
+    moves = abs(moved.end - moved.start) >= 0.02 * moved.start
+    chance = ("" if moves else guessing(run, moved.end)) or (
+        "" if _warming(run) else at_a_logarithm(run, values, fewest)
+    )
+    if moved.start <= 0.1 or np.ptp(values) == 0 or (moves and not chance):
         return None
-    chance = guessing(run, moved.end) or ("" if _warming(run) else at_a_logarithm(run, values, fewest))
     still = len(values) >= fewest and quiet(values)
     if len(values) < LEAST and not chance and not still:
         return None

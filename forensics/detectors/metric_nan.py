@@ -10,11 +10,17 @@ from forensics.analysis import context
 from forensics.analysis.onset import point_onset
 from forensics.detectors._wording import counted, listed
 from forensics.model import Finding, Run
-from forensics.names import EVAL_LOSS
+from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS, LOSS_SCALE, TRAIN_LOSS
 from forensics.plugin import detector
 
 LEAST = 2
+OWN = frozenset({LOSS, TRAIN_LOSS, EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS_SCALE})
+TERM = re.compile(r"loss|grad|norm", re.IGNORECASE)
+"""What has symptoms of its own: loss-nan, eval-nan, loss-term-nan, grad-norm-nan."""
 LEAST_BEFORE = 3
+ALWAYS = 5
+"""Entries of which none is a number: no healthy run of 576 has such a metric."""
+SPREAD = re.compile(r"std|var(?:iance)?(?:$|[/_ ])", re.IGNORECASE)
 QUANTITY = re.compile(
     r"(?:^|[/ ])(?:\w+_)?(?:reward|kl|logit|logp|entropy|advantage|value|ratio)s?(?:_(?:mean|max|min|sum))?(?:$|[/ ])",
     re.IGNORECASE,
@@ -34,9 +40,9 @@ def metric_nan(run: Run) -> Iterator[Finding]:
 
     Source: `kl_mean: nan` in every entry beside finite rewards (TRL, verl): the gradient is NaN with it or the term
     is lost. 3 of 59 faulty runs that were called healthy, 0 of 396 others.
-    Minimum: two entries; of an error over validation data (mse, mae ...) three numbers before and NaN to the end. A
-    warning, told from the first one on.
-    Silenced by: nothing.
+    Minimum: two entries; of an error over validation data (mse, mae ...) three numbers before and NaN to the end; of
+    any other metric all of five entries and more. A warning, told from the first one on.
+    Silenced by: for the last, a standard deviation or a variance, which one member of a group does not have.
     Known false alarms: a quantity that is logged as NaN where it does not apply, as a value without a critic.
     Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
     (docs/design/0004-evidence.md); as written it is silent on 39 healthy runs.
@@ -45,7 +51,8 @@ def metric_nan(run: Run) -> Iterator[Finding]:
     for name in sorted(run.timeline.series):
         series = run.timeline[name]
         bad = ~np.isfinite(series.values)
-        if (QUANTITY.search(name) and np.count_nonzero(bad) >= LEAST) or (_is_error(name) and _broke(bad)):
+        quantity = QUANTITY.search(name) and np.count_nonzero(bad) >= LEAST
+        if quantity or (_is_error(name) and _broke(bad)) or (_is_other(name) and _never(bad)):
             ill.append((name, int(np.argmax(bad)), int(np.count_nonzero(bad))))
     if not ill:
         return
@@ -67,6 +74,15 @@ def metric_nan(run: Run) -> Iterator[Finding]:
 
 def _is_error(name: str) -> bool:
     return name != EVAL_LOSS and ERROR.search(name) is not None  # the loss has a symptom of its own, eval-nan
+
+
+def _is_other(name: str) -> bool:
+    """Tell whether no other symptom speaks of a metric, and it should be a number throughout."""
+    return name not in OWN and not TERM.search(name) and not SPREAD.search(name)
+
+
+def _never(bad: NDArray[np.bool_]) -> bool:
+    return len(bad) >= ALWAYS and bool(bad.all())
 
 
 def _broke(bad: NDArray[np.bool_]) -> bool:

@@ -19,6 +19,10 @@ REWARD = re.compile(
 )
 """The reward as a whole; one of several reward functions may fall for the sake of another."""
 HALF, DEVIATIONS, SHARE = 0.5, 4.0, 0.2
+ENTROPY = re.compile(r"^(?:\w+/)?(?:policy_|mean_|action_)?entropy(?:_mean)?$", re.IGNORECASE)
+RETURN = re.compile(r"(?:^|[/_ ])(?:returns?|rewards?|score|ep_rew(?:_mean)?)(?:[/_]mean)?$", re.IGNORECASE)
+SPENT, ALIVE = 1e-3, 0.1
+"""Nats of a policy that answers one thing only, and of one that does not."""
 
 
 @detector("reward-collapse", any_of=(*sorted(context.POLICY_GRADIENT), "critic/score/mean"))
@@ -29,6 +33,8 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
     last tenth of them, at least two.
     Source: reward hacking that is caught, a policy that leaves its reference (Gao et al., arXiv 2210.10760), entropy
     that is spent: half of what was gained is lost, four point-to-point deviations and a fifth of the best level.
+    Besides: an entropy of 0 (below 0.001 in the middle of the second half, above 0.1 at first) while the reward never
+    got above its first level: the policy gives one answer to everything, and it is not a good one.
     Minimum: 20 finite entries; a warning.
     Silenced by: nothing.
     Known false alarms: tasks that get harder on purpose. Measured: 0 of 133 healthy runs, 4 of which have a reward.
@@ -56,6 +62,41 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
             step_range=(int(series.steps[finite[where * width]]), step),
         )
         return
+    yield from _spent(run)
+
+
+def _spent(run: Run) -> Iterator[Finding]:
+    for name in sorted(run.timeline.series):
+        series = run.timeline[name]
+        if len(series) < LEAST or not ENTROPY.search(name) or not bool(np.isfinite(series.values).all()):
+            continue
+        values, half = series.values, len(series) // 2
+        if float(values[:5].max()) < ALIVE or float(np.median(np.abs(values[half:]))) >= SPENT or _earned(run):
+            continue
+        alive = np.flatnonzero(np.abs(values[:half]) >= SPENT)
+        index = min(int(alive[np.argmax(np.diff(np.append(alive, len(values))) > 1)]) + 1, len(values) - 1)
+        step = int(series.steps[index])
+        yield Finding(
+            symptom="reward-collapse",
+            severity="warning",
+            statement=f"{name} falls from {number(float(values[:5].max()))} to "
+            f"{number(float(np.median(values[half:])))}: the policy gives one answer to everything, and its reward "
+            "never rose",
+            source=series.source_at(index),
+            step=step,
+            step_range=(int(series.steps[index - 1]), step),
+        )
+        return
+
+
+def _earned(run: Run) -> bool:
+    """Tell whether a reward ends above its first level; where none was logged nothing is known against it."""
+    for name, series in run.timeline.series.items():
+        values = series.values[np.isfinite(series.values)]
+        tenth = max(1, len(values) // 10)
+        if RETURN.search(name) and len(values) >= LEAST:
+            return float(np.median(values[-len(values) // 2 :])) > float(np.median(values[:tenth]))
+    return True
 
 
 def _bound(values: Floats, gained: float, best: float) -> float:

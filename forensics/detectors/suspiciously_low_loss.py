@@ -6,11 +6,15 @@ import numpy as np
 
 from forensics.analysis import context
 from forensics.detectors._wording import number
-from forensics.model import Finding, Run
+from forensics.model import Finding, Floats, Run, Series
 from forensics.names import LOSS
 from forensics.plugin import detector
 
 LOW = 1e-3
+AT_ONCE, SOONEST, LONG, CLEAR = 0.05, 3, 40, 0.5
+"""Share of the log, or entries, within which a loss that began clearly above 0 is gone, and when a log is long."""
+FLOOR, NEARLY = -1.0, 0.005
+"""The least that a negated cosine can be, and how near it is in the whole second half of a collapse."""
 LEAST = 5
 
 
@@ -23,13 +27,18 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
     Minimum: five finite entries; the median of the last five counts, and one of the first
     five must have been 10 times higher.
     Silenced by: a policy-gradient trainer; a loss with negative values beyond rounding.
-    Known false alarms: classification of separable classes; hence always a notice.
+    Known false alarms: classification of separable classes; hence a notice. It is a warning where a loss above 0.5 is
+    gone within the first twentieth of at least 40 entries (three at least), or where a negated cosine is at its floor,
+    within 0.005 of -1, from a tenth of the log on: all inputs are given one and the same place.
     """
     series = context.recorded(run, LOSS)
     finite = np.flatnonzero(np.isfinite(series.values))
     if len(finite) < LEAST or context.policy_gradient(run):
         return
     values = series.values[finite]
+    if _at_the_floor(values):
+        yield _collapsed(series, int(finite[0]), float(values[-1]))
+        return
     level, start = float(np.median(values[-LEAST:])), float(values[:LEAST].max())
     if level >= LOW or bool((values < -LOW).any()) or start < 10 * max(level, 1e-12) or not bool((values > 0).any()):
         return
@@ -40,7 +49,7 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
     step = int(series.steps[index])
     yield Finding(
         symptom="suspiciously-low-loss",
-        severity="notice",
+        severity="warning" if _at_once(values) else "notice",
         statement=f"the loss ends near {number(level)}, lower than text that was not seen before can have: "
         "memorised data, or labels that the input gives away",
         source=series.source_at(index),
@@ -49,7 +58,31 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
     )
 
 
-def _sudden(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
+def _at_once(values: Floats) -> bool:
+    soon = max(SOONEST, int(AT_ONCE * len(values)))
+    rest = values[soon:]
+    gone = float(np.median(rest[:LEAST])) < 2 * LOW and float(np.median(rest)) < LOW
+    return len(values) >= LONG and float(values[0]) > CLEAR and gone
+
+
+def _at_the_floor(values: Floats) -> bool:
+    late = values[max(1, len(values) // 10) :]
+    return len(values) >= LONG // 2 and float(late.min()) >= FLOOR - 1e-6 and float(late.max()) <= FLOOR + NEARLY
+
+
+def _collapsed(series: Series, index: int, level: float) -> Finding:
+    return Finding(
+        symptom="suspiciously-low-loss",
+        severity="warning",
+        statement=f"the loss is at the floor of a negated cosine almost from the start and ends at {level:.5g}: "
+        "every input is given the same place",
+        source=series.source_at(index),
+        step=int(series.steps[index]),
+        step_range=(None, int(series.steps[index])),
+    )
+
+
+def _sudden(values: Floats) -> bool:
     """Tell whether the loss drops from a clear value straight to exactly 0, which is `loss-to-zero`."""
     zeros = np.flatnonzero(values == 0)
     return len(zeros) > 0 and zeros[0] > 0 and bool(values[zeros[0] - 1] > 0.05)

@@ -17,10 +17,6 @@ OF_A_NORM = re.compile(r"grad(?:ient)?_?norm", re.IGNORECASE)
 TELLING = ("loss", "gradient norm", "evaluation", "weights")
 """Without one of these nothing is known of how a run went."""
 SAVED = ("weights", "optimizer state")
-RISES = re.compile(
-    r"acc|f1|reward|return|bleu|rouge|auc|m?ap\b|dice|iou|precision|recall|score|psnr|ssim", re.IGNORECASE
-)
-"""Metrics that are better when they are higher."""
 SEEN, QUIET = 0.03, 0.005
 PRETRAINED = ("transformers", "peft", "trl", "unsloth")
 """Frameworks whose runs begin with a model that knows its task in part, so that a loss may rest from the start on."""
@@ -97,15 +93,20 @@ def _curves(run: Run) -> dict[str, list[str]]:
 
 
 def _got_better(run: Run, but: str = "") -> bool:
-    """Tell whether a loss fell by a fiftieth from its first entry to its last, or a quality rose."""
+    """Tell whether a loss fell by a fiftieth from its first entry to its last, or a quality rose.
+
+    Of the losses of training the whole speaks, where it was logged, not each of its terms.
+    """
+    whole = LOSS in run.timeline
     for name, series in run.timeline.series.items():
         known = series.values[np.isfinite(series.values)]
         if len(known) < 2 or name == but:
             continue
         first, last = float(known[0]), float(known[-1])
-        if OF_A_LOSS.search(name) and last < first - 0.02 * abs(first):
+        term = whole and name != LOSS and not OF_AN_EVALUATION.search(name)
+        if OF_A_LOSS.search(name) and not term and last < first - 0.02 * abs(first):
             return True
-        if not OF_A_LOSS.search(name) and RISES.search(name) and last > first:
+        if not OF_A_LOSS.search(name) and context.BETTER_HIGHER.search(name) and last > first:
             return True
     return False
 
