@@ -135,5 +135,6 @@ def _no_gradient(run: Run, series: Series, index: int) -> bool:
 
 def _warming(run: Run) -> bool:
     """Tell whether the learning rate still rises at the end of the log."""
-    rates = run.timeline.get(LEARNING_RATE)
-    return rates is not None and len(rates) > 1 and bool(np.all(np.diff(rates.values) > 0))
+    rates = context.recorded(run, LEARNING_RATE).values
+    rates = rates[np.isfinite(rates)]
+    return len(rates) > 1 and bool(np.all(np.diff(rates) > 0))
