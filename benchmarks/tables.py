@@ -61,6 +61,7 @@ CHAPTERS = (
     Chapter("weights", "Checkpoints: scan and diff", ("--gigabytes", "4", "--cold")),
     Chapter("weights_commands", "Checkpoints: with and without compiled loops", asks=(("--before", "{before}"),)),
     Chapter("zero_shards", "ZeRO shards", ("--size", "4000", "--repeat", "2"), (("--deepspeed", "{deepspeed}"),)),
+    Chapter("recorder", "The black box: what it costs"),
     Chapter("scale", "Thousands of runs, long logs"),
     Chapter("diagnosis", "How often the diagnosis is right", asks=(("--peers", "{peers}"),)),
 )
