@@ -115,7 +115,7 @@ def reason(run: Run, findings: Sequence[Finding], rules: Sequence[Rule]) -> Reas
         search.explain(Explained(finding.symptom, finding))
     order = {id(finding): i for i, finding in enumerate(findings)}
     merged = [_strongest(argued, order) for argued in search.argued.values()]
-    causes = sorted((h for h in merged if not h.mechanism and (h.benign or _pointed_to(h))), key=rank)
+    causes = sorted((h for h in merged if not h.mechanism), key=rank)
     mechanisms = sorted((h for h in merged if h.mechanism), key=rank)
     judged = _calm(findings, causes)
     causes = _ordered(judged, causes)
@@ -163,11 +163,12 @@ def rank(hypothesis: Hypothesis) -> tuple[int, int, int, bool, int, int, str]:
 def _pointed_to(hypothesis: Hypothesis) -> bool:
     """Tell whether anything on file points to a cause: a sign of its own, or conditions that are known to be met.
 
-    A cause whose conditions nobody recorded, with no more than what many causes share, is one of those that are open,
-    and `unknown` counts it among them. Of 105 unseen runs ten had such a cause first; two of them were true, and have
-    signs now.
+    A cause whose conditions nobody recorded, with no more than what many causes share, is one of those that are open:
+    it stands behind `unknown`, and heads no report. Of 105 unseen runs ten had such a cause first; two of them were
+    true, and have signs now.
     """
-    return not (hypothesis.would_decide and hypothesis.verdict == "possible") or _has_sign(hypothesis)
+    open_ = hypothesis.would_decide and hypothesis.verdict == "possible" and not hypothesis.benign
+    return not open_ or _has_sign(hypothesis)
 
 
 def _has_sign(hypothesis: Hypothesis) -> bool:
@@ -191,7 +192,8 @@ def _ordered(findings: Sequence[Finding], causes: Sequence[Hypothesis]) -> list[
 
     def key(hypothesis: Hypothesis) -> tuple[object, ...]:
         tenable = hypothesis.verdict not in {"unlikely", "ruled out"}
-        return not tenable, tenable and wanted.isdisjoint(hypothesis.explains), *rank(hypothesis)
+        explains = not wanted.isdisjoint(hypothesis.explains)
+        return not tenable, tenable and not explains, tenable and not _pointed_to(hypothesis), *rank(hypothesis)
 
     return sorted(bounded, key=key)
 
@@ -237,8 +239,9 @@ def _with_unknown(
         named = [h for h in causes if h.verdict == "possible" and not h.benign and h.score >= NAMED and _has_sign(h)]
         return [*named, *telling, *(h for h in causes if h not in named)]
     answer = _unknown(search, grave, causes, mechanisms)
-    at = sum(1 for h in causes if not h.benign and h.verdict == "possible" and h.score >= CONVINCING)
-    better = [h for h in causes if not h.benign][:at]
+    better = [
+        h for h in causes if not h.benign and h.verdict == "possible" and h.score >= CONVINCING and _pointed_to(h)
+    ]
     return [*better, answer, *(h for h in causes if h not in better)]
 
 
