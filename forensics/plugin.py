@@ -122,6 +122,7 @@ class Rule:
 
     `explains` names symptoms, or mechanisms that another rule establishes. `mechanism` is true for a link of a
     chain that is not itself a root cause. `benign` is true for an explanation under which nothing is wrong.
+    `echo` marks one that tells where to look, not what was wrong: beside a cause that holds it is at most possible.
     `stands_alone` marks a mechanism that is an answer by itself when nothing behind it is known.
     `cases` counts the public reports with this cause, of 171 that were read (issue threads of 60 repositories up to
     2026); it decides the order only between causes for which the run says equally much.
@@ -142,6 +143,7 @@ class Rule:
     stands_alone: bool = False
     cases: int = 0
     requires: tuple[Condition, ...] = ()
+    echo: bool = False
 
     @property
     def title(self) -> str:

@@ -57,6 +57,18 @@ def test_a_cause_is_named_for_a_sign_or_for_conditions_that_are_met(
     assert [h.cause for h in found.causes] == order
 
 
+def test_what_tells_where_to_look_is_only_possible_beside_what_was_there() -> None:
+    """Alone the echo is an answer; a cause of the same symptom that holds takes its place, whatever its points."""
+    echo = replace(made("echo", "loss-to-zero", Evidence(9, "another rank failed")), echo=True)
+    other = replace(made("other", "loss-to-zero", Evidence(8, "one more echo")), echo=True)
+    alone, beside = judged(echo, other), judged(echo, made("cause", "loss-to-zero", LIKELY))
+    apart = judged(echo, made("cause", "grad-norm-nan", LIKELY), findings=(SYMPTOM, OTHER))
+
+    assert [(h.cause, h.verdict) for h in alone.causes] == [("echo", "likely"), ("other", "likely")]
+    assert [(h.cause, h.verdict) for h in beside.causes] == [("cause", "likely"), ("echo", "possible")]
+    assert {h.cause: h.verdict for h in apart.causes} == {"echo": "likely", "cause": "likely"}
+
+
 def test_a_cause_that_nothing_points_to_is_counted_among_the_open_ones() -> None:
     guess = made("guess", "loss-to-zero", Evidence(2, "seen"), requires=(needs(None),))
     answer = judged(guess, made("other", "loss-to-zero", Evidence(1, "seen"), requires=(needs(None),))).causes[0]

@@ -118,7 +118,7 @@ def reason(run: Run, findings: Sequence[Finding], rules: Sequence[Rule]) -> Reas
     causes = sorted((h for h in merged if not h.mechanism), key=rank)
     mechanisms = sorted((h for h in merged if h.mechanism), key=rank)
     judged = _calm(findings, causes)
-    causes = _ordered(judged, causes)
+    causes = _ordered(judged, _told_by_others(causes, {rule.name for rule in rules if rule.echo}))
     alone = {rule.name for rule in rules if rule.stands_alone}
     causes = _with_unknown(search, judged, causes, mechanisms, alone)
     return Reasoned(judged, tuple(causes), tuple(mechanisms), tuple(dict.fromkeys(search.failures)))
@@ -173,6 +173,21 @@ def _pointed_to(hypothesis: Hypothesis) -> bool:
 
 def _has_sign(hypothesis: Hypothesis) -> bool:
     return any(e.kind == "specific" for e in hypothesis.evidence)
+
+
+def _told_by_others(causes: Sequence[Hypothesis], echoes: set[str]) -> list[Hypothesis]:
+    """Bound a cause that tells where to look (another rank, an earlier step) beside one that tells what was there."""
+
+    def told(echo: Hypothesis) -> bool:
+        return any(
+            h.holds and h.cause not in echoes and not h.benign and not set(h.explains).isdisjoint(echo.explains)
+            for h in causes
+        )
+
+    return [
+        replace(h, at_most=max(h.at_most, "possible", key=VERDICTS.index)) if h.cause in echoes and told(h) else h
+        for h in causes
+    ]
 
 
 def _ordered(findings: Sequence[Finding], causes: Sequence[Hypothesis]) -> list[Hypothesis]:

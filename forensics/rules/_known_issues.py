@@ -19,6 +19,8 @@ and what it counts (docs/design/0004-evidence.md):
     because = "why it counts", measured = "what allows less than -2"
     sign = true: a mark that many causes share; it counts for this one only where something else already does
 
+`echo = true` marks a cause that tells where to look (see `Rule.echo`).
+
 A setting may be a list of names, of which the first that is recorded counts. What the run did not record yields
 nothing, so an unknown version never counts as affected.
 """
@@ -324,6 +326,7 @@ def declare(issue: Table) -> Rule:
         doc=_page(issue),
         cases=issue.get("cases", 0),
         requires=tuple(_conditions(issue)),
+        echo=issue.get("echo", False),
     )
 
 

@@ -297,8 +297,12 @@ def on_rocm(run: Run) -> Seen | None:
     return first(hardware_matches(run, AMD, "an AMD board"), rocm_build(run))
 
 
-WITHOUT_GRAPH = re.compile("does not require grad and does not have a grad_fn")
-"""torch.autograd of a loss that hangs on no parameter that trains (torch 2.13, `_engine_run_backward`)."""
+WITHOUT_GRAPH = re.compile(
+    "does not require grad and does not have a grad_fn|optimizer got an empty parameter list"
+    "|No gradients provided for any variable"
+)
+"""What refuses to train nothing: torch.autograd of a loss that hangs on no parameter that trains (torch 2.13,
+`_engine_run_backward`), its optimizers without a parameter, Keras' `apply_gradients`."""
 
 
 def no_gradient_flows(run: Run, explained: Explained) -> Seen | None:

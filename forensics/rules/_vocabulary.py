@@ -41,7 +41,7 @@ _ENTRY = {
     "code", "name", "title", "explains", "date", "confidence", "checked", "mechanism", "tell", "sources", "affected",
     "evidence", "fix", "experiment",
 }  # fmt: skip
-_OPTIONAL = {"cases", "benign", "since", "is_mechanism"}
+_OPTIONAL = {"cases", "benign", "since", "is_mechanism", "echo"}
 _MAY_LACK = {"affected", "evidence", "fix", "experiment"}
 _AFFECTED = {
     "package", "versions", "first", "fixed", "brought", "mended", "bad", "good", "yes", "no", "because", "necessary",

@@ -1,5 +1,6 @@
 """No parameter trains."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,10 +9,12 @@ from forensics.model import Evidence, Experiment, Explained, Fix, Run, Source
 from forensics.names import Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import from_first_entry, norm_is
-from forensics.rules._seen import Seen, first, held, weigh, weigh_no, weigh_yes
+from forensics.rules._seen import Seen, first, held, holds, weigh, weigh_no, weigh_yes
 from forensics.rules._setup import WITHOUT_GRAPH, no_gradient_flows, said, setting_is
 from forensics.rules._tensors import scanned, table_of, unmoved
 
+NOTHING_GIVEN = re.compile("optimizer got an empty parameter list|No gradients provided for any variable")
+"""torch `Optimizer.__init__` and Keras `BaseOptimizer.apply_gradients`: there is nothing to train."""
 COUNTS = ("trainable_params", "trainable_parameters", "number_of_trainable_parameters")
 
 
@@ -42,7 +45,10 @@ def _nothing_flows(run: Run, explained: Explained) -> Seen | None:
 
 def _crash(run: Run) -> Iterator[Evidence]:
     """Weigh the refusal of a backward pass; reentrant checkpointing cuts the graph in the same words."""
-    yield from weigh_yes(said(run, Kind.TRACEBACK, WITHOUT_GRAPH), 4, "the loss hangs on no parameter that trains")
+    nothing = said(run, Kind.TRACEBACK, NOTHING_GIVEN)
+    yield from weigh_yes(nothing, 8)
+    if not holds(nothing):
+        yield from weigh_yes(said(run, Kind.TRACEBACK, WITHOUT_GRAPH), 4, "the loss hangs on no parameter that trains")
     yield from weigh_yes(setting_is(run, "gradient_checkpointing", [True]), -2, "it may have cut the graph")
 
 

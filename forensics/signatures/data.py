@@ -6,6 +6,12 @@ Sources: torch 2.13 `_utils/signal_handling.py`, `_utils/worker.py`, `nn/functio
 
 from forensics.signatures.signature import Role, Signature, Words
 
+_OF_ANOTHER_DEVICE = (
+    r"Input type \(torch\.(?:(?:Float|Half|BFloat16)Tensor\) and (?:weight|bias) type \(torch\.cuda"
+    r"|cuda\.\w{1,20}\) and (?:weight|bias) type \(torch\.(?!cuda))"
+)
+"""The input lies on one device, the weight on the other: their dtypes are in order."""
+
 SIGNATURES = (
     Signature(
         "data-loader-worker",
@@ -67,6 +73,9 @@ SIGNATURES = (
             Words("stack expects each tensor to be equal size"),
             Words("Given groups=", r"Given groups=\d+, weight of size"),
             Words("RuntimeError: shape '", r"shape '\[.{0,400}\]' is invalid for input of size"),
+            Words("expected sequence of length ", r"expected sequence of length \d+ at dim \d+ \(got \d+\)"),
+            Words("appears not to match sizes of the same param in process"),
+            Words("Expected more than 1 value per channel when training"),
             Words("Unable to create tensor, you should probably activate truncation"),
         ),
     ),
@@ -76,7 +85,11 @@ SIGNATURES = (
         "crashed",
         Role.ROOT,
         "tensors lay on different devices",
-        (Words("Expected all tensors to be on the same device"),),
+        (
+            Words("Expected all tensors to be on the same device"),
+            Words("must have its parameters and buffers on device"),
+            Words("Input type (", _OF_ANOTHER_DEVICE),
+        ),
     ),
     Signature(
         "dtype-mismatch",
@@ -86,12 +99,13 @@ SIGNATURES = (
         "tensors had different dtypes",
         (
             Words("expected scalar type ", r"RuntimeError: expected scalar type \w+ but found"),
-            Words("to have the same dtype", r"RuntimeError: .{0,200}to have the same dtype"),
+            Words("ve the same dtype", r"RuntimeError: .{0,200}(?:to|must) have the same dtype"),
             Words("Input type (", r"Input type \(.{0,400}\) and (?:weight|bias) type .{0,400} should be the same"),
             Words("source and destination dtypes match"),
             Words("only support fp16 and bf16 data type"),
             Words(" not implemented for '", r"RuntimeError: \S+ not implemented for '(?:Half|BFloat16)'"),
         ),
+        unless=_OF_ANOTHER_DEVICE,
     ),
     Signature(
         "row-not-decoded",

@@ -19,6 +19,10 @@ SIGNATURES = (
             Words("unable to mmap ", r"unable to mmap \d+ bytes from file </torch_"),
             Words("Please try to raise your shared memory limit"),
             Words(
+                "unable to open shared memory object ",
+                r"unable to open shared memory object .{1,200} in read-write mode",
+            ),
+            Words(
                 "No space left on device",
                 r"/dev/shm.{0,200}No space left|No space left on device.{0,80}(?:/dev/shm|shared memory)"  # noqa: S108  (the words of a message)
                 r"|torch_\d+_.{0,60}No space left",

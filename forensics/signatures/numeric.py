@@ -3,7 +3,7 @@
 `states` names the symptom that such a line proves. Sources: detectron2 `train_loop.py` (_detect_anomaly), Megatron-LM
 `training.py`, `rerun_state_machine.py`; fairseq `fp16_optimizer.py`; apex `amp`; torch autograd anomaly mode; Lightning
 `detect_nan_parameters`; torch.multinomial, torch.distributions (`Distribution.__init__`); scikit-learn `check_array`;
-MAE `engine_pretrain.py`; nerfstudio, mmengine.
+Keras `TerminateOnNaN`; Lightning `EarlyStopping`; MAE `engine_pretrain.py`; nerfstudio, mmengine.
 """
 
 from forensics.signatures.signature import Role, Signature, Words
@@ -30,9 +30,14 @@ SIGNATURES = (
             Words("Detected nan and/or inf values in"),
             Words("Function '", r"Function '\w+' returned nan values in its \d+th output"),
             Words("probability tensor contains either"),
-            Words("to satisfy the constraint", r"Expected (?:parameter|value) .{0,200}\bnan\b"),
+            Words(
+                "to satisfy the constraint",
+                r"Expected (?:parameter|value) .{0,300}(?:\bnan\b|constraint \w{0,40}\(?Real\()",
+            ),
             Words("contains NaN", r"Input (?:\w+ )?contains NaN\.?$"),
             Words("gradients at all steps are invalid", r"gradients at all steps are invalid"),
+            Words("Invalid loss, terminating training", r"(?:[Bb]atch \d+: )?Invalid loss, terminating"),
+            Words("Monitored metric ", r"Monitored metric \S{1,100} = .{1,40} is not finite"),
             Words("Unexpected result nan"),
             Words("Unexpected result inf"),
             Words(
@@ -59,6 +64,7 @@ STATES: tuple[tuple[str, str], ...] = (
         (
             r"Loss became infinite or NaN|Loss is (?:nan|inf|NaN)|NaN in local forward loss|found NaN in local(?! grad)"
             r"|`training_step` is (?:nan|inf)|Detected inf/nan during batch|Unexpected result (?:nan|inf)"
+            r"|Invalid loss, terminating"
             r"|(?i:\bloss\b.{0,40}\b(?:nan|inf|infinite|non-?finite)\b|\bnan\b.{0,20}\bloss\b)"
         ),
     ),

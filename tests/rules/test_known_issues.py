@@ -16,7 +16,7 @@ from rules.rule_judging import DEAD, FALL, NAN, Judge, broken_file
 ISSUES = dict(load())
 KEYS = {
     *("code", "name", "title", "explains", "date", "confidence", "checked", "mechanism", "tell", "sources"),
-    *("affected", "evidence", "fix", "experiment", "benign", "since", "cases"),
+    *("affected", "evidence", "fix", "experiment", "benign", "since", "cases", "echo"),
 }
 OWN = {*LOOKS, "is", "set", "above", "below", "matches", "says", "what", "within", "yes", "no", "because", "sign"} | {
     *("necessary", "unless", "that", "measured"),

@@ -39,3 +39,48 @@ def test_the_same_words_in_a_run_that_goes_on_are_no_alarm(tmp_path: Path, name:
     for report in (survived, quoted):
         assert [finding.severity for finding in report.findings if finding.severity != "notice"] == []
         assert not any(cause.holds for cause in report.hypotheses if cause.cause == name)
+
+
+KERAS = """ValueError: Exception encountered when calling Sequential.call().
+
+\x1b[1mInput 0 with name 'None' of layer 'dense' is incompatible with the layer: expected axis -1 of input shape\
+ to have value 16, but received input with shape (32, 12)\x1b[0m"""
+SAVED = """RuntimeError: Error(s) in loading state_dict for Sequential:
+\tsize mismatch for 2.weight: copying a param with shape torch.Size([5, 8]) from checkpoint, the shape in current model\
+ is torch.Size([3, 8])."""
+SAMPLED = """ValueError: Expected parameter loc (Tensor of shape (1, 2)) of distribution Normal(loc: torch.Size([1, 2])\
+, scale: torch.Size([1, 2])) to satisfy the constraint Real(), but found invalid values:
+tensor([[nan, nan]])"""
+ANNOUNCED = [
+    ("shape-mismatch", KERAS, "expected axis -1"),
+    ("state-dict-of-another-model", SAVED, "size mismatch for 2.weight"),
+    ("stopped-at-nan", SAMPLED, "Expected parameter loc"),
+]
+"""Exceptions (Keras 3.11, torch 2.13) whose first line announces what the next one says."""
+
+
+@pytest.mark.parametrize(("name", "text", "told"), ANNOUNCED, ids=[name for name, _, _ in ANNOUNCED])
+def test_an_exception_is_read_on_where_its_first_line_only_announces(
+    tmp_path: Path, name: str, text: str, told: str
+) -> None:
+    report = judged(tmp_path, STEPS + FRAMES + text + "\n")
+
+    assert report.hypotheses[0].cause == name
+    assert any(told in finding.statement for finding in report.findings)
+
+
+OTHERS = (
+    "ValueError: batch_size should be a positive integer value, but got batch_size=0",
+    "AssertionError: embed_dim must be divisible by num_heads (got `embed_dim`: 100 and `num_heads`: 12).",
+    "RuntimeError: Detected mismatch between collectives on ranks. Rank 0 is running ALLREDUCE, but Rank 1 BROADCAST.",
+    "OSError: Consistency check failed: file should be of size 4999 but has size 3012 (model.safetensors).",
+    "ValueError: loaded state dict contains a parameter group that doesn't match the size of optimizer's group",
+    "RuntimeError: The checkpoint used a DP world size of 32 but the current world size is 48.",
+    "ValueError: could not convert string to float: '2,5'",
+    "ValueError: Sample larger than population or is negative",
+)
+
+
+@pytest.mark.parametrize("line", OTHERS)
+def test_numbers_and_sizes_of_other_things_are_no_shapes(tmp_path: Path, line: str) -> None:
+    assert "shape-mismatch" not in {cause.cause for cause in judged(tmp_path, STEPS + FRAMES + line + "\n").hypotheses}

@@ -247,6 +247,12 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ("nothing-trainable", "bit-identical", {"checkpoints": STILL}, 1),
     ("nothing-trainable", "bit-identical", {"checkpoints": STILL, "name": "weights-unchanged"}, 3),
     ("nothing-trainable", "hangs on no parameter", {**said(Kind.TRACEBACK, text=GRAPHLESS), **CRASHED}, 4),
+    (
+        "nothing-trainable",
+        "empty parameter list",
+        {**said(Kind.TRACEBACK, text="ValueError: optimizer got an empty parameter list"), **CRASHED},
+        8,
+    ),
     ("nothing-trainable", "may have cut", {**settings(gradient_checkpointing=True), **CRASHED}, -2),
     ("nothing-trainable", "something learns", {"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0], "onset": 1}, None),
     ("frozen-by-design", "peft_type is LORA", settings(adapter__peft_type="LORA"), 1),

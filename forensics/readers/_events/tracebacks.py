@@ -31,7 +31,10 @@ _NAMED = re.compile(
 """An exception's name; ranks that write at once may repeat it on one line."""
 _PASSED_ON = re.compile(rb"(?:[a-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception)\([A-Z]\w{0,80}\): ")
 """What Ray puts between the caller's frames and those of the task (`RayTaskError.make_dual_exception_type`)."""
-_SILENT = re.compile(rb"[\w.]{1,300}(?:Error|Exception|Failure): ?")
+_SILENT = re.compile(
+    rb"[\w.]{1,300}(?:Error|Exception|Failure):(?: ?|[^\n]{1,300}:| Exception encountered when calling [^\n]{1,200})"
+)
+"""An exception whose first line only announces what it says: a name alone, a line that ends in a colon, a layer."""
 MESSAGE_LINES = 12
 """Lines of a message that are looked at where its first one tells nothing known."""
 MESSAGE_BYTES = 200
