@@ -27,7 +27,7 @@ from forensics.discovery.unpack import opened
 from forensics.documents._parts import part_of, relocated
 from forensics.errors import ForensicsError, InternalError, NothingReadableError, SeveralRunsError, contained
 from forensics.limits import DEFAULT, Limits
-from forensics.model import SEVERITIES, Artifact, Fact, Finding, Hypothesis, Recording, Report, Run, Skip
+from forensics.model import SEVERITIES, Artifact, Events, Fact, Finding, Hypothesis, Recording, Report, Run, Skip
 from forensics.plugin import Detector, Document, Reader
 from forensics.redaction.search import secrets_of
 from forensics.storage.file import File
@@ -227,16 +227,18 @@ def _read_place(
     others = [artifact for artifact in found.artifacts if not _taken_alone(artifact)]
     checkpoints, skips = find_checkpoints(others, loose=True, asked=len(found.artifacts) == 1)
     used = {file for checkpoint in checkpoints for file in (checkpoint.path, *checkpoint.files)}
+    pickles = list(unsafe_pickles(found.artifacts, checkpoints))
     used.update(skip.what for skip in skips)
+    used.update(fact.path for fact in pickles if isinstance(fact, Events))
     strange = [artifact for artifact in unread if artifact.path not in used and not NOISE.search(artifact.path)]
     skips = (*skips, *(Skip(artifact.path, _why_unread(artifact)) for artifact in strange))
-    if not checkpoints and all(isinstance(fact, Skip) for fact in facts):
+    if not checkpoints and all(isinstance(fact, Skip) for fact in (*facts, *pickles)):
         left = [*found.skips, *(fact for fact in facts if isinstance(fact, Skip)), *skips]
         raise NothingReadableError(_nothing(path, found, left))
     runs = several_runs(facts)
     if runs:
         raise SeveralRunsError(path, runs)
-    facts.extend(unsafe_pickles(found.artifacts, checkpoints))
+    facts.extend(pickles)
     checkpoints, unexamined = examine_checkpoints(found.root, checkpoints, weights, progress)
     if weights != "off":
         recordings = [fact for fact in facts if isinstance(fact, Recording)]

@@ -8,9 +8,10 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from forensics.errors import ForensicsError
 from fuzz.mutations import mutated
@@ -34,6 +35,9 @@ FORBIDDEN = (
 """Audit events (PEP 578) that no parser may raise."""
 HARMLESS = frozenset({"shutil.rmtree", "socket.gethostname"})
 """Events of a temporary folder, and of the name that reports mask."""
+
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(slots=True)
@@ -69,10 +73,10 @@ class Explorer:
             for content in seeds:
                 self.feed(content, place)
             self.seen.tried = self.seen.refused = 0
-            held, until = _held(), time.monotonic() + seconds
+            begin, until = held(), time.monotonic() + seconds
             while time.monotonic() < until:
                 self.feed(mutated(chance.choice(seeds), seeds, chance), place)
-            self.seen.grown = max(0, _held() - held)
+            self.seen.grown = max(0, held() - begin)
         if self.seen.grown > MEMORY:
             self.seen.faults.append((f"memory: the process grew by {self.seen.grown >> 20} MB", b""))
         return self.seen
@@ -80,7 +84,7 @@ class Explorer:
     def feed(self, content: bytes, place: Path) -> None:
         """Feed one mutant, and note what is wrong with what the target did."""
         place.mkdir()
-        held, started = _held(), time.process_time()
+        begin, started = held(), time.process_time()
         fault = self._fault(content, place)
         spent = time.process_time() - started
         shutil.rmtree(place)
@@ -89,8 +93,8 @@ class Explorer:
             self.seen.slowest, self.seen.slow = spent, content
         if not fault and spent > SECONDS + SECONDS_A_MB * len(content) / 1e6:
             fault = f"slow: {spent:.1f} s for {len(content):,} bytes"
-        if not fault and _held() - held > MEMORY // 4:
-            fault = f"memory: {(_held() - held) >> 20} MB for {len(content):,} bytes"
+        if not fault and held() - begin > MEMORY // 4:
+            fault = f"memory: {(held() - begin) >> 20} MB for {len(content):,} bytes"
         kind = fault.partition(":")[0] + fault.rpartition(" at ")[2]
         if fault and kind not in self.kinds:
             self.kinds.add(kind)
@@ -113,7 +117,7 @@ class Explorer:
             self.met = f"{event} {str(arguments)[:100]}"
 
 
-def _held() -> int:
+def held() -> int:
     """Return the most bytes that this process ever held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
@@ -130,21 +134,24 @@ def _where(error: BaseException) -> str:
 
 def apart(target: Target, seconds: float, seed: int) -> Seen:
     """Explore in a child process, so that one target's memory, and its death, are its own."""
+    seen, status = in_child(lambda: Explorer(target).explore(seconds, seed))
+    return seen or Seen(target.name, faults=[(f"died: status {status}", b"")])
+
+
+def in_child(work: Callable[[], Answer]) -> tuple[Answer | None, int]:
+    """Return what a child process answers, None when it dies, and its status."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         os.close(reading)
         with os.fdopen(writing, "wb") as out:
-            pickle.dump(Explorer(target).explore(seconds, seed), out)
+            pickle.dump(work(), out)
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as told:
         answer = told.read()
     _, status = os.waitpid(child, 0)
-    if not answer:
-        return Seen(target.name, faults=[(f"died: status {status}", b"")])
-    seen: Seen = pickle.loads(answer)  # noqa: S301  (of our own child)
-    return seen
+    return (pickle.loads(answer) if answer else None), status  # noqa: S301  (of our own child)
 
 
 def kept(seen: Seen, folder: Path) -> Iterator[str]:

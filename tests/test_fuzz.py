@@ -1,10 +1,13 @@
 """The fuzzer sees what it is there to see, and its mutants repeat by their seed."""
 
 import random
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from fuzz.corpora import judged
+from fuzz.foreign import Input, Repository, inputs
 from fuzz.harness import apart, kept
 from fuzz.mutations import LARGEST, mutated
 from fuzz.targets import TARGETS, Target
@@ -65,3 +68,62 @@ def test_every_target_has_a_name_and_seeds() -> None:
     for one in TARGETS:
         seeds = [content for content in one.seeds() if content]
         assert seeds, one.name
+
+
+SOURCE = """
+import os, subprocess as sub
+class Malicious1:
+    def __reduce__(self):
+        return os.system, ("id",)
+class Fine:
+    def __reduce__(self):
+        return self.made, ()
+def test_told():
+    pickled = Pickled([op.Proto.create(4), op.ShortBinUnicode("pty"), op.ShortBinUnicode("spawn"), op.StackGlobal(),
+        op.ShortBinUnicode("id"), op.TupleOne(), op.Reduce(), op.Stop()])
+    assertGreater(check(pickled).severity, Severity.LIKELY_SAFE)
+def test_each(name):
+    assertGreater(check(Pickled([op.Global(name), op.Stop()])).severity, Severity.LIKELY_SAFE)
+BYTES = b"\\x80\\x04csubprocess\\nrun\\n)R."
+DECODED = b64decode("gAJjb3MKc3lzdGVtCi4=")
+scan("evil.pkl", [Global("sub", "run", SafetyLevel.Dangerous), Global("collections", "Counter", Level.Suspicious)])
+"""
+
+
+def test_what_a_test_module_writes_down_is_put_together_without_running_it(tmp_path: Path) -> None:
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x"]
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_it.py").write_text(SOURCE)
+    (tmp_path / "tests" / "evil.pkl").write_bytes(b"csub\nrun\n)R.")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *words], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    found = list(inputs(Repository("made", "", commit, ("tests",)), tmp_path))
+    asked = {one.name: (one.asks, one.hostile) for one in found}
+
+    assert asked["Malicious1-0.pkl"] == (("os.system",), True)
+    assert asked["evil.pkl"] == (("sub.run",), True)
+    assert {one.content for one in found if one.name.startswith("Malicious1")} == {
+        b"cos\nsystem\n(Vid\ntR.",
+        b"\x80\x02cos\nsystem\n(Vid\ntR.",
+        b"\x80\x04\x8c\x02os\x8c\x06system\x93(Vid\ntR.",
+    }
+    assert [one.hostile for one in found if one.name == "0.pkl"] == [True, False]  # a name that is filled in is none
+    assert b"\x80\x04csubprocess\nrun\n)R." in {one.content for one in found}
+    assert b"\x80\x02cos\nsystem\n." in {one.content for one in found}
+    assert not any("Fine" in one.name for one in found)
+
+
+@pytest.mark.parametrize(
+    ("content", "asks", "answer"),
+    [
+        (b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00id\x85R.", ("os.system",), "named"),
+        (b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00id\x85R.", ("pty.spawn",), "silent"),
+        (b"7z\xbc\xaf\x27\x1c rest of an archive", ("os.system",), "refused"),
+        (b"\x80\x02}.", ("os.system",), "silent"),
+    ],
+)
+def test_what_is_said_of_a_hostile_file_is_judged(
+    tmp_path: Path, content: bytes, asks: tuple[str, ...], answer: str
+) -> None:
+    assert judged(Input("there", "one.pkl", content, asks, hostile=True), tmp_path).answer == answer

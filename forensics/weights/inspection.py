@@ -12,10 +12,11 @@ from forensics.discovery.remote import discover_remote
 from forensics.errors import NothingReadableError, UsageError
 from forensics.formats.dtypes import DTYPES
 from forensics.limits import DEFAULT, Limits
-from forensics.model import Artifact, Checkpoint, Skip
+from forensics.model import Artifact, Checkpoint, Problem, Skip, Source
 from forensics.storage.locations import Locations, Place
 from forensics.weights import WeightsDepth, bits, examine_checkpoints, find_checkpoints
 from forensics.weights.examine import Progress, judged, scan_checkpoints
+from forensics.weights.unsafe import unsafe_pickles
 from forensics.weights.work import installed
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def compare(
     scanned = judged(root, scan_checkpoints(root, series, "full", progress, skips, cluster), full=True)
     for path in paths:
         skips = [_told(skip, path) for skip in skips]
-    return tuple(replace(c, path=str(path)) for c, path in zip(scanned, paths, strict=True)), tuple(skips)
+    named = (replace(_named(c, path), path=str(path)) for c, path in zip(scanned, paths, strict=True))
+    return tuple(named), tuple(skips)
 
 
 SECONDS_A_GB = 0.3
@@ -125,6 +127,8 @@ def _held(path: Place, limits: Limits) -> _Held:
     else:
         root, artifacts, left = discover_remote(path, limits)
     checkpoints, skips = find_checkpoints(artifacts, loose=True, asked=True)
+    checkpoints, unread = _with_pickles(artifacts, checkpoints)
+    skips = (*skips, *unread)
     if not checkpoints:
         reason = f": {_told(skips[0], path).reason}" if skips else ""
         raise NothingReadableError(f"no checkpoint in {path}{reason}")
@@ -137,16 +141,34 @@ def _from_root(artifact: Artifact) -> Artifact:
 
 
 def _told(skip: Skip, path: Place) -> Skip:
-    """Return a skip that names its file as the user named the place; from `ROOT` it lacks its first slash."""
+    """Return a skip that names its file as the user named the place."""
+    return replace(skip, what=_as_named(skip.what, path), reason=_as_named(skip.reason, path))
+
+
+def _as_named(text: str, path: Place) -> str:
+    """Spell the files of a sentence as the user spelled the place; from `ROOT` they lack their first slash."""
     if not isinstance(path, Path):
-        return skip
+        return text
     given = path if path.is_dir() else path.parent
     inside = given.absolute().as_posix().lstrip("/")
-    if not inside:
-        return skip
-    named = re.compile(rf"(?<![\w/.-]){re.escape(inside)}(?=/)")
-    what, reason = (named.sub(lambda _: given.as_posix(), text) for text in (skip.what, skip.reason))
-    return replace(skip, what=what, reason=reason)
+    return re.sub(rf"(?<![\w/.-]){re.escape(inside)}(?![\w.-])", lambda _: given.as_posix(), text) if inside else text
+
+
+def _with_pickles(
+    artifacts: Sequence[Artifact], checkpoints: Sequence[Checkpoint]
+) -> tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]:
+    """Tell every pickle beside the weights that asks for code, in the save that it lies in or as a file of its own."""
+    made = {checkpoint.path: checkpoint for checkpoint in checkpoints}
+    skips = []
+    for fact in unsafe_pickles(artifacts, checkpoints):
+        if isinstance(fact, Skip):
+            skips.append(fact)
+            continue
+        folders = (path for path in made if fact.path == path or fact.path.startswith(f"{path}/"))
+        save = made.setdefault(max(folders, key=len, default=fact.path), Checkpoint(fact.path, "file"))
+        problem = Problem("unsafe", fact.text, Source(fact.path, fact.place))
+        made[save.path] = replace(save, problems=(*save.problems, problem))
+    return tuple(made.values()), tuple(skips)
 
 
 def _named(checkpoint: Checkpoint, path: Place) -> Checkpoint:
@@ -156,4 +178,5 @@ def _named(checkpoint: Checkpoint, path: Place) -> Checkpoint:
         return replace(checkpoint, path=inside)
     base = path.absolute() if path.is_dir() else path.absolute().parent
     inside = (ROOT / checkpoint.path).relative_to(base).as_posix()
-    return replace(checkpoint, path=inside if inside != "." else str(path))
+    problems = tuple(replace(one, statement=_as_named(one.statement, path)) for one in checkpoint.problems)
+    return replace(checkpoint, path=inside if inside != "." else str(path), problems=problems)

@@ -100,3 +100,42 @@ def test_nothing_there_is_its_own_error(tmp_path: Path) -> None:
 
     with pytest.raises(NothingReadableError, match="no checkpoint in"):
         inspection.scan(tmp_path)
+
+
+SYSTEM = b"\x80\x02cos\nsystem\nX\x02\x00\x00\x00id\x85R."
+
+
+@pytest.mark.parametrize("name", ["training_args.bin", "optimizer.pt", "rng_state_0.pth", "state/scaler.pickle"])
+def test_a_save_with_a_payload_beside_its_weights_is_not_clean(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "save"
+    (folder / name).parent.mkdir(parents=True)
+    save_file({"a": torch.ones(3)}, folder / "model.safetensors")
+    (folder / name).write_bytes(SYSTEM)
+    done = CliRunner().invoke(main, ["scan", str(tmp_path), "--quiet"])
+
+    assert done.exit_code == 1
+    assert f"unsafe: {folder}/{name} asks for os.system" in done.stdout
+    assert "clean" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["training_args.bin", "objects.pickle", "cache.dill"])
+@pytest.mark.parametrize("command", ["scan", "analyze"])
+def test_a_pickle_that_is_named_alone_tells_its_payload(tmp_path: Path, name: str, command: str) -> None:
+    (tmp_path / name).write_bytes(SYSTEM)
+    done = CliRunner().invoke(main, [command, str(tmp_path / name)])
+
+    assert done.exit_code == (1 if command == "scan" else 0)
+    assert f"{name} asks for os.system" in done.stdout
+    assert "no reader knows" not in done.stdout
+
+
+def test_files_are_named_as_the_user_named_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "out" / "checkpoint-5"
+    folder.mkdir(parents=True)
+    save_file({"a": torch.ones(3)}, folder / "model.safetensors")
+    (folder / "training_args.bin").write_bytes(b"\x80\x02}.")
+    monkeypatch.chdir(tmp_path)
+    named, absolute = (CliRunner().invoke(main, ["scan", str(place)]).stdout for place in ("out/checkpoint-5", folder))
+
+    assert "incomplete: out/checkpoint-5 has no trainer_state.json" in named
+    assert f"incomplete: {folder} has no trainer_state.json" in absolute
