@@ -278,7 +278,7 @@ def _facts(artifact: Artifact, failures: list[str], unread: list[Artifact]) -> I
     except ForensicsError as error:
         yield Skip(artifact.path, str(error), isinstance(error, InternalError))
         return
-    if head.startswith(COMPRESSED) and not artifact.path.endswith((".pt", ".bin", ".ckpt")):
+    if document is None and head.startswith(COMPRESSED) and not artifact.path.endswith((".pt", ".bin", ".ckpt")):
         yield Skip(artifact.path, "compressed; unpack it, or name it alone")
         return
     if document is not None:

@@ -170,7 +170,7 @@ _BRIEF = (
 )
 """Names that are too short to be sought within others; `learn` is CatBoost's error over the training data."""
 _LOSS = re.compile(
-    rf"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent|bce|{ERRORS})(?![a-z])|cross[ _-]?entropy"
+    rf"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent|bce|bp[bc]|{ERRORS})(?![a-z])|cross[ _-]?entropy"
     rf"|^(?:train(?:ing)?[ _])?cost$|[损損]失|^(?:{FOREIGN_LOSS})$|{_BRIEF}",
     re.IGNORECASE,
 )
@@ -183,7 +183,8 @@ _NO_LOSS = re.compile(
     re.IGNORECASE,
 )
 EVALUATION = re.compile(
-    r"(?<![a-z])(?:val|valid|validation|validate|validating|eval|evaluation|evaluate|evaluating|test|testing|dev)(?![a-z])"
+    r"(?<![a-z])(?:val|valid|validation|validate|validating|eval|evaluation|evaluate|evaluating|test|testing|dev)"
+    r"(?:(?![a-z])|(?<=(?-i:[a-z]))(?=(?-i:[A-Z])))"  # valLoss
     r"|验证|驗證|测试|測試",
     re.IGNORECASE,
 )
@@ -199,7 +200,7 @@ _RANKS = tuple(
         r"^(?:avg|avr|ave|mean|total|step|epoch|batch|running|global|smooth\w*)[ _./]?loss$|^loss_avg\w*$",
         r"pg_loss$|actor.loss$|policy.loss$|^act_loss$",
         rf"loss|^(?:train(?:ing)?[ _])?cost$|[损損]失|^(?:{FOREIGN_LOSS})$",
-        rf"xent|nll|entropy|bce|{_BRIEF}",
+        rf"xent|nll|entropy|bce|bp[bc]|{_BRIEF}",
         *(rf"(?<![a-z])(?:{error})(?![a-z])" for error in _OF_ERRORS),
     )
 )

@@ -91,10 +91,15 @@ class Sheet:
                 yield replace(block, steps=found, axis=axis)
 
     def on_epochs(self) -> Iterator[Samples]:
-        """Yield all blocks over their epochs."""
+        """Yield all blocks over their epochs; a line without one stands at the epoch of the line that it follows."""
+        above = self.main.epochs
         for lines in (self.main, *self.others):
-            for block, _ in lines.blocks:
+            numbers = _numbers(lines.keys, self.main.keys)
+            for block, keys in lines.blocks:
                 epochs = np.full(len(block.values), np.nan) if block.epochs is None else block.epochs
+                if block.epochs is None and above is not None and numbers is not None:
+                    place = numbers[np.searchsorted(lines.keys, keys)]
+                    epochs = np.where(place > 0, above[np.maximum(place - 1, 0)], np.nan)
                 known = np.where(np.isfinite(epochs), np.nan_to_num(epochs), UNKNOWN_STEP)
                 yield replace(block, steps=known.astype(np.int64), axis="epoch")
 

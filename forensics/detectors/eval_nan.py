@@ -12,10 +12,10 @@ from forensics.analysis.tails import loss_tail
 from forensics.detectors._tables import Mask
 from forensics.detectors._wording import counted
 from forensics.model import Finding, Run, Series, Severity
-from forensics.names import LOSS
+from forensics.names import EVALUATION, LOSS, is_loss
 from forensics.plugin import detector
 
-LIKE_A_LOSS = re.compile(r"^eval_(?:\w+_)?(?:perplexity|ppl|nll|bpc|bpb)$")
+LIKE_A_LOSS = re.compile(r"(?<![a-z])(?:perplexity|ppl|nll|bpc|bpb)$")
 
 
 @detector("eval-nan")
@@ -31,10 +31,10 @@ def eval_nan(run: Run) -> Iterator[Finding]:
     """
     for name in sorted(run.timeline.series):
         series = run.timeline[name]
-        if name.startswith("eval_") and name.endswith("_loss") and len(series):
-            yield from _judge(run, name, series, ~np.isfinite(series.values))
-        elif LIKE_A_LOSS.search(name) and len(series):
-            yield from _judge(run, name, series, np.isnan(series.values))
+        if not len(series) or not (name.startswith("eval_") or EVALUATION.search(name)) or not is_loss(name):
+            continue
+        wrong = np.isnan(series.values) if LIKE_A_LOSS.search(name) else ~np.isfinite(series.values)
+        yield from _judge(run, name, series, wrong)
 
 
 def _judge(run: Run, name: str, series: Series, nonfinite: Mask) -> Iterator[Finding]:

@@ -17,6 +17,8 @@ LONGEST = 20_000
 def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the rows of a table with bars between cells; nothing unless a column counts steps or epochs."""
     kept = [[re.sub(r"\s+", " ", cell).strip().replace("|", "/") for cell in row] for row in rows if row]
+    if kept and kept[0][:1] == [""] and {"loss", "val_loss"} <= set(kept[0]):
+        kept[0][0] = "epoch"  # pandas.DataFrame(history.history) of Keras
     if len(kept) < 2 or not any(_COUNTER.fullmatch(cell) for cell in kept[0]):
         return []
     return ["| " + " | ".join(row) + " |" for row in kept]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from forensics.formats.flatten import scalar as bounded
 from forensics.formats.text import number
 from forensics.model import UNKNOWN_STEP
+from forensics.readers.text.lexicon import step_named
 
 STEP_KEYS = (
     "step",
@@ -32,7 +33,7 @@ LONGEST_LIST = 64
 DEEPEST = 6
 
 RATES = frozenset({"lr", "learning_rate"})
-_COUNTER = re.compile(r"(\d{1,18})(?:/(\d{1,18}))?")
+_COUNTER = re.compile(r"(\d{1,18})(?:\.0{1,6})?(?:/(\d{1,18}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,10 @@ def entry_of(row: dict[str, object]) -> Entry | None:
     if isinstance(row.get("data"), dict):  # verl's file logger keeps the metrics one level down
         row = {**row, **row["data"]}  # type: ignore[dict-item]  # checked
     step = step_of(row)[0]
-    epoch = _real(row.get("epoch"))
+    epoch = number_in(row.get("epoch"))
     if step == UNKNOWN_STEP and epoch is None:
         return None
-    time = next((value for key in _WALL_KEYS if (value := _real(row.get(key))) is not None), float("nan"))
+    time = next((value for key in _WALL_KEYS if (value := number_in(row.get(key))) is not None), float("nan"))
     checked = row.get("mode") in {"val", "test"} and "iter" in row
     if checked and epoch is not None:
         step = UNKNOWN_STEP  # mmcv counts the batches of the evaluation there
@@ -81,18 +82,21 @@ def entry_of(row: dict[str, object]) -> Entry | None:
 
 def _numbers(row: dict[str, object]) -> Iterator[tuple[str, float]]:
     """Yield the metrics of an entry; of mappings within mappings (Ray's `info`) under names joined by slashes."""
-    pending: list[tuple[str, object, int]] = [(name, value, 0) for name, value in row.items() if name != "data"]
+    own = None if any(key in row for key in STEP_KEYS) else step_named(tuple(row))
+    pending: list[tuple[str, object, int]] = [
+        (name, value, 0) for name, value in row.items() if name not in {"data", own}
+    ]
     for name, value, depth in pending:
         if isinstance(value, dict) and depth < DEEPEST and name.partition("/")[0] not in _NOT_NESTED:
             pending.extend((f"{name}/{inner}", held, depth + 1) for inner, held in value.items())
-        elif name not in _NOT_METRICS and (number_of := _real(value)) is not None:
+        elif name not in _NOT_METRICS and (number_of := number_in(value)) is not None:
             yield name, number_of
 
 
 def step_of(row: dict[str, object]) -> tuple[int, int]:
     """Return the step of a row and the planned number of steps, 0 where it does not tell."""
     step, total = UNKNOWN_STEP, 0
-    for key in STEP_KEYS:
+    for key in STEP_KEYS if any(key in row for key in STEP_KEYS) else filter(None, [step_named(tuple(row))]):
         value = row.get(key)
         found = _COUNTER.fullmatch(value.strip()) if isinstance(value, str) else None
         if found:
@@ -113,7 +117,7 @@ def step_of(row: dict[str, object]) -> tuple[int, int]:
     return step, total
 
 
-def _real(value: object) -> float | None:
+def number_in(value: object) -> float | None:
     """Return a number, or the number that a text spells ("1234.56", "nan"); None for anything else."""
     if isinstance(value, bool) or value is None:
         return None

@@ -38,7 +38,7 @@ MAX_FIRST_RECORD = 1 << 20
 """A file is taken for an event file when its first record is this short at most and its length has a good CRC."""
 
 _GZIP = b"\x1f\x8b"
-_OVER = re.compile(r"(?P<metric>.*\S)(?:[ _-]vs[ _-]| over )(?P<counted>[A-Za-z][\w ()-]{0,60})$")
+_OVER = re.compile(r"(?P<metric>.*\S)(?:[ _-](?:vs|by)[ _-]| over )(?P<counted>[A-Za-z][\w ()-]{0,60})$")
 _COUNTED: dict[str, Axis] = {
     **dict.fromkeys(("step", "steps", "iteration", "iterations", "iters", "updates"), "step"),
     **dict.fromkeys(("samples", "consumed samples", "examples"), "samples"),

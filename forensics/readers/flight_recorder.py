@@ -24,10 +24,19 @@ _NAME = re.compile(
     r"(?:nccl|comm_lib|fr)_trace_rank_?(\d+)(?:\.json)?$"
     r"|(?:^|/)(?:comm_traces?|fr_trace)/[^/]*?rank_?(\d+)(?:\.json)?$"
 )
+_LAST_NUMBER = re.compile(r"(\d{1,7})(?:\.(?:json|pkl|pickle))?$")
 _OURS = re.compile(r"torch/|site-packages|dist-packages|/lib/python")
 
 
-@reader("flight-recorder", match=(_NAME.pattern,), tested="torch 2.13 (its JSON and pickle forms)")
+_KEYS = (b"record_id", b"collective_seq_id", b"pg_config", b"pg_status", b"comm_lib_version", b"nccl_version")
+
+
+def _sniff(head: bytes) -> bool:
+    """Tell a dump whatever it is called (`TORCH_NCCL_DEBUG_INFO_TEMP_FILE` may say any name)."""
+    return head[:1] in {b"\x80", b"{"} and b"entries" in head and sum(key in head for key in _KEYS) > 1
+
+
+@reader("flight-recorder", match=(_NAME.pattern,), sniff=_sniff, tested="torch 2.13 (its JSON and pickle forms)")
 def flight_recorder(artifact: Artifact) -> Iterator[Fact]:
     """Read torch's flight recorder (`nccl_trace_rank_N`): the collective that each rank was in."""
     dump = _mapping(_read(artifact))
@@ -108,6 +117,8 @@ def _number(entry: Mapping[str, Any]) -> float:
 
 def _rank(path: str) -> int:
     found = _NAME.search(path)
+    if found is None:
+        found = _LAST_NUMBER.search(path)
     return int(next(group for group in found.groups() if group)) if found else -1
 
 

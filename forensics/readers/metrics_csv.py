@@ -11,6 +11,7 @@ from forensics.model import Artifact, Fact, Skip
 from forensics.names import EVALUATION, snake_case
 from forensics.plugin import reader
 from forensics.readers._columns import MAX_NAMES, Columns
+from forensics.readers.text.lexicon import step_named
 from forensics.readers.text.rows import samples
 from forensics.storage.file import File
 
@@ -130,7 +131,8 @@ def _is_header(cells: Sequence[str]) -> bool:
 
 def _counts(cells: Sequence[str]) -> bool:
     """Tell whether a column counts steps or epochs."""
-    return len(set(cells)) > 1 and any(cell.lower() in {*_STEPS, "epoch"} for cell in cells)
+    named = any(cell.lower() in {*_STEPS, "epoch"} for cell in cells)
+    return len(set(cells)) > 1 and (named or step_named(cells) is not None)
 
 
 def _evaluates(cells: Sequence[str]) -> bool:
@@ -142,13 +144,15 @@ def _evaluates(cells: Sequence[str]) -> bool:
 
 def _header(cells: Sequence[str], path: str, others: list[str], delimiter: str) -> _Header:
     lowered = [cell.lower() for cell in cells]
+    own = step_named(cells)
+    counted = [*_STEPS, *([own.lower()] if own else [])]
     runs = [match["run"] for cell in cells if (match := _OF_A_RUN.match(cell))]
     others.extend(run for run in dict.fromkeys(runs) if run != runs[0] and run not in others)
     return _Header(
-        steps=tuple(lowered.index(name) for name in _STEPS if name in lowered),
+        steps=tuple(lowered.index(name) for name in counted if name in lowered),
         epoch=lowered.index("epoch") if "epoch" in lowered else None,
         times=tuple(lowered.index(name) for name in _TIMES if name in lowered),
-        metrics=tuple("" if cell.lower() in _PLACES else _metric(cell, path, runs) for cell in cells),
+        metrics=tuple("" if cell.lower() in _PLACES or cell == own else _metric(cell, path, runs) for cell in cells),
         counted=_counts(cells) or not _evaluates(cells),
         delimiter=delimiter,
     )

@@ -9,6 +9,7 @@ from forensics.model import Artifact, Fact, Setting, Skip, Standing
 from forensics.plugin import reader
 from forensics.readers._json_entries import STEP_KEYS
 from forensics.readers._json_lines import JsonLines
+from forensics.readers.text.lexicon import step_named
 from forensics.readers.text.rows import samples
 from forensics.storage.file import File
 
@@ -16,6 +17,7 @@ BLOCK_BYTES = 4 << 20
 _OBJECT = re.compile(rb"\s*\{")
 _FRACTION = re.compile(rb""":\s*"?-?(?:\d*\.\d|\d+[eE]-?\d|NaN|nan|-?Infinity|inf\b)""")
 _COUNTED = re.compile(rf'"(?:{"|".join((*STEP_KEYS, "epoch"))})"\s*:\s*"?\d'.encode())
+_NAMES = re.compile(rb'"([\w/. -]{1,60})"\s*:\s*"?[-\dNnIi.]')
 
 
 def looks_like_metrics(head: bytes) -> bool:
@@ -28,7 +30,7 @@ def looks_like_metrics(head: bytes) -> bool:
         return False
     if not any(_FRACTION.search(line) for line in lines):
         return False
-    return any(_COUNTED.search(line) for line in lines)
+    return any(_COUNTED.search(line) or step_named([name.decode() for name in _NAMES.findall(line)]) for line in lines)
 
 
 @reader(

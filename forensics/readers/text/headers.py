@@ -25,6 +25,8 @@ _UNFINISHED = re.compile(rb"(?<!\d)\d\d?%\|")
 _BAR = re.compile(rb": {0,3}100%\|.*")
 _BOXES = re.compile(rb"\xe2\x94[\x82\x83]|\xe2\x95\x91|(\xe2[\x94\x95][\x80-\xbf])")
 """Lines that draw a table: upright ones, then all others."""
+_PREFIX = re.compile(rb"\A\[[^|]{0,120}?[-:\]] {0,3}(?=\|)")
+"""What a logger puts before a row, its name and the time."""
 _RATIO = re.compile(rb"(?<!\d)(\d+)/\d+")
 
 Split = Callable[[bytes], list[bytes]]
@@ -96,7 +98,7 @@ def _by_semicolons(text: bytes) -> list[bytes]:
 
 
 def _parted(line: bytes, split: Split) -> list[bytes]:
-    text = _BAR.sub(b"", _ruled(line)).strip()
+    text = _PREFIX.sub(b"", _BAR.sub(b"", _ruled(line)).strip())
     if text.startswith(b"|"):
         text = text.removeprefix(b"|").removesuffix(b"|").strip()
     return [cell.strip() for cell in split(text)]

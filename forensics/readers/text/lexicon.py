@@ -5,6 +5,7 @@ mislead (`number of skipped iterations` is no iteration, `loss scale` no loss).
 """
 
 import re
+from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
 
@@ -51,7 +52,7 @@ _FOREIGN_STEP = "迭代[次数數]*|步[数數]?|schritte?|étape|etape|paso|pas
 _FOREIGN_BATCH = "批次|батч|バッチ|배치"
 _ENDS_AS_LOSS = re.compile(
     r"(?:loss\w{0,12}|ppl|perplexity|entropy|cost|[损損]失|loss (?:train|val)\w{0,40})(?: ?\([^)]{0,80}\))?$"
-    rf"|loss value$|(?:^| )(?:{FOREIGN_LOSS})$|(?<![a-z])(?:nll|xent|b?ce|l[12]|{ERRORS})$",
+    rf"|loss value$|(?:^| )(?:{FOREIGN_LOSS})$|(?<![a-z])(?:nll|xent|b?ce|bp[bc]|l[12]|{ERRORS})$",
     re.IGNORECASE,
 )
 _NORM = re.compile(r"grad(?:ient)?s?.{0,8}norm|(?<![a-z])gnorm(?![a-z])|^\|?g(?:rad)?\|$", re.IGNORECASE)
@@ -125,6 +126,18 @@ def role_of(name: str) -> Role:
     return Role.KNOWN if _KNOWN.search(name) else Role.OTHER
 
 
+def step_named(names: Sequence[str]) -> str | None:
+    """Return the name that counts optimizer steps among names of a record that holds a loss, None where none does.
+
+    >>> step_named(["iter_num", "optimizer_step", "train_loss"]), step_named(["step", "price"])
+    ('optimizer_step', None)
+    """
+    if not any(role_of(name) in SUBJECTS for name in names):
+        return None
+    found = [name for name in names if role_of(name) in {Role.GLOBAL, Role.STEP}]
+    return min(found, key=lambda name: (role_of(name) is Role.STEP, "step" not in name.lower()), default=None)
+
+
 def ends_as_loss(name: str) -> bool:
     """Tell whether a name is that of a loss without a colon: its last word must be one (`loss detected at` is none)."""
     return bool(_ENDS_AS_LOSS.search(name))
@@ -138,6 +151,10 @@ _WORDS = {
     **dict.fromkeys((*FOREIGN_LOSS.split("|"), "训练损失", "訓練損失"), LOSS),
     **dict.fromkeys(("验证损失", "驗證損失", "测试损失", "測試損失"), EVAL_LOSS),
     **dict.fromkeys(("学习率", "lernrate", "taux d'apprentissage"), LEARNING_RATE),
+    **dict.fromkeys(
+        (f"{of}{ppl}" for of in ("train ", "train_", "train-", "training ") for ppl in ("ppl", "perplexity")),
+        "perplexity",
+    ),
     **dict.fromkeys(("ppl", "lm loss ppl", "lm_loss_ppl value", "lm_loss_ppl"), "perplexity"),
 }
 _EVALUATED = re.compile(

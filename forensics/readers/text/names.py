@@ -130,7 +130,7 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
             evaluation = _section([word.encode() for word in re.split(r"[^A-Za-z]+", name.text)], evaluation)
         if not name.text or _is_section(name.text):
             name.text = _of_section(name.text, fields, tokens[place + 1 : place + 9])
-        inside = place > opened and not name.explicit
+        inside = place > opened and (not name.explicit or _is_history(tokens, place))
         field = None if name.average or inside else _field(name, tokens, place, number, first=leading)
         if field is None:
             continue
@@ -146,6 +146,12 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
     if not signed and tokens[:1] == [b"#"]:
         fields = [each for each in fields if each.role is not Role.LEADING]  # the number of an issue
     return tuple(each for each in fields if each.role is not Role.NOTHING), words >= _SENTENCE and not signed
+
+
+def _is_history(tokens: Sequence[bytes], place: int) -> bool:
+    """Tell whether a number begins a list of losses: `{'loss': [N, N, N]}` is a history and no entry."""
+    before = bytes(b"".join(tokens[max(place - 12, 0) : place])).lower()
+    return before.endswith(b"[") and b"loss" in before and b"".join(tokens[place + 1 : place + 4]) == b", \x00"
 
 
 def _is_section(name: str) -> bool:
@@ -181,6 +187,8 @@ def _field(name: _Name, tokens: list[bytes], place: int, number: int, *, first: 
     role = role_of(text) if text else Role.NOTHING
     if behind.lstrip().startswith("%") and (not text or role in SUBJECTS or role in COUNTERS):
         return None  # packet loss 0.1%; steps: 66%|
+    if ratio and role is Role.OTHER and tokens[place - 1] in _OPENING and tokens[place + 1 : place + 2] != [b"%"]:
+        text, role = "", Role.RATIO  # E1 (100/5000)
     if not name.explicit and (role is Role.OTHER or (role is Role.LOSS and not ends_as_loss(text))):
         return None
     if ratio and role not in COUNTERS:

@@ -20,7 +20,7 @@ from forensics.readers.text.trainer_steps import DictRows
 
 BAR_MARK = re.compile(rb"\x00 ?%\|")
 _WHOLE_RUN = re.compile(rb"['\"]train_runtime['\"]")
-_RESULT = re.compile(rb"\W*\w+ *[:=] *\x00\W*")
+_RESULT = re.compile(rb"\W*\w+ ?[:= ] ?\x00\W*")
 _RESULT_NAMES = re.compile(
     r"^(?:train_loss|(?:eval|test|val|predict)_\w+|(?:eval_)?perplexity|[\w ]*(?:ppl|perplexity)|grad_norm)$"
 )

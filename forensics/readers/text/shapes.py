@@ -26,6 +26,7 @@ _PLAIN = (
     rb"(?:[-+](?=[\d.nNiI]))?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])"
     rb"|(?<!,)(?:0,\d+|\d+,(?:\d\d?|\d{4,}))(?![\w.]|,\d)"  # a decimal comma
     rb"|1\.#(?:QNAN|SNAN|IND|INF)\d{0,6}(?!\w)"  # Microsoft's runtime before 2015
+    rb"|(?<=: )[-+]?\.(?:nan|NaN|NAN|inf|Inf|INF)(?!\w)"  # YAML
     rb"|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?"
     rb"|(?:(?<=[=:])|(?<=[=:] )|(?<=[=:][-+])|(?<=[=:] [-+]))(?:nan|NaN|NAN|inf|Inf|INF|[Ii]nfinity)(?!\w)"
     rb"|(?:nan|NaN|NAN|inf|Inf|INF|[Ii]nfinity)(?!\w)(?!" + _UNSAID + rb"))"
@@ -146,6 +147,7 @@ def value_of(text: bytes, *, small: bool = False) -> float:
     (12345.0, 0.0003, 2.125)
     """
     if b"," not in text:
+        text = text.replace(b".", b"", 1) if text.lstrip(b"+-")[:2].lower() in {b".n", b".i"} else text
         return float(text) if b"#" not in text else number(text) or 0.0
     whole, _, behind = text.partition(b",")
     decimal = b"," not in behind and b"." not in behind and (small or len(behind) != 3 or whole.lstrip(b"-+") == b"0")

@@ -34,12 +34,13 @@ _SIGNS_OF_CAPTURE = re.compile(
     re.MULTILINE,
 )
 _LOSS = re.compile(
-    rf"loss|perplexity|ppl|(?<![a-z])(?:nll|b?ce|l[12]|learn|{ERRORS})(?![a-z])|[损損]失|{FOREIGN_LOSS}", re.IGNORECASE
+    rf"loss|perplexity|ppl|(?<![a-z])(?:nll|xent|cost|b?ce|bp[bc]|l[12]|learn|{ERRORS})(?![a-z])|[损損]失|{FOREIGN_LOSS}",
+    re.IGNORECASE,
 )
 _TABLE = re.compile(rb"\s*[\w/.\"-][\w /.\"-]*(?:([,;\t])[\w /.\"-]*)+\r?\n[^,;\t\n]*\1")
 """A header of cells and a row: other readers take it."""
-_STRUCTURED = re.compile(rb"\s*(?:[{\[<]|\Z)")
-"""JSON, a document, nothing at all."""
+_STRUCTURED = re.compile(rb"\s*(?:[{<]|\[(?! ?[A-Za-z])(?![^\[\]{}\"\r\n]{1,80}\][ \t]*[^\s,;\]])|\Z)")
+"""JSON, a document, nothing at all; a line that begins with something in brackets is none of these."""
 _DEATHS = frozenset({Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK})
 _PINNED = re.compile(rb"^[A-Za-z0-9][\w.\-\[\]]* ?(?:==|@ |>=|<=|~=)", re.MULTILINE)
 _SOURCE_CODE = re.compile(rb"^(?:import \w|from [\w.]+ import |def \w+\(|class \w+[(:])", re.MULTILINE)

@@ -113,4 +113,14 @@ LOOPS = (
     _loop("{s}\t{l}\t0.001", TENS, head="step\tloss\tlr\n"),
     _loop("{s:>6}  {l:>8}  0.001", TENS, head="  step      loss     lr\n"),
     _loop("{s};{l};0.001", TENS, head="step;loss;lr\n", at_first_sight=False),
+    _loop("[2021-01-01:10:00:INFO:run] Updates={s} Epoch=0 perplexity={l}", TENS, "perplexity", at_first_sight=False),
+    _loop("轮次:[1/1] 步数:{s}/39695 损失:{l} 学习率:0.000500", TENS, at_first_sight=False),
+    _loop("E1 ({s}/5000) -> loss={l}; lr=5e-4", TENS, at_first_sight=False),
+    _loop(
+        "[ INFO : 2024-03-01 10:00:00 ] - |{s:>8}|   0.10000|{l:>10}|",
+        TENS,
+        head="[ INFO : 2024-03-01 10:00:00 ] - |    step|        lr|      loss|\n",
+        at_first_sight=False,
+    ),
+    _loop("---\ntraining_iteration: {s}\nloss: {l}\nlr: 0.0003", TENS),
 )  # fmt: skip

@@ -1,0 +1,81 @@
+"""A history of training as one JSON document: a list of entries, or one list of numbers for each metric.
+
+[{"epoch": 1, "trainLoss": 2.9, "valLoss": 3.0}, ...]       loops of one's own, `json.dump(history)`
+{"loss": [2.4, 2.2], "val_loss": [2.5, 2.3]}                `json.dump(model.fit(...).history)` of Keras
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from forensics.formats.lenient_json import load
+from forensics.model import Artifact, Fact
+from forensics.names import is_loss
+from forensics.plugin import reader
+from forensics.readers._columns import Columns
+from forensics.readers._environment import damage
+from forensics.readers._json_entries import entry_of, is_data, number_in
+from forensics.readers.text.lexicon import Role, role_of
+from forensics.readers.text.rows import samples
+from forensics.storage.file import File
+
+FEWEST = 3
+"""Entries from which on a document is a history: fewer are an example or a setting."""
+_NUMBER = re.compile(rb"\"[\w/. -]{1,60}\"\s{0,40}:\s{0,40}\"?[-\dNnI.]")
+_LIST = re.compile(rb"\"([\w/. -]{1,60})\"\s{0,40}:\s{0,40}\[\s{0,40}[-\dNnI]")
+_NAME = re.compile(rb"\"([\w/. -]{1,60})\"\s{0,40}:")
+_OBJECTS = re.compile(rb"\s{0,40}\[\s{0,40}\{")
+
+
+def _sniff(head: bytes) -> bool:
+    head = head.lstrip(b"\xef\xbb\xbf")
+    if _OBJECTS.match(head):
+        return _NUMBER.search(head) is not None and _has_loss(_NAME.findall(head[:4000]))
+    return head.lstrip()[:1] == b"{" and _has_loss(_LIST.findall(head))
+
+
+def _has_loss(names: Sequence[bytes]) -> bool:
+    return any(is_loss(name.decode()) for name in names)
+
+
+@reader("json-history", match=(), sniff=_sniff, tested="JSON of json.dump, tf.keras 2.15")
+def json_history(artifact: Artifact) -> Iterator[Fact]:
+    """JSON with a list of entries, or lists of numbers by metric, a loss among them: a history of Keras or any loop."""
+    with File(artifact.location) as file:
+        document = load(file, artifact.limits)
+    rows = _rows(document.value)
+    if len(rows) < FEWEST:
+        return
+    yield from damage(artifact, document, "the entries before it were read")
+    columns = Columns()
+    for record, row in enumerate(rows):
+        entry = None if is_data(row) else entry_of(row)
+        if entry is None:
+            for name, value in _numbers(row):
+                columns.add(name, record, None, value, None, math.nan)
+            continue
+        for name, value in entry.values:
+            columns.add(name, record, entry.step, value, entry.epoch, entry.time)
+    for block in samples(columns.tables(), artifact.path):
+        yield replace(block, place="entry {}")
+
+
+def _numbers(row: Mapping[str, object]) -> Iterator[tuple[str, float]]:
+    """Yield the metrics of an entry that tells no place."""
+    for name, value in row.items():
+        number = number_in(value)
+        if number is not None and role_of(name) not in {Role.EPOCH, Role.NOTHING}:
+            yield name, number
+
+
+def _rows(value: object) -> Sequence[dict[str, object]]:
+    """Return entries, one mapping each; those of lists by metric are told apart by their number alone."""
+    if isinstance(value, list):
+        return [row for row in value if isinstance(row, dict)]
+    if not isinstance(value, Mapping):
+        return []
+    lists = {name: held for name, held in value.items() if isinstance(held, list) and held}
+    length = max((len(held) for name, held in lists.items() if is_loss(name)), default=0)
+    kept = {name: held for name, held in lists.items() if len(held) == length}
+    return [{name: held[index] for name, held in kept.items()} for index in range(length)]

@@ -1,0 +1,155 @@
+"""Histories in one JSON document, counters of one's own, files that were packed, records by other names."""
+
+import gzip
+import json
+import lzma
+import math
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from forensics import catalog
+from forensics.documents.notebook import notebook
+from forensics.documents.packed_text import packed_text
+from forensics.model import Artifact, Events
+from forensics.names import EVALUATION
+from forensics.plugin import Piece
+from forensics.readers.flight_recorder import flight_recorder
+from forensics.readers.json_history import json_history
+from forensics.readers.metrics_csv import looks_like_table, metrics_csv
+from forensics.readers.metrics_jsonl import looks_like_metrics, metrics_jsonl
+from forensics.readers.results_json import results_json
+from readers.reading import artifact_of, facts_of, samples_of, skips_of
+
+NAN = math.nan
+
+
+def test_a_list_of_entries(tmp_path: Path) -> None:
+    """Names in camel case are told apart, an epoch is the place."""
+    rows = [{"epoch": e, "trainLoss": 3.0 - e if e < 2 else NAN, "valLoss": 2.0} for e in range(3)]
+    blocks = samples_of(facts_of(json_history, tmp_path, "history.json", json.dumps(rows)))
+
+    assert blocks["loss"].values.tolist()[:2] == [3.0, 2.0]
+    assert math.isnan(blocks["loss"].values[2])
+    epochs = blocks["eval_loss"].epochs
+    assert epochs is not None
+    assert epochs.tolist() == [0, 1, 2]
+    assert blocks["eval_loss"].place == "entry {}"
+
+
+def test_lists_by_metric(tmp_path: Path) -> None:
+    """Keras' history: the entries are told apart by their number alone, lists of other lengths are none of them."""
+    history = {"loss": [2.5, 2.0, 1.5], "val_loss": [2.6, 2.2, 1.9], "layers": [1, 2]}
+    blocks = samples_of(facts_of(json_history, tmp_path, "h.json", json.dumps(history)))
+
+    assert sorted(blocks) == ["eval_loss", "loss"]
+    assert blocks["loss"].values.tolist() == history["loss"]
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ('[{"epoch": 1, "loss": 2.0}]', True),
+        ('{"lr": [1], "loss": [2.0]}', True),
+        ('[{"prompt": "what is a loss?", "answer": 3}]', False),
+        ('{"loss_weights": [1, 2]}', False),
+        ("[1, 2, 3]", False),
+        ('{"loss": 2.0}', False),
+    ],
+)
+def test_what_is_a_history(text: str, taken: bool) -> None:
+    assert json_history.sniff is not None
+    assert json_history.sniff(text.encode()) is taken
+
+
+def test_a_few_entries_are_no_history(tmp_path: Path) -> None:
+    assert facts_of(json_history, tmp_path, "h.json", '[{"epoch": 1, "loss": 2.0}, 3]') == []
+    assert facts_of(json_history, tmp_path, "h.json", '"loss"') == []
+
+
+def test_a_counter_of_ones_own(tmp_path: Path) -> None:
+    """A record with a loss is placed by whatever counts steps, the optimizer's before the iteration's."""
+    lines = [json.dumps({"iter_num": 8 * i, "optimizer_step": i, "train_loss": 3.0 - i}) for i in range(1, 7)]
+    assert looks_like_metrics("\n".join(lines).encode())
+    block = samples_of(facts_of(metrics_jsonl, tmp_path, "m.jsonl", "\n".join(lines)))
+
+    assert block["train_loss"].steps.tolist() == [1, 2, 3, 4, 5, 6]
+    assert "optimizer_step" not in block
+
+    table = "update,train_nll,seconds\n10,2.5,1\n20,2.0,1\n"
+    assert looks_like_table(table.encode())
+    assert samples_of(facts_of(metrics_csv, tmp_path, "m.csv", table))["train_nll"].steps.tolist() == [10, 20]
+    assert not looks_like_table(b"update,price\n1,2\n")
+    assert not looks_like_metrics(b'{"iter_num": 1, "price": 2.5}\n')
+
+
+def test_a_result_that_is_no_number(tmp_path: Path) -> None:
+    """The evaluation of a run may be all that is left of it; a finite one is a setting, no point of a curve."""
+    found = samples_of(
+        facts_of(results_json, tmp_path, "eval_results.json", '{"epoch": 3.0, "eval_loss": NaN, "test_loss": 1.0}')
+    )
+
+    assert list(found) == ["eval_loss"]
+    assert math.isnan(found["eval_loss"].values[0])
+
+
+@pytest.mark.parametrize(("ending", "pack"), [("gz", gzip.compress), ("xz", lzma.compress)])
+def test_a_packed_log(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes]) -> None:
+    """A packed log is read as the file that it was, one stream behind the other; a cut one as far as it goes."""
+    data = pack(b"step 1 loss 2.5\n") + pack(b"step 2 loss 2.0\n")
+    artifact = artifact_of(tmp_path, f"train.log.1.{ending}", data)
+    assert packed_text.takes(artifact, data[:64])
+    assert list(packed_text.split(artifact)) == [Piece("train.log.1", "step 1 loss 2.5\nstep 2 loss 2.0\n")]
+
+    cut = artifact_of(tmp_path, f"cut.log.{ending}", data[:-4])
+    assert skips_of(list(packed_text.split(cut))) == [  # type: ignore[arg-type]  # skips and pieces
+        (cut.path, "the end was not unpacked: it is cut short, or too large")
+    ]
+
+
+def test_what_is_not_unpacked(tmp_path: Path) -> None:
+    data = gzip.compress(b"weights")
+    assert not any(document.takes(_named("w.bin.gz"), data[:64]) for document in catalog.documents())
+    assert not packed_text.takes(_named("train.log.gz"), b"step 1 loss 2\n")
+
+
+def _named(path: str) -> Artifact:
+    return Artifact(Path(), path, 10, 0.0)
+
+
+@pytest.mark.parametrize("name", ["fr_trace_1.json", "nccl_dump_1"])
+def test_a_flight_recorder_of_any_name(tmp_path: Path, name: str) -> None:
+    entry = {"record_id": 0, "collective_seq_id": 9, "profiling_name": "nccl:broadcast", "state": "started"}
+    dump = {"version": "2.5", "entries": [entry], "pg_config": {}, "pg_status": {}}
+    data = json.dumps(dump).encode() if name.endswith("json") else pickle.dumps(dump, protocol=2)
+    assert flight_recorder.sniff is not None
+    assert flight_recorder.sniff(data)
+    (event,) = [fact for fact in facts_of(flight_recorder, tmp_path, name, data) if isinstance(fact, Events)]
+    assert event.rank == 1
+    assert "broadcast 9" in event.texts[0]
+
+
+def test_the_history_of_keras_in_a_notebook(tmp_path: Path) -> None:
+    """A DataFrame of it has no name for its index, which counts epochs."""
+    rows = "".join(f"<tr><th>{e}</th><td>{2 - e}</td><td>{2.5 - e}</td></tr>" for e in range(2))
+    page = f"<table><tr><th></th><th>loss</th><th>val_loss</th></tr>{rows}</table>"
+    cell = {
+        "cell_type": "code",
+        "source": "",
+        "outputs": [{"output_type": "execute_result", "data": {"text/html": page}}],
+    }
+    artifact = artifact_of(tmp_path, "k.ipynb", json.dumps({"cells": [cell], "nbformat": 4}))
+    (piece,) = notebook.split(artifact)
+
+    assert isinstance(piece, Piece)
+    assert piece.text.split() == ["epoch,loss,val_loss", "0,2,2.5", "1,1,1.5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "evaluates"),
+    [("valLoss", True), ("testLoss", True), ("验证损失", True), ("VALUE", False), ("value", False)],
+)
+def test_names_of_an_evaluation(name: str, evaluates: bool) -> None:
+    assert bool(EVALUATION.search(name)) is evaluates
