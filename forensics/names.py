@@ -283,6 +283,8 @@ class Kind:
     """The first collective of a process group that a rank had not completed; the value is its number."""
     STACK = "stack"
     """Where the main thread of a process stood still."""
+    COMPLAINT = "complaint"
+    """The program's own warning that its weights, gradients, ranks ... are not as they should be, or such a title."""
     DISK_FULL = "disk-full"
     DATA_LOADER = "data-loader-worker"
     TRACEBACK = "traceback"

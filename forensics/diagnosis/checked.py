@@ -7,7 +7,7 @@ import numpy as np
 
 from forensics.analysis import context, robust
 from forensics.model import Checked, Finding, Run
-from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS
+from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS, Kind
 
 FEW = 5
 """Entries below which a curve has no shape: only NaN, zeros and leaps are seen in it."""
@@ -17,6 +17,8 @@ OF_A_NORM = re.compile(r"grad(?:ient)?_?norm", re.IGNORECASE)
 TELLING = ("loss", "gradient norm", "evaluation", "weights")
 """Without one of these nothing is known of how a run went."""
 SAVED = ("weights", "optimizer state")
+ABSENT = re.compile(r"checkpoint|ckpt|from scratch|weights|resum", re.IGNORECASE)
+QUOTED = 100
 SEEN, QUIET = 0.03, 0.005
 PRETRAINED = ("transformers", "peft", "trl", "unsloth")
 """Frameworks whose runs begin with a model that knows its task in part, so that a loss may rest from the start on."""
@@ -51,6 +53,9 @@ def too_little(run: Run, findings: Sequence[Finding]) -> str:
     are left open (three of a single entry, one of a loss scale alone), and so is one of three faulty ones.
     """
     seen, curves = checked(run), _curves(run)
+    complaint = _complaint(run)
+    if complaint:
+        return f"its own log says \u201c{complaint}\u201d"
     if not any(what in seen.judged for what in TELLING):
         return "there was no loss, gradient norm, evaluation or weight to judge by"
     if any(what in seen.judged for what in SAVED):
@@ -79,6 +84,20 @@ def _might_have_moved(run: Run) -> bool:
         return False
     error = 3 * 1.2533 * robust.noise(values) * float(np.sqrt(2 / max(1, len(values) // 3)))
     return error < SEEN * float(np.median(values))
+
+
+def _complaint(run: Run) -> str:
+    """Return the first fault that the program itself reports, but for a checkpoint that it did not find at the start.
+
+    A run that looks for one and begins anew says so too; between two entries the same words mean that all was lost.
+    """
+    for events in run.timeline.events_of(Kind.COMPLAINT):
+        for index in range(len(events)):
+            text = events.text_at(index)
+            begun = events.order is not None and int(events.order.before[index]) >= 0
+            if begun or not ABSENT.search(text):
+                return text[:QUOTED]
+    return ""
 
 
 def _curves(run: Run) -> dict[str, list[str]]:

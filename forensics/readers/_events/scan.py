@@ -15,7 +15,7 @@ import numpy as np
 from forensics.formats.text import Window, fragment_end, fragment_start, line_rank, redact, strip_prefixes
 from forensics.model import UNKNOWN_STEP
 from forensics.names import Kind
-from forensics.readers._events import codes, signs
+from forensics.readers._events import codes, complaints, signs
 from forensics.readers._events.last_words import WARNED, exception_alone, last_statements, tail_of
 from forensics.readers._events.leads import leads, quotes
 from forensics.readers._events.phrases import Positions, searchable
@@ -44,6 +44,8 @@ def _by_anchor() -> dict[bytes, tuple[object, ...]]:
     found.setdefault(b"Killed", []).append(Kind.KILLED)
     found.setdefault(b"killed ", []).append(Kind.KILLED)
     found.setdefault(BEGIN, []).append(Kind.TRACEBACK)
+    for level in (*complaints.LEVELS, complaints.KEYS):
+        found.setdefault(level, []).append(Kind.COMPLAINT)
     return {anchor: tuple(meanings) for anchor, meanings in found.items()}
 
 
@@ -82,6 +84,9 @@ def scan_window(window: Window, positions: Positions) -> Iterator[EventRows]:
         if anchor != BEGIN and anchor in positions:
             _phrase(scan, meanings, positions[anchor])
     _end_of_text(scan)
+    heading = complaints.title(scan.window.data) if scan.window.offset == 0 and scan.window.begin == 0 else None
+    if heading is not None:
+        scan.note(Kind.COMPLAINT, 0, heading)
     for kind, column in scan.columns.items():
         rows = _rows(kind, column, scan)
         if rows is not None:
@@ -153,6 +158,9 @@ def _meaning(scan: _Scan, meaning: object, position: int, start: int, line: byte
         killed = KILLED.search(line)
         if killed and leads(line[: killed.start()]):
             scan.note(Kind.KILLED, start + killed.start(), killed[0].strip())
+    elif meaning == Kind.COMPLAINT:
+        if complaints.complains(line):
+            scan.note(Kind.COMPLAINT, start, _clean(line))
     elif isinstance(meaning, tuple):
         _death(scan, meaning[0], meaning[1], position - start, start, line)
 
@@ -279,7 +287,7 @@ def _rows(kind: str, column: _Column, scan: _Scan) -> EventRows | None:
         return None
     positions = np.asarray([hit[0] for hit in hits], dtype=np.int64)
     texts = tuple(redact(hit[4][:TEXT_BYTES].decode("utf-8", "replace")) for hit in hits[:MAX_TEXTS])
-    deadly = kind in BY_NAME or kind in {Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK}
+    quoted = kind in BY_NAME or kind in {Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK, Kind.COMPLAINT}
     return EventRows(
         kind=kind,
         at=positions + window.offset,
@@ -289,7 +297,7 @@ def _rows(kind: str, column: _Column, scan: _Scan) -> EventRows | None:
         ranks=np.asarray([hit[3] for hit in hits], dtype=np.int64),
         signatures=np.asarray([zlib.crc32(hit[4]) for hit in hits], dtype=np.int64),
         text=texts[0],
-        texts=(texts + ("",) * (len(hits) - len(texts))) if deadly else (),
+        texts=(texts + ("",) * (len(hits) - len(texts))) if quoted else (),
     )
 
 

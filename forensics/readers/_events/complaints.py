@@ -1,0 +1,73 @@
+"""What a program says of itself: that something of the state of training is not as it should be.
+
+Signatures know the words of libraries; a loop of one's own has words that nobody else wrote. Three things together make
+a complaint: the level that its writer gave the line (WARNING and above), something that training is made of (weights, a
+checkpoint, gradients, ranks), and a word for what is wrong with it. Libraries warn of what is usual all the time, in
+words such as these; what they say counts only where a sign or a signature knows it. So does the title of an account:
+whoever writes one above a log says what it is about.
+"""
+
+import re
+
+LEVELS = (b"WARNING", b"WARN ", b"WARN]", b"WARN:", b"ERROR", b"CRITICAL", b"Warning: ")
+KEYS = b"keys"
+_HEADER, _LINE = 160, 600
+_LEVEL = re.compile(rb"(?<![A-Za-z_.])(?:WARN(?:ING)?|ERROR|CRITICAL|Warning)(?![A-Za-z_])")
+_OF_A_LIBRARY = re.compile(
+    rb"\[(?:WARN(?:ING)?|ERROR)\s{0,4}\||\[\w{1,40}\.py:\d|site-packages|[A-Za-z]Warning\b|\bpy\.warnings\b|\bwandb\b"
+    rb"|(?<![\w.])(?:transformers|torch|torchvision|tensorflow|absl|datasets|accelerate|deepspeed|tokenizers|diffusers"
+    rb"|huggingface_hub|numba|matplotlib|urllib3|jax|ray|vllm|asyncio|filelock|mlflow|comet_ml|PIL|sklearn|lightning"
+    rb"|pytorch_lightning|nemo_logging|xformers|triton|bitsandbytes|peft|trl)(?:[.:\]/]|\s{1,4}-)"
+    rb"|\.(?:cc|cpp|cu|h)[:(]\d"
+)
+_PART = re.compile(
+    rb"(?i)(?<![A-Za-z])(?:checkpoints?|ckpts?|weights?|param(?:eter)?s?|grad(?:ient)?s?|grad_?norm|loss(?:es)?"
+    rb"|optimi[sz]er|scheduler|learning[ _]rate|lr|state(?:_?dict)?|ranks?|replicas?|worlds?|layers?|labels?"
+    rb"|embeddings?"
+    rb"|logits?|activations?|adapters?|teacher|ema|rewards?|policy|kl|buffers?|backbone|encoder|decoder|head|masks?"
+    rb"|updates?)(?![A-Za-z])"
+)
+_WRONG = re.compile(
+    rb"(?i)(?<![A-Za-z])(?:not (?:found|loaded|initiali[sz]ed|restored|match(?:ing)?|synchroni[sz]ed|in sync|finite"
+    rb"|updat(?:ed|ing)|a number|trained|training|learning|chang(?:ed|ing)|moving|receiv(?:ed|ing))|found no"
+    rb"|no (?:checkpoint|ckpt|grad(?:ient)?s?|trainable|labels?|weights?)|missing|unexpected"
+    rb"|mismatch(?:e[sd])?|differs?"
+    rb"|inconsistent|diverg(?:ed|es|ing|ence)|out of (?:sync|range)|desync\w{0,10}|non-?finite|nan|inf|infinite"
+    rb"|overflow(?:ed)?|all zeros?|zero grad\w{0,6}|(?:is|are) (?:all )?(?:0|zero)|stuck|corrupt(?:ed)?"
+    rb"|damaged|truncated"
+    rb"|fail(?:ed|ure)|cannot|could not|couldn't|unable|from scratch|random(?:ly)?[ -]init\w{0,12}"
+    rb"|initial weights|lost"
+    rb"|explod(?:ed|ing)|vanish(?:ed|ing)|collaps(?:ed|ing)|won't learn|does not learn|unchanged|stale|dead"
+    rb"|too (?:large|high|low|small))(?![A-Za-z])"
+)
+_QUOTED = re.compile(rb"(?<=[\s:=(\[])(?:'[^']{0,300}'|\"[^\"]{0,300}\")")
+"""Samples, names and paths that a line quotes."""
+_DENIED = re.compile(
+    rb"(?i)(?<![A-Za-z])(?:if|deprecated|in future|will be removed|no (?:nans?|errors?)|0 (?:missing|nan))(?![A-Za-z])"
+)
+_BOTH = re.compile(rb"(?i)(?<![\d.])[1-9]\d{0,6} missing(?: \w{1,12})?,? (?:keys,? )?(?:and )?[1-9]\d{0,6} unexpected")
+"""Keys that are missing and others that are too many: the names are those of another model."""
+_TITLE = re.compile(
+    rb"(?i)^#{1,3} .{0,200}?(?<![A-Za-z])(?:nan|inf|errors?|time(?:d )?-?outs?|hangs?|hanging|hung|stuck"
+    rb"|fail(?:s|ed|ure)?|crash(?:es|ed|ing)?|oom|out of memory|deadlocks?|diverg\w{1,5}|explod\w{1,5}|killed"
+    rb"|bug|wrong|collaps\w{1,5}"
+    rb"|(?:not|never|n't) (?:decreas|converg|learn|work|improv|chang)\w{0,5})(?![A-Za-z])"
+)
+
+
+def complains(line: bytes) -> bool:
+    """Tell whether a line is a complaint of its own program."""
+    line = line[:_LINE]
+    if _BOTH.search(line):
+        return True
+    level = _LEVEL.search(line, 0, _HEADER)
+    if level is None or _OF_A_LIBRARY.search(line) or _DENIED.search(line, level.end()):
+        return False
+    said = _QUOTED.sub(b"", line[level.end() :])
+    return _PART.search(said) is not None and _WRONG.search(said) is not None
+
+
+def title(text: bytes) -> bytes | None:
+    """Return the first line of a text where it is a heading that names a fault, else None."""
+    first = text[:_LINE].partition(b"\n")[0].rstrip()
+    return first if _TITLE.match(first) else None

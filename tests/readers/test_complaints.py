@@ -1,0 +1,94 @@
+"""What a program says of its own training, and the titles of accounts: told from what libraries always warn of."""
+
+from pathlib import Path
+
+import pytest
+
+from forensics.investigate import investigate
+from forensics.readers._events.complaints import complains, title
+
+FAULTS = (
+    "2026-11-30 06:13:47,408 WARNING no checkpoint found at ckpt/step_210.pt, starting from initial weights",
+    "WARNING: parameter checksum differs between ranks: [2.41408, 2.82881]",
+    "WARNING: non-finite loss, skipping batch 61",
+    "[rank0] WARN: optimizer state missing for 12 parameters",
+    "ERROR - EMA weights are all zero",
+    "2025-09-28 20:44:51,812 - WARNING - [__main__] - No trainable parameters found! Model won't learn.",
+    "train.py:88 - WARNING - gradients of layer 7 vanished: norm is 0",
+    "CRITICAL teacher logits contain nan",
+    "Warning: labels out of range in batch 17",
+    "loaded pytorch_model.bin with strict=False: 41 missing keys, 39 unexpected keys",
+)
+USUAL = (
+    "[WARNING|modeling_utils.py:3412] Some weights of Bert were not initialized from the model checkpoint",
+    "WARNING:tensorflow:eval_on_tpu ignored because use_tpu is False.",
+    "UserWarning: Detected call of `lr_scheduler.step()` before `optimizer.step()`. WARNING: gradients missing",
+    "2023-01-01 - WARNING - transformers.trainer - checkpoint not found",
+    "[2024-01-01 10:00:00] [WARNING] [runner.py:210:fetch_hostfile] Unable to find hostfile, weights",
+    "WARNING: save_checkpoint is deprecated, the state was not updated",
+    "src.data - WARNING - Metadata file not found at processed/statistics.json",
+    "WARNING - utils - Could not find answer: 'May 20, 2018,[update]' vs. 'May 20, 2018'",
+    "INFO no checkpoint found, starting from initial weights",
+    "WARNING: if the loss is nan, lower the learning rate",
+    "loaded with strict=False: 0 missing keys, 0 unexpected keys",
+    "loaded with strict=False: 41 missing keys, 0 unexpected keys",
+    "MYWARNING gradients missing",
+)
+
+
+@pytest.mark.parametrize("line", FAULTS)
+def test_a_program_complains(line: str) -> None:
+    assert complains(line.encode())
+
+
+@pytest.mark.parametrize("line", USUAL)
+def test_what_is_usual_is_no_complaint(line: str) -> None:
+    assert not complains(line.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("# NCCL timeout error\nI run into\n", True),
+        ("## grad_norm: nan", True),
+        ("# loss does not decrease", True),
+        ("# My training run\nit failed", False),
+        ("I got nan\n# nan", False),
+        ("#SBATCH --time=1 --error=log", False),
+        ("# information about the infrastructure", False),
+    ],
+)
+def test_titles(text: str, *, told: bool) -> None:
+    assert (title(text.encode()) is not None) is told
+
+
+LINES = [f"iter {i}: loss {2.0 * 0.97**i:.4f}, time 50.00ms\n" for i in range(1, 41)]
+
+
+def verdict(folder: Path, name: str, text: str) -> tuple[str, str]:
+    (folder / name).write_text(text)
+    report = investigate(folder)
+    return report.verdict, report.headline
+
+
+def test_a_run_that_complains_is_not_called_healthy(tmp_path: Path) -> None:
+    text = "".join([*LINES[:20], "WARNING: parameter checksum differs between ranks\n", *LINES[20:]])
+
+    assert verdict(tmp_path, "train.log", text) == (
+        "unknown",
+        "Nothing was found wrong, but its own log says \u201cWARNING: parameter checksum differs between ranks\u201d.",
+    )
+
+
+def test_a_checkpoint_that_is_absent_at_the_start_is_usual(tmp_path: Path) -> None:
+    said = "WARNING: no checkpoint found, training from scratch\n"
+
+    assert verdict(tmp_path, "train.log", "".join([said, *LINES]))[0] == "healthy"
+    assert verdict(tmp_path, "train.log", "".join([*LINES[:20], said, *LINES[20:]]))[0] == "unknown"
+
+
+def test_the_title_of_an_account_is_believed(tmp_path: Path) -> None:
+    told, headline = verdict(tmp_path, "issue.md", "".join(["# NCCL timeout error\n```\n", *LINES, "```\n"]))
+
+    assert told == "unknown"
+    assert "NCCL timeout error" in headline
