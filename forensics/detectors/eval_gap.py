@@ -6,6 +6,8 @@ import numpy as np
 
 from forensics.analysis import context, robust
 from forensics.analysis.evaluation import training_since
+from forensics.detectors._names import ERROR
+from forensics.detectors._stuck import QUALITY
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Integers, Run, Series, Severity
 from forensics.names import EVAL_LOSS, LOSS
@@ -22,11 +24,13 @@ CLEAR = 3.0
 """Point-to-point deviations of the evaluations by which the end must clear the best one."""
 BY_HEART, FEWEST, GAINED, RISEN = 0.5, 5, 0.1, 0.05
 """By heart: what is left of the training loss; evaluations; what they had gained at their best, and lost since."""
+QUALITIES, HALF, FIFTH = 8, 0.5, 0.2
+"""Evaluations of a quality, and what of its gain and of itself must be lost, as in `reward-collapse`."""
 LEVELS = 20
 """A log with more evaluations prints batches of them, or evaluates so often that single ones say little."""
 
 
-@detector("eval-gap", needs=("eval_loss",))
+@detector("eval-gap")
 def eval_gap(run: Run) -> Iterator[Finding]:
     """Find evaluation losses that end well above the best one.
 
@@ -35,6 +39,9 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     of it or all rise from it on (a second and last evaluation: twice the first), or where the training loss rises too.
     So is a training loss that was halved and is half of the evaluation loss, while that ends above its own first
     value, a twentieth above its best, and was never a tenth better: what is learned is learned by heart.
+    Where no such loss was logged, its perplexity, or another error over validation data, is judged in its place. An
+    accuracy, or the like, of eight evaluations and more that ends below its best by half of what it had gained, a fifth
+    of it and four point-to-point deviations is a warning too.
     Minimum: two finite evaluations; more than 20 are read as the medians of 20 stretches.
     Silenced by: a best evaluation loss below 0.01; below 0.1 it is a notice; a rise of less than three point-to-point
     deviations; what is learned by heart by an accuracy, or the like, that is higher than at the best evaluation.
@@ -42,10 +49,22 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     Measured: 1 of 133 healthy runs (27 of the fixtures, 73 of first contact, 33 further public ones), a classifier
     whose precision rises all the while; no other ends above 1.26 x its best, none of 7 that overfit below 1.31 x.
     """
-    series = context.recorded(run, EVAL_LOSS)
+    found = None
+    if EVAL_LOSS in run.timeline:
+        found = _judged(run, run.timeline[EVAL_LOSS])
+    elif not context.adversarial(run):
+        errors = (s for name, s in sorted(run.timeline.series.items()) if ERROR.search(name))
+        found = next((judged for judged in (_judged(run, series) for series in errors) if judged), None)
+    if found is None or found.severity == "notice":
+        found = _fallen_back(run) or found
+    if found is not None:
+        yield found
+
+
+def _judged(run: Run, series: Series) -> Finding | None:
     values, index = _levels(series)
     if len(values) < 2:
-        return
+        return None
     best = int(np.argmin(values))
     low = float(values[best])
     where = int(series.steps[index[best]])
@@ -57,20 +76,46 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     lasting = len(values) >= LEAST and best < len(values) - LAST and float(values[-LAST:].min()) >= RATIO * low
     heart = _by_heart(run, values, best) and not _quality_rises(run, where)
     if low < 0.01 or not (clear and (worse or lasting or heart)):
-        return
+        return None
     above = min(ABOVE * low, float(values[-1]))
     first = int(index[best + 1 + int(np.argmax(values[best + 1 :] >= above))])
     severity: Severity = "warning" if heart or (worse and low >= SMALL) or (lasting and both) else "notice"
     meaning = "the training loss rises with it" if both else "later steps only fit the training data"
-    yield Finding(
+    name = "the evaluation loss" if series.name == EVAL_LOSS else series.name
+    return Finding(
         symptom="eval-gap",
         severity=severity,
-        statement=f"the evaluation loss was best with {number(low)} at step "
+        statement=f"{name} was best with {number(low)} at step "
         f"{int(series.steps[index[best]])} and ends at {number(float(values[-1]))}: {meaning}",
         source=series.source_at(first),
         step=int(series.steps[first]),
         step_range=(int(series.steps[index[best]]), int(series.steps[first])),
     )
+
+
+def _fallen_back(run: Run) -> Finding | None:
+    """Find a quality of evaluation that was reached and is lost for good."""
+    for name, series in sorted(run.timeline.series.items()):
+        finite = np.flatnonzero(np.isfinite(series.values))
+        values = series.values[finite]
+        if series.axis == "entry" or len(values) < QUALITIES or not QUALITY.search(name):
+            continue
+        best = int(np.argmax(values))
+        top, level, first = float(values[best]), float(values[-LAST:].max()), float(values[0])
+        lost = max(HALF * (top - first), FIFTH * top, 4 * robust.noise(values))
+        if best >= len(values) - LAST or top <= 0 or top - level <= lost:
+            continue
+        low = best + 1 + int(np.argmax(values[best + 1 :] < (top + level) / 2))
+        return Finding(
+            symptom="eval-gap",
+            severity="warning",
+            statement=f"{name} was best with {number(top)} at step {int(series.steps[finite[best]])} and falls back to "
+            f"{number(level)} for good: what was learned is lost again",
+            source=series.source_at(int(finite[low])),
+            step=int(series.steps[finite[low]]),
+            step_range=(int(series.steps[finite[best]]), int(series.steps[finite[low]])),
+        )
+    return None
 
 
 def _by_heart(run: Run, values: Floats, best: int) -> bool:

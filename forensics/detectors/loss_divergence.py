@@ -20,6 +20,9 @@ ASIDE = re.compile(
 """Losses of an evaluation, and terms that grow by design: their weight is raised, or they are no aim of training."""
 WON, UP, NEVER = 0.01, 3.0, 20
 """What is left of the loss of one of two adversaries, how many times its first level the other's is, and entries."""
+BALANCE = re.compile(
+    r"balanc\w{0,10}[/_ ]?(?:loss|aux)|(?:moe|router)[/_ ]?aux[/_ ]?loss|(?:loss|aux)[/_ ]?balanc", re.IGNORECASE
+)
 NORMS = 5.0
 """How many times its level at the best loss the gradient norm has, where the rise of a small loss is no wobble."""
 
@@ -50,7 +53,8 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     and a log whose last three entries lie a quarter above the highest of the twenty before, half above their median.
     Where the terms of a loss were logged and no sum, each is judged, and is a warning at most; of two adversaries
     (a generator, a discriminator) it is one where the loss of one is below a hundredth of its first in the last third,
-    and that of the other at three times its first level and still rising: no gradient is left to learn from.
+    and that of the other at three times its first level and still rising: no gradient is left to learn from. A loss of
+    balance between experts that ends at three times its first level is one too, whatever the sum does.
     Silenced by: a policy-gradient trainer; a loss with negative values, whose ratios mean nothing.
     Known false alarms: a curriculum from easy to hard data, a new loss term; a rise below 0.1 is a notice unless the
     gradient norm ends at five times what it was when the loss left its level.
@@ -60,6 +64,7 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     series = run.timeline.get(LOSS)
     if context.policy_gradient(run):
         return
+    yield from _unbalanced(run)
     if series is not None and len(series):
         found = _judged(series)
         if found is not None:
@@ -73,6 +78,21 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     if rising:
         first, (severity, index, best, level) = min(rising, key=lambda each: int(each[0].steps[each[1][1]]))
         yield _finding(first, ("warning" if severity == "error" else severity, index, best, level))
+
+
+def _unbalanced(run: Run) -> Iterator[Finding]:
+    """Tell of a loss that is 1 while the experts share the work, and their number once one of them has all."""
+    for name in sorted(run.timeline.series):
+        series = run.timeline[name]
+        values = series.values[np.isfinite(series.values)]
+        if not BALANCE.search(name) or len(values) < NEVER or float(values.min()) <= 0:
+            continue
+        tenth = len(values) // 10
+        first, level = float(np.median(values[:tenth])), float(np.median(values[-tenth:]))
+        high = np.flatnonzero(series.values > (first + level) / 2)
+        if level > UP * first and float(values[-tenth:].min()) > 2 * first:
+            yield _finding(series, ("warning", int(high[0]), first, level))
+            return
 
 
 def _won(terms: Sequence[Series]) -> Iterator[Finding]:

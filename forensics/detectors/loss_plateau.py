@@ -8,6 +8,7 @@ from forensics.analysis import context, robust
 from forensics.analysis.onset import tail_onset
 from forensics.analysis.tails import loss_tail
 from forensics.detectors._guessing import HIGH_QUIET, at_a_logarithm, guessing, quiet
+from forensics.detectors._stuck import stuck
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Precision, Run, Series, Severity
 from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS
@@ -19,10 +20,11 @@ HIGH = 6.0
 STILL = 1e-4
 FEW, FEW_QUIET = 3, 8
 SAME_ROUNDED = 10
+MOST_PERIODS = 50
 EVALUATIONS = 5
 
 
-@detector("loss-plateau", any_of=("loss", "eval_loss"))
+@detector("loss-plateau")
 def loss_plateau(run: Run) -> Iterator[Finding]:
     """Find a loss, or else an evaluation loss, whose last third is where its first third was.
 
@@ -32,6 +34,8 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     shows that the model guesses.
     Silenced by: a policy-gradient trainer; a loss below 0.1 or one that is constant (`loss-constant`); for a training
     loss a resume whose drop lies before the log.
+    Whatever the loss does, nothing is learned where an error rate is 100 % or a score is 0 in ten evaluations and more,
+    or the loss repeats the same values in the same order three times: warnings too.
     Known false alarms: continued training of a model that knows the data; hence a notice, and a warning only where the
     median is above 6, which a model that knows a language is not (above 3.5 where it is quiet: `_guessing.HIGH`), where
     loss and accuracy are those of guessing, within 5 %, the accuracy is one number in three evaluations, or the loss
@@ -45,8 +49,38 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     if found is None or found.severity == "notice":
         evaluated = _plateau(run, context.recorded(run, EVAL_LOSS), EVALUATIONS)
         found = evaluated if evaluated is not None and evaluated.severity == "warning" else found
+    if found is None or found.severity == "notice":
+        found = _of_no_use(run) or found
     if found is not None:
         yield found
+
+
+def _of_no_use(run: Run) -> Finding | None:
+    told = stuck(run)
+    if told is None and not context.policy_gradient(run):
+        told = _over_and_over(context.recorded(run, LOSS))
+    if told is None:
+        return None
+    series, said = told
+    return Finding(
+        symptom="loss-plateau",
+        severity="warning",
+        statement=f"nothing is learned: {said}",
+        source=series.source_at(0),
+        step=int(series.steps[0]),
+        step_range=(None, int(series.steps[0])),
+    )
+
+
+def _over_and_over(series: Series) -> tuple[Series, str] | None:
+    """Return a loss that repeats the same numbers in the same order: batches come again, weights do not move."""
+    values = series.values
+    if len(values) < LEAST or not bool(np.isfinite(values).all()) or len(np.unique(values)) < FEW:
+        return None
+    for period in (np.flatnonzero(values[1 : len(values) // FEW + 1] == values[0]) + 1)[:MOST_PERIODS].tolist():
+        if bool(np.array_equal(values[period:], values[:-period])):
+            return series, f"the loss repeats the same {period} values {len(values) // period} times, digit for digit"
+    return None
 
 
 def _plateau(run: Run, series: Series, fewest: int) -> Finding | None:

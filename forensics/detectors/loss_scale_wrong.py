@@ -16,6 +16,8 @@ LEAST = 2
 GUESSED = 0.12
 LARGEST = 13.8
 """ln of a million: no vocabulary in use is larger."""
+HIGH, FLAT = 5.0, 5
+"""A loss that no model has which was fine-tuned, and the entries of its end that must agree."""
 SMALL = 0.05
 """Evaluation losses below this give no ratio worth comparing."""
 
@@ -30,7 +32,8 @@ def loss_scale_wrong(run: Run) -> Iterator[Finding]:
     Minimum: two evaluations and an accumulation of 4 or more recorded that the ratio equals within 15 %, an
     error; a warning with an accumulation of 2 (three evaluations within 8 %), by the vocabulary size, or when
     nothing is recorded and three evaluations, the last half of all, give the same power of two from 4 on, within
-    12 %: before, the two are means over different steps of a curve that falls steeply.
+    12 %: before, the two are means over different steps of a curve that falls steeply. One evaluation is enough where
+    the last third of the training loss is flat, above 5, and such a multiple of it within 5 %.
     Silenced by: any other ratio; a policy-gradient trainer.
     Known false alarms: a training loss with further terms that happens to be just that much higher.
     """
@@ -40,7 +43,7 @@ def loss_scale_wrong(run: Run) -> Iterator[Finding]:
         return
     ratios = _ratios(run)
     if accumulation is None:
-        judged = _guess(ratios)
+        judged = _guess(ratios) or _once(run)
     elif len(ratios):
         judged = _known(ratios, accumulation)
     else:
@@ -82,6 +85,23 @@ def _guess(ratios: Floats) -> Judgement:
         return None
     at = f"at each of the last {len(ratios)} evaluations"
     return "warning", f"the training loss is about {power} times the evaluation loss {at}"
+
+
+def _once(run: Run) -> Judgement:
+    """Judge by the last evaluation alone: the loss before it is flat, and higher than a mean over tokens could be."""
+    series = context.recorded(run, LOSS)
+    evals = run.timeline.beside(series, EVAL_LOSS)
+    if evals is None or not len(evals) or not SMALL < float(evals.values[-1]) < HIGH:
+        return None
+    values = series.values[np.isfinite(series.values) & (series.steps <= evals.steps[-1])]
+    late = values[-(len(values) // 3) :]
+    if len(late) < FLAT or float(np.ptp(late)) > NEAR * float(np.median(late)) or float(late.min()) < HIGH:
+        return None
+    times = float(np.median(late[-FLAT:])) / float(evals.values[-1])
+    power = 2 ** round(float(np.log2(times)))
+    if power < 4 or abs(times / power - 1) > NEAR / 3:
+        return None
+    return "warning", f"the training loss is about {power} times the evaluation loss beside it, {number(times)}"
 
 
 def _first(run: Run, first: float, accumulation: int) -> Judgement:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from forensics.analysis import context
 from forensics.analysis.onset import point_onset
+from forensics.detectors._names import ERROR
 from forensics.detectors._wording import counted, listed
 from forensics.model import Finding, Run
 from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS, LOSS_SCALE, TRAIN_LOSS
@@ -26,12 +27,6 @@ QUANTITY = re.compile(
     re.IGNORECASE,
 )
 """Whole words of a name; a standard deviation is NaN by definition where a group has one member."""
-ERROR = re.compile(
-    r"(?:^|[/_ ])(?:val|valid|validation|eval|evaluation|test|dev)[/_ ](?:\w{1,30}[/_ ])?"
-    r"(?:loss|mse|msle|mae|rmse|mape|error|nll|perplexity|ppl)$",
-    re.IGNORECASE,
-)
-"""Errors over validation data, which are numbers as long as predictions are; scores need not be (no positives)."""
 
 
 @detector("metric-nan")

@@ -15,6 +15,9 @@ AFTER = 3
 REACH = 20
 DEVIATIONS = 6
 JUMP = 1.3
+AGAIN, SAME_LEVEL, CLOSE = 0.7, 0.95, 0.15
+"""A curve that begins again: how far it had come down, how near its first level it is, and how far, as a share of what
+had been gained, the two curves may lie apart."""
 ALL_LOST, LEARNT = 0.8, 1.1
 """Share of the progress that is gone where a restart began from nothing, and how far above its level the loss had
 begun. It asks less than any jump does, as two things agree: the place and the level."""
@@ -27,6 +30,8 @@ def resume_jump(run: Run) -> Iterator[Finding]:
     Source: S. Bekman's ml-engineering, training-loss-patterns (resume spikes; a loss that looks better right
     after a resume because data are repeated): lost optimizer state, lost order of data, other weights. A loss that is
     back at the level of the first entries was resumed from nothing.
+    Where nothing tells of a restart, a curve that leaps to its first level and falls again as it did at first (40
+    entries and more) has one.
     Minimum: five finite entries before the seam and three after. A seam is a restart that the steps, the files or the
     log tell, or training that is announced again among the entries.
     Silenced by: a change below six point-to-point deviations, or below 30 %; 10 % where four fifths of the progress
@@ -36,7 +41,10 @@ def resume_jump(run: Run) -> Iterator[Finding]:
     series = context.recorded(run, LOSS)
     if context.policy_gradient(run):
         return
-    for seam in sorted(context.begun_again(run, series)):
+    known = context.begun_again(run, series)
+    if not known:
+        yield from _unannounced(series)
+    for seam in sorted(known):
         found = _levels(series, int(np.searchsorted(series.steps, seam)))
         if found is None:
             continue
@@ -51,6 +59,34 @@ def resume_jump(run: Run) -> Iterator[Finding]:
             step=step,
             step_range=(int(series.steps[cut - 1]), step),
         )
+
+
+def _unannounced(series: Series) -> Iterator[Finding]:
+    """Find the one place where a curve begins again: it leaps to its first level and falls as it fell at first."""
+    finite = np.flatnonzero(np.isfinite(series.values))
+    values = series.values[finite]
+    if len(values) < 2 * REACH or bool((values <= 0).any()):
+        return
+    first = float(np.median(values[:AFTER]))
+    leaps = np.flatnonzero(np.diff(values) > (1 - AGAIN) * first) + 1
+    for cut in leaps[(leaps >= REACH // 2) & (leaps <= len(values) - REACH // 2)].tolist():
+        size = min(cut, len(values) - cut, REACH)
+        old, new = float(np.median(values[cut - BEFORE : cut])), float(np.median(values[cut : cut + AFTER]))
+        gained = first - old
+        apart = float(np.median(np.abs(values[cut : cut + size] - values[:size])))
+        falls = new - float(np.median(values[cut + size - AFTER : cut + size]))
+        if old < AGAIN * first and new > SAME_LEVEL * first and apart < CLOSE * gained and falls > 2 * CLOSE * gained:
+            step = int(series.steps[finite[cut]])
+            yield Finding(
+                symptom="resume-jump",
+                severity="warning",
+                statement=f"the loss goes from {number(old)} to {number(new)} at step {step} and falls again as it did "
+                "at first: all that was learned was lost there, though the log tells of no restart",
+                source=series.source_at(int(finite[cut])),
+                step=step,
+                step_range=(int(series.steps[finite[cut - 1]]), step),
+            )
+            return
 
 
 def _levels(series: Series, cut: int) -> tuple[int, float, float, bool] | None:

@@ -21,6 +21,8 @@ REWARD = re.compile(
 HALF, DEVIATIONS, SHARE = 0.5, 4.0, 0.2
 ENTROPY = re.compile(r"^(?:\w+/)?(?:policy_|mean_|action_)?entropy(?:_mean)?$", re.IGNORECASE)
 RETURN = re.compile(r"(?:^|[/_ ])(?:returns?|rewards?|score|ep_rew(?:_mean)?)(?:[/_]mean)?$", re.IGNORECASE)
+MOVED = re.compile(r"(?:^|[/_ ])(?:approx_?kl|clip_?frac(?:tion)?)(?:_avg)?$", re.IGNORECASE)
+"""How far an update takes the policy: 0 means that it takes it nowhere."""
 SPENT, ALIVE = 1e-3, 0.1
 """Nats of a policy that answers one thing only, and of one that does not."""
 
@@ -35,6 +37,7 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
     that is spent: half of what was gained is lost, four point-to-point deviations and a fifth of the best level.
     Besides: an entropy of 0 (below 0.001 in the middle of the second half, above 0.1 at first) while the reward never
     got above its first level: the policy gives one answer to everything, and it is not a good one.
+    Or updates of which none changes the policy (a KL or a share of clipped ratios of exactly 0), with such a reward.
     Minimum: 20 finite entries; a warning.
     Silenced by: nothing.
     Known false alarms: tasks that get harder on purpose. Measured: 0 of 133 healthy runs, 4 of which have a reward.
@@ -63,6 +66,24 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
         )
         return
     yield from _spent(run)
+    yield from _unmoved(run)
+
+
+def _unmoved(run: Run) -> Iterator[Finding]:
+    """Find a policy that is after each update what it was before, while its reward stands."""
+    for name in sorted(run.timeline.series):
+        series = run.timeline[name]
+        if len(series) >= LEAST and MOVED.search(name) and bool((series.values == 0).all()) and not _earned(run):
+            yield Finding(
+                symptom="reward-collapse",
+                severity="warning",
+                statement=f"{name} is 0 in all of {len(series):,} updates: the policy never moves, and its reward "
+                "never rose",
+                source=series.source_at(0),
+                step=int(series.steps[0]),
+                step_range=(None, int(series.steps[0])),
+            )
+            return
 
 
 def _spent(run: Run) -> Iterator[Finding]:
@@ -93,9 +114,8 @@ def _earned(run: Run) -> bool:
     """Tell whether a reward ends above its first level; where none was logged nothing is known against it."""
     for name, series in run.timeline.series.items():
         values = series.values[np.isfinite(series.values)]
-        tenth = max(1, len(values) // 10)
         if RETURN.search(name) and len(values) >= LEAST:
-            return float(np.median(values[-len(values) // 2 :])) > float(np.median(values[:tenth]))
+            return robust.trend(-values).falls
     return True
 
 
