@@ -99,6 +99,36 @@ BETTER_HIGHER = re.compile(
 )
 """Metrics that are better when they are higher."""
 
+OF_A_LOSS = re.compile(r"(?:^|[/_ ])loss(?:$|[/_ ])(?!scale)", re.IGNORECASE)
+OF_AN_EVALUATION = re.compile(r"^(?:eval|val|valid|validation|test)[/_]", re.IGNORECASE)
+PRETRAINED = ("transformers", "peft", "trl", "unsloth")
+"""Frameworks whose runs begin with a model that knows its task in part, so that a loss may rest from the start on."""
+
+
+def may_know(run: Run) -> bool:
+    """Tell whether the model was probably trained before this run."""
+    return bool(set(PRETRAINED) & set(run.frameworks))
+
+
+def got_better(run: Run, but: str = "") -> bool:
+    """Tell whether a loss fell by a fiftieth from its first entry to its last, or a quality rose.
+
+    Of the losses of training the whole speaks, where it was logged, not each of its terms.
+    """
+    whole = LOSS in run.timeline
+    for name, series in run.timeline.series.items():
+        known = series.values[np.isfinite(series.values)]
+        if len(known) < 2 or name == but:
+            continue
+        first, last = float(known[0]), float(known[-1])
+        term = whole and name != LOSS and not OF_AN_EVALUATION.search(name)
+        if OF_A_LOSS.search(name) and not term and last < first - 0.02 * abs(first):
+            return True
+        if not OF_A_LOSS.search(name) and BETTER_HIGHER.search(name) and last > first:
+            return True
+    return False
+
+
 ADVERSARIAL = re.compile(
     r"(?:^|[/_ ])(?:d|g|disc|discriminator|gen|generator|critic|adv|adversarial)(?:[/_ ]|$)", re.IGNORECASE
 )

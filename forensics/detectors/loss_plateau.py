@@ -10,7 +10,7 @@ from forensics.analysis.tails import loss_tail
 from forensics.detectors._guessing import HIGH_QUIET, at_a_logarithm, guessing, quiet
 from forensics.detectors._stuck import stuck
 from forensics.detectors._wording import counted, number
-from forensics.model import Finding, Precision, Run, Series, Severity
+from forensics.model import Finding, Floats, Precision, Run, Series, Severity
 from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS
 from forensics.plugin import detector
 
@@ -21,6 +21,8 @@ STILL = 1e-4
 FEW, FEW_QUIET = 3, 8
 SAME_ROUNDED = 10
 MOST_PERIODS = 50
+CALM, FIRST = 0.012, 0.05
+"""Shares of its level by which a loss that never moved scatters, and by which its first entry may lie above it."""
 EVALUATIONS = 5
 
 
@@ -34,6 +36,9 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     shows that the model guesses.
     Silenced by: a policy-gradient trainer; a loss below 0.1 or one that is constant (`loss-constant`); for a training
     loss a resume whose drop lies before the log.
+    A loss of 20 entries that never moved is a warning too, where it scatters by 1.2 % at most and its first entry is no
+    more than a twentieth above it, unless the model was trained before, the log is an excerpt, a warm-up goes on or
+    something else got better.
     Whatever the loss does, nothing is learned where an error rate is 100 % or a score is 0 in ten evaluations and more,
     or the loss repeats the same values in the same order three times: warnings too.
     Known false alarms: continued training of a model that knows the data; hence a notice, and a warning only where the
@@ -53,6 +58,16 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
         found = _of_no_use(run) or found
     if found is not None:
         yield found
+
+
+def _never_moved(run: Run, values: Floats) -> bool:
+    """Tell whether a model that knew nothing has learned nothing from the first entry on, where it would show."""
+    level = float(np.median(values))
+    calm = len(values) >= LEAST and robust.noise(values) <= CALM * level and float(values[0]) <= (1 + FIRST) * level
+    if not calm or context.may_know(run) or context.is_excerpt(run) or run.timeline.excerpt or _warming(run):
+        return False
+    paired = any(name in run.timeline for name in context.PAIRS)
+    return not paired and not context.adversarial(run) and not context.got_better(run, but=LOSS)
 
 
 def _of_no_use(run: Run) -> Finding | None:
@@ -98,9 +113,10 @@ def _plateau(run: Run, series: Series, fewest: int) -> Finding | None:
     if len(values) < LEAST and not chance and not still:
         return None
     high = float(np.median(values)) > (HIGH_QUIET if still and not _warming(run) else HIGH)
+    never = series.name == LOSS and not moves and _never_moved(run, values)
     return Finding(
         symptom="loss-plateau",
-        severity="warning" if high or chance else "notice",
+        severity="warning" if high or chance or never else "notice",
         statement=f"the {'evaluation ' if series.name == EVAL_LOSS else ''}loss does not learn: its median is "
         f"{number(moved.start)} in the first third of the log and {number(moved.end)} in the last{chance}",
         source=series.source_at(0),

@@ -15,6 +15,8 @@ DEVIATIONS = 6 / 0.6745
 TIMES = 1.5
 LEAST = 12
 EXTREME = 10.0
+OFTEN, LEVEL, SETTLED = 3, 0.5, 20
+"""Entries above ten times the level of the last two thirds of a log, that level, and the entries that this needs."""
 
 
 @detector("loss-spike", needs=("loss",))
@@ -27,8 +29,9 @@ def loss_spike(run: Run) -> Iterator[Finding]:
     is told beside it.
     Minimum: 12 finite positive entries, 8 of them before the spike.
     Silenced by: a policy-gradient trainer; a spike below 0.05.
-    Known false alarms: hard batches; so it is always a notice. A loss that does not come back is
-    `loss-divergence`.
+    Known false alarms: hard batches; so it is a notice, and a warning where three entries and more of the last two
+    thirds lie above ten times their median, and that above 0.5: 0 of 607 healthy runs, all of whose such spikes are of
+    losses that are nearly 0, in 4 of 317 faulty ones. A loss that does not come back is `loss-divergence`.
     """
     series = context.recorded(run, LOSS)
     finite = np.flatnonzero(np.isfinite(series.values) & (series.values > 0))
@@ -49,7 +52,7 @@ def loss_spike(run: Run) -> Iterator[Finding]:
     step = int(series.steps[first])
     yield Finding(
         symptom="loss-spike",
-        severity="notice",
+        severity="warning" if _again_and_again(values) else "notice",
         statement=f"{counted(len(starts), 'spike')} of the loss, the {degree} one {number(float(values[worst]))} "
         f"at step {int(series.steps[finite[worst]])}, {times:.1f} times the median before{score}",
         source=series.source_at(first),
@@ -57,6 +60,12 @@ def loss_spike(run: Run) -> Iterator[Finding]:
         step_range=(int(series.steps[first - 1]), step),
         until=int(series.steps[last]),
     )
+
+
+def _again_and_again(values: Floats) -> bool:
+    late = values[len(values) // 3 :]
+    level = float(np.median(late))
+    return len(values) >= SETTLED and level > LEVEL and int(np.count_nonzero(late > EXTREME * level)) >= OFTEN
 
 
 def _high(values: Floats, baseline: robust.Baseline) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -11,8 +11,6 @@ from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS, Kind
 
 FEW = 5
 """Entries below which a curve has no shape: only NaN, zeros and leaps are seen in it."""
-OF_A_LOSS = re.compile(r"(?:^|[/_ ])loss(?:$|[/_ ])(?!scale)", re.IGNORECASE)
-OF_AN_EVALUATION = re.compile(r"^(?:eval|val|valid|validation|test)[/_]", re.IGNORECASE)
 OF_A_NORM = re.compile(r"grad(?:ient)?_?norm", re.IGNORECASE)
 TELLING = ("loss", "gradient norm", "evaluation", "weights")
 """Without one of these nothing is known of how a run went."""
@@ -20,8 +18,6 @@ SAVED = ("weights", "optimizer state")
 ABSENT = re.compile(r"checkpoint|ckpt|from scratch|weights|resum", re.IGNORECASE)
 QUOTED = 100
 SEEN, QUIET = 0.03, 0.005
-PRETRAINED = ("transformers", "peft", "trl", "unsloth")
-"""Frameworks whose runs begin with a model that knows its task in part, so that a loss may rest from the start on."""
 
 
 def checked(run: Run) -> Checked:
@@ -62,11 +58,11 @@ def too_little(run: Run, findings: Sequence[Finding]) -> str:
         return ""
     telling = [name for what in TELLING if what in curves for name in curves[what]]
     count = max(len(run.timeline[name]) for name in telling)
-    if count < FEW and not _got_better(run):
+    if count < FEW and not context.got_better(run):
         read = "the one entry that was read shows" if count == 1 else f"the {count} entries that were read show"
         return f"{read} no course"
     rests = any(f.symptom == "loss-plateau" for f in findings) and _might_have_moved(run)
-    alone = rests and not _got_better(run, but=LOSS)
+    alone = rests and not context.got_better(run, but=LOSS)
     return "the loss never moved, and nothing else that was logged got better" if alone else ""
 
 
@@ -80,7 +76,7 @@ def _might_have_moved(run: Run) -> bool:
     if series is None or context.is_excerpt(run) or run.timeline.excerpt:
         return False
     values = series.values[np.isfinite(series.values)]
-    if set(PRETRAINED) & set(run.frameworks) and robust.noise(values) > QUIET * abs(float(np.median(values))):
+    if context.may_know(run) and robust.noise(values) > QUIET * abs(float(np.median(values))):
         return False
     error = 3 * 1.2533 * robust.noise(values) * float(np.sqrt(2 / max(1, len(values) // 3)))
     return error < SEEN * float(np.median(values))
@@ -102,32 +98,13 @@ def _complaint(run: Run) -> str:
 
 def _curves(run: Run) -> dict[str, list[str]]:
     names = [name for name, series in run.timeline.series.items() if len(series)]
-    evaluations = [name for name in names if OF_AN_EVALUATION.search(name)]
+    evaluations = [name for name in names if context.OF_AN_EVALUATION.search(name)]
     return {
-        "loss": [name for name in names if OF_A_LOSS.search(name) and name not in evaluations],
+        "loss": [name for name in names if context.OF_A_LOSS.search(name) and name not in evaluations],
         "gradient norm": [name for name in names if name == GRAD_NORM or OF_A_NORM.search(name)],
         "evaluation": evaluations,
         "learning rate": [name for name in names if name == LEARNING_RATE],
     }
-
-
-def _got_better(run: Run, but: str = "") -> bool:
-    """Tell whether a loss fell by a fiftieth from its first entry to its last, or a quality rose.
-
-    Of the losses of training the whole speaks, where it was logged, not each of its terms.
-    """
-    whole = LOSS in run.timeline
-    for name, series in run.timeline.series.items():
-        known = series.values[np.isfinite(series.values)]
-        if len(known) < 2 or name == but:
-            continue
-        first, last = float(known[0]), float(known[-1])
-        term = whole and name != LOSS and not OF_AN_EVALUATION.search(name)
-        if OF_A_LOSS.search(name) and not term and last < first - 0.02 * abs(first):
-            return True
-        if not OF_A_LOSS.search(name) and context.BETTER_HIGHER.search(name) and last > first:
-            return True
-    return False
 
 
 def _reason(count: int) -> str:

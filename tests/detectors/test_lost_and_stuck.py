@@ -108,7 +108,7 @@ def test_the_same_losses_over_and_over() -> None:
     assert severities("loss-plateau", make_run(loss=cycle * 4)) == ["warning"]
     assert "warning" not in severities("loss-plateau", make_run(loss=cycle * 2))
     assert "warning" not in severities("loss-plateau", make_run(loss=[*cycle * 3, *(x - 0.001 for x in cycle)]))
-    assert "warning" not in severities("loss-plateau", make_run(loss=[2.1, 2.2] * 16))
+    assert "warning" not in severities("loss-plateau", make_run(loss=[*cycle[:2] * 16, 2.5]))
 
 
 def test_one_evaluation_beside_a_flat_loss_that_is_a_multiple() -> None:
@@ -135,3 +135,13 @@ def test_a_policy_that_no_update_moves() -> None:
     assert severities("reward-collapse", make_run(approx_kl=still, ep_rew_mean=line(-140.0, -20.0, 50))) == []
     assert severities("reward-collapse", make_run(approx_kl=[*still, 0.01], ep_rew_mean=stands)) == []
     assert severities("reward-collapse", make_run(approx_kl=still, policy_loss=still)) == []
+
+
+def test_spikes_that_come_again_and_again() -> None:
+    """Adam at a rate of 3: 2.5 between 50 and 220."""
+    level = line(2.5, 2.5, 40, 0.03)
+    spiked = [*level[:20], 104.0, 224.0, 130.0, *level[:6], 83.0, *level[:10]]
+
+    assert severities("loss-spike", make_run(loss=spiked)) == ["warning"]
+    assert severities("loss-spike", make_run(loss=[x / 1000 for x in spiked])) == ["notice"]
+    assert severities("loss-spike", make_run(loss=[*level[:20], 104.0, *level[:20]])) == ["notice"]

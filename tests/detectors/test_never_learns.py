@@ -74,6 +74,19 @@ def test_quiet_and_high_is_no_model_that_knows_a_language() -> None:
     assert plateau(make_run(loss=around(2.35, 16))) == ["notice"]
 
 
+def test_a_model_that_knew_nothing_and_learned_nothing() -> None:
+    """The optimizer had the parameters of another model: 2.33 in 40 entries, from the first one on."""
+    still = around(2.33, 40, 0.004)
+
+    assert plateau(make_run(loss=still)) == ["warning"]
+    assert plateau(make_run(loss=around(2.33, 40, 0.02))) == ["notice"]
+    assert plateau(make_run(loss=[2.6, 2.5, *still])) == ["notice"]  # it came down, and that may be all
+    assert plateau(make_run(loss=still, frameworks=("transformers",))) == ["notice"]
+    assert plateau(make_run(loss=still, first_step=9000)) == ["notice"]
+    assert plateau(make_run(loss=still, eval_accuracy=[0.1, 0.4])) == ["notice"]
+    assert plateau(make_run(loss=still, d_loss=still, g_loss=still)) == ["notice"]
+
+
 def test_an_evaluation_that_stands_at_guessing_while_the_training_loss_falls() -> None:
     """Shuffled labels of six classes: 1.82 to 1.70 in training, 1.79 in every evaluation."""
     run = make_run(loss=[float(x) for x in np.linspace(1.82, 1.70, 30)], eval_loss=around(1.79, 30, 0.001))

@@ -40,8 +40,8 @@ def test_a_log_of_four_digits_does_not_tell_that_a_loss_stands_still() -> None:
     assert severities("loss-constant", make_run(loss=rounded, precision=Precision.FOUR_DECIMALS)) == ["warning"]
 
 
-def around(level: float, size: int = 50, noise: float = 0.008) -> list[float]:
-    return [float(x) for x in level + np.random.default_rng(3).normal(0, noise, size)]
+def around(level: float, size: int = 50, noise: float = 0.016) -> list[float]:
+    return [float(x) for x in level * (1 + np.random.default_rng(3).normal(0, noise, size))]
 
 
 @pytest.mark.parametrize(
