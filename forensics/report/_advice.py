@@ -63,7 +63,9 @@ def _is_so_already(run: Run, name: str, value: Scalar) -> bool:
 
 
 def _is_package(name: str, value: Scalar) -> bool:
-    return name in PACKAGES and isinstance(value, str) and _VERSION.fullmatch(value) is not None
+    """Tell whether a change is of a release: a name of `PACKAGES`, or any that is asked for by a range."""
+    version = isinstance(value, str) and _VERSION.fullmatch(value) is not None
+    return version and (name in PACKAGES or str(value)[0] in "<>=~!")
 
 
 def _requirement(name: str, version: str) -> str:

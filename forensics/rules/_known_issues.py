@@ -1,10 +1,12 @@
 """Known issues as data: one TOML file a cause, argued by the same evidence engine as the rules written in Python.
 
-A file declares `code`, `name`, `title`, `explains`, the text of its page (`mechanism`, `tell`), `sources`,
-`confidence`, `checked` (how the claim was verified), `date` and `cases` (see `Rule.cases`). `[[affected]]` names a
-package, its `versions` (PEP 440), how the ends are known (`first`, `fixed`: see `_versions.Affected`) and the pull
-requests behind them (`brought`, `mended`: `benchmarks/known_issues.py` finds their releases again); each
-`[[evidence]]` names one thing to look at:
+A file declares `code`, `name`, `title`, `explains`, the text of its page (`mechanism`, `tell`), `sources`, what they
+are (`confidence`, in a few words), `checked` (how the claim was verified), `date` (of that), `since` (the first release
+of medforensics that knows it) and `cases` (see `Rule.cases`; may be left out). `hint` says what would decide, of an
+entry that its signs alone never make more than possible. `[[affected]]` names a package, its `versions` (PEP 440), how
+the ends are known (`first`, `fixed`: see `_versions.Affected`), releases that upstream names as `bad` and as `good`,
+and the pull requests behind the ends (`brought`, `mended`: `benchmarks/known_issues.py` finds their releases again);
+each `[[evidence]]` names one thing to look at, a regular expression with an `example` that it fits:
 
     setting = "NAME" with is = [values] | set = true | above = number | below = number | matches = "regex"
     observation = "NAME of OBSERVATIONS"      event = "KIND", says = "regex"      hardware = "regex"

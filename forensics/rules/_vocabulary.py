@@ -4,6 +4,7 @@ A misspelt kind of event would never be seen, and the page would say that no suc
 """
 
 import difflib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from typing import Any
@@ -36,12 +37,13 @@ _SUBJECTS = {
     "problem": set[str](),
     "metric": set[str](),
 }
-_COUNTS = {"yes", "no", "because", "measured", "sign", "necessary", "unless", "that"}
+_COUNTS = {"yes", "no", "because", "measured", "sign", "necessary", "unless", "that", "example"}
+_PATTERNS = ("matches", "says", "hardware", "problem")
 _ENTRY = {
     "code", "name", "title", "explains", "date", "confidence", "checked", "mechanism", "tell", "sources", "affected",
     "evidence", "fix", "experiment",
 }  # fmt: skip
-_OPTIONAL = {"cases", "benign", "since", "is_mechanism", "echo"}
+_OPTIONAL = {"cases", "benign", "since", "is_mechanism", "echo", "hint"}
 _MAY_LACK = {"affected", "evidence", "fix", "experiment"}
 _AFFECTED = {
     "package", "versions", "first", "fixed", "brought", "mended", "bad", "good", "yes", "no", "because", "necessary",
@@ -116,8 +118,19 @@ def _faults_of(table: Table, observations: Collection[str]) -> Iterator[str]:
     words = {"event": EVENTS, "observation": observations, "metric": METRICS}
     if subject in words and table[subject] not in words[subject]:
         yield _unknown(subject, table[subject], words[subject])
+    pattern = next((key for key in _PATTERNS if key in table), None)
+    if pattern is not None:
+        yield from _faults_of_example(pattern, str(table[pattern]), table.get("example"))
     if subject == "setting" and not set(FORMS) & set(table):
         yield f"setting {table['setting']!r} must be asked for one of {', '.join(FORMS)}"
+
+
+def _faults_of_example(key: str, pattern: str, example: str | None) -> Iterator[str]:
+    """Yield what is wrong with a text that a pattern is to fit; the tests of an entry are made of it."""
+    if example is None:
+        yield f"{key} {pattern!r} lacks an 'example' that it fits"
+    elif re.search(pattern, example, 0 if key == "says" else re.IGNORECASE) is None:
+        yield f"{key} {pattern!r} does not fit its example {example!r}"
 
 
 def _unknown(what: str, word: object, known: Collection[str]) -> str:

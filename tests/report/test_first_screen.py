@@ -11,10 +11,11 @@ import forensics
 from forensics.diagnosis import judgement
 from forensics.diagnosis.headline import MOST
 from forensics.investigate import investigate
-from forensics.model import Report
+from forensics.model import Fix, Report
 from forensics.report import _first as first
 from forensics.report import html, markdown, screen, terminal
 from forensics.report._advice import PACKAGES, fix_lines, resume_line
+from forensics.testing import make_run
 from runs import BROKEN, FOUNDING, HEALTHY, RUNS, Case
 
 EVERY = [*BROKEN, *HEALTHY]
@@ -185,6 +186,17 @@ def test_steps_that_ran_are_no_more_than_all(case: Case) -> None:
     if match is not None:
         after, total = (int(number.replace(",", "")) for number in match.groups())
         assert 0 < after < total
+
+
+def test_a_release_is_installed_and_a_setting_is_written() -> None:
+    """A package that no list knows is one that is asked for by a range."""
+    fix = Fix("", {"mlx": ">=0.24.1", "deepspeed": "0.11.1", "max_grad_norm": 0.5, "optim": "adamw_torch"})
+
+    assert [line.text for line in fix_lines(fix, make_run(loss=[1.0]))] == [
+        "pip install 'mlx>=0.24.1' deepspeed==0.11.1",
+        "max_grad_norm=0.5",
+        "optim='adamw_torch'",
+    ]
 
 
 def test_all_fixtures_are_walked() -> None:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from packaging.specifiers import SpecifierSet
@@ -14,7 +13,6 @@ from forensics.rules._known_issues import look, names_of
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
 from rules.rule_judging import FALL, GOOD, GREW, NAN, STILL, WHOLE, bracket, broken_file
 
-DATA = Path(__file__).parent.parent / "data"
 Row = TypeVar("Row")
 Table = Mapping[str, Any]
 Facts = dict[str, Any]
@@ -182,47 +180,9 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
 }
 """For every observation that an entry may name: a run in which it holds, and one in which it does not."""
 
-LAST_LINES = (
-    "FileNotFoundError: [Errno 2] No such file or directory: 'out/tmp-checkpoint-500' -> 'out/checkpoint-500'",
-    "KeyError: 'input_ids'",
-    "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn",
-    "size mismatch for a: a param with shape torch.Size([0]) from checkpoint, the shape in current model is ...",
-    "size mismatch for a: a param with shape [8], the shape in current model is torch.Size([0]).",
-    "ZeRORuntimeException: The checkpoint used a DP world size of 32 but the current world size is 48.",
-    "UnpicklingError: Weights only load failed. Unsupported global: GLOBAL numpy._core.multiarray._reconstruct",
-    "ValueError: Can't find a valid checkpoint at out/checkpoint-500",
-    "Indexing.cu:1289: indexSelectLargeIndex: block: [1,0,0], thread: [3,0,0] Assertion `srcIndex < srcSelectDimSize`",
-    *(line.partition("\t")[2] for line in (DATA / "last_lines.tsv").read_text().splitlines()),
-    "KeyError: torch.float32",
-    "RuntimeError: output tensor has another dtype (in _allgather_params_coalesced)",
-    "AssertionError: {'id': 7, 'status': 'INFLIGHT', 'ds_status': 3}",
-    "Loss.cu:245: nll_loss_forward: block: [0,0,0], thread: [3,0,0] Assertion `t >= 0 && t < n_classes` failed.",
-)
-WORDS = (
-    *("WarmupLR", "cosine", "adamw_bnb_8bit", "flash_attention_2", "flash_attention_3", "sdpa", "k3", "chatml"),
-    *("cosine_with_restarts", "Yi-6B-base", "OneBitLamb", "pissa", "gemma4", "gemma3"),
-    *("qwen3_next", "lion_32bit", "lora", "te", "dapo", "0.7", "WarmupCosineLR", "bf16-mixed", "fsdp", "bfd", "e4m3"),
-    *("SHARDED_STATE_DICT", "stable-diffusion-xl-base-1.0", "delayed", "mixtral", "dist_muon", "AdamW", "bfloat16"),
-)
-STATEMENTS = (
-    "the folder says step 24, its optimizer has counted 12",
-    "a Git LFS pointer",
-    "2 shards are missing",
-    "1 of 8 data files is missing",
-    "lm_head.weight is not there",
-    "lm_head.weight and model.embed_tokens.weight differ, although config.json ties them: the head is dropped",
-    "1 of 2 scales of quantised weights are zero (q_proj.absmax)",
-    "443 bytes",
-)
-BOARDS = (
-    "Tesla V100",
-    "Tesla T4",
-    "NVIDIA RTX 4090",
-    "AMD Instinct MI300",
-    "Ascend 910B",
-    "NVIDIA B200",
-    "NVIDIA H100",
-)
+OTHER_LINES = ("KeyError: 'input_ids'", "AssertionError: {'id': 7, 'status': 'INFLIGHT'}")
+OTHER_BOARDS = ("NVIDIA H100", "Tesla V100", "AMD Instinct MI300", "Ascend 910B")
+"""What an entry may look for in vain."""
 
 
 def facts_for(table: Table, fits: bool) -> Facts:
@@ -238,8 +198,7 @@ def _observed(table: Table, fits: bool) -> Facts:
 
 
 def _problem(table: Table, fits: bool) -> Facts:
-    found = found_in("STATEMENTS", (text for text in STATEMENTS if _search(table["problem"], text)), table)
-    return {"checkpoints": broken_file(found if fits else "something else")}
+    return {"checkpoints": broken_file(table["example"] if fits else "something else")}
 
 
 MAKERS: Mapping[str, Callable[[Table, bool], Facts]] = {
@@ -248,9 +207,7 @@ MAKERS: Mapping[str, Callable[[Table, bool], Facts]] = {
     "metric": lambda table, fits: {table["metric"] if fits else "loss": [1.0]},
     "problem": _problem,
     "hardware": lambda table, fits: {
-        "hardware": {
-            "gpu": found_in("BOARDS", (b for b in BOARDS if bool(_search(table["hardware"], b)) is fits), table)
-        }
+        "hardware": {"gpu": table["example"] if fits else unlike(table["hardware"], OTHER_BOARDS)}
     },
     "package": lambda table, fits: {"packages": {table["package"]: version_for(table["within"], fits)}},
     "setting": lambda table, fits: {"settings": {names_of(table)[0]: _value(table, fits)}},
@@ -275,10 +232,12 @@ def _event(table: Table, fits: bool) -> Any:
     says = table.get("says")
     if says is None:
         return make_events(table["event"] if fits else Kind.EVALUATED)
-    return make_events(
-        table["event"],
-        text=found_in("LAST_LINES", (line for line in LAST_LINES if bool(re.search(says, line)) is fits), table),
-    )
+    return make_events(table["event"], text=table["example"] if fits else unlike(says, OTHER_LINES))
+
+
+def unlike(pattern: str, texts: Sequence[str]) -> str:
+    """Return the first text that the pattern does not fit."""
+    return found_in("other texts", (text for text in texts if not _search(pattern, text)), pattern)
 
 
 def _search(pattern: str, text: str) -> re.Match[str] | None:
@@ -290,11 +249,7 @@ def _value(table: Table, fits: bool) -> Any:
         wanted = table["is"][0]
         return wanted if fits else {True: False, False: True}.get(wanted, "something else")
     if "matches" in table:
-        return (
-            found_in("WORDS", (word for word in WORDS if _search(table["matches"], word)), table)
-            if fits
-            else "none of them"
-        )
+        return table["example"] if fits else "none of them"
     if "above" in table or "below" in table:
         inside = table.get("above", 0) + 1 if "above" in table else table["below"] / 2
         outside = table["above"] if "above" in table else table["below"] * 2

@@ -103,6 +103,18 @@ def test_points_and_dates_are_bounded() -> None:
         check(date="yesterday")
 
 
+@pytest.mark.parametrize(("subject", "key"), [("setting", "matches"), ("event", "says"), ("hardware", "hardware")])
+def test_a_pattern_has_an_example_that_it_fits(subject: str, key: str) -> None:
+    table = {"setting": "optim", "event": "out-of-memory", "hardware": "lion"}[subject]
+    evidence: dict[str, object] = {subject: table, key: "lion", "yes": 3}
+    check(evidence=[{**evidence, "example": "lion_8bit"}])
+
+    with pytest.raises(MalformedError, match="lacks an 'example'"):
+        check(evidence=[evidence])
+    with pytest.raises(MalformedError, match="does not fit its example 'adamw'"):
+        check(evidence=[{**evidence, "example": "adamw"}])
+
+
 def test_a_release_named_as_good_or_bad_is_held_against_the_range() -> None:
     table = {"package": "torch", "versions": ">=2.1,<2.3", "first": "thread", "fixed": "thread"}
     check(affected=[{**table, "bad": ["2.1.0", "2.2.2"], "good": ["2.0.1", "2.3.0"]}])
