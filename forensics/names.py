@@ -248,6 +248,10 @@ class Kind:
     NO_INPUT_REQUIRES_GRAD = "no-input-requires-grad"
     NEWLY_INITIALIZED = "newly-initialized-weights"
     UNUSED_WEIGHTS = "unused-weights"
+    NOTHING_LOADED = "nothing-loaded"
+    """Names of a checkpoint and of the model that hardly meet, or a checkpoint that was asked for and is not there."""
+    RANKS_DIFFER = "ranks-differ"
+    """The program itself compared the parameters of its ranks, and they are not equal."""
     PAD_TOKEN = "pad-token-is-eos"  # noqa: S105  (a kind of event, no password)
     LR_BEFORE_STEP = "scheduler-before-optimizer"
     LR_UNAVAILABLE = "learning-rate-not-started"

@@ -211,7 +211,7 @@ def begun_again(run: Run, series: Series) -> set[int]:
     """Return the seams, and where training was announced anew among the entries."""
     found = seams(run)
     for events in run.timeline.events:
-        if events.kind in {Kind.TRAINING_STARTED, Kind.RESUMED}:
+        if events.kind in {Kind.TRAINING_STARTED, Kind.RESUMED, Kind.NOTHING_LOADED}:
             found.update(_among_entries(events) or _among_counted(events, series))
     return found
 

@@ -8,12 +8,13 @@ from forensics.analysis.recorded import Attempt, attempts, index_of
 from forensics.detectors._wording import counted, joined
 from forensics.model import Finding, Run, Severity
 from forensics.model.recording import LOCAL, REDUCED
+from forensics.names import Kind
 from forensics.plugin import detector
 
 
-@detector("rank-drift", any_of=("recordings",))
+@detector("rank-drift", any_of=("recordings", f"event {Kind.RANKS_DIFFER}"))
 def rank_drift(run: Run) -> Iterator[Finding]:
-    """Find the first step after which the weights of two ranks differ.
+    """Find the first step after which the weights of two ranks differ, or where the program says that they do.
 
     Source: hashes of up to 1,024 weights of each tensor: equal weights have equal hashes, exactly.
     Minimum: one step of which two ranks have a row.
@@ -24,6 +25,23 @@ def rank_drift(run: Run) -> Iterator[Finding]:
     for attempt in attempts(run):
         if attempt.several and not attempt.sharded and len(attempt.ranks) > 1:
             yield from _drift(attempt)
+    yield from _told(run)
+
+
+def _told(run: Run) -> Iterator[Finding]:
+    found = next(iter(run.timeline.events_of(Kind.RANKS_DIFFER)), None)
+    if found is None or not len(found):
+        return
+    known = int(found.steps[0]) if found.order is None or found.steps[0] >= 0 else int(found.order.before[0])
+    step = known if known >= 0 else None
+    yield Finding(
+        symptom="rank-drift",
+        severity="error",
+        statement=f"the program says that its ranks have different weights: “{found.text.strip()[:120]}”",
+        source=found.source_at(0),
+        step=step,
+        step_range=(None, step),
+    )
 
 
 def _drift(attempt: Attempt) -> Iterator[Finding]:

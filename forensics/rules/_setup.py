@@ -350,11 +350,23 @@ def setting_matches(run: Run, name: str, wanted: str) -> Seen | None:
     return Seen(found, f"{name} is {setting.value}", setting.source, name)
 
 
+PLANNED = 0.9
+"""Share of the planned steps from which a run is at its end."""
+
+
 def warmup_too_long(run: Run) -> Seen | None:
-    """Tell whether the warm-up takes as many steps as are planned; None unless both are on file."""
+    """Tell whether the warm-up takes as many steps as are planned: by both numbers, or as the rate itself shows it."""
     setting, warmup = run.environment.best("warmup_steps"), run.environment.number("warmup_steps")
-    planned = run.planned_steps
-    if setting is None or warmup is None or planned is None:
+    planned, series = run.planned_steps, run.timeline.get(LEARNING_RATE)
+    if planned is None:
         return None
-    said = f"warmup_steps is {setting.value} of {planned:,} planned steps"
-    return Seen(warmup >= planned > 1, said, setting.source, "warm-up")
+    if setting is not None and warmup is not None:
+        said = f"warmup_steps is {setting.value} of {planned:,} planned steps"
+        return Seen(warmup >= planned > 1, said, setting.source, "warm-up")
+    if series is None or series.axis != "step" or len(series) < 5 or series.steps[-1] < PLANNED * planned:
+        return None
+    rises = bool(np.all(np.diff(series.values) > 0))
+    said = (
+        f"learning_rate {'only rises' if rises else 'falls again'} until step {series.steps[-1]} of {planned:,} planned"
+    )
+    return Seen(rises, said, series.source_at(len(series) - 1), "warm-up")

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
+from forensics.names import Kind
 from forensics.plugin import rule
 from forensics.rules._recorded import not_reduced
 from forensics.rules._seen import weigh_yes
+from forensics.rules._setup import happened
 
 
 @rule(
     "DIST031",
     "ranks-not-synchronised",
     explains=("rank-drift", "reduction-did-nothing"),
-    needs=("recordings",),
     helps=("world_size", "zero_optimization.stage"),
     references=(
         "https://docs.pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html",
@@ -28,7 +29,7 @@ def ranks_not_synchronised(run: Run, explained: Explained) -> Iterator[Evidence 
 
     ## How to tell
     The gradient after the reduction equals the one before it, bit for bit, though the ranks see different batches;
-    under DDP the weights of the ranks differ from that step on.
+    under DDP the weights of the ranks differ from that step on, as a program that compares them says.
 
     ## What to do
     Leave `no_sync()` before the last micro-batch, call the DDP module and not `model.module`, or reduce by hand. Go
@@ -40,6 +41,7 @@ def ranks_not_synchronised(run: Run, explained: Explained) -> Iterator[Evidence 
     """
     del explained
     yield from weigh_yes(not_reduced(run), 10)
+    yield from weigh_yes(happened(run, Kind.RANKS_DIFFER), 7)
     yield Fix(
         "Synchronise in the last micro-batch of each step: leave no_sync() before it, call the DDP module itself."
     )

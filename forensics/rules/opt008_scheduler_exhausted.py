@@ -7,15 +7,25 @@ import numpy as np
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import LEARNING_RATE
 from forensics.plugin import Condition, rule
-from forensics.rules._curves import series_of
+from forensics.rules._curves import series_of, shown
 from forensics.rules._seen import Seen, weigh_yes
+
+NOTHING = 1e-6
+"""Share of its highest value that no schedule keeps to the end: a cosine of 1,000 entries ends at 2e-6 of it."""
+LONG = 0.25
+"""Share of the entries that such a rate must last, so that no schedule's last steps count."""
 
 
 def ran_out(run: Run) -> Seen | None:
-    """Tell whether the rate was above zero and then exactly 0 for at least three entries to the end."""
+    """Tell whether the rate was above zero and then 0 for at least three entries, or as good as 0 for a quarter."""
     series = series_of(run, LEARNING_RATE)
     if series is None or not np.any(series.values > 0):
         return None
+    alive = np.flatnonzero(series.values > NOTHING * float(np.nanmax(series.values)))
+    faded = len(series) - 1 - int(alive[-1])
+    if faded >= max(3, LONG * len(series)) and series.values[-1] > 0:
+        said = f"learning_rate is {shown(float(series.values[-1]))} at the end, below a millionth of its highest in the"
+        return Seen(True, f"{said} last {faded} entries", series.source_at(int(alive[-1]) + 1), "end of the schedule")
     last = int(np.flatnonzero(series.values > 0)[-1])
     rest = len(series) - 1 - last
     said = f"learning_rate is 0 in the last {rest} entries, after step {series.steps[last]}"
@@ -27,7 +37,7 @@ def ran_out(run: Run) -> Seen | None:
 @rule(
     "OPT008",
     "scheduler-exhausted",
-    explains=("lr-zero", "loss-plateau", "weights-unchanged"),
+    explains=("lr-zero", "loss-plateau", "loss-constant", "update-stalled", "weights-unchanged"),
     helps=("learning_rate", "max_steps", "lr_scheduler_type"),
     references=("https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/optimization.py",),
     requires=(Condition("the rate fell to 0 before the end", lambda run, _: ran_out(run)),),
@@ -40,8 +50,9 @@ def scheduler_exhausted(run: Run, explained: Explained) -> Iterator[Evidence | F
     a micro-step, or on every process.
 
     ## How to tell
-    learning_rate is above zero, falls on its schedule, and is exactly 0 for many entries before the end. One
-    entry of 0 at the very end is how a linear schedule ends.
+    learning_rate is above zero, falls on its schedule, and is 0, or next to nothing, for many entries before the
+    end: also of a factor that was meant for epochs and is applied each few steps. One entry of 0 at the very end
+    is how a linear schedule ends.
 
     ## What to do
     Give the scheduler the number of optimizer steps (not micro-steps, not steps times processes).

@@ -1,10 +1,11 @@
 """Symptoms that only a black box shows, on records made in memory."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from forensics.investigate import detect
+from forensics.investigate import detect, investigate
 from forensics.model import Finding
 from forensics.testing import TENSORS, make_recording, make_run
 
@@ -19,6 +20,15 @@ def findings(*recordings: Any) -> dict[str, Finding]:
 
 def two(**named: Any) -> list[Any]:
     return [make_recording(0, **named), make_recording(1, **named)]
+
+
+def test_a_program_that_compares_its_ranks_is_believed(tmp_path: Path) -> None:
+    lines = [f"rank {r} step {n} loss {1 / n:.3f}\n" for n in range(1, 9) for r in (0, 1)]
+    told = "WARNING: parameter checksum differs between ranks: [2.41408, 2.82881]\n"
+    (tmp_path / "train.log").write_text("".join([*lines[:10], told, *lines[10:]]))
+    found = next(f for f in investigate(tmp_path).findings if f.symptom == "rank-drift")
+
+    assert (found.severity, found.step_range) == ("error", (None, 5))
 
 
 def test_healthy_ranks_are_silent() -> None:

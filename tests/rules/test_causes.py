@@ -1,5 +1,6 @@
 """Causes in communication, labels, precision and optimisation: one row for each branch of their evidence."""
 
+import math
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from rules.rule_judging import (
     zero2_without,
 )
 
+COSINE = [1 + math.cos(math.pi * n / 999) for n in range(999)]
 ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     # the founding case and each thing that speaks against it
     ("ds-zero12-comm-corruption", "founding case", FOUNDING, "likely"),
@@ -329,6 +331,8 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     ("no-clipping", "off, norms grew", {**GREW, "settings": {"max_grad_norm": 0}}, "likely"),
     ("no-clipping", "on", {**GREW, "settings": {"max_grad_norm": 1.0}}, "ruled out"),
     ("scheduler-exhausted", "zero before the end", {"learning_rate": [1e-5, 5e-6, 0.0, 0.0, 0.0]}, "likely"),
+    ("scheduler-exhausted", "as good as zero", {"learning_rate": [10.0 ** -(5 + 4 * n) for n in range(12)]}, "likely"),
+    ("scheduler-exhausted", "a cosine", {"learning_rate": COSINE}, "ruled out"),
     ("scheduler-exhausted", "last entry of a linear schedule", {"learning_rate": [1e-5, 5e-6, 0.0]}, "ruled out"),
     (
         "overfit",

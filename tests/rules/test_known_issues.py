@@ -223,9 +223,10 @@ WHOLE_CASES: list[tuple[str, dict[str, Any], str]] = [
     ("rl-kl-overflow", {**DEAD, "kl": [0.1] * 7, "settings": {"kl_loss_type": "low_var_kl"}}, "possible"),
     (
         "weights-not-loaded",
-        {"onset": 1, "loss": [10.37] * 5, "events": [make_events(Kind.NEWLY_INITIALIZED)]},
-        "likely",
+        {"onset": 1, "loss": [0.69] * 5, "events": [make_events(Kind.NEWLY_INITIALIZED)]},
+        "possible",
     ),
+    ("weights-not-loaded", {"onset": 1, "loss": [0.69] * 5, "events": [make_events(Kind.NOTHING_LOADED)]}, "likely"),
     ("torch-compile", {**DEAD, "settings": {"torch_compile": True}}, "possible"),
     ("pcie-p2p-corruption", {**DEAD, "settings": {"world_size": 1}}, "ruled out"),
     ("quantized-compute-dtype", {"settings": {"bf16": False, "fp16": False}, "loss": [NAN] * 5}, "unlikely"),

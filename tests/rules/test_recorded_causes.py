@@ -8,7 +8,8 @@ from forensics import catalog
 from forensics.diagnosis.reason import reason
 from forensics.investigate import detect
 from forensics.model import Recording
-from forensics.testing import TENSORS, make_recording, make_run
+from forensics.names import Kind
+from forensics.testing import TENSORS, make_events, make_recording, make_run
 from rules.rule_judging import FOUNDING, ask
 
 NORM = {5: TENSORS[1:]}
@@ -32,6 +33,7 @@ def alone(**named: Any) -> Recording:
 BATCHES = {step: f"batch {step}" for step in range(1, 13)}
 LATER = {step + 12: text for step, text in BATCHES.items()}
 FRESH = {step + 12: f"batch {step + 12}" for step in BATCHES}
+TOLD = {"events": [make_events(Kind.RANKS_DIFFER, text="the checksum differs")]}
 STALLED = {"recordings": [alone(still=0.9, dtype="bfloat16")]}
 
 
@@ -59,6 +61,12 @@ ROWS: list[tuple[str, str, dict[str, Any], int]] = [
     ("resume-data-repeated", "by their check sums", resumed(LATER), 10),
     ("resume-data-repeated", "by their check sums", resumed(FRESH), -2),
     ("ranks-not-synchronised", "equal those before it", both(unreduced=True), 10),
+    (
+        "ranks-not-synchronised",
+        "checksum differs",
+        TOLD,
+        7,
+    ),
     ("ranks-not-synchronised", "", both(), 0),
     ("ranks-not-synchronised", "", both(kind="fsdp2", unreduced=True), 0),
     ("ranks-not-synchronised", "", {"recordings": [make_recording(0, world=1, kind="single")]}, 0),

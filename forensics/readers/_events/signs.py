@@ -64,6 +64,14 @@ _SKIPPED_FOR_NAN = (
 )
 """In whatever words a loop says that an update was left out because a gradient or a loss was no number."""
 _WEIGHTS = "Some weights of "
+_NAMES = r"(?:'[^']{1,200}', ){20}"
+_REPLICA = r"\b(?:[Pp]aram|[Ww]eight|[Mm]odel|checksum)\w{0,20}\b"
+_UNLIKE = r"\b(?:[Dd]iffers?|[Mm]ismatch\w{0,3}|diverged?|not (?:the same|equal|identical))"
+_ABSENT = (
+    r"(?i:\b(?:no|not|cannot|couldn't|failed|unable)\b.{0,200}\b(?:checkpoint|ckpt|weights)\b"
+    r"|\b(?:checkpoint|ckpt|weights)\b.{0,300}\b(?:not|no|missing|failed)\b)"
+)
+"""Something that was to be loaded was not; what a program does then stands behind it."""
 
 SIGNS = (
     # Loss scaling: `[deepspeed] OVERFLOW! Rank 0 Skipping step. Attempted loss scale: 65536, reducing to 32768`.
@@ -125,6 +133,29 @@ SIGNS = (
     # (`PreTrainedModel._load_pretrained_model`); without it loading raises "size mismatch for".
     _sign(_WEIGHTS, Kind.NEWLY_INITIALIZED, r"not initialized from .{0,400}newly initialized"),
     _sign(_WEIGHTS, Kind.UNUSED_WEIGHTS, r"Some weights of the model checkpoint .{0,400}were not used"),
+    _sign(
+        "issing keys",
+        Kind.NEWLY_INITIALIZED,
+        r"[Mm]issing keys?(?: in [\w ]{1,40})?: ?[\[{]?['\"]?[A-Za-z_]\w{0,60}\.\w|[1-9]\d{0,8} missing keys",
+    ),
+    _sign("missing_keys=", Kind.NEWLY_INITIALIZED, r"missing_keys=\['"),
+    # Twenty and more of either: no head that was left out, but names that do not meet (a prefix, another model).
+    _sign(
+        "issing keys",
+        Kind.NOTHING_LOADED,
+        r"(?:[2-9]\d|[1-9]\d{2,8}) missing keys?,? (?:and )?(?:[2-9]\d|[1-9]\d{2,8}) unexpected",
+    ),
+    _sign("missing_keys=", Kind.NOTHING_LOADED, rf"missing_keys=\[{_NAMES}.{{0,20000}}\], unexpected_keys=\[{_NAMES}"),
+    _sign("from scratch", Kind.NOTHING_LOADED, rf"{_ABSENT}.{{0,300}}from scratch"),
+    _sign("initial weights", Kind.NOTHING_LOADED, rf"{_ABSENT}.{{0,300}}initial weights"),
+    _sign("from random", Kind.NOTHING_LOADED, rf"{_ABSENT}.{{0,300}}from random"),
+    _sign("andomly initiali", Kind.NOTHING_LOADED, rf"{_ABSENT}.{{0,300}}[Rr]andomly initiali"),
+    _sign("=> no checkpoint found at", Kind.NOTHING_LOADED),  # the ImageNet example of PyTorch
+    # Programs that compare their replicas.
+    *(
+        _sign(said, Kind.RANKS_DIFFER, rf"{_REPLICA}.{{0,100}}{_UNLIKE} {said}")
+        for said in ("between ranks", "across ranks")
+    ),
     _sign("Size([", Kind.SIZE_MISMATCH, r"size mismatch for "),
     _sign("Error(s) in loading state_dict", Kind.CHECKPOINT_REFUSED),
     _sign("PytorchStreamReader failed", Kind.CHECKPOINT_REFUSED),

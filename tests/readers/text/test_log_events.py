@@ -11,6 +11,7 @@ from forensics.names import Kind
 from readers.text.log_reading import read_log
 
 UNKNOWN = math.nan
+NAMES = [f"layer.{n}.weight" for n in range(24)]
 LINES = [
     ("WARNING: tokenization mismatch: 512 vs. 514. #turn = 3. (ignored)", Kind.TOKENIZATION_MISMATCH, -2.0),
     ("WWARNING: tokenization mismatch: 1 vs. -3. (ignored)", Kind.TOKENIZATION_MISMATCH, 4.0),
@@ -21,6 +22,14 @@ LINES = [
      "['score.weight']", Kind.NEWLY_INITIALIZED, UNKNOWN),
     ("Some weights of X were not initialized from the model checkpoint at x and are newly initialized because the "
      "shapes did not match:", Kind.NEWLY_INITIALIZED, UNKNOWN),
+    ("loaded model.pt with strict=False: 2 missing keys, 2 unexpected keys", Kind.NEWLY_INITIALIZED, UNKNOWN),
+    ("missing keys in source state_dict: fc.weight, fc.bias", Kind.NEWLY_INITIALIZED, UNKNOWN),
+    ("WARNING no checkpoint found at ckpt/step_210.pt, starting from initial weights", Kind.NOTHING_LOADED, UNKNOWN),
+    ("=> no checkpoint found at 'model_best.pth.tar'", Kind.NOTHING_LOADED, UNKNOWN),
+    ("Checkpoint out/last.ckpt does not exist, training from scratch", Kind.NOTHING_LOADED, UNKNOWN),
+    ("    WARNING: no checkpoint to load, will start from random", Kind.NOTHING_LOADED, UNKNOWN),
+    ("WARNING: parameter checksum differs between ranks: [2.41, 2.82]", Kind.RANKS_DIFFER, UNKNOWN),
+    ("RuntimeError: weights are not equal across ranks", Kind.RANKS_DIFFER, UNKNOWN),
     ("Some weights of the model checkpoint at x were not used when initializing X: ['a']", Kind.UNUSED_WEIGHTS, UNKNOWN),
     ("Setting `pad_token_id` to `eos_token_id`:2 for open-end generation.", Kind.PAD_TOKEN, UNKNOWN),
     ("UserWarning: Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch", Kind.LR_BEFORE_STEP, UNKNOWN),
@@ -307,3 +316,34 @@ def test_an_exception_is_the_last_line(prefix: str, ending: str) -> None:
 def test_an_exception_elsewhere_is_no_crash(log: str) -> None:
     """A line after which the run went on, or that is part of a message, tells of no crash."""
     assert Kind.TRACEBACK not in read_log(log).kinds()
+
+
+@pytest.mark.parametrize(
+    ("line", "nothing"),
+    [
+        ("loaded model.pt with strict=False: 41 missing keys, 39 unexpected keys", True),
+        ("loaded model.pt with strict=False: 41 missing keys, 2 unexpected keys", False),
+        (f"_IncompatibleKeys(missing_keys={NAMES}, unexpected_keys={NAMES})", True),
+        (f"_IncompatibleKeys(missing_keys={NAMES[:3]}, unexpected_keys={NAMES[:3]})", False),
+    ],
+)
+def test_names_that_hardly_meet_are_more_than_a_new_head(line: str, nothing: bool) -> None:
+    told = read_log(line + "\n").kinds()
+
+    assert told == {Kind.NEWLY_INITIALIZED, Kind.NOTHING_LOADED} if nothing else {Kind.NEWLY_INITIALIZED}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "missing keys: []",
+        "missing keys in canonical_gs checkpoint: set()",
+        "0 missing keys, 0 unexpected keys",
+        "_IncompatibleKeys(missing_keys=[], unexpected_keys=[])",
+        "Training new model from scratch - Total size=124.44M params",
+        "loss differs between ranks, as their batches do",
+        "No existing checkpoint found checkpoints/checkpoint_last.pt",
+    ],
+)
+def test_a_load_that_went_well_and_a_fresh_start_are_no_event(line: str) -> None:
+    assert read_log(line + "\n").kinds() == set()
