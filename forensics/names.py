@@ -250,6 +250,8 @@ class Kind:
     UNUSED_WEIGHTS = "unused-weights"
     NOTHING_LOADED = "nothing-loaded"
     """Names of a checkpoint and of the model that hardly meet, or a checkpoint that was asked for and is not there."""
+    WEIGHTS_IN_FP16 = "weights-in-fp16"
+    """The program says that its parameters are float16."""
     RANKS_DIFFER = "ranks-differ"
     """The program itself compared the parameters of its ranks, and they are not equal."""
     PAD_TOKEN = "pad-token-is-eos"  # noqa: S105  (a kind of event, no password)

@@ -193,9 +193,12 @@ def precision_is(run: Run, *wanted: str) -> Seen | None:
     )
 
 
+FP16_LINES = (Kind.OVERFLOW, Kind.LOSS_SCALE_AT_MINIMUM, Kind.UNSCALE_FP16, Kind.WEIGHTS_IN_FP16)
+
+
 def fp16_used(run: Run) -> Seen | None:
     """Tell whether the run trained in fp16: by settings, by a loss scale that is logged, by a line of its scaler."""
-    lines = (happened(run, kind) for kind in (Kind.OVERFLOW, Kind.LOSS_SCALE_AT_MINIMUM, Kind.UNSCALE_FP16))
+    lines = (happened(run, kind) for kind in FP16_LINES)
     line = next((line for line in lines if line is not None and line.holds), None)
     return fp16_told(run) or (None if line is None else Seen(True, line.statement, line.source, "precision"))
 

@@ -2,13 +2,35 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.names import Kind
+from forensics.names import GRAD_NORM, LOSS_SCALE, Kind
 from forensics.plugin import Condition, rule
-from forensics.rules._curves import eval_is_nan, norm_is
-from forensics.rules._seen import holds, weigh_yes
+from forensics.rules._curves import eval_is_nan, norm_is, shown
+from forensics.rules._seen import Seen, holds, weigh_yes
 from forensics.rules._setup import fp16_told, fp16_used, happened, pretrained_in
 from forensics.rules._tensors import weights_stored_as
+
+LIMIT, NEAR = 65504.0, 4096.0
+"""The largest number of fp16 (IEEE 754 binary16), and a sixteenth of it: a step or two of a quantity that grows."""
+
+
+def near_the_limit(run: Run) -> Seen | None:
+    """Tell whether a metric became infinite that never was above the largest number of fp16, and came near it.
+
+    What leaves float32 or bf16 is seen at larger numbers before.
+    """
+    for name, series in run.timeline.series.items():
+        infinite, finite = np.isinf(series.values), series.values[np.isfinite(series.values)]
+        if name in {LOSS_SCALE, GRAD_NORM} or not infinite.any() or not len(finite):
+            continue
+        largest = float(np.max(np.abs(finite)))
+        if NEAR <= largest <= LIMIT:
+            at = int(np.argmax(infinite))
+            said = f"{name} is infinite at {series.axis} {series.steps[at]}, where finite {shown(largest)} at most"
+            return Seen(True, said, series.source_at(at), "near the limit")
+    return None
 
 
 @rule(
@@ -52,6 +74,8 @@ def fp16_overflow(run: Run, explained: Explained) -> Iterator[Evidence | Fix | E
     DeepSpeed issues 4017 and 1599; Chinese-LLaMA-Alpaca issue 534; LLaMA-Factory issue 470.
     """
     yield from weigh_yes(fp16_told(run), 2)
+    yield from weigh_yes(happened(run, Kind.WEIGHTS_IN_FP16), 2, "no loss scaler guards them")
+    yield from weigh_yes(near_the_limit(run), 4, "fp16 ends at 65504")
     yield from weigh_yes(happened(run, Kind.OVERFLOW), 2)
     yield from weigh_yes(happened(run, Kind.LOSS_SCALE_AT_MINIMUM), 3)
     yield from weigh_yes(happened(run, Kind.LR_UNAVAILABLE), 3, "every step was skipped")

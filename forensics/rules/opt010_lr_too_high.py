@@ -49,7 +49,7 @@ def _scaling(run: Run) -> Seen | None:
     return Seen(alpha / rank >= 2, f"lora_alpha / r is {alpha / rank:g}", setting.source, "scaling")
 
 
-LOOKS = ("loss-divergence", "grad-norm-explosion", "weights-exploded")
+LOOKS = ("loss-divergence", "loss-erratic", "grad-norm-explosion", "weights-exploded")
 
 
 def _argue(run: Run, explained: Explained) -> Iterator[Evidence]:
@@ -64,7 +64,9 @@ def _argue(run: Run, explained: Explained) -> Iterator[Evidence]:
     yield from weigh_yes(grew, 3)
     if not holds(jumped):
         yield from weigh_no(rose, -2, "a divergence shows before it ends")
-    yield from weigh_no(healthy_before(run, explained), -2)
+    if explained.name not in LOOKS:
+        # A rate that is too high may be so from the first entry on; a NaN from the first entry on is something else.
+        yield from weigh_no(healthy_before(run, explained), -2)
     yield from weigh_yes(single(run), -2)
 
 

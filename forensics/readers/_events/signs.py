@@ -67,6 +67,7 @@ _WEIGHTS = "Some weights of "
 _NAMES = r"(?:'[^']{1,200}', ){20}"
 _REPLICA = r"\b(?:[Pp]aram|[Ww]eight|[Mm]odel|checksum)\w{0,20}\b"
 _UNLIKE = r"\b(?:[Dd]iffers?|[Mm]ismatch\w{0,3}|diverged?|not (?:the same|equal|identical))"
+_IN_FP16 = r"\b(?:[Pp]aram\w{0,8}|[Ww]eights?|[Mm]odel)\b.{0,40}\bdtype\b\W{1,4}(?:torch\.)?float16\b"
 _ABSENT = (
     r"(?i:\b(?:no|not|cannot|couldn't|failed|unable)\b.{0,200}\b(?:checkpoint|ckpt|weights)\b"
     r"|\b(?:checkpoint|ckpt|weights)\b.{0,300}\b(?:not|no|missing|failed)\b)"
@@ -151,6 +152,11 @@ SIGNS = (
     _sign("from random", Kind.NOTHING_LOADED, rf"{_ABSENT}.{{0,300}}from random"),
     _sign("andomly initiali", Kind.NOTHING_LOADED, rf"{_ABSENT}.{{0,300}}[Rr]andomly initiali"),
     _sign("=> no checkpoint found at", Kind.NOTHING_LOADED),  # the ImageNet example of PyTorch
+    _sign(
+        "loat16",
+        Kind.WEIGHTS_IN_FP16,
+        _IN_FP16,
+    ),
     # Programs that compare their replicas.
     *(
         _sign(said, Kind.RANKS_DIFFER, rf"{_REPLICA}.{{0,100}}{_UNLIKE} {said}")

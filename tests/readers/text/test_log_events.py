@@ -30,6 +30,7 @@ LINES = [
     ("    WARNING: no checkpoint to load, will start from random", Kind.NOTHING_LOADED, UNKNOWN),
     ("WARNING: parameter checksum differs between ranks: [2.41, 2.82]", Kind.RANKS_DIFFER, UNKNOWN),
     ("RuntimeError: weights are not equal across ranks", Kind.RANKS_DIFFER, UNKNOWN),
+    ("INFO: model parameters dtype: torch.float16, autocast disabled", Kind.WEIGHTS_IN_FP16, UNKNOWN),
     ("Some weights of the model checkpoint at x were not used when initializing X: ['a']", Kind.UNUSED_WEIGHTS, UNKNOWN),
     ("Setting `pad_token_id` to `eos_token_id`:2 for open-end generation.", Kind.PAD_TOKEN, UNKNOWN),
     ("UserWarning: Detected call of `lr_scheduler.step()` before `optimizer.step()`. In PyTorch", Kind.LR_BEFORE_STEP, UNKNOWN),
@@ -77,7 +78,7 @@ def test_event(line: str, kind: str, value: float) -> None:
     """One line is one event of its kind, with its number, its line and its words."""
     told = read_log(f"before\n{line}\nafter\n")
 
-    assert told.kinds() - {Kind.TRACEBACK} == {kind}
+    assert told.kinds() - {Kind.TRACEBACK, Kind.COMPLAINT} == {kind}
     events = told.events(kind)
     assert events.records.tolist() == [2]
     assert events.steps.tolist() == [UNKNOWN_STEP]
@@ -328,7 +329,7 @@ def test_an_exception_elsewhere_is_no_crash(log: str) -> None:
     ],
 )
 def test_names_that_hardly_meet_are_more_than_a_new_head(line: str, nothing: bool) -> None:
-    told = read_log(line + "\n").kinds()
+    told = read_log(line + "\n").kinds() - {Kind.COMPLAINT}
 
     assert told == {Kind.NEWLY_INITIALIZED, Kind.NOTHING_LOADED} if nothing else {Kind.NEWLY_INITIALIZED}
 
