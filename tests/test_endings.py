@@ -311,3 +311,101 @@ def test_a_structured_error_is_read_by_its_message(tmp_path: Path) -> None:
 
     for calm in (line.replace("error", "info"), '{"level": "error", "loss": 2.1, "msg": "no space left on device"}'):
         assert judged(tmp_path, f"{STEPS}{calm}\n").verdict == "healthy"
+
+
+PLANS = {
+    "a counter": (
+        [f" iteration {n:8d}/    2000 | lm loss: {5 - n / 50:.4E} |" for n in range(10, 130, 10)],
+        "120 of 2,000",
+    ),
+    "a heading": ([f"Epoch {n}/30\n250/250 - 12s - loss: {5 - n / 9:.4f}" for n in range(1, 13)], "epoch 12 of 30"),
+    "an epoch in brackets": (
+        [f"Epoch [{n // 6 + 1}/4], Step [{n % 6 * 100 + 100}/600], Loss: {3 - n / 20:.4f}" for n in range(14)],
+        "epoch 3 of 4",
+    ),
+    "a bar": (
+        [
+            f"{{'loss': {3 - n / 20:.4f}, 'learning_rate': 2e-05, 'epoch': {n / 9:.2f}}}\n"
+            f"\r {n}%|#  | {n}/100 [00:0{n % 9}<9:00, 1it/s]"
+            for n in range(1, 15)
+        ],
+        "14 of 100",
+    ),
+}
+
+
+@pytest.mark.parametrize(("lines", "said"), PLANS.values(), ids=PLANS)
+def test_a_log_that_ends_before_its_plan_says_so_and_is_no_alarm(tmp_path: Path, lines: list[str], said: str) -> None:
+    report = judged(tmp_path, "\n".join(lines) + "\n")
+    ending = report.run.ending
+
+    assert ending is not None
+    assert (ending.kind, report.verdict, loud(report)) == ("cut-off", "healthy", [])
+    assert report.headline.startswith("Healthy so far: ")
+    assert said in report.headline
+
+
+def test_a_run_that_came_to_the_end_of_its_plan_or_stopped_early_is_finished(tmp_path: Path) -> None:
+    lines = [f"Epoch {n}/12\n250/250 - 12s - loss: {5 - n / 9:.4f}" for n in range(1, 13)]
+    for log in ("\n".join(lines), "\n".join([*lines[:9], "Epoch 9: early stopping"])):
+        ending = judged(tmp_path, f"{log}\n").run.ending
+
+        assert ending is not None
+        assert ending.kind == "finished"
+
+
+def test_a_step_that_begins_anew_with_each_epoch_plans_nothing(tmp_path: Path) -> None:
+    lines = [f"step {n % 6 * 100 + 100}/600 loss: {3 - n / 20:.4f}" for n in range(14)]
+
+    assert judged(tmp_path, "\n".join(lines)).run.planned_steps is None
+
+
+DUMPED = (
+    "Process {pid}: python train.py --local_rank {rank}\nPython v3.11.7 (/usr/bin/python3.11)\n\n"
+    'Thread {pid} (active): "MainThread"\n    {frame}\n    step (/app/train.py:40)\n    <module> (/app/train.py:90)\n'
+    'Thread 9 (idle): "Thread-1"\n    wait (threading.py:331)\n'
+)
+FAULT = (
+    "Timeout (0:10:00)!\nThread 0x00007f1c2e7fc700 (most recent call first):\n"
+    '  File "/usr/lib/python3.11/threading.py", line 327 in wait\n\n'
+    "Thread 0x00007f1cde4f4740 (most recent call first):\n"
+    '  File "/app/data.py", line 44 in take\n  File "/app/train.py", line 91 in main\n'
+)
+
+
+def test_stacks_in_a_log_tell_where_it_stood(tmp_path: Path) -> None:
+    waiting = DUMPED.format(pid=81, rank=0, frame="all_reduce (torch/distributed/distributed_c10d.py:9)")
+    reading = DUMPED.format(pid=82, rank=1, frame="read (/app/data.py:7)")
+    for text, said in (
+        (
+            f"$ py-spy dump --pid 81\n{waiting}$ py-spy dump --pid 82\n{reading}",
+            "rank 1 stood in read (/app/data.py:7)",
+        ),
+        (FAULT, "Timeout (0:10:00)!"),
+    ):
+        report = judged(tmp_path, STEPS + text)
+        ending = report.run.ending
+
+        assert ending is not None
+        assert (ending.kind, report.verdict, loud(report)) == ("hung", "broken", ["run-hung"])
+        assert said in " ".join(finding.statement for finding in report.findings)
+        # Where metrics follow, somebody looked at a slow step; one process alone proves nothing.
+        assert judged(tmp_path, STEPS[:600] + "\n" + text + STEPS[600:]).verdict == "healthy"
+    assert judged(tmp_path, STEPS + waiting).verdict == "healthy"
+
+
+def test_the_stack_of_a_process_that_died_is_no_hang(tmp_path: Path) -> None:
+    text = "Fatal Python error: Segmentation fault\n\nCurrent thread 0x00007f1cde4f4740 (most recent call first):\n"
+    report = judged(tmp_path, f'{STEPS}{text}  File "/app/data.py", line 44 in take\n')
+
+    assert not any(events.kind == "stack" for events in report.run.timeline.events)
+
+
+def test_a_rank_that_aborted_is_the_root_of_connections_that_were_closed(tmp_path: Path) -> None:
+    closed = "[rank0]: RuntimeError: [/x/gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:2\n"
+    failed = "E0502 14:52:01.42 81 api.py:869] failed (exitcode: -6) local_rank: {} (pid: 83) of binary: /x/python\n"
+    for rank, symptom in ((1, "crash-signal"), (0, "crash-nccl")):
+        ending = judged(tmp_path, STEPS + closed + failed.format(rank)).run.ending
+
+        assert ending is not None
+        assert ending.symptom == symptom

@@ -80,4 +80,4 @@ def assemble(
         frameworks=frameworks_of(environment, checkpoints, artifacts),
         recordings=tuple(sorted(recordings, key=lambda r: (r.start, r.rank, natural(r.path)))),
     )
-    return replace(run, attempts=attempts_of(timeline, run.planned_steps))
+    return replace(run, attempts=attempts_of(timeline, run.planned_steps, run.planned_epochs))

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-from forensics.analysis.endings.hangs import hang_told, waiting_in
+from forensics.analysis.endings.hangs import hang_told, stands_still, stood_in, waiting_in
 from forensics.detectors.crash import findings_of
 from forensics.model import Finding, Run
-from forensics.names import Kind
 from forensics.plugin import detector
 
 UNDECIDED = frozenset({"unknown", "cut-off", "running"})
@@ -17,24 +16,26 @@ def run_hung(run: Run) -> Iterator[Finding]:
 
     Source: torch's flight recorder (`FlightRecorder.hpp`: the state of an entry), py-spy, faulthandler, and the
     word of a watchdog (nvidia-resiliency-ext `rank_monitor_server.py`, "Did not get subsequent heartbeat").
-    Minimum: two ranks that wait in a collective, or stacks of two processes; less is a notice. Of a watchdog one line.
+    Minimum: two ranks that wait in a collective, or stacks of two processes of which one stands in a collective; less
+    is a notice. Of a watchdog one line.
     Silenced by: another ending on file, which is told under its own symptom with the ranks that waited.
     Known false alarms: a dump that was taken on demand while a slow step ran; the last lines of the log tell.
     """
     ending = run.ending
-    yield from findings_of(run, "run-hung")
-    if ending is not None and ending.kind not in UNDECIDED:
+    told = [*findings_of(run, "run-hung")]
+    yield from told
+    decided = ending is not None and ending.kind not in UNDECIDED and ending.symptom != "run-hung"
+    if told or decided:
         return
     waiting = waiting_in(run.timeline)
-    stacks = [events for events in run.timeline.events_of(Kind.STACK) if len(events)]
-    if not waiting and not stacks:
+    stood = stood_in(run.timeline)
+    if not waiting and not stood:
         return
-    many = len({each.rank for each in waiting}) > 1
-    source = waiting[0].source if waiting else stacks[0].source_at(0)
+    source = waiting[0].source if waiting else stood[0].source
     last = run.timeline.last_step
     yield Finding(
         symptom="run-hung",
-        severity="error" if many else "notice",
+        severity="error" if stands_still(run.timeline) else "notice",
         statement=f"the run stood still: {hang_told(run.timeline)}",
         source=source,
         step=last,

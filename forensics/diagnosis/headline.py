@@ -81,8 +81,10 @@ def _fell(run: Run, loss: Series) -> str:
     last, planned, ending = run.timeline.last or 0, run.planned_steps, run.ending
     # Evaluation or an early stop may end a run sooner, and it may still be running: told, not judged.
     steps = f"{last:,} of {planned:,} planned" if planned is not None and planned > last else f"{last:,}"
-    if loss.axis == "step" and ending is not None and ending.kind == "cut-off":
+    if ending is not None and ending.kind == "cut-off" and loss.axis == "step" and run.planned_steps is not None:
         return f"Healthy so far: {steps} steps, no sign of how it ended; {went}."
+    if ending is not None and ending.kind == "cut-off":
+        return f"Healthy so far: {ending.statement}; {went}."
     if len(loss) < FEW or is_excerpt(run):
         counted = "the one entry" if len(loss) == 1 else f"the {len(loss):,} entries"
         return f"Nothing is wrong in {counted} read: {went}."

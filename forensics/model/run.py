@@ -74,8 +74,13 @@ class Run:
 
     @property
     def planned_steps(self) -> int | None:
-        planned = self.environment.number("max_steps")
-        return int(planned) if planned is not None and 0 < planned < UNBOUNDED_STEPS else None
+        """The planned number of steps: as it was set, else as the totals beside the counters of a log tell it."""
+        return _planned(self, "max_steps")
+
+    @property
+    def planned_epochs(self) -> int | None:
+        """The planned number of epochs, by the same sources."""
+        return _planned(self, "num_train_epochs")
 
     @property
     def last_good_checkpoint(self) -> Checkpoint | None:
@@ -98,6 +103,14 @@ class Run:
     def __repr__(self) -> str:
         held = f"{len(self.timeline.series)} series, {len(self.checkpoints)} checkpoints"
         return f"<Run {self.root}: {held}, {len(self.artifacts)} files, {len(self.skips)} skips>"
+
+
+def _planned(run: Run, name: str) -> int | None:
+    for each in (name, f"inferred.{name}"):
+        planned = run.environment.number(each)
+        if planned is not None and 0 < planned < UNBOUNDED_STEPS:
+            return int(planned)
+    return None
 
 
 def _use(checkpoint: Checkpoint) -> tuple[bool, bool]:

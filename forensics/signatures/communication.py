@@ -1,7 +1,7 @@
 """Ranks that lost each other: time-outs, broken connections, settings that a library refuses.
 
 Sources: torch 2.13 `ProcessGroupNCCL.cpp`, `ProcessGroupGloo.cpp`, `TCPStore.cpp`, `elastic/rendezvous`; gloo
-`transport/tcp`; NCCL 2.14 to 2.27 `debug.cc`; torch_npu `ERR02200`, HCCL `EI0002`.
+`transport/tcp`; NCCL 2.14 to 2.27 `debug.cc`; torch_npu `ERR02200`, HCCL `EI0002`; CPython 3.12 `faulthandler.c`.
 """
 
 from forensics.signatures.signature import Role, Signature, Words
@@ -15,6 +15,7 @@ SIGNATURES = (
         "a watchdog found a rank that stood still",
         (
             Words("Did not get subsequent heartbeat", r"Waited [\d.]+ seconds"),
+            Words("Timeout (", r"Timeout \(\d{1,4}:\d\d:\d\d(?:\.\d{1,6})?\)!\s*$"),
             Words("Megascale detects a hang"),
             Words("Watchdog timeout (self.watchdog_timeout"),
             Words("Did not get initial heartbeat", r"Waited [\d.]+ seconds"),

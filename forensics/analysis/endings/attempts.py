@@ -1,8 +1,12 @@
 """The attempts of a run and how each ended."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from forensics.analysis.endings.groups import Group, groups_of, root_of, unknown
+from forensics.analysis.endings.hangs import hang_told, stands_still
 from forensics.model import Attempt, Ending, EndingKind, Timeline
 from forensics.names import Kind
 from forensics.signatures import Role
@@ -10,8 +14,30 @@ from forensics.signatures import Role
 CUT_OFF = "run-cut-off"
 
 
-def attempts_of(timeline: Timeline, planned: int | None = None) -> tuple[Attempt, ...]:
-    """Return every attempt, the last one last; launches that failed before their first step are attempts too."""
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far a run came of what was planned, in steps or epochs; None where one of the two is not on file."""
+
+    last: int | None
+    planned: int | None
+    unit: str
+
+    @property
+    def whole(self) -> bool:
+        return self.last is not None and self.planned is not None and self.last >= self.planned
+
+    @property
+    def short(self) -> bool:
+        return self.last is not None and self.planned is not None and self.last < self.planned
+
+
+def attempts_of(
+    timeline: Timeline, planned: int | None = None, planned_epochs: int | None = None
+) -> tuple[Attempt, ...]:
+    """Return every attempt, the last one last; launches that failed before their first step are attempts too.
+
+    The planned epochs tell how far a run came where its log counts no steps.
+    """
     groups = groups_of(timeline)
     spans: list[tuple[int | None, int | None]] = [(s.first, s.last) for s in timeline.segments]
     found: list[Attempt] = []
@@ -22,7 +48,11 @@ def attempts_of(timeline: Timeline, planned: int | None = None) -> tuple[Attempt
             found.append(Attempt(first if last is not None else None, last, ending_of([group])))
     final = [group for group in groups if group.fate == "final"]
     first, last = spans[-1] if spans else (None, None)
-    ending = ending_of(final) if _decisive(final) else _without_death(timeline, last, planned, final)
+    if planned is None and planned_epochs is not None:
+        extent = Extent(_last_epoch(timeline), planned_epochs, "epoch")
+    else:
+        extent = Extent(last, planned, "step")
+    ending = ending_of(final) if _decisive(final) else _without_death(timeline, last, extent, final)
     for begin, end in spans[:-1]:
         if not any(
             attempt.last is not None and begin is not None and end is not None and begin <= attempt.last <= end
@@ -62,22 +92,39 @@ def ending_of(groups: Sequence[Group]) -> Ending:
     )
 
 
-def _without_death(timeline: Timeline, last: int | None, planned: int | None, final: Sequence[Group]) -> Ending:
+def _last_epoch(timeline: Timeline) -> int | None:
+    """Return the last epoch that was logged, one that was begun counted as well."""
+    if timeline.axis == "epoch":
+        return timeline.last
+    told = [b.epochs[np.isfinite(b.epochs)] for b in timeline.samples if b.epochs is not None]
+    return max((int(epochs[-1]) for epochs in told if len(epochs)), default=None)
+
+
+def _finished(timeline: Timeline, last: int | None, extent: Extent) -> Ending | None:
+    """Return the ending of a run that came to its own end, None where nothing says so."""
     finished = [events for events in timeline.events_of(Kind.TRAINING_FINISHED) if len(events)]
     if finished:
         events = finished[-1]
         return Ending("finished", "training came to its own end", events.source_at(len(events) - 1), step=last)
-    if planned is not None and last is not None and last >= planned:
-        return Ending("finished", f"all {planned:,} planned steps were logged", step=last)
+    if extent.whole:
+        return Ending("finished", f"all {extent.planned:,} planned {extent.unit}s were logged", step=last)
     codes = [events for events in timeline.events_of(Kind.SIGNAL) if len(events) and float(events.values[-1]) == 0]
     if codes:
-        return Ending(
-            "finished", "the process ended with exit code 0", codes[-1].source_at(len(codes[-1]) - 1), step=last
-        )
+        source = codes[-1].source_at(len(codes[-1]) - 1)
+        return Ending("finished", "the process ended with exit code 0", source, step=last)
+    return None
+
+
+def _without_death(timeline: Timeline, last: int | None, extent: Extent, final: Sequence[Group]) -> Ending:
+    finished = _finished(timeline, last, extent)
+    if finished is not None:
+        return finished
+    if stands_still(timeline):
+        return Ending("hung", f"the run stood still: {hang_told(timeline)}", symptom="run-hung", step=last)
     words = next((death for group in final for death in group.deaths if death.symptom == CUT_OFF), None)
     logged = any(block.place.startswith("line") for block in timeline.samples)
-    short = logged and planned is not None and last is not None and last < planned
-    where = f"the log ends at step {last:,} of {planned:,} planned" if short else ""
+    short = logged and extent.short
+    where = f"the log ends at {extent.unit} {extent.last:,} of {extent.planned:,} planned" if short else ""
     if words is not None:
         said = f"{where or 'the log ends'} with words of an error, and nothing tells how the process ended"
         kind: EndingKind = "cut-off" if short else "unknown"

@@ -22,6 +22,7 @@ CONCURRENT = re.compile(
 )
 CANCELLED = "cancelled"
 """srun cancels the whole step when one of its tasks dies (`--kill-on-bad-exit`, Slurm 23.11 `libsrun/launch.c`)."""
+_CLOSED = re.compile(r"(?:closed|reset) by peer|Broken pipe", re.IGNORECASE)
 _DIGITS = re.compile(r"\d+")
 
 
@@ -63,13 +64,24 @@ def root_of(deaths: Sequence[Death]) -> Death:
     """
     ranked = sorted(deaths, key=lambda death: death.role)
     lowest = [death for death in deaths if death.role == ranked[0].role]
-    first = lowest[0]
+    first = _peer_that_left(deaths, lowest) or lowest[0]
     stopped = next((death for death in lowest if death.ending == "stopped-by-user" and death.name != CANCELLED), None)
     if any(death.name == Kind.OOM_KILL_RECORD for death in lowest):
         stopped = None  # nobody stops a run at the moment at which the kernel does
     if stopped is not None and (first is stopped or stopped.record <= first.record + 60):
         return stopped
     return first
+
+
+def _peer_that_left(deaths: Sequence[Death], lowest: Sequence[Death]) -> Death | None:
+    """Return the rank that aborted where all that the others tell is that their connection to it was closed.
+
+    A rank whose collective timed out aborts as well; one whose peer went away ends in an exception.
+    """
+    if not all(death.role == Role.WAIT and _CLOSED.search(death.text) for death in lowest):
+        return None
+    left = {death.rank for death in lowest}
+    return next((d for d in deaths if d.role == Role.ABORT and d.rank >= 0 and d.rank not in left), None)
 
 
 def groups_of(timeline: Timeline) -> list[Group]:

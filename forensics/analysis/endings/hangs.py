@@ -5,12 +5,17 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from forensics.analysis.endings.groups import FEW_ENTRIES
 from forensics.model import Events, Source, Timeline
 from forensics.names import Kind
 
 _WORK = re.compile(r"SeqNum=(\d+), OpType=(\w+)(?:, NumelIn=(\d+))?")
 _RANK = re.compile(r"\[Rank (\d+)\]|\brank[ :=]?(\d+)\b", re.IGNORECASE)
 _DUMPED = re.compile(r"^(\S+) (\d+) of (.+?), sizes (.*?)(?: at (.+))?$")
+_COLLECTIVE = re.compile(
+    r"reduce|all_?gather|all_?to_?all|barrier|broadcast|\brecv|\bscatter|_wait\b|wait_tensor", re.IGNORECASE
+)
+"""Innermost functions in which a process waits for the others."""
 MOST_RANKS = 8
 
 
@@ -106,10 +111,36 @@ def _groups(waiting: list[Waiting], done: dict[int, int]) -> Iterator[str]:
             yield f"{_ranks(missing)} tells of no collective"
 
 
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """A process of which a stack was written after the last metrics, and where it stood."""
+
+    place: str
+    rank: int
+    source: Source
+
+
+def stood_in(timeline: Timeline) -> list[Stood]:
+    """Return where each process stood; a dump behind which metrics go on tells of a slow step, not of a hang."""
+    return [
+        Stood(events.text_at(index), -1 if events.ranks is None else int(events.ranks[index]), events.source_at(index))
+        for events in timeline.events_of(Kind.STACK)
+        for index in range(len(events))
+        if events.order is None or int(events.order.entries_after[index]) < FEW_ENTRIES
+    ]
+
+
+def stands_still(timeline: Timeline) -> bool:
+    """Tell whether dumps prove that ranks waited: two in a collective, or stacks of two of which one is in one."""
+    stood = stood_in(timeline)
+    waits = any(_COLLECTIVE.search(each.place.partition(" (")[0]) for each in stood)
+    return len({each.rank for each in waiting_in(timeline)}) > 1 or (len(stood) > 1 and waits)
+
+
 def _stacks(timeline: Timeline) -> Iterator[str]:
     by_place: dict[str, list[int]] = defaultdict(list)
-    for events in timeline.events_of(Kind.STACK):
-        by_place[events.text].append(-1 if events.rank is None else events.rank)
+    for stood in stood_in(timeline):
+        by_place[stood.place].append(stood.rank)
     for place, ranks in sorted(by_place.items(), key=lambda item: len(item[1]))[:4]:
         yield f"{_ranks(ranks)} stood in {place}"
 

@@ -19,13 +19,23 @@ from forensics.readers._events import codes, complaints, signs
 from forensics.readers._events.last_words import WARNED, exception_alone, last_statements, tail_of
 from forensics.readers._events.leads import leads, quotes
 from forensics.readers._events.phrases import Positions, searchable
-from forensics.readers._events.rows import ALONE, MAX_TEXTS, EventRows
+from forensics.readers._events.rows import ALONE, MAX_TEXTS, NO_RANK, EventRows
+from forensics.readers._events.stacks import stacks
 from forensics.readers._events.tracebacks import BEGIN, STOPPED_BY_SIGNAL, Trace, traceback_at
 from forensics.signatures import BY_NAME, SIGNATURES, Signature, Words, of_last_words
 
 TEXT_BYTES = 800
 REPORT_BYTES = 1 << 16
 CODE = "code"
+LOCAL_RANK = re.compile(rb"\blocal_rank: (\d{1,6})\b")
+"""How torch elastic names the process whose exit code it tells, on the same line or in the summary on the one above."""
+ABOVE_BYTES = 200
+STACK_BYTES = 1 << 16
+FATAL_BYTES = 400
+DUMPED = re.compile(
+    rb"(?:\[(?:default|rank)\d{1,6}\]: ?)?"
+    rb"(?:Python v\d+\.\d+\.\d+\S* \(|Timeout \(\d+:\d\d:\d\d|Current thread 0x[0-9a-f]+ )"
+)
 FATAL_LINE, ERROR_LINE = "fatal-line", "error-line"
 KILLED = re.compile(rb"(?:^|[\s:])[Kk]illed(?:: 9)?(?= *$| {2,}\S| +\S*(?:python|torchrun|srun|bash|\.sh)\b)")
 _FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
@@ -46,6 +56,8 @@ def _by_anchor() -> dict[bytes, tuple[object, ...]]:
     found.setdefault(BEGIN, []).append(Kind.TRACEBACK)
     for level in (*complaints.LEVELS, complaints.KEYS):
         found.setdefault(level, []).append(Kind.COMPLAINT)
+    for anchor in (b"Python v", b"Timeout (", b"Current thread 0x"):
+        found.setdefault(anchor, []).append(Kind.STACK)
     return {anchor: tuple(meanings) for anchor, meanings in found.items()}
 
 
@@ -70,9 +82,17 @@ class _Scan:
     columns: dict[str, _Column] = field(default_factory=dict)
     quoted: list[tuple[int, int]] = field(default_factory=list)
 
-    def note(self, kind: str, position: int, text: bytes, value: float = np.nan, step: int = UNKNOWN_STEP) -> None:
+    def note(  # noqa: PLR0913, PLR0917  (the columns of one occurrence)
+        self,
+        kind: str,
+        position: int,
+        text: bytes,
+        value: float = np.nan,
+        step: int = UNKNOWN_STEP,
+        rank: int = NO_RANK,
+    ) -> None:
         start = fragment_start(self.window.data, position, self.window.floor(position))
-        rank = line_rank(self.window.data[start:position])
+        rank = rank if rank != NO_RANK else line_rank(self.window.data[start:position])
         self.columns.setdefault(kind, _Column()).hits.append((position, value, step, rank, text))
 
 
@@ -161,6 +181,8 @@ def _meaning(scan: _Scan, meaning: object, position: int, start: int, line: byte
     elif meaning == Kind.COMPLAINT:
         if complaints.complains(line):
             scan.note(Kind.COMPLAINT, start, _clean(line))
+    elif meaning == Kind.STACK:
+        _stack(scan, start, line)
     elif isinstance(meaning, tuple):
         _death(scan, meaning[0], meaning[1], position - start, start, line)
 
@@ -188,7 +210,23 @@ def _code(scan: _Scan, start: int, line: bytes) -> None:
     if told is None or quotes(line[: told[1]]):
         return
     code, first, end = told
-    scan.note(Kind.SIGNAL, start + first, line[first:end].strip(), float(code))
+    above = scan.window.data[max(scan.window.floor(start), start - ABOVE_BYTES) : start].rpartition(b"\n")[0]
+    named = LOCAL_RANK.search(line) or LOCAL_RANK.search(above.rpartition(b"\n")[2])
+    rank = int(named[1]) if named else NO_RANK
+    scan.note(Kind.SIGNAL, start + first, line[first:end].strip(), float(code), rank=rank)
+
+
+def _stack(scan: _Scan, start: int, line: bytes) -> None:
+    """Note where a process stood of which a dump was written into the log; one of a process that died is none."""
+    data, floor = scan.window.data, scan.window.floor(start)
+    above = fragment_start(data, max(start - 1, floor), floor)
+    if DUMPED.match(line) is None or b"Fatal Python error" in data[max(floor, start - FATAL_BYTES) : start]:
+        return
+    begin = above if line.startswith(b"Python v") else start
+    text = data[begin : min(scan.window.reach(start), begin + STACK_BYTES)].decode("utf-8", "replace")
+    found = next(stacks(text.splitlines()), None)
+    if found is not None:
+        scan.note(Kind.STACK, start, found.told.encode(), rank=found.rank)
 
 
 @cache
@@ -287,7 +325,7 @@ def _rows(kind: str, column: _Column, scan: _Scan) -> EventRows | None:
         return None
     positions = np.asarray([hit[0] for hit in hits], dtype=np.int64)
     texts = tuple(redact(hit[4][:TEXT_BYTES].decode("utf-8", "replace")) for hit in hits[:MAX_TEXTS])
-    quoted = kind in BY_NAME or kind in {Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK, Kind.COMPLAINT}
+    quoted = kind in BY_NAME or kind in {Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK, Kind.COMPLAINT, Kind.STACK}
     return EventRows(
         kind=kind,
         at=positions + window.offset,

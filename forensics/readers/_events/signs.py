@@ -95,6 +95,14 @@ SIGNS = (
     ),
     _sign("Finished training", Kind.TRAINING_FINISHED, r"Finished [Tt]raining\s{0,8}[.!]*\s*$"),
     _sign("Finished Training", Kind.TRAINING_FINISHED, r"Finished Training\s{0,8}[.!]*\s*$"),
+    # Keras, Ultralytics and loops of one's own; Lightning. "Early stopping counter: 3 of 10" is none.
+    _sign(
+        "arly stopping",
+        Kind.TRAINING_FINISHED,
+        r"[Ee]arly stopping(?: was)? (?:triggered|at (?:epoch|step)|after|due)|Epoch \d{1,9}: early stopping\s{0,4}$",
+    ),
+    _sign("EarlyStopping: Training stopped early", Kind.TRAINING_FINISHED),
+    _sign("Signaling Trainer to stop", Kind.TRAINING_FINISHED),
     _sign("Running Evaluation *****", Kind.EVALUATED),
     _sign("Continuing training from global step", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
     _sign("Resuming training from checkpoint with", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),

@@ -11,6 +11,7 @@ from forensics.model import UNKNOWN_STEP, Events, Fact, Skip, Standing
 from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS_SCALE, Kind, canonical
 from forensics.readers._events.rows import EventRows, events
 from forensics.readers.text.found import Found, SettingRow, settings
+from forensics.readers.text.planned import planned
 from forensics.readers.text.rows import Rows, fold_rows, plain_rows, samples
 from forensics.readers.text.series import series_of
 from forensics.readers.text.shapes import shown_shape
@@ -24,10 +25,11 @@ MAX_NAMES = 2000
 def facts(found: Found, path: str) -> Iterator[Fact]:
     """Turn what all windows told into facts: steps settled, ranks folded, settings in order."""
     dicts, rows = series_of(found.lines, found.beside)
-    inferred = list(_inferred(dicts))
+    schedule = schedule_of(found.settings)
+    inferred = [*_inferred(dicts), *planned(found.lines, dicts, schedule)]
     # A long log is large: what has been settled is not kept twice.
     found.lines.clear()
-    tables = [*resolve(dicts, schedule_of(found.settings)), *rows]
+    tables = [*resolve(dicts, schedule), *rows]
     dicts.clear()
     rows = list(fold_rows(tables))
     tables.clear()

@@ -112,7 +112,7 @@ def _four_digit_unit(epochs: Floats) -> Floats:
 def _from_bars(before: Integers, after: Integers, epochs: Floats, schedule: Schedule) -> Integers:
     """Return the counter of the training bar after each dictionary, else before it on the line, else unknown."""
     counters, totals = after[:, 0::2], after[:, 1::2]
-    training = _training_totals(totals, before[:, 1], schedule)
+    training = training_totals(totals, before[:, 1], schedule)
     steps = np.full(len(before), UNKNOWN_STEP, dtype=np.int64)
     if not training:
         return steps
@@ -145,7 +145,7 @@ def _misfit(steps: Integers, epochs: Floats) -> float:
     return float(np.mean(np.abs(steps[known] - epochs[known] * ratio)))
 
 
-def _training_totals(after: Integers, before: Integers, schedule: Schedule) -> set[int]:
+def training_totals(after: Integers, before: Integers, schedule: Schedule) -> set[int]:
     """Tell the training bar from nested ones: by the printed number of steps, else as the most frequent total."""
     counts = _counts(after) or _counts(before)
     known = schedule.totals & set(counts)
