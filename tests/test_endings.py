@@ -68,6 +68,12 @@ def test_every_signature_has_an_example() -> None:
     assert sorted({name for name, _ in LINES}) == sorted(signature.name for signature in SIGNATURES)
 
 
+def expected(symptom: str, line: str) -> str:
+    """Return the symptom behind metrics: what a running program misses is no failed start."""
+    raised = re.search(r"\w(?:Error|NotFound)\b", line) and symptom == "crash-launcher"
+    return "crash-exception" if raised else symptom
+
+
 @pytest.mark.parametrize(("name", "line"), LINES)
 def test_a_line_is_read_as_what_it_says(tmp_path: Path, name: str, line: str) -> None:
     """Alone and behind forty healthy steps it is an event of its kind; what ends a run is told under its symptom."""
@@ -80,7 +86,7 @@ def test_a_line_is_read_as_what_it_says(tmp_path: Path, name: str, line: str) ->
     assert all(report.run.has(f"event {name}") for report in tried)
     if signature.role != Role.SIGN:
         assert {r.run.ending.name if r.run.ending else "" for r in tried} == {name}
-        assert signature.symptom in {f.symptom for f in behind.findings}
+        assert expected(signature.symptom, line) in {f.symptom for f in behind.findings}
         assert [behind.run.attempts[-1].ending.step] == [40]
 
 
@@ -409,3 +415,32 @@ def test_a_rank_that_aborted_is_the_root_of_connections_that_were_closed(tmp_pat
 
         assert ending is not None
         assert ending.symptom == symptom
+
+
+ATTEMPT = (
+    "[2026-09-23 19:{0}:01,023][__main__][INFO] - Starting training!\n"
+    "[2026-09-23 19:{0}:09,527][src.utils][ERROR] - \nTraceback (most recent call last):\n"
+    "  File \"train.py\", line 9, in <module>\n    main()\nModuleNotFoundError: No module named 'SGD'\n"
+)
+LAST = "[2026-09-23 20:31:01,023][__main__][INFO] - Starting training!\n"
+TESTED = "[2026-09-23 20:34:44,280][__main__][INFO] - Starting testing!\n"
+
+
+def test_a_later_start_in_a_log_without_metrics_answers_for_the_run(tmp_path: Path) -> None:
+    failed = "".join(ATTEMPT.format(minute) for minute in (10, 20))
+    for log, kind, verdict in (
+        (failed + LAST + TESTED, "finished", "unknown"),
+        (failed + LAST, "unknown", "unknown"),
+        (failed, "crashed", "broken"),
+    ):
+        report = judged(tmp_path, log)
+
+        assert report.run.ending is not None
+        assert (report.run.ending.kind, report.verdict) == (kind, verdict)
+
+
+def test_a_file_that_a_running_program_misses_is_no_failed_start(tmp_path: Path) -> None:
+    missing = "FileNotFoundError: [Errno 2] No such file or directory: './captions/7.txt'\n"
+    for log in (STEPS + CALLED + missing, LAST + TESTED + CALLED + missing, STEPS + missing):
+        assert loud(judged(tmp_path, log)) == ["crash-exception"]
+    assert loud(judged(tmp_path, CALLED + missing)) == ["crash-launcher"]

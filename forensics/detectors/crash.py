@@ -30,7 +30,9 @@ BY_NUMBER = frozenset({Kind.SIGNAL, Kind.KILLED})
 
 
 def _needs(symptom: str) -> tuple[str, ...]:
-    kinds = (signature.name for signature in SIGNATURES if signature.symptom == symptom)
+    # What a start misses is an exception where the run was under way.
+    told = {symptom, "crash-launcher"} if symptom == "crash-exception" else {symptom}
+    kinds = (signature.name for signature in SIGNATURES if signature.symptom in told)
     more = (Kind.CHECKPOINT_REFUSED, Kind.SIZE_MISMATCH, Kind.UNSCALE_FP16) if symptom == "crash-exception" else ()
     return tuple(f"event {kind}" for kind in dict.fromkeys((*kinds, *TELLING, *more)))
 

@@ -14,6 +14,9 @@ CALM_EXIT = re.compile(r"SystemExit(?:: ?|\()?(?:0|None)?\)?(?: |$)")
 MERE_WARNING = re.compile(r"Unable to find latest file at")
 """DeepSpeed and Megatron print it at every fresh start and train on (`engine.load_checkpoint` returns None)."""
 TERMINATED = re.compile(r"SIGTERM|got signal: 15|signal 15")
+RAISED = re.compile(r"(?:^|[\s\].])[A-Z]\w{0,60}(?:Error|Exception|NotFound)\b")
+LEAST_BEFORE = 3
+"""Lines with metrics from which on a run was under way; as many behind a death tell that it was survived."""
 ORDER = {signature.name: number for number, signature in enumerate(SIGNATURES)}
 """Of two signatures that fit one line the first one in the table is the more exact."""
 MORE = {
@@ -59,18 +62,22 @@ class Death:
 
 def deaths_of(timeline: Timeline) -> list[Death]:
     """Return every line of any source that tells of a death or warns of one, by path and place in it."""
-    found = [death for events in timeline.events for death in _deaths(events)]
+    begun: dict[str, int] = {}
+    for events in (*timeline.events_of(Kind.TRAINING_STARTED), *timeline.events_of(Kind.TRAINING_FINISHED)):
+        if len(events):
+            begun[events.path] = min(int(events.records[0]), begun.get(events.path, int(events.records[0])))
+    found = [death for events in timeline.events for death in _deaths(events, begun.get(events.path))]
     return sorted(found, key=lambda death: (death.path, death.record, death.role, ORDER.get(death.name, -1)))
 
 
-def _deaths(events: Events) -> Iterator[Death]:
+def _deaths(events: Events, begun: int | None) -> Iterator[Death]:
     kind = events.kind
     if kind not in BY_NAME and kind not in MORE and kind not in {Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK}:
         return
     for index in range(len(events)):
         told = _meaning(events, index)
         if told is not None:
-            yield _placed(events, index, told)
+            yield _placed(events, index, told, begun)
 
 
 _Meaning = tuple[str, str, str, Role, str]
@@ -113,9 +120,19 @@ def _exception(text: str) -> _Meaning | None:
     return Kind.TRACEBACK, "crash-exception", "crashed", Role.ROOT, "the run ended in an exception"
 
 
-def _placed(events: Events, index: int, told: _Meaning) -> Death:
+def _under_way(events: Events, index: int, begun: int | None) -> bool:
+    """Tell whether an exception came after training began: what is missing then was not missing at the start."""
+    order = events.order
+    metrics = order is not None and order.entries - int(order.entries_after[index]) >= LEAST_BEFORE
+    after = begun is not None and begun < int(events.records[index])
+    return (metrics or after) and RAISED.search(events.text_at(index)) is not None
+
+
+def _placed(events: Events, index: int, told: _Meaning, begun: int | None) -> Death:
     name, symptom, ending, role, words = told
     order = events.order
+    if symptom == "crash-launcher" and _under_way(events, index, begun):
+        symptom = "crash-exception"
     return Death(
         name=name,
         symptom=symptom,

@@ -142,6 +142,8 @@ def _nothing_between(events: Events, first: Death) -> bool:
 def _went_on(members: Sequence[Death], timeline: Timeline) -> tuple[Fate, bool]:
     last = members[-1]
     only_signs = all(death.role == Role.SIGN or death.caught for death in members)
+    if any(e.path == last.path and int(e.records[-1]) > last.record for e in timeline.events_of(Kind.TRAINING_STARTED)):
+        return "superseded", False
     if last.entries_after is not None:
         if last.entries_after >= (1 if only_signs else FEW_ENTRIES):
             return "survived", False

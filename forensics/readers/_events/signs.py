@@ -84,6 +84,9 @@ SIGNS = (
     _sign("Current loss scale already at minimum", Kind.LOSS_SCALE_AT_MINIMUM),
     # Milestones; the end of training and evaluations are told by metric dictionaries as well.
     _sign("Running training *****", Kind.TRAINING_STARTED),
+    # ashleve/lightning-hydra-template and what was made from it (`src/train.py`).
+    _sign("Starting training", Kind.TRAINING_STARTED, r"- Starting training!?\s{0,9}$"),
+    _sign("Starting testing", Kind.TRAINING_FINISHED, r"- Starting testing!?\s{0,9}$"),
     _sign("Training completed. Do not forget", Kind.TRAINING_FINISHED),
     _sign("`Trainer.fit` stopped: `max_", Kind.TRAINING_FINISHED),
     _sign("xiting program a", Kind.TRAINING_FINISHED, r"exiting program (?:at iteration|after [\d.]+ minutes)"),
