@@ -43,6 +43,14 @@ SIGNATURES = (
         (Record("NVRM: Xid", r"NVRM: Xid \(PCI:[0-9A-Fa-f:.]+\): (\d+)"),),
     ),
     Signature(
+        "gpu-health",
+        "crash-device",
+        "",
+        Role.SIGN,
+        "a board reported that it is not well",
+        (Words("GPU health: "),),
+    ),
+    Signature(
         "device-assert",
         "crash-device",
         "crashed",

@@ -1,0 +1,97 @@
+"""What `dcgmi diag` found: its table and its JSON form (`-j`).
+
+    | Memory                    | Fail - GPU: 2                                  |     DCGM 3
+    | memory                    | Fail                                           |     DCGM 4
+    |                           | GPU2: Fail                                     |
+
+    {"DCGM Diagnostic": {"test_categories": [{"category": "Hardware", "tests": [{"name": "memory", "results":
+    [{"entity_id": 2, "status": "Fail", "warnings": [..]}]}]}]}}
+
+Captures: NVIDIA/DCGM issues 253 and 272, NVIDIA/go-dcgm issue 52, NVIDIA/NVSentinel pull request 772; the JSON form:
+NVIDIA/DCGM `nvvs/src/JsonOutput.h`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from forensics.formats.lenient_json import parse
+from forensics.model import Artifact, Fact
+from forensics.plugin import reader
+from forensics.readers._events.rows import events
+from forensics.readers._events.scan import of_lines
+from forensics.storage.file import File
+
+MOST_BYTES = 8 << 20
+_TABLE = re.compile(rb"\|\s*Diagnostic\s+\|\s*Result\s+\|")
+_JSON = re.compile(rb'"DCGM (?:GPU )?Diagnostic"\s*:')
+_ROW = re.compile(r"^\|\s*(\S.{0,40}?)?\s*\|\s*(\S.{0,200}?)\s*\|\s*$")
+_FAILED = re.compile(r"^Fail(?: - (?:GPUs?: ?)?(.{1,80}))?$|^(GPU ?\d+): Fail", re.IGNORECASE)
+
+
+def looks_like_diagnostic(head: bytes) -> bool:
+    """Tell whether a file holds the table or the JSON of a diagnostic."""
+    return _TABLE.search(head) is not None or (head.lstrip().startswith(b"{") and _JSON.search(head) is not None)
+
+
+@reader(
+    "dcgm-diagnostic",
+    sniff=looks_like_diagnostic,
+    tested="written after captures of four public threads and the source of DCGM 4",
+)
+def dcgm_diagnostic(artifact: Artifact) -> Iterator[Fact]:
+    """`dcgmi diag`: the tests that failed, on which board."""
+    with File(artifact.location) as file:
+        data = file.head(MOST_BYTES)
+    told = _of_json(parse(data).value) if data.lstrip().startswith(b"{") else _of_table(data.decode("utf-8", "replace"))
+    text = "\n".join(f"GPU health: dcgmi diag, {name} failed{on}" for name, on in dict.fromkeys(told))
+    yield from events(of_lines(text.encode()), artifact.path, "failed test {}")
+
+
+def _of_table(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each test that failed and the board; DCGM 4 lists the boards below the test."""
+    name = ""
+    pending = ""
+    for line in text.splitlines():
+        row = _ROW.match(line)
+        failed = _FAILED.match(row[2]) if row else None
+        if row and row[1]:
+            if pending:
+                yield pending, ""
+            name, pending = row[1], ""
+        if failed is None:
+            continue
+        board = failed[1] or failed[2]
+        if board:
+            yield name, f" on {board if board.upper().startswith('GPU') else f'GPU {board}'}"
+            pending = ""
+        else:
+            pending = name
+    if pending:
+        yield pending, ""
+
+
+def _of_json(tree: object) -> Iterator[tuple[str, str]]:
+    """Yield the same of every `tests` list that the tree holds, whatever the version nests it in."""
+    if isinstance(tree, Mapping):
+        tests = tree.get("tests")
+        for test in tests if isinstance(tests, list) else []:
+            yield from _of_test(test)
+        for name, below in tree.items():
+            if name != "tests":
+                yield from _of_json(below)
+    elif isinstance(tree, list):
+        for below in tree:
+            yield from _of_json(below)
+
+
+def _of_test(test: object) -> Iterator[tuple[str, str]]:
+    results = test.get("results") if isinstance(test, Mapping) else None
+    for result in results if isinstance(results, list) else []:
+        if isinstance(result, Mapping) and str(result.get("status", "")).lower() == "fail":
+            yield str(test.get("name", "a test")), _board(result)  # type: ignore[attr-defined]  # a mapping, as above
+
+
+def _board(result: Mapping[str, Any]) -> str:
+    board = result.get("entity_id", result.get("gpu_id", result.get("gpu_ids")))
+    return "" if board is None else f" on GPU {board}"

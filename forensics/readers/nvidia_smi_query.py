@@ -1,0 +1,77 @@
+"""What `nvidia-smi -q` tells of the boards, alone or as a part of NVIDIA's bug report.
+
+    ==============NVSMI LOG==============
+    Driver Version                            : 550.90.12
+    GPU 00000000:06:00.0
+        Product Name                          : NVIDIA H100 80GB HBM3
+        ECC Errors
+            Volatile
+                DRAM Uncorrectable            : 0
+        Remapped Rows
+            Pending                           : Yes
+            Remapping Failure Occurred        : No
+
+Excerpts of real boards: leptonai/gpud pull requests 80 and 108, Azure/azurehpc pull request 617. What the fields mean:
+docs.nvidia.com/deploy/a100-gpu-mem-error-mgmt.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from forensics.model import Artifact, Fact, Source
+from forensics.plugin import reader
+from forensics.readers._environment import LINE, Line, hardware, read_lines, too_long
+from forensics.readers._events.rows import events
+from forensics.readers._events.scan import of_lines
+
+HEAD = b"==============NVSMI LOG=============="
+_BOARD = re.compile(r"^GPU ([0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.\d)\s*$")
+_FIELD = re.compile(r"^(\s*)(\S.{0,60}?)\s*: (\S.{0,120}?)\s*$")
+_SECTION = re.compile(r"^(\s+)([A-Z].{0,60}?)\s*$")
+_SETTINGS = {"Driver Version": "driver", "CUDA Version": "driver_cuda"}
+_ILL = (
+    ("Volatile", re.compile(r"(?:SRAM|DRAM) Uncorrectable|Double Bit|Device Memory"), re.compile(r"[1-9]\d*$")),
+    ("Remapped Rows", re.compile(r"Pending$|Remapping Failure Occurred"), re.compile(r"Yes$")),
+    ("Retired Pages", re.compile(r"Pending Page Blacklist"), re.compile(r"Yes$")),
+    ("", re.compile(r"GPU Recovery Action|Gpu Reset Status|Reset Required"), re.compile(r"Yes$|Reset|Reboot|Drain")),
+)
+"""Section, field and value of a board that is not well; aggregate counters reach back to when it was built."""
+
+
+@reader(
+    "nvidia-smi-query",
+    sniff=lambda head: HEAD in head,
+    tested="written after excerpts of three public repositories; no whole capture was at hand",
+)
+def nvidia_smi_query(artifact: Artifact) -> Iterator[Fact]:
+    """`nvidia-smi -q`: driver, boards, and what their memory tells of itself; the kernel's lines of a bug report."""
+    yield from too_long(artifact, "`nvidia-smi -q` output")
+    lines = list(read_lines(artifact))
+    told: list[str] = [line.text for line in lines if "NVRM: Xid" in line.text]
+    boards: list[tuple[str, Source]] = []
+    for line, board, section, name, value in _fields(lines):
+        source = artifact.at(LINE, line.number)
+        if name in _SETTINGS:
+            yield from hardware(_SETTINGS[name], value, source)
+        elif name == "Product Name":
+            boards.append((value, source))
+        elif any(section.startswith(s) and field.match(name) and ill.match(value) for s, field, ill in _ILL):
+            told.append(f"GPU health: {board}, {section + ', ' if section else ''}{name}: {value}")
+    if boards:
+        yield from hardware("gpu", boards[0][0], boards[0][1])
+        yield from hardware("gpu_count", len(boards), boards[0][1])
+    yield from events(of_lines("\n".join(told).encode()), artifact.path, "statement {}")
+
+
+def _fields(lines: Iterable[Line]) -> Iterator[tuple[Line, str, str, str, str]]:
+    """Yield each field with its board and the name of the section above it."""
+    board = section = ""
+    for line in lines:
+        found = _BOARD.match(line.text)
+        field = _FIELD.match(line.text)
+        if found:
+            board, section = found[1], ""
+        elif field:
+            yield line, board, section if len(field[1]) > 4 else "", field[2], field[3]
+        elif heading := _SECTION.match(line.text):
+            section = heading[2]
