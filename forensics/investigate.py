@@ -26,6 +26,7 @@ from forensics.discovery.fetched import fetched
 from forensics.discovery.unpack import opened
 from forensics.documents._parts import part_of, relocated
 from forensics.errors import ForensicsError, InternalError, NothingReadableError, SeveralRunsError, contained
+from forensics.formats.text import redact
 from forensics.limits import DEFAULT, Limits
 from forensics.model import SEVERITIES, Artifact, Events, Fact, Finding, Hypothesis, Recording, Report, Run, Skip
 from forensics.plugin import Detector, Document, Reader
@@ -38,6 +39,9 @@ from forensics.weights.resume import with_gaps
 from forensics.weights.unsafe import unsafe_pickles
 
 HEAD_BYTES = 64 << 10
+LAST_BYTES = 4 << 10
+SHOWN = 200
+"""How much of a text that nobody reads is looked at, and shown."""
 TOLD_REASONS = 3
 UNKNOWN_FILE = "no reader knows what this is"
 YAML_NAMES = (".yaml", ".yml")
@@ -341,7 +345,20 @@ def _nothing(path: Place, found: Discovery, skips: Sequence[Skip]) -> str:
     return (
         f"nothing readable in {path}: none of its {len(found.artifacts)} files is a log, event file, trainer"
         " state, configuration or checkpoint that medforensics knows (`medforensics formats` lists them)"
+        f"{_last_words(found.artifacts)}"
     )
+
+
+def _last_words(artifacts: Sequence[Artifact]) -> str:
+    """Return what the only text of a folder ends with: who has no more than that may know the words."""
+    if len(artifacts) != 1:
+        return ""
+    with File(artifacts[0].location) as file:
+        end = file.read(max(0, file.size - LAST_BYTES), min(file.size, LAST_BYTES))
+    lines = [line.strip() for line in end.decode("utf-8", "replace").splitlines() if line.strip()]
+    if not lines or not re.search(r"[A-Za-z]{3}", lines[-1]) or not lines[-1].isprintable() or "\ufffd" in lines[-1]:
+        return ""
+    return f"; {artifacts[0].path} ends with \u201c{redact(lines[-1])[:SHOWN]}\u201d"
 
 
 def _with_skips(run: Run, skips: list[Skip]) -> Run:

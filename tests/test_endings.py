@@ -1,12 +1,15 @@
 """Every way a process ends is read back from a line: signatures, signals by number and word, order, quotes."""
 
+import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from forensics import catalog
+from forensics.errors import NothingReadableError
 from forensics.investigate import investigate
 from forensics.model import Report
 from forensics.plugin import Rule
@@ -444,3 +447,55 @@ def test_a_file_that_a_running_program_misses_is_no_failed_start(tmp_path: Path)
     for log in (STEPS + CALLED + missing, LAST + TESTED + CALLED + missing, STEPS + missing):
         assert loud(judged(tmp_path, log)) == ["crash-exception"]
     assert loud(judged(tmp_path, CALLED + missing)) == ["crash-launcher"]
+
+
+WIDTHS = (40, 48, 57, 64, 72, 79, 80, 100, 120)
+BROKEN = {
+    "hung": (
+        "[rank4]:[F1104 02:11:05.998 ProcessGroupNCCL.cpp:1557] [PG ID 0 PG GUID 0 Rank 4] ProcessGroupNCCL's watchdog"
+        " got stuck for 480 seconds without making progress in monitoring enqueued collectives. This typically indicates a"
+        " NCCL/CUDA API hang blocking the watchdog."
+    ),
+    "time-limit": "slurmstepd: error: *** JOB 3221871 ON gpu-17 CANCELLED AT 2026-04-12T11:20:41 DUE TO TIME LIMIT ***",
+}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("kind", BROKEN)
+def test_lines_that_a_terminal_broke_are_put_together(tmp_path: Path, kind: str, width: int) -> None:
+    text = BROKEN[kind]
+    broken = "\n".join(text[at : at + width] for at in range(0, len(text), width))
+    for above in ("", STEPS):
+        ending = judged(tmp_path, f"{above}{broken}\n").run.ending
+
+        assert ending is not None
+        assert ending.kind == kind
+
+
+def test_metrics_as_wide_as_each_other_are_no_broken_line(tmp_path: Path) -> None:
+    log = "".join(f"step {n:5d} | loss {2.4 - n / 100:.6f} | norm {1.5 + n / 1000:.6f}\n" for n in range(1, 41))
+
+    assert judged(tmp_path, f"{log}exited with code 0 on 4 of 4 nodes, no error at all\n").verdict == "healthy"
+
+
+@pytest.mark.parametrize(("late", "kind"), [(90, "running"), (3000, "unknown")])
+def test_a_run_whose_last_entry_is_fresh_may_still_go_on(tmp_path: Path, late: int, kind: str) -> None:
+    end = time.time() - late
+    rows = [{"step": n, "loss": 2.4 - n / 100, "timestamp": end - 10 * (40 - n)} for n in range(1, 41)]
+    (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    report = investigate(tmp_path)
+
+    assert report.run.ending is not None
+    assert (report.run.ending.kind, report.verdict) == (kind, "healthy")
+    assert ("may still go on" in report.headline) is (kind == "running")
+
+
+def test_what_a_text_without_a_reader_ends_with_is_quoted(tmp_path: Path) -> None:
+    (tmp_path / "job.log").write_text("preparing\nthe frobnicator gave up, token=hf_abcdefghijklmnopqrst\n")
+    with pytest.raises(NothingReadableError, match=r"job\.log ends with .the frobnicator gave up") as raised:
+        investigate(tmp_path)
+    assert "hf_abc" not in str(raised.value)
+    (tmp_path / "job.log").write_bytes(b"\xff\xfe\x01\x02")
+    with pytest.raises(NothingReadableError) as raised:
+        investigate(tmp_path)
+    assert "ends with" not in str(raised.value)

@@ -1,5 +1,6 @@
 """Facts to one run: sources merged, steps resolved, restarts found, settings ranked by their witnesses."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -80,4 +81,4 @@ def assemble(
         frameworks=frameworks_of(environment, checkpoints, artifacts),
         recordings=tuple(sorted(recordings, key=lambda r: (r.start, r.rank, natural(r.path)))),
     )
-    return replace(run, attempts=attempts_of(timeline, run.planned_steps, run.planned_epochs))
+    return replace(run, attempts=attempts_of(timeline, run.planned_steps, run.planned_epochs, time.time()))

@@ -83,7 +83,7 @@ def _fell(run: Run, loss: Series) -> str:
     steps = f"{last:,} of {planned:,} planned" if planned is not None and planned > last else f"{last:,}"
     if ending is not None and ending.kind == "cut-off" and loss.axis == "step" and run.planned_steps is not None:
         return f"Healthy so far: {steps} steps, no sign of how it ended; {went}."
-    if ending is not None and ending.kind == "cut-off":
+    if ending is not None and ending.kind in {"cut-off", "running"}:
         return f"Healthy so far: {ending.statement}; {went}."
     if len(loss) < FEW or is_excerpt(run):
         counted = "the one entry" if len(loss) == 1 else f"the {len(loss):,} entries"

@@ -24,7 +24,7 @@ KINDS = (
         "none; the headline says it. A warning where the last words are an error",
         "a log that ends before its planned steps and no other sign",
     ),
-    ("running", "notice", "not told apart from cut-off yet: file times do not survive a copy"),
+    ("running", "none; the headline says it", "times of its own entries: the last one is as old as entries are apart"),
     ("unknown", "none", "nothing on file tells how it ended"),
 )
 """Kind of ending, what it counts for, who tells of it. A crash after the training's own end is a warning."""

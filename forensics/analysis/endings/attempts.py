@@ -1,10 +1,11 @@
 """The attempts of a run and how each ended."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from forensics.analysis.endings.freshness import written_ago
 from forensics.analysis.endings.groups import Group, groups_of, root_of, unknown
 from forensics.analysis.endings.hangs import hang_told, stands_still
 from forensics.model import Attempt, Ending, EndingKind, Timeline
@@ -32,11 +33,12 @@ class Extent:
 
 
 def attempts_of(
-    timeline: Timeline, planned: int | None = None, planned_epochs: int | None = None
+    timeline: Timeline, planned: int | None = None, planned_epochs: int | None = None, now: float | None = None
 ) -> tuple[Attempt, ...]:
     """Return every attempt, the last one last; launches that failed before their first step are attempts too.
 
-    The planned epochs tell how far a run came where its log counts no steps.
+    The planned epochs tell how far a run came where its log counts no steps. `now` (seconds since the epoch) tells a
+    run that is still being written; without it none is.
     """
     groups = groups_of(timeline)
     spans: list[tuple[int | None, int | None]] = [(s.first, s.last) for s in timeline.segments]
@@ -53,6 +55,11 @@ def attempts_of(
     else:
         extent = Extent(last, planned, "step")
     ending = ending_of(final) if _decisive(final) else _without_death(timeline, last, extent, final)
+    ago = (
+        None if now is None or ending.kind not in {"unknown", "cut-off"} or ending.name else written_ago(timeline, now)
+    )
+    if ago is not None:
+        ending = replace(ending, kind="running", statement=f"an entry was written {_told(ago)} ago: it may still go on")
     for begin, end in spans[:-1]:
         if not any(
             attempt.last is not None and begin is not None and end is not None and begin <= attempt.last <= end
@@ -90,6 +97,10 @@ def ending_of(groups: Sequence[Group]) -> Ending:
         after_finish=after,
         quoted=root.text,
     )
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 def _last_epoch(timeline: Timeline) -> int | None:

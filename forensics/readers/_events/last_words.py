@@ -78,6 +78,9 @@ _JSON_ERROR = re.compile(
     rb"\{[^{}]{0,400}?\"(?:level|severity|levelname|lvl)\" ?: ?\"(?i:error|fatal|critical|alert|emergency)\""
 )
 _JSON_MESSAGE = re.compile(rb"\"(?:msg|message|textPayload|event|error)\" ?: ?\"([^\"\\]{4,400})")
+NARROWEST = 40
+"""Columns of the narrowest terminal whose lines are put together again."""
+MOST_WRAPPED = 2000
 LAST_LINES = 6
 """How many of the last lines such sentences are believed in without the word ERROR."""
 _HEADER = 120
@@ -168,6 +171,30 @@ def last_statements(window: Window) -> tuple[list[tuple[int, bytes, bool]], bool
             return (lines, False) if first == 0 else ([], False)
         at = start - 1
     return [], False
+
+
+def rewrapped(window: Window) -> Iterator[tuple[int, bytes]]:
+    """Yield lines that a terminal broke at its width, put together again, and where each begins.
+
+    A terminal breaks in the middle of words, so all lines but the last of such a paragraph are as long as the longest.
+    """
+    found = tail_of(window)
+    if found is None:
+        return
+    data, (first, end) = window.data, found
+    lines = data[first:end].split(b"\n")
+    width = max(map(len, lines))
+    at, start, joined = first, first, b""
+    for line in lines:
+        joined, start = (joined + line, start) if joined else (line, at)
+        at += len(line) + 1
+        if len(line) == width >= NARROWEST and len(joined) < MOST_WRAPPED and not _LIFE.search(line):
+            continue
+        if len(joined) > len(line):
+            yield start, joined
+        joined = b""
+    if len(joined) > width:
+        yield start, joined
 
 
 def _structured(line: bytes) -> bytes | None:

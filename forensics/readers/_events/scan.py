@@ -16,7 +16,7 @@ from forensics.formats.text import Window, fragment_end, fragment_start, line_ra
 from forensics.model import UNKNOWN_STEP
 from forensics.names import Kind
 from forensics.readers._events import codes, complaints, signs
-from forensics.readers._events.last_words import WARNED, exception_alone, last_statements, tail_of
+from forensics.readers._events.last_words import WARNED, exception_alone, last_statements, rewrapped, tail_of
 from forensics.readers._events.leads import leads, quotes
 from forensics.readers._events.phrases import Positions, searchable
 from forensics.readers._events.rows import ALONE, MAX_TEXTS, NO_RANK, EventRows
@@ -288,6 +288,10 @@ def _end_of_text(scan: _Scan) -> None:
         if not any(signature.ending and _stands(signature, line) for signature in SIGNATURES):
             scan.note(Kind.TRACEBACK, position, text, ALONE)
             _in_general(scan, position, text, wrapped=wrapped)
+    for start, line in rewrapped(scan.window):
+        for signature in SIGNATURES:
+            if signature.name not in scan.columns and _stands(signature, line):
+                scan.note(signature.name, start, _clean(line))
     _errors(scan)
 
 
