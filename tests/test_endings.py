@@ -453,8 +453,8 @@ WIDTHS = (40, 48, 57, 64, 72, 79, 80, 100, 120)
 BROKEN = {
     "hung": (
         "[rank4]:[F1104 02:11:05.998 ProcessGroupNCCL.cpp:1557] [PG ID 0 PG GUID 0 Rank 4] ProcessGroupNCCL's watchdog"
-        " got stuck for 480 seconds without making progress in monitoring enqueued collectives. This typically indicates a"
-        " NCCL/CUDA API hang blocking the watchdog."
+        " got stuck for 480 seconds without making progress in monitoring enqueued collectives. This typically"
+        " indicates a NCCL/CUDA API hang blocking the watchdog."
     ),
     "time-limit": "slurmstepd: error: *** JOB 3221871 ON gpu-17 CANCELLED AT 2026-04-12T11:20:41 DUE TO TIME LIMIT ***",
 }

@@ -105,7 +105,7 @@ SIGNS = (
         r"[Ee]arly stopping(?: was)? (?:triggered|at (?:epoch|step)|after|due)|Epoch \d{1,9}: early stopping\s{0,4}$",
     ),
     _sign("EarlyStopping: Training stopped early", Kind.TRAINING_FINISHED),
-    _sign("Signaling Trainer to stop", Kind.TRAINING_FINISHED),
+    _sign("Signaling Trainer to stop", Kind.TRAINING_FINISHED, r"did not improve|Stopping threshold reached"),
     _sign("Running Evaluation *****", Kind.EVALUATED),
     _sign("Continuing training from global step", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
     _sign("Resuming training from checkpoint with", Kind.RESUMED, r"global step ([\d,]{1,18})", _step),
