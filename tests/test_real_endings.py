@@ -47,6 +47,19 @@ SACCT = """JobID|JobName|Partition|State|ExitCode|Elapsed|NodeList
 {job}.batch|batch||{state}|{code}|10:00:14|node01
 {job}.0|python||{state}|{code}|10:00:13|node[01-02]
 """
+ALIGNED = """       JobID    JobName  Partition    Account  AllocCPUS      State ExitCode
+------------ ---------- ---------- ---------- ---------- ---------- --------
+{job:<12} {name:>10} {part:>10} {account:>10} {cpus:>10} {state:>10} {code:>8}
+{job:<9}.b+      batch            {account:>10} {cpus:>10} {state:>10} {code:>8}
+{job:<9}.e+     extern            {account:>10} {cpus:>10}  COMPLETED      0:0
+"""
+"""As BSC-ES/autosubmit issue 382 shows it: columns cut at their width, a plus sign for what is lost."""
+EFFICIENCY = """######################## JOB EFFICIENCY REPORT ########################
+# Job ID:          {job}
+# State:           {state} (exit code {code})
+# Cores:           8
+"""
+"""As troycomi/reportseff issue 41 shows it."""
 STATES = [
     ("TIMEOUT", "0:0", "time-limit", "suspicious"),
     ("PREEMPTED", "0:15", "preempted", "suspicious"),
@@ -60,7 +73,7 @@ STATES = [
 
 
 @pytest.mark.parametrize("said", STATES)
-@pytest.mark.parametrize("form", ["sacct", "json", "scontrol", "seff"])
+@pytest.mark.parametrize("form", ["sacct", "aligned", "json", "scontrol", "seff", "efficiency"])
 def test_slurm_says_how_the_last_job_ended(tmp_path: Path, said: tuple[str, str, str, str], form: str) -> None:
     state, code, kind, verdict = said
     word = state.split()[0]
@@ -70,11 +83,15 @@ def test_slurm_says_how_the_last_job_ended(tmp_path: Path, said: tuple[str, str,
         "state": {"current": [state.split(maxsplit=1)[0]], "reason": "None"},
         "exit_code": {"return_code": {"number": number}, "signal": {"id": {"number": signal}}},
     }
-    if form == "seff" and state == "FAILED":
+    cut = state if len(state) <= 10 else f"{state[:9]}+"
+    names = {"name": "train_long"[:9] + "+", "part": "gpu", "account": "acc1", "cpus": 8}
+    if form in {"seff", "efficiency"} and state == "FAILED":
         code = "139" if number else "137"
         kind = "crashed" if number else "killed"
     told = {
         "sacct": SACCT.format(job=76, state="FAILED", code="1:0") + SACCT.format(job=77, state=state, code=code),
+        "aligned": ALIGNED.format(job=77, state=cut, code=code, **names),
+        "efficiency": EFFICIENCY.format(job=77, state=word, code=code.partition(":")[0]),
         "json": json.dumps({"meta": {"slurm": {}}, "jobs": [job]}),
         "scontrol": f"JobId=77 JobName=t\n   UserId=u(1)\n   JobState={word} Reason=None\n   ExitCode={code}\n",
         "seff": f"Job ID: 77\nCluster: c\nUser/Group: u/g\nState: {word} (exit code {code.partition(':')[0]})\n",
@@ -82,6 +99,14 @@ def test_slurm_says_how_the_last_job_ended(tmp_path: Path, said: tuple[str, str,
     report = judged(tmp_path, {"train.log": STEPS, "accounting": told})
 
     assert (report.run.attempts[-1].ending.kind, report.verdict) == (kind, verdict)
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "PENDING", "REQUEUED"])
+def test_a_job_that_has_not_ended_is_no_death(tmp_path: Path, state: str) -> None:
+    told = SACCT.format(job=76, state="FAILED", code="1:0") + SACCT.format(job=77, state=state, code="0:0")
+    report = judged(tmp_path, {"train.log": STEPS, "accounting": told})
+
+    assert (report.run.attempts[-1].ending.kind, report.verdict) == ("unknown", "healthy")
 
 
 @pytest.mark.parametrize(

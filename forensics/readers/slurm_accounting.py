@@ -1,4 +1,4 @@
-"""What Slurm kept of a job: `sacct` (with `-p` or `-P`, or `--json`), `scontrol show job`, `seff`.
+"""What Slurm kept of a job: `sacct` (as it is, with `-p` or `-P`, or `--json`), `scontrol show job`, `seff`.
 
 Sources: Slurm 23.11 `src/sacct/print.c`, `src/plugins/data_parser`, `src/api/job_info.c` (slurm_sprint_job_info),
 `contribs/seff/seff`; the job states of slurm.schedmd.com/job_state_codes.html. Fields that count: State, ExitCode
@@ -19,8 +19,9 @@ from forensics.storage.file import File
 
 MOST_BYTES = 16 << 20
 _SACCT = re.compile(rb"\A(?:[^\n]*\n)?[^\n|]{0,80}\|?(?:[\w%]{1,40}\|){0,100}JobID(?:Raw)?\|[^\n]*\bState\b")
+_ALIGNED = re.compile(rb"(?:\A|\n) *JobID(?:Raw)? [^\n]*\bState\b[^\n]*\n *-{3,} -{3,}")
 _SCONTROL = re.compile(rb"(?:\A|\n)JobId=\d[^\n]*\n(?:[^\n]*\n){0,12}?\s{0,40}JobState=")
-_SEFF = re.compile(rb"(?:\A|\n)Job ID: \d[^\n]*\n(?:[^\n]*\n){0,6}?State: [A-Z_]+")
+_SEFF = re.compile(rb"(?:\A|\n)(?:# )?Job ID: {1,20}\d[^\n]*\n(?:[^\n]*\n){0,6}?(?:# )?State: {1,20}[A-Z_]+")
 _JSON = re.compile(
     rb'"(?:exit_code|derived_exit_code)"\s*:.{0,4000}"state"\s*:|"state"\s*:.{0,4000}"exit_code"\s*:', re.DOTALL
 )
@@ -34,23 +35,29 @@ STATES = {
     "CANCELLED": Kind.CANCELLED,
 }
 """What a state of a job means; FAILED and COMPLETED are told by their exit code."""
+UNENDED = ("RUNNING", "PENDING", "REQUEUE", "RESIZING", "SUSPENDED", "CONFIGURING", "STOPPED", "SIGNALING")
+"""States of a job that has not ended (COMPLETING is on its way to)."""
 
 
 def looks_like_accounting(head: bytes) -> bool:
-    """Tell whether a file is one of the four forms."""
+    """Tell whether a file is one of the five forms."""
     slurm = b'"jobs"' in head and b"slurm" in head.lower()
-    return any(p.search(head) for p in (_SACCT, _SCONTROL, _SEFF)) or (slurm and _JSON.search(head) is not None)
+    return any(p.search(head) for p in (_SACCT, _ALIGNED, _SCONTROL, _SEFF)) or (
+        slurm and _JSON.search(head) is not None
+    )
 
 
 @reader(
-    "slurm-accounting", sniff=looks_like_accounting, tested="built from Slurm's source; no real capture was at hand"
+    "slurm-accounting",
+    sniff=looks_like_accounting,
+    tested="Slurm's source; captures of BSC-ES/autosubmit 382, troycomi/reportseff 41, qiita-spots/qiita 3521",
 )
 def slurm_accounting(artifact: Artifact) -> Iterator[Fact]:
     """`sacct`, `scontrol show job`, `seff`: how Slurm says that the last job ended."""
     with File(artifact.location) as file:
         data = file.head(MOST_BYTES)
     jobs = [*_from_json(data)] if data.lstrip().startswith(b"{") else [*_from_text(data.decode("utf-8", "replace"))]
-    if jobs:
+    if jobs and not jobs[-1][2].startswith(UNENDED):
         line, job, state, code = jobs[-1]
         yield _event(artifact, line, job, state, code)
 
@@ -58,7 +65,7 @@ def slurm_accounting(artifact: Artifact) -> Iterator[Fact]:
 def _from_text(text: str) -> Iterator[tuple[int, str, str, float]]:
     heads: list[str] = []
     job, job_line = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_lines(text), 1):
         cells = [cell.strip() for cell in line.split("|")]
         if "State" in cells and any(cell.startswith("JobID") for cell in cells):
             heads = cells
@@ -67,11 +74,24 @@ def _from_text(text: str) -> Iterator[tuple[int, str, str, float]]:
             name = row.get("JobID") or row.get("JobIDRaw") or ""
             if name and "." not in name:
                 yield number, name, row.get("State", ""), _code(row.get("ExitCode", ""))
-        elif found := re.search(r"JobId=(\d+)|Job ID: (\d+)", line):
+        elif found := re.search(r"JobId=(\d+)|Job ID: {1,20}(\d+)", line):
             job, job_line = found[1] or found[2], number
-        if job and (found := re.search(r"\bJobState=(\w+)|^State: ([A-Z_]+)(?: \(exit code (\d+)\))?", line)):
+        if job and (found := re.search(r"\bJobState=(\w+)|^State: {1,20}([A-Z_]+)(?: \(exit code (\d+)\))?", line)):
             code = re.search(r"\bExitCode=(\d+:\d+)", text[text.find(job) :])
             yield number or job_line, job, found[1] or found[2], _code(code[1] if code else found[3] or "")
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield lines; the columns that `sacct` prints without `-p` are told apart by bars, as with it."""
+    spans: list[tuple[int, int]] = []
+    lines = text.splitlines()
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        if re.fullmatch(r" *-{3,}(?: +-{3,}){1,60} *", below):
+            spans = [dashes.span() for dashes in re.finditer(r"-+", below)]
+        if spans:
+            yield "|".join(line[begin:end] for begin, end in spans)
+        else:
+            yield line.removeprefix("# ")
 
 
 def _from_json(data: bytes) -> Iterator[tuple[int, str, str, float]]:
@@ -115,7 +135,9 @@ def _code(text: str) -> float:
 
 
 def _event(artifact: Artifact, line: int, job: str, state: str, code: float) -> Events:
-    word = state.split(maxsplit=1)[0].rstrip("+") if state.split() else state
+    word = state.split(maxsplit=1)[0] if state.split() else state
+    if word.endswith("+"):
+        word = next((known for known in (*STATES, "COMPLETED") if known.startswith(word[:-1])), word)
     kind = STATES.get(word, Kind.SIGNAL)
     value = code if kind == Kind.SIGNAL else float("nan")
     if word == "COMPLETED":
