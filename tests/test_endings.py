@@ -29,7 +29,8 @@ else:
 PACKAGE = Path(forensics.__file__).parent
 STEPS = "".join(f"step {n} | loss {2.4 - n / 100:.3f}\n" for n in range(1, 41))
 TABLE = (Path(__file__).parent / "data" / "deaths.tsv").read_text().splitlines()
-LINES: list[tuple[str, str]] = [(line.partition("\t")[0], line.partition("\t")[2]) for line in TABLE]
+ROWS = [line.split("\t") for line in TABLE]
+LINES: list[tuple[str, str]] = [(row[0], row[1]) for row in ROWS]
 FIRST: list[tuple[str, str]] = list(dict(reversed(LINES)).items())[::-1]
 """For each signature lines that say so, in the words of several programs; and the first line of each."""
 LEVELS = {"fatal-line", "error-line"}
@@ -79,6 +80,15 @@ def loud(report: Report) -> list[str]:
 
 def test_every_signature_has_an_example() -> None:
     assert sorted({name for name, _ in LINES}) == sorted(signature.name for signature in SIGNATURES)
+
+
+def test_a_public_thread_is_cited_as_one() -> None:
+    """The third column names a thread in which the words stand, with other numbers and names."""
+    cited = [row[2] for row in ROWS if len(row) > 2]
+
+    assert len(cited) >= 15
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", thread) for thread in cited)
+    assert all(len(row) in {2, 3} for row in ROWS)
 
 
 def expected(symptom: str, line: str) -> str:

@@ -146,6 +146,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
                 rf"^{_CLIENTS}\.[\w.]{{1,120}}: |(?:errno|os error) (?:101|110|111|113|-2|-3)\b"
                 r"|\b(?:429|50[0234]) (?:client|server) error\b|\bHTTP (?:\w+ )?code: (?:429|50[0234])\b"
                 r"|\b(?:429|50[0234])\W{1,3}(?:too many req|internal server|bad gateway|service unavail|gateway time)"
+                r"|\bservice error\b|\b(?:request|connection) failed after \d+ (?:retries|attempts)"
                 r"|^(?:ReadTimeout|ConnectTimeout|ConnectionError|SSLError|RemoteDisconnected|ProtocolError): "
             ),
         ),
@@ -162,6 +163,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("disk-full", (r"\bquota\b", r"\bexceed")),
     ("too-many-open-files", (r"(?:errno|os error) (?:23|24)\b",)),
     ("too-many-processes", (r"\b(?:pthread_create|fork|thread creation)(?:\(\))? (?:has )?failed",)),
+    ("file-system-fault", (r"\bunable to lock file\b|\bno locks available\b|errno 37\]",)),
     ("file-system-fault", (r"(?:errno|os error) (?:5|30|70|107|108|116|117|121)\b|\(input/output error\)",)),
     (
         "nan-assertion",

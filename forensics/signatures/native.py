@@ -61,6 +61,7 @@ SIGNATURES = (
             Record("is failed because ", r"is failed because \d+ \w+ replica\(s\) failed"),
             Record("Training job failed", r"Failed - Training job failed"),
             Record("FAILED_SETUP"),
+            Record("Exiting because a job execution failed"),
             Record("Catastrophic failure", r"^Catastrophic failure"),
         ),
     ),

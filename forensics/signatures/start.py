@@ -82,6 +82,9 @@ SIGNATURES = (
             Record("Unable to initialize backend '"),
             Words("OMP: Error #15"),
             Record("setup failed with return code"),
+            Record("Application launch failed", r"srun: error: Application launch failed"),
+            Record("Task launch for ", r"Task launch for \S+ failed on node"),
+            Record("Failed to initialize NVML"),
         ),
     ),
     Signature(

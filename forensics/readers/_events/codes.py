@@ -72,6 +72,7 @@ BY_SIGNAL = tuple(
         rb"KILLED BY SIGNAL: (\d{1,2})",
         rb"EXIT STRING: [A-Z].{1,60} \(signal (\d{1,2})\)",
         rb"Exited by LSF signal (\d{1,2})",
+        rb"^signal \((\d{1,2})(?:\.\d)?\): [A-Z]",
         rb"Signal (\d{1,2}) \(SIG[A-Z0-9]+\) received by PID",
         rb"[Pp]rocess \d+ got signal: (\d{1,3})",
         rb"Caught signal (\d{1,2}) \(",
@@ -90,7 +91,7 @@ BY_SIGNAL = tuple(
 ANCHORS = (
     "xits with return code = ", "xitcode", "xit code", "xit Code", "xit_code", "xitCode", "XIT CODE", "xited with ",
     "xit status", "xited on signal", "xited with signal", "Exited with", "Exit code", "Exit Code", "EXIT CODE:",
-    "KILLED BY SIGNAL", "EXIT STRING: ", "Exited by LSF signal",
+    "signal (", "KILLED BY SIGNAL", "EXIT STRING: ", "Exited by LSF signal",
     "SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGKILL", "SIGTERM", "SIGINT", "SIGHUP",
     "Signal ", "Signal: ", "Signals.SIG", "Segmentation fault", "Bus error", "Illegal instruction", "Aborted",
     "Floating point exception", "Floating-point exception", "Bad system call", "Terminated", "Hangup", "CPU time limit",

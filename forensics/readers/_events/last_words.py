@@ -33,7 +33,8 @@ _DOTTED = (
 """How exceptions end that are not called errors (httpx, google-api-core, grpc, queue); behind a module's name only."""
 EXCEPTION = re.compile(
     rb"((?:[a-zA-Z_]\w{0,60}\.){0,6}[A-Z]\w{0,80}" + _CLASS + rb"|[A-Z]\w{0,60}Error|Exception(?=: )"
-    rb"|(?:[a-z_]\w{0,60}\.){1,6}(?:[A-Z]\w{0,80})?" + _DOTTED + rb")"
+    rb"|(?:[a-z_]\w{0,60}\.){1,6}(?:[A-Z]\w{0,80})?" + _DOTTED + rb""
+    rb"|(?:[a-z_]\w{0,60}\.){1,5}(?:exceptions?|errors?|exc)\.[A-Z]\w{0,80})"
     rb"(?:: \S.*|:?\s*)$"
 )
 _FRAME = re.compile(rb'\sFile "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
@@ -90,7 +91,10 @@ _OTHERS = re.compile(
     re.IGNORECASE,
 )
 """Errors of trackers and of single samples end no run."""
-_LIFE = re.compile(rb"\bloss\b[\"']?\s{0,20}[:=]|it/s\]|s/it\]|\bstep\s{0,8}[:=]?\s{0,8}\d", re.IGNORECASE)
+_LIFE = re.compile(
+    rb"\bloss\b[\"']?\s{0,20}[:=]\s{0,8}[\"'(]?(?:[-+]?[\d.]|(?i:nan|inf)\b)|it/s\]|s/it\]|\bstep\s{0,8}[:=]?\s{0,8}\d",
+    re.IGNORECASE,
+)
 
 
 def tail_of(window: Window) -> tuple[int, int] | None:

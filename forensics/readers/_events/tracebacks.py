@@ -35,7 +35,7 @@ _SILENT = re.compile(
     rb"[\w.]{1,300}(?:Error|Exception|Failure):(?: ?|[^\n]{1,300}:| Exception encountered when calling [^\n]{1,200})"
 )
 """An exception whose first line only announces what it says: a name alone, a line that ends in a colon, a layer."""
-MESSAGE_LINES = 12
+MESSAGE_LINES = 16
 """Lines of a message that are looked at where its first one tells nothing known."""
 MESSAGE_BYTES = 200
 MOST_EMPTY = 3
@@ -154,13 +154,14 @@ def _below(window: Window, last: bytes, ended: int) -> bytes:
 
 def further_on(last: bytes, below: Iterable[bytes]) -> bytes:
     """Return the line of a message that says what its first line does not: wrappers put the reason below."""
-    begin = last[:MESSAGE_BYTES].decode("utf-8", "replace")
+    silent = _SILENT.fullmatch(last) is not None
+    begin = "" if silent else last[:MESSAGE_BYTES].decode("utf-8", "replace")
     if not last or of_last_words(begin) is not None:
         return b""
     for line in islice(below, MESSAGE_LINES):
-        if BEGIN in line or _FOREIGN.match(line) or _PROGRAM.match(line):
+        if BEGIN in line or _FOREIGN.match(line) or (_PROGRAM.match(line) and not _SILENT.fullmatch(line)):
             break
-        if of_last_words(f"{begin} {line[:MESSAGE_BYTES].decode('utf-8', 'replace').strip()}") is not None:
+        if of_last_words(f"{begin} {line[:MESSAGE_BYTES].decode('utf-8', 'replace')}".strip()) is not None:
             return b" " + line.strip()
     return b""
 
