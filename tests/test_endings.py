@@ -317,7 +317,8 @@ def test_words_of_errors_that_end_nothing_are_no_alarm(tmp_path: Path, name: str
         log = "".join(entries[:cut]) + text.replace("@MORE", "") + "".join(entries[cut:])
     report = judged(tmp_path, log)
 
-    assert (loud(report), report.verdict) == ([], "healthy"), name
+    # What a program says of its own gradients forbids to call it healthy (`_events.complaints`), and is no alarm.
+    assert (loud(report), report.verdict) == ([], "unknown" if name == "grad-skip-nan" else "healthy"), name
 
 
 def test_what_a_tracker_has_on_record_tells_of_an_end_that_the_log_does_not(tmp_path: Path) -> None:
