@@ -171,7 +171,8 @@ _BRIEF = (
 """Names that are too short to be sought within others; `learn` is CatBoost's error over the training data."""
 _LOSS = re.compile(
     rf"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent|bce|bp[bc]|{ERRORS})(?![a-z])|cross[ _-]?entropy"
-    rf"|^(?:train(?:ing)?[ _])?cost$|[损損]失|^(?:{FOREIGN_LOSS})$|{_BRIEF}",
+    rf"|^(?:train(?:ing)?[ _])?cost$|[损損]失|^(?:{FOREIGN_LOSS})$|{_BRIEF}"
+    r"|^l_(?:pix|percep|style|feat|[gd])\w{0,20}$",
     re.IGNORECASE,
 )
 _NO_LOSS = re.compile(
@@ -199,7 +200,7 @@ _RANKS = tuple(
         ),
         r"^(?:avg|avr|ave|mean|total|step|epoch|batch|running|global|smooth\w*)[ _./]?loss$|^loss_avg\w*$",
         r"pg_loss$|actor.loss$|policy.loss$|^act_loss$",
-        rf"loss|^(?:train(?:ing)?[ _])?cost$|[损損]失|^(?:{FOREIGN_LOSS})$",
+        rf"loss|^(?:train(?:ing)?[ _])?cost$|[损損]失|^(?:{FOREIGN_LOSS})$|^l_",
         rf"xent|nll|entropy|bce|bp[bc]|{_BRIEF}",
         *(rf"(?<![a-z])(?:{error})(?![a-z])" for error in _OF_ERRORS),
     )

@@ -22,6 +22,19 @@ _CRLF = re.compile(rb"\n(?<=\r\n)")
 _SEPARATOR = re.compile(rb"[\r\n]")
 # Word processors and some issue forms turn the quotes of a pasted dictionary into curly ones.
 _CURLY = re.compile(rb"\xe2\x80[\x98\x9c]([\w/.@() -]{1,80})\xe2\x80[\x99\x9d](?=[:,}])")
+# Colours that a viewer of logs wrote out: `#033[34m`, `^[[34m`, `\\u001b[34m`.
+_SPELLED = re.compile(rb"(?:#033|\^\[|\\u001b)\[[0-9;]{0,20}m")
+_SPELLED_LEADS = (b"#033[", b"^[[", b"\\u001b[")
+# A line as the one text of a JSON object: Docker's json-file, Kaggle's, python-json-logger's.
+_WRAPPED = re.compile(
+    rb"""^,?\{(?:"[\w@]{1,40}": ?(?:"(?:[^"\\\n]|\\.){0,200}"|[\d.]{1,40}), ?){0,12}"""
+    rb""""(?:log|message|msg|data|line|text|textPayload|MESSAGE)": ?"((?:[^"\\\n]|\\.)*)\""""
+    rb"""(?:, ?"[\w@]{1,40}": ?(?:"(?:[^"\\\n]|\\.){0,200}"|[\d.]{1,40})){0,12}\}\]?$""",
+    re.MULTILINE,
+)
+_BESIDE = re.compile(rb"""\{?"(?:step|loss|epoch|iter\w*|global_step|lr)": ?["\d]""")
+_ESCAPED = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))")
+_ESCAPES = {b"n": b"", b"r": b"\r", b"t": b"\t"}
 _UTF8_MARK = codecs.BOM_UTF8
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -55,9 +68,27 @@ def cleaned(data: bytes, line_bytes: int = DEFAULT.text_line_bytes) -> Piece:
     clean, cut = _shortened(clean, line_bytes)
     if b"\x1b" in clean:
         clean = _ANSI.sub(b"", clean)
+    if any(lead in clean for lead in _SPELLED_LEADS):
+        clean = _SPELLED.sub(b"", clean)
+    if b'\n{"' in clean or b'\n,{"' in clean or clean.startswith((b'{"', b',{"')):
+        clean = _WRAPPED.sub(_unwrapped, clean)
     if b"\x80" in clean and (b"\xe2\x80\x99:" in clean or b"\xe2\x80\x9d:" in clean):
         clean = _CURLY.sub(rb"'\1'", clean)
     return Piece(clean, cut)
+
+
+def _unwrapped(found: re.Match[bytes]) -> bytes:
+    """Return the text that a JSON object wraps, without the end of its line; one with metrics beside it stays."""
+    start, end = found.start(1) - found.start(), found.end(1) - found.start()
+    if _BESIDE.search(found[0][:start] + found[0][end:]):
+        return found[0]
+    return _ESCAPED.sub(_unescaped, found[1])
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    if found[1]:
+        return chr(int(found[1], 16)).encode("utf-8", "replace")
+    return _ESCAPES.get(found[2], found[2])
 
 
 def stretches(file: File, size: int) -> list[tuple[int, int]]:

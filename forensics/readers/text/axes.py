@@ -115,7 +115,7 @@ def _counters(table: Entries) -> dict[Role, tuple[Floats, Floats]]:
 def _pairs(table: Entries) -> Iterator[tuple[Floats, Floats]]:
     """Yield two nameless counters side by side, as in `[1, 2000]`, and what stands before and behind a slash."""
     leading = [index for index, field in enumerate(table.shape.fields) if field.role is Role.LEADING]
-    if len(leading) > 1:
+    if len(leading) > 1 and len(distinct(table.numbers[:, leading[0]])) > 1:
         yield table.numbers[:, leading[0]], table.numbers[:, leading[1]]
     for index, field in enumerate(table.shape.fields):
         if field.total >= 0 and field.role in {Role.BATCH, Role.RATIO}:
@@ -153,6 +153,8 @@ def axis_of(stream: Stream, headings: "Headings") -> Axis:
     counters = stream.counters
     kept = _without_stale(stream)
     epoch, step, inner = counters[Role.EPOCH], counters[Role.STEP], _inner(counters)
+    if _says_nothing(inner, epoch):
+        inner = counters[Role.STEP]
     lines = counters[Role.GLOBAL]
     if not lines.usable and not step.usable and not inner.usable and _rises(counters[Role.LEADING]):
         step = counters[Role.LEADING]
@@ -183,8 +185,18 @@ def _inner(counters: dict[Role, Counter]) -> Counter:
     return counters[Role.BATCH] if counters[Role.BATCH].known else counters[Role.RATIO]
 
 
+def _says_nothing(inner: Counter, epoch: Counter) -> bool:
+    """Tell whether a counter within an epoch is one number in several lines of no epoch, or the epoch itself."""
+    if not inner.usable or len(inner.values) < SEVERAL:
+        return False
+    same = epoch.usable and bool((inner.values == epoch.values).all())
+    return same or (inner.distinct == 1 and (not epoch.usable or epoch.distinct == 1))
+
+
 def _rises(counter: Counter) -> bool:
-    return counter.usable and len(counter.values) > 2 and bool((np.diff(counter.values) > 0).mean() > MOSTLY)
+    """Tell whether a counter rises, each of its numbers once or twice: a line that two loggers print."""
+    twice = counter.usable and len(counter.values) > 2 and counter.distinct * 2 >= len(counter.values)
+    return twice and bool((np.diff(counter.values) >= 0).mean() > MOSTLY)
 
 
 def _own(epoch: Counter) -> bool:

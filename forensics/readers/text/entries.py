@@ -26,6 +26,8 @@ MOST_SHAPES = 20_000
 PREFIX_BYTES = 24
 """How far from the start of a line the rank of its process may stand."""
 WRAPPED_LINES = 60
+SEVERAL = 3
+"""Numbers, of whatever name, that make an entry of a line that counts steps within an epoch."""
 FEW = 64
 """Lines that are read one by one before templates are tried again."""
 OFTEN = 8
@@ -285,12 +287,14 @@ def is_of_use(shape: Shape) -> bool:
         return False
     if shape.has(Role.LOSS, Role.NORM):
         return True
-    return shape.has(*_CLOSED)
+    return shape.has(*_CLOSED) or (shape.has(Role.EPISODE) and shape.has(Role.KNOWN))
 
 
 def is_entry(shape: Shape) -> bool:
     """Tell whether the lines of a shape are entries of metrics, and no headings."""
-    return shape.has(Role.LOSS, Role.NORM) or (bool(shape.metrics) and (shape.quoted or shape.has(Role.KNOWN)))
+    if shape.has(Role.LOSS, Role.NORM) or (bool(shape.metrics) and (shape.quoted or shape.has(Role.KNOWN))):
+        return True
+    return len(shape.metrics) >= SEVERAL and shape.has(Role.EPOCH) and shape.has(Role.STEP, Role.BATCH, Role.GLOBAL)
 
 
 def rank_of_line(line: bytes, *, quoted: bool) -> int:
@@ -343,7 +347,7 @@ def _below(parser: Parser, window: Window, line: bytes, start: int, end: int) ->
     header = header_of(line)
     if header is None:
         return -1
-    at, reach = end, window.reach(end)
+    at, reach, rows = end, window.reach(end), []
     while at < reach:
         first = at + 1
         at = _line_end(window.data, first, reach)
@@ -352,9 +356,12 @@ def _below(parser: Parser, window: Window, line: bytes, start: int, end: int) ->
             continue
         found = header.row(row)
         if found is None:
-            return first
+            at = first
+            break
         if found[1]:
-            parser.add(*_whole(parser, found, row, first))
+            rows.append(_whole(parser, found, row, first))
+    for each in rows if header.counted or len(rows) == 1 else ():
+        parser.add(*each)
     return at
 
 

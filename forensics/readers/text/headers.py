@@ -1,5 +1,7 @@
 """Tables: a line of names, a loss and a counter among them, and rows of numbers below it.
 
+Without a counter there is one row, and the table comes again and again: other tables compare models.
+
     Step  Training Loss  Validation Loss        transformers `utils/notebook.py:NotebookProgressCallback`, with tabs,
     500   1.234500       1.300000               blanks, commas, or bars and a ruled line below as in Markdown
 
@@ -40,6 +42,10 @@ class Header:
     text: bytes
     fields: tuple[Field, ...]
 
+    @property
+    def counted(self) -> bool:
+        return any(field.role in COUNTERS for field in self.fields)
+
     @staticmethod
     def is_rule(row: bytes) -> bool:
         """Tell whether a line within a table is none of its rows: a rule, or a bar that is not at its end."""
@@ -48,6 +54,8 @@ class Header:
     def row(self, line: bytes) -> tuple[Shape, list[float]] | None:
         """Return shape and numbers of a row, None when the line is none."""
         cells = _parted(line, self.split)
+        if len(cells) != len(self.fields):
+            cells = line.split()  # columns that are as wide as their numbers
         if len(cells) != len(self.fields):
             return None
         cells = [_RATIO.sub(rb"\1", cell) if _RATIO.fullmatch(cell) else cell for cell in cells]
@@ -60,7 +68,7 @@ class Header:
         kept = [index for index, here in enumerate(present) if here and self.fields[index].role is not Role.NOTHING]
         fields = tuple(self.fields[index] for index in kept)
         key = b"\x03%b\x03%b" % (self.text, b",".join(b"%d" % index for index in kept))
-        return Shape(key, fields, table=True), [value_of(cells[index]) for index in kept]
+        return Shape(key, fields, table=self.counted), [value_of(cells[index]) for index in kept]
 
 
 def header_of(line: bytes) -> Header | None:
@@ -73,9 +81,14 @@ def header_of(line: bytes) -> Header | None:
         if any(len(name) > MOST_NAME or ":" in name or "=" in name or "{" in name for name in names):
             continue
         fields = tuple(_field(name, index) for index, name in enumerate(names))
-        if any(is_loss(name) for name in names) and any(field.role in COUNTERS for field in fields):
-            return Header(split, b"|".join(cells), fields)
+        header = Header(split, b"|".join(cells), fields)
+        if any(is_loss(name) for name in names) and (header.counted or split in _PARTED):
+            return header
     return None
+
+
+_PARTED: tuple[Split, ...] = (_CELLS.split, _BLANKS.split)
+"""How the cells of a table without a counter are parted: words with one blank between them are prose."""
 
 
 def _field(name: str, index: int) -> Field:
@@ -99,6 +112,7 @@ def _by_semicolons(text: bytes) -> list[bytes]:
 
 def _parted(line: bytes, split: Split) -> list[bytes]:
     text = _PREFIX.sub(b"", _BAR.sub(b"", _ruled(line)).strip())
+    text = text.removeprefix(b"#").strip()
     if text.startswith(b"|"):
         text = text.removeprefix(b"|").removesuffix(b"|").strip()
     return [cell.strip() for cell in split(text)]

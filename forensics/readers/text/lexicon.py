@@ -13,6 +13,7 @@ from forensics.names import (
     ALIASES,
     ERRORS,
     EVAL_LOSS,
+    EVALUATION,
     FOREIGN_LOSS,
     LEARNING_RATE,
     LOSS,
@@ -38,6 +39,8 @@ class Role(Enum):
     RATIO = "ratio"
     """`10/100` without a name: the position of a bar or within an epoch."""
     EPOCH = "epoch"
+    EPISODE = "episode"
+    """A counter that tells an entry but no step: an episode of reinforcement learning."""
     LEADING = "leading"
     """A nameless number at the beginning of a line, a counter only where it rises."""
     NOTHING = "nothing"
@@ -45,7 +48,7 @@ class Role(Enum):
 
 SUBJECTS = frozenset({Role.LOSS, Role.NORM})
 METRICS = frozenset({Role.LOSS, Role.NORM, Role.KNOWN, Role.OTHER})
-COUNTERS = frozenset({Role.GLOBAL, Role.STEP, Role.BATCH, Role.RATIO, Role.EPOCH, Role.LEADING})
+COUNTERS = frozenset({Role.GLOBAL, Role.STEP, Role.BATCH, Role.RATIO, Role.EPOCH, Role.EPISODE, Role.LEADING})
 
 _FOREIGN_EPOCH = "(?:训练|訓練)?[轮輪][次数數]?|epoche|époque|epoque|época|epoca|эпох[аи]|エポック|에폭|에포크"
 _FOREIGN_STEP = "迭代[次数數]*|步[数數]?|schritte?|étape|etape|paso|passo|шаг|итерация|ステップ|스텝"
@@ -90,12 +93,18 @@ _EPOCH = re.compile(
     re.IGNORECASE,
 )
 _NO_EPOCH = re.compile(r"(?:^|[ _])(?:num|max|total|n|of)[ _](?:train[ _])?epochs?$", re.IGNORECASE)
+_EPISODE = re.compile(
+    r"^(?:train(?:ing)?[ _])?(?:episodes?|rounds?|games?)(?:[ _](?:num|number|idx|no))?$", re.IGNORECASE
+)
+_INDEX = re.compile(r"^(?:i|idx|index|cnt|counter)$", re.IGNORECASE)
 _COUNTER_NAMES = (
     (_GLOBAL, Role.GLOBAL),
     (_BATCH, Role.BATCH),
     (_STEP, Role.STEP),
     (_NO_EPOCH, Role.NOTHING),
     (_EPOCH, Role.EPOCH),
+    (_EPISODE, Role.EPISODE),
+    (_INDEX, Role.LEADING),
 )
 MOST_NAME = 80
 _NO_METRIC = re.compile(
@@ -148,8 +157,7 @@ _WORDS = {
     **dict.fromkeys(("train loss", "training loss", "loss train", "loss (train)", "loss (training)"), LOSS),
     "epoch loss": "epoch_loss",
     **dict.fromkeys(("lm loss value", "lm_loss value"), LOSS),
-    **dict.fromkeys((*FOREIGN_LOSS.split("|"), "训练损失", "訓練損失"), LOSS),
-    **dict.fromkeys(("验证损失", "驗證損失", "测试损失", "測試損失"), EVAL_LOSS),
+    **dict.fromkeys(FOREIGN_LOSS.split("|"), LOSS),
     **dict.fromkeys(("学习率", "lernrate", "taux d'apprentissage"), LEARNING_RATE),
     **dict.fromkeys(
         (f"{of}{ppl}" for of in ("train ", "train_", "train-", "training ") for ppl in ("ppl", "perplexity")),
@@ -164,6 +172,9 @@ _EVALUATED = re.compile(
 _BLANKS = re.compile(r"\s+")
 
 
+_LOSS_IN_CHINESE = re.compile(r"[损損]失[值值函数數]{0,2}$")
+
+
 @lru_cache(maxsize=1 << 14)
 def metric_name(name: str, evaluation: bool) -> str:
     """Return the canonical name of a metric of a log; `evaluation` where the words around say so.
@@ -171,6 +182,8 @@ def metric_name(name: str, evaluation: bool) -> str:
     >>> metric_name("Train Loss", False), metric_name("Val Loss", False), metric_name("loss", True)
     ('loss', 'eval_loss', 'eval_loss')
     """
+    if _LOSS_IN_CHINESE.search(name):
+        return EVAL_LOSS if evaluation or EVALUATION.search(name) else LOSS
     known = canonical(name)
     if known == name:
         lowered = _BLANKS.sub(" ", name.strip().lower())

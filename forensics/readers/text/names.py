@@ -70,9 +70,10 @@ _STOP = frozenset(
     (
         *("the", "a", "an", "is", "was", "are", "at", "with", "of", "and", "in", "to", "for", "by", "on", "-"),
         *("current", "got", "has", "info", "warning", "debug", "error", "root", "mean", "average", "avg", "now"),
+        *("stdout", "stderr", "f"),  # a stream of a container and the full lines of it
     )
 )
-_LAST_STOP = _STOP | {"value", "values"}
+_LAST_STOP = _STOP | {"value", "values", "so", "far"}
 """Words that end no name; `value loss` is that of a critic."""
 _QUOTES = frozenset({b"'", b'"'})
 _OPENING = frozenset({b"(", b"[", b"{"})
@@ -84,6 +85,10 @@ _NAMES_NEXT = re.compile(r" \w+ ?[:=#]? ?\x00")
 _NAMED_VALUE = re.compile(rb"""['"](?:key|name|metric|tag)['"] ?: ?['"]([^'"{}]{1,80})['"]""")
 _INNER = re.compile(rb"[\])]?[,:]? ?[\[(]? ?\x00( ?/ ?\x00)?")
 """A counter right behind another, as in `[N/N][N/N]`, `N [ N/ N`, `[N, N]`."""
+_RANGE = re.compile(rb"- ?\x00")
+"""The end of a range right behind a counter: the batches from one to another."""
+_BARE_NORM = re.compile(r"^(?:norm|grdn|gn)$", re.IGNORECASE)
+"""What a norm of the gradient is called only beside a loss."""
 _BEHIND = re.compile(r" ?((?:avg |mean )?(?:train(?:ing)? )?loss)\b *(?:[,;|]|$)")
 _RATE = re.compile(r"^\w+/(?:s|sec|secs|second|step|iter|it|min|hour|GPU|gpu)$")
 _UNITS = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
@@ -134,7 +139,7 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
         field = None if name.average or inside else _field(name, tokens, place, number, first=leading)
         if field is None:
             continue
-        field = replace(field, evaluation=evaluation)
+        field = replace(_end_of_range(field, tokens[place + 1 : place + 4]), evaluation=evaluation)
         counted = name.first if field.role in COUNTERS else counted
         if name.scale:
             field = replace(field, scale=number - 1)
@@ -143,9 +148,25 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
         if ratio or not any(each.name == field.name and each.evaluation == evaluation for each in fields if field.name):
             fields.append(field)  # the first of a name counts
     words += sum(bool(_WORD.match(each)) for each in tokens[before:])
-    if not signed and tokens[:1] == [b"#"]:
-        fields = [each for each in fields if each.role is not Role.LEADING]  # the number of an issue
-    return tuple(each for each in fields if each.role is not Role.NOTHING), words >= _SENTENCE and not signed
+    fields = _as_a_whole(fields, numbered=not signed and tokens[:1] == [b"#"])
+    return tuple(fields), words >= _SENTENCE and not signed
+
+
+def _end_of_range(field: Field, behind: Sequence[bytes]) -> Field:
+    """Return a counter that is a range of batches as its end."""
+    ranged = field.role in COUNTERS and field.total < 0 and _RANGE.match(b"".join(behind)) is not None
+    return replace(field, number=field.number + 1) if ranged else field
+
+
+def _as_a_whole(fields: list[Field], *, numbered: bool) -> list[Field]:
+    """Return fields as they are beside each other: a norm beside a loss, no counter in the number of an issue."""
+    if any(field.role is Role.LOSS for field in fields):
+        fields = [
+            replace(field, name="grad norm", role=Role.NORM) if _BARE_NORM.match(field.name) else field
+            for field in fields
+        ]
+    left_out = {Role.NOTHING, Role.LEADING} if numbered else {Role.NOTHING}
+    return [each for each in fields if each.role not in left_out]
 
 
 def _is_history(tokens: Sequence[bytes], place: int) -> bool:
@@ -193,7 +214,8 @@ def _field(name: _Name, tokens: list[bytes], place: int, number: int, *, first: 
         return None
     if ratio and role not in COUNTERS:
         text, role = "", Role.RATIO if role is not Role.LOSS else Role.NOTHING
-    if not text and not ratio and (first or tokens[place - 1 : place] + tokens[place + 1 : place + 2] == [b"[", b"]"]):
+    around = b"".join(tokens[max(place - 2, 0) : place + 3]).replace(b" ", b"")
+    if not text and not ratio and (first or b"[\x00]" in around):
         role = Role.LEADING
     unit = _UNIT.match(behind)
     return Field(text, role, number, number + 1 if ratio else -1, factor=_UNITS[unit[1]] if unit else 1.0)
@@ -203,10 +225,10 @@ def _section(tokens: list[bytes], evaluation: bool) -> bool:
     """Return whether the words before a name speak of evaluation (`Test: [1/9] loss`), the last of them counting."""
     for token in reversed(tokens):
         if _WORD.match(token) and b"/" not in token and b"_" not in token:
-            word = token.decode("utf-8", "replace")
-            if EVALUATION.fullmatch(word):
+            words = token.decode("utf-8", "replace").split("-")
+            if any(EVALUATION.fullmatch(word) for word in words):
                 return True
-            if TRAINING.fullmatch(word):
+            if any(TRAINING.fullmatch(word) for word in words):
                 return False
     return evaluation
 

@@ -25,8 +25,8 @@ _RESULT_NAMES = re.compile(
     r"^(?:train_loss|(?:eval|test|val|predict)_\w+|(?:eval_)?perplexity|[\w ]*(?:ppl|perplexity)|grad_norm)$"
 )
 _ECHO = b">> {"
-_ASSIGNED = re.compile(rb"\w=\{['\"]")
-"""A dictionary that is the value of an argument (`coefficients={'loss_fine': 1.0}`)."""
+_DATA = re.compile(rb"\w=\{['\"]|['\"](?:betas|exp_avg\w*)['\"]:")
+"""A dictionary that is the value of an argument (`coefficients={'loss_fine': 1.0}`), or the state of an optimizer."""
 _QUOTED_VALUE = re.compile(rb": ?['\"]\x00['\"]")
 ROUNDED = 4
 """Decimals from which on numbers count as rounded by the printer, when several are."""
@@ -43,9 +43,9 @@ def series_of(tables: Sequence[Entries], unread: Counter[bytes]) -> tuple[list[D
     """
     whole = [joined(group) for group in _by_shape(tables).values()]
     entries = [_interpreted(table) for table in whole if is_entry(table.shape) and not _is_data(table)]
-    dicts = [table for table in entries if _is_trainer_dict(table.shape)]
     headings = Headings([table for table in whole if not is_entry(table.shape)])
-    groups = _streams([table for table in entries if not _is_trainer_dict(table.shape)])
+    dicts = [table for table in entries if _is_trainer_dict(table.shape) and not _has_heading(table, headings)]
+    groups = _streams([table for table in entries if not any(table is each for each in dicts)])
     rows = []
     for group in sorted(groups.values(), key=lambda group: not group[0].shape.counters):
         rows.append(list(_stream_rows(group, headings, unread)))
@@ -76,15 +76,15 @@ def _without_copies(streams: Sequence[Sequence[Rows]]) -> Iterator[Rows]:
     streams = sorted(streams, key=lambda stream: -min((int(table.at[0]) for table in stream if len(table)), default=0))
     for number, stream in enumerate(streams):
         for table in stream:
-            for name in table.names if (table.steps != UNKNOWN_STEP).any() else ():
+            for name in table.names if _axis_of(table) is not None else ():
                 told[name].append((number, table))
     for number, stream in enumerate(streams):
         for table in stream:
-            stepped = bool((table.steps != UNKNOWN_STEP).any())
+            axis = _axis_of(table)
             kept = []
             for index, name in enumerate(table.names):
                 others = [each for other, each in told[name] if other != number and _same_process(each, table)]
-                if (stepped or np.isnan(table.epochs).all()) and _repeats(table, index, others, stepped=stepped):
+                if _repeats(table, index, [each for each in others if axis in {None, _axis_of(each)}], axis):
                     told[name] = [each for each in told[name] if each[1] is not table]
                 else:
                     kept.append(index)
@@ -92,22 +92,32 @@ def _without_copies(streams: Sequence[Sequence[Rows]]) -> Iterator[Rows]:
                 yield replace(table, names=tuple(table.names[index] for index in kept), values=table.values[:, kept])
 
 
+def _axis_of(table: Rows) -> str | None:
+    """Return what places the entries of a table: their steps, else their epochs, else nothing."""
+    if (table.steps != UNKNOWN_STEP).any():
+        return "steps"
+    return None if np.isnan(table.epochs).all() else "epochs"
+
+
 def _same_process(one: Rows, other: Rows) -> bool:
     return bool(len(one)) and bool(len(other)) and bool(one.ranks[0] == other.ranks[0])
 
 
-def _repeats(table: Rows, index: int, others: Sequence[Rows], *, stepped: bool) -> bool:
+def _repeats(table: Rows, index: int, others: Sequence[Rows], axis: str | None) -> bool:
     """Tell whether others say nearly all that a column says."""
     if not others:
         return False
-    keys = [_keys(each, each.names.index(table.names[index]), stepped=stepped) for each in others]
-    return bool(np.isin(_keys(table, index, stepped=stepped), np.concatenate(keys)).mean() > MOSTLY)
+    keys = [_keys(each, each.names.index(table.names[index]), axis) for each in others]
+    return bool(np.isin(_keys(table, index, axis), np.concatenate(keys)).mean() > MOSTLY)
 
 
-def _keys(table: Rows, index: int, *, stepped: bool) -> Integers:
-    """Return numbers that are equal where values, and steps if wanted, are."""
+def _keys(table: Rows, index: int, axis: str | None) -> Integers:
+    """Return numbers that are equal where values are, and steps or epochs if they place them."""
     bits = np.ascontiguousarray(np.nan_to_num(table.values[:, index])).view(np.int64)
-    return bits ^ (table.steps * 0x9E3779B1 if stepped else np.int64(0))
+    if axis is None:
+        return bits
+    places = table.steps if axis == "steps" else np.ascontiguousarray(np.nan_to_num(table.epochs)).view(np.int64)
+    return bits ^ (places * 0x9E3779B1)
 
 
 def _of_one_precision(rows: Sequence[Rows]) -> list[Rows]:
@@ -137,7 +147,7 @@ def _by_shape(tables: Sequence[Entries]) -> dict[bytes, list[Entries]]:
 def _is_data(table: Entries) -> bool:
     """Tell whether a dictionary comes once, and is an argument or maps words to whole numbers as a vocabulary does."""
     whole = len(table.shape.fields) >= SEVERAL and bool((table.numbers == np.floor(table.numbers)).all())
-    return table.shape.quoted and len(table) == 1 and (whole or _ASSIGNED.search(table.shape.key) is not None)
+    return table.shape.quoted and len(table) == 1 and (whole or _DATA.search(table.shape.key) is not None)
 
 
 def _interpreted(table: Entries) -> Entries:
@@ -161,6 +171,13 @@ def _interpreted(table: Entries) -> Entries:
 def _is_trainer_dict(shape: Shape) -> bool:
     """Tell whether a line is a dictionary that names no step of its own: bars and epochs must tell it."""
     return shape.quoted and not shape.has(Role.GLOBAL, Role.STEP, Role.BATCH)
+
+
+def _has_heading(table: Entries, headings: Headings) -> bool:
+    """Tell whether dictionaries without an epoch and a bar have a step above them (TensorFlow's object detection)."""
+    if len(table) < SEVERAL or table.shape.has(Role.EPOCH, Role.RATIO) or (table.bars >= 0).any():
+        return False
+    return headings.above(table.at, (Role.GLOBAL, Role.STEP)) is not None
 
 
 def _streams(tables: Sequence[Entries]) -> dict[tuple[object, ...], list[Entries]]:

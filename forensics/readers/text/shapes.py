@@ -23,7 +23,7 @@ STAMP = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
 STAMP_BYTES = 100
 """How far into a line its date may stand."""
 _PLAIN = (
-    rb"(?:[-+](?=[\d.nNiI]))?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])"
+    rb"(?:[-+](?=[\d.nNiI]))?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d|,\d)"
     rb"|(?<!,)(?:0,\d+|\d+,(?:\d\d?|\d{4,}))(?![\w.]|,\d)"  # a decimal comma
     rb"|1\.#(?:QNAN|SNAN|IND|INF)\d{0,6}(?!\w)"  # Microsoft's runtime before 2015
     rb"|(?<=: )[-+]?\.(?:nan|NaN|NAN|inf|Inf|INF)(?!\w)"  # YAML
@@ -37,6 +37,8 @@ _NOT_WITHIN = rb"(?:(?<![\w.@\\])|(?<=\b[Ss]tep)|(?<=\b[Ss]tep_)|(?<=\b[Ii]ter)|
 _ENDINGS = rb"(?:py|pyc|json|jsonl|txt|bin|pt|pth|safetensors|cpp|cc|cu|rs|go|h|log|ya?ml|so|zst|gz|csv|ckpt|md|html)"
 _JUNK = (
     rb"https?://\S+"
+    rb"|\b(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):[\w.]{1,80}:"  # Python's logging
+    rb"|(?<![\w/.+-])[\w.-]{1,100}/[\w.-]{0,100}\w-\d{4,}\b"  # the stream of a container
     rb"|(?<![\w/.+-])[\w.+-]{0,200}(?:/[\w.+=-]{1,200}){1,30}\."
     + _ENDINGS
     + rb"\b(?::\d+)?(?::\w+)?"  # a path with an ending
@@ -62,7 +64,8 @@ _DRAWING = (
 _KEY = rb"""(['"][^'"\r\n]{1,200}['"] ?:)"""
 _PARTS = re.compile(_KEY + rb"|(" + _JUNK + rb")|(" + _DRAWING + rb")|(" + _NOT_WITHIN + _PLAIN + rb")|([ \t]+)")
 _WIDE = {"\uff1a": ":", "\uff0c": ",", "\uff08": "(", "\uff09": ")", "\uff1d": "="}  # full-width punctuation
-_WIDE |= {"第": "| ", "步": " steps ", "轮": " epoch "}
+_WIDE |= {"第": "| ", **dict.fromkeys(("步数", "步數", "步"), " steps ")}
+_WIDE |= dict.fromkeys(("轮次", "轮数", "輪次", "輪數", "轮", "輪"), " epoch ")
 _WIDE_BYTES = tuple((wide.encode(), narrow.encode()) for wide, narrow in _WIDE.items())
 _UNMARKED = bytes(0x7F if byte < 4 else byte for byte in range(256))
 _MARKS = (b"", b"", JUNK, DRAWING, NUMBER, b" ")

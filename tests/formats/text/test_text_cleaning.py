@@ -163,3 +163,24 @@ def test_examples(module: object) -> None:
 
     assert result.attempted > 0
     assert result.failed == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (
+            b'{"log":"step 10 \\u001b[1mloss\\u001b[0m 2.5\\n","stream":"stdout","time":"2024-01-01T00:00:00Z"}',
+            b"step 10 loss 2.5",
+        ),
+        (b',{"stream_name":"stderr","time":12.5,"data":"a \\"b\\"\\tc\\n"}', b'a "b"\tc'),
+        (b'{"asctime": "10:00", "level": "INFO", "message": "\\u635f\\u5931 2.5"}', "损失 2.5".encode()),
+        (b'{"message": "evaluated", "step": 10, "loss": 2.5}', b'{"message": "evaluated", "step": 10, "loss": 2.5}'),
+        (b'{"step": 10, "loss": 2.5}', b'{"step": 10, "loss": 2.5}'),
+        (b'{"log": 5}', b'{"log": 5}'),
+        (b"#033[34mstep 10#033[0m", b"step 10"),
+        (b"^[[31mstep 10^[[0m", b"step 10"),
+    ],
+)
+def test_a_line_within_a_line(line: bytes, text: bytes) -> None:
+    """What runs containers wraps each line in JSON, a viewer writes colours out; metrics beside a message stay."""
+    assert cleaned(line + b"\n" + line)[0] == text + b"\n" + text

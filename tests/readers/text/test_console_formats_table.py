@@ -13,10 +13,7 @@ from readers.text.own_loops import LOOPS
 from readers.text.worldwide_formats import WORLDWIDE
 
 UNREAD = {
-    "DI-engine", "docker, json-file", "container runtime", "python-json-logger", "SageMaker", "CloudWatch",
-    "Traditional Chinese", "train and validation alone", "train and validation with a counter", "energy", "a letter",
-    "i and loss", "idx and loss", "MXNet, ranges", "CNTK", "Tacotron 2", "DeePMD, curve", "pix2pix", "ParlAI", "Kaldi",
-    "Catalyst", "TensorFlow Object Detection 2",
+    "train and validation alone", "train and validation with a counter", "energy", "a letter", "Tacotron 2", "Kaldi",
 }  # fmt: skip
 """Known not to be read whole."""
 ALL = (*FORMATS, *FURTHER, *LOOPS, *WORLDWIDE)
