@@ -28,14 +28,16 @@ _VENDOR = r"(?:CUDA|CU|HSA|HIP|CUBLAS|CUDNN|CUSOLVER|CUFFT|NRT|UR|ZE|ACL|MUSA|CN
 _SOFTWARE = r"(?:cuda|hip|rocm|npu|xpu|tpu|hpu|mps|musa|level_zero|metal|miopen|acl|synapse|neuron|graph launch)"
 _EXTENT = (
     r"^(?!.{0,400}(?:state_dict|copying a param|optimizer|checkpoint)).{0,400}?(?:-dimensional\b|_shape\b|value\(s\)"
-    r"|values? per|\b(?:\w+\.)?(?:shapes?|sizes?|dimensions?|channels|lengths?|subscript)\b)"
+    r"|values? per|\b(?:\w+\.)?(?:shapes?|sizes?|dimensions?|dims?|channels|lengths?|subscript)\b"
+    r"|\bnumbers? of (?:samples|classes|features|elements))"
 )
 """Something has an extent; names and sizes that do not fit those of a checkpoint are told by its own cause."""
 _UNEQUAL = (
     r"\bmismatch|\bincompatible\b|\binconsistent\b|\bnot compatible\b|\bunequal\b|\bdiffers?\b|\bdifferent\b"
-    r"|\bmust (?:agree|match|be (?:the same|equal)|have the same)|\b(?:not|n't) (?:match|broadcast|equal|fit)\b"
+    r"|\bmust (?:agree|match|be (?:the same|equal)|have the same)|(?:\bnot|n't) (?:match|broadcast|equal|fit)\b"
     r"|\b(?:cannot|could not|can't|can not) (?:be )?(?:broadcast|multipl|reshape)|\bis invalid for input\b"
-    r"|\bbut (?:got|received|found|should be|input)\b|\b(?:instead|got) \S{0,40}\d|\bgreater than actual\b"
+    r"|\bbut (?:got|received|found|should be|input)\b|\bbut is (?:torch\.Size|[\[(])|\b(?:instead|got) \S{0,40}\d"
+    r"|\bgreater than actual\b"
 )
 _NUMBERS = r"\d.{0,200}\D\d|\(None,"
 
@@ -196,17 +198,20 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "class-out-of-range",
         (
-            r"\bindex -?\d+ is out of bounds for dimension \d+ with size \d+|\boutside (?:of )?the valid range\b",
-            r"\bindex\b|\blabels?\b|\bclass",
+            (
+                r"\bindex -?\d+ is out of bounds for dimension \d+ with size \d+"
+                r"|\b(?:labels?|class)\b.{0,80}(?:valid range\b|\b(?:(?:smaller|less) than|0 and) num_classes\b)"
+            ),
         ),
     ),
     (
         "dtype-mismatch",
         (
-            r"\bdtypes?\b|\bscalar type\b|not implemented for '|\btype at::",
+            r"\bdtypes?\b|\bscalar ?types?\b|not implemented for '|\btype at::|^\w{1,20}: result type \w+",
             (
                 r"\bsame dtype\b|\bdtypes? (?:do not|must) match|\bdtype \w+ (?:but|and)\b|\bexpected .{0,80}\bdtype\b"
                 r"|not implemented for '(?:Int|Long|Short|Byte|Char|Bool|Half|BFloat16|Float8\w{0,8})'|without overflow"
+                r"|\bunsupported ScalarType\b|\bone of the following scalar types\b|\bcan't be cast to the desired\b"
             ),
         ),
     ),
@@ -218,7 +223,15 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("shape-mismatch", (_EXTENT, _UNEQUAL, _NUMBERS)),
-    ("shape-mismatch", (r"inhomogeneous shape|resize storage that is not resizable",)),
+    (
+        "shape-mismatch",
+        (
+            (
+                r"inhomogeneous shape|resize storage that is not resizable|\bmulti-target not supported"
+                r"|number of dims don't match"
+            ),
+        ),
+    ),
     ("evicted", (r"\b(?:job|pod|container|workload|replica)\b", r"\bevicted\b")),
     (
         "time-limit",

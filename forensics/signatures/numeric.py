@@ -34,6 +34,10 @@ SIGNATURES = (
                 "to satisfy the constraint",
                 r"Expected (?:parameter|value) .{0,300}(?:\bnan\b|constraint \w{0,40}\(?Real\()",
             ),
+            Words("cannot convert float ", r"cannot convert float (?:NaN|infinity) to integer"),
+            Words(
+                "contained non-finite values", r"(?:\w{1,40}\.){0,4}\w{0,20}Error: .{0,200}contained non-finite values"
+            ),
             Words("contains NaN", r"Input (?:\w+ )?contains NaN\.?$"),
             Words("gradients at all steps are invalid", r"gradients at all steps are invalid"),
             Words("Invalid loss, terminating training", r"(?:[Bb]atch \d+: )?Invalid loss, terminating"),

@@ -84,3 +84,23 @@ OTHERS = (
 @pytest.mark.parametrize("line", OTHERS)
 def test_numbers_and_sizes_of_other_things_are_no_shapes(tmp_path: Path, line: str) -> None:
     assert "shape-mismatch" not in {cause.cause for cause in judged(tmp_path, STEPS + FRAMES + line + "\n").hypotheses}
+
+
+FAILED_STARTS = (
+    "yaml.scanner.ScannerError: mapping values are not allowed here",
+    "OSError: Can't load tokenizer for 'foo/bar'. If you were trying to load it from the Hub, make sure of it.",
+    "OSError: Error no file named pytorch_model.bin, model.safetensors, tf_model.h5 found in directory ./out.",
+    "KeyError: 'MyDataset is not in the mmdet::dataset registry. Please check it.'",
+)
+
+
+@pytest.mark.parametrize("line", FAILED_STARTS)
+@pytest.mark.parametrize(
+    ("before", "word"), [("", "likely"), (STEPS, "possible")], ids=["at the start", "behind steps"]
+)
+def test_what_is_refused_is_a_failed_start_only_where_nothing_was_logged(
+    tmp_path: Path, line: str, before: str, word: str
+) -> None:
+    best = judged(tmp_path, before + FRAMES + line + "\n").hypotheses[0]
+
+    assert (best.cause, best.verdict) == ("launch-error", word)

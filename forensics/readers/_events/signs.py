@@ -179,6 +179,7 @@ SIGNS = (
     _sign("Error while deserializing header", Kind.CHECKPOINT_REFUSED),
     _sign("unexpected EOF, expected ", Kind.CHECKPOINT_REFUSED, r"expected \d{1,18} more bytes"),
     _sign("EOFError: Ran out of input", Kind.CHECKPOINT_REFUSED),
+    _sign("pickle data was truncated", Kind.CHECKPOINT_REFUSED),
     _sign("invalid header or archive is corrupted", Kind.CHECKPOINT_REFUSED),
     _sign("truncated file: eof = ", Kind.CHECKPOINT_REFUSED),
     _sign("Weights only load failed", Kind.CHECKPOINT_REFUSED),
