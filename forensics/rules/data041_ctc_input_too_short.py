@@ -76,9 +76,10 @@ def ctc_input_too_short(run: Run, explained: Explained) -> Iterator[Evidence | F
     """
     known = is_ctc(run)
     yield from weigh_yes(known, 1)
-    # Any loss may be infinite first: only of CTC is it the mark.
-    yield from weigh_yes(infinite_first(run), 4 if holds(known) else 1, "no alignment exists: -log 0")
-    yield from weigh_yes(shorter_input(run, explained), 3, "fewer frames than labels")
+    # Any loss may be infinite first, and any batch short: only of CTC are they marks.
+    if holds(known):
+        yield from weigh_yes(infinite_first(run), 4, "no alignment exists: -log 0")
+        yield from weigh_yes(shorter_input(run, explained), 3, "fewer frames than labels")
     yield from weigh_yes(keeps_infinity(run), 1, "an infinite loss is kept")
     yield from weigh_yes(precision_is(run, "fp16"), -1, "the range of fp16 ends early")
     yield Fix(

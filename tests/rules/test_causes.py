@@ -322,6 +322,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     ("lr-too-high", "CTC", {"loss": [3.8, INF, NAN], "onset": 2, "settings": {"loss_type": "ctc"}}, "unlikely"),
     ("lr-too-high", "fp16", {"loss": [3.8, INF, NAN], "onset": 2, "settings": {"fp16": True}}, "unlikely"),
     ("fp16-overflow", "far above its range", {"logit_max": [40.0, 9e4, INF], "settings": {"fp16": True}}, "possible"),
+    ("ctc-input-too-short", "any loss may be infinite", {"loss": [3.8, 3.6, INF, NAN], "onset": 3}, "unlikely"),
     ("lr-too-high", "usual rate", {**GREW, "settings": {"learning_rate": 2e-5}}, "possible"),
     (
         "lr-too-high",
