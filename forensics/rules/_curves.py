@@ -322,14 +322,6 @@ def infinite_first(run: Run) -> Seen | None:
     return Seen(math.isinf(value), said, loss.source_at(index), "first bad loss")
 
 
-def steps_made(run: Run) -> Seen | None:
-    """Tell whether a loss was logged, so that the run did start; None where no log was read."""
-    loss = series_of(run, LOSS)
-    if loss is not None:
-        return Seen(True, f"loss is logged in {len(loss)} entries", loss.source_at(0), "steps")
-    return Seen(False, "no loss is logged", None, "steps") if run.timeline.events else None
-
-
 def single_steps(series: Series | None) -> bool:
     """Tell whether a series has an entry for every step, so that none stands for several."""
     return series is not None and series.axis == "step" and len(series) > 1 and bool(np.all(np.diff(series.steps) == 1))

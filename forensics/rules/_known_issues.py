@@ -64,7 +64,6 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "norm grew": curves.norms_grew,
     "completions are all cut": lambda r, _: rewards.all_cut(r),
     "the sampler differs": lambda r, _: rewards.sampler_differs(r),
-    "steps were made": lambda r, _: curves.steps_made(r),
     "a policy is trained": lambda r, _: rewards.policy_trained(r),
     "kl is not a number": lambda r, _: rewards.kl_is_nan(r),
     "loss rose": curves.loss_rose,

@@ -8,6 +8,16 @@ from forensics.signatures.signature import Record, Role, Signature, Words
 
 _SHELL = r"(?:bash|/bin/\w{1,40}|\bsh|zsh|\.sh|slurm_script|line \d{1,9}|exec|env|srun|nohup|timeout)"
 
+_REFUSALS = (
+    "ScannerError",
+    "ParserError",
+    "MissingConfigException",
+    "ConfigCompositionException",
+    "InterpolationKeyError",
+    "DatasetNotFoundError",
+)
+"""What YAML, Hydra, OmegaConf and datasets raise of a configuration or a name that they cannot take."""
+
 SIGNATURES = (
     Signature(
         "library-missing",
@@ -103,6 +113,8 @@ SIGNATURES = (
             Words("Error: Invalid value for"),
             Words("Error: Got unexpected extra argument"),
             Words("Could not override '", r"Could not override '|Key '.{0,400}' is not in struct"),
+            *(Words(f"{name}: ", rf"(?:\w{{1,30}}\.){{0,6}}{name}: ") for name in _REFUSALS),
+            Words(" registry", r"KeyError: .{1,120} is not in the \S{1,80} registry"),
             Words("MissingMandatoryValue"),
             Words("ConfigAttributeError"),
         ),
@@ -139,6 +151,9 @@ SIGNATURES = (
             Words("GatedRepoError"),
             Words("RepositoryNotFoundError"),
             Words("Cannot access gated repo"),
+            Words("access a gated repo", r"OSError: You are trying to access a gated repo"),
+            Words("OSError: Can't load ", r"OSError: Can't load (?:the )?\w{1,20} (?:\w{1,20} )?for '"),
+            Words("OSError: Error no file named "),
             Words("Couldn't reach '", r"ConnectionError: Couldn't reach '"),
             Words("HfHubHTTPError", r"HfHubHTTPError: 40[134] "),
             Words("MaxRetryError", r"MaxRetryError\(?.{0,400}(?:huggingface|hf-mirror|modelscope)"),

@@ -159,7 +159,6 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
         {"sampling/sampling_logp_difference/mean": [0.01, 0.2, 0.4, 0.5]},
         {"sampling/sampling_logp_difference/mean": [0.01, 0.02, 0.012, 0.013]},
     ),
-    "steps were made": ({"loss": [2.0, 1.9]}, {"events": [make_events(Kind.EVALUATED)]}),
     "a policy is trained": ({"reward": [0.1, 0.2, 0.3]}, {"recon_loss": [4.1, 3.2, 2.9]}),
     "kl is not a number": ({"kl": [0.1, NAN, NAN]}, {"kl": [0.1, 0.2, 0.3]}),
     "overlap_comm": (
