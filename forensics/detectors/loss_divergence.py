@@ -7,7 +7,7 @@ import numpy as np
 
 from forensics.analysis import context, robust
 from forensics.analysis.tails import loss_tail
-from forensics.detectors._divergence import Found, diverged
+from forensics.detectors._divergence import Found, diverged, levels_of
 from forensics.detectors._wording import number
 from forensics.model import Finding, Run, Series, Severity
 from forensics.names import GRAD_NORM, LOSS
@@ -118,7 +118,7 @@ def _with_the_norm(run: Run, series: Series, found: Found) -> Severity:
     known = norms.values[np.isfinite(norms.values)]
     some = max(5, len(known) // 10)
     before = known[: int(np.searchsorted(norms.steps, series.steps[found[1]]))]
-    rose = len(before) >= some and float(np.median(known[-some:])) > NORMS * float(np.median(before))
+    rose = len(before) >= some and float(np.median(known[-some:])) > NORMS * float(levels_of(before)[0].min())
     return "warning" if rose else "notice"
 
 

@@ -21,8 +21,9 @@ STILL = 1e-4
 FEW, FEW_QUIET = 3, 8
 SAME_ROUNDED = 10
 MOST_PERIODS = 50
-CALM, FIRST = 0.012, 0.05
-"""Shares of its level by which a loss that never moved scatters, and by which its first entry may lie above it."""
+CALM, FIRST, FALLS = 0.012, 0.05, 0.005
+"""Shares of its level by which a loss that never moved scatters, by which its first entry may lie above it, and by
+which it would fall if more than chance did it."""
 EVALUATIONS = 5
 
 
@@ -64,7 +65,14 @@ def _never_moved(run: Run, values: Floats) -> bool:
     """Tell whether a model that knew nothing has learned nothing from the first entry on, where it would show."""
     level = float(np.median(values))
     calm = len(values) >= LEAST and robust.noise(values) <= CALM * level and float(values[0]) <= (1 + FIRST) * level
-    if not calm or context.may_know(run) or context.is_excerpt(run) or run.timeline.excerpt or _warming(run):
+    if (
+        not calm
+        or robust.trend(values, least=FALLS).falls
+        or context.may_know(run)
+        or context.is_excerpt(run)
+        or run.timeline.excerpt
+        or _warming(run)
+    ):
         return False
     paired = any(name in run.timeline for name in context.PAIRS)
     return not paired and not context.adversarial(run) and not context.got_better(run, but=LOSS)
@@ -112,7 +120,8 @@ def _plateau(run: Run, series: Series, fewest: int) -> Finding | None:
     still = len(values) >= fewest and quiet(values)
     if len(values) < LEAST and not chance and not still:
         return None
-    high = float(np.median(values)) > (HIGH_QUIET if still and not _warming(run) else HIGH)
+    rests = still and not _warming(run) and not robust.trend(values, least=FALLS).falls
+    high = float(np.median(values)) > (HIGH_QUIET if rests else HIGH)
     never = series.name == LOSS and not moves and _never_moved(run, values)
     return Finding(
         symptom="loss-plateau",

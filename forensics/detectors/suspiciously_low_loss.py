@@ -11,8 +11,7 @@ from forensics.names import LOSS
 from forensics.plugin import detector
 
 LOW = 1e-3
-AT_ONCE, SOONEST, LONG, CLEAR = 0.05, 3, 40, 0.5
-"""Share of the log, or entries, within which a loss that began clearly above 0 is gone, and when a log is long."""
+LONG = 20
 FLOOR, NEARLY = -1.0, 0.005
 """The least that a negated cosine can be, and how near it is in the whole second half of a collapse."""
 LEAST = 5
@@ -27,9 +26,8 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
     Minimum: five finite entries; the median of the last five counts, and one of the first
     five must have been 10 times higher.
     Silenced by: a policy-gradient trainer; a loss with negative values beyond rounding.
-    Known false alarms: classification of separable classes; hence a notice. It is a warning where a loss above 0.5 is
-    gone within the first twentieth of at least 40 entries (three at least), or where a negated cosine is at its floor,
-    within 0.005 of -1, from a tenth of the log on: all inputs are given one and the same place.
+    Known false alarms: classification of separable classes; hence a notice. It is a warning where a negated
+    cosine is at its floor, within 0.005 of -1, from a tenth of 20 entries and more on: all inputs get the same place.
     """
     series = context.recorded(run, LOSS)
     finite = np.flatnonzero(np.isfinite(series.values))
@@ -49,7 +47,7 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
     step = int(series.steps[index])
     yield Finding(
         symptom="suspiciously-low-loss",
-        severity="warning" if _at_once(values) else "notice",
+        severity="notice",
         statement=f"the loss ends near {number(level)}, lower than text that was not seen before can have: "
         "memorised data, or labels that the input gives away",
         source=series.source_at(index),
@@ -58,16 +56,9 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
     )
 
 
-def _at_once(values: Floats) -> bool:
-    soon = max(SOONEST, int(AT_ONCE * len(values)))
-    rest = values[soon:]
-    gone = float(np.median(rest[:LEAST])) < 2 * LOW and float(np.median(rest)) < LOW
-    return len(values) >= LONG and float(values[0]) > CLEAR and gone
-
-
 def _at_the_floor(values: Floats) -> bool:
     late = values[max(1, len(values) // 10) :]
-    return len(values) >= LONG // 2 and float(late.min()) >= FLOOR - 1e-6 and float(late.max()) <= FLOOR + NEARLY
+    return len(values) >= LONG and float(late.min()) >= FLOOR - 1e-6 and float(late.max()) <= FLOOR + NEARLY
 
 
 def _collapsed(series: Series, index: int, level: float) -> Finding:

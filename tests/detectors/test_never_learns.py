@@ -70,6 +70,7 @@ def test_an_excerpt_must_stand_at_the_very_logarithm() -> None:
 def test_quiet_and_high_is_no_model_that_knows_a_language() -> None:
     """A clip of 1e-6 under SGD: 4.009 to 4.026 in 16 entries, gradient norms of 1.4."""
     assert plateau(make_run(loss=around(4.02, 16))) == ["warning"]
+    assert plateau(make_run(loss=[x - 0.004 * i for i, x in enumerate(around(4.02, 16))])) == ["notice"]  # it falls
     assert plateau(make_run(loss=around(4.02, 16, 0.02))) == []
     assert plateau(make_run(loss=around(2.35, 16))) == ["notice"]
 
@@ -79,6 +80,7 @@ def test_a_model_that_knew_nothing_and_learned_nothing() -> None:
     still = around(2.33, 40, 0.004)
 
     assert plateau(make_run(loss=still)) == ["warning"]
+    assert plateau(make_run(loss=[x * (1 - 0.0004 * i) for i, x in enumerate(still)])) == ["notice"]  # it falls
     assert plateau(make_run(loss=around(2.33, 40, 0.02))) == ["notice"]
     assert plateau(make_run(loss=[2.6, 2.5, *still])) == ["notice"]  # it came down, and that may be all
     assert plateau(make_run(loss=still, frameworks=("transformers",))) == ["notice"]

@@ -143,14 +143,6 @@ def test_a_negated_cosine_at_its_floor() -> None:
     assert severities("suspiciously-low-loss", make_run(loss=line(-0.2, -3.0))) == []
 
 
-def test_a_loss_that_is_gone_at_once() -> None:
-    gone = [0.85, 0.27, 0.045, *power(0.0015, 0.00005, 97)]
-
-    assert severities("suspiciously-low-loss", make_run(loss=gone)) == ["warning"]
-    assert severities("suspiciously-low-loss", make_run(loss=power(0.85, 0.0002, 100))) == ["notice"]
-    assert severities("suspiciously-low-loss", make_run(loss=[0.2, *gone[1:]])) == ["notice"]
-
-
 def test_one_term_of_several_that_fell_shows_no_course() -> None:
     """Two entries of a detector: the loss doubles, one box term falls."""
     run = make_run(loss=[119.6, 259.7], grad_norm=[776.0, 2044.0], bbox_loss=[0.0153, 0.0116])
