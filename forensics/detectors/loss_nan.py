@@ -21,12 +21,13 @@ RETURNS = 3
 """Equal distances: four bad entries at random places among a hundred are so evenly spread once in some 200 runs."""
 
 
-@detector("loss-nan", any_of=("loss", "train_loss", "event nan-assertion"))
+@detector("loss-nan", any_of=("loss", "train_loss", "event nan-assertion", "event complaint"))
 def loss_nan(run: Run) -> Iterator[Finding]:
     """Find a loss that is NaN or infinite from some entry to the last one.
 
     Source: IEEE 754; with `logging_nan_inf_filter` off, or outside the Trainer, the loss is logged as it is.
-    Minimum: one entry, or an exception that states it ("Loss became infinite or NaN at iteration=N"). A lone last
+    Minimum: one entry, or an exception that states it ("Loss became infinite or NaN at iteration=N"), or, a
+    warning, a title above the log that does. A lone last
     entry beside an ordinary gradient norm is a warning: a loss scaler may skip it. Entries that are a number now and
     then belong to it while a quarter is none: it is dated to the first that is none.
     Silenced by: nothing.

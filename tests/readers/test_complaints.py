@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from detectors.detecting import find
 from forensics.investigate import investigate
 from forensics.readers._events.complaints import complains, title
 
@@ -92,3 +93,30 @@ def test_the_title_of_an_account_is_believed(tmp_path: Path) -> None:
 
     assert told == "unknown"
     assert "NCCL timeout error" in headline
+
+
+@pytest.mark.parametrize(
+    ("heading", "symptoms"),
+    [
+        ("# avr_loss = nan when training a LoRA", {"loss-nan"}),
+        ("# grad_norm: nan", set()),  # no norm is in the log, which may be another's
+        ("# My loss is 2.0, no nonsense error", set()),
+    ],
+)
+def test_a_title_names_the_symptom_that_the_lines_below_it_do_not_show(
+    tmp_path: Path, heading: str, symptoms: set[str]
+) -> None:
+    (tmp_path / "issue.md").write_text("".join([heading, "\n```\n", *LINES, "```\n"]))
+    report = investigate(tmp_path)
+
+    assert {f.symptom for f in report.findings if f.severity != "notice"} == symptoms
+    assert report.verdict == ("suspicious" if symptoms else "unknown")
+
+
+def test_a_title_about_a_norm_beside_a_finite_one(tmp_path: Path) -> None:
+    lines = [f"step {i} loss {2.0 * 0.97**i:.4f} grad_norm {1 + i % 3:.2f}\n" for i in range(1, 31)]
+    (tmp_path / "issue.md").write_text("".join(["# grad_norm: nan\n```\n", *lines, "```\n"]))
+    found = find("grad-norm-nan", investigate(tmp_path).run)
+
+    assert [(f.severity, f.step) for f in found] == [("warning", None)]
+    assert found[0].statement == "the title says so: grad_norm: nan"

@@ -1,19 +1,24 @@
-"""What an exception states of the numbers: a loss, gradients or a scale that ended at a step that it names."""
+"""What words state of the numbers: a loss, gradients or a scale that an exception or the title of an account names."""
 
 import re
 
 from forensics.analysis.endings.groups import groups_of
 from forensics.model import Finding, Run
+from forensics.names import Kind
 from forensics.signatures.numeric import STATED_STEP, STATES
 
 NAN_ASSERTION = "nan-assertion"
+TITLES = {
+    "loss-nan": re.compile(r"(?i)loss.{0,40}(?<![a-z])(?:nan|inf)(?![a-z])|(?<![a-z])nan(?![a-z]).{0,20}loss"),
+    "grad-norm-nan": re.compile(r"(?i)grad(?:ient)?[ _-]?norm.{0,30}(?<![a-z])(?:nan|inf)(?![a-z])"),
+}
 
 
 def stated(run: Run, symptom: str) -> Finding | None:
     """Return the finding that an exception which ended the run proves by its words, None where none does.
 
     The step is the one that it names, else the first that may follow the last one logged; the bracket begins at the
-    last step that was logged before.
+    last step that was logged before. A title proves less: a warning without a step.
     """
     for group in groups_of(run.timeline):
         for death in group.deaths:
@@ -33,4 +38,14 @@ def stated(run: Run, symptom: str) -> Finding | None:
                 step=step if step is not None else fine,
                 step_range=(fine, step) if step is not None else (None, fine),
             )
+    return _titled(run, symptom)
+
+
+def _titled(run: Run, symptom: str) -> Finding | None:
+    for events in run.timeline.events_of(Kind.COMPLAINT) if symptom in TITLES else ():
+        for index in range(len(events)):
+            text = events.text_at(index)
+            if text.startswith("#") and TITLES[symptom].search(text):
+                told = f"the title says so: {text.lstrip('# ')[:200]}"
+                return Finding(symptom, "warning", told, events.source_at(index))
     return None
