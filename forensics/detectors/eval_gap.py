@@ -1,5 +1,6 @@
 """The evaluation loss rises again while the training loss falls."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from forensics.analysis import context, robust
 from forensics.analysis.evaluation import training_since
 from forensics.detectors._names import ERROR
-from forensics.detectors._stuck import QUALITY
+from forensics.detectors._stuck import QUALITY, WORST
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Integers, Run, Series, Severity
 from forensics.names import EVAL_LOSS, LOSS
@@ -26,6 +27,8 @@ BY_HEART, FEWEST, GAINED, RISEN = 0.5, 5, 0.1, 0.05
 """By heart: what is left of the training loss; evaluations; what they had gained at their best, and lost since."""
 QUALITIES, HALF, FIFTH = 8, 0.5, 0.2
 """Evaluations of a quality, and what of its gain and of itself must be lost, as in `reward-collapse`."""
+LEFT, LOW = 0.25, 0.6
+"""What is left of a training loss that an accuracy should have followed, and one that leaves room for it."""
 LEVELS = 20
 """A log with more evaluations prints batches of them, or evaluates so often that single ones say little."""
 
@@ -41,7 +44,8 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     value, a twentieth above its best, and was never a tenth better: what is learned is learned by heart.
     Where no such loss was logged, its perplexity, or another error over validation data, is judged in its place. An
     accuracy, or the like, of eight evaluations and more that ends below its best by half of what it had gained, a fifth
-    of it and four point-to-point deviations is a warning too.
+    of it and four point-to-point deviations is a warning too, and so is one that stands below 0.6 while three quarters
+    of the training loss are gone.
     Minimum: two finite evaluations; more than 20 are read as the medians of 20 stretches.
     Silenced by: a best evaluation loss below 0.01; below 0.1 it is a notice; a rise of less than three point-to-point
     deviations; what is learned by heart by an accuracy, or the like, that is higher than at the best evaluation.
@@ -49,16 +53,23 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     Measured: 1 of 133 healthy runs (27 of the fixtures, 73 of first contact, 33 further public ones), a classifier
     whose precision rises all the while; no other ends above 1.26 x its best, none of 7 that overfit below 1.31 x.
     """
-    found = None
+    found: Finding | None = None
     if EVAL_LOSS in run.timeline:
         found = _judged(run, run.timeline[EVAL_LOSS])
     elif not context.adversarial(run):
-        errors = (s for name, s in sorted(run.timeline.series.items()) if ERROR.search(name))
-        found = next((judged for judged in (_judged(run, series) for series in errors) if judged), None)
+        found = _of_another(run, ERROR)
     if found is None or found.severity == "notice":
-        found = _fallen_back(run) or found
+        found = _of_another(run, WORST) or found
+    if found is None or found.severity == "notice":
+        found = _fallen_back(run) or _never_better(run) or found
     if found is not None:
         yield found
+
+
+def _of_another(run: Run, names: re.Pattern[str]) -> Finding | None:
+    """Judge other errors of evaluation as the loss is; return the first that ends well above its best."""
+    errors = (s for name, s in sorted(run.timeline.series.items()) if names.search(name))
+    return next((found for found in (_judged(run, series) for series in errors) if found), None)
 
 
 def _judged(run: Run, series: Series) -> Finding | None:
@@ -116,6 +127,39 @@ def _fallen_back(run: Run) -> Finding | None:
             step_range=(int(series.steps[finite[best]]), int(series.steps[finite[low]])),
         )
     return None
+
+
+def _never_better(run: Run) -> Finding | None:
+    """Find an accuracy that stands where it began, far from 1, while the training loss is halved and halved again."""
+    series = context.recorded(run, LOSS)
+    training = series.values[np.isfinite(series.values)]
+    if len(training) < QUALITIES or context.policy_gradient(run):
+        return None
+    some = max(1, len(training) // 10)
+    then, now = float(np.median(training[:some])), float(np.median(training[-some:]))
+    if not 0 <= now < LEFT * then:
+        return None
+    qualities = [s for name, s in sorted(run.timeline.series.items()) if QUALITY.search(name) and len(s) >= QUALITIES]
+    if not qualities or any(not _rests_low(s.values[np.isfinite(s.values)]) for s in qualities):
+        return None
+    quality = qualities[0]
+    return Finding(
+        symptom="eval-gap",
+        severity="warning",
+        statement=f"{quality.name} stands at {number(float(np.median(quality.values)))} in {len(quality)} evaluations "
+        f"while the training loss goes from {number(then)} to {number(now)}: what is learned is learned by heart",
+        source=quality.source_at(0),
+        step=int(quality.steps[0]),
+        step_range=(None, int(quality.steps[0])),
+    )
+
+
+def _rests_low(values: Floats) -> bool:
+    if len(values) < QUALITIES:
+        return False
+    third = len(values) // 3
+    first, last = float(np.median(values[:third])), float(np.median(values[-third:]))
+    return 0 < float(values.max()) <= LOW and last <= 1.1 * first and float(values.max()) < 1.3 * first
 
 
 def _by_heart(run: Run, values: Floats, best: int) -> bool:

@@ -10,7 +10,7 @@ from forensics.analysis.tails import loss_tail
 from forensics.detectors._divergence import Found, diverged, levels_of
 from forensics.detectors._wording import number
 from forensics.model import Finding, Run, Series, Severity
-from forensics.names import GRAD_NORM, LOSS
+from forensics.names import EVALUATION, GRAD_NORM, LOSS, TRAIN_LOSS
 from forensics.plugin import detector
 
 TERM = re.compile(r"(?:^|[/_ ])loss$", re.IGNORECASE)
@@ -51,6 +51,7 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     again near its first level, all that follows above 1.15 times and half of it above 1.3 times that and 0.2 more, is
     a warning from five entries on. So is a steady rise by 15 % over ten levels that costs a quarter of the progress,
     and a log whose last three entries lie a quarter above the highest of the twenty before, half above their median.
+    Beside a sum that falls, a term that ends at three times its best and twice its first level is a warning.
     Where the terms of a loss were logged and no sum, each is judged, and is a warning at most; of two adversaries
     (a generator, a discriminator) it is one where the loss of one is below a hundredth of its first in the last third,
     and that of the other at three times its first level and still rising: no gradient is left to learn from. A loss of
@@ -69,6 +70,8 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
         found = _judged(series)
         if found is not None:
             yield _finding(series, (_with_the_norm(run, series, found), *found[1:]))
+        else:
+            yield from _one_task_lost(run)
         return
     terms = {name: run.timeline[name] for name in sorted(run.timeline.series) if TERM.search(name)}
     if context.adversarial(run):
@@ -92,6 +95,20 @@ def _unbalanced(run: Run) -> Iterator[Finding]:
         high = np.flatnonzero(series.values > (first + level) / 2)
         if level > UP * first and float(values[-tenth:].min()) > 2 * first:
             yield _finding(series, ("warning", int(high[0]), first, level))
+            return
+
+
+def _one_task_lost(run: Run) -> Iterator[Finding]:
+    """Tell of a term that rises to twice its first level and three times its best while the sum falls."""
+    if context.adversarial(run):
+        return
+    for name in sorted(run.timeline.series):
+        series = run.timeline[name]
+        if name in {LOSS, TRAIN_LOSS} or not TERM.search(name) or ASIDE.search(name) or EVALUATION.search(name):
+            continue
+        found = _judged(series) if len(series) >= NEVER else None
+        if found is not None and found[0] == "error" and found[3] > max(UP * found[2], 2 * float(series.values[0])):
+            yield _finding(series, ("warning", *found[1:]))
             return
 
 

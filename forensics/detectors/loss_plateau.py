@@ -24,7 +24,7 @@ MOST_PERIODS = 50
 CALM, FIRST, FALLS = 0.012, 0.05, 0.005
 """Shares of its level by which a loss that never moved scatters, by which its first entry may lie above it, and by
 which it would fall if more than chance did it."""
-EVALUATIONS = 5
+EVALUATIONS, SMALLEST = 5, 0.1
 
 
 @detector("loss-plateau")
@@ -40,8 +40,9 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     A loss of 20 entries that never moved is a warning too, where it scatters by 1.2 % at most and its first entry is no
     more than a twentieth above it, unless the model was trained before, the log is an excerpt, a warm-up goes on or
     something else got better.
-    Whatever the loss does, nothing is learned where an error rate is 100 % or a score is 0 in ten evaluations and more,
-    or the loss repeats the same values in the same order three times: warnings too.
+    Whatever the loss does, nothing is learned where the evaluation loss is one number in five evaluations, an error
+    rate is 100 % or a score is 0 in ten evaluations and more, or the loss repeats the same values in the same order
+    three times: warnings too.
     Known false alarms: continued training of a model that knows the data; hence a notice, and a warning only where the
     median is above 6, which a model that knows a language is not (above 3.5 where it is quiet: `_guessing.HIGH`), where
     loss and accuracy are those of guessing, within 5 %, the accuracy is one number in three evaluations, or the loss
@@ -80,6 +81,8 @@ def _never_moved(run: Run, values: Floats) -> bool:
 
 def _of_no_use(run: Run) -> Finding | None:
     told = stuck(run)
+    if told is None:
+        told = _same_evaluation(run)
     if told is None and not context.policy_gradient(run):
         told = _over_and_over(context.recorded(run, LOSS))
     if told is None:
@@ -93,6 +96,17 @@ def _of_no_use(run: Run) -> Finding | None:
         step=int(series.steps[0]),
         step_range=(None, int(series.steps[0])),
     )
+
+
+def _same_evaluation(run: Run) -> tuple[Series, str] | None:
+    """Return an evaluation loss that is one number while the training loss falls: another model is evaluated."""
+    series, training = context.recorded(run, EVAL_LOSS), context.recorded(run, LOSS)
+    values, losses = series.values, training.values[np.isfinite(training.values)]
+    if len(values) < EVALUATIONS or not bool(np.isfinite(values).all()) or np.ptp(values) != 0 or values[0] < SMALLEST:
+        return None
+    if not robust.trend(losses, least=SMALLEST).falls:
+        return None
+    return series, f"the evaluation loss is {number(float(values[0]))} in all of {len(values)} evaluations"
 
 
 def _over_and_over(series: Series) -> tuple[Series, str] | None:

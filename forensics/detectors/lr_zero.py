@@ -7,7 +7,7 @@ import numpy as np
 from forensics.analysis import context
 from forensics.analysis.onset import tail_onset
 from forensics.analysis.robust import trend
-from forensics.detectors._wording import counted
+from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Run, Series, Severity
 from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS
 from forensics.plugin import detector
@@ -28,12 +28,16 @@ def lr_zero(run: Run) -> Iterator[Finding]:
     that end (a warm-up from 0, or fp16 steps skipped at the start, BELLE #134); a tail below 10 % or five entries.
     Besides, a rate of exactly 0 in the first 30 % of 20 entries and more, and above 0 after: a warning (1 of 59 faulty
     runs that were called healthy, 0 of 396 others).
+    A rate below 0 is a warning: no optimizer means that.
     Silenced, too, by a source that prints three decimals, where gradients above 0 stand beside the zeros.
     Known false alarms: a scheduler set up for fewer steps than were trained, which is what the warning says.
     Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
     (docs/design/0004-evidence.md); as written it is silent on 39 healthy runs.
     """
     series = context.recorded(run, LEARNING_RATE)
+    if bool((series.values < 0).any()):
+        yield _below(series)
+        return
     index = tail_onset(series.values == 0)
     if not len(series) or _printed_as_zero(run, series):
         return
@@ -55,6 +59,21 @@ def lr_zero(run: Run) -> Iterator[Finding]:
             step=step,
             step_range=(int(series.steps[index - 1]), step),
         )
+
+
+def _below(series: Series) -> Finding:
+    """Tell a schedule that runs on through 0: the loss is climbed from there on."""
+    index = int(np.argmax(series.values < 0))
+    step = int(series.steps[index])
+    return Finding(
+        symptom="lr-zero",
+        severity="warning",
+        statement=f"the learning rate falls through 0 and is negative from step {step}, down to "
+        f"{number(float(series.values.min()))}: the schedule ended before the run did",
+        source=series.source_at(index),
+        step=step,
+        step_range=(int(series.steps[index - 1]) if index else None, step),
+    )
 
 
 def _early(series: Series) -> Iterator[Finding]:

@@ -145,3 +145,60 @@ def test_spikes_that_come_again_and_again() -> None:
     assert severities("loss-spike", make_run(loss=spiked)) == ["warning"]
     assert severities("loss-spike", make_run(loss=[x / 1000 for x in spiked])) == ["notice"]
     assert severities("loss-spike", make_run(loss=[*level[:20], 104.0, *level[:20]])) == ["notice"]
+
+
+def test_an_evaluation_that_is_one_number_while_the_training_loss_falls() -> None:
+    """Another copy of the model is evaluated than the one that is trained."""
+    same, falls = [2.3457] * 10, line(2.5, 0.6, 50)
+
+    assert severities("loss-plateau", make_run(loss=falls, eval_loss=same)) == ["warning"]
+    assert severities("loss-plateau", make_run(loss=falls, eval_loss=same[:4])) == []
+    assert severities("loss-plateau", make_run(loss=falls, eval_loss=[*same, 2.3458])) == []
+    assert severities("loss-plateau", make_run(loss=line(2.5, 2.45, 50, 0.05), eval_loss=same)) != ["warning"]
+
+
+def test_a_word_error_rate_that_rises() -> None:
+    rates = [*line(60.0, 22.0, 6), *line(24.0, 79.0, 14)]
+
+    assert severities("eval-gap", named("dev wer", rates, loss=line(2.0, 0.1, 20))) == ["warning"]
+    assert severities("eval-gap", named("dev wer", rates, eval_loss=line(2.0, 1.0, 20))) == ["warning"]
+    assert severities("eval-gap", named("dev wer", line(60.0, 22.0, 20), loss=line(2.0, 0.1, 20))) == []
+
+
+def test_an_accuracy_that_stands_while_the_training_loss_is_gone() -> None:
+    chance, gone = line(0.1, 0.1, 30, 0.05), line(2.3, 0.1, 30)
+    found = find("eval-gap", named("val_acc", chance, loss=gone))
+
+    assert [f.severity for f in found] == ["warning"]
+    assert found[0].statement.startswith("val_acc stands at 0.1001 in 30 evaluations")
+    for values, loss in (
+        (chance, line(2.3, 1.0, 30)),
+        (line(0.94, 0.94, 30, 0.01), gone),  # at its ceiling
+        (line(0.1, 0.3, 30), gone),
+        (chance[:7], gone),
+        (chance, gone[:7]),
+    ):
+        assert find("eval-gap", named("val_acc", values, loss=loss)) == []
+
+
+def test_a_rate_below_nothing() -> None:
+    found = find("lr-zero", make_run(loss=line(3.0, 1.0, 30), learning_rate=line(1e-3, -5e-4, 30)))
+
+    assert [(f.severity, f.step) for f in found] == [("warning", 21)]
+
+
+def test_one_task_of_two_is_lost_while_the_sum_falls() -> None:
+    sums, lost = line(9.0, 4.5, 80), [*line(1.0, 0.5, 30), *line(0.5, 4.1, 50)]
+
+    assert severities("loss-divergence", make_run(loss=sums, depth_loss=lost)) == ["warning"]
+    assert severities("loss-divergence", make_run(loss=sums, kl_loss=lost)) == []
+    assert severities("loss-divergence", make_run(loss=sums, val_depth_loss=lost)) == []
+    assert severities("loss-divergence", make_run(loss=sums, depth_loss=[*lost[:30], *line(0.5, 0.9, 50)])) == []
+    assert severities("loss-divergence", make_run(loss=sums, depth_loss=lost, d_loss=lost)) == []
+
+
+def test_the_scores_of_a_detector_of_objects() -> None:
+    assert severities("loss-plateau", named("metrics/mAP50(B)", [0.0] * 12)) == ["warning"]
+    assert severities("loss-plateau", named("metrics/mAP50(B)", [*[0.0] * 11, 0.1])) == []
+    not_evaluated = named("metrics/mAP50(B)", [0.0] * 12, val_box_loss=[0.0] * 12)
+    assert severities("loss-plateau", not_evaluated) == []

@@ -73,11 +73,11 @@ def verdict(folder: Path, name: str, text: str) -> tuple[str, str]:
 
 
 def test_a_run_that_complains_is_not_called_healthy(tmp_path: Path) -> None:
-    text = "".join([*LINES[:20], "WARNING: parameter checksum differs between ranks\n", *LINES[20:]])
+    text = "".join([*LINES[:20], "WARNING: EMA weights are all zero\n", *LINES[20:]])
 
     assert verdict(tmp_path, "train.log", text) == (
         "unknown",
-        "Nothing was found wrong, but its own log says \u201cWARNING: parameter checksum differs between ranks\u201d.",
+        "Nothing was found wrong, but its own log says \u201cWARNING: EMA weights are all zero\u201d.",
     )
 
 
