@@ -21,7 +21,7 @@ from forensics.diagnosis.judgement import UNKNOWN, onset_of
 from forensics.diagnosis.next_steps import next_steps
 from forensics.diagnosis.reason import reason
 from forensics.discovery.aside import of_the_run
-from forensics.discovery.discover import Discovery, discover
+from forensics.discovery.discover import Discovery, discover, discover_packed
 from forensics.discovery.fetched import fetched
 from forensics.discovery.unpack import opened
 from forensics.documents._parts import part_of, relocated
@@ -32,7 +32,7 @@ from forensics.model import SEVERITIES, Artifact, Events, Fact, Finding, Hypothe
 from forensics.plugin import Detector, Document, Reader
 from forensics.redaction.search import secrets_of
 from forensics.storage.file import File
-from forensics.storage.locations import Place, RemotePath
+from forensics.storage.locations import Packed, Place, RemotePath
 from forensics.weights import WeightsDepth, examine_checkpoints, find_checkpoints
 from forensics.weights.belonging import belonging
 from forensics.weights.resume import with_gaps
@@ -189,8 +189,12 @@ def _read(
             # Reading every byte of a store's checkpoints is asked for in words.
             run, failures = _read_place(found, path, "quick" if weights == "auto" else weights, progress)
             return replace(run, root=path), failures
-    with opened(path, limits) as place:
-        found = _without(discover(place, limits), apart(place, path) if callable(apart) else apart)
+    with opened(path, limits) as (place, lost):
+        if isinstance(place, Packed):
+            found = discover_packed(place, limits)
+        else:
+            found = _without(discover(place, limits), apart(place, path) if callable(apart) else apart)
+        found = replace(found, skips=(*found.skips, *lost))
         run, failures = _read_place(found, path, weights, progress)
         return replace(run, root=path), failures
 

@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import lzma
+import random
 import subprocess
 import sys
 import tarfile
@@ -12,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from forensics.discovery.unpack import opened
-from forensics.errors import LimitError, MalformedError
+from forensics.errors import ChangedError, LimitError, MalformedError
 from forensics.investigate import investigate
 from forensics.limits import Limits
+from forensics.storage import packed
 from runs import FOUNDING
 
 LOG = b"{'loss': 1.5, 'learning_rate': 1e-05, 'epoch': 0.1}\n{'loss': 1.4, 'learning_rate': 9e-06, 'epoch': 0.2}\n"
@@ -62,7 +65,8 @@ def test_no_member_leaves_the_folder(tmp_path: Path) -> None:
         link = tarfile.TarInfo("link.log")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(link)
-    with opened(target) as place:
+    with opened(target) as (place, _lost):
+        assert isinstance(place, Path)
         held = sorted(p.name for p in place.rglob("*"))
 
     assert held == ["absolute.log", "outside.log"]
@@ -83,3 +87,106 @@ def test_a_broken_archive_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(MalformedError), opened(tmp_path / "run.zip"):
         pass
+
+
+def packed_log(name: str, content: bytes) -> bytes:
+    return lzma.compress(content) if name.endswith(".xz") else gzip.compress(content)
+
+
+LONG = b"".join(b"{'loss': %.4f, 'epoch': %.3f}\n" % (2 - n / 9000, n / 100) for n in range(9000))
+
+
+@pytest.mark.parametrize("name", ["train.log.gz", "train.log.xz"])
+def test_a_packed_log_is_read_without_being_written(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / name).write_bytes(packed_log(name, LONG))
+    monkeypatch.setattr("tempfile.TemporaryDirectory", lambda **_: pytest.fail("a folder was made"))
+
+    run = investigate(tmp_path / name).run
+
+    assert len(run.timeline["loss"]) == 9000
+    assert run.skips == () or all(name not in skip.what for skip in run.skips)
+    assert run.timeline["loss"].source_at(0).path == "train.log"
+
+
+@pytest.mark.parametrize("name", ["train.log.gz", "train.log.xz"])
+@pytest.mark.parametrize("damage", ["cut", "overwritten"])
+def test_a_cut_log_gives_what_it_holds(name: str, damage: str, tmp_path: Path) -> None:
+    whole = packed_log(name, LONG)
+    half = len(whole) // 2
+    spoilt = whole[:half] if damage == "cut" else whole[:half] + b"\xff" * 40 + whole[half + 40 :]
+    (tmp_path / name).write_bytes(spoilt)
+
+    run = investigate(tmp_path / name).run
+    told = next(skip for skip in run.skips if skip.what == name)
+
+    assert 1000 < len(run.timeline["loss"]) < 9000
+    assert run.timeline["loss"].values.tolist() == pytest.approx(
+        [2 - n / 9000 for n in range(len(run.timeline["loss"]))], abs=1e-4
+    )
+    assert "bytes of it were unpacked, what follows is missing" in told.reason
+
+
+def test_files_packed_one_after_another_are_one(tmp_path: Path) -> None:
+    head, tail = LONG[: len(LONG) // 2], LONG[len(LONG) // 2 :]
+    (tmp_path / "a.log.gz").write_bytes(gzip.compress(head) + bytes(700) + gzip.compress(tail) + bytes(100_000))
+
+    assert len(investigate(tmp_path / "a.log.gz").run.timeline["loss"]) == 9000
+
+
+@pytest.mark.parametrize("name", ["a.gz", "a.xz"])
+def test_any_place_of_a_packed_file_is_what_it_was(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marks and blocks are small here, so that every way to a place is taken."""
+    monkeypatch.setattr(packed, "MARK_BYTES", 9_000)
+    monkeypatch.setattr(packed, "READ_BYTES", 4_000)
+    chance = random.Random(5)
+    content = chance.randbytes(60_000) + bytes(60_000)
+    (tmp_path / name).write_bytes(packed_log(name, content))
+    file = packed.PackedFile(tmp_path / name, 1 << 30)
+
+    assert (file.size, file.fault) == (len(content), "")
+    for _ in range(60):
+        first = chance.randrange(len(content))
+        buffer = bytearray(chance.randrange(min(30_000, len(content) - first)))
+        file.read_into(first, memoryview(buffer))
+        assert buffer == content[first : first + len(buffer)]
+
+
+def test_a_log_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "train.log.gz").write_bytes(gzip.compress(bytes(100_000)))
+
+    with pytest.raises(LimitError, match="unpacks to more"), opened(tmp_path / "train.log.gz", Limits(archive_bytes=9)):
+        pass
+
+
+def test_a_packed_file_without_a_byte_to_read_is_malformed(tmp_path: Path) -> None:
+    (tmp_path / "train.log.gz").write_bytes(gzip.compress(LONG)[:9])
+
+    with pytest.raises(MalformedError, match=r"train.log.gz cannot be unpacked: it ends"):
+        investigate(tmp_path / "train.log.gz")
+
+
+def test_a_packed_file_that_changes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "READ_BYTES", 4_000)
+    path = tmp_path / "train.log.gz"
+    path.write_bytes(gzip.compress(LONG))
+    file = packed.PackedFile(path, 1 << 30)
+    path.write_bytes(gzip.compress(random.Random(1).randbytes(len(LONG))))
+
+    with pytest.raises(ChangedError, match="changed while it was read"):
+        file.read_into(0, memoryview(bytearray(file.size)))
+
+
+def test_a_cut_archive_gives_the_members_before_the_cut(tmp_path: Path) -> None:
+    chance = random.Random(2)
+    with tarfile.open(tmp_path / "run.tar.gz", "w:gz") as tar:
+        for name, content in (("run/train.log", LONG), ("run/noise.txt", chance.randbytes(400_000))):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    whole = (tmp_path / "run.tar.gz").read_bytes()
+    (tmp_path / "run.tar.gz").write_bytes(whole[: len(whole) // 2])
+
+    run = investigate(tmp_path / "run.tar.gz").run
+
+    assert len(run.timeline["loss"]) == 9000
+    assert any(skip.what == "run.tar.gz" and "what follows is missing" in skip.reason for skip in run.skips)

@@ -11,7 +11,7 @@ from pathlib import Path
 from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
 from forensics.model import Artifact, Skip
-from forensics.storage.locations import Locations
+from forensics.storage.locations import Locations, Packed
 
 IGNORED_FOLDERS = frozenset(
     {
@@ -38,9 +38,14 @@ RUN_FOLDER = re.compile(r"(?P<folder>.*/)(?P<run>latest-run|(?:offline-)?run-\d{
 class Discovery:
     """What lies under `root`: regular files by path, and what was passed over with the reason."""
 
-    root: Path | Locations
+    root: Path | Locations | Packed
     artifacts: tuple[Artifact, ...]
     skips: tuple[Skip, ...]
+
+
+def discover_packed(place: Packed, limits: Limits = DEFAULT) -> Discovery:
+    """Return a file that was packed alone as a run of one artifact."""
+    return Discovery(place, (Artifact(place, place.name, place.file.size, place.file.modified, limits),), ())
 
 
 def discover(path: Path, limits: Limits = DEFAULT) -> Discovery:

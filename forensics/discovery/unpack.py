@@ -1,7 +1,8 @@
 """A path as users have it: a directory, a file, an archive, or `-` for a log on standard input.
 
-Archives are unpacked member by member into a temporary directory: regular files only, names kept inside it, sizes
-counted while they are written. Nothing an archive says about itself is believed (no `extractall`).
+A log that was packed alone is read as it is (`storage.packed`). Archives are unpacked member by member into a temporary
+directory: regular files only, names kept inside it, sizes counted while they are written. Nothing an archive says about
+itself is believed (no `extractall`). Of an archive that is cut, what lies before the cut is there.
 """
 
 import gzip
@@ -9,6 +10,7 @@ import lzma
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -17,7 +19,9 @@ from typing import IO, cast
 from forensics.errors import InternalError, LimitError, MalformedError, UnreadableError, contained
 from forensics.formats.comet_archive import HEAD_BYTES, is_comet
 from forensics.limits import DEFAULT, Limits
+from forensics.model import Skip
 from forensics.storage.file import File
+from forensics.storage.locations import Packed
 
 BLOCK = 1 << 20
 STANDARD_INPUT = "-"
@@ -25,14 +29,20 @@ TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PACKED_ENDINGS = (".gz", ".xz")
 FREE_BYTES = 256 << 20
 """Up to here nothing is asked about how far an archive was packed."""
+CUT = (EOFError, zlib.error, lzma.LZMAError, tarfile.ReadError)
+"""What a damaged archive raises; a disk that is full, or not to be read, raises something else."""
 RATIO = 250
 """Bytes that one packed byte may become beyond `FREE_BYTES`: the logs of the fixtures become 4 to 30, deflate can
 reach 1,032 with one byte repeated."""
 
 
+UNPACKED = (".db", ".sqlite", ".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pkl", ".npz", ".npy")
+"""What is read at many places and not in order, or by a library that opens files itself."""
+
+
 @contextmanager
-def opened(path: Path, limits: Limits = DEFAULT) -> Iterator[Path]:
-    """Yield a path that can be discovered; what was unpacked is deleted at the end.
+def opened(path: Path, limits: Limits = DEFAULT) -> Iterator[tuple[Path | Packed, tuple[Skip, ...]]]:
+    """Yield a place that can be discovered, and what an archive lost; what was unpacked is deleted at the end.
 
     Raises `UnreadableError` or `MalformedError` when an archive cannot be read, `LimitError` when it holds more
     than `limits` allows.
@@ -40,19 +50,43 @@ def opened(path: Path, limits: Limits = DEFAULT) -> Iterator[Path]:
     name = path.name.lower()
     packed = name.endswith((".zip", *TAR_ENDINGS, *PACKED_ENDINGS)) and path.is_file() and not _is_read_packed(path)
     if str(path) != STANDARD_INPUT and not packed:
-        yield path
+        yield path, ()
+        return
+    if packed and not name.endswith((".zip", *TAR_ENDINGS)) and not name[:-3].endswith(UNPACKED):
+        with _streamed(path, limits) as place:
+            yield place
         return
     with tempfile.TemporaryDirectory(prefix="medforensics-") as made:
         folder = Path(made)
         if str(path) == STANDARD_INPUT:
-            yield _standard_input(folder, limits)
+            yield _standard_input(folder, limits), ()
             return
+        lost: list[Skip] = []
         try:
             with contained(f"the unpacking of {path.name}"):
-                place = _unpacked(path, name, folder, limits)
+                inner = _unpacked(path, name, folder, limits, lost)
         except InternalError as error:
             raise MalformedError(f"{path.name} cannot be unpacked: {error.__cause__}") from error
-        yield place
+        yield inner, tuple(lost)
+
+
+@contextmanager
+def _streamed(path: Path, limits: Limits) -> Iterator[tuple[Packed, tuple[Skip, ...]]]:
+    from forensics.storage.packed import PackedFile
+
+    file = PackedFile(path, _most(path, limits))
+    try:
+        if not file.size:
+            raise MalformedError(f"{path.name} cannot be unpacked: {file.fault or 'it holds nothing'}")
+        yield Packed(file, path.name[:-3]), _lost(path, file.fault, file.size)
+    finally:
+        file.close()
+
+
+def _lost(path: Path, fault: str, size: int) -> tuple[Skip, ...]:
+    if not fault:
+        return ()
+    return (Skip(path.name, f"cut or corrupt ({fault}): {size:,} bytes of it were unpacked, what follows is missing"),)
 
 
 def _is_read_packed(path: Path) -> bool:
@@ -73,16 +107,19 @@ def _standard_input(folder: Path, limits: Limits) -> Path:
     return target
 
 
-def _unpacked(path: Path, name: str, folder: Path, limits: Limits) -> Path:
+def _unpacked(path: Path, name: str, folder: Path, limits: Limits, lost: list[Skip]) -> Path:
     if name.endswith(".zip"):
         _zip(path, folder, limits)
         return _inner(folder)
     if name.endswith(TAR_ENDINGS):
-        _tar(path, folder, limits)
+        _tar(path, folder, limits, lost)
         return _inner(folder)
     target = folder / path.name[:-3]
     with gzip.open(path) if name.endswith(".gz") else lzma.open(path) as packed, target.open("wb") as out:
-        _copy(cast("IO[bytes]", packed), out, _most(path, limits), path.name)
+        try:
+            _copy(cast("IO[bytes]", packed), out, _most(path, limits), path.name)
+        except CUT as error:
+            lost.extend(_lost(path, str(error), out.tell()))
     return target
 
 
@@ -99,16 +136,21 @@ def _zip(path: Path, folder: Path, limits: Limits) -> None:
                     left -= _copy(packed, out, left, path.name)
 
 
-def _tar(path: Path, folder: Path, limits: Limits) -> None:
+def _tar(path: Path, folder: Path, limits: Limits, lost: list[Skip]) -> None:
     left = _most(path, limits)
-    with tarfile.open(path) as archive:
-        for number, member in enumerate(archive):
-            _check_count(number, path, limits)
-            packed = archive.extractfile(member) if member.isreg() else None
-            if packed is not None:
-                target = _inside(folder, member.name)
-                with packed, target.open("wb") as out:
-                    left -= _copy(packed, out, left, path.name)
+    try:
+        with tarfile.open(path) as archive:
+            for number, member in enumerate(archive):
+                _check_count(number, path, limits)
+                packed = archive.extractfile(member) if member.isreg() else None
+                if packed is not None:
+                    target = _inside(folder, member.name)
+                    with packed, target.open("wb") as out:
+                        left -= _copy(packed, out, left, path.name)
+    except CUT as error:
+        if not any(folder.iterdir()):
+            raise
+        lost.extend(_lost(path, str(error), sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())))
 
 
 def _most(path: Path, limits: Limits) -> int:

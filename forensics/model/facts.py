@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
-from forensics.storage.locations import Held, Place, Root
+from forensics.storage.locations import Held, Packed, Place, Root
 
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
@@ -82,7 +82,7 @@ class Artifact:
     limits: Limits = DEFAULT
 
     @property
-    def location(self) -> Place | Held:
+    def location(self) -> Place | Held | Packed:
         return self.root / self.path
 
     @property
@@ -90,7 +90,7 @@ class Artifact:
         """The location, for libraries that open paths themselves. Raises `UnreadableError` when it is a URL."""
         place = self.location
         if not isinstance(place, Path):
-            raise UnreadableError(f"{place.name} can be read from this machine only")
+            raise UnreadableError(f"{place.name} can be read from a folder of this machine only")
         return place
 
     def at(self, place: str = "", record: int = 0) -> Source:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from forensics.errors import ChangedError, TruncatedError, UnreadableError
-from forensics.storage.locations import Held, Place, RemotePath
+from forensics.storage.locations import Held, Packed, Place, RemotePath, Unpacked
 
 if TYPE_CHECKING:
     from forensics.storage.remote_file import RemoteFile
@@ -36,12 +36,15 @@ class File:
 
     __slots__ = ("_data", "_descriptor", "_owner", "_remote", "_signature", "base", "path", "size")
 
-    def __init__(self, path: Place | Held) -> None:
+    def __init__(self, path: Place | Held | Packed) -> None:
         if isinstance(path, RemotePath):
             from forensics.storage.remote_file import RemoteFile
 
             remote = RemoteFile(path)
             self._set(path, 0, remote.size, None, -1, None, (remote.size, remote.mark), remote)
+            return
+        if isinstance(path, Packed):
+            self._set(path, 0, path.file.size, None, -1, None, path.file.signature, path.file)
             return
         if isinstance(path, Held):
             self._set(path, 0, len(path.data), path.data, -1, None, (len(path.data), 0))
@@ -53,21 +56,21 @@ class File:
 
     def _set(  # noqa: PLR0913, PLR0917  (the fields of a window)
         self,
-        path: Place | Held,
+        path: Place | Held | Packed,
         base: int,
         size: int,
         data: bytes | None,
         descriptor: int,
         owner: "File | None",
         signature: Signature,
-        remote: "RemoteFile | None" = None,
+        remote: "RemoteFile | Unpacked | None" = None,
     ) -> None:
         self.path, self.base, self.size = path, base, size
         self._data, self._descriptor, self._owner, self._signature = data, descriptor, owner, signature
         self._remote = remote
 
     @classmethod
-    def of_bytes(cls, data: bytes, path: Place | Held) -> "File":
+    def of_bytes(cls, data: bytes, path: Place | Held | Packed) -> "File":
         """Wrap bytes that were taken out of `path` (an inflated archive member, a nested pickle)."""
         made = cls.__new__(cls)
         made._set(path, 0, len(data), data, -1, None, (len(data), 0))  # noqa: SLF001  (an instance of this class)

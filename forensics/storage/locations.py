@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 from urllib.parse import quote
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -70,6 +70,41 @@ class Held:
 
     def __truediv__(self, path: str) -> "Held":
         return Held(self.data, path.rpartition("/")[2])
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Unpacked(Protocol):
+    """The bytes of a packed file as they are read: `storage.packed.PackedFile`."""
+
+    size: int
+
+    @property
+    def modified(self) -> float: ...
+
+    @property
+    def signature(self) -> tuple[int, int | str]: ...
+
+    def read_into(self, offset: int, buffer: memoryview) -> None: ...
+
+    def check_unchanged(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What a file that was packed alone unpacks to. As a root it holds that one file only."""
+
+    file: Unpacked = field(repr=False, compare=False)
+    name: str
+
+    @property
+    def parent(self) -> "Packed":
+        """Itself: nothing lies beside it."""
+        return self
+
+    def __truediv__(self, path: str) -> "Packed":
+        return Packed(self.file, path.rpartition("/")[2])
 
     def __str__(self) -> str:
         return self.name
@@ -142,5 +177,5 @@ class Locations:
         )
 
 
-Root: TypeAlias = Path | Locations | Held
+Root: TypeAlias = Path | Locations | Held | Packed
 """What the paths of artifacts and pieces are relative to."""

@@ -15,7 +15,7 @@ from forensics.readers.text.entries import Parser
 from forensics.readers.text.found import Found
 from forensics.readers.text.scan import scan_window
 from forensics.storage.file import File
-from forensics.storage.locations import Held, Place
+from forensics.storage.locations import Held, Packed, Place
 
 Stretch = tuple[int, int]
 
@@ -24,7 +24,7 @@ Stretch = tuple[int, int]
 class Reading:
     """Which file is read and how: sizes in bytes, `ahead` as in `formats.text.windows`, `wide` as in `Parser`."""
 
-    path: Place | Held
+    path: Place | Held | Packed
     line_bytes: int
     chunk_bytes: int
     ahead: int
