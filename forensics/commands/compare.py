@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("good", type=RUN_PATH)
 @click.argument("bad", type=RUN_PATH)
-@click.option("-f", "--format", "form", type=click.Choice(("table", "markdown", "json")), default="table")
+@click.option("-f", "--format", "form", type=click.Choice(("table", "markdown", "html", "json")), default="table")
 @click.option("--weights", is_flag=True, help="Compare checkpoints of the same step too.")
 @output_option
 @no_redact_option
@@ -45,6 +45,7 @@ def compare(  # noqa: PLR0913, PLR0917  (the options of the command)
     Example:
         medforensics compare runs/with-deepspeed-0.11.1 runs/with-deepspeed-0.12.5
         medforensics compare runs/a runs/b --weights --format markdown -o difference.md
+        medforensics compare runs/a runs/b --format html -o difference.html
     """
     from forensics import catalog
     from forensics.comparison import Side

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Given = ParamSpec("Given")
 
-TAKE_URLS = ("analyze", "timeline", "env", "bundle", "scan", "diff")
+TAKE_URLS = ("analyze", "triage", "timeline", "env", "bundle", "scan", "diff")
 FAIL_ON = ("error", "warning", "notice", "never")
 
 

@@ -14,7 +14,7 @@ from forensics.commands.errors import EXIT_FINDINGS, EXIT_FINE, EXIT_INTERNAL, E
 from forensics.commands.output import Output
 from forensics.commands.shared import (
     FAIL_ON,
-    RUN_PATH,
+    PLACE,
     cluster_option,
     guarded,
     hides_identities,
@@ -24,6 +24,7 @@ from forensics.commands.shared import (
     redactor_of,
 )
 from forensics.errors import UsageError
+from forensics.storage.locations import Place
 
 if TYPE_CHECKING:
     from forensics.fleet.row import Row
@@ -52,7 +53,7 @@ class Since(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
 
 
 @click.command()
-@click.argument("root", type=RUN_PATH)
+@click.argument("root", type=PLACE)
 @click.option(
     "-f", "--format", "form", type=click.Choice(("table", "csv", "json", "markdown", "html")), default="table"
 )
@@ -86,7 +87,7 @@ class Since(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
 @quiet_option
 @guarded
 def triage(  # noqa: PLR0913, PLR0917  (the options of the command)
-    root: Path,
+    root: Place,
     form: str,
     output: Output,
     jobs: int,
@@ -101,7 +102,7 @@ def triage(  # noqa: PLR0913, PLR0917  (the options of the command)
     no_redact: bool,
     quiet: bool,
 ) -> int:
-    """Judge every run under ROOT, in parallel, and group those that died of the same.
+    """Judge every run under ROOT (a folder, or the URL of one), in parallel; group those that died of the same.
 
     A run is a folder with a trainer state, checkpoints, event files or a log; its own checkpoints are no runs.
     A run that cannot be analysed is told as such and stops no other.
@@ -116,6 +117,7 @@ def triage(  # noqa: PLR0913, PLR0917  (the options of the command)
         medforensics triage runs --failed --since 7d
         medforensics triage runs --format csv -o runs.csv --resume ~/triage.jsonl
         medforensics triage runs --format html -o fleet.html --pages pages
+        medforensics triage s3://bucket/runs --cluster tcp://scheduler:8786
     """
     from forensics.fleet.group import QUIET
     from forensics.fleet.resume import state_file
@@ -156,7 +158,7 @@ def _width(output: Output) -> int:
 
 
 def _pages(
-    root: Path, rows: "Sequence[tuple[Row, str]]", folder: Path, page: Path, *, redacted: bool
+    root: Place, rows: "Sequence[tuple[Row, str]]", folder: Path, page: Path, *, redacted: bool
 ) -> dict[str, str]:
     """Write a page for each run that something is wrong with; return their places by the path that is shown.
 
@@ -170,7 +172,7 @@ def _pages(
     from forensics.report import html, masked_by
     from forensics.report.excerpts import excerpts, masked_excerpts
 
-    if folder.resolve().is_relative_to(root.resolve()):
+    if isinstance(root, Path) and folder.resolve().is_relative_to(root.resolve()):
         raise UsageError("nothing is written among the runs; name a folder outside with --pages")
     folder.mkdir(parents=True, exist_ok=True)
     links: dict[str, str] = {}
@@ -178,7 +180,7 @@ def _pages(
         if row.verdict not in {"broken", "suspicious"}:
             continue
         try:
-            report = investigate(root / row.path)
+            report = investigate(root if row.path == "." else root / row.path)
         except ForensicsError:
             continue
         redactor = redactor_of(report.run, identities=redacted)

@@ -7,14 +7,18 @@ event files in `runs/`, the output folder beside its log. Two folders that are s
 
 import os
 import re
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from forensics.discovery.aside import aside
 from forensics.discovery.discover import IGNORED_FOLDERS
+from forensics.discovery.remote import discover_remote
 from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
+from forensics.storage.locations import RemotePath
 
 SURE_FILES = re.compile(
     r"^(trainer_state\.json|trainer_log\.jsonl|logging\.jsonl|latest|latest_checkpointed_iteration\.txt"
@@ -61,6 +65,14 @@ class Found:
     apart: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteFound:
+    """A run of a store: its path below the URL that was named, and the folders below it that are runs of their own."""
+
+    path: str
+    apart: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class _Folder:
     path: Path
@@ -90,6 +102,29 @@ def find_runs(root: Path, limits: Limits = DEFAULT) -> tuple[Found, ...]:
     found = [candidate.found for candidate in _runs(root, 0, limits)]
     own = [each for each in found if not aside(f"{each.path.relative_to(root).as_posix()}/")]
     return tuple(sorted(own or found, key=lambda f: str(f.path)))
+
+
+def find_remote(root: RemotePath, limits: Limits = DEFAULT) -> tuple[RemoteFound, ...]:
+    """Return every run of a store below a URL, by its path below it, "." for the URL itself; `find_runs` decides.
+
+    The store is listed once. Raises `RemoteError` when it does not answer or has nothing there, `UsageError` when
+    nothing installed speaks its protocol.
+    """
+    _, artifacts, _ = discover_remote(root, limits)
+    paths = [a.path.removeprefix(f"{root.url}/") for a in artifacts if a.path != root.url]
+    if not paths:
+        return (RemoteFound("."),)
+    with tempfile.TemporaryDirectory(prefix="medforensics-") as made:
+        # Names are all that is looked at: empty files of these names are the store.
+        for path in paths:
+            parts = PurePosixPath(path)
+            if parts.is_absolute() or ".." in parts.parts or "\0" in path:
+                continue
+            with suppress(OSError):  # a store may hold "a" and "a/b", a disk cannot
+                (Path(made) / parts.parent).mkdir(parents=True, exist_ok=True)
+                (Path(made) / parts).touch()
+        found = find_runs(Path(made), limits)
+        return tuple(RemoteFound(run.path.relative_to(made).as_posix(), run.apart) for run in found)
 
 
 def _runs(path: Path, depth: int, limits: Limits) -> list[_Candidate]:

@@ -12,6 +12,7 @@ import forensics
 from forensics.errors import UnreadableError, UsageError
 from forensics.fleet.row import Row, row_from, row_to
 from forensics.redaction import Redactor
+from forensics.storage.locations import Place
 
 FORMAT = 3
 
@@ -56,7 +57,7 @@ def _key(path: str) -> str:
 
 
 @contextmanager
-def state_file(path: Path | None, root: Path) -> Iterator[StateFile | None]:
+def state_file(path: Path | None, root: Place) -> Iterator[StateFile | None]:
     """Open the file for a triage of `root`; None when there is no path.
 
     Raises `UsageError` when the file lies under the root or is no such file, `UnreadableError` when it cannot be
@@ -65,7 +66,7 @@ def state_file(path: Path | None, root: Path) -> Iterator[StateFile | None]:
     if path is None:
         yield None
         return
-    if root.is_dir() and path.resolve().is_relative_to(root.resolve()):
+    if isinstance(root, Path) and root.is_dir() and path.resolve().is_relative_to(root.resolve()):
         raise UsageError(f"{path} lies under {root}; nothing is ever written among the runs")
     rows = _rows(path)
     try:

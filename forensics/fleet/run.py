@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from forensics.errors import NothingReadableError
-from forensics.fleet.find import Found, find_runs
+from forensics.fleet.find import Found, RemoteFound, find_remote, find_runs
 from forensics.fleet.resume import StateFile
 from forensics.fleet.row import Row
 from forensics.fleet.work import Task, newest_of, signature_of
+from forensics.storage.locations import Place, RemotePath
 from forensics.weights import WeightsDepth
 
 Progress = Callable[[str, int, int], None]
@@ -30,16 +31,19 @@ class Options:
 
 
 def triage(
-    root: Path, options: Options, *, state: StateFile | None = None, progress: Progress | None = None
+    root: Place, options: Options, *, state: StateFile | None = None, progress: Progress | None = None
 ) -> tuple[Row, ...]:
-    """Return one row for every run under `root`, by path.
+    """Return one row for every run under `root`, a folder or the URL of one, by path.
 
     Raises `NothingReadableError` when there is none, `UnreadableError` when `root` cannot be listed.
     """
-    found = find_runs(root)
+    if isinstance(root, RemotePath):
+        found = [_task_there(root, run, options) for run in find_remote(root)]
+    else:
+        found = [_task(root, run, options) for run in find_runs(root)]
     if not found:
         raise NothingReadableError(f"no run under {root}: no trainer state, checkpoint, event file or log")
-    tasks = [task for run in found if _is_wanted(task := _task(root, run, options), options.since)]
+    tasks = [task for task in found if _is_wanted(task, options.since)]
     known = [row for task in tasks if (row := _known(task, state)) is not None]
     names = {row.path for row in known}
     rows = list(known)
@@ -55,6 +59,11 @@ def triage(
 def _task(root: Path, run: Found, options: Options) -> Task:
     name = run.path.relative_to(root).as_posix() if run.path != root else "."
     return Task(name, run.path.absolute(), run.apart, options.weights, options.seconds)
+
+
+def _task_there(root: RemotePath, run: RemoteFound, options: Options) -> Task:
+    location = root if run.path == "." else root / run.path
+    return Task(run.path, location, run.apart, options.weights, options.seconds)
 
 
 def _is_wanted(task: Task, since: float | None) -> bool:

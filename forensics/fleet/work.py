@@ -6,12 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 from forensics.discovery.discover import discover
+from forensics.discovery.remote import discover_remote
 from forensics.errors import ForensicsError, NothingReadableError, SeveralRunsError
 from forensics.fleet.row import Row, row_of
+from forensics.model import Artifact
+from forensics.storage.locations import Place, RemotePath
 from forensics.weights import WeightsDepth
 
 
@@ -20,7 +22,7 @@ class Task:
     """One run to analyse: `path` is what the row is called, `location` where it lies, `seconds` its time limit."""
 
     path: str
-    location: Path
+    location: Place
     apart: tuple[str, ...] = ()
     weights: WeightsDepth = "quick"
     seconds: float = 60.0
@@ -54,7 +56,7 @@ def analysed(task: Task) -> Row:
 def newest_of(task: Task) -> float:
     """Return when a file of a run was last written, in seconds since 1970; 0 where none can be listed."""
     try:
-        return max((artifact.modified for artifact in discover(task.location).artifacts), default=0.0)
+        return max((artifact.modified for artifact in _files(task)), default=0.0)
     except ForensicsError:
         return 0.0
 
@@ -62,13 +64,18 @@ def newest_of(task: Task) -> float:
 def signature_of(task: Task) -> str:
     """Return a name for the files of a run as they are: paths, sizes and times of change."""
     try:
-        found = discover(task.location)
+        found = _files(task)
     except ForensicsError:
         return ""
     digest = hashlib.sha256(f"{task.weights} {task.apart}".encode())
-    for artifact in found.artifacts:
+    for artifact in found:
         digest.update(f"{artifact.path}\0{artifact.size}\0{artifact.modified}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]
+
+
+def _files(task: Task) -> tuple[Artifact, ...]:
+    place = task.location
+    return discover_remote(place)[1] if isinstance(place, RemotePath) else discover(place).artifacts
 
 
 @contextmanager

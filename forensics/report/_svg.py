@@ -33,6 +33,32 @@ def drawing(curve: Curve, onset: int | None) -> str:
     return "".join([*parts, "</svg>"])
 
 
+def overlay(good: Curve, bad: Curve, parted: int | None) -> str:
+    """Return two curves of one metric on the same axes, BAD dashed; a dotted line where they part."""
+    both = Curve(
+        good.name,
+        np.array([min(good.steps[0], bad.steps[0]), max(good.steps[-1], bad.steps[-1])]),
+        np.concatenate([good.values, bad.values]),
+        good.axis,
+    )
+    shown = both.values[np.isfinite(both.values)]
+    box = f"0 0 {WIDTH:.0f} {HEIGHT:.0f}"
+    parts = [f'<svg class="overlay" viewBox="{box}" preserveAspectRatio="none" aria-hidden="true">']
+    if parted is not None:
+        x = float(_across(np.array([float(parted)]), both)[0])
+        parts.append(f'<path class="parted" d="M{x:.1f} 0V{HEIGHT:.0f}"/>')
+    for label, curve in (("good", good), ("bad", bad)):
+        across, finite = _across(curve.steps.astype(np.float64), both), np.isfinite(curve.values)
+        down = np.full(len(across), np.nan)
+        if finite.any():
+            down[finite] = _down(curve.values[finite], shown)
+            parts.append(f'<path class="{label}" d="{_path(across, down)}"/>')
+        ticks = "".join(f"M{x:.1f} {HEIGHT - 10:.0f}v10" for x in across[~finite].tolist())
+        if ticks:
+            parts.append(f'<path class="ticks" d="{ticks}"/>')
+    return "".join([*parts, "</svg>"])
+
+
 def caption(curve: Curve, onset: int | None) -> str:
     """Say in words what the drawing shows."""
     noun = NOUNS[curve.axis][0]
@@ -58,11 +84,12 @@ def _logarithmic(values: Floats) -> bool:
     return bool(len(values)) and float(values.min()) > 0 and float(values.max()) / float(values.min()) > LOG_RATIO
 
 
-def _down(values: Floats) -> Floats:
-    """Return the height of finite values, 0 at the top."""
-    shown = np.log10(values) if _logarithmic(values) else values
+def _down(values: Floats, among: Floats | None = None) -> Floats:
+    """Return the height of finite values, 0 at the top, on the axis that holds `among` (the values themselves)."""
+    among = values if among is None else among
+    shown, whole = (np.log10(values), np.log10(among)) if _logarithmic(among) else (values, among)
     # Halves keep the span of two values near the largest double finite.
-    low, span = float(shown.min()) / 2, float(shown.max()) / 2 - float(shown.min()) / 2
+    low, span = float(whole.min()) / 2, float(whole.max()) / 2 - float(whole.min()) / 2
     share = (shown / 2 - low) / span if span > 0 else np.full(len(shown), 0.5)
     return np.asarray(MARGIN + (1 - share) * (HEIGHT - 2 * MARGIN))
 

@@ -17,7 +17,8 @@ from forensics.report._safe import clean, code, markdown
 from forensics.report.json import number
 
 FORMAT = 1
-FORMATS = ("table", "markdown", "json")
+FORMATS = ("table", "markdown", "json", "html")
+SHOWN_WIDTH = 400
 SHOWN_OTHER = 10
 """Differences that no rule knows of, shown in the table; JSON has them all."""
 WORDS = {"decides": "decides", "counts": "counts", "concerned": "looked at", "other": ""}
@@ -43,7 +44,11 @@ def _masked_difference(d: Difference, redactor: Redactor) -> Difference:
 
 
 def render(comparison: Comparison, form: str) -> str:
-    """Return the comparison as a table, Markdown or JSON."""
+    """Return the comparison as a table, Markdown, JSON or a page."""
+    if form == "html":
+        from forensics.report import comparison_page
+
+        return comparison_page.render(comparison)
     if form == "json":
         return json.dumps(tree(comparison), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     return _markdown(comparison) if form == "markdown" else _table(comparison)
@@ -151,6 +156,12 @@ def _shown(comparison: Comparison) -> tuple[Sequence[Difference], int]:
     return shown, len(comparison.differences) - len(shown)
 
 
+def rows_of(comparison: Comparison) -> tuple[list[list[str]], int]:
+    """Return a row of texts for each difference worth one, in the order of `HEADINGS`, and how many are left."""
+    shown, left = _shown(comparison)
+    return [_row(d) for d in shown], left
+
+
 def _row(d: Difference) -> list[str]:
     return [WORDS[d.relevance], clean(d.name, 60), _value(d, "good"), _value(d, "bad"), _why(d)]
 
@@ -183,7 +194,7 @@ def _place(axis: Axis, place: int | None, otherwise: str) -> str:
     return otherwise if place is None else f"{NOUNS[axis][0]} {place:,}"
 
 
-def _weights_line(weights: WeightsCompared) -> str:
+def weights_line(weights: WeightsCompared) -> str:
     largest = ""
     if weights.largest is not None:
         largest = f"; the largest relative difference is {weights.relative_change:.3g} in {clean(weights.largest)}"
@@ -206,7 +217,7 @@ def _table(comparison: Comparison) -> str:
         metric_rows = [_metric_row(d) for d in comparison.divergences]
         parts.append(tabulate(metric_rows, headers=METRIC_HEADINGS, disable_numparse=True))
     if comparison.weights is not None:
-        parts.append(_weights_line(comparison.weights))
+        parts.append(weights_line(comparison.weights))
     if comparison.records is not None:
         parts.append(f"The records: {clean(comparison.records.sentence, 2000)}.")
     return "\n\n".join(parts) + "\n"
@@ -214,7 +225,7 @@ def _table(comparison: Comparison) -> str:
 
 def _sides(comparison: Comparison) -> str:
     rows = [
-        [label, side.report.verdict, _named(label, side, 80), clean(side.report.headline, 300)]
+        [label, side.report.verdict, named(label, side, 80), clean(side.report.headline, 300)]
         for label, side in (("GOOD", comparison.good), ("BAD", comparison.bad))
     ]
     return tabulate([_wrapped(row, (0, 0, 30, 60)) for row in rows], tablefmt="plain", disable_numparse=True)
@@ -228,7 +239,7 @@ def _wrapped(row: Sequence[str], widths: Sequence[int]) -> list[str]:
     return [textwrap.fill(cell, width) if width else cell for cell, width in zip(row, widths, strict=True)]
 
 
-def _named(label: str, side: Side, limit: int) -> str:
+def named(label: str, side: Side, limit: int) -> str:
     """Return what a run is called; nothing when that is its label, as in a masked comparison."""
     return "" if side.name == label else clean(side.name, limit)
 
@@ -237,7 +248,7 @@ def _markdown(comparison: Comparison) -> str:
     shown, left = _shown(comparison)
     lines = [f"## {markdown(comparison.headline, 2000)}\n"]
     for label, side in (("GOOD", comparison.good), ("BAD", comparison.bad)):
-        name = f" {code(side.name)}," if _named(label, side, 400) else ""
+        name = f" {code(side.name)}," if named(label, side, SHOWN_WIDTH) else ""
         lines.append(f"- {label}:{name} {side.report.verdict}: {markdown(side.report.headline, 1000)}")
     if shown:
         lines.append(f"\n| {' | '.join(HEADINGS)} |\n|---|---|---|---|---|")
@@ -248,7 +259,7 @@ def _markdown(comparison: Comparison) -> str:
         lines.append(f"\n| {' | '.join(METRIC_HEADINGS)} |\n|---|---|---|---|---|---|")
         lines.extend(f"| {' | '.join(_metric_row(d))} |" for d in comparison.divergences)
     if comparison.weights is not None:
-        lines.append(f"\n{markdown(_weights_line(comparison.weights), 1000)}")
+        lines.append(f"\n{markdown(weights_line(comparison.weights), 1000)}")
     if comparison.records is not None:
         lines.append(f"\nThe records: {markdown(comparison.records.sentence, 1000)}.")
     return "\n".join(lines) + "\n"
