@@ -79,6 +79,35 @@ def test_a_falling_rate_has_no_peak() -> None:
     assert found(run, 0, 1) == []
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_counter_of_epochs_ends_one_where_it_rises(first: int) -> None:
+    """Steps 1 to 40 are one epoch, whether it is called 0 or 1; its share would put the end elsewhere."""
+    run = make_run(loss=LOSS, epoch=[float(first + (i - 1) // 40) for i in range(1, 101)])
+
+    assert found(run, 40, 41) == [("epoch-ended", 40)]
+    assert not [each for step in (33, 50, 60) for each in found(run, step, step + 1) if each[0] == "epoch-ended"]
+
+
+def test_entries_at_the_end_of_each_epoch_tell_it() -> None:
+    """`logging_strategy="epoch"`: 1.0 at step 40, 2.0 at step 80."""
+    series = make_run(loss=LOSS, epoch=[i / 40 for i in range(1, 101)]).timeline["epoch"]
+    run = make_run(loss=LOSS)
+    thin = replace(series, **{name: getattr(series, name)[39::40] for name in ("steps", "values", "wall_times")})
+    run = replace(run, timeline=replace(run.timeline, series={**run.timeline.series, "epoch": thin}))
+
+    assert found(run, 40, 41) == [("epoch-ended", 40)]
+    assert found(run, 80, 81) == [("epoch-ended", 80)]
+
+
+def test_a_counter_that_is_logged_now_and_then_tells_no_end() -> None:
+    series = make_run(loss=LOSS, epoch=[float((i - 1) // 40) for i in range(1, 101)]).timeline["epoch"]
+    run = make_run(loss=LOSS)
+    thin = replace(series, **{name: getattr(series, name)[::10] for name in ("steps", "values", "wall_times")})
+    run = replace(run, timeline=replace(run.timeline, series={**run.timeline.series, "epoch": thin}))
+
+    assert not [each for step in range(30, 60) for each in found(run, step, step + 10) if each[0] == "epoch-ended"]
+
+
 def test_the_end_of_an_epoch() -> None:
     run = make_run(loss=LOSS, epoch=[i / 40 for i in range(1, 101)])
 

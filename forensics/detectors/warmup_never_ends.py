@@ -62,8 +62,7 @@ def _only_rises(run: Run, planned: int) -> bool:
     series, asked = context.recorded(run, LEARNING_RATE), run.environment.number("learning_rate")
     if series.axis != "step" or len(series) < LEAST or int(series.steps[-1]) < NEARLY * planned:
         return False
-    rises = np.diff(series.values)
-    if not bool(np.all(rises > 0)):
+    if not bool(np.isfinite(series.values).all()) or not bool(np.all(np.diff(series.values) > 0)):
         return False
     if asked is not None:
         return 0 < float(series.values[-1]) < HALF * asked

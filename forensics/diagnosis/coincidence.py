@@ -79,11 +79,21 @@ def _skipped(run: Run) -> Integers:
 
 
 def _epoch_ends(run: Run) -> Integers:
-    """Return the last step of every epoch that ended, from the epoch that the trainer printed."""
+    """Return the last step of every epoch that ended, from the epoch that the trainer printed.
+
+    A share of an epoch tells how long one is. A whole number counts the epoch that runs, from 0 or from 1, and tells
+    where one ends only where it rises from one step to the next, or where every entry stands at the end of its epoch.
+    """
     steps, values = epochs_of(run)
     known = np.isfinite(values) & (steps > 0) & (values > 0)
     if not known.any():
         return NO_STEPS
+    told = np.isfinite(values)
+    lengths = steps[known] / values[known]
+    at_ends = len(lengths) > 1 and float(np.ptp(lengths) * values[known].max()) < 1
+    if bool(np.all(values[told] == np.rint(values[told]))) and not at_ends:
+        rises = (np.diff(values[told]) == 1) & (np.diff(steps[told]) == 1)
+        return np.asarray(steps[told][:-1][rises], dtype=np.int64)
     last = int(np.flatnonzero(known)[-1])
     length = float(steps[last]) / float(values[last])
     if length < 1:

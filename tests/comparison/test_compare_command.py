@@ -1,19 +1,23 @@
 """`medforensics compare` as a user calls it."""
 
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from comparison.run_pair import Pair
 from forensics.cli import main
+from forensics.report._onset import Curve
+from forensics.report._svg import overlay
 from runs import FOUNDING
 
 VERDICT = "deepspeed 0.11.1 -> 0.12.5 is the difference that matters for loss-to-zero"
 
 
-@pytest.mark.parametrize("form", ["table", "markdown", "json"])
+@pytest.mark.parametrize("form", ["table", "markdown", "json", "html"])
 def test_every_format_tells_the_difference_that_matters(pair: Pair, form: str) -> None:
     done = CliRunner().invoke(main, ["compare", str(pair.good), str(pair.bad), "--format", form])
 
@@ -73,3 +77,30 @@ def test_a_lasting_factor_is_told_and_equal_curves_never_part(tmp_path: Path, fo
     else:
         rows_said = [line.replace("|", " ").split()[:4] for line in said.splitlines()]
         assert ["loss", "4", "never", "never"] in rows_said
+
+
+def test_the_page_draws_both_runs_on_the_same_axes(pair: Pair) -> None:
+    page = CliRunner().invoke(main, ["compare", str(pair.good), str(pair.bad), "-f", "html", "--no-redact"]).stdout
+    drawings = re.findall(r'<svg class="overlay".*?</svg>', page)
+
+    assert drawings
+    for drawing in drawings:
+        assert drawing.count('class="good"') == drawing.count('class="bad"') == 1
+        numbers = [float(one) for one in re.findall(r"[ML](-?[\d.]+) ", drawing)]
+        assert 0 <= min(numbers) <= max(numbers) <= 600
+    assert "They part at step 18 (the dotted line)" in page
+    assert 'class="parted"' in drawings[0]
+    assert "<script" not in page
+
+
+def test_a_value_is_at_one_height_in_both_curves() -> None:
+    steps = np.arange(1, 6)
+    good = Curve("loss", steps, np.array([4.0, 3.0, 2.0, 1.0, 0.5]))
+    bad = Curve("loss", steps, np.array([2.0, np.nan, 9.0, np.inf, 1.0]))
+    drawn = overlay(good, bad, None)
+    path = {name: re.search(f'class="{name}" d="([^"]+)"', drawn)[1] for name in ("good", "bad", "ticks")}  # type: ignore[index]
+    heights = {name: re.findall(r"[ML][\d.]+ ([\d.]+)", path[name]) for name in ("good", "bad")}
+
+    assert heights["good"][2] == heights["bad"][0]
+    assert heights["good"][3] == heights["bad"][2]
+    assert path["ticks"].count("M") == 2
