@@ -13,6 +13,8 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from forensics.errors import LimitError
 from forensics.formats.flatten import flatten
 from forensics.model import Artifact, Fact, Setting, Standing
@@ -52,6 +54,7 @@ def printed_arguments(artifact: Artifact) -> Iterator[Fact]:
     if artifact.path.endswith(".py"):
         return  # the call itself, not what it printed
     lines = list(read_lines(artifact))
+    braces: _Braces | None = None
     number = 0
     while number < len(lines):
         line = lines[number]
@@ -60,7 +63,8 @@ def printed_arguments(artifact: Artifact) -> Iterator[Fact]:
             for name, value in _arguments(line.text[call.end() : call.end() + MOST_CHARACTERS]):
                 yield from _told(artifact, name, value, line.number)
         elif _begins(line.text):
-            printed, number = _dictionary(lines, number)
+            braces = _Braces(lines) if braces is None else braces
+            printed, number = _dictionary(braces, number)
             for key, held in printed.items():
                 yield from _told(artifact, str(key), held, line.number)
         number += 1
@@ -109,20 +113,33 @@ def _end_of_value(text: str, start: int) -> int:
     return len(text)
 
 
-def _dictionary(lines: Sequence[Line], number: int) -> tuple[Mapping[object, object], int]:
+class _Braces:
+    """The lines without their prefixes, and how deep each ends: counted once, however many dictionaries never end."""
+
+    __slots__ = ("depths", "sizes", "texts")
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self.texts = [line.text[start.end() if (start := _PREFIX.match(line.text)) else 0 :] for line in lines]
+        self.depths = np.cumsum([0, *(text.count("{") - text.count("}") for text in self.texts)])
+        self.sizes = np.cumsum([0, *map(len, self.texts)])
+
+    def end(self, number: int) -> int | None:
+        """Return the line that closes what a line opens, None when none within reach does."""
+        reach = slice(number + 1, number + 1 + MOST_LINES)
+        closed = np.flatnonzero(self.depths[reach] <= self.depths[number])
+        if not len(closed):
+            return None
+        last = number + int(closed[0])
+        return last if self.sizes[last] - self.sizes[number] <= MOST_CHARACTERS else None
+
+
+def _dictionary(braces: _Braces, number: int) -> tuple[Mapping[object, object], int]:
     """Return a printed dictionary and the index of its last line; an empty one where it does not end."""
-    parts: list[str] = []
-    depth = size = 0
-    for index in range(number, min(len(lines), number + MOST_LINES)):
-        start = _PREFIX.match(lines[index].text)
-        text = lines[index].text[start.end() if start else 0 :]
-        parts.append(text)
-        size += len(text)
-        depth += text.count("{") - text.count("}")
-        if depth <= 0 or size > MOST_CHARACTERS:
-            try:
-                value = ast.literal_eval("\n".join(parts).strip())
-            except UNSPELLED:
-                return {}, number
-            return (value, index) if isinstance(value, dict) and _CONFIGURES.search(repr(value)) else ({}, number)
-    return {}, number
+    last = braces.end(number)
+    if last is None:
+        return {}, number
+    try:
+        value = ast.literal_eval("\n".join(braces.texts[number : last + 1]).strip())
+    except UNSPELLED:
+        return {}, number
+    return (value, last) if isinstance(value, dict) and _CONFIGURES.search(repr(value)) else ({}, number)
