@@ -54,6 +54,7 @@ def compare(  # noqa: PLR0913, PLR0917  (the options of the command)
     from forensics.investigate import investigate
     from forensics.progress import reporter
     from forensics.report import comparison as page
+    from forensics.report import comparison_page
 
     depth: Literal["auto", "off"] = "auto" if weights else "off"
     with reporter(quiet=quiet) as progress:
@@ -64,7 +65,8 @@ def compare(  # noqa: PLR0913, PLR0917  (the options of the command)
     found = compared(sides[0], sides[1], catalog.rules(), weights=looked)
     identities = hides_identities(form, output, no_redact=no_redact)
     redactor = redactor_of(*(side.report.run for side in sides), identities=identities)
-    output.write(page.render(page.masked(found, redactor), form))
+    shown = page.masked(found, redactor)
+    output.write(comparison_page.render(shown) if form == "html" else page.render(shown, form))
     return EXIT_FINE
 
 

@@ -17,7 +17,7 @@ from forensics.report._safe import clean, code, markdown
 from forensics.report.json import number
 
 FORMAT = 1
-FORMATS = ("table", "markdown", "json", "html")
+FORMATS = ("table", "markdown", "json")
 SHOWN_WIDTH = 400
 SHOWN_OTHER = 10
 """Differences that no rule knows of, shown in the table; JSON has them all."""
@@ -44,11 +44,7 @@ def _masked_difference(d: Difference, redactor: Redactor) -> Difference:
 
 
 def render(comparison: Comparison, form: str) -> str:
-    """Return the comparison as a table, Markdown, JSON or a page."""
-    if form == "html":
-        from forensics.report import comparison_page
-
-        return comparison_page.render(comparison)
+    """Return the comparison as a table, Markdown or JSON; the page is `comparison_page`'s."""
     if form == "json":
         return json.dumps(tree(comparison), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     return _markdown(comparison) if form == "markdown" else _table(comparison)
