@@ -17,7 +17,6 @@ from forensics.report._safe import clean, code, markdown
 from forensics.report.json import number
 
 FORMAT = 1
-FORMATS = ("table", "markdown", "json")
 SHOWN_WIDTH = 400
 SHOWN_OTHER = 10
 """Differences that no rule knows of, shown in the table; JSON has them all."""
