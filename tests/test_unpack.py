@@ -116,8 +116,13 @@ def test_a_cut_log_gives_what_it_holds(name: str, damage: str, tmp_path: Path) -
     spoilt = whole[:half] if damage == "cut" else whole[:half] + b"\xff" * 40 + whole[half + 40 :]
     (tmp_path / name).write_bytes(spoilt)
 
-    run = investigate(tmp_path / name).run
+    report = investigate(tmp_path / name)
+    run = report.run
     told = next(skip for skip in run.skips if skip.what == name)
+
+    assert report.headline.startswith("Nothing is wrong before the cut: the loss went from")
+    assert f"What follows in {name} is missing" in report.headline
+    assert len(report.headline) <= 160
 
     assert 1000 < len(run.timeline["loss"]) < 9000
     assert run.timeline["loss"].values.tolist() == pytest.approx(

@@ -95,8 +95,13 @@ def _fell(run: Run, loss: Series) -> str:
 
 
 def _with_unread(run: Run, said: str) -> str:
-    """Add which checkpoints were not read in full: without that, silence about them would pass for praise."""
+    """Add what was not read in full: without that, silence about it would pass for praise."""
     left = [c for c in run.checkpoints if c.table is not None and c.table.unread.any()]
+    lost = next((skip for skip in run.skips if skip.lost), None)
+    if not left and lost is not None:
+        more = f" What follows in {brief(lost.what, 40)} is missing: it is cut or corrupt."
+        said = said.replace("Nothing is wrong", "Nothing is wrong before the cut", 1)
+        return f"{stopped(brief(said, MOST - len(more) - 1))}{more}"
     if not left:
         return stopped(brief(said, MOST - 1))
     count = sum(int(c.table.unread.sum()) for c in left if c.table is not None)

@@ -86,7 +86,8 @@ def _streamed(path: Path, limits: Limits) -> Iterator[tuple[Packed, tuple[Skip, 
 def _lost(path: Path, fault: str, size: int) -> tuple[Skip, ...]:
     if not fault:
         return ()
-    return (Skip(path.name, f"cut or corrupt ({fault}): {size:,} bytes of it were unpacked, what follows is missing"),)
+    told = f"cut or corrupt ({fault}): {size:,} bytes of it were unpacked, what follows is missing"
+    return (Skip(path.name, told, lost=True),)
 
 
 def _is_read_packed(path: Path) -> bool:

@@ -203,9 +203,11 @@ class Setting:
 class Skip:
     """Something that was not examined, and why. Reported, never dropped.
 
-    `internal` tells that code of ours failed on it; such a skip is a failure of the report too.
+    `internal` tells that code of ours failed on it; such a skip is a failure of the report too. `lost` tells that a
+    part of the run's own record is missing, so that nothing which was read speaks for the rest.
     """
 
     what: str
     reason: str
     internal: bool = False
+    lost: bool = False
