@@ -13,15 +13,19 @@ what ends with `loss` before a number), options of commands, keys of YAML at the
 margin, versions. A file is read whole when every loss is an entry, every option and key a setting, and no version is
 missing. Nothing is judged.
 
-Of a log (read by the text reader) it is the numbers with a fraction, or NaN, behind a word that ends with `loss`, in
-the last drawing of every line; best losses, weights and factors are none.
+Of texts that are no training logs it is how many series they give: none may be. Of those called unseen, found by the
+names of files alone, the truth was written down before the first run; `first` is what that gave.
+
+Of a table it is the cells below a name with `loss`, of a bare column the lines. Of a log (read by the text reader) it
+is the numbers with a fraction, or NaN, behind a word that ends with `loss`, in the last drawing of every line; best
+losses, weights and factors are none.
 """
 
 import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +40,8 @@ _PRINTED = re.compile(
     r"(?i)(?P<name>[A-Za-z_/ ]{0,30}loss)['\"]?\s*[:=]\s*(?:tensor\()?(?:-?\d[\d.]*(?:e[-+]?\d+)?|nan|inf)(?![\w.])"
 )
 _LOGGED = re.compile(
-    r"(?i)(?<![\w/.])(?P<name>[\w/.() -]{0,40}loss[\w/]{0,20})\)?['\"]?(?:\s*[:=|]| is)?\s*\[?(?:tensor\()?"
+    r"(?i)(?<![\w/.])(?P<name>[\w/.() -]{0,40}(?:loss[\w/]{0,20}|损失))\)?['\"]?"
+    r"(?:\s*[:=|\uff1a]|(?: so far)? is)?\s*\[?(?:tensor\()?"
     r"(?:-?\d+\.\d+(?:e[-+]?\d+)?|nan\b|inf\b)"
 )
 _NO_LOSS = re.compile(r"(?i)best|factor|coef|mult|weight|loss.scale|final")
@@ -62,6 +67,7 @@ class Source:
     blob: str
     counted: dict[str, int] | None = None
     taken: dict[str, int] | None = None
+    first: dict[str, int] | None = None
 
     @property
     def whole(self) -> bool:
@@ -91,6 +97,8 @@ def measure(source: Source, path: Path) -> Source:
         losses = [f for f in facts if isinstance(f, Samples) and re.search(r"loss", f.name, re.IGNORECASE)]
         return replace(source, counted=_in_log(text), taken={"losses": sum(len(block.values) for block in losses)})
     notebook = source.kind.startswith("notebook")
+    if source.kind in _BY_NAME:
+        return _measured_by_name(source, path, text)
     counted = _in_notebook(json.loads(text)) if notebook else _in_issue(text)
     named = path.with_suffix(".ipynb" if notebook else ".md")
     if not named.exists():
@@ -100,6 +108,26 @@ def measure(source: Source, path: Path) -> Source:
     except ForensicsError:
         return replace(source, counted=counted, taken=dict.fromkeys(counted, 0))
     return replace(source, counted=counted, taken=_taken(run, counted, () if notebook else _wanted(text)))
+
+
+def _measured_by_name(source: Source, path: Path, text: str) -> Source:
+    """Count and read a file that readers know by its name too."""
+    named = path.with_name(f"{path.name[:8]}-{Path(source.path).name}")
+    if not named.exists():
+        named.symlink_to(path.name)
+    try:
+        samples = read(named).timeline.samples
+    except ForensicsError:
+        samples = ()
+    losses = sum(len(block.values) for block in samples if re.search(r"loss", block.name, re.IGNORECASE))
+    taken = {"series": len(samples)} if source.kind == "no log" else {"losses": losses}
+    return replace(source, counted=_BY_NAME[source.kind](text), taken=taken)
+
+
+def _in_table(text: str) -> dict[str, int]:
+    rows = [re.split(r"[,;\t]", line) for line in text.splitlines() if line.strip()]
+    at = [index for index, name in enumerate(rows[0]) if re.search(r"loss|rmse", name, re.IGNORECASE)]
+    return {"losses": sum(bool(row[index].strip()) for row in rows[1:] for index in at if index < len(row))}
 
 
 def _taken(run: Run, counted: dict[str, int], wanted: Sequence[str]) -> dict[str, int]:
@@ -171,15 +199,30 @@ def _in_log(text: str) -> dict[str, int]:
     return {"losses": sum(not _NO_LOSS.search(name) for name in found)}
 
 
+_BY_NAME: dict[str, Callable[[str], dict[str, int]]] = {
+    "log, unseen": _in_log,
+    "table, unseen": _in_table,
+    "column, unseen": lambda text: {"losses": len([line for line in text.splitlines() if line.strip()])},
+    "no log": lambda _: {"series": 0},
+}
+
+
 def table(measured: Sequence[Source]) -> str:
     """Return the share that is read whole by kind, then every file that is not."""
-    lines = ["| kind | files | read whole | losses read | settings read | versions read |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| kind | files | read whole | at first sight | losses read | settings read | versions read |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for kind in dict.fromkeys(source.kind for source in measured):
         known = [source for source in measured if source.kind == kind and source.counted and source.taken]
         sums = {what: _sums(known, what) for what in ("losses", "settings", "versions")}
         whole = sum(source.whole for source in known)
+        first = (
+            sum(source.first == source.counted for source in known) if any(source.first for source in known) else "-"
+        )
         lines.append(
-            f"| {kind} | {len(known)} | {whole} | {sums['losses']} | {sums['settings']} | {sums['versions']} |"
+            f"| {kind} | {len(known)} | {whole} | {first} | {sums['losses']} | {sums['settings']} "
+            f"| {sums['versions']} |"
         )
     rest = [source for source in measured if not source.whole and source.counted]
     lines += ["", "Not read whole:", ""] if rest else []

@@ -162,7 +162,7 @@ FOREIGN_LOSS = (
     "|функция потерь|значение функции потерь|ошибка обучения"
 )
 """What a loss is called in other languages, as a whole name."""
-_OF_ERRORS = ("mse|msle|huber|smooth_l1", "rmse|rmsle", "mae", "mape|smape")
+_OF_ERRORS = ("mse|msle|huber|smooth[ _-]?l1", "rmse|rmsle", "mae", "mape|smape")
 """Errors that are minimised, the one that is most often trained on first."""
 ERRORS = "|".join(_OF_ERRORS)
 _BRIEF = (

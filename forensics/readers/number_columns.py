@@ -62,7 +62,7 @@ def number_columns(artifact: Artifact) -> Iterator[Fact]:
     if len(rows) < SEVERAL or not _is_metric(name):
         return
     values, steps = _of(np.array(rows, dtype=np.float64))
-    if (np.nan_to_num(values) == np.floor(np.nan_to_num(values))).all():
+    if not len(values) or (np.nan_to_num(values) == np.floor(np.nan_to_num(values))).all():
         return  # they count something
     at = np.array(records, dtype=np.int64)
     yield from samples([plain_rows((canonical(name),), values[:, None], at, at, steps)], artifact.path)
@@ -85,7 +85,7 @@ def _is_metric(name: str) -> bool:
 
 
 def _of(table: Floats) -> tuple[Floats, Integers]:
-    """Return the metric and the step of each row: a column of rising whole numbers counts."""
+    """Return the metric and the step of each row: one of several columns must count, by rising whole numbers."""
     unknown = np.full(len(table), UNKNOWN_STEP, dtype=np.int64)
     for index in range(table.shape[1] if table.shape[1] > 1 else 0):
         column = table[:, index]
@@ -93,4 +93,4 @@ def _of(table: Floats) -> tuple[Floats, Integers]:
         if whole and (np.diff(column) > 0).mean() > MOSTLY:
             value = table[:, 1 if index == 0 else 0]
             return value, unknown if np.median(np.diff(column)) == 1 else column.astype(np.int64)
-    return table[:, 0], unknown
+    return (table[:, 0], unknown) if table.shape[1] == 1 else (table[:0, 0], unknown)

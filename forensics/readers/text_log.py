@@ -9,15 +9,17 @@ from pathlib import Path
 from forensics.formats.text import AHEAD, stretches
 from forensics.model import Artifact, Fact, Skip
 from forensics.plugin import reader
+from forensics.readers.metrics_csv import looks_like_table
 from forensics.readers.metrics_jsonl import looks_like_metrics
 from forensics.readers.text.found import Found
-from forensics.readers.text.scan import WIDE_BYTES
+from forensics.readers.text.scan import RARE_BYTES
 from forensics.readers.text.settled import facts
 from forensics.readers.text.sniffing import looks_like_log
 from forensics.readers.text.stretches import Reading, Stretch, scan_stretches
 from forensics.storage.file import File
 
 CHUNK_BYTES = 4 << 20
+HEAD_BYTES = 1 << 12
 PARALLEL_BYTES = 64 << 20
 """From this size on a file is scanned by several processes; below, starting them would cost more than it saves."""
 MAX_PROCESSES = 4
@@ -43,7 +45,10 @@ def text_log(artifact: Artifact) -> Iterator[Fact]:
     true steps from the progress bar, the epoch or the schedule; warnings, errors and milestones become events;
     versions, arguments and the configuration in force become settings.
     """
-    yield from read_text(artifact)
+    with File(artifact.location) as file:
+        table = looks_like_table(file.head(HEAD_BYTES))
+    if not table:  # it has a reader of its own
+        yield from read_text(artifact)
 
 
 def read_text(
@@ -61,9 +66,9 @@ def read_text(
         parts = stretches(file, stretch_bytes) if count > 1 else [(0, file.size)]
     reading = Reading(artifact.location, artifact.limits.text_line_bytes, chunk_bytes, ahead)
     whole, changed = _scan(reading, parts, count)
-    wide = replace(reading, wide=True)
-    if not whole.tells_of_training and _scan(wide, [(0, min(WIDE_BYTES, file.size))], 1)[0].tells_of_training:
-        whole, changed = _scan(wide, parts, count)
+    rare = replace(reading, rare=True)
+    if not whole.tells_of_training and _scan(rare, [(0, min(RARE_BYTES, file.size))], 1)[0].tells_of_training:
+        whole, changed = _scan(rare, parts, count)
     yield from facts(whole, artifact.path)
     if whole.cut:
         limit = artifact.limits.text_line_bytes

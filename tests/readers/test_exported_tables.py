@@ -68,6 +68,13 @@ def test_trainings_that_were_appended_are_several(tmp_path: Path) -> None:
     assert {finding.symptom for finding in investigate(tmp_path).findings} <= {"step-rewind"}
 
 
+def test_a_table_that_is_called_a_log_is_read_once(tmp_path: Path) -> None:
+    """Keras' CSVLogger writes what people call training.log."""
+    (tmp_path / "training.log").write_text("epoch,loss,val_loss\n0,2.5,2.25\n1,2.0,1.75\n2,1.5,1.25\n")
+
+    assert [block.name for block in read(tmp_path).timeline.samples] == ["loss", "eval_loss"]
+
+
 def epochs_of(length: int, epochs: int, first: int = 1) -> list[object]:
     return [
         {"mode": "train", "epoch": e, "iter": i, "lr": 1e-4, "loss": 2.0 - (e * length + i) / 100}

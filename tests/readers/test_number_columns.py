@@ -67,6 +67,7 @@ def test_a_line_above_may_name_them(tmp_path: Path) -> None:
         ("weight_loss.txt", VALUES),
         ("packet_loss.csv", VALUES),
         ("loss.txt", "seconds\n0.5\n0.25\n0.75\n"),
+        ("loss.txt", "0.63  4.0\n0.04  4.0\n0.06  2.0\n"),
         ("loss.txt", ""),
     ],
 )

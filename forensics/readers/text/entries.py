@@ -15,7 +15,7 @@ from forensics.readers.text.bars import bars_after
 from forensics.readers.text.columns import Buffer
 from forensics.readers.text.headers import header_of
 from forensics.readers.text.lexicon import Role
-from forensics.readers.text.lines import Lines, distinct, every, fragments, relevant
+from forensics.readers.text.lines import Lines, distinct, fragments, relevant
 from forensics.readers.text.names import Shape, shape_of
 from forensics.readers.text.shapes import STAMP, STAMP_BYTES, Mask, masked, narrowed, outline, value_of
 from forensics.readers.text.templates import Read, Template, compiled
@@ -112,10 +112,10 @@ class _Rows:
 
 
 class Parser:
-    """Reads lines one by one, and remembers what lines of an outline are; `wide` if lines without a word count too."""
+    """Reads lines one by one, and remembers what lines of an outline are; `rare` if rare words are sought too."""
 
-    def __init__(self, *, wide: bool = False) -> None:
-        self.wide = wide
+    def __init__(self, *, rare: bool = False) -> None:
+        self.rare = rare
         self.shapes: dict[bytes, Shape] = {}
         self.outlines: dict[bytes, tuple[Shape | None, Mask]] = {}
         self.rows: dict[Shape, _Rows] = defaultdict(_Rows)
@@ -311,7 +311,7 @@ def read_window(parser: Parser, window: Window) -> None:
 
     A part is read one by one first, then by the templates that it gave, and so on.
     """
-    lines = every(window) if parser.wide else relevant(window)
+    lines = relevant(window, rare=parser.rare)
     if len(lines.starts) <= FEW:
         _one_by_one(parser, window, lines)
         return

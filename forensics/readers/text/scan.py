@@ -9,8 +9,8 @@ from forensics.readers.text import engine_config, printed_settings
 from forensics.readers.text.entries import Parser, read_window
 from forensics.readers.text.found import Found, SettingRow
 
-WIDE_BYTES = 2 << 20
-"""A text is read again, with all its lines, if none of those with a word tells anything in so many bytes."""
+RARE_BYTES = 2 << 20
+"""A text of which no line with a usual word tells anything is read again with rare words: if so many bytes have any."""
 _PHRASES = prepare(
     [
         *events.ANCHORS,
@@ -23,11 +23,11 @@ _PHRASES = prepare(
 def scan_text(data: bytes) -> Found:
     """Return everything that a text at hand tells."""
     text = cleaned(data)
-    for wide in (False, True):
-        found, parser = Found(), Parser(wide=wide)
+    for rare in (False, True):
+        found, parser = Found(), Parser(rare=rare)
         for window in windows([text]):
             found.extend(scan_window(window, parser))
-        if found.tells_of_training or len(data) > WIDE_BYTES:
+        if found.tells_of_training or len(data) > RARE_BYTES:
             break
     return found
 

@@ -31,6 +31,8 @@ _QUOTED_VALUE = re.compile(rb": ?['\"]\x00['\"]")
 ROUNDED = 4
 """Decimals from which on numbers count as rounded by the printer, when several are."""
 SEVERAL = 3
+MOST_KNOWN = 6
+"""Numbers of a line that comes once and tells no loss: more are settings."""
 _ITERATION = b"elapsed time per iteration"
 _ENGINE = re.compile(rb"step=\x00, skipped=\x00")
 
@@ -145,7 +147,10 @@ def _by_shape(tables: Sequence[Entries]) -> dict[bytes, list[Entries]]:
 
 
 def _is_data(table: Entries) -> bool:
-    """Tell whether a dictionary comes once, and is an argument or maps words to whole numbers as a vocabulary does."""
+    """Tell whether a line comes once and holds no metric that is known, or a dictionary an argument or a vocabulary."""
+    known = table.shape.has(Role.KNOWN) and len(table.shape.metrics) <= MOST_KNOWN
+    if len(table) == 1 and not table.shape.quoted and not known and not table.shape.has(Role.LOSS, Role.NORM):
+        return True  # the arguments of a run: `epochs=10, batch=16, lr0=0.01, patience=100`
     whole = len(table.shape.fields) >= SEVERAL and bool((table.numbers == np.floor(table.numbers)).all())
     return table.shape.quoted and len(table) == 1 and (whole or _DATA.search(table.shape.key) is not None)
 

@@ -22,13 +22,13 @@ Stretch = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Which file is read and how: sizes in bytes, `ahead` as in `formats.text.windows`, `wide` as in `Parser`."""
+    """Which file is read and how: sizes in bytes, `ahead` as in `formats.text.windows`, `rare` as in `Parser`."""
 
     path: Place | Held | Packed
     line_bytes: int
     chunk_bytes: int
     ahead: int
-    wide: bool = False
+    rare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def _scanned(reading: Reading, stretches: Sequence[Stretch], processes: int) -> 
 
 def scan_stretch(reading: Reading, stretch: Stretch) -> Scanned:
     """Scan the records that begin in one stretch; they may end in the next."""
-    found, parser = Found(), Parser(wide=reading.wide)
+    found, parser = Found(), Parser(rare=reading.rare)
     newlines = 0
     changed = ""
     try:

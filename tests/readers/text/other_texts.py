@@ -97,6 +97,9 @@ TEXTS = {
     "csv of a market": "date,open,loss,volume\n2024-01-01,1.5,0.2,1000\n2024-01-02,1.6,0.3,1100\n",
     "git stat": " src/loss.py | 12 +++---\n src/step.py | 3 +-\n 2 files changed, 8 insertions(+), 7 deletions(-)\n",
     "arguments behind a time": "11/14/2021 00:48:41 - INFO - __main__ - Training/evaluation parameters Namespace(lr=5e-05, qa_loss=1.0, max_steps=100, global_step=12000, grad_norm=1.0)\n",
+    "arguments of a detector": "engine/trainer: task=detect, epochs=10, batch=16, patience=100, imgsz=800, workers=4, fraction=1.0, dropout=0.0, iou=0.7, box=7.5, lr0=0.01\n",
+    "the state of an optimizer": "{'state': {0: {'step': tensor(5391.), 'exp_avg': tensor(0.1), 'exp_avg_sq': tensor(0.2)}}}\n{'lr': 0.001, 'betas': (0.9, 0.99), 'eps': 1e-08, 'step': 5391}\n",
+    "a table of models, no counter": "Model      Train loss  Val loss\nsmall      2.31        2.51\nlarge      2.12        2.41\n\nDone.\n",
     "a nested configuration": "VanillaModelConfig(loss_fine=0.5,\n            loss_coefficients={'rgb_loss_coarse': 1.0, 'rgb_loss_fine': 1.0},\n            distortion_loss_mult=0.002,\n",
     "a configuration that a tracker logs": "config: {'run_name': 'x', 'seed': 6198, 'epoch': None, 'model': {'d_model': 2048, 'n_heads': 16}}\nRun args: {'model': 'vae', 'pred_len': 12, 'step': 5, 'epochs': 3, 'loss_kl': 0.1}\n",
 }

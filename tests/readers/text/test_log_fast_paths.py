@@ -21,7 +21,7 @@ from forensics.readers._events import scan as events
 from forensics.readers._events.phrases import LONGEST, SLICE_BYTES, Positions
 from forensics.readers.text import columns, engine_config, entries, printed_settings, scan
 from forensics.readers.text.columns import MARGIN
-from forensics.readers.text.lines import WORDS, Lines
+from forensics.readers.text.lines import RARE, WORDS, Lines
 from forensics.readers.text_log import read_text
 from readers.text.log_reading import Told, read_log
 from readers.text.test_log_properties import compared
@@ -87,11 +87,15 @@ def read_eagerly() -> Iterator[None]:
         yield
 
 
-def _relevant(window: Window) -> Lines:
+def _relevant(window: Window, *, rare: bool = False) -> Lines:
     anywhere = re.compile(b"|".join(map(re.escape, WORDS)), re.IGNORECASE)
     starts: list[int] = []
-    for found in anywhere.finditer(window.data, window.begin, window.end):
-        start = fragment_start(window.data, found.start(), window.floor(found.start()))
+    patterns = (anywhere, RARE) if rare else (anywhere,)
+    places = [
+        found.start() for pattern in patterns for found in pattern.finditer(window.data, window.begin, window.end)
+    ]
+    for place in sorted(places):
+        start = fragment_start(window.data, place, window.floor(place))
         if start not in starts[-1:] and start >= window.begin:
             starts.append(start)
     ends = [fragment_end(window.data, start) for start in starts]
