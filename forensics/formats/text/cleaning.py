@@ -22,10 +22,12 @@ _CRLF = re.compile(rb"\n(?<=\r\n)")
 _SEPARATOR = re.compile(rb"[\r\n]")
 # Word processors and some issue forms turn the quotes of a pasted dictionary into curly ones.
 _CURLY = re.compile(rb"\xe2\x80[\x98\x9c]([\w/.@() -]{1,80})\xe2\x80[\x99\x9d](?=[:,}])")
-# Colours that a viewer of logs wrote out: `#033[34m`, `^[[34m`, `\\u001b[34m`.
-_SPELLED = re.compile(rb"(?:#033|\^\[|\\u001b)\[[0-9;]{0,20}m")
-_SPELLED_LEADS = (b"#033[", b"^[[", b"\\u001b[")
+# Colours that a viewer of logs wrote out: `#033[34m`, `^[[34m`.
+_SPELLED = re.compile(rb"(?:#033|\^\[)\[[0-9;]{0,20}m")
 # A line as the one text of a JSON object: Docker's json-file, Kaggle's, python-json-logger's.
+_WRAPPERS = tuple(
+    b'"%b":' % key for key in (b"log", b"message", b"msg", b"data", b"line", b"text", b"textPayload", b"MESSAGE")
+)
 _WRAPPED = re.compile(
     rb"""^,?\{(?:"[\w@]{1,40}": ?(?:"(?:[^"\\\n]|\\.){0,200}"|[\d.]{1,40}), ?){0,12}"""
     rb""""(?:log|message|msg|data|line|text|textPayload|MESSAGE)": ?"((?:[^"\\\n]|\\.)*)\""""
@@ -66,12 +68,12 @@ def cleaned(data: bytes, line_bytes: int = DEFAULT.text_line_bytes) -> Piece:
     """Return a text that is at hand, UTF-8 with whatever errors it has, as one piece."""
     clean = data.replace(b"\r\n", b"\n") if _CRLF.search(data) else data
     clean, cut = _shortened(clean, line_bytes)
+    if b'{"' in clean and any(key in clean for key in _WRAPPERS):
+        clean = _WRAPPED.sub(_unwrapped, clean)
     if b"\x1b" in clean:
         clean = _ANSI.sub(b"", clean)
-    if any(lead in clean for lead in _SPELLED_LEADS):
+    if b"#033[" in clean or b"^[[" in clean:
         clean = _SPELLED.sub(b"", clean)
-    if b'\n{"' in clean or b'\n,{"' in clean or clean.startswith((b'{"', b',{"')):
-        clean = _WRAPPED.sub(_unwrapped, clean)
     if b"\x80" in clean and (b"\xe2\x80\x99:" in clean or b"\xe2\x80\x9d:" in clean):
         clean = _CURLY.sub(rb"'\1'", clean)
     return Piece(clean, cut)

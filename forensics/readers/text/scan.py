@@ -9,7 +9,7 @@ from forensics.readers.text import engine_config, printed_settings
 from forensics.readers.text.entries import Parser, read_window
 from forensics.readers.text.found import Found, SettingRow
 
-RARE_BYTES = 2 << 20
+RARE_BYTES = 1 << 18
 """A text of which no line with a usual word tells anything is read again with rare words: if so many bytes have any."""
 _PHRASES = prepare(
     [
