@@ -58,7 +58,7 @@ _TITLE = re.compile(
 def complains(line: bytes) -> bool:
     """Tell whether a line is a complaint of its own program."""
     line = line[:_LINE]
-    if _BOTH.search(line):
+    if b"unexpected" in line.lower() and _BOTH.search(line):
         return True
     level = _LEVEL.search(line, 0, _HEADER)
     if level is None or _OF_A_LIBRARY.search(line) or _DENIED.search(line, level.end()):
