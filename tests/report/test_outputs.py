@@ -69,6 +69,8 @@ SHARED = {
     "diff to a file": ["diff", "CHECKPOINT", "OTHER", "--top", "0", "-o", "OUT"],
     "diff, json to a file": ["diff", "CHECKPOINT", "OTHER", "--top", "0", "-f", "json", "-o", "OUT"],
     "compare, markdown": ["compare", "GOOD", "RUN", "-f", "markdown", "--weights"],
+    "compare, html": ["compare", "GOOD", "RUN", "-f", "html", "--weights", "-o", "OUT"],
+    "triage, html": ["triage", "ROOT", "-j", "1", "-f", "html", "-o", "OUT"],
     "compare to a file": ["compare", "GOOD", "RUN", "-o", "OUT"],
     "compare, json to a file": ["compare", "GOOD", "RUN", "-f", "json", "--weights", "-o", "OUT"],
     "triage, markdown": ["triage", "ROOT", "-j", "1", "-f", "markdown"],
