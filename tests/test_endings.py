@@ -63,6 +63,11 @@ CODES = [
     ("zsh: killed     python train.py", 9),
     ("slurm_script: line 12:  99 Killed  torchrun train.py", 9),
     ("Killed", 9),
+    ("./run.sh: Zeile 3:  4242 Speicherzugriffsfehler  (Speicherabzug geschrieben) python train.py", 11),
+    ("./run.sh: ligne 3 :  4242 Erreur de segmentation  (core dumped) python train.py", 11),
+    ("./run.sh: 行 3:  4242 段错误               (核心已转储) python train.py", 11),
+    ("./run.sh: 行 3:  4242 已杀死               python train.py", 9),
+    ("Training ━━━━━━━╸━━━ 61% 0:01:10 4.31 it/s loss: 1.912 Killed", 9),
     ("Exited with exit code 137.", 9),
     ("Process returned exit code -1073741819", None),
     ("Process finished with exit code -1073741819 (0xC0000005)", 11),
@@ -187,6 +192,36 @@ def test_the_terminals_own_sign_of_ctrl_c_may_stand_before_a_traceback(tmp_path:
     text = '^CTraceback (most recent call last):\n  File "a.py", line 3, in <module>\nKeyboardInterrupt\n'
 
     assert judged(tmp_path, STEPS + text).run.attempts[-1].ending.kind == "stopped-by-user"
+
+
+INTERRUPTED = 'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\nKeyboardInterrupt\n'
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("ValueError: expected sequence of length 12 at dim 1 (got 14)", "crashed"),
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.20 GiB.", "crashed"),
+        ("_queue.Empty", "stopped-by-user"),
+        ("RuntimeError: DataLoader worker (pid 7) exited unexpectedly", "stopped-by-user"),
+        ("torch.distributed.DistBackendError: Connection closed by peer", "stopped-by-user"),
+    ],
+)
+def test_what_died_before_the_user_stopped_the_rest_is_the_root(tmp_path: Path, said: str, kind: str) -> None:
+    """An interrupt makes partners and handlers fail; it makes no wrong shape and fills no memory."""
+    died = f'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n{said}\n'
+
+    assert judged(tmp_path, STEPS + died + INTERRUPTED).run.attempts[-1].ending.kind == kind
+    assert judged(tmp_path, STEPS + INTERRUPTED + died).run.attempts[-1].ending.kind == "stopped-by-user"
+
+
+def test_a_hang_that_somebody_ended_by_hand_is_a_hang(tmp_path: Path) -> None:
+    watchdog = (
+        "[rank0]:[E1204 09:41:10.408 ProcessGroupNCCL.cpp:616] [Rank 0] Watchdog caught collective operation timeout: "
+        "WorkNCCL(SeqNum=118, OpType=ALLREDUCE, Timeout(ms)=600000) ran for 600020 milliseconds before timing out.\n"
+    )
+
+    assert judged(tmp_path, STEPS + watchdog + INTERRUPTED).run.attempts[-1].ending.kind == "hung"
 
 
 def test_the_frame_of_ones_own_code_is_named(tmp_path: Path) -> None:

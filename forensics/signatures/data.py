@@ -43,6 +43,7 @@ SIGNATURES = (
         (
             Words("IndexError: ", r"IndexError: index out of range in self"),
             Words("index out of range in self"),
+            Words("Padding_idx must be within num_embeddings"),
             Words("is not in [0, ", r"indices\[[\d,]{1,60}\] = -?\d+ is not in \[0, \d+\)"),
             Words("Variable value (input) of OP(", r"lookup_table\w{0,40}\) expected >= 0 and < \d+, but got -?\d+"),
         ),

@@ -41,6 +41,7 @@ SIGNATURES = (
         "a Python module was missing",
         (
             Words("No module named "),
+            Words("Error while finding module specification for "),
             Words("ModuleNotFoundError: "),
             Words("ImportError: "),
         ),

@@ -23,6 +23,11 @@ CONCURRENT = re.compile(
 CANCELLED = "cancelled"
 """srun cancels the whole step when one of its tasks dies (`--kill-on-bad-exit`, Slurm 23.11 `libsrun/launch.c`)."""
 _CLOSED = re.compile(r"(?:closed|reset) by peer|Broken pipe", re.IGNORECASE)
+_OF_AN_INTERRUPT = re.compile(
+    r"(?i)connection|peer|broken ?pipe|eoferror|worker|nccl|gloo|store|socket|\bempty\b|exit|died|terminat|sigint"
+    r"|cancel|timeout|stopiteration|resource_?tracker|shutdown|closed"
+)
+"""What processes say whose partner was interrupted, and what an interrupt finds being handled (`queue.Empty`)."""
 _DIGITS = re.compile(r"\d+")
 
 
@@ -59,8 +64,8 @@ class Group:
 def root_of(deaths: Sequence[Death]) -> Death:
     """Return the line that tells most of the root: the lowest role, of several the first one.
 
-    The user's own interrupt goes before the exceptions that it makes in other ranks; a job step that is cancelled
-    after a task of it died is an echo.
+    The user's own interrupt goes before the exceptions that it makes in other ranks, but not before one of which it is
+    no reason: then it ended what was left. A job step that is cancelled after a task of it died is an echo.
     """
     ranked = sorted(deaths, key=lambda death: death.role)
     lowest = [death for death in deaths if death.role == ranked[0].role]
@@ -68,6 +73,8 @@ def root_of(deaths: Sequence[Death]) -> Death:
     stopped = next((death for death in lowest if death.ending == "stopped-by-user" and death.name != CANCELLED), None)
     if any(death.name == Kind.OOM_KILL_RECORD for death in lowest):
         stopped = None  # nobody stops a run at the moment at which the kernel does
+    if stopped is not None and (before := [death for death in deaths if _died_before(death, stopped)]):
+        return min(before, key=lambda death: death.role)
     if stopped is not None and (first is stopped or stopped.record <= first.record + 60):
         return stopped
     return first
@@ -82,6 +89,19 @@ def _peer_that_left(deaths: Sequence[Death], lowest: Sequence[Death]) -> Death |
         return None
     left = {death.rank for death in lowest}
     return next((d for d in deaths if d.role == Role.ABORT and d.rank >= 0 and d.rank not in left), None)
+
+
+def _died_before(death: Death, stopped: Death) -> bool:
+    """Tell whether a process had died of its own before the user stopped the run."""
+    if death.record >= stopped.record or death.caught:
+        return False
+    own = (
+        death.ending == "crashed"
+        and death.role is Role.ROOT
+        and death.symptom != "crash-signal"
+        and not _OF_AN_INTERRUPT.search(death.text)
+    )
+    return own or death.ending == "hung"
 
 
 def groups_of(timeline: Timeline) -> list[Group]:

@@ -9,6 +9,21 @@ import re
 
 from forensics.signatures.codes import number_of
 
+_FOREIGN_SEGFAULTS = (
+    *("Speicherzugriffsfehler", "Erreur de segmentation", "Violación de segmento", "Falha de segmentação"),
+    *("Errore di segmentazione", "Ошибка сегментирования", "段错误", "세그멘테이션 오류"),
+)
+_FOREIGN_KILLS = (
+    "Getötet",
+    "Processus arrêté",
+    "Terminado (killed)",
+    "Ucciso",
+    "Убито",
+    "已杀死",
+    "강제 종료됨",
+    "強制終了",
+)
+"""What glibc (`strsignal`) calls them in other languages, as bash prints it."""
 _WORDS: tuple[tuple[bytes, int], ...] = (
     (rb"[Ss]egmentation fault", 11),
     (rb"[Bb]us error", 7),
@@ -25,6 +40,8 @@ _WORDS: tuple[tuple[bytes, int], ...] = (
     (rb"[Ff]ile size limit exceeded", 25),
     (rb"Alarm clock", 14),
     (rb"\d\s+Quit", 3),
+    *((word.encode(), 11) for word in _FOREIGN_SEGFAULTS),
+    *((rb"\d\s+" + word.encode(), 9) for word in _FOREIGN_KILLS),
 )
 _ENDS = (
     rb"(?::? \d{1,2})?(?: *\(core dumped(?: by \w+)?\))?"
@@ -99,7 +116,7 @@ ANCHORS = (
     "terminated by signal", "Fatal Python error: ", "User defined signal", "status=", "return code", "got signal",
     "exit code", "segmentation fault", "bus error", "illegal hardware instruction", "abort ",
     "terminated with", "died with", "File size limit", "Trace/", "make: *** ", "make[",
-    "Quit ",
+    "Quit ", *_FOREIGN_SEGFAULTS, *_FOREIGN_KILLS,
 )  # fmt: skip
 """Phrases of which each stands in a line that `code_in` reads."""
 

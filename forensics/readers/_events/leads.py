@@ -9,6 +9,10 @@ import re
 
 LONGEST_LEAD = 400
 _BAR = re.compile(rb"^.{0,600}(?:it/s|s/it|\?it|B/s|ex/s|examples/s)[^\[\]\r\n]{0,300}\]")
+_RICH = re.compile(
+    rb"^[^\xe2]{0,200}(?:\xe2[\x94\x95][\x80-\xbf] ?){1,200}[^\xe2]{0,200}?(?:it/s|s/it)(?: [A-Za-z][\w./-]{0,40}[:=] ?[-+.\deE%]{1,20}){0,8}(?: |$)"
+)
+"""A bar of rich (`rich.progress`), with metrics behind it."""
 _FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 _QUOTING = re.compile(
     rb"\b(?:samples?|prompts?|references?|texts?|inputs?|outputs?|targets?|instructions?|questions?|answers?|responses?"
@@ -26,6 +30,8 @@ _FAILED = re.compile(rb"(?:^|[\[\s|])(?:[EF]\d{3,8} |(?:ERROR|FATAL|CRITICAL|EXC
 _SAID = re.compile(rb"[A-Za-z(][\w ,./()'-]{1,200}: ?(?:[\w.]+: )?")
 """Words of the writer in front of the message that it passes on."""
 _FOLDER = re.compile(rb"(?<![\w.@+/-])[\w.@+-]*(?:/[\w.@+-]+)*/\Z")
+_LINE = "(?:line|Zeile|ligne|línea|linha|riga|строка|行|줄)".encode()
+"""What bash in other languages calls the line of its script."""
 _TOKEN = re.compile(
     rb"(?:"
     rb"\s+|\^[CZ\\]"
@@ -40,7 +46,7 @@ _TOKEN = re.compile(
     rb"|[\w./@<>+-]+(?:\[\d+\])?(?:::\w+)*:"
     rb"|(?:[A-Za-z_]\w*\.)+(?!\w)|\.*\w+(?:\.+\w+)+\b"
     rb"|(?:Normal|Warning) {2,}\S+ {2,}\S+(?: \([^()]{1,60}\))? {2,}\S+ {2,}"
-    rb"|line \d+:?|tasks? [\d,-]+:|rank[ _]?\d+\b:?|[Pp]rocess \d+\b:?"
+    rb"|" + _LINE + rb" ?\d+ ?:?|tasks? [\d,-]+:|rank[ _]?\d+\b:?|[Pp]rocess \d+\b:?"
     rb"|(?:[\w-]+(?:\.[\w-]+)+|node\w*|host\w*|gpu\w*|worker\w*|kernel|python\d?|srun|slurmstepd|mpirun|orterun)\b:?"
     rb"|0x[0-9a-fA-F]+|\d+(?:\.\d+)?\b"
     rb"|what\(\):|Caused by:?|Unhandled exception:?|Uncaught exception:?|During task with name"
@@ -52,7 +58,7 @@ _TOKEN = re.compile(
 
 def _own(before: bytes) -> bytes:
     """Return what stands before words without a bar, and without the framing bytes of a tracker's binary log."""
-    bar = _BAR.match(before)
+    bar = _BAR.match(before) or _RICH.match(before)
     return _FRAMING.split(before[bar.end() :] if bar else before)[-1]
 
 

@@ -96,6 +96,7 @@ SIGNS = (
         r"(?:^|[^A-Za-z\s]\s{0,4}|\bINFO\s{1,4})Training (?:is )?(?:complete|completed|finished|done|ended)"
         r"(?: successfully)?\s{0,9}[.!]{0,9}\s{0,9}$",
     ),
+    _sign("fter training is done]", Kind.TRAINING_FINISHED),  # Megatron-LM, `print_datetime`
     _sign("Finished training", Kind.TRAINING_FINISHED, r"Finished [Tt]raining\s{0,8}[.!]*\s*$"),
     _sign("Finished Training", Kind.TRAINING_FINISHED, r"Finished Training\s{0,8}[.!]*\s*$"),
     # Keras, Ultralytics and loops of one's own; Lightning. "Early stopping counter: 3 of 10" is none.
@@ -182,6 +183,7 @@ SIGNS = (
     _sign("pickle data was truncated", Kind.CHECKPOINT_REFUSED),
     _sign("invalid header or archive is corrupted", Kind.CHECKPOINT_REFUSED),
     _sign("truncated file: eof = ", Kind.CHECKPOINT_REFUSED),
+    _sign("BadZipFile: ", Kind.CHECKPOINT_REFUSED, r"BadZipFile: File is not a zip file"),
     _sign("Weights only load failed", Kind.CHECKPOINT_REFUSED),
     _sign("Unable to find latest file at", Kind.CHECKPOINT_REFUSED),
     _sign("Can't find a valid checkpoint at", Kind.CHECKPOINT_REFUSED),
