@@ -1,29 +1,41 @@
 """Logs side by side that are several runs, not attempts of one: told apart by what they hold, not by their names.
 
 An attempt that died is followed by one that trains the same steps again, with other values: that is one run. A log that
-came to its end is no attempt of another that trains its steps anew, and neither are logs with different plans.
+came to its end is no attempt of another that trains its steps anew, and neither are logs with different plans, nor
+two of one kind (`lr_1e-3.csv`, `lr_1e-4.csv`) that both reach the same step and tell of no death.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from forensics.assemble.environment import natural
 from forensics.assemble.joins import rounding
 from forensics.model import UNKNOWN_STEP, Events, Fact, Floats, Integers, Samples, Setting
-from forensics.names import LOSS, Kind
+from forensics.names import LOSS, OF_TRAINING, Kind, loss_rank
+from forensics.signatures import BY_NAME
 
 LEAST = 3
 """Common steps below which nothing is said."""
+MANY = 10
+"""Entries from which on two logs that end at the same step did not do so by chance."""
 UNLIKE = 0.8
 """Share of the common steps at which two runs differ; the losses of a resumed run begin equal."""
 NEAR_THE_START = 3
 """Entries from 0 within which a log begins with the run."""
 _SAVED = re.compile(r"(^|/)(checkpoint[-_]|global_step|iter_|step[-_])\d")
 _NUMBERS = re.compile(r"\d+")
+_OF_PROCESSES = re.compile(
+    r"(?:rank|worker|node|proc|process|gpu|host|task|local|pod|replica|device|attempt|part|shard|std(?:out|err))[-_./]?\d"
+    r"|(?:^|/)\d{1,4}[-_./]|[-_.]r?\d{1,4}\.(?:log|out|err|txt)$",
+    re.IGNORECASE,
+)
+"""Files that processes of one run write, or its attempts."""
+_DEATHS = frozenset({Kind.TRACEBACK, Kind.SIGNAL, Kind.KILLED, *BY_NAME})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,7 @@ class _Log:
     values: Floats
     planned: int | None
     finished: bool
+    died: bool = False
 
     @property
     def last(self) -> int:
@@ -60,19 +73,24 @@ def _logs(facts: Sequence[Fact]) -> Mapping[str, _Log]:
         for fact in facts
         if isinstance(fact, Setting) and fact.name == "max_steps" and isinstance(fact.value, int) and fact.value > 0
     }
+    died = {fact.path for fact in facts if isinstance(fact, Events) and fact.kind in _DEATHS}
     blocks: dict[str, list[Samples]] = defaultdict(list)
     for fact in facts:
-        if isinstance(fact, Samples) and fact.name == LOSS and fact.axis == "step" and not _SAVED.search(fact.path):
+        if isinstance(fact, Samples) and _is_loss(fact) and not _SAVED.search(fact.path):
             blocks[fact.path].append(fact)
     found: dict[str, _Log] = {}
     for path, held in blocks.items():
-        block = max(held, key=lambda each: len(each.steps))
+        block = max(held, key=lambda each: (len(each.steps), each.name == LOSS))
         known = block.steps != UNKNOWN_STEP
         steps, values = block.steps[known], block.values[known]
         if len(steps) >= LEAST and bool(np.all(np.diff(steps) >= 0)) and _begins_anew(steps):
             last = np.append(np.diff(steps) > 0, True)
-            found[path] = _Log(path, steps[last], values[last], planned.get(path), path in finished)
+            found[path] = _Log(path, steps[last], values[last], planned.get(path), path in finished, path in died)
     return found
+
+
+def _is_loss(block: Samples) -> bool:
+    return block.axis == "step" and (block.name == LOSS or loss_rank(block.name) < OF_TRAINING)
 
 
 def _begins_anew(steps: Integers) -> bool:
@@ -97,5 +115,14 @@ def _not_attempts(one: _Log, other: _Log) -> bool:
     if one.finished and other.finished:
         # Processes of one run end at the same step, and their files differ by a number.
         return one.last != other.last or _NUMBERS.sub("", one.path) != _NUMBERS.sub("", other.path)
+    if not (one.finished or other.finished or one.died or other.died):
+        return one.last == other.last and len(one.steps) >= MANY and _alike(one.path, other.path)
     done, broken = (one, other) if one.finished else (other, one)
     return done.finished and broken.last > done.last
+
+
+def _alike(one: str, other: str) -> bool:
+    """Tell whether two paths name files of one kind, and not processes or attempts of one run."""
+    if _OF_PROCESSES.search(one) or _OF_PROCESSES.search(other):
+        return False
+    return _NUMBERS.sub("", one) == _NUMBERS.sub("", other) or PurePosixPath(one).name == PurePosixPath(other).name

@@ -1,5 +1,6 @@
 """The gradient norm is exactly 0."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +17,8 @@ from forensics.plugin import detector
 LASTING = 3
 SURE, MANY = 5, 20
 VANISHED = 1e-6
+ADVANTAGE = re.compile(r"advantages?[/_](?:max|abs_mean|std)$", re.IGNORECASE)
+"""What is above 0 only where rewards of a group differ (verl logs `critic/advantages/max`)."""
 
 
 @detector("grad-norm-zero", needs=("grad_norm",))
@@ -119,6 +122,13 @@ def _reward_spread(run: Run, norms: Series, index: int) -> str | None:
         if len(values) and bool(differed.all()):
             return f"the rewards of a group differ ({name} is {number(float(values[-1]))}), which gives a gradient"
         return None
+    highest = next((name for name in sorted(run.timeline.series) if ADVANTAGE.search(name)), None)
+    beside = run.timeline.beside(norms, highest) if highest is not None else None
+    if beside is None:
+        return None
+    values = beside.values[beside.steps >= norms.steps[index]]
+    if len(values) and bool((values > 0).all()):
+        return f"advantages differ from 0 ({highest} is {number(float(values[-1]))}), which gives a gradient"
     return None
 
 

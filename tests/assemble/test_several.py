@@ -28,6 +28,10 @@ def log(path: str, steps: range, seed: int, *, finished: bool = False, planned: 
     return found
 
 
+def died(path: str) -> Events:
+    return Events(Kind.TRACEBACK, np.array([60]), np.array([1.0]), np.array([99], dtype=np.int64), path, "line {}")
+
+
 A, B = range(5, 65, 5), range(5, 85, 5)
 
 
@@ -38,9 +42,19 @@ A, B = range(5, 65, 5), range(5, 85, 5)
         ([*log("a.log", A, 1, finished=True), *log("b.log", B, 2)], ("a.log", "b.log")),
         ([*log("a.log", A, 1, planned=60), *log("b.log", A, 2, planned=100)], ("a.log", "b.log")),
         ([*log("fast.log", A, 1, finished=True), *log("slow.log", A, 2, finished=True)], ("fast.log", "slow.log")),
+        ([*log("lr_1e-3.csv", A, 1), *log("lr_1e-4.csv", A, 2)], ("lr_1e-3.csv", "lr_1e-4.csv")),
+        ([*log("a/train.csv", A, 1), *log("b/train.csv", A, 2)], ("a/train.csv", "b/train.csv")),
         ([*log("b2.log", A, 1, planned=60), *log("b10.log", A, 2, planned=70)], ("b2.log", "b10.log")),
     ],
-    ids=["two that ended", "one went on behind the other's end", "two plans", "the same plan twice", "natural order"],
+    ids=[
+        "two that ended",
+        "one went on behind the other's end",
+        "two plans",
+        "the same plan twice",
+        "a sweep",
+        "two folders",
+        "natural order",
+    ],
 )
 def test_several_runs(facts: list[Fact], expected: tuple[str, ...]) -> None:
     assert several_runs(facts) == expected
@@ -51,6 +65,10 @@ def test_several_runs(facts: list[Fact], expected: tuple[str, ...]) -> None:
     [
         [*log("a.log", A, 1), *log("b.log", B, 2, finished=True)],
         [*log("a.log", A, 1), *log("b.log", B, 2)],
+        [*log("rank_0.csv", A, 1), *log("rank_1.csv", A, 2)],
+        [*log("attempt_0/train.csv", A, 1), *log("attempt_1/train.csv", A, 2)],
+        [*log("lr_1e-3.csv", A, 1), *log("lr_1e-4.csv", A, 2), died("lr_1e-3.csv")],
+        [*log("batch.csv", A, 1), *log("smooth.csv", A, 2)],
         [*log("a.log", A, 1, finished=True), *log("b.log", A, 1, finished=True)],
         [*log("a.log", A, 1, finished=True), *log("b.log", range(65, 125, 5), 2, finished=True)],
         [*log("a.log", A, 1, finished=True), *log("b.log", range(50, 125, 5), 2, finished=True)],
@@ -62,6 +80,10 @@ def test_several_runs(facts: list[Fact], expected: tuple[str, ...]) -> None:
     ids=[
         "an attempt that died, and one that ended",
         "two attempts",
+        "processes by name",
+        "attempts by name",
+        "one of them died",
+        "two names for one run",
         "copies",
         "a continuation",
         "a resume behind the start",

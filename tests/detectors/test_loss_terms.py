@@ -121,8 +121,17 @@ def test_the_spread_of_rewards_tells_the_same_where_it_alone_is_logged() -> None
     with_spread = make_run(grad_norm=zeros, loss=zeros, reward=reward, reward_std=[0.2] * 5)
     once_without = make_run(grad_norm=zeros, loss=zeros, reward=reward, reward_std=[0.2, 0.2, 0.0, 0.2, 0.2])
 
+    names = {
+        "grad_norm": zeros,
+        "critic/score/mean": reward,
+        "actor/pg_loss": zeros,
+        "critic/advantages/max": [1.4] * 5,
+    }
+    with_advantages = make_run(**names)  # type: ignore[arg-type]  # names with slashes
+
     assert severities("grad-norm-zero", with_spread) == ["error"]
     assert severities("grad-norm-zero", once_without) == ["notice"]
+    assert severities("grad-norm-zero", with_advantages) == ["error"]
 
 
 def test_a_lone_zero_right_after_an_ordinary_loss_is_a_warning() -> None:

@@ -10,7 +10,8 @@ import re
 LONGEST_LEAD = 400
 _BAR = re.compile(rb"^.{0,600}(?:it/s|s/it|\?it|B/s|ex/s|examples/s)[^\[\]\r\n]{0,300}\]")
 _RICH = re.compile(
-    rb"^[^\xe2]{0,200}(?:\xe2[\x94\x95][\x80-\xbf] ?){1,200}[^\xe2]{0,200}?(?:it/s|s/it)(?: [A-Za-z][\w./-]{0,40}[:=] ?[-+.\deE%]{1,20}){0,8}(?: |$)"
+    rb"^[^\xe2]{0,200}(?:\xe2[\x94\x95][\x80-\xbf] ?){1,200}[^\xe2]{0,200}?(?:it/s|s/it)"
+    rb"(?: [A-Za-z][\w./-]{0,40}[:=] ?[-+.\deE%]{1,20}){0,8}(?: |$)"
 )
 """A bar of rich (`rich.progress`), with metrics behind it."""
 _FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
