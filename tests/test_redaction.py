@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from forensics.redaction import Redactor, visible
 from forensics.redaction.names import is_host_address
+from forensics.redaction.search import secrets_in
 from forensics.redaction.secrets import is_secret_name
 from secrets_planted import BY_NAME, IDENTITIES, SECRETS
 
@@ -290,6 +291,13 @@ def test_any_key_with_a_value_drawn_by_chance_is_a_secret(text: str) -> None:
 )
 def test_what_training_needs_stays_readable(text: str) -> None:
     assert Redactor(identities=False)(text) == text
+
+
+def test_the_password_of_a_url_is_learnt() -> None:
+    """An exception repeats it without the URL."""
+    text = b"connecting to postgres://mlflow:tr0ub4dor3@db:5432/x http://user:none@h s3://bucket/a:b@c"
+
+    assert list(secrets_in(text)) == ["tr0ub4dor3"]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,10 @@ _OF_A_MODEL = frozenset(
     }
 )
 _ENGINE = frozenset({"zero_optimization", "train_micro_batch_size_per_gpu", "zero_allow_untested_optimizer"})
+_OPTIMIZERS = re.compile(
+    r"^(?:Adam\w{0,12}|SGD|RMSprop|Adagrad|Adadelta|Lion|Lamb|LAMB|[NR]Adam|adamw?|sgd|lion|lamb|rmsprop|adafactor)$"
+)
+"""Optimizers of torch, Keras, optax. Their rate is called `lr` here: a schedule may begin below or go above it."""
 _LOSS = re.compile(r"^[A-Z]\w*Loss$")
 _PLAIN = (ast.Assign, ast.Expr, ast.Import, ast.ImportFrom, ast.With)
 """What a configuration is made of: assignments, a word on them, `with read_base():` of mmengine."""
@@ -160,6 +164,12 @@ def _called(program: _Program, node: ast.Call) -> Iterator[Setting]:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     if _LOSS.match(name):
         yield from program.told("loss_function", name, node.lineno)
+        return
+    if _OPTIMIZERS.match(name):
+        for keyword in node.keywords:
+            if keyword.arg in {"lr", "learning_rate"}:
+                with contextlib.suppress(ValueError):
+                    yield from program.told("lr", program.value(keyword.value), keyword.value.lineno)
         return
     prefix = _PREFIXES.get(name, "")
     model = bool(_MODELS.match(name))

@@ -46,12 +46,20 @@ def secrets_of(artifacts: Iterable[Artifact]) -> tuple[str, ...]:
     return tuple(found)[:MOST_VALUES]
 
 
+_IN_A_URL = re.compile(rb"://[^\s/@\"'<>:]{0,100}:([^\s/@\"'<>]{3,200})@")
+"""The password of a user in front of a host, which an exception may repeat without the URL."""
+
+
 def secrets_in(data: bytes) -> Iterator[str]:
     r"""Yield the values behind names of secrets in a text.
 
     >>> list(secrets_in(b"export DB_PASSWORD=tr0ub4dor-and-3\\npad_token=<pad> max_tokens=2048"))
     ['tr0ub4dor-and-3']
     """
+    for match in _IN_A_URL.finditer(data):
+        password = match[1].decode("utf-8", "replace")
+        if secrets.is_secret_value("password", password):
+            yield password
     behind = -1
     for match in _NAMED.finditer(data.lower()):
         if match.start() < behind:

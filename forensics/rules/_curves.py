@@ -72,7 +72,7 @@ class Norms:
 
     @property
     def statement(self) -> str:
-        root = round(self.value**2) if math.isfinite(self.value) else 0
+        root = round(self.value**2) if abs(self.value) <= SENTINEL_LIMIT else 0
         told = {
             "nonfinite": f"grad_norm is {shown(self.value)}",
             "recovering": "grad_norm is NaN or infinite, then finite again",
@@ -90,7 +90,7 @@ def is_sentinel(values: Floats) -> bool:
     DeepSpeed replaces the norm of a group that is NaN or infinite by -1, so k bad groups give sqrt(k)
     (`get_grad_norm_direct`, `scaled_global_norm`; up to 0.13.1 and from 0.16.6 on every path).
     """
-    if not len(values) or not np.all(values == values[0]) or not np.isfinite(values[0]):
+    if not len(values) or not np.all(values == values[0]) or not abs(values[0]) <= SENTINEL_LIMIT:
         return False
     square = float(values[0]) ** 2
     return 1 <= round(square) <= SENTINEL_LIMIT and abs(square - round(square)) < 1e-3

@@ -21,7 +21,8 @@ def ran_out(run: Run) -> Seen | None:
     series = series_of(run, LEARNING_RATE)
     if series is None or not np.any(series.values > 0):
         return None
-    alive = np.flatnonzero(series.values > NOTHING * float(np.nanmax(series.values)))
+    known = series.values[np.isfinite(series.values)]
+    alive = np.flatnonzero(series.values > NOTHING * float(known.max(initial=0.0)))
     faded = len(series) - 1 - int(alive[-1])
     if faded >= max(3, LONG * len(series)) and series.values[-1] > 0:
         said = f"learning_rate is {shown(float(series.values[-1]))} at the end, below a millionth of its highest in the"

@@ -36,6 +36,10 @@ def _value(found: re.Match[bytes]) -> tuple[float, int]:
     return float(found[1]), UNKNOWN_STEP
 
 
+def _twice(found: re.Match[bytes]) -> tuple[float, int]:
+    return 2 * float(found[1]), UNKNOWN_STEP
+
+
 def _difference(found: re.Match[bytes]) -> tuple[float, int]:
     return float(found[1]) - float(found[2]), UNKNOWN_STEP
 
@@ -78,6 +82,13 @@ SIGNS = (
     # Loss scaling: `[deepspeed] OVERFLOW! Rank 0 Skipping step. Attempted loss scale: 65536, reducing to 32768`.
     _sign(_SKIPPED, Kind.OVERFLOW, rf"(?:OVERFLOW|overflow)!.{{0,400}}Attempted loss scale: {_NUMBER}", _value),
     _sign(_SKIPPED, Kind.NONFINITE_SKIPPED, r"OVERFLOW!(?!.{0,400}Attempted loss scale)"),
+    # apex `amp/scaler.py` prints what the scale is reduced to, half of what was attempted.
+    _sign(
+        "Gradient overflow.",
+        Kind.OVERFLOW,
+        rf"Gradient overflow\.\s{{1,4}}Skipping step, loss scaler \d{{1,4}} reducing loss scale to {_NUMBER}",
+        _twice,
+    ),
     _sign("Gradient overflow.", Kind.NONFINITE_SKIPPED, r"Gradient overflow\.\s+(?!.{0,400}(?:loss scale|scaler))"),
     _sign(_SKIPPED, Kind.HYSTERESIS, rf"Attempted loss scale: {_NUMBER}, but hysteresis is", _value),
     *(_sign(word, Kind.NONFINITE_SKIPPED, _SKIPPED_FOR_NAN) for word in ("Skip", "kipping ", "kipped", "kip ")),

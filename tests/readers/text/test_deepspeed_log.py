@@ -36,6 +36,16 @@ def test_step_lines() -> None:
 OVERFLOW = "[loss_scaler.py:190:update_scale] [deepspeed] OVERFLOW! Rank 0 Skipping step. Attempted loss scale: "
 
 
+def test_overflows_of_apex() -> None:
+    """It prints what the scale is reduced to, half of what was attempted."""
+    told = read_log(
+        "Gradient overflow.  Skipping step, loss scaler 0 reducing loss scale to 32768.0\nstep 1 loss 2.5\n"
+    )
+
+    assert told.events(Kind.OVERFLOW).values.tolist() == [65536]
+    assert told.points("loss_scale")
+
+
 def test_overflows() -> None:
     """Each skipped step is an overflow with the scale it tried; the scale is a series of unknown steps."""
     text = (
