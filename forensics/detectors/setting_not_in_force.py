@@ -27,8 +27,12 @@ def setting_not_in_force(run: Run) -> Iterator[Finding]:
     """
     series, setting = context.recorded(run, LEARNING_RATE), run.environment.best("learning_rate")
     asked = run.environment.number("learning_rate")
-    if setting is None or setting.name != "learning_rate" or asked is None or not asked > 0:
-        return  # what is called `lr` is scaled by the batch before use in DeiT, MAE and their kin
+    # What is called `lr` is scaled by the batch before use in DeiT, MAE and their kin, but not in Megatron-LM.
+    own = setting is not None and (
+        setting.name == "learning_rate" or run.environment.best("lr_decay_style") is not None
+    )
+    if setting is None or not own or asked is None or not asked > 0:
+        return
     if run.environment.conflicts("learning_rate", "setting"):
         return
     over = np.flatnonzero(np.isfinite(series.values) & (series.values > OVER * asked))

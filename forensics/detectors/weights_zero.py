@@ -20,6 +20,8 @@ BEFORE = re.compile(
     r"(?:^|[/_.-])(?:init\w*|base\w*|start|pre-?train\w*|ref\w*|epoch_?0|step_?0)(?:$|[/_.-])", re.IGNORECASE
 )
 """Names of folders with what a run began from."""
+_LOGS = re.compile(r"(?:^|/)(?:logs?|runs|tb|tensorboard|events|lightning_logs|wandb|metrics)(?:/.*)?$", re.IGNORECASE)
+"""Folders of logs: what lies beside one lies beside its log."""
 
 
 @detector("weights-zero", needs=("weights",))
@@ -74,7 +76,7 @@ def _saved_at_the_end(run: Run, checkpoint: Checkpoint) -> bool:
     loss = run.timeline.get("loss")
     if checkpoint.step is not None or loss is None or len(loss) <= 1 or BEFORE.search(checkpoint.path):
         return False
-    folders = {path.rpartition("/")[0] or "." for path, _ in loss.places}
+    folders = {_LOGS.sub("", path.rpartition("/")[0]) or "." for path, _ in loss.places}
     return any(folder in {".", checkpoint.path} or checkpoint.path.startswith(f"{folder}/") for folder in folders)
 
 

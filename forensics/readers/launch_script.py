@@ -25,7 +25,7 @@ from forensics.readers._shell import Command, find_commands
 
 _LAUNCHER = re.compile(
     r"(?:^|/)(?:torchrun|deepspeed|accelerate|python[\d.]*|llamafactory-cli|swift|megatron|axolotl|tune|xtuner|nemo|composer"
-    r"|srun|mpirun)$"
+    r"|srun|mpirun|mpiexec|horovodrun|colossalai|fairseq-(?:hydra-)?train|onmt_train|t2t-trainer|sockeye-train)$"
 )
 _SHELL = re.compile(rb"^#!\s?\S{0,80}\b(?:ba|z|da)?sh\b")
 _SCRIPT = re.compile(r"\.(?:py|ya?ml)$")
@@ -101,7 +101,9 @@ def _of_environment(assigned: Sequence[tuple[str, str]]) -> dict[str, Scalar]:
 def _parse(words: Sequence[str]) -> _Call:
     """Sort arguments: before the script they are the launcher's, after it the script's own."""
     call = _Call()
-    started = not re.search(r"(?:torchrun|deepspeed|accelerate|python[\d.]*|srun|mpirun)$", words[0])
+    started = not re.search(
+        r"(?:torchrun|deepspeed|accelerate|python[\d.]*|srun|mpirun|mpiexec|horovodrun|colossalai)$", words[0]
+    )
     position = 1
     while position < len(words):
         word = words[position]

@@ -184,6 +184,15 @@ def test_a_rate_above_the_configured_one_is_not_in_force(
     assert severities("setting-not-in-force", make_run(learning_rate=rates, settings=settings)) == expected
 
 
+def test_the_lr_of_megatron_is_the_rate_itself() -> None:
+    """Others scale what they call `lr` by the batch."""
+    rates = [3e-4] * 5
+
+    assert severities("setting-not-in-force", make_run(learning_rate=rates, settings={"lr": 1e-5})) == []
+    megatron: dict[str, Any] = {"lr": 1e-5, "lr_decay_style": "constant"}
+    assert severities("setting-not-in-force", make_run(learning_rate=rates, settings=megatron)) == ["warning"]
+
+
 def test_a_rate_of_zero_for_a_third_of_the_run_is_a_warning() -> None:
     found = find("lr-zero", make_run(learning_rate=[0.0] * 39 + [3e-4] * 21))
 

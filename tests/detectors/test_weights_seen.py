@@ -162,6 +162,17 @@ def test_an_adapter_beside_the_log_of_its_run_is_its_final_save(
     assert severities("weights-zero", make_run(loss=losses, checkpoints=[final])) == expected
 
 
+@pytest.mark.parametrize(("log", "expected"), [("runs/Mar01/events.1", ["warning"]), ("other/train.log", [])])
+def test_what_lies_beside_a_folder_of_logs_lies_beside_the_log(log: str, expected: list[str]) -> None:
+    table = matrix(make_table([LORA_A, LORA_B], zero={LORA_B: 64}))
+    final = replace(make_checkpoint(1, table), path="outputs/final", step=None)
+    run = make_run(loss=[3.0, 2.0, 1.0], checkpoints=[final])
+    loss = replace(run.timeline["loss"], places=((log, "line {}"),))
+
+    moved = replace(run, timeline=replace(run.timeline, series={**run.timeline.series, "loss": loss}))
+    assert severities("weights-zero", moved) == expected
+
+
 def test_nothing_moved_at_all_is_an_error() -> None:
     found = find("weights-unchanged", run_of(make_table(), make_table(same=64), learning_rate=RATES))
 

@@ -110,6 +110,8 @@ def test_a_script_tells_what_was_meant(tmp_path: Path) -> None:
         ("llamafactory-cli train --learning_rate 1e-5", {"learning_rate": 1e-5}),
         ("torchrun --nnodes 1:4 --nproc_per_node auto train.py --a 1", {"a": 1}),
         ("ls -l --color=auto", {}),
+        ("fairseq-train data --warmup-updates 40000", {"warmup_updates": 40000}),
+        ("horovodrun -np 4 python fit.py --lr 1e-3", {"lr": 1e-3}),
         ("python train.py --unclosed 'quote", {"unclosed": "'quote"}),
     ],
 )
