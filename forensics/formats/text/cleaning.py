@@ -34,6 +34,7 @@ _WRAPPED = re.compile(
     rb"""(?:, ?"[\w@]{1,40}": ?(?:"(?:[^"\\\n]|\\.){0,200}"|[\d.]{1,40})){0,12}\}\]?$""",
     re.MULTILINE,
 )
+_GRAVE = re.compile(rb""""(?:level|severity|levelname|lvl)": ?"(?i:error|fatal|critical|alert|emergency)\"""")
 _BESIDE = re.compile(rb"""\{?"(?:step|loss|epoch|iter\w*|global_step|lr)": ?["\d]""")
 _ESCAPED = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPES = {b"n": b"", b"r": b"\r", b"t": b"\t"}
@@ -80,9 +81,13 @@ def cleaned(data: bytes, line_bytes: int = DEFAULT.text_line_bytes) -> Piece:
 
 
 def _unwrapped(found: re.Match[bytes]) -> bytes:
-    """Return the text that a JSON object wraps, without the end of its line; one with metrics beside it stays."""
+    """Return the text that a JSON object wraps, without the end of its line; one with metrics beside it stays.
+
+    So does one that its writer calls an error, which is read with its level (`forensics.readers._events.last_words`).
+    """
     start, end = found.start(1) - found.start(), found.end(1) - found.start()
-    if _BESIDE.search(found[0][:start] + found[0][end:]):
+    around = found[0][:start] + found[0][end:]
+    if _BESIDE.search(around) or _GRAVE.search(around):
         return found[0]
     return _ESCAPED.sub(_unescaped, found[1])
 
