@@ -121,6 +121,7 @@ BUILT: dict[str, tuple[str, Callable[[], Iterable[str | bytes]]]] = {
     "forensics/rules/_setup.py:setting_matches": ("search", lambda: ("restart",)),
     "forensics/rules/_setup.py:attention_matches": ("search", lambda: ("flash|^fa2$", "^sdpa$")),
     "forensics/rules/_tensors.py:problem_matches": ("search", _said_of_files),
+    "forensics/weights/inspection.py:_as_named": ("search", lambda: (r"(?<![\w/.-])data/runs/a\.b(?![\w.-])",)),
 }
 """Functions that build a pattern while they run, with its use and patterns as they build them."""
 
