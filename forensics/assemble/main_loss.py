@@ -12,6 +12,8 @@ from forensics.names import LOSS, NO_LOSS, OF_ERRORS, OF_TRAINING, TRAIN_LOSS, l
 
 LOGGED_OFTEN = 3
 """A mean over the run is logged once, twice after a resume; more entries are a loss that was logged as it went."""
+LOGGED_TWICE = 2
+"""Of any other name two are a loss of training, one may be a summary."""
 
 
 def with_loss(samples: Sequence[Samples]) -> list[Samples]:
@@ -49,7 +51,11 @@ def _candidates(samples: Sequence[Samples]) -> dict[str, list[Samples]]:
     for block in samples:
         if block.name == TRAIN_LOSS or (block.name != LOSS and loss_rank(block.name) < NO_LOSS):
             grouped[block.name].append(block)
-    return {name: blocks for name, blocks in grouped.items() if _entries(blocks) >= LOGGED_OFTEN}
+    return {
+        name: blocks
+        for name, blocks in grouped.items()
+        if _entries(blocks) >= (LOGGED_OFTEN if name == TRAIN_LOSS else LOGGED_TWICE)
+    }
 
 
 def _entries(blocks: Sequence[Samples]) -> int:

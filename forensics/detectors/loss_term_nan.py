@@ -23,7 +23,9 @@ _WHOLE = frozenset((LOSS, TRAIN_LOSS, GRAD_NORM, *RECORDED.values()))
 def loss_term_nan(run: Run) -> Iterator[Finding]:
     """Find further losses and gradient norms (of a critic, of an auxiliary term) that are NaN or infinite.
 
-    Source: verl logs `critic/vf_loss` and `critic/grad_norm` beside the actor's; verl issue 498.
+    Source: verl logs `critic/vf_loss` and `critic/grad_norm` beside the actor's; verl issue 498. Where no loss is
+    logged under such a name at all, as by pytorch-CycleGAN-and-pix2pix (`D_A`, `G_A`, `cycle_A`), the numbers that are
+    lost together at one entry and stay so are its terms.
     Minimum: one entry at the end for a warning, two for an error; two entries anywhere for a warning. It is dated to
     the first.
     Silenced by: a loss that is NaN or shown as 0 itself by then, which is told already; beside a loss, a term that
@@ -32,6 +34,8 @@ def loss_term_nan(run: Run) -> Iterator[Finding]:
     """
     main = run.timeline.get(LOSS)
     ill = [(name, index) for name in sorted(run.timeline.series) if (index := _onset(run, name)) is not None]
+    if not ill and main is None:
+        ill = _lost_together(run)
     if main is not None and len(main):
         told = _told(main)
         ill = [
@@ -58,6 +62,19 @@ def loss_term_nan(run: Run) -> Iterator[Finding]:
         step_range=point_onset(series, index, context.logging_window(run)).bracket(),
         until=None if bad[-1] else int(series.steps[np.flatnonzero(bad)[-1]]),
     )
+
+
+def _lost_together(run: Run) -> list[tuple[str, int]]:
+    """Return the metrics of any name, most of those that are logged, that are no numbers from one entry to the end."""
+    lost: dict[int, list[tuple[str, int]]] = {}
+    trained = [name for name in sorted(run.timeline.series) if name not in _WHOLE and not _NOT_TRAINED.search(name)]
+    for name in trained:
+        series = run.timeline[name]
+        index = tail_onset(~np.isfinite(series.values))
+        if index is not None and len(series) - index >= LASTING:
+            lost.setdefault(int(series.steps[index]), []).append((name, index))
+    together = max(lost.values(), key=len, default=[])
+    return together if len(together) > max(1, len(trained) // 2) else []
 
 
 def _told(main: Series) -> int | None:

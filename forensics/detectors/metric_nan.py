@@ -22,6 +22,7 @@ LEAST_BEFORE = 3
 ALWAYS = 5
 """Entries of which none is a number: no healthy run of 576 has such a metric."""
 SPREAD = re.compile(r"std|var(?:iance)?(?:$|[/_ ])", re.IGNORECASE)
+EVALUATED = re.compile(r"(?:^|[/_ ])(?:val|valid|validation|eval|evaluation|test|dev)(?:[/_ ]|$)", re.IGNORECASE)
 QUANTITY = re.compile(
     r"(?:^|[/ ])(?:\w+_)?(?:reward|kl|logit|logp|entropy|advantage|value|ratio)s?(?:_(?:mean|max|min|sum))?(?:$|[/ ])",
     re.IGNORECASE,
@@ -35,9 +36,10 @@ def metric_nan(run: Run) -> Iterator[Finding]:
 
     Source: `kl_mean: nan` in every entry beside finite rewards (TRL, verl): the gradient is NaN with it or the term
     is lost. 3 of 59 faulty runs that were called healthy, 0 of 396 others.
-    Minimum: two entries; of an error over validation data (mse, mae ...) three numbers before and NaN to the end; of
-    any other metric all of five entries and more. A warning, told from the first one on.
-    Silenced by: for the last, a standard deviation or a variance, which one member of a group does not have.
+    Minimum: two entries; of any other metric three numbers before and two entries of NaN to the end, or all of five
+    entries and more; of an error over validation data (mse, mae ...) one at the end. A warning, told from the first on.
+    Silenced by: of other metrics, a standard deviation or a variance, which one member of a group does not have; a
+    score over validation data, which is none where no sample is positive.
     Known false alarms: a quantity that is logged as NaN where it does not apply, as a value without a critic.
     Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
     (docs/design/0004-evidence.md); as written it is silent on 39 healthy runs.
@@ -47,7 +49,8 @@ def metric_nan(run: Run) -> Iterator[Finding]:
         series = run.timeline[name]
         bad = ~np.isfinite(series.values)
         quantity = QUANTITY.search(name) and np.count_nonzero(bad) >= LEAST
-        if quantity or (_is_error(name) and _broke(bad)) or (_is_other(name) and _never(bad)):
+        broke = _broke(bad) and (_is_error(name) or (_is_trained(name) and np.count_nonzero(bad) >= LEAST))
+        if quantity or broke or (_is_other(name) and _never(bad)):
             ill.append((name, int(np.argmax(bad)), int(np.count_nonzero(bad))))
     if not ill:
         return
@@ -74,6 +77,11 @@ def _is_error(name: str) -> bool:
 def _is_other(name: str) -> bool:
     """Tell whether no other symptom speaks of a metric, and it should be a number throughout."""
     return name not in OWN and not TERM.search(name) and not SPREAD.search(name)
+
+
+def _is_trained(name: str) -> bool:
+    """Tell whether it is a metric of training: a score over validation data is none where no sample is positive."""
+    return _is_other(name) and EVALUATED.search(name) is None
 
 
 def _never(bad: NDArray[np.bool_]) -> bool:

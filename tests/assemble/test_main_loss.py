@@ -22,6 +22,8 @@ def test_a_loss_of_training_under_another_name_is_the_loss() -> None:
     """The best by its form is taken, a summary of one entry never."""
     assert names(block("avg_train_loss", FALLING), block("aux_loss", FALLING)) == ["loss", "aux_loss"]
     assert names(block("train_loss", [1.5])) == ["train_loss"]
+    assert names(block("avr_loss", [1.5, 1.4])) == ["loss"]
+    assert names(block("avr_loss", [1.5])) == ["avr_loss"]
     assert names(block("loss", FALLING), block("avg_train_loss", FALLING)) == ["loss", "avg_train_loss"]
 
 

@@ -152,3 +152,22 @@ def test_a_preference_log_from_the_middle_of_a_run_says_nothing_of_its_start(tmp
     assert "dpo-first-loss" in found((0.01, 0.02, 0.03))
     assert "dpo-first-loss" not in found((0.41, 0.42, 0.43))
     assert "dpo-first-loss" not in found((0.01, 0.02, 0.03), loss_of_kto="'kl': 0.1, ")
+
+
+def test_numbers_of_any_name_that_are_lost_together_are_the_loss_where_no_other_is_logged() -> None:
+    """As CycleGAN logs them: two discriminators, two generators, no total."""
+    parts: dict[str, Any] = {name: [0.3, 0.2, NAN, NAN] for name in ("D_A", "G_A", "cycle_A")}
+    (found,) = find("loss-term-nan", make_run(**parts, data=[0.1] * 4))
+
+    assert (found.severity, found.step) == ("error", 3)
+    assert find("loss-term-nan", make_run(D_A=[0.3, 0.2, NAN, NAN], G_A=[0.3] * 4, cycle_A=[0.3] * 4)) == []
+    assert find("loss-term-nan", make_run(D_A=[0.3, 0.2, 0.1, NAN], G_A=[0.3, 0.2, 0.1, NAN])) == []
+
+
+def test_any_metric_that_was_a_number_and_is_none_to_the_end_is_told() -> None:
+    fine: dict[str, Any] = {"loss": [2.0, 1.9, 1.8, 1.7, 1.6]}
+
+    assert severities("metric-nan", make_run(**fine, iou=[0.1, 0.2, 0.2, NAN, NAN])) == ["warning"]
+    assert find("metric-nan", make_run(**fine, iou=[0.1, 0.2, 0.2, 0.3, NAN])) == []
+    assert find("metric-nan", make_run(**fine, iou=[0.1, 0.2, NAN, NAN, 0.3])) == []
+    assert find("metric-nan", make_run(**fine, reward_std=[0.1, 0.2, 0.2, NAN, NAN])) == []
