@@ -25,7 +25,7 @@ from forensics.storage.file import File
 MOST_BYTES = 8 << 20
 _TABLE = re.compile(rb"\|\s*Diagnostic\s+\|\s*Result\s+\|")
 _JSON = re.compile(rb'"DCGM (?:GPU )?Diagnostic"\s*:')
-_ROW = re.compile(r"^\|\s*(\S.{0,40}?)?\s*\|\s*(\S.{0,200}?)\s*\|\s*$")
+_ROW = re.compile(r"\|([^|]{0,80})\|(.{0,240})\|\s*")
 _FAILED = re.compile(r"^Fail(?: - (?:GPUs?: ?)?(.{1,80}))?$|^(GPU ?\d+): Fail", re.IGNORECASE)
 
 
@@ -54,11 +54,12 @@ def _of_table(text: str) -> Iterator[tuple[str, str]]:
     pending = ""
     for line in text.splitlines():
         row = _ROW.match(line)
-        failed = _FAILED.match(row[2]) if row else None
-        if row and row[1]:
+        test, result = (row[1].strip(), row[2].strip()) if row else ("", "")
+        failed = _FAILED.match(result)
+        if test:
             if pending:
                 yield pending, ""
-            name, pending = row[1], ""
+            name, pending = test, ""
         if failed is None:
             continue
         board = failed[1] or failed[2]

@@ -19,10 +19,10 @@ SEVERAL = 3
 MOSTLY = 0.9
 """Share of the lines at which a counter rises: the run may have been started again."""
 MOST_CELLS = 8
-_NAME = r"(?i)(?:^|/)[^/]*(?:loss|cost|perplexity|ppl|accuracy|reward|损失)[^/]*\.(?:txt|log|dat|csv|tsv|out)$"
-_HEADER = re.compile(r"\s*[%#]?\s*([A-Za-z][\w /().%-]{0,60}?)\s*")
+_NAME = r"(?i)(?:^|/)(?=[^/]*(?:loss|cost|perplexity|ppl|accuracy|reward|损失))[^/]*\.(?:txt|log|dat|csv|tsv|out)$"
+_HEADER = re.compile(r"[A-Za-z][\w /().%-]{0,60}")
 _PARTED = re.compile(r"[,;\s]+")
-_NUMBERING = re.compile(r"[_ .-]*(?:\d+|\(\d+\))$")
+_NUMBERING = re.compile(r"[_ .-]{0,4}(?:\d{1,12}|\(\d{1,12}\))$")
 
 
 def looks_like_column(head: bytes) -> bool:
@@ -76,8 +76,8 @@ def _row(line: str) -> list[float]:
 
 
 def _name_of(line: str) -> str:
-    match = _HEADER.fullmatch(line)
-    return match[1] if match and _is_metric(match[1]) else ""
+    name = line.strip().removeprefix("%").removeprefix("#").strip()
+    return name if _HEADER.fullmatch(name) and _is_metric(name) else ""
 
 
 def _is_metric(name: str) -> bool:

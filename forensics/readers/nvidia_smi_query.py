@@ -29,8 +29,9 @@ _BOARD = re.compile(r"^GPU ([0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.\d)\
 _FIELD = re.compile(r"^(\s*)(\S.{0,60}?)\s*: (\S.{0,120}?)\s*$")
 _SECTION = re.compile(r"^(\s+)([A-Z].{0,60}?)\s*$")
 _SETTINGS = {"Driver Version": "driver", "CUDA Version": "driver_cuda"}
+_COUNTED = re.compile(r"(?<!\d)[1-9]\d{0,18}$")
 _ILL = (
-    ("Volatile", re.compile(r"(?:SRAM|DRAM) Uncorrectable|Double Bit|Device Memory"), re.compile(r"[1-9]\d*$")),
+    ("Volatile", re.compile(r"(?:SRAM|DRAM) Uncorrectable|Double Bit|Device Memory"), _COUNTED),
     ("Remapped Rows", re.compile(r"Pending$|Remapping Failure Occurred"), re.compile(r"Yes$")),
     ("Retired Pages", re.compile(r"Pending Page Blacklist"), re.compile(r"Yes$")),
     ("", re.compile(r"GPU Recovery Action|Gpu Reset Status|Reset Required"), re.compile(r"Yes$|Reset|Reboot|Drain")),

@@ -19,7 +19,7 @@ from forensics.storage.file import File
 
 MOST_BYTES = 16 << 20
 _SACCT = re.compile(rb"\A(?:[^\n]*\n)?[^\n|]{0,80}\|?(?:[\w%]{1,40}\|){0,100}JobID(?:Raw)?\|[^\n]*\bState\b")
-_ALIGNED = re.compile(rb"(?:\A|\n) *JobID(?:Raw)? [^\n]*\bState\b[^\n]*\n *-{3,} -{3,}")
+_ALIGNED = re.compile(rb"(?:\A|\n) *JobID(?:Raw)? (?=[^\n]*\bState\b)[^\n]*\n *-{3,} -{3,}")
 _SCONTROL = re.compile(rb"(?:\A|\n)JobId=\d[^\n]*\n(?:[^\n]*\n){0,12}?\s{0,40}JobState=")
 _SEFF = re.compile(rb"(?:\A|\n)(?:# )?Job ID: {1,20}\d[^\n]*\n(?:[^\n]*\n){0,6}?(?:# )?State: {1,20}[A-Z_]+")
 _JSON = re.compile(

@@ -34,7 +34,8 @@ STACK_BYTES = 1 << 16
 FATAL_BYTES = 400
 DUMPED = re.compile(
     rb"(?:\[(?:default|rank)\d{1,6}\]: ?)?"
-    rb"(?:Python v\d+\.\d+\.\d+\S* \(|Timeout \(\d+:\d\d:\d\d|Current thread 0x[0-9a-f]+ )"
+    rb"(?:Python v\d{1,3}\.\d{1,3}\.\d{1,3}[\w+.-]{0,40} \(|Timeout \(\d{1,6}:\d\d:\d\d"
+    rb"|Current thread 0x[0-9a-f]{1,16} )"
 )
 FATAL_LINE, ERROR_LINE = "fatal-line", "error-line"
 KILLED = re.compile(rb"(?:^|[\s:])[Kk]illed(?:: 9)?(?= *$| {2,}\S| +\S*(?:python|torchrun|srun|bash|\.sh)\b)")
@@ -298,7 +299,8 @@ def _end_of_text(scan: _Scan) -> None:
 def _errors(scan: _Scan) -> None:
     """Note what the last lines say of an end: in their own words, in general terms, or merely that it came."""
     coded = {*_starts(scan, Kind.SIGNAL), *_starts(scan, Kind.KILLED)}
-    noted = {start for kind in scan.columns for start in _starts(scan, kind)} - coded
+    # A complaint says that something is wrong, not that it was the end.
+    noted = {start for kind in scan.columns if kind != Kind.COMPLAINT for start in _starts(scan, kind)} - coded
     lines, after_metrics = last_statements(scan.window)
     for start, line, fatal in lines:
         signature = None if start in noted else of_last_words(line.decode("utf-8", "replace"))
