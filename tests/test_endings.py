@@ -583,3 +583,18 @@ def test_what_a_text_without_a_reader_ends_with_is_quoted(tmp_path: Path) -> Non
     with pytest.raises(NothingReadableError) as raised:
         investigate(tmp_path)
     assert "ends with" not in str(raised.value)
+
+
+def test_what_an_earlier_attempt_died_of_is_no_cause_of_the_last_death(tmp_path: Path) -> None:
+    half = STEPS.splitlines(keepends=True)
+    (tmp_path / "slurm-11.out").write_text("".join(half[:20]) + "torch.OutOfMemoryError: CUDA out of memory.\n")
+    killed = (
+        "slurmstepd: error: Detected 1 oom_kill event in StepId=12.0. Some of the step tasks have been OOM Killed.\n"
+    )
+    (tmp_path / "slurm-12.out").write_text("".join(half[20:]) + killed)
+    report = investigate(tmp_path)
+    top = report.hypotheses[0]
+
+    assert [finding.symptom for finding in report.findings if finding.severity == "error"] == ["crash-killed"]
+    assert (top.cause, top.verdict) == ("host-kill", "established")
+    assert all(h.verdict == "possible" for h in report.hypotheses if h.cause == "out-of-memory")

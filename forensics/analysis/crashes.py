@@ -3,9 +3,24 @@
 from forensics.analysis.endings import Death, groups_of
 from forensics.model import Run
 from forensics.names import Kind
+from forensics.signatures import BY_NAME
 
 
 def own_exceptions(run: Run) -> tuple[Death, ...]:
     """Return the exceptions that no more exact name is known for, and that the run did not survive."""
     groups = [group for group in groups_of(run.timeline) if group.fate == "final"]
     return tuple(d for g in groups for d in g.deaths if d.name == Kind.TRACEBACK and d.ending == "crashed")
+
+
+def of_an_earlier_attempt(run: Run, kind: str) -> Death | None:
+    """Return the last death of a kind that only earlier attempts died of or that was survived, while this one died.
+
+    None where the last attempt tells of it too, or came to no known end.
+    """
+    signature = BY_NAME.get(kind)
+    if signature is None or not signature.ending or run.ending is None or not run.ending.name:
+        return None
+    groups = groups_of(run.timeline)
+    if any(death.name == kind for group in groups if group.fate == "final" for death in group.deaths):
+        return None
+    return next((d for g in reversed(groups) if g.fate != "final" for d in g.deaths if d.name == kind), None)

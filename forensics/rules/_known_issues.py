@@ -80,6 +80,7 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "rate stands though it should decay": setup.rate_stands,
     "schedule restarted": rates.schedule_restarted,
     "a counter began anew": setup.counter_began_anew,
+    "missed on the way": lambda r, _: setup.missed_on_the_way(r),
     "from the start or a resume": loading.from_the_start,
     "from first entry": curves.from_first_entry,
     "backward first": lambda r, _: curves.first_norm_bad_loss_good(r),

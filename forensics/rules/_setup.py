@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from forensics.analysis.crashes import own_exceptions
+from forensics.analysis.crashes import of_an_earlier_attempt, own_exceptions
 from forensics.analysis.endings import deaths_of
 from forensics.model import Explained, Group, Run, Scalar, Setting, Source
 from forensics.names import LEARNING_RATE, LOSS_SCALE, Kind
@@ -15,6 +15,7 @@ from forensics.rules import _rates as rates
 from forensics.rules import _tensors as tensors
 from forensics.rules._seen import Seen, first, held, unless
 from forensics.rules._versions import Affected
+from forensics.signatures import BY_NAME
 
 NO_BF16 = re.compile(
     r"\b(V100|T4|P100|P40|K80|GTX ?\d+|RTX ?20\d\d|2080|TITAN (RTX|Xp|V)|Quadro RTX|M40)\b", re.IGNORECASE
@@ -86,6 +87,9 @@ def happened(run: Run, kind: str, *, told: str = "") -> Seen | None:
     """Tell whether the log shows an event; None when no event of any kind was read, as then no log may exist."""
     found = next(iter(run.timeline.events_of(kind)), None)
     if found is not None and len(found):
+        earlier = of_an_earlier_attempt(run, kind)
+        if earlier is not None:
+            return Seen(False, f"an attempt before the last one tells of {kind}", earlier.source, f"event {kind}")
         count = run.timeline.count_of(kind)
         text = told or (f"the log says “{found.text.strip()[:160]}”" if found.text else f"the log shows {kind}")
         times = "once" if count == 1 else f"{count} times"
@@ -97,6 +101,9 @@ def happened(run: Run, kind: str, *, told: str = "") -> Seen | None:
 
 def said(run: Run, kind: str, pattern: re.Pattern[str]) -> Seen | None:
     """Tell whether an event was logged in words that match; None when no event of any kind was read."""
+    earlier = of_an_earlier_attempt(run, kind)
+    if earlier is not None:
+        return Seen(False, f"an attempt before the last one tells of {kind}", earlier.source, f"text of {kind}")
     for events in run.timeline.events_of(kind):
         for index, text in enumerate(events.texts or (events.text,) * bool(len(events))):
             if pattern.search(text):
@@ -105,6 +112,17 @@ def said(run: Run, kind: str, pattern: re.Pattern[str]) -> Seen | None:
     if run.timeline.events:
         return Seen(False, f"no {kind} line that says so is in the log", None, f"text of {kind}")
     return None
+
+
+def missed_on_the_way(run: Run) -> Seen | None:
+    """Tell whether what a start needs was missed after training had begun; None where nothing was missed."""
+    ending = run.ending
+    signature = BY_NAME.get(ending.name) if ending is not None else None
+    if ending is None or signature is None or signature.symptom != "crash-launcher":
+        return None
+    begun = ending.symptom != "crash-launcher"
+    when = "after training had begun" if begun else "before training began"
+    return Seen(begun, f"{signature.told} {when}", ending.source, "when it was missed")
 
 
 def raised(run: Run) -> Seen | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import numpy as np
 from packaging.specifiers import SpecifierSet
 
 from forensics.model import Checkpoint, Explained, Finding, Run, Source, TensorRecord, TokenRows
@@ -22,6 +23,10 @@ STEADY = {"loss": [2.0, 2.1, 2.0, 2.1, 2.0, 2.1, 2.0], "grad_norm": [1.0, 1.1, 0
 LORA_B = "layers.0.q.lora_B.weight"
 BUCKETS = {"zero_optimization.stage": 2, "zero_optimization.reduce_bucket_size": "auto"}
 OVERLAP = "zero_optimization.overlap_comm"
+MISSED = replace(
+    make_events("file-missing", text="FileNotFoundError: [Errno 2] No such file or directory: 'a.json'"),
+    records=np.array([9]),
+)
 RESTARTED = [9e-5, 6e-5, 3e-5, 1e-5, 9e-5, 8e-5]
 
 
@@ -79,6 +84,7 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
         {"settings": {"lr_scheduler_type": "cosine"}, "learning_rate": [1e-5, *[2e-5] * 6]},
         {"settings": {"lr_scheduler_type": "constant"}, "learning_rate": [2e-5] * 7},
     ),
+    "missed on the way": ({"events": [make_events(Kind.TRAINING_STARTED), MISSED]}, {"events": [MISSED]}),
     "a counter began anew": (
         {"learning_rate": RESTARTED},
         {"learning_rate": [1e-4, 9e-5, 8e-5, 7e-5, 6e-5, 5e-5]},
