@@ -30,8 +30,9 @@ CLASSES = {
     "cuda_runtime": ("crash-device", "device-assert|token-id-beyond|class-beyond|illegal-memory|architecture|device"),
     "nccl": ("crash-nccl", "collective|rank"),
     "nan_loss": ("loss-nan", ""),
-    "missing_module": ("crash-launcher", "module|library"),
-    "file_not_found": ("crash-launcher", "not found"),
+    # A failed start where they stand alone, an exception of a running program behind metrics.
+    "missing_module": ("crash-", "module|library"),
+    "file_not_found": ("crash-", "not found"),
     "permission": ("crash-exception", "permission-denied"),
     "device_mismatch": ("crash-exception", "device"),
     "div_zero": ("crash-exception", "ZeroDivisionError"),
