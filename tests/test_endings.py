@@ -447,6 +447,15 @@ def test_a_run_that_came_to_the_end_of_its_plan_or_stopped_early_is_finished(tmp
         assert ending.kind == "finished"
 
 
+def test_a_log_that_reaches_as_near_to_its_plan_as_its_entries_allow_is_not_cut_off(tmp_path: Path) -> None:
+    for last, kind in ((330, "unknown"), (320, "cut-off")):
+        lines = [f"iteration {n}/ 336 | lm loss: {5 - n / 200:.4f}" for n in range(10, last + 1, 10)]
+        ending = judged(tmp_path, "\n".join(lines)).run.ending
+
+        assert ending is not None
+        assert ending.kind == kind
+
+
 def test_a_step_that_begins_anew_with_each_epoch_plans_nothing(tmp_path: Path) -> None:
     lines = [f"step {n % 6 * 100 + 100}/600 loss: {3 - n / 20:.4f}" for n in range(14)]
 

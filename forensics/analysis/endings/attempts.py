@@ -9,7 +9,7 @@ from forensics.analysis.endings.freshness import written_ago
 from forensics.analysis.endings.groups import Group, groups_of, root_of, unknown
 from forensics.analysis.endings.hangs import hang_told, stands_still
 from forensics.model import Attempt, Ending, EndingKind, Timeline
-from forensics.names import Kind
+from forensics.names import LOSS, Kind
 from forensics.signatures import Role
 
 CUT_OFF = "run-cut-off"
@@ -22,6 +22,8 @@ class Extent:
     last: int | None
     planned: int | None
     unit: str
+    gap: int = 1
+    """How far entries are apart: what is nearer to the end than that would not have been logged."""
 
     @property
     def whole(self) -> bool:
@@ -29,7 +31,7 @@ class Extent:
 
     @property
     def short(self) -> bool:
-        return self.last is not None and self.planned is not None and self.last < self.planned
+        return self.last is not None and self.planned is not None and self.last + self.gap <= self.planned
 
 
 def attempts_of(
@@ -53,7 +55,7 @@ def attempts_of(
     if planned is None and planned_epochs is not None:
         extent = Extent(_last_epoch(timeline), planned_epochs, "epoch")
     else:
-        extent = Extent(last, planned, "step")
+        extent = Extent(last, planned, "step", _gap(timeline))
     ending = ending_of(final) if _decisive(final) else _without_death(timeline, last, extent, final)
     ago = (
         None if now is None or ending.kind not in {"unknown", "cut-off"} or ending.name else written_ago(timeline, now)
@@ -101,6 +103,12 @@ def ending_of(groups: Sequence[Group]) -> Ending:
 
 def _told(seconds: float) -> str:
     return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+
+
+def _gap(timeline: Timeline) -> int:
+    """Return how many steps the entries of the loss are usually apart."""
+    loss = timeline.get(LOSS)
+    return int(np.median(np.diff(loss.steps))) if loss is not None and loss.axis == "step" and len(loss) > 1 else 1
 
 
 def _last_epoch(timeline: Timeline) -> int | None:
