@@ -6,7 +6,11 @@ from forensics.plugin import Rule
 from forensics.signatures import SIGNALS, SIGNATURES, Signature
 
 KINDS = (
-    ("finished", "none", "the trainer's closing line or summary, the last planned step, exit code 0"),
+    (
+        "finished",
+        "none",
+        "the trainer's closing line or summary, early stopping, the last planned step or epoch, exit code 0",
+    ),
     ("stopped-by-user", "notice", "KeyboardInterrupt, SIGINT, scancel, TERM_OWNER"),
     (
         "crashed",
@@ -15,14 +19,18 @@ KINDS = (
     ),
     ("killed", "error, broken, exit 1", "SIGKILL, SIGHUP, SIGTERM alone; records of the kernel, of Slurm, OOMKilled"),
     ("node-lost", "error, broken, exit 1", "NODE FAILURE, NodeLost, NodeDiedError"),
-    ("hung", "error, broken, exit 1", "a collective that timed out and no rank that died of something else"),
+    (
+        "hung",
+        "error, broken, exit 1",
+        "a time-out, a watchdog, flight records or stacks that prove it, and no rank that died of something else",
+    ),
     ("preempted", "warning, suspicious, exit 0", "PREEMPTION, requeue, spot notices"),
     ("evicted", "warning, suspicious, exit 0", "the kubelet's reasons"),
     ("time-limit", "warning, suspicious, exit 0", "TIME LIMIT, walltime exceeded, DeadlineExceeded, SIGXCPU"),
     (
         "cut-off",
         "none; the headline says it. A warning where the last words are an error",
-        "a log that ends before its planned steps and no other sign",
+        "a log that ends before the steps or epochs that it plans itself, and no other sign",
     ),
     ("running", "none; the headline says it", "times of its own entries: the last one is as old as entries are apart"),
     ("unknown", "none", "nothing on file tells how it ended"),
