@@ -20,6 +20,8 @@ def of_an_earlier_attempt(run: Run, kind: str) -> Death | None:
     signature = BY_NAME.get(kind)
     if signature is None or not signature.ending or run.ending is None or not run.ending.name:
         return None
+    if not any(len(events) for events in run.timeline.events_of(kind)):
+        return None
     groups = groups_of(run.timeline)
     if any(death.name == kind for group in groups if group.fate == "final" for death in group.deaths):
         return None
