@@ -6,10 +6,10 @@ an entry is committed before its answer, which `check` reads from the history; n
 answer of the same entry stands beside the first one and counts for nothing but progress.
 
 python benchmarks/first_contact.py label NEW.json --material DIR    # append labels; the material itself stays outside
-python benchmarks/first_contact.py answer --material DIR [--tool medforensics] [--commit C] [--set NAME]
+python benchmarks/first_contact.py answer --material DIR [--tool medforensics] [--commit C] [--set NAME ...]
 python benchmarks/first_contact.py check                            # the order of commits, nothing rewritten
-python benchmarks/first_contact.py score [--set NAME] [--first GROUP:N]   # the tables
-python benchmarks/first_contact.py reliability                      # what reports say beside a word, from the fresh set
+python benchmarks/first_contact.py score [--set NAME ...] [--first GROUP:N]   # the tables
+python benchmarks/first_contact.py reliability                      # what reports say beside a word, from COUNTED
 
 The material of an entry is DIR/NAME, a file or a folder; its SHA-256 stands in the label. NEW.json is a list of objects
 with the keys of `Label` but `date` and `sha256`.
@@ -34,6 +34,9 @@ MEASURED = HERE.parent / "forensics" / "diagnosis" / "reliability.json"
 VERDICTS = ("broken", "suspicious", "healthy")
 STRONG = ("established", "likely")
 CLAIMED = (*STRONG, "possible")
+COUNTED = ("unseen", "held")
+"""The groups behind the share beside a word: the last two, each answered by a frozen commit before anybody who mends
+had read it. The earlier measures an older version; 26 of the fresh ones were picked after their answers were known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,7 @@ def judged(one: Label, said: Answer) -> dict[str, bool | None]:
     }
 
 
-def answer(material: Path, tool: str, group: str | None, commit: str | None) -> int:
+def answer(material: Path, tool: str, groups: Sequence[str], commit: str | None) -> int:
     """Ask the tool (of `commit`, else of this checkout) about every labelled entry that it has not answered yet."""
     labels, answers = read_record(RECORD.read_text(encoding="utf-8"))
     name = commit or git("rev-parse", "--short", "HEAD").strip()
@@ -213,7 +216,7 @@ def answer(material: Path, tool: str, group: str | None, commit: str | None) -> 
     for one in labels.values():
         known = {made.tool for made in answers.get(one.id, [])}
         place = material / one.material
-        if (group and one.group != group) or name in known or not place.exists():
+        if (groups and one.group not in groups) or name in known or not place.exists():
             continue
         if digest(place) != one.sha256:
             sys.exit(f"{one.id}: the material is not what was labelled")
@@ -261,26 +264,26 @@ def claim(one: Label, said: Answer, group: str) -> Claim:
     )
 
 
-def claims(group: str | None = None, first: str | None = None) -> list[Claim]:
+def claims(groups: Sequence[str] = (), first: str | None = None) -> list[Claim]:
     """Return the first answer to every labelled entry; `first` is GROUP:N, no more than N entries of that group."""
-    told = first_answers(group, first)
+    told = first_answers(groups, first)
     return [claim(one, said, f"first contact, {one.group}") for one, said in told]
 
 
-def first_answers(group: str | None = None, first: str | None = None) -> list[tuple[Label, Answer]]:
-    """Return every entry that was answered with its first answer."""
+def first_answers(groups: Sequence[str] = (), first: str | None = None) -> list[tuple[Label, Answer]]:
+    """Return every entry (of some groups, or of all) that was answered with its first answer."""
     labels, answers = read_record(RECORD.read_text(encoding="utf-8") if RECORD.exists() else "")
     return [
         (one, said)
         for one in _leading(labels.values(), first)
-        if (group is None or one.group == group) and (said := next(iter(answers.get(one.id, [])), None)) is not None
+        if (not groups or one.group in groups) and (said := next(iter(answers.get(one.id, [])), None)) is not None
     ]
 
 
 def reliability() -> dict[str, dict[str, int]]:
-    """Return how many first claims with each word were right, of how many, over the fresh entries."""
+    """Return how many first claims with each word were right, of how many, over the groups of `COUNTED`."""
     counted: dict[str, dict[str, int]] = {}
-    for said in claims("fresh"):
+    for said in claims(COUNTED):
         if said.word is not None and (right := said.right.get("cause")) is not None:
             row = counted.setdefault(said.word, {"right": 0, "of": 0})
             row["right"], row["of"] = row["right"] + right, row["of"] + 1
@@ -304,7 +307,7 @@ def main() -> int:
     parser.add_argument("--material", type=Path)
     parser.add_argument("--tool", default="medforensics")
     parser.add_argument("--commit", help="which version of the product the tool is; the checkout's when not given")
-    parser.add_argument("--set", dest="group")
+    parser.add_argument("--set", dest="groups", nargs="+", default=(), metavar="NAME")
     parser.add_argument("--first", metavar="GROUP:N", help="score no more than N entries of a group, in their order")
     asked = parser.parse_args()
     if asked.action in {"label", "answer"} and asked.material is None:
@@ -314,7 +317,7 @@ def main() -> int:
             parser.error("label takes a file of new labels")
         print(f"{label(asked.new, asked.material)} labels; commit them before the product is asked")
     elif asked.action == "answer":
-        print(f"{answer(asked.material, asked.tool, asked.group, asked.commit)} answers")
+        print(f"{answer(asked.material, asked.tool, asked.groups, asked.commit)} answers")
     elif asked.action == "check":
         broken = list(faults(list(versions(RECORD))))
         print("\n".join(broken) or "every label was committed before its answer; nothing was changed")
@@ -322,7 +325,7 @@ def main() -> int:
     elif asked.action == "reliability":
         MEASURED.write_text(json.dumps(reliability(), indent=1) + "\n", encoding="utf-8")
     else:
-        print(tables(claims(asked.group, asked.first)))
+        print(tables(claims(asked.groups, asked.first)))
     return 0
 
 
