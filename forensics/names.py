@@ -162,6 +162,12 @@ FOREIGN_LOSS = (
     "|функция потерь|значение функции потерь|ошибка обучения"
 )
 """What a loss is called in other languages, as a whole name."""
+_FOREIGN_TRAINING = (
+    "train(?:ing)?|entra[iî]nement|entrenamiento|treino|treinamento|addestramento|обучени[еяю]|訓練|训练|학습"
+)
+FOREIGN_EVALUATION = "проверк[аеи]|валидаци[яи]|validierung|validación|validação|validazione|検証|검증"
+FOREIGN_PART = rf" ?\((?:на )?(?:{_FOREIGN_TRAINING}|{FOREIGN_EVALUATION}|validation|valid|val|test|eval|dev)\)"
+"""What stands in parentheses behind such a name: the part of the run that it is of."""
 _OF_ERRORS = ("mse|msle|huber|smooth[ _-]?l1", "rmse|rmsle", "mae", "mape|smape")
 """Errors that are minimised, the one that is most often trained on first."""
 ERRORS = "|".join(_OF_ERRORS)
@@ -171,7 +177,7 @@ _BRIEF = (
 """Names that are too short to be sought within others; `learn` is CatBoost's error over the training data."""
 _LOSS = re.compile(
     rf"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent|bce|bp[bc]|{ERRORS})(?![a-z])|cross[ _-]?entropy"
-    rf"|^(?:train(?:ing)?[ _])?cost$|[损損]失|^(?:{FOREIGN_LOSS})$|{_BRIEF}"
+    rf"|^(?:train(?:ing)?[ _])?cost$|[损損]失|^(?:{FOREIGN_LOSS})(?:{FOREIGN_PART})?$|{_BRIEF}"
     r"|^l_(?:pix|percep|style|feat|[gd])\w{0,20}$",
     re.IGNORECASE,
 )
@@ -186,7 +192,7 @@ _NO_LOSS = re.compile(
 EVALUATION = re.compile(
     r"(?<![a-z])(?:val|valid|validation|validate|validating|eval|evaluation|evaluate|evaluating|test|testing|dev)"
     r"(?:(?![a-z])|(?<=(?-i:[a-z]))(?=(?-i:[A-Z])))"  # valLoss
-    r"|验证|驗證|测试|測試",
+    rf"|验证|驗證|测试|測試|{FOREIGN_EVALUATION}",
     re.IGNORECASE,
 )
 _RANKS = tuple(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from forensics.formats.flatten import scalar as bounded
 from forensics.formats.text import number
 from forensics.model import UNKNOWN_STEP
+from forensics.names import EVALUATION
 from forensics.readers.text.lexicon import step_named
 
 STEP_KEYS = (
@@ -27,12 +28,17 @@ _WALL_KEYS = ("timestamp", "_timestamp", "wall_time")
 _NOT_METRICS = frozenset({*STEP_KEYS, *_TOTAL_KEYS, *_WALL_KEYS, "epoch", "percentage", "rank"})
 _NOT_NESTED = frozenset({"config", "hist_stats", "sampler_results", "env_info", "meta", "timers", "perf"})
 """Mappings of Ray's and others' that hold settings, histories and times."""
+_HOLDERS = frozenset({"values", "metrics", "scalars", "data"})
+"""Mappings that hold the metrics of a row whose place stands in a mapping of its own."""
+_PARTS = ("kind", "type", "split", "phase", "mode", "stage")
+"""Which part of the run a row is of."""
 _OF_TRAINING = frozenset({"lr", "memory", "time", "data_time"})
 LONGEST_TEXT = 200
 LONGEST_LIST = 64
 DEEPEST = 6
 
 RATES = frozenset({"lr", "learning_rate"})
+_EVALUATED = re.compile(r"(?:eval|val|valid|validation|test|train)[_/]", re.IGNORECASE)
 _COUNTER = re.compile(r"(\d{1,18})(?:\.0{1,6})?(?:/(\d{1,18}))?")
 
 
@@ -64,6 +70,7 @@ def entry_of(row: dict[str, object]) -> Entry | None:
     """Return every number of an object that tells where it stands, None for one that does not."""
     if isinstance(row.get("data"), dict):  # verl's file logger keeps the metrics one level down
         row = {**row, **row["data"]}  # type: ignore[dict-item]  # checked
+    row = _lifted(row)
     step = step_of(row)[0]
     epoch = number_in(row.get("epoch"))
     if step == UNKNOWN_STEP and epoch is None:
@@ -72,12 +79,28 @@ def entry_of(row: dict[str, object]) -> Entry | None:
     checked = row.get("mode") in {"val", "test"} and "iter" in row
     if checked and epoch is not None:
         step = UNKNOWN_STEP  # mmcv counts the batches of the evaluation there
+    evaluation = checked or any(isinstance(part := row.get(key), str) and EVALUATION.fullmatch(part) for key in _PARTS)
     values = tuple(
-        (str(bounded("name", f"eval/{name}" if checked else name)), value)
+        (
+            str(bounded("name", f"eval/{name}" if checked or (evaluation and not _EVALUATED.match(name)) else name)),
+            value,
+        )
         for name, value in _numbers(row)
         if not (checked and name in _OF_TRAINING)
     )
     return Entry(step, float("nan") if epoch is None else epoch, time, values, "mode" in row and "iter" in row)
+
+
+def _lifted(row: dict[str, object]) -> dict[str, object]:
+    """Return a row whose place is a mapping of counters, `{"at": {"step": 3}, "values": {...}}`, as a flat one."""
+    inner = {key: value for key, value in row.items() if isinstance(value, dict)}
+    places = [key for key, value in inner.items() if value and _NOT_METRICS.issuperset(value)]
+    if len(places) != 1 or not _NOT_METRICS.isdisjoint(row):
+        return row
+    lifted = {key: value for key, value in row.items() if key not in inner}
+    for key, value in inner.items():
+        lifted.update(value if key in _HOLDERS or key in places else {key: value})
+    return lifted
 
 
 def _numbers(row: dict[str, object]) -> Iterator[tuple[str, float]]:

@@ -113,3 +113,16 @@ def test_a_table_without_a_step_is_a_curve_of_entries(tmp_path: Path, text: str,
 def test_a_table_of_something_else_gives_nothing(tmp_path: Path) -> None:
     """Without a step, an epoch and a pair of columns no number is a metric."""
     assert not [fact for fact in read(tmp_path, "id,loss,lr\n1,0.5,1\n2,0.6,1\n") if isinstance(fact, Samples)]
+
+
+def test_a_table_that_counts_by_i(tmp_path: Path) -> None:
+    """A clock that begins anew is no time of day; `index` numbers rows, and an `i` beside no loss counts nothing."""
+    text = "i,time,loss,similarity\n0,0.83,0.597,0.74\n100,11.09,0.532,0.81\n200,0.79,0.521,0.80\n"
+    facts = read(tmp_path, text)
+
+    assert looks_like_table(text.encode())
+    assert block(facts, "loss").steps.tolist() == [0, 100, 200]
+    assert block(facts, "loss").values.tolist() == [0.597, 0.532, 0.521]
+    assert {fact.name for fact in facts if isinstance(fact, Samples)} == {"loss", "similarity"}
+    assert not looks_like_table(b"i,price\n0,1.5\n1,2.5\n")
+    assert not looks_like_table(b"index,loss\n0,1.5\n1,2.5\n")

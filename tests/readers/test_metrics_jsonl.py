@@ -201,3 +201,38 @@ def test_a_rate_that_mmcv_rounded_away_is_left_out_of_columns(tmp_path: Path) ->
 
     assert block(facts, "learning_rate").steps.tolist() == list(range(1, 11))
     assert block(facts, "loss").steps.tolist() == list(range(1, 21))
+
+
+def test_rows_that_keep_their_place_and_their_numbers_in_mappings(tmp_path: Path) -> None:
+    """Rows of evaluation are no entries of the training loss, by template or parsed."""
+    rows = [
+        {"kind": kind, "at": {"step": step}, "values": {"xent": 1 / step, "lr": 0.01}}
+        for step in range(1, 41)
+        for kind in ("train", "eval")
+    ]
+    facts = read(tmp_path, "".join(f"{json.dumps(row)}\n" for row in rows))
+
+    assert block(facts, "xent").steps.tolist() == list(range(1, 41))
+    assert block(facts, "eval_xent").values.tolist() == [1 / step for step in range(1, 41)]
+
+
+def test_a_mapping_with_more_than_counters_is_no_place(tmp_path: Path) -> None:
+    """A step among settings or beside a loss of its own tells no place of the row."""
+    rows = (
+        {"config": {"epoch": 3, "width": 5}, "values": {"loss": 1.5}},
+        {"at": {"step": 1}, "to": {"step": 2}, "a": 1.5},
+    )
+
+    assert not [f for f in read(tmp_path, "".join(f"{json.dumps(r)}\n" for r in rows)) if isinstance(f, Samples)]
+
+
+def test_flat_rows_that_name_their_part(tmp_path: Path) -> None:
+    """A name that says so itself stays as it is."""
+    facts = read(
+        tmp_path,
+        '{"step": 1, "split": "train", "loss": 2.5}\n{"step": 1, "split": "val", "loss": 2.75}\n'
+        '{"step": 2, "split": "train", "loss": 2.25}\n{"step": 2, "type": "eval", "eval_loss": 2.625}\n',
+    )
+
+    assert block(facts, "loss").values.tolist() == [2.5, 2.25]
+    assert block(facts, "eval_loss").values.tolist() == [2.75, 2.625]

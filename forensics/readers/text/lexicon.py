@@ -15,6 +15,7 @@ from forensics.names import (
     EVAL_LOSS,
     EVALUATION,
     FOREIGN_LOSS,
+    FOREIGN_PART,
     LEARNING_RATE,
     LOSS,
     TRAIN_LOSS,
@@ -55,7 +56,7 @@ _FOREIGN_STEP = "迭代[次数數]*|步[数數]?|schritte?|étape|etape|paso|pas
 _FOREIGN_BATCH = "批次|батч|バッチ|배치"
 _ENDS_AS_LOSS = re.compile(
     r"(?:loss\w{0,12}|ppl|perplexity|entropy|cost|[损損]失|loss (?:train|val)\w{0,40})(?: ?\([^)]{0,80}\))?$"
-    rf"|loss value$|(?:^| )(?:{FOREIGN_LOSS})$|(?<![a-z])(?:nll|xent|b?ce|bp[bc]|l[12]|{ERRORS})$",
+    rf"|loss value$|(?:^| )(?:{FOREIGN_LOSS})(?:{FOREIGN_PART})?$|(?<![a-z])(?:nll|xent|b?ce|bp[bc]|l[12]|{ERRORS})$",
     re.IGNORECASE,
 )
 _NORM = re.compile(r"grad(?:ient)?s?.{0,8}norm|(?<![a-z])gnorm(?![a-z])|^\|?g(?:rad)?\|$", re.IGNORECASE)
@@ -138,13 +139,18 @@ def role_of(name: str) -> Role:
 def step_named(names: Sequence[str]) -> str | None:
     """Return the name that counts optimizer steps among names of a record that holds a loss, None where none does.
 
+    A bare `i` is one where a record begins with it and names no other counter; `index` and `id` number examples.
+
     >>> step_named(["iter_num", "optimizer_step", "train_loss"]), step_named(["step", "price"])
     ('optimizer_step', None)
+    >>> step_named(["i", "loss"])
+    'i'
     """
     if not any(role_of(name) in SUBJECTS for name in names):
         return None
     found = [name for name in names if role_of(name) in {Role.GLOBAL, Role.STEP}]
-    return min(found, key=lambda name: (role_of(name) is Role.STEP, "step" not in name.lower()), default=None)
+    bare = names[0] if names[0].lower() == "i" and not any(role_of(name) is Role.EPOCH for name in names) else None
+    return min(found, key=lambda name: (role_of(name) is Role.STEP, "step" not in name.lower()), default=bare)
 
 
 def ends_as_loss(name: str) -> bool:
@@ -158,7 +164,7 @@ _WORDS = {
     "epoch loss": "epoch_loss",
     **dict.fromkeys(("lm loss value", "lm_loss value"), LOSS),
     **dict.fromkeys(FOREIGN_LOSS.split("|"), LOSS),
-    **dict.fromkeys(("学习率", "lernrate", "taux d'apprentissage"), LEARNING_RATE),
+    **dict.fromkeys(("学习率", "lernrate", "taux d'apprentissage", "скорость обучения"), LEARNING_RATE),
     **dict.fromkeys(
         (f"{of}{ppl}" for of in ("train ", "train_", "train-", "training ") for ppl in ("ppl", "perplexity")),
         "perplexity",
@@ -172,7 +178,7 @@ _EVALUATED = re.compile(
 _BLANKS = re.compile(r"\s+")
 
 
-_LOSS_IN_CHINESE = re.compile(r"[损損]失[值值函数數]{0,2}$")
+_FOREIGN_LOSS = re.compile(rf"[损損]失[值值函数數]{{0,2}}$|^(?:{FOREIGN_LOSS}){FOREIGN_PART}$", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -182,7 +188,7 @@ def metric_name(name: str, evaluation: bool) -> str:
     >>> metric_name("Train Loss", False), metric_name("Val Loss", False), metric_name("loss", True)
     ('loss', 'eval_loss', 'eval_loss')
     """
-    if _LOSS_IN_CHINESE.search(name):
+    if _FOREIGN_LOSS.search(name):
         return EVAL_LOSS if evaluation or EVALUATION.search(name) else LOSS
     known = canonical(name)
     if known == name:

@@ -245,7 +245,7 @@ def _name_before(tokens: list[bytes], place: int) -> _Name:
             wrapped = token
         elif not name.explicit and (token in _SIGNS or _is_cell(tokens, at, place)):
             name.explicit = True
-        elif token not in _PASSED and token not in _WRAPPERS and not _shortens(tokens, at):
+        elif token not in _PASSED and token not in _WRAPPERS and not _shortens(tokens, at) and not _doubled(tokens, at):
             break
         at -= 1
     if at < 0:
@@ -274,6 +274,11 @@ def _before_counter(tokens: list[bytes], counted: int) -> _Name | None:
     named = _words(tokens, at, name, "")
     named.first = counted
     return named if at >= 0 and is_loss(named.text) and ends_as_loss(named.text) else None
+
+
+def _doubled(tokens: list[bytes], at: int) -> bool:
+    """Tell whether a colon stands before another, as in `loss :: N`."""
+    return tokens[at] == b":" and tokens[at + 1] == b":"
 
 
 def _shortens(tokens: list[bytes], at: int) -> bool:

@@ -21,7 +21,7 @@ _SIGNS_OF_LOG = re.compile(
     rb"|(?:\A|[\r\n])[^\r\n]{0,120}(?:\b[Ss]teps?|[Ii]ter(?:ation)?|[Ii]ter\(train\))[ :=#\[]*\d+"
     rb"[^\r\n]{0,120}(?:[Ll]oss|norm)"
     rb"|(?:\A|[\r\n])[|> \t]*(?:Step|Epoch)[|\t ][^\r\n]{0,200}(?:Training|Validation|Train|Eval) [Ll]oss"
-    rb"|(?:\A|[\r\n])[^\r\n]{0,60}\b[Ee]poch *[:=#\[( ] *\d+[^\r\n]{0,120}[Ll]oss(?:\w{0,20}) ?[:=] ?[-\dni]"
+    rb"|(?:\A|[\r\n])[^\r\n]{0,60}\b[Ee]poch *[:=#\[( ] *\d+[^\r\n]{0,120}[Ll]oss(?:\w{0,20}) ?[:=]{1,2} ?[-\dni]"
     rb"|\|?(?:it/s|s/it), [\w/]+="
     rb"|(?:\A|[\r\n])\[?20\d\d[-/]\d\d[-/]\d\d[ T]\d\d:\d\d"
     rb"|(?:\A|[\r\n])(?:INFO|WARNING|ERROR)[: ]"

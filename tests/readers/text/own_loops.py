@@ -17,6 +17,7 @@ def _loop(
 LOOPS = (
     _loop("\rTraining: 10%|█         | {s}/80 [00:1{b}<01:00,  1.23it/s] loss: {l} lr: 0.001", TENS),
     _loop("epoch={e} step={s} loss={l}", TENS),
+    _loop("epoch {n}: train loss :: {l}, train acc :: 0.41{i}, dev acc :: 0.39{i}", None, at_first_sight=False),
     _loop("epoch:{e},step:{s},loss:{l}", TENS),
     _loop("epoch {e}; batch {b1}; loss {l};", ONES),
     _loop("Step [{s}/100] Loss: {l} | Acc: 50% | LR 1e-4 | ETA 00:1{b}", TENS),
