@@ -1,5 +1,6 @@
 """What a program says of its own training, and the titles of accounts: told from what libraries always warn of."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,13 @@ def test_a_program_complains(line: str) -> None:
 @pytest.mark.parametrize("line", USUAL)
 def test_what_is_usual_is_no_complaint(line: str) -> None:
     assert not complains(line.encode())
+
+
+@pytest.mark.parametrize("line", FAULTS + USUAL)
+@pytest.mark.parametrize("digit", "123456789")
+def test_digits_other_than_zero_are_alike(line: str, digit: str) -> None:
+    """What is remembered of a line holds for lines with other numbers."""
+    assert complains(re.sub("[1-9]", digit, line).encode()) == (line in FAULTS)
 
 
 @pytest.mark.parametrize(

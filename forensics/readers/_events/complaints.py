@@ -8,10 +8,19 @@ whoever writes one above a log says what it is about.
 """
 
 import re
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.model import Integers
 
 LEVELS = (b"WARNING", b"WARN ", b"WARN]", b"WARN:", b"ERROR", b"CRITICAL", b"Warning: ")
 KEYS = b"keys"
+_UNEXPECTED, _CATEGORY = b"unexpected", LEVELS[-1]
 _HEADER, _LINE = 160, 600
+_OUTLINE = bytes.maketrans(b"23456789", b"11111111")
+"""Nothing here asks which digit stands somewhere, but whether it is zero."""
 _LEVEL = re.compile(rb"(?<![A-Za-z_.])(?:WARN(?:ING)?|ERROR|CRITICAL|Warning)(?![A-Za-z_])")
 _OF_A_LIBRARY = re.compile(
     rb"\[(?:WARN(?:ING)?|ERROR)\s{0,4}\||\[\w{1,40}\.py:\d|site-packages|[A-Za-z]Warning\b|\bpy\.warnings\b|\bwandb\b"
@@ -57,14 +66,34 @@ _TITLE = re.compile(
 
 def complains(line: bytes) -> bool:
     """Tell whether a line is a complaint of its own program."""
-    line = line[:_LINE]
-    if b"unexpected" in line.lower() and _BOTH.search(line):
+    return _complains(line[:_LINE].translate(_OUTLINE))
+
+
+@lru_cache(maxsize=1 << 12)
+def _complains(line: bytes) -> bool:
+    """Judge an outline once: warnings come in thousands that differ in their numbers only."""
+    if _UNEXPECTED in line.lower() and _BOTH.search(line):
         return True
     level = _LEVEL.search(line, 0, _HEADER)
     if level is None or _OF_A_LIBRARY.search(line) or _DENIED.search(line, level.end()):
         return False
     said = _QUOTED.sub(b"", line[level.end() :])
     return _PART.search(said) is not None and _WRONG.search(said) is not None
+
+
+def may_complain(data: bytes, places: Integers, starts: Integers) -> NDArray[np.bool_]:
+    """Tell which places of a level need a look at their lines, `starts` where those begin (both int64, shape (n,)).
+
+    What stands behind a letter is the name of a category (`UserWarning: `): no level, and its line a library's.
+    """
+    if _UNEXPECTED in data.lower():
+        return np.ones(len(places), dtype=np.bool_)
+    text = np.frombuffer(data, dtype=np.uint8)
+    letter = ((text[places - 1] | np.uint8(0x20)) - np.uint8(ord("a"))) < np.uint8(26)
+    titled = text[places + 1] == ord("a")
+    inside = (places > starts) & (places - starts < _LINE - len(_CATEGORY))
+    kept: NDArray[np.bool_] = ~(letter & titled & inside)
+    return kept
 
 
 def title(text: bytes) -> bytes | None:

@@ -20,6 +20,8 @@ SHORTEST, LONGEST = 4, 80
 WORD = 8
 OTHERS = b"kpx-"
 """What a phrase may begin with if not with a capital."""
+MANY = 64
+"""Places in a slice from which on phrases are told apart by vector operations too."""
 SLICE_BYTES = 1 << 18
 """Vector operations run over slices that stay in the processor's cache."""
 
@@ -33,6 +35,7 @@ class Phrases:
     `begins` marks the pairs of bytes (little-endian) that they begin with, `goes_on` the pairs that come next; `heads`
     are both together, ascending: marking pairs is quick, few of the places that it leaves begin like any one phrase.
     `words` (2, heads) are the first sixteen bytes as far as all phrases of a head share them, `masks` where they do.
+    `whole` are the phrases, by the index of their heads, of which nothing is left to compare then.
     """
 
     patterns: dict[bytes, re.Pattern[bytes]]
@@ -41,6 +44,7 @@ class Phrases:
     heads: NDArray[np.uint32]
     words: NDArray[np.uint64]
     masks: NDArray[np.uint64]
+    whole: dict[int, bytes]
 
 
 def searchable(phrase: bytes) -> bool:
@@ -60,6 +64,7 @@ def prepare(phrases: Iterable[bytes]) -> Phrases:
     patterns = {head: re.compile(b"|".join(group)) for head, group in grouped.items()}
     heads = sorted({phrase[:4] for phrase in ordered}, key=lambda head: int.from_bytes(head, "little"))
     shared = [_shared([phrase for phrase in ordered if phrase.startswith(head)]) for head in heads]
+    alone = [sum(phrase.startswith(head) for phrase in ordered) == 1 for head in heads]
     parts = [[text[:WORD] for text in shared], [text[WORD : 2 * WORD] for text in shared]]
     return Phrases(
         patterns,
@@ -68,6 +73,7 @@ def prepare(phrases: Iterable[bytes]) -> Phrases:
         np.array([int.from_bytes(head, "little") for head in heads], dtype=np.uint32),
         np.array([[int.from_bytes(text, "little") for text in part] for part in parts], dtype=np.uint64),
         np.array([[(1 << 8 * len(text)) - 1 for text in part] for part in parts], dtype=np.uint64),
+        {at: text for at, text in enumerate(shared) if alone[at] and len(text) <= 2 * WORD},
     )
 
 
@@ -92,15 +98,29 @@ def find_phrases(window: Window, phrases: Phrases) -> Positions:
     data, stop = window.data, min(len(window.data), window.end + LONGEST)
     patterns = phrases.patterns
     for first in range(window.begin, min(window.end, len(data) - SHORTEST + 1), SLICE_BYTES):
-        for start in _candidates(window, first, phrases):
+        places, near = _candidates(window, first, phrases)
+        if len(places) >= MANY:
+            places = _without_whole(places, near, len(data) - 2 * WORD, phrases, positions)
+        for start in places.tolist():
             found = patterns[data[start : start + 2]].match(data, start, stop)
             if found:
                 positions[found[0]].append(start)
     return positions
 
 
-def _candidates(window: Window, first: int, phrases: Phrases) -> list[int]:
-    """Return where one of the phrases may begin, in the slice from `first`."""
+def _without_whole(places: Integers, near: Integers, end: int, phrases: Phrases, positions: Positions) -> Integers:
+    """Note the places before `end` whose phrases have been compared as a whole, and return the others."""
+    for head in np.flatnonzero(np.bincount(near)).tolist():
+        phrase = phrases.whole.get(head)
+        if phrase is not None:
+            these = (near == head) & (places < end)
+            positions[phrase].extend(places[these].tolist())
+            places, near = places[~these], near[~these]
+    return places
+
+
+def _candidates(window: Window, first: int, phrases: Phrases) -> tuple[Integers, Integers]:
+    """Return where one of the phrases may begin, in the slice from `first`, and the index of its head."""
     beyond = SHORTEST - 1
     size = min(SLICE_BYTES, window.end - first, len(window.data) - beyond - first)
     text = np.frombuffer(window.data, dtype=np.uint8, count=size + beyond, offset=first)
@@ -123,8 +143,7 @@ def _candidates(window: Window, first: int, phrases: Phrases) -> list[int]:
         for part in (0, 1):
             words = around[places[:whole] + part * WORD].view(np.uint64) & phrases.masks[part, near[:whole]]
             good[:whole] &= words == phrases.words[part, near[:whole]]
-    found: list[int] = places[good].tolist()
-    return found
+    return places[good], near[good]
 
 
 def _pair_at(text: NDArray[np.uint8], places: Integers) -> NDArray[np.uint16]:

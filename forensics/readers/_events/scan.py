@@ -6,14 +6,14 @@ where a process says it of itself (`leads`), not in a sample, a prompt or a sent
 
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 
 from forensics.formats.text import Window, fragment_end, fragment_start, line_rank, redact, strip_prefixes
-from forensics.model import UNKNOWN_STEP
+from forensics.model import UNKNOWN_STEP, Integers
 from forensics.names import Kind
 from forensics.readers._events import codes, complaints, signs
 from forensics.readers._events.last_words import WARNED, exception_alone, last_statements, rewrapped, tail_of
@@ -26,6 +26,8 @@ from forensics.signatures import BY_NAME, SIGNATURES, Signature, Words, of_last_
 
 TEXT_BYTES = 800
 REPORT_BYTES = 1 << 16
+MANY = 64
+"""Places of one phrase from which on the ends of all lines of a window are sought at once."""
 CODE = "code"
 LOCAL_RANK = re.compile(rb"\blocal_rank: (\d{1,6})\b")
 """How torch elastic names the process whose exit code it tells, on the same line or in the summary on the one above."""
@@ -82,6 +84,18 @@ class _Scan:
     window: Window
     columns: dict[str, _Column] = field(default_factory=dict)
     quoted: list[tuple[int, int]] = field(default_factory=list)
+    separators: Integers | None = None
+
+    def fragments(self, places: Integers) -> tuple[Integers, Integers]:
+        """Return where the fragments that hold some places begin and end, as far as the window may look."""
+        window = self.window
+        if self.separators is None:
+            text = np.frombuffer(window.data, dtype=np.uint8)
+            self.separators = np.flatnonzero((text == ord("\n")) | (text == ord("\r")))
+        which = np.searchsorted(self.separators, places)
+        starts = np.maximum(np.append(0, self.separators + 1)[which], places - window.behind)
+        ends = np.minimum(np.append(self.separators, len(window.data))[which], places + window.ahead)
+        return starts, ends
 
     def note(  # noqa: PLR0913, PLR0917  (the columns of one occurrence)
         self,
@@ -157,17 +171,36 @@ def _in_general(scan: _Scan, position: int, text: bytes, *, wrapped: bool = Fals
         scan.note(signature.name, position, text)
 
 
-def _phrase(scan: _Scan, meanings: tuple[object, ...], positions: Iterable[int]) -> None:
-    data, window = scan.window.data, scan.window
+def _phrase(scan: _Scan, meanings: tuple[object, ...], positions: Sequence[int]) -> None:
+    data = scan.window.data
     ended = -1
-    for position in positions:
+    for position, start, end in _fragments(scan, meanings, positions):
         if position < ended:
             continue
-        start = fragment_start(data, position, window.floor(position))
-        ended = fragment_end(data, position, window.reach(position))
+        ended = end
         line = data[start:ended]
         for meaning in meanings:
             _meaning(scan, meaning, position, start, line)
+
+
+def _fragments(scan: _Scan, meanings: tuple[object, ...], positions: Sequence[int]) -> Iterable[tuple[int, int, int]]:
+    """Return each place with where its fragment begins and ends; where there are many, without what nobody says."""
+    window = scan.window
+    if len(positions) < MANY:
+        return (
+            (
+                position,
+                fragment_start(window.data, position, window.floor(position)),
+                fragment_end(window.data, position, window.reach(position)),
+            )
+            for position in positions
+        )
+    places = np.asarray(positions, dtype=np.int64)
+    starts, ends = scan.fragments(places)
+    if meanings == (Kind.COMPLAINT,):
+        kept = complaints.may_complain(window.data, places, starts)
+        places, starts, ends = places[kept], starts[kept], ends[kept]
+    return zip(places.tolist(), starts.tolist(), ends.tolist(), strict=True)
 
 
 def _meaning(scan: _Scan, meaning: object, position: int, start: int, line: bytes) -> None:

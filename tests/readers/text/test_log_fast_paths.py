@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from forensics.formats.text import Window, fragment_end, fragment_start
 from forensics.limits import DEFAULT
 from forensics.model import Artifact, Skip
+from forensics.readers._events import phrases
 from forensics.readers._events import scan as events
 from forensics.readers._events.phrases import LONGEST, SLICE_BYTES, Positions
 from forensics.readers.text import columns, engine_config, entries, printed_settings, scan
@@ -64,6 +65,11 @@ FRAGMENTS = (
     "steploss loss\tss= rm: =1] =-]",
     "CUDA out of memory. Killed process RunningAvgSamplesPerSec=",
     "Killed",
+    "a.py:3: UserWarning: weights not loaded from 17",
+    "a.py:3: UserWarning: 3 missing, 5 Unexpected",
+    "Warning: loss is nan at step 17",
+    "ERROR gradients of layer 3 missing",
+    "Caused by UserWarning: Warning: labels missing",
 )
 
 
@@ -75,6 +81,7 @@ def read_plainly() -> Iterator[None]:
         patch.setattr(entries, "FEW", 1 << 40)
         patch.setattr(scan, "find_phrases", _phrases)
         patch.setattr(entries, "MOST_OUTLINES", -1)
+        patch.setattr(events, "MANY", 1 << 40)
         yield
 
 
@@ -84,13 +91,15 @@ def read_eagerly() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(entries, "FEW", 2)
         patch.setattr(entries, "OFTEN", 1)
+        patch.setattr(events, "MANY", 1)
+        patch.setattr(phrases, "MANY", 1)
         yield
 
 
 def _relevant(window: Window, *, rare: bool = False) -> Lines:
     anywhere = re.compile(b"|".join(map(re.escape, WORDS)), re.IGNORECASE)
     starts: list[int] = []
-    patterns = (anywhere, RARE) if rare else (anywhere,)
+    patterns = (anywhere, re.compile(RARE.pattern, re.IGNORECASE)) if rare else (anywhere,)
     places = [
         found.start() for pattern in patterns for found in pattern.finditer(window.data, window.begin, window.end)
     ]
@@ -220,3 +229,16 @@ def test_memory_does_not_grow_with_a_line(tmp_path: Path) -> None:
     assert told.points("loss") == [(1, 2.5), (2, 1.5)]
     assert told.skips() == [Skip("train.log", "1 lines were read up to byte 4,096 of the line only")]
     assert peak < 12 << 20
+
+
+@given(st.lists(st.tuples(st.sampled_from(events.ANCHORS), st.integers(1, 90)), min_size=1, max_size=8))
+def test_phrases_that_break_off(parts: list[tuple[bytes, int]]) -> None:
+    """Of a phrase that has been compared as a whole no part is taken for it, at the end of a text neither."""
+    data = b"\n".join(phrase[:size] for phrase, size in parts)
+    window = Window(data, 0, len(data), 0, 1, np.zeros(0, dtype=np.int64))
+
+    with read_eagerly():
+        found = phrases.find_phrases(window, scan._PHRASES)
+
+    expected = _phrases(window, None)
+    assert {phrase: places for phrase, places in found.items() if places} == expected
