@@ -208,12 +208,11 @@ def test_an_empty_folder_of_a_store_is_one_line() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", [("compare", "s3://bucket/good", "s3://bucket/run"), ("triage", "s3://bucket/runs")])
-def test_other_commands_say_that_they_take_no_url(words: tuple[str, ...]) -> None:
-    done = run(*words)
+def test_a_command_that_takes_no_url_says_so() -> None:
+    done = run("compare", "s3://bucket/good", "s3://bucket/run")
 
     assert done.exit_code == 2
-    assert done.stderr.startswith(f"medforensics: {words[0]} reads files of this machine; analyze, timeline, env, ")
+    assert done.stderr.startswith("medforensics: compare reads files of this machine; analyze, triage, timeline, env, ")
     assert len(done.stderr.splitlines()) == 1
 
 
