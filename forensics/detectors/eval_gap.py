@@ -81,7 +81,7 @@ def _judged(run: Run, series: Series) -> Finding | None:
     where = int(series.steps[index[best]])
     since = training_since(run, where)
     after = values[best + 1 :]
-    scatter = robust.noise(values[best:]) if len(after) >= LEAST else 0.0
+    scatter = max(robust.noise(values[best:]) if len(after) >= LEAST else 0.0, _error_of_levels(series))
     clear = len(after) > 0 and float(after[-2:].min()) - low > CLEAR * scatter
     worse, both = _worse(values, best), since is not None and since.rises
     lasting = len(values) >= LEAST and best < len(values) - LAST and float(values[-LAST:].min()) >= RATIO * low
@@ -191,6 +191,16 @@ def _levels(series: Series) -> tuple[Floats, Integers]:
         return series.values[finite], finite
     parts = np.array_split(finite, LEVELS)
     return np.array([float(np.median(series.values[p])) for p in parts]), np.array([int(p[len(p) // 2]) for p in parts])
+
+
+def _error_of_levels(series: Series) -> float:
+    """Return the standard error of a median of one stretch, which single evaluations that jump about make large.
+
+    Of Gaussian noise it is 1.25 times that of the mean. A log may print the evaluations of other models between
+    those of its own, as a search of architectures does from a table of results.
+    """
+    values = series.values[np.isfinite(series.values)]
+    return 1.25 * robust.noise(values) / float(np.sqrt(len(values) / LEVELS)) if len(values) > LEVELS else 0.0
 
 
 def _worse(values: Floats, best: int) -> bool:

@@ -25,6 +25,8 @@ CALM, FIRST, FALLS = 0.012, 0.05, 0.005
 """Shares of its level by which a loss that never moved scatters, by which its first entry may lie above it, and by
 which it would fall if more than chance did it."""
 EVALUATIONS, SMALLEST = 5, 0.1
+APPROACH, NEAR, LEARNED = 10, 0.005, 0.2
+"""A loss that comes to rest: entries before it rests, how near they are to where it does, what it had fallen by."""
 
 
 @detector("loss-plateau")
@@ -159,7 +161,8 @@ def loss_constant(run: Run) -> Iterator[Finding]:
     fixtures, 73 of first contact, 33 further public ones).
     Silenced by: a policy-gradient trainer; a value below 0.01, where rounding makes entries equal.
     Known false alarms: a rounded loss that barely moves because of a tiny learning rate (a DPO run stays at
-    0.6931 through its warm-up); so a rounded one is a warning unless the gradient norm is 0 beside it.
+    0.6931 through its warm-up); so a rounded one is a warning unless the gradient norm is 0 beside it, and a notice
+    where the loss had fallen by a fifth and slowed down within the digits (`_came_to_rest`).
     """
     series = context.recorded(run, LOSS)
     index = tail_onset(series.values == series.values[-1]) if len(series) else None
@@ -174,6 +177,8 @@ def loss_constant(run: Run) -> Iterator[Finding]:
     if count < (SAME if dead or moves or not rounded else SAME_ROUNDED) or _warming(run):
         return
     severity: Severity = "error" if dead or not (rounded or moves) else "warning"
+    if severity == "warning" and _came_to_rest(series, index):
+        severity = "notice"
     step = int(series.steps[index])
     yield Finding(
         symptom="loss-constant",
@@ -186,6 +191,15 @@ def loss_constant(run: Run) -> Iterator[Finding]:
         step=step,
         step_range=(int(series.steps[index - 1]) if index else None, step),
     )
+
+
+def _came_to_rest(series: Series, index: int) -> bool:
+    """Tell whether a loss that learned slowed down until its digits show no more of it, at no level of guessing."""
+    before, rest = series.values[:index], float(series.values[-1])
+    if len(before) < LEAST or not bool(np.isfinite(before).all()) or context.guessed(rest):
+        return False
+    slowing = bool(np.all(np.abs(before[-APPROACH:] - rest) <= NEAR * abs(rest)))
+    return slowing and float(np.median(before[:SAME])) > (1 + LEARNED) * rest > 0
 
 
 def _still(series: Series) -> bool:

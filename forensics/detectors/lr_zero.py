@@ -6,6 +6,7 @@ import numpy as np
 
 from forensics.analysis import context
 from forensics.analysis.onset import tail_onset
+from forensics.analysis.printed import rounded_away
 from forensics.analysis.robust import trend
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Run, Series, Severity
@@ -29,7 +30,8 @@ def lr_zero(run: Run) -> Iterator[Finding]:
     Besides, a rate of exactly 0 in the first 30 % of 20 entries and more, and above 0 after: a warning (1 of 59 faulty
     runs that were called healthy, 0 of 396 others).
     A rate below 0 is a warning: no optimizer means that.
-    Silenced, too, by a source that prints three decimals, where gradients above 0 stand beside the zeros.
+    Silenced, too, by a source that prints three decimals, where gradients above 0 stand beside the zeros, and by zeros
+    that follow one or two units of the last digit that is printed (`analysis.printed.rounded_away`).
     Known false alarms: a scheduler set up for fewer steps than were trained, which is what the warning says.
     Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
     (docs/design/0004-evidence.md); as written it is silent on 39 healthy runs.
@@ -46,6 +48,8 @@ def lr_zero(run: Run) -> Iterator[Finding]:
         return
     if index == 0:
         yield from _throughout(run, series)
+        return
+    if rounded_away(series):
         return
     count = len(series) - index
     if count >= SURE and count > SHARE * len(series):

@@ -24,8 +24,8 @@ def throughput_drop(run: Run) -> Iterator[Finding]:
     Source: trainspotter 0.2.6 (1.4 times the median) and trainproof 0.22 (3 times), over the wall times of the
     loss entries. Medians, so that evaluations and saves between two entries do not count.
     Minimum: 20 distances between entries with wall times.
-    Silenced by: a policy-gradient trainer, whose completions grow longer, and steps below half a second even then
-    (a notice at most).
+    Silenced by: a policy-gradient trainer, whose completions grow longer, steps below half a second even then, and
+    entries that no step counts, which may lie any number of steps apart (a notice at most).
     Known false alarms: a shared machine; 1.4 times is a notice, 3 times a warning.
     """
     series = context.recorded(run, LOSS)
@@ -41,7 +41,7 @@ def throughput_drop(run: Run) -> Iterator[Finding]:
     if found is None:
         return
     times, step, usual, late = found
-    grave = times >= MUCH_SLOWER and late >= SHORT and not context.policy_gradient(run)
+    grave = times >= MUCH_SLOWER and late >= SHORT and not context.policy_gradient(run) and series.axis != "entry"
     severity: Severity = "warning" if grave else "notice"
     yield Finding(
         symptom="throughput-drop",

@@ -34,6 +34,8 @@ WINDOWS = (
     (COMPILE_RACES, -2, "the buffer race is fixed in 0.18.5 (pull request 7805)"),
     (FIXED, -2, "every known variant is fixed by 0.19.3"),
 )
+SUPPORTS = 1
+"""What a release says of a race of the overlap where nothing overlaps: users saw the fault there, too (issue 6351)."""
 SMALL_BUCKET = 5e7
 """Reporters cured the fault by going from 5e7 to 2e8 (DeepSpeed issue 5347)."""
 
@@ -45,6 +47,8 @@ def _version(run: Run) -> Iterator[Evidence]:
         if found is not None and within(run, "deepspeed", affected):
             if affected == COMPILE_RACES and run.environment.flag("torch_compile"):
                 points, why = 1, "with torch.compile the buffers still race here (pull request 8080)"
+            if points > SUPPORTS and fails(overlap_comm(run)):
+                points, why = SUPPORTS, f"{why}; without overlap that race cannot happen"
             said = f"deepspeed {found.value} lies in {affected}: {why}"
             yield Evidence(points, said, found.source, "version of deepspeed")
 

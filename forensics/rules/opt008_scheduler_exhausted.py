@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.analysis.printed import rounded_away
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import LEARNING_RATE
 from forensics.plugin import Condition, rule
@@ -27,6 +28,8 @@ def ran_out(run: Run) -> Seen | None:
     if faded >= max(3, LONG * len(series)) and series.values[-1] > 0:
         said = f"learning_rate is {shown(float(series.values[-1]))} at the end, below a millionth of its highest in the"
         return Seen(True, f"{said} last {faded} entries", series.source_at(int(alive[-1]) + 1), "end of the schedule")
+    if rounded_away(series):
+        return None
     last = int(np.flatnonzero(series.values > 0)[-1])
     rest = len(series) - 1 - last
     said = f"learning_rate is 0 in the last {rest} entries, after step {series.steps[last]}"

@@ -4,6 +4,7 @@ import pytest
 
 from detectors.detecting import INF, NAN, ROOT_OF_TWO, falling, find, linear, norms, severities
 from forensics.model import Events, OptimizerState, Precision, Run
+from forensics.rules.opt008_scheduler_exhausted import ran_out
 from forensics.testing import make_checkpoint, make_events, make_run
 
 GOOD = falling(60)
@@ -194,6 +195,31 @@ def test_a_rate_of_zero_throughout(count: int, expected: list[str]) -> None:
 )
 def test_a_rate_of_zero_is_judged_by_what_else_is_known(run: Run, expected: list[str]) -> None:
     assert severities("lr-zero", run) == expected
+
+
+STAIRS = [4e-8] * 20 + [3e-8] * 15 + [2e-8] * 13 + [1e-8] * 20
+"""A rate of a cosine, printed with eight decimals."""
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        (STAIRS + [0.0] * 25, []),
+        ([2e-8 * round(rate / 2e-8) for rate in STAIRS] + [0.0] * 25, []),
+        (STAIRS + [0.0] * 60, ["warning"]),
+        ([*STAIRS[:48], 1.3e-8, *[1e-8] * 20] + [0.0] * 25, ["warning"]),
+        ([*STAIRS[:48], 1e-8, 1e-8] + [0.0] * 25, ["warning"]),
+        ([3e-8] * 40 + [0.0] * 25, ["warning"]),
+        ([1e-8] * 40 + [0.0] * 25, ["warning"]),
+    ],
+    ids=["one unit", "two units", "too long", "more digits", "passes by", "from three units", "one level"],
+)
+def test_zeros_that_only_rounding_prints_are_no_rate_of_zero(rates: list[float], expected: list[str]) -> None:
+    """Nor is the schedule behind them used up."""
+    run = make_run(loss=FLAT[:1] * len(rates), learning_rate=rates)
+
+    assert severities("lr-zero", run) == expected
+    assert (ran_out(run) is None) is (not expected)
 
 
 def test_a_setting_of_the_same_name_is_no_series() -> None:

@@ -158,6 +158,29 @@ def test_a_loss_that_repeats_one_number(run: Run, expected: list[str]) -> None:
     assert severities("loss-constant", run) == expected
 
 
+@pytest.mark.parametrize(
+    ("level", "tail", "expected"),
+    [(0.2821, [], "notice"), (0.6931, [], "warning"), (0.2821, [0.31], "warning"), (2.0, [], "warning")],
+    ids=["converged", "guesses", "all at once", "learned nothing"],
+)
+def test_a_loss_that_comes_to_rest_within_its_digits_is_a_notice(
+    level: float, tail: list[float], expected: str
+) -> None:
+    fallen = [round(level + 0.4 * 0.85**n, 4) for n in range(50)]
+
+    assert severities("loss-constant", make_run(loss=[*fallen, *tail, *[level] * 12])) == [expected]
+
+
+def test_results_of_other_models_between_the_evaluations_are_no_gap() -> None:
+    """A search of architectures prints a table of them after each epoch: the same four losses, of four data sets."""
+    tables = [[0.473, 0.307, 1.261, 2.303]] * 45 + [[0.624, 0.405, 1.372, 2.644]] * 5
+    mixed = [value for n, table in enumerate(tables) for value in (0.5 + 0.8 * 0.9**n, *table)]
+    own = [0.5 + 0.8 * 0.9**n if n < 150 else 0.5 + 0.01 * (n - 150) for n in range(250)]
+
+    assert severities("eval-gap", make_run(loss=falling(250), eval_loss=mixed)) == []
+    assert severities("eval-gap", make_run(loss=falling(250), eval_loss=own)) == ["warning"]
+
+
 UNIFORM = math.log(256)
 
 

@@ -73,6 +73,14 @@ def test_pauses_between_two_entries_are_no_slower_steps() -> None:
     assert find("throughput-drop", make_run(loss=GOOD)) == []
 
 
+def test_entries_that_no_step_counts_may_lie_any_number_of_steps_apart() -> None:
+    run = timed([1.0] * 45 + [40.0] * 15)
+    counted = replace(run.timeline["loss"], axis="entry")
+    run = replace(run, timeline=replace(run.timeline, series={**run.timeline.series, "loss": counted}))
+
+    assert [f.severity for f in find("throughput-drop", run)] == ["notice"]
+
+
 def test_steps_of_milliseconds_measure_what_else_the_machine_does() -> None:
     assert [f.severity for f in find("throughput-drop", timed([0.02] * 45 + [0.09] * 15))] == ["notice"]
     assert [f.severity for f in find("throughput-drop", timed([0.2] * 45 + [0.9] * 15))] == ["warning"]

@@ -61,6 +61,12 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     ),
     (
         "ds-zero12-comm-corruption",
+        "no overlap, a release with the main race",
+        founding(**{"zero_optimization.overlap_comm": False}),
+        "possible",
+    ),
+    (
+        "ds-zero12-comm-corruption",
         "overlap by default of stage 2",
         {**zero2_without("zero_optimization.overlap_comm"), "packages": {"deepspeed": "0.16.4"}},
         "possible",

@@ -41,6 +41,28 @@ def test_the_same_words_in_a_run_that_goes_on_are_no_alarm(tmp_path: Path, name:
         assert not any(cause.holds for cause in report.hypotheses if cause.cause == name)
 
 
+def test_a_refused_file_is_the_random_state_only_where_the_frames_say_so(tmp_path: Path) -> None:
+    """transformers 4.55 resumes through `_load_rng_state`; the innermost frame is torch's in either case."""
+    library = "/venv/lib/python3.11/site-packages"
+    resumed = f'  File "{library}/transformers/trainer.py", line 3118, in _load_rng_state\n    torch.load(rng_file)\n'
+    torch = (
+        f'  File "{library}/torch/serialization.py", line 1609, in load\n    raise pickle.UnpicklingError(message)\n'
+    )
+    last = "_pickle.UnpicklingError: Weights only load failed. This file can still be loaded, to do so you have two\n"
+    any_file = judged(tmp_path, FRAMES + torch + last).hypotheses
+    random_state = judged(tmp_path, FRAMES + resumed + torch + last).hypotheses
+
+    assert (any_file[0].cause, any_file[0].verdict) == ("torch-load-refused", "likely")
+    assert not any(cause.holds for cause in any_file if cause.cause == "rng-state-refused")
+    assert (random_state[0].cause, random_state[0].verdict) == ("rng-state-refused", "likely")
+
+
+def test_a_sampler_of_no_samples_may_have_lost_them_otherwise(tmp_path: Path) -> None:
+    line = "ValueError: num_samples should be a positive integer value, but got num_samples=0\n"
+
+    assert not any(cause.holds for cause in judged(tmp_path, FRAMES + line).hypotheses)
+
+
 KERAS = """ValueError: Exception encountered when calling Sequential.call().
 
 \x1b[1mInput 0 with name 'None' of layer 'dense' is incompatible with the layer: expected axis -1 of input shape\

@@ -14,6 +14,11 @@ NAN = float("nan")
 DEAD = {"loss": [2.0, 1.9, 1.8, 1.7, 0.0, 0.0, 0.0], "grad_norm": [0.5] * 4 + [NAN] * 3}
 STAGE3 = {"zero_optimization.stage": 3}
 REFUSED = make_events(Kind.CHECKPOINT_REFUSED, text="_pickle.UnpicklingError: Weights only load failed")
+RANDOM_STATE = make_events(
+    Kind.CHECKPOINT_REFUSED,
+    text='File "/venv/lib/python3.11/site-packages/transformers/trainer.py", line 3118, in _load_rng_state',
+)
+WEIGHTS_ONLY = make_events(Kind.TRACEBACK, text="_pickle.UnpicklingError: Weights only load failed")
 TIMEOUT = make_events(Kind.NCCL_TIMEOUT)
 COUNTED = "the folder says step 24, its optimizer has counted 12"
 LAGGING = make_checkpoint(24, problems=[Problem("suspicious", COUNTED, Source("checkpoint-24"))])
@@ -93,10 +98,24 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("resume-world-size-changed", {"events": [REFUSED], "settings": {"resume_from_checkpoint": "a"}}, "possible"),
     (
         "rng-state-refused",
-        {"events": [REFUSED], "packages": {"torch": "2.6.0"}, "settings": {"resume_from_checkpoint": "a"}},
+        {
+            "events": [RANDOM_STATE, WEIGHTS_ONLY],
+            "packages": {"torch": "2.6.0"},
+            "settings": {"resume_from_checkpoint": "a"},
+        },
         "likely",
     ),
-    ("rng-state-refused", {"events": [REFUSED], "packages": {"torch": "2.5.1"}}, "possible"),
+    (
+        "rng-state-refused",
+        {
+            "events": [REFUSED, WEIGHTS_ONLY],
+            "packages": {"torch": "2.6.0"},
+            "settings": {"resume_from_checkpoint": "a"},
+        },
+        "possible",
+    ),
+    ("rng-state-refused", {"events": [RANDOM_STATE, RAISED]}, "ruled out"),
+    ("rng-state-refused", {"events": [REFUSED, WEIGHTS_ONLY], "packages": {"torch": "2.5.1"}}, "unlikely"),
     ("shift-attn-concatenation", {"settings": {"shift_attn": True}}, "possible"),
     ("shift-attn-concatenation", {"settings": {"shift_attn": False}}, "ruled out"),
     ("time-limit-reached", {"events": [make_events(Kind.TIME_LIMIT)]}, "established"),

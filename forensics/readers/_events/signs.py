@@ -64,9 +64,14 @@ _FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 _SKIPPED = "Skipping step"
 _SKIPPED_FOR_NAN = (
     r"(?i)^(?=.{0,400}(?:grad|norm|loss|updat|optim))(?!.{0,400}(?:loss.?scale|scaler))(?=.{0,400}\bskip)"
+    r"(?!.{0,400}\bskip\w{0,30}(?: \w{1,20}s)?\s{0,9}[:=]\s{0,9}0(?:\.0{1,9})?(?![\w.]))"
     r".{0,400}\b(?:nan|inf|infinite|infinity|non-?finite|not finite|not a number)\b"
 )
-"""In whatever words a loop says that an update was left out because a gradient or a loss was no number."""
+"""In whatever words a loop says that an update was left out because a gradient or a loss was no number.
+
+A column that counts none is no such word: `number of skipped iterations:   0 | number of nan iterations:   0` is
+part of each line of Megatron-LM (`training_log` in `megatron/training/training.py`).
+"""
 _WEIGHTS = "Some weights of "
 _NAMES = r"(?:'[^']{1,200}', ){20}"
 _REPLICA = r"\b(?:[Pp]aram|[Ww]eight|[Mm]odel|checksum)\w{0,20}\b"
@@ -196,6 +201,11 @@ SIGNS = (
     _sign("truncated file: eof = ", Kind.CHECKPOINT_REFUSED),
     _sign("BadZipFile: ", Kind.CHECKPOINT_REFUSED, r"BadZipFile: File is not a zip file"),
     _sign("Weights only load failed", Kind.CHECKPOINT_REFUSED),
+    _sign(
+        "in _load_rng_state",
+        Kind.CHECKPOINT_REFUSED,
+        r"^\W{0,9}(?:\[rank\d{1,5}\]: {0,9})?File \"[^\"]{1,400}\", line \d{1,9}, in _load_rng_state",
+    ),
     _sign("Unable to find latest file at", Kind.CHECKPOINT_REFUSED),
     _sign("Can't find a valid checkpoint at", Kind.CHECKPOINT_REFUSED),
     _sign(

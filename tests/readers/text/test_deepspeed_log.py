@@ -83,6 +83,29 @@ def test_nonfinite_gradients_without_a_scale(message: str) -> None:
     assert math.isnan(told.events(Kind.NONFINITE_SKIPPED).values[0])
 
 
+@pytest.mark.parametrize(
+    ("counted", "skipped"),
+    [
+        (
+            "lm loss: 1.327322E+00 | grad norm: 0.379 | number of skipped iterations:   0 | number of nan iterations:   0 |",
+            False,
+        ),
+        (
+            "lm loss: 1.327322E+00 | grad norm: 0.379 | number of skipped iterations:   3 | number of nan iterations:   3 |",
+            True,
+        ),
+        ("loss=1.25 grad_norm=nan skipped=0.0", False),
+        ("loss=1.25 grad_norm=nan skipped=0.05", True),
+        ("step 0: gradient norm is nan, skipping update", True),
+    ],
+)
+def test_a_column_that_counts_no_skipped_step_tells_of_none(counted: str, skipped: bool) -> None:
+    """Megatron-LM ends each of its lines so, with `loss scale` before it only where there is one."""
+    told = read_log(f" iteration       10/     300 | {counted}\n")
+
+    assert (Kind.NONFINITE_SKIPPED in told.kinds()) is skipped
+
+
 DUMP = f"""\
 {INFO}[config.py:979:print] DeepSpeedEngine configuration:
 {INFO}[config.py:983:print]   activation_checkpointing_config  {{
