@@ -14,6 +14,8 @@ SMALL = 0.1
 """A rise below this much loss is a notice: a classifier that has converged moves by as much."""
 RISING, SURE_RISING = 5, 10
 FEWEST, TURNED, LOST = 4, 6, 10
+BEGUN, FALLEN = 3, 0.2
+"""Entries of a first level, and the share of it by which the entry before the best lies below it."""
 TAU = 0.75
 """Kendall's rank correlation with the step; chance reaches it in ten entries in about one log of a thousand."""
 CREEP = 0.15
@@ -30,7 +32,8 @@ def diverged(values: Floats) -> Found | None:
     if len(values) < 2 or bool((values < 0).any()):
         return None
     found = (_long(values) or _early(values) or _creeping(values)) if len(values) >= LEAST else _short(values)
-    return found or _lost(values) or _climbed(values) or _higher(values) or _never_back(values) or _at_the_end(values)
+    judges = (_lost, _climbed, _higher, _never_back, _unlearnt, _at_the_end)
+    return found or next((told for judge in judges if (told := judge(values))), None)
 
 
 def _long(values: Floats) -> Found | None:
@@ -149,6 +152,22 @@ def _never_back(values: Floats) -> Found | None:
     ):
         return None
     return "warning", begin, first, level
+
+
+def _unlearnt(values: Floats) -> Found | None:
+    """Judge a loss that two entries in a row show to be learning, and that is at its first level ever after.
+
+    They follow a level of three entries or more that they clear by far; three quarters of the log come behind them.
+    """
+    best = int(np.argmin(values))
+    if len(values) < LEAST or not BEGUN < best < len(values) // FEWEST:
+        return None
+    first = values[: best - 1]
+    level, after = float(np.median(first)), values[best + 1 :]
+    down = max(level - float(first.min()), 2 * robust.noise(after), FALLEN * level)
+    if values[best] >= HALF * level or values[best - 1] > level - down or float(after.min()) < level:
+        return None
+    return "error", best + 1, float(values[best]), float(np.median(after))
 
 
 def levels_of(values: Floats) -> tuple[Floats, int]:

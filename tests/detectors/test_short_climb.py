@@ -59,3 +59,36 @@ def test_a_level_that_is_left_for_good_was_reached_before_any_bin(loss: list[flo
     found = list(loss_divergence.find(make_run(loss=loss)))
 
     assert [f.step for f in found] == [step]
+
+
+UNLEARNT = [0.694, 0.696, 0.695, 0.669, 0.521, 0.183, 0.842, 0.758, *([0.747, 0.715, 0.771, 0.702] * 8)]
+"""A rate of 0.1 without clipping: two labels are told apart, and then never again."""
+
+
+def test_what_two_entries_had_learned_is_gone_for_good() -> None:
+    found = list(loss_divergence.find(make_run(loss=UNLEARNT)))
+
+    assert [(f.severity, f.step, f.step_range) for f in found] == [("error", 7, (6, 7))]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        [*UNLEARNT[:4], 0.694, *UNLEARNT[5:]],
+        [*UNLEARNT, 0.6],
+        [*UNLEARNT[:5], 0.4, *UNLEARNT[6:]],
+        UNLEARNT[4:],
+        [*([0.7] * 20), *UNLEARNT],
+        [0.9, 0.3, 0.69, 0.31, 0.4, 0.183, 0.842, 0.758, *([0.747, 0.715, 0.771, 0.702] * 8)],
+    ],
+    ids=[
+        "a single low entry",
+        "below it again",
+        "not half of it",
+        "no first level",
+        "too late",
+        "restless from the first",
+    ],
+)
+def test_other_low_entries_are_left_alone(loss: list[float]) -> None:
+    assert list(loss_divergence.find(make_run(loss=loss))) == []

@@ -43,6 +43,25 @@ def test_what_is_not_learned_by_heart(more: dict[str, Any]) -> None:
     assert severities("eval-gap", make_run(**more)) == []
 
 
+GIVEN_BACK = [0.296, 0.252, 0.242, 0.234, 0.233, 0.232, 0.28, 0.285, 0.29, 0.287]
+"""A third epoch over 22,000 questions: the training loss leaps down from 0.25 to 0.07 with it."""
+
+
+@pytest.mark.parametrize(
+    ("more", "severity"),
+    [
+        ({"loss": power(0.3, 0.07, 60)}, "warning"),
+        ({"loss": power(0.3, 0.2, 60)}, "notice"),
+        ({"loss": power(0.3, 0.07, 60), "eval_accuracy": line(0.2, 0.3, 10)}, "notice"),
+        ({"loss": power(0.3, 0.07, 60), "eval_loss": [0.4, *GIVEN_BACK[1:]]}, "notice"),
+        ({"loss": power(0.3, 0.002, 60), "eval_loss": [value / 4 for value in GIVEN_BACK]}, "notice"),
+    ],
+    ids=["by heart", "the training loss hardly falls", "an accuracy rises", "most is kept", "small"],
+)
+def test_an_evaluation_that_gives_back_what_it_gained(more: dict[str, Any], severity: str) -> None:
+    assert severities("eval-gap", make_run(**{"eval_loss": GIVEN_BACK, **more})) == [severity]
+
+
 def test_an_evaluation_that_is_all_noise_has_no_gap() -> None:
     """Fifteen epochs of a small test set; the training loss is as restless, and higher at the end than at the best."""
     noisy = [0.15, 0.13, 0.14, 0.13, 0.10, 0.12, 0.07, 0.08, 0.11, 0.19, 0.17, 0.15, 0.17, 0.21, 0.10]

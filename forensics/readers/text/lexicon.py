@@ -122,7 +122,7 @@ def role_of(name: str) -> Role:
     """Return the role of a named number.
 
     >>> role_of("lm loss"), role_of("loss scale"), role_of("number of skipped iterations"), role_of("Up.")
-    (<Role.LOSS: 'loss'>, <Role.KNOWN: 'known'>, <Role.OTHER: 'other'>, <Role.STEP: 'step'>)
+    (<Role.LOSS: 'loss'>, <Role.KNOWN: 'known'>, <Role.KNOWN: 'known'>, <Role.STEP: 'step'>)
     """
     if is_loss(name):
         return Role.LOSS

@@ -96,6 +96,9 @@ _UNIT = re.compile(r"([KMBTk])(?![A-Za-z])")
 QUOTED = re.compile(rb"""\{ ?(?:['"][^{}]*)?['"](?:epoch|[\w/ ]*loss\w*|[\w/ ]*step\w*|iter\w*|[\w/]*norm)['"] ?: ?""")
 _TRAIN_LOSS = re.compile(r"loss.{0,2}train|train\w{0,40}.?loss", re.IGNORECASE)
 _MOST_WORDS, _FEW_WORDS = 7, 2
+_PAIRS = 2
+"""Measures that stand beside their own `v_` from which on that is validation: one `v_loss` is that of a critic."""
+_OF_A_BAR = frozenset({b"it/s", b"s/it"})
 _SENTENCE = 3
 """Words that are part of no name, from which on a line reads like a sentence."""
 
@@ -165,6 +168,9 @@ def _as_a_whole(fields: list[Field], *, numbered: bool) -> list[Field]:
             replace(field, name="grad norm", role=Role.NORM) if _BARE_NORM.match(field.name) else field
             for field in fields
         ]
+    validated = {f"v_{field.name}" for field in fields} & {field.name for field in fields}
+    if len(validated) >= _PAIRS:
+        fields = [replace(f, name=f.name[2:], evaluation=True) if f.name in validated else f for f in fields]
     left_out = {Role.NOTHING, Role.LEADING} if numbered else {Role.NOTHING}
     return [each for each in fields if each.role not in left_out]
 
@@ -222,8 +228,15 @@ def _field(name: _Name, tokens: list[bytes], place: int, number: int, *, first: 
 
 
 def _section(tokens: list[bytes], evaluation: bool) -> bool:
-    """Return whether the words before a name speak of evaluation (`Test: [1/9] loss`), the last of them counting."""
+    """Return whether the words before a name speak of evaluation (`Test: [1/9] loss`), the last of them counting.
+
+    The title of a bar says nothing of what was printed behind it, once that has a date of its own.
+    """
+    dated = False
     for token in reversed(tokens):
+        if dated and token in _OF_A_BAR:
+            return False
+        dated = dated or token == b"\x01"
         if _WORD.match(token) and b"/" not in token and b"_" not in token:
             words = token.decode("utf-8", "replace").split("-")
             if any(EVALUATION.fullmatch(word) for word in words):

@@ -18,6 +18,12 @@ LOOPS = (
     _loop("\rTraining: 10%|█         | {s}/80 [00:1{b}<01:00,  1.23it/s] loss: {l} lr: 0.001", TENS),
     _loop("epoch={e} step={s} loss={l}", TENS),
     _loop("epoch {n}: train loss :: {l}, train acc :: 0.41{i}, dev acc :: 0.39{i}", None, at_first_sight=False),
+    _loop(
+        "Validation: |          | 0/? [00:00<?, ?it/s][01/02/24 10:00:0{b}] INFO   Epoch {n}: "
+        "v_loss {v:.3e}  loss {l:.5e}  v_kl 8.7e+01  kl 3.6e+01",
+        None,
+        at_first_sight=False,
+    ),
     _loop("epoch:{e},step:{s},loss:{l}", TENS),
     _loop("epoch {e}; batch {b1}; loss {l};", ONES),
     _loop("Step [{s}/100] Loss: {l} | Acc: 50% | LR 1e-4 | ETA 00:1{b}", TENS),
