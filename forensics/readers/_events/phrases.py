@@ -5,7 +5,6 @@ vector operations mark those bytes (over 1 GB/s, however many phrases there are)
 behind are such as some phrase has there, the phrases that begin so are compared.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ Positions = dict[bytes, list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """Phrases prepared for searching, `patterns` by the first two bytes.
+    """Phrases prepared for searching, in `families` that share their first four bytes, longest first.
 
     `begins` marks the pairs of bytes (little-endian) that they begin with, `goes_on` the pairs that come next; `heads`
     are both together, ascending: marking pairs is quick, few of the places that it leaves begin like any one phrase.
@@ -38,7 +37,7 @@ class Phrases:
     `whole` are the phrases, by the index of their heads, of which nothing is left to compare then.
     """
 
-    patterns: dict[bytes, re.Pattern[bytes]]
+    families: list[tuple[bytes, ...]]
     begins: NDArray[np.bool_]
     goes_on: NDArray[np.bool_]
     heads: NDArray[np.uint32]
@@ -60,20 +59,19 @@ def prepare(phrases: Iterable[bytes]) -> Phrases:
             raise ValueError(f"{phrase!r} cannot be sought: it must begin with a capital or one of {OTHERS!r}")
     grouped: dict[bytes, list[bytes]] = defaultdict(list)
     for phrase in ordered:
-        grouped[phrase[:2]].append(re.escape(phrase))
-    patterns = {head: re.compile(b"|".join(group)) for head, group in grouped.items()}
-    heads = sorted({phrase[:4] for phrase in ordered}, key=lambda head: int.from_bytes(head, "little"))
-    shared = [_shared([phrase for phrase in ordered if phrase.startswith(head)]) for head in heads]
-    alone = [sum(phrase.startswith(head) for phrase in ordered) == 1 for head in heads]
+        grouped[phrase[:SHORTEST]].append(phrase)
+    heads = sorted(grouped, key=lambda head: int.from_bytes(head, "little"))
+    families = [tuple(grouped[head]) for head in heads]
+    shared = [_shared(family) for family in families]
     parts = [[text[:WORD] for text in shared], [text[WORD : 2 * WORD] for text in shared]]
     return Phrases(
-        patterns,
+        families,
         _pairs(ordered, 0),
         _pairs(ordered, 2),
         np.array([int.from_bytes(head, "little") for head in heads], dtype=np.uint32),
         np.array([[int.from_bytes(text, "little") for text in part] for part in parts], dtype=np.uint64),
         np.array([[(1 << 8 * len(text)) - 1 for text in part] for part in parts], dtype=np.uint64),
-        {at: text for at, text in enumerate(shared) if alone[at] and len(text) <= 2 * WORD},
+        {at: text for at, text in enumerate(shared) if families[at] == (text,) and len(text) <= 2 * WORD},
     )
 
 
@@ -96,19 +94,22 @@ def find_phrases(window: Window, phrases: Phrases) -> Positions:
     """Return where each phrase begins within the window, ascending."""
     positions: Positions = defaultdict(list)
     data, stop = window.data, min(len(window.data), window.end + LONGEST)
-    patterns = phrases.patterns
+    families = phrases.families
     for first in range(window.begin, min(window.end, len(data) - SHORTEST + 1), SLICE_BYTES):
         places, near = _candidates(window, first, phrases)
         if len(places) >= MANY:
-            places = _without_whole(places, near, len(data) - 2 * WORD, phrases, positions)
-        for start in places.tolist():
-            found = patterns[data[start : start + 2]].match(data, start, stop)
-            if found:
-                positions[found[0]].append(start)
+            places, near = _without_whole(places, near, len(data) - 2 * WORD, phrases, positions)
+        for start, family in zip(places.tolist(), near.tolist(), strict=True):
+            for phrase in families[family]:
+                if data.startswith(phrase, start, stop):
+                    positions[phrase].append(start)
+                    break
     return positions
 
 
-def _without_whole(places: Integers, near: Integers, end: int, phrases: Phrases, positions: Positions) -> Integers:
+def _without_whole(
+    places: Integers, near: Integers, end: int, phrases: Phrases, positions: Positions
+) -> tuple[Integers, Integers]:
     """Note the places before `end` whose phrases have been compared as a whole, and return the others."""
     for head in np.flatnonzero(np.bincount(near)).tolist():
         phrase = phrases.whole.get(head)
@@ -116,7 +117,7 @@ def _without_whole(places: Integers, near: Integers, end: int, phrases: Phrases,
             these = (near == head) & (places < end)
             positions[phrase].extend(places[these].tolist())
             places, near = places[~these], near[~these]
-    return places
+    return places, near
 
 
 def _candidates(window: Window, first: int, phrases: Phrases) -> tuple[Integers, Integers]:
