@@ -114,7 +114,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         },
         "possible",
     ),
-    ("rng-state-refused", {"events": [RANDOM_STATE, RAISED]}, "ruled out"),
+    ("rng-state-refused", {"events": [RANDOM_STATE, RAISED]}, "possible"),
     ("rng-state-refused", {"events": [REFUSED, WEIGHTS_ONLY], "packages": {"torch": "2.5.1"}}, "unlikely"),
     ("shift-attn-concatenation", {"settings": {"shift_attn": True}}, "possible"),
     ("shift-attn-concatenation", {"settings": {"shift_attn": False}}, "ruled out"),
