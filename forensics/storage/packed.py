@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from forensics.errors import ChangedError, LimitError
 from forensics.storage.file import READ_BYTES, File, Signature
+from forensics.storage.locations import Held, Packed, Place
 
 if TYPE_CHECKING:
     Inflater = zlib._Decompress  # noqa: SLF001  (the type has no public name)
@@ -23,6 +24,8 @@ MARK_BYTES = 32 << 20
 lzma cannot be copied: a .xz is read again from its beginning."""
 PACKED_BYTES = 4 << 10
 """How much is unpacked at once: what stands in the same piece before a fault is lost with it."""
+MEMORY_BYTES = 256 << 20
+"""What a .xz may ask for: its presets need 65 MB at most, its format allows 4 GB."""
 FAULTS = (zlib.error, lzma.LZMAError, EOFError)
 
 
@@ -82,7 +85,27 @@ class _Cursor:
 
 
 def _machine(file: File) -> "Inflater | lzma.LZMADecompressor":
-    return lzma.LZMADecompressor() if file.path.name.lower().endswith(".xz") else zlib.decompressobj(wbits=31)
+    if file.path.name.lower().endswith(".xz"):
+        return lzma.LZMADecompressor(memlimit=MEMORY_BYTES)
+    return zlib.decompressobj(wbits=31)
+
+
+def unpacked(path: Place | Held | Packed, most: int) -> tuple[bytes, str]:
+    """Return the first `most` bytes that a .gz or .xz file unpacks to, and why the rest is missing; empty if it is not.
+
+    Raises `UnreadableError` when the file cannot be opened.
+    """
+    parts: list[bytes] = []
+    left = most
+    with File(path) as file:
+        cursor = _Cursor(file, _machine(file))
+        try:
+            while left >= 0 and (block := cursor.next()):
+                parts.append(block[:left])
+                left -= len(block)
+        except FAULTS as error:
+            return b"".join(parts), str(error)
+    return b"".join(parts), "" if left >= 0 else f"no more than {most:,} bytes are unpacked"
 
 
 class PackedFile:

@@ -13,7 +13,8 @@ import pytest
 from forensics import catalog
 from forensics.documents.notebook import notebook
 from forensics.documents.packed_text import packed_text
-from forensics.model import Artifact, Events
+from forensics.errors import MalformedError
+from forensics.model import Artifact, Events, Skip
 from forensics.names import EVALUATION
 from forensics.plugin import Piece
 from forensics.readers.flight_recorder import flight_recorder
@@ -105,8 +106,19 @@ def test_a_packed_log(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes
 
     cut = artifact_of(tmp_path, f"cut.log.{ending}", data[:-4])
     assert skips_of(list(packed_text.split(cut))) == [  # type: ignore[arg-type]  # skips and pieces
-        (cut.path, "the end was not unpacked: it is cut short, or too large")
+        (cut.path, "the end was not unpacked: it ends before its own end mark")
     ]
+
+
+def test_a_packed_log_of_more_than_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forensics.documents.packed_text.MOST_BYTES", 6)
+    skip, piece = packed_text.split(artifact_of(tmp_path, "a.log.gz", gzip.compress(b"step 1 loss 2.5")))
+
+    assert isinstance(skip, Skip)
+    assert isinstance(piece, Piece)
+    assert (skip.reason, piece.text) == ("the end was not unpacked: no more than 6 bytes are unpacked", "step 1")
+    with pytest.raises(MalformedError, match="cannot be unpacked"):
+        list(packed_text.split(artifact_of(tmp_path, "b.log.gz", b"\x1f\x8bnothing")))
 
 
 def test_what_is_not_unpacked(tmp_path: Path) -> None:
