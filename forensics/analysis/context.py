@@ -6,7 +6,7 @@ import numpy as np
 
 from forensics.analysis import sentinel
 from forensics.model import Events, Floats, Precision, Run, Series
-from forensics.names import GRAD_NORM, LOSS, Kind
+from forensics.names import EVALUATION, GRAD_NORM, LOSS, Kind
 
 POLICY_GRADIENT = frozenset(
     {
@@ -100,7 +100,6 @@ BETTER_HIGHER = re.compile(
 """Metrics that are better when they are higher."""
 
 OF_A_LOSS = re.compile(r"(?:^|[/_ ])loss(?:$|[/_ ])(?!scale)", re.IGNORECASE)
-OF_AN_EVALUATION = re.compile(r"^(?:eval|val|valid|validation|test)[/_]", re.IGNORECASE)
 PRETRAINED = ("transformers", "peft", "trl", "unsloth")
 """Frameworks whose runs begin with a model that knows its task in part, so that a loss may rest from the start on."""
 
@@ -121,7 +120,7 @@ def got_better(run: Run, but: str = "") -> bool:
         if len(known) < 2 or name == but:
             continue
         first, last = float(known[0]), float(known[-1])
-        term = whole and name != LOSS and not OF_AN_EVALUATION.search(name)
+        term = whole and name != LOSS and not EVALUATION.search(name)
         if OF_A_LOSS.search(name) and not term and last < first - 0.02 * abs(first):
             return True
         if not OF_A_LOSS.search(name) and BETTER_HIGHER.search(name) and last > first:

@@ -137,12 +137,10 @@ def _fallen_back(run: Run) -> Finding | None:
 
 def _never_better(run: Run) -> Finding | None:
     """Find an accuracy that stands where it began, far from 1, while the training loss is halved and halved again."""
-    series = context.recorded(run, LOSS)
-    training = series.values[np.isfinite(series.values)]
-    if len(training) < QUALITIES or context.policy_gradient(run):
+    training = _training(run, QUALITIES)
+    if training is None or context.policy_gradient(run):
         return None
-    some = max(1, len(training) // 10)
-    then, now = float(np.median(training[:some])), float(np.median(training[-some:]))
+    then, now = training
     if not 0 <= now < LEFT * then:
         return None
     qualities = [s for name, s in sorted(run.timeline.series.items()) if QUALITY.search(name) and len(s) >= QUALITIES]
@@ -168,14 +166,20 @@ def _rests_low(values: Floats) -> bool:
     return 0 < float(values.max()) <= LOW and last <= 1.1 * first and float(values.max()) < 1.3 * first
 
 
+def _training(run: Run, fewest: int) -> tuple[float, float] | None:
+    """Return the medians of the first and the last tenth of the training loss; None of fewer than `fewest` entries."""
+    series = context.recorded(run, LOSS)
+    known = series.values[np.isfinite(series.values)]
+    some = max(1, len(known) // 10)
+    return (float(np.median(known[:some])), float(np.median(known[-some:]))) if len(known) >= fewest else None
+
+
 def _by_heart(run: Run, values: Floats, best: int) -> bool:
     """Tell whether the training loss fell and fell while the evaluation loss gained next to nothing and lost it."""
-    series = context.recorded(run, LOSS)
-    training = series.values[np.isfinite(series.values)]
-    if len(values) < FEWEST or len(training) < FEWEST or values[best] < SMALL:
+    training = _training(run, FEWEST)
+    if training is None or len(values) < FEWEST or values[best] < SMALL:
         return False
-    some = max(1, len(training) // 10)
-    then, now = float(np.median(training[:some])), float(np.median(training[-some:]))
+    then, now = training
     first, low, last = float(values[0]), float(values[best]), float(values[-1])
     rises = bool(np.all(values[-2:] > (1 + RISEN) * low)) and last > first and first < low * (1 + GAINED)
     return rises and now < BY_HEART * min(then, last)
@@ -183,12 +187,10 @@ def _by_heart(run: Run, values: Floats, best: int) -> bool:
 
 def _given_back(run: Run, values: Floats, best: int) -> bool:
     """Tell whether the evaluation loss lost most of what it had gained while the training loss fell on."""
-    series = context.recorded(run, LOSS)
-    training = series.values[np.isfinite(series.values)]
-    if len(training) < FEWEST or values[best] < SMALL:
+    training = _training(run, FEWEST)
+    if training is None or values[best] < SMALL:
         return False
-    some = max(1, len(training) // 10)
-    then, now = float(np.median(training[:some])), float(np.median(training[-some:]))
+    then, now = training
     first, low, last = float(values[0]), float(values[best]), float(values[-LAST:].min())
     return last - low >= GIVEN_BACK * (first - low) and now < LEARNT * min(then, last)
 

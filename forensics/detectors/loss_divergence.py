@@ -14,10 +14,8 @@ from forensics.names import EVALUATION, GRAD_NORM, LOSS, TRAIN_LOSS
 from forensics.plugin import detector
 
 TERM = re.compile(r"(?:^|[/_ ])loss$", re.IGNORECASE)
-ASIDE = re.compile(
-    r"^(?:eval|val|valid|validation|test)[/_]|kl|aux|reg|entropy|z_loss|balanc|commit|smooth", re.IGNORECASE
-)
-"""Losses of an evaluation, and terms that grow by design: their weight is raised, or they are no aim of training."""
+ASIDE = re.compile(r"kl|aux|reg|entropy|z_loss|balanc|commit|smooth", re.IGNORECASE)
+"""Terms that grow by design: their weight is raised, or they are no aim of training."""
 WON, UP, NEVER = 0.01, 3.0, 20
 """What is left of the loss of one of two adversaries, how many times its first level the other's is, and entries."""
 BALANCE = re.compile(
@@ -80,7 +78,7 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     if context.adversarial(run):
         yield from _won(list(terms.values()))
         return
-    rising = [(s, found) for name, s in terms.items() if not ASIDE.search(name) and (found := _judged(s))]
+    rising = [(s, found) for name, s in terms.items() if _counts(name) and (found := _judged(s))]
     if rising:
         first, (severity, index, best, level) = min(rising, key=lambda each: int(each[0].steps[each[1][1]]))
         yield _finding(first, ("warning" if severity == "error" else severity, index, best, level))
@@ -107,12 +105,17 @@ def _one_task_lost(run: Run) -> Iterator[Finding]:
         return
     for name in sorted(run.timeline.series):
         series = run.timeline[name]
-        if name in {LOSS, TRAIN_LOSS} or not TERM.search(name) or ASIDE.search(name) or EVALUATION.search(name):
+        if name in {LOSS, TRAIN_LOSS} or not TERM.search(name) or not _counts(name):
             continue
         found = _judged(series) if len(series) >= NEVER else None
         if found is not None and found[0] == "error" and found[3] > max(UP * found[2], 2 * float(series.values[0])):
             yield _finding(series, ("warning", *found[1:]))
             return
+
+
+def _counts(name: str) -> bool:
+    """Tell whether a term is an aim of training: neither of an evaluation, nor raised by design."""
+    return not ASIDE.search(name) and not EVALUATION.search(name)
 
 
 def _won(terms: Sequence[Series]) -> Iterator[Finding]:

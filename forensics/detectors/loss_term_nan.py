@@ -10,12 +10,11 @@ from forensics.analysis.onset import point_onset, tail_onset
 from forensics.analysis.tails import loss_tail
 from forensics.detectors._wording import counted
 from forensics.model import Finding, Run, Series
-from forensics.names import GRAD_NORM, LOSS, RECORDED, TRAIN_LOSS
+from forensics.names import EVALUATION, GRAD_NORM, LOSS, RECORDED, TRAIN_LOSS
 from forensics.plugin import detector
 
 LASTING = 2
 _TERM = re.compile(r"(?:^|[/_ ])(?:loss|grad_norm|perplexity|ppl)(?:$|[/_ ])", re.IGNORECASE)
-_NOT_TRAINED = re.compile(r"^(?:eval|val|valid|test)[/_]", re.IGNORECASE)
 _WHOLE = frozenset((LOSS, TRAIN_LOSS, GRAD_NORM, *RECORDED.values()))
 
 
@@ -67,7 +66,7 @@ def loss_term_nan(run: Run) -> Iterator[Finding]:
 def _lost_together(run: Run) -> list[tuple[str, int]]:
     """Return the metrics of any name, most of those that are logged, that are no numbers from one entry to the end."""
     lost: dict[int, list[tuple[str, int]]] = {}
-    trained = [name for name in sorted(run.timeline.series) if name not in _WHOLE and not _NOT_TRAINED.search(name)]
+    trained = [name for name in sorted(run.timeline.series) if name not in _WHOLE and not EVALUATION.search(name)]
     for name in trained:
         series = run.timeline[name]
         index = tail_onset(~np.isfinite(series.values))
@@ -90,7 +89,7 @@ def _told(main: Series) -> int | None:
 def _onset(run: Run, name: str) -> int | None:
     """Return where a term first is NaN, if for good or twice; None when it is not or is no term of the loss."""
     series: Series = run.timeline[name]
-    if name in _WHOLE or _NOT_TRAINED.search(name) or not _TERM.search(name) or not len(series):
+    if name in _WHOLE or EVALUATION.search(name) or not _TERM.search(name) or not len(series):
         return None
     bad = ~np.isfinite(series.values)
     return int(np.argmax(bad)) if bad[-1] or np.count_nonzero(bad) >= LASTING else None

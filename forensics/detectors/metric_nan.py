@@ -11,7 +11,7 @@ from forensics.analysis.onset import point_onset
 from forensics.detectors._names import ERROR
 from forensics.detectors._wording import counted, listed
 from forensics.model import Finding, Run
-from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS, LOSS_SCALE, TRAIN_LOSS
+from forensics.names import EVAL_LOSS, EVALUATION, GRAD_NORM, LEARNING_RATE, LOSS, LOSS_SCALE, TRAIN_LOSS
 from forensics.plugin import detector
 
 LEAST = 2
@@ -22,7 +22,6 @@ LEAST_BEFORE = 3
 ALWAYS = 5
 """Entries of which none is a number: no healthy run of 576 has such a metric."""
 SPREAD = re.compile(r"std|var(?:iance)?(?:$|[/_ ])", re.IGNORECASE)
-EVALUATED = re.compile(r"(?:^|[/_ ])(?:val|valid|validation|eval|evaluation|test|dev)(?:[/_ ]|$)", re.IGNORECASE)
 QUANTITY = re.compile(
     r"(?:^|[/ ])(?:\w+_)?(?:reward|kl|logit|logp|entropy|advantage|value|ratio)s?(?:_(?:mean|max|min|sum))?(?:$|[/ ])",
     re.IGNORECASE,
@@ -81,7 +80,7 @@ def _is_other(name: str) -> bool:
 
 def _is_trained(name: str) -> bool:
     """Tell whether it is a metric of training: a score over validation data is none where no sample is positive."""
-    return _is_other(name) and EVALUATED.search(name) is None
+    return _is_other(name) and EVALUATION.search(name) is None
 
 
 def _never(bad: NDArray[np.bool_]) -> bool:

@@ -71,7 +71,7 @@ def test_runs_of_a_store_are_those_of_this_machine(here: Path, store: str) -> No
 @pytest.mark.filterwarnings("ignore")
 def test_workers_read_the_store_and_one_that_is_killed_changes_nothing(here: Path, store: str, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    from fleet.killing_worker import KillOnce
+    from killing_worker import KillOnce
 
     counted = tmp_path / "counted"
     counted.mkdir()
@@ -81,7 +81,7 @@ def test_workers_read_the_store_and_one_that_is_killed_changes_nothing(here: Pat
         ) as cluster,
         distributed.Client(cluster.scheduler_address, set_as_default=False) as client,
     ):
-        client.register_plugin(KillOnce(counted), name="kill-once")
+        client.register_plugin(KillOnce(counted, "forensics.investigate", "investigate", 1), name="kill-once")
         before = set(client.scheduler_info(n_workers=-1)["workers"])
         there = triage(store, "--cluster", cluster.scheduler_address)
         client.unregister_worker_plugin("kill-once")

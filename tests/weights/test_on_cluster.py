@@ -79,14 +79,14 @@ def test_layouts_of_many_pieces_are_the_same_there(scheduler: Any, case: str) ->
 @pytest.mark.usefixtures("small_batches", "short_waits")
 def test_a_killed_worker_changes_nothing(scheduler: Any, tmp_path: Path) -> None:
     """SIGKILL strikes the worker that begins the third task; another one does what it was at."""
-    from weights.killing_worker import KillOnce
+    from killing_worker import KillOnce
 
     counted = tmp_path / "counted"
     counted.mkdir()
     words = ("scan", saved(tmp_path / "a", 3), "--format", "json", "--top", "0")
     here = run(*words)
     with distributed.Client(scheduler.scheduler_address, set_as_default=False) as client:
-        client.register_plugin(KillOnce(counted), name="kill-once")
+        client.register_plugin(KillOnce(counted, "forensics.weights.work:Worker", "do", 2), name="kill-once")
         before = set(client.scheduler_info(n_workers=-1)["workers"])
         there = run(*words, "--cluster", scheduler.scheduler_address)
         client.unregister_worker_plugin("kill-once")
