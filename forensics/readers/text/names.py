@@ -20,6 +20,7 @@ from forensics.readers.text.lexicon import (
     ends_as_loss,
     role_of,
 )
+from forensics.readers.text.words_before import OPENING, WORD, Name, before_counter, name_before, paired
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +63,8 @@ _TOKEN = re.compile(
     rb"|[A-Za-z_\x80-\xff][\w\x80-\xff@%&]*(?:[/.-][A-Za-z_\x80-\xff][\w\x80-\xff@%-]*)*(?:'s(?= ))?|.",
     re.DOTALL,
 )
-_WORD = re.compile(rb"[A-Za-z_\x80-\xff]")
-_WRAPPERS = frozenset(
-    {b"tensor", b"array", b"np.float64", b"np.float32", b"numpy.float64", b"float", b"Array", b"tf.Tensor"}
-)
-_STOP = frozenset(
-    (
-        *("the", "a", "an", "is", "was", "are", "at", "with", "of", "and", "in", "to", "for", "by", "on", "-"),
-        *("current", "got", "has", "info", "warning", "debug", "error", "root", "mean", "average", "avg", "now"),
-        *("stdout", "stderr", "f"),  # a stream of a container and the full lines of it
-    )
-)
-_LAST_STOP = _STOP | {"value", "values", "so", "far"}
-"""Words that end no name; `value loss` is that of a critic."""
-_QUOTES = frozenset({b"'", b'"'})
-_OPENING = frozenset({b"(", b"[", b"{"})
-_SIGNS = frozenset({b":", b"=", b"->", b"=>"})
-_PASSED = frozenset({b" ", b"\\", b"*", b"`", b"$", b"'", b'"'})
-_AFTER = frozenset({"at", "after", "for", "in", "of", "on"})
 _GLUED = re.compile(r"(epochs?|batch(?:es)?|iters?|iterations|steps?|updates?|it(?= \[))\b(?!/)")
 _NAMES_NEXT = re.compile(r" \w+ ?[:=#]? ?\x00")
-_NAMED_VALUE = re.compile(rb"""['"](?:key|name|metric|tag)['"] ?: ?['"]([^'"{}]{1,80})['"]""")
 _INNER = re.compile(rb"[\])]?[,:]? ?[\[(]? ?\x00( ?/ ?\x00)?")
 """A counter right behind another, as in `[N/N][N/N]`, `N [ N/ N`, `[N, N]`."""
 _RANGE = re.compile(rb"- ?\x00")
@@ -90,26 +72,15 @@ _RANGE = re.compile(rb"- ?\x00")
 _BARE_NORM = re.compile(r"^(?:norm|grdn|gn)$", re.IGNORECASE)
 """What a norm of the gradient is called only beside a loss."""
 _BEHIND = re.compile(r" ?((?:avg |mean )?(?:train(?:ing)? )?loss)\b *(?:[,;|]|$)")
-_RATE = re.compile(r"^\w+/(?:s|sec|secs|second|step|iter|it|min|hour|GPU|gpu)$")
 _UNITS = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _UNIT = re.compile(r"([KMBTk])(?![A-Za-z])")
 QUOTED = re.compile(rb"""\{ ?(?:['"][^{}]*)?['"](?:epoch|[\w/ ]*loss\w*|[\w/ ]*step\w*|iter\w*|[\w/]*norm)['"] ?: ?""")
 _TRAIN_LOSS = re.compile(r"loss.{0,2}train|train\w{0,40}.?loss", re.IGNORECASE)
-_MOST_WORDS, _FEW_WORDS = 7, 2
 _PAIRS = 2
 """Measures that stand beside their own `v_` from which on that is validation: one `v_loss` is that of a critic."""
 _OF_A_BAR = frozenset({b"it/s", b"s/it"})
 _SENTENCE = 3
 """Words that are part of no name, from which on a line reads like a sentence."""
-
-
-class _Name:
-    """A name read backwards from a number."""
-
-    __slots__ = ("average", "explicit", "first", "scale", "text")
-
-    def __init__(self) -> None:
-        self.text, self.explicit, self.average, self.first, self.scale = "", False, False, 0, False
 
 
 def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...], bool]:
@@ -127,10 +98,10 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
             continue
         number, ratio = count, len(token) > 1
         count += 1 + ratio
-        name = _paired(tokens, place) or _name_before(tokens, place)
+        name = paired(tokens, place) or name_before(tokens, place)
         if name.explicit and not name.text and fields and fields[-1].role in COUNTERS:
-            name = _before_counter(tokens, counted) or name
-        words += sum(bool(_WORD.match(each)) for each in tokens[before : name.first])
+            name = before_counter(tokens, counted) or name
+        words += sum(bool(WORD.match(each)) for each in tokens[before : name.first])
         evaluation = _section(tokens[before : name.first], evaluation)
         leading = number == 0 or (not ratio and not name.text and _beside(tokens[before : place + 1], fields, number))
         before = place + 1
@@ -150,7 +121,7 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
         signed = signed or (field.role in METRICS and name.explicit)
         if ratio or not any(each.name == field.name and each.evaluation == evaluation for each in fields if field.name):
             fields.append(field)  # the first of a name counts
-    words += sum(bool(_WORD.match(each)) for each in tokens[before:])
+    words += sum(bool(WORD.match(each)) for each in tokens[before:])
     fields = _as_a_whole(fields, numbered=not signed and tokens[:1] == [b"#"])
     return tuple(fields), words >= _SENTENCE and not signed
 
@@ -199,7 +170,7 @@ def _beside(between: Sequence[bytes], fields: Sequence[Field], number: int) -> b
     return leads and _INNER.fullmatch(b"".join(between)) is not None
 
 
-def _field(name: _Name, tokens: list[bytes], place: int, number: int, *, first: bool) -> Field | None:
+def _field(name: Name, tokens: list[bytes], place: int, number: int, *, first: bool) -> Field | None:
     text, ratio = name.text, len(tokens[place]) > 1
     behind = b"".join(tokens[place + 1 : place + 9]).decode("utf-8", "replace")
     other = not name.explicit and role_of(text) is Role.OTHER and not _NAMES_NEXT.match(behind)
@@ -214,7 +185,7 @@ def _field(name: _Name, tokens: list[bytes], place: int, number: int, *, first: 
     role = role_of(text) if text else Role.NOTHING
     if behind.lstrip().startswith("%") and (not text or role in SUBJECTS or role in COUNTERS):
         return None  # packet loss 0.1%; steps: 66%|
-    if ratio and role is Role.OTHER and tokens[place - 1] in _OPENING and tokens[place + 1 : place + 2] != [b"%"]:
+    if ratio and role is Role.OTHER and tokens[place - 1] in OPENING and tokens[place + 1 : place + 2] != [b"%"]:
         text, role = "", Role.RATIO  # E1 (100/5000)
     if not name.explicit and (role is Role.OTHER or (role is Role.LOSS and not ends_as_loss(text))):
         return None
@@ -237,161 +208,13 @@ def _section(tokens: list[bytes], evaluation: bool) -> bool:
         if dated and token in _OF_A_BAR:
             return False
         dated = dated or token == b"\x01"
-        if _WORD.match(token) and b"/" not in token and b"_" not in token:
+        if WORD.match(token) and b"/" not in token and b"_" not in token:
             words = token.decode("utf-8", "replace").split("-")
             if any(EVALUATION.fullmatch(word) for word in words):
                 return True
             if any(TRAINING.fullmatch(word) for word in words):
                 return False
     return evaluation
-
-
-def _name_before(tokens: list[bytes], place: int) -> _Name:
-    name = _Name()
-    name.first = place
-    at, wrapped = place - 1, b""
-    while at >= 0:
-        token = tokens[at]
-        if token in _QUOTES and name.explicit:
-            return _quoted_key(tokens, at, name)
-        if token in _OPENING:
-            wrapped = token
-        elif not name.explicit and (token in _SIGNS or _is_cell(tokens, at, place)):
-            name.explicit = True
-        elif token not in _PASSED and token not in _WRAPPERS and not _shortens(tokens, at) and not _doubled(tokens, at):
-            break
-        at -= 1
-    if at < 0:
-        return name
-    if tokens[at].startswith(b"\x00"):
-        name.average = wrapped == b"(" and not name.explicit
-        return name
-    unit = ""
-    if tokens[at] == b")":
-        unit, at, name.scale = _unit(tokens, at)
-    elif tokens[at] == b"]" and not name.explicit:
-        return _bracketed(tokens, at, name)
-    return _words(tokens, at, name, unit)
-
-
-def _before_counter(tokens: list[bytes], counted: int) -> _Name | None:
-    """Return the loss that is named before the counter, as in `Cost after iteration N: N`, None where it is none."""
-    name = _Name()
-    name.explicit, at = True, counted - 1
-    while at >= 0 and (tokens[at] == b" " or tokens[at].lower().decode("utf-8", "replace") in _AFTER):
-        at -= 1
-    if at >= 0 and tokens[at] == b")":
-        _, at, _ = _unit(tokens, at)
-        while at >= 0 and tokens[at] == b" ":
-            at -= 1
-    named = _words(tokens, at, name, "")
-    named.first = counted
-    return named if at >= 0 and is_loss(named.text) and ends_as_loss(named.text) else None
-
-
-def _doubled(tokens: list[bytes], at: int) -> bool:
-    """Tell whether a colon stands before another, as in `loss :: N`."""
-    return tokens[at] == b":" and tokens[at + 1] == b":"
-
-
-def _shortens(tokens: list[bytes], at: int) -> bool:
-    """Tell whether a point ends a word cut short, as in `Up. N`."""
-    return tokens[at] == b"." and at > 0 and bool(_WORD.match(tokens[at - 1])) and len(tokens[at - 1]) <= len(b"Upd")
-
-
-def _is_cell(tokens: list[bytes], at: int, place: int) -> bool:
-    """Tell whether a bar parts a name from its value, as in `| loss | N |`."""
-    return (
-        tokens[at] == b"|"
-        and tokens[0] in {b"|", b" "}
-        and b"|" in tokens[place + 1 : place + 3]
-        and tokens.count(b"|") == 3
-    )
-
-
-def _paired(tokens: list[bytes], place: int) -> _Name | None:
-    """Return the first of a pair as the name of the second, as in `('loss', N)`; None where there is no pair."""
-    at = place - 1 - (tokens[place - 1] == b" ")
-    if at < 3 or tokens[at] != b"," or tokens[at - 1] not in _QUOTES:
-        return None
-    name = _Name()
-    name.first, name.explicit = place, True
-    _quoted_key(tokens, at - 1, name)
-    return name if tokens[name.first - 1] == b"(" else None
-
-
-def _quoted_key(tokens: list[bytes], at: int, name: _Name) -> _Name:
-    """Take what stands between two quotes: `tokens[at]` is the closing one."""
-    opening = at - 1
-    while opening >= 0 and tokens[opening] != tokens[at] and at - opening < 100:
-        opening -= 1
-    if opening >= 0 and tokens[opening] == tokens[at]:
-        key = b"".join(tokens[opening + 1 : at])
-        named = _NAMED_VALUE.findall(b"".join(tokens[max(opening - 40, 0) : opening])) if key == b"value" else []
-        key = named[-1] if named else key
-        name.text, name.first = key.decode("utf-8", "replace").strip(), opening
-    return name
-
-
-def _bracketed(tokens: list[bytes], at: int, name: _Name) -> _Name:
-    """Take the words in brackets that end at `at` for a name where they mean something: `[Loss] N`."""
-    opening = at - 1
-    while opening >= 0 and at - opening < 8 and (tokens[opening] == b" " or _WORD.match(tokens[opening])):
-        opening -= 1
-    words = b"".join(tokens[opening + 1 : at]).decode("utf-8", "replace")
-    if opening >= 0 and tokens[opening] == b"[" and role_of(words) not in {Role.NOTHING, Role.OTHER}:
-        name.text, name.first, name.explicit = words, opening, True
-    return name
-
-
-def _unit(tokens: list[bytes], at: int) -> tuple[str, int, bool]:
-    """Return the unit in parentheses that ends at `at`, what stands before it, and whether it is a scale."""
-    opening = at - 1
-    while opening >= 0 and at - opening < 8 and tokens[opening] not in {b"(", b"\x01"}:
-        opening -= 1
-    if opening < 0 or tokens[opening] != b"(":
-        return "", -1, False
-    inside = tokens[opening + 1 : at]
-    if inside == [b"\x00"]:
-        return "", opening - 1, True
-    if any(token.startswith(b"\x00") for token in inside):
-        return "", -1, False
-    return f"({b''.join(inside).decode('utf-8', 'replace')})", opening - 1, False
-
-
-def _words(tokens: list[bytes], at: int, name: _Name, unit: str) -> _Name:
-    words: list[tuple[str, int]] = []
-    while at >= 0 and len(words) < (_MOST_WORDS if name.explicit else _FEW_WORDS + 2):
-        token = tokens[at]
-        word = token.decode("utf-8", "replace") if _WORD.match(token) else ""
-        if any(sign.isalnum() for sign in word):
-            words.append((word.rstrip("_"), at))
-        elif word and words:
-            break  # a symbol
-        elif not word and token not in {b" ", b"#"} and not (token == b"/" and words):
-            break
-        at -= 1
-    words.reverse()
-    if words and words[0][1] == at + 1 and tokens[max(at - 1, 0) : at + 1] == [b"-", b"-"]:
-        return name  # an option of a command
-    behind_number = at >= 0 and tokens[at].startswith(b"\x00")
-    if behind_number and len(words) > name.explicit and (_RATE.search(words[0][0]) or words[0][1] == at + 1):
-        words.pop(0)  # a unit of the number before
-    words = _trimmed(words, explicit=name.explicit, all_of_them=bool(unit) or name.explicit)
-    name.text = " ".join([*(word for word, _ in words), unit] if unit and words else [word for word, _ in words])
-    name.first = words[0][1] if words else name.first
-    return name
-
-
-def _trimmed(words: list[tuple[str, int]], *, explicit: bool, all_of_them: bool) -> list[tuple[str, int]]:
-    """Leave out words around a name; without a sign it is the last two, and none before a preposition."""
-    while words and words[-1][0].lower() in _LAST_STOP:
-        words = words[:-1]
-    if not all_of_them:
-        words = words[-_FEW_WORDS:]
-    while words and words[0][0].lower() in _STOP:
-        words = words[1:]
-    return words if explicit or not words or words[-1][0].lower() not in _AFTER else []  # `loss after N steps`
 
 
 def shape_of(key: bytes) -> Shape:
