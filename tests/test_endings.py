@@ -396,6 +396,14 @@ def test_a_log_that_ends_in_an_error_of_unknown_words_is_no_healthy_run(tmp_path
     assert report.run.ending.kind == "unknown"
 
 
+def test_an_error_that_speaks_of_a_checkpoint_is_an_end(tmp_path: Path) -> None:
+    """It is a complaint of the program as well, which says of no end what it was."""
+    line = "[ERROR] checkpoint write failed: no space left on device"
+    ended = judged(tmp_path, f"{STEPS}{line}\n").run.ending
+    assert ended is not None
+    assert (ended.kind, ended.name) == ("crashed", "disk-full")
+
+
 def test_a_structured_error_is_read_by_its_message(tmp_path: Path) -> None:
     line = '{"level": "error", "ts": 1777733521.2, "msg": "checkpoint write failed: no space left on device"}'
     ended = judged(tmp_path, f"{STEPS}{line}\n").run.ending

@@ -69,6 +69,13 @@ def test_what_tells_where_to_look_is_only_possible_beside_what_was_there() -> No
     assert {h.cause: h.verdict for h in apart.causes} == {"echo": "likely", "cause": "likely"}
 
 
+def test_what_is_pointed_to_stands_before_what_is_open_whatever_the_points() -> None:
+    guess = made("guess", "loss-to-zero", Evidence(2, "seen"), requires=(needs(None),))
+    found = judged(guess, made("met", "loss-to-zero", Evidence(1, "seen"), requires=(needs(True),)))
+
+    assert [h.cause for h in found.causes] == ["unknown", "met", "guess"]
+
+
 def test_a_cause_that_nothing_points_to_is_counted_among_the_open_ones() -> None:
     guess = made("guess", "loss-to-zero", Evidence(2, "seen"), requires=(needs(None),))
     answer = judged(guess, made("other", "loss-to-zero", Evidence(1, "seen"), requires=(needs(None),))).causes[0]

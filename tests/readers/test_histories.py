@@ -112,6 +112,7 @@ def test_a_packed_log(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes
 
 def test_a_packed_log_of_more_than_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("forensics.documents.packed_text.MOST_BYTES", 6)
+    monkeypatch.setattr("forensics.storage.packed.READ_BYTES", 4)
     skip, piece = packed_text.split(artifact_of(tmp_path, "a.log.gz", gzip.compress(b"step 1 loss 2.5")))
 
     assert isinstance(skip, Skip)
