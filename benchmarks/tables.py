@@ -57,6 +57,7 @@ CHAPTERS = (
     Chapter("analyze", "The whole command line on an event file", asks=(("--peers", "{peers}"),)),
     Chapter("readers_events", "Event files", asks=(("--peers", "{peers}/python"),)),
     Chapter("readers_text", "Text logs"),
+    Chapter("readers_beside", "Text logs beside the version before", asks=(("--before", "{before}"),)),
     Chapter("readers_sources", "Public notebooks, issues and logs"),
     Chapter("weights", "Checkpoints: scan and diff", ("--gigabytes", "4", "--cold")),
     Chapter("weights_commands", "Checkpoints: with and without compiled loops", asks=(("--before", "{before}"),)),

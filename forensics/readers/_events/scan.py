@@ -205,7 +205,8 @@ def _fragments(scan: _Scan, meanings: tuple[object, ...], positions: Sequence[in
 
 def _meaning(scan: _Scan, meaning: object, position: int, start: int, line: bytes) -> None:
     if isinstance(meaning, signs.Sign):
-        _sign(scan, meaning, position, line)
+        if meaning.unless is None or meaning.unless.match(line, position - start) is None:
+            _sign(scan, meaning, position, line)
     elif meaning == CODE:
         _code(scan, start, line)
     elif meaning == Kind.KILLED:

@@ -24,12 +24,16 @@ REPORTED = {
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A phrase and the kind of event it stands for. The anchor is searched; `confirm` must then match the line."""
+    """A phrase and the kind of event it stands for.
+
+    The anchor is searched; `unless` must not match from there on, and `confirm` must match the line.
+    """
 
     anchor: bytes
     kind: str
     confirm: re.Pattern[bytes] | None = None
     read: "Callable[[re.Match[bytes]], tuple[float, int]] | None" = None
+    unless: re.Pattern[bytes] | None = None
 
 
 def _value(found: re.Match[bytes]) -> tuple[float, int]:
@@ -52,9 +56,11 @@ def _saved(found: re.Match[bytes]) -> tuple[float, int]:
     return NOT_A_NUMBER, checkpoint_step(found[1])
 
 
-def _sign(anchor: str, kind: str, confirm: str | None = None, read: object = None) -> Sign:
+def _sign(
+    anchor: str, kind: str, confirm: str | None = None, read: object = None, unless: re.Pattern[bytes] | None = None
+) -> Sign:
     pattern = re.compile(confirm.encode()) if confirm else None
-    return Sign(anchor.encode(), kind, pattern, read)  # type: ignore[arg-type]  # one of the four functions above
+    return Sign(anchor.encode(), kind, pattern, read, unless)  # type: ignore[arg-type]  # a function above
 
 
 _NUMBER = r"(\d{1,30}(?:\.\d+)?(?:e[+-]?\d+)?)"
@@ -64,14 +70,12 @@ _FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 _SKIPPED = "Skipping step"
 _SKIPPED_FOR_NAN = (
     r"(?i)^(?=.{0,400}(?:grad|norm|loss|updat|optim))(?!.{0,400}(?:loss.?scale|scaler))(?=.{0,400}\bskip)"
-    r"(?!.{0,400}\bskip\w{0,30}(?: \w{1,20}s)?\s{0,9}[:=]\s{0,9}0(?:\.0{1,9})?(?![\w.]))"
     r".{0,400}\b(?:nan|inf|infinite|infinity|non-?finite|not finite|not a number)\b"
 )
-"""In whatever words a loop says that an update was left out because a gradient or a loss was no number.
-
-A column that counts none is no such word: `number of skipped iterations:   0 | number of nan iterations:   0` is
-part of each line of Megatron-LM (`training_log` in `megatron/training/training.py`).
-"""
+"""In whatever words a loop says that an update was left out because a gradient or a loss was no number."""
+_NONE_SKIPPED = re.compile(rb"S?kip\w{0,30} ?(?:\w{1,20}s)?\s{0,9}[:=]\s{0,9}0(?:\.0{1,9})?(?![\w.])")
+"""A column that counts none: `number of skipped iterations:   0 | number of nan iterations:   0` is part of each line
+of Megatron-LM (`training_log` in `megatron/training/training.py`)."""
 _WEIGHTS = "Some weights of "
 _NAMES = r"(?:'[^']{1,200}', ){20}"
 _REPLICA = r"\b(?:[Pp]aram|[Ww]eight|[Mm]odel|checksum)\w{0,20}\b"
@@ -96,7 +100,10 @@ SIGNS = (
     ),
     _sign("Gradient overflow.", Kind.NONFINITE_SKIPPED, r"Gradient overflow\.\s+(?!.{0,400}(?:loss scale|scaler))"),
     _sign(_SKIPPED, Kind.HYSTERESIS, rf"Attempted loss scale: {_NUMBER}, but hysteresis is", _value),
-    *(_sign(word, Kind.NONFINITE_SKIPPED, _SKIPPED_FOR_NAN) for word in ("Skip", "kipping ", "kipped", "kip ")),
+    *(
+        _sign(word, Kind.NONFINITE_SKIPPED, _SKIPPED_FOR_NAN, unless=_NONE_SKIPPED)
+        for word in ("Skip", "kipping ", "kipped", "kip ")
+    ),
     _sign("Current loss scale already at minimum", Kind.LOSS_SCALE_AT_MINIMUM),
     # Milestones; the end of training and evaluations are told by metric dictionaries as well.
     _sign("Running training *****", Kind.TRAINING_STARTED),
