@@ -1,7 +1,7 @@
 """Everything that is declared, loaded once: readers, documents, detectors, rules; how names of them are understood."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -29,10 +29,40 @@ def detectors() -> tuple[Detector, ...]:
     return collect(forensics.detectors, Detector)
 
 
+def rules(explaining: Collection[str] | None = None) -> tuple[Rule, ...]:
+    """Every rule by code, or those that explain one of these symptoms, also by way of a mechanism.
+
+    What explains none of them is not loaded: a healthy run needs no rule at all.
+    """
+    return _every_rule() if explaining is None else _reaching(frozenset(explaining))
+
+
 @cache
-def rules() -> tuple[Rule, ...]:
-    """Every rule by code."""
-    return tuple(sorted(collect(forensics.rules, Rule), key=lambda rule: rule.code))
+def _every_rule() -> tuple[Rule, ...]:
+    from forensics.rules._known_issues import issues
+
+    return _by_code((*collect(forensics.rules, Rule), *issues()))
+
+
+@cache
+def _reaching(symptoms: frozenset[str]) -> tuple[Rule, ...]:
+    """Follow mechanisms from the symptoms they make to what makes them, until nothing is added."""
+    if not symptoms:
+        return ()
+    from forensics.rules._known_issues import issues
+
+    written = collect(forensics.rules, Rule)
+    names = symptoms
+    while True:
+        found = [rule for rule in (*written, *issues(names)) if not names.isdisjoint(rule.explains)]
+        links = {rule.name for rule in found if rule.mechanism}
+        if links <= names:
+            return _by_code(found)
+        names |= links
+
+
+def _by_code(found: Iterable[Rule]) -> tuple[Rule, ...]:
+    return tuple(sorted(found, key=lambda rule: rule.code))
 
 
 @cache

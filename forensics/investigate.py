@@ -26,7 +26,7 @@ from forensics.discovery.fetched import fetched
 from forensics.discovery.unpack import opened
 from forensics.documents._parts import part_of, relocated
 from forensics.errors import ForensicsError, InternalError, NothingReadableError, SeveralRunsError, contained
-from forensics.formats.text import redact
+from forensics.formats.text import looks_binary, redact
 from forensics.limits import DEFAULT, Limits
 from forensics.model import SEVERITIES, Artifact, Events, Fact, Finding, Hypothesis, Recording, Report, Run, Skip
 from forensics.plugin import Detector, Document, Reader
@@ -102,7 +102,7 @@ def read(
 def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
     """Find the symptoms of a run and let the rules argue about them."""
     findings, skips, broken = detect(run)
-    reasoned = reason(run, findings, catalog.rules())
+    reasoned = reason(run, findings, catalog.rules({finding.symptom for finding in findings}))
     causes = tuple(_with_next_steps(run, _in_places(run, h), reasoned.findings) for h in reasoned.causes)
     run = _with_skips(run, skips)
     verdict = verdict_of(run, reasoned.findings)
@@ -265,7 +265,12 @@ def _taken_alone(artifact: Artifact) -> bool:
 
 def readers_of(artifact: Artifact, head: bytes) -> Iterator[Reader]:
     """Yield the readers that know the file by its name or by its first bytes; a file may be several things."""
-    chosen = [r for r in catalog.readers() if r.takes(artifact.path) or (r.sniff is not None and r.sniff(head))]
+    binary = looks_binary(head)
+
+    def known(reader: Reader) -> bool:
+        return reader.sniff is not None and (reader.binary or not binary) and reader.sniff(head)
+
+    chosen = [reader for reader in catalog.readers() if reader.takes(artifact.path) or known(reader)]
     alone = [reader for reader in chosen if reader.alone and reader.takes(artifact.path)]
     yield from alone or chosen
 

@@ -40,7 +40,7 @@ class Reader:
     `match` holds regular expressions searched in the path relative to the run (POSIX separators); `sniff`, when
     given, is asked with the first 64 KiB of a file that no pattern took, or to confirm a pattern. `tested` says what
     wrote the files that it was tried with, or that it was built from the source of what writes them. What a reader
-    takes `alone` by its name is offered to no other.
+    takes `alone` by its name is offered to no other. The sniff of a reader that is not `binary` is asked of text only.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Reader:
     doc: str
     tested: str = ""
     alone: bool = False
+    binary: bool = False
 
     def takes(self, path: str) -> bool:
         return any(pattern.search(path) for pattern in self.match)
@@ -156,18 +157,20 @@ def _text(function: Callable[..., object]) -> str:
     return inspect.cleandoc(function.__doc__ or "")
 
 
-def reader(
+def reader(  # noqa: PLR0913  (each is a column of the generated index of formats)
     name: str,
     *,
     match: tuple[str, ...] = (),
     sniff: Callable[[bytes], bool] | None = None,
     tested: str = "",
     alone: bool = False,
+    binary: bool = False,
 ) -> Callable[[ReadFunction], Reader]:
     """Declare a reader; the decorated generator function becomes its `read`."""
 
     def declare(function: ReadFunction) -> Reader:
-        return Reader(name, function, tuple(re.compile(p) for p in match), sniff, _text(function), tested, alone)
+        matched = tuple(re.compile(p) for p in match)
+        return Reader(name, function, matched, sniff, _text(function), tested, alone, binary)
 
     return declare
 

@@ -224,7 +224,7 @@ def test_a_rule_that_fails_costs_its_cause(run: Path, monkeypatch: pytest.Monkey
     (run / "train.log").write_text(f"{LOG}torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.\n")
     rules = tuple(replace(rule, reason=boom) for rule in catalog.rules() if "crash-oom" in rule.explains)
     others = tuple(rule for rule in catalog.rules() if "crash-oom" not in rule.explains)
-    monkeypatch.setattr(catalog, "rules", lambda: (*rules, *others))
+    monkeypatch.setattr(catalog, "rules", lambda _explaining: (*rules, *others))
     report = investigated(run)
 
     assert rules

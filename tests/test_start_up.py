@@ -18,7 +18,11 @@ import pytest
 import forensics
 from forensics import catalog
 from forensics.deferred.patterns import Deferred, expression
-from runs import BROKEN, FOUNDING
+from forensics.investigate import readers_of
+from forensics.model import Artifact
+from forensics.plugin import Reader
+from forensics.rules import _known_issues
+from runs import BROKEN, FOUNDING, HEALTHY
 
 LABELS = next(case for case in BROKEN if case.name == "all-labels-masked")
 
@@ -117,6 +121,49 @@ def test_every_deferred_expression_compiles() -> None:
     assert len(found) > 40
     for name, one in found.items():
         assert one.search is not None, name
+
+
+def test_a_healthy_run_loads_no_rules() -> None:
+    assert not [name for name in loaded("analyze", str(HEALTHY[0].run), "-q") if name.startswith("forensics.rules.")]
+
+
+@pytest.mark.parametrize("symptom", [*catalog.symptoms(), "no such symptom"])
+def test_the_rules_of_a_symptom_are_all_that_lead_to_it(symptom: str) -> None:
+    reached, size = {symptom}, 0
+    while size != len(reached):
+        size = len(reached)
+        reached |= {rule.name for rule in catalog.rules() if rule.mechanism and reached.intersection(rule.explains)}
+
+    assert catalog.rules({symptom}) == tuple(r for r in catalog.rules() if reached.intersection(r.explains))
+
+
+def test_an_issue_that_is_written_in_another_way_is_parsed() -> None:
+    """A quick look at the text says which files a run does not need; where it cannot tell, the file is needed."""
+    names = frozenset({"loss-nan"})
+
+    assert _known_issues.may_explain('explains = [\n    "loss-nan",\n]\n', names)
+    assert _known_issues.may_explain('"explains" = ["loss-constant"]\n', names)
+    assert not _known_issues.may_explain('title = "loss-nan"\nexplains = ["loss-constant"]\n', names)
+
+
+def test_bytes_are_asked_of_readers_of_bytes_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searching the weights of a large model for words of text takes longer than all its logs."""
+    asked: list[str] = []
+
+    def asking(name: str) -> Reader:
+        def sniff(_head: bytes) -> bool:
+            asked.append(name)
+            return False
+
+        return Reader(name, lambda _artifact: iter(()), (), sniff, "", binary=name == "of bytes")
+
+    monkeypatch.setattr(catalog, "readers", lambda: (asking("of text"), asking("of bytes")))
+    weights = Artifact(tmp_path, "weights", 10240, 0.0)
+    assert [*readers_of(weights, bytes(range(256)) * 40)] == []
+    assert asked == ["of bytes"]
+
+    assert [*readers_of(weights, "loss 0.5\n".encode("utf-16"))] == []
+    assert asked == ["of bytes", "of text", "of bytes"]
 
 
 def test_no_names_load_no_rules(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,7 @@ class _Told:
     "comet-offline",
     match=(r"(^|/)[0-9a-z]{32,50}(-\w{6})?\.zip$", r"(^|/)messages\.json$"),
     sniff=is_comet,
+    binary=True,
     tested="comet_ml 3.58.8",
 )
 def comet_offline(artifact: Artifact) -> Iterator[Fact]:

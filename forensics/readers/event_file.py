@@ -68,6 +68,7 @@ def _sniff(head: bytes) -> bool:
     "tensorboard",
     match=(r"(^|/)[^/]*tfevents\.",),
     sniff=_sniff,
+    binary=True,
     tested="torch 2.13.0, tensorboardX 2.6.5, lightning 2.6.6",
 )
 def event_file(artifact: Artifact) -> Iterator[Fact]:

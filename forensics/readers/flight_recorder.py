@@ -36,7 +36,13 @@ def _sniff(head: bytes) -> bool:
     return head[:1] in {b"\x80", b"{"} and b"entries" in head and sum(key in head for key in _KEYS) > 1
 
 
-@reader("flight-recorder", match=(_NAME.pattern,), sniff=_sniff, tested="torch 2.13 (its JSON and pickle forms)")
+@reader(
+    "flight-recorder",
+    match=(_NAME.pattern,),
+    sniff=_sniff,
+    binary=True,
+    tested="torch 2.13 (its JSON and pickle forms)",
+)
 def flight_recorder(artifact: Artifact) -> Iterator[Fact]:
     """Read torch's flight recorder (`nccl_trace_rank_N`): the collective that each rank was in."""
     dump = _mapping(_read(artifact))

@@ -23,7 +23,11 @@ SHOWN = 20
 
 
 @reader(
-    "mlflow-database", match=(r"(^|/)(mlflow|mlruns)\.(db|sqlite3?)$",), sniff=is_sqlite, tested="mlflow-skinny 3.17.2"
+    "mlflow-database",
+    match=(r"(^|/)(mlflow|mlruns)\.(db|sqlite3?)$",),
+    sniff=is_sqlite,
+    binary=True,
+    tested="mlflow-skinny 3.17.2",
 )
 def mlflow_database(artifact: Artifact) -> Iterator[Fact]:
     """MLflow's SQLite database: metrics, parameters and the status of the newest run in it."""

@@ -28,7 +28,11 @@ TOLD = 3
 
 
 @reader(
-    "swanlab-log", match=(r"\.swanlab$",), sniff=lambda head: head.startswith(IDENTITY), tested="swanlab 0.7.20, 0.10.3"
+    "swanlab-log",
+    match=(r"\.swanlab$",),
+    sniff=lambda head: head.startswith(IDENTITY),
+    binary=True,
+    tested="swanlab 0.7.20, 0.10.3",
 )
 def swanlab_log(artifact: Artifact) -> Iterator[Fact]:
     """SwanLab logs: metrics with steps and wall times, console output, how the run ended."""

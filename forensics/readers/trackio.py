@@ -22,7 +22,7 @@ OF_OTHERS = frozenset({"latest_metrics", "experiment"})
 """Tables of MLflow and of Aim and old SwanLab, whose readers take those."""
 
 
-@reader("trackio", match=(r"(^|/)trackio/[^/]+\.db$",), sniff=is_sqlite, tested="trackio 0.43.0")
+@reader("trackio", match=(r"(^|/)trackio/[^/]+\.db$",), sniff=is_sqlite, binary=True, tested="trackio 0.43.0")
 def trackio(artifact: Artifact) -> Iterator[Fact]:
     """Trackio databases: metrics and configuration of the newest run in them."""
     with opened(artifact.local, artifact.limits) as database:

@@ -60,7 +60,11 @@ class _Log:
 
 
 @reader(
-    "wandb-log", match=(r"(^|/)run-[\w-]+\.wandb$",), sniff=lambda head: head.startswith(MAGIC), tested="wandb 0.31.0"
+    "wandb-log",
+    match=(r"(^|/)run-[\w-]+\.wandb$",),
+    sniff=lambda head: head.startswith(MAGIC),
+    binary=True,
+    tested="wandb 0.31.0",
 )
 def wandb_log(artifact: Artifact) -> Iterator[Fact]:
     """W&B transaction logs: history, configuration, environment, versions, how the process ended."""

@@ -29,7 +29,8 @@ nothing, so an unknown version never counts as affected.
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -52,6 +53,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+EXPLAINS = re.compile(r"^explains = \[[^\]]*\]", re.MULTILINE)
+QUOTED = re.compile(r'"([^"\\]*)"')
 Table = Mapping[str, Any]
 Observe = Callable[[Run, Explained], Seen | None]
 
@@ -338,12 +341,43 @@ def load() -> Iterator[tuple[str, dict[str, Any]]]:
 
     Raises `MalformedError` for a file that is no TOML or uses a word which is not in the vocabulary.
     """
+    for name, text in _texts().items():
+        yield name, _parsed(name, text)
+
+
+def issues(explaining: Collection[str] | None = None) -> tuple[Rule, ...]:
+    """Return the rule of every known issue, or of those that explain one of these symptoms and mechanisms.
+
+    A file that explains none of them is not parsed, nor looked at for mistakes: a run shows a few symptoms, and
+    parsing all files costs more than reading a small run. Raises as `load` does.
+    """
+    texts = _texts()
+    wanted = None if explaining is None else frozenset(explaining)
+    return tuple(_rule(name) for name, text in texts.items() if wanted is None or may_explain(text, wanted))
+
+
+def may_explain(text: str, names: frozenset[str]) -> bool:
+    """Tell whether a file may explain one of these; one that is written in another way is taken to."""
+    written = EXPLAINS.search(text)
+    return written is None or not names.isdisjoint(QUOTED.findall(written[0]))
+
+
+@cache
+def _texts() -> dict[str, str]:
     folder = resources.files("forensics.rules") / "known_issues"
-    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
-        if entry.name.endswith(".toml"):
-            try:
-                issue = tomllib.loads(entry.read_text(encoding="utf-8"))
-            except tomllib.TOMLDecodeError as error:
-                raise MalformedError(f"{entry.name}: {error}") from error
-            check(issue, entry.name, OBSERVATIONS)
-            yield entry.name, issue
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda each: each.name)
+    return {entry.name: entry.read_text(encoding="utf-8") for entry in files}
+
+
+@cache
+def _rule(name: str) -> Rule:
+    return declare(_parsed(name, _texts()[name]))
+
+
+def _parsed(name: str, text: str) -> dict[str, Any]:
+    try:
+        issue = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise MalformedError(f"{name}: {error}") from error
+    check(issue, name, OBSERVATIONS)
+    return issue

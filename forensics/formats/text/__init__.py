@@ -1,7 +1,7 @@
 """Text as trainers leave it: any encoding and line end, progress bars, colours, several ranks in one file."""
 
 from forensics.formats.text.bars import BAR, POSTFIXES
-from forensics.formats.text.cleaning import Piece, cleaned, numbered_lines, pieces, stretches
+from forensics.formats.text.cleaning import Piece, cleaned, looks_binary, numbered_lines, pieces, stretches
 from forensics.formats.text.prefixes import fragment_end, fragment_start, line_rank, strip_prefixes
 from forensics.formats.text.secrets import redact
 from forensics.formats.text.values import clock_columns, clock_times, number, numbers, pairs, scalar
@@ -20,6 +20,7 @@ __all__ = [
     "fragment_end",
     "fragment_start",
     "line_rank",
+    "looks_binary",
     "number",
     "numbered_lines",
     "numbers",

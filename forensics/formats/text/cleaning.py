@@ -40,6 +40,8 @@ _ESCAPED = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPES = {b"n": b"", b"r": b"\r", b"t": b"\t"}
 _UTF8_MARK = codecs.BOM_UTF8
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_PRINTED = bytes(byte for byte in range(256) if byte >= 0x20 or byte in b"\b\t\n\f\r\x1b")
+"""What a program prints; binary files are full of other control characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,15 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
     if found[1]:
         return chr(int(found[1], 16)).encode("utf-8", "replace")
     return _ESCAPES.get(found[2], found[2])
+
+
+def looks_binary(head: bytes) -> bool:
+    """Tell whether the beginning of a file is no text: one byte in a hundred is a control character no program prints.
+
+    Text in UTF-16 says what it is by its mark.
+    """
+    strange = len(head.translate(None, _PRINTED))
+    return strange > len(head) // 100 + 8 and not head.startswith(_UTF16_MARKS)
 
 
 def stretches(file: File, size: int) -> list[tuple[int, int]]:

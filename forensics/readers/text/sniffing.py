@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from forensics.formats.wandb_log import MAGIC
+from forensics.formats.text import looks_binary
 from forensics.names import ERRORS, FOREIGN_LOSS, Kind, is_loss
 from forensics.readers._events.scan import of_lines
 from forensics.readers.text.scan import scan_text
@@ -44,8 +44,6 @@ _STRUCTURED = re.compile(rb"\s*(?:[{<]|\[(?! ?[A-Za-z])(?![^\[\]{}\"\r\n]{1,80}\
 _DEATHS = frozenset({Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK})
 _PINNED = re.compile(rb"^[A-Za-z0-9][\w.\-\[\]]* ?(?:==|@ |>=|<=|~=)", re.MULTILINE)
 _SOURCE_CODE = re.compile(rb"^(?:import \w|from [\w.]+ import |def \w+\(|class \w+[(:])", re.MULTILINE)
-_PRINTED = bytes(byte for byte in range(256) if byte >= 0x20 or byte in b"\b\t\n\f\r\x1b")
-"""What a program prints; binary files are full of other control characters."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -53,8 +51,7 @@ def looks_like_log(head: bytes) -> bool:
     """Tell whether text is what a program printed while it trained, and no environment capture or source code."""
     if head.startswith(_UTF16):
         head = head[: len(head) & ~1].decode("utf-16", "replace").encode("utf-8", "replace")
-    binary = len(head.translate(None, _PRINTED)) > len(head) // 100 + 8
-    if not head or (binary and not head.startswith(MAGIC)):
+    if not head or looks_binary(head):
         return False
     lines = head.count(b"\n") + 1
     if len(_PINNED.findall(head)) > 0.6 * lines or len(_SOURCE_CODE.findall(head)) > 2:
