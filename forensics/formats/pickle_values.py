@@ -4,6 +4,7 @@ A class or function that a pickle asks for stays a `Name`; an object of it stays
 the state that its pickle carries. Tensors and storages say where their bytes lie and hold none of them.
 """
 
+import math
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -175,10 +176,7 @@ class StoredTensor:
 
     @property
     def elements(self) -> int:
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
+        return math.prod(self.shape)
 
     @property
     def contiguous(self) -> bool:

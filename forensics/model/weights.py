@@ -1,5 +1,6 @@
 """Checkpoints as evidence: what each holds, and what a scan saw in every tensor."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
@@ -46,10 +47,7 @@ class TensorRecord:
 
     @property
     def elements(self) -> int:
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:

@@ -3,25 +3,13 @@
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.plugin import Condition, rule
-from forensics.rules._curves import norm_is, shown
-from forensics.rules._deepspeed import deepspeed_used
-from forensics.rules._rates import peak_rate
-from forensics.rules._recorded import masterless, recorded_as, standing_still
-from forensics.rules._seen import Seen, first, weigh_no, weigh_yes
+from forensics.plugin import rule
+from forensics.rules._curves import norm_is
+from forensics.rules._pure_bf16 import PURE_BF16, small_rate
+from forensics.rules._recorded import standing_still
+from forensics.rules._seen import weigh_no, weigh_yes
 from forensics.rules._setup import precision_is
-from forensics.rules._tensors import ones_unmoved, too_fine, unmoved, weights_stored_as, without_masters
-
-SMALL_RATE = 1e-5
-"""Adam moves a weight by about the learning rate; half a bf16 step of a weight of 0.005 is 1e-5."""
-
-
-def small_rate(run: Run) -> Seen | None:
-    found = peak_rate(run)
-    if found is None:
-        return None
-    rate, source = found
-    return Seen(rate <= SMALL_RATE, f"the highest learning rate is {shown(rate)}", source, "learning rate")
+from forensics.rules._tensors import ones_unmoved, too_fine, unmoved, weights_stored_as
 
 
 @rule(
@@ -36,15 +24,7 @@ def small_rate(run: Run) -> Seen | None:
         "https://github.com/workofart/ml-by-hand/pull/85",
         "https://github.com/pytorch/pytorch/issues/120376",
     ),
-    requires=(
-        Condition(
-            "the weights that train are stored in bf16",
-            lambda run, _: first(recorded_as(run, "bfloat16"), weights_stored_as(run, "BF16")),
-        ),
-        Condition(
-            "no fp32 masters are kept", lambda run, _: first(without_masters(run, deepspeed_used(run)), masterless(run))
-        ),
-    ),
+    requires=PURE_BF16,
 )
 def update_below_precision(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """Each update is smaller than half the distance to the next bf16 number, so it rounds away.

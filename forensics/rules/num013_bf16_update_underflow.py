@@ -3,22 +3,13 @@
 from collections.abc import Iterator
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.plugin import Condition, rule
-from forensics.rules._curves import norm_is, shown
-from forensics.rules._deepspeed import deepspeed_used
-from forensics.rules._rates import peak_rate
-from forensics.rules._recorded import masterless, recorded_as, standing_still
-from forensics.rules._seen import Seen, first, weigh, weigh_yes
+from forensics.plugin import rule
+from forensics.rules._curves import norm_is
+from forensics.rules._pure_bf16 import PURE_BF16, small_rate
+from forensics.rules._recorded import standing_still
+from forensics.rules._seen import weigh, weigh_yes
 from forensics.rules._setup import setting_is
-from forensics.rules._tensors import ones_unmoved, too_fine, weights_stored_as, without_masters
-
-
-def _rate(run: Run) -> Seen | None:
-    found = peak_rate(run)
-    if found is None:
-        return None
-    rate, source = found
-    return Seen(0 < rate <= 1e-5, f"the highest learning rate is {shown(rate)}", source, "learning rate")
+from forensics.rules._tensors import ones_unmoved, too_fine, weights_stored_as
 
 
 @rule(
@@ -31,15 +22,7 @@ def _rate(run: Run) -> Seen | None:
         "https://github.com/pytorch/pytorch/issues/120376",
         "https://github.com/workofart/ml-by-hand/pull/85",
     ),
-    requires=(
-        Condition(
-            "the weights that train are stored in bf16",
-            lambda run, _: first(recorded_as(run, "bfloat16"), weights_stored_as(run, "BF16")),
-        ),
-        Condition(
-            "no fp32 masters are kept", lambda run, _: first(without_masters(run, deepspeed_used(run)), masterless(run))
-        ),
-    ),
+    requires=PURE_BF16,
 )
 def bf16_update_underflow(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
     """The weights are pure bf16 without fp32 masters, at a learning rate they cannot resolve.
@@ -62,7 +45,7 @@ def bf16_update_underflow(run: Run, explained: Explained) -> Iterator[Evidence |
     request 52 (AnyPrecision).
     """
     yield from weigh_yes(weights_stored_as(run, "BF16"), 2, "pure bf16 training saves bf16")
-    yield from weigh(_rate(run), 2, -2)
+    yield from weigh(small_rate(run), 2, -2)
     yield from weigh_yes(ones_unmoved(run), 3)
     yield from weigh_yes(standing_still(run), 4)
     if explained.finding.symptom == "weights-unchanged":
