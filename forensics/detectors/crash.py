@@ -243,7 +243,7 @@ def _finding(  # noqa: PLR0913, PLR0917  (the parts of one sentence)
     count = len({d.record for d, g in mine if g is group and d.name == death.name})
     often = f" ({counted(count, 'line')})" if count > 1 else ""
     quoted = f": {death.text[:QUOTED_CHARACTERS]}" if death.text and death.name not in BY_NUMBER else ""
-    if death.ending == "stopped-by-user":
+    if death.ending == "stopped-by-user" and "user" not in death.told:
         after = after or ", by the user"
     waited = hang_told(run.timeline) if symptom == "crash-nccl" and group.fate == "final" else ""
     short, numbers = memory_told(death.text) if symptom == "crash-oom" else ("", "")

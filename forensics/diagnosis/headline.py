@@ -6,7 +6,7 @@ from forensics.analysis.context import is_excerpt
 from forensics.diagnosis.brevity import brief, stopped
 from forensics.diagnosis.checked import FEW, too_little
 from forensics.diagnosis.judgement import CAUSELESS, behind
-from forensics.model import Finding, Hypothesis, Run, RunVerdict, Series
+from forensics.model import NOUNS, Finding, Hypothesis, Run, RunVerdict, Series
 
 MOST = 160
 """Characters of a headline: two lines of a terminal, one comment of a bot, one row of a table."""
@@ -25,13 +25,24 @@ def verdict_of(run: Run, findings: Sequence[Finding]) -> RunVerdict:
 
 def headline_of(run: Run, verdict: RunVerdict, findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]) -> str:
     """Return one sentence or two of at most `MOST` characters; the rest of the report argues what they say."""
+    by_hand = _stopped_by_user(run)
     if verdict == "healthy":
-        return _with_unread(run, _healthy(run, findings, hypotheses))
+        return _with_unread(run, f"{by_hand}{_healthy(run, findings, hypotheses)}")
     if verdict == "unknown":
-        return _with_unread(run, f"Nothing was found wrong, but {too_little(run, findings)}.")
+        return _with_unread(run, f"{by_hand}Nothing was found wrong, but {too_little(run, findings)}.")
     grave = next(f for f in findings if f.severity != "notice")
     said = _sentence(brief(grave.statement, MOST_OF_THE_SYMPTOM))
-    return said if grave.symptom in CAUSELESS else f"{said} {_cause(grave, hypotheses, MOST - len(said) - 1)}"
+    if grave.symptom not in CAUSELESS:
+        said = f"{said} {_cause(grave, hypotheses, MOST - len(said) - 1)}"
+    return f"{by_hand}{said}" if len(by_hand) + len(said) <= MOST else said
+
+
+def _stopped_by_user(run: Run) -> str:
+    """Return the sentence that a person ended the run, with a blank behind it; empty where nobody did."""
+    if run.ending is None or run.ending.kind != "stopped-by-user":
+        return ""
+    step, noun = run.ending.step, NOUNS[run.timeline.axis][0]
+    return f"Stopped by its user after {noun} {step:,}. " if step is not None else "Stopped by its user. "
 
 
 def _cause(grave: Finding, hypotheses: Sequence[Hypothesis], room: int) -> str:
@@ -59,7 +70,9 @@ def _tied(causes: Sequence[Hypothesis], room: int) -> str:
 
 def _healthy(run: Run, findings: Sequence[Finding], hypotheses: Sequence[Hypothesis]) -> str:
     doubt = next((h for h in hypotheses if h.verdict == "possible" and not h.benign and not h.would_decide), None)
-    noticed = next((f for f in findings if doubt is not None and doubt.score > 1 and f.symptom in doubt.explains), None)
+    ended = None if run.ending is None else run.ending.symptom
+    told = (f for f in findings if doubt is not None and doubt.score > 1 and f.symptom in doubt.explains)
+    noticed = next((f for f in told if f.symptom != ended), None)
     if doubt is not None and noticed is not None:
         return f"No fault was found; one thing to look at: {brief(noticed.statement, 84)} ({doubt.cause})."
     rewards = run.timeline.get("reward")
@@ -90,8 +103,7 @@ def _fell(run: Run, loss: Series) -> str:
         return f"Nothing is wrong in {counted} read: {went}."
     if loss.axis != "step":
         return f"Nothing is wrong: {went} over {len(loss):,} entries."
-    stopped = f"; {ending.statement}" if ending is not None and ending.kind == "stopped-by-user" else ""
-    return f"Nothing is wrong: {went} over {steps} steps{stopped}."
+    return f"Nothing is wrong: {went} over {steps} steps."
 
 
 def _with_unread(run: Run, said: str) -> str:

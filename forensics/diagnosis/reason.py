@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from forensics.diagnosis.judgement import ENDS
 from forensics.model import (
     SEVERITIES,
     VERDICTS,
@@ -97,11 +98,16 @@ def argued(rule: Rule, run: Run, explained: Explained) -> Hypothesis:
         experiments=tuple(sorted(experiments, key=lambda e: e.cost)),
         references=rule.references,
         mechanism=rule.mechanism,
-        benign=rule.benign,
+        benign=rule.benign and not _bad_end(explained.finding),
         cases=rule.cases,
         at_most=explained.at_most,
         conditions=len(conditions),
     )
+
+
+def _bad_end(finding: Finding) -> bool:
+    """Tell whether a finding is an end that counts for an error (docs/endings.md): it stays one, whoever meant well."""
+    return finding.severity == "error" and finding.symptom.startswith(ENDS)
 
 
 def reason(run: Run, findings: Sequence[Finding], rules: Sequence[Rule]) -> Reasoned:

@@ -104,6 +104,7 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "an AMD board or a ROCm build": lambda r, _: setup.on_rocm(r),
     "a native signal": lambda r, _: setup.native_signal(r),
     "stopped by its user": lambda r, _: setup.stopped_by_user(r),
+    "its session was closed": lambda r, _: setup.session_closed(r),
     "ROCm build": lambda r, _: setup.rocm_build(r),
     "several ranks in a collective": lambda r, _: setup.in_a_collective(r),
     "several ranks": lambda r, _: setup.several_ranks(r),

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
@@ -160,6 +161,13 @@ def stopped_by_user(run: Run) -> Seen | None:
     if ending is None or ending.kind == "unknown":
         return None
     return Seen(ending.kind == "stopped-by-user", ending.statement, ending.source, "ending")
+
+
+def session_closed(run: Run) -> Seen | None:
+    """Tell whether the terminal or the connection went away that the run was started from (SIGHUP)."""
+    said = "its terminal or its connection was closed (signal 1, SIGHUP)"
+    hung_up = ended_by_signal(run, 1)
+    return replace(hung_up, statement=said) if hung_up is not None and hung_up.holds else hung_up
 
 
 def _first_flag(run: Run, names: tuple[str, ...]) -> Setting | None:

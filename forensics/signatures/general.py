@@ -175,12 +175,22 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        "interrupted",
+        (
+            (
+                r"\bkeyboard ?interrupt|\b(?:ctrl|control) ?[-+ ] ?c\b|\bsigint\b|\^[C\\]|\binterruptexception\b"
+                r"|\bstop signal received\b|\bexiting from training early\b|\bexecution interrupted\b"
+                r"|\buser[- ](?:interrupt|abort|stop)|\binterrupt(?:ed)? by (?:the |its )?(?:user|owner|operator)\b"
+            ),
+        ),
+    ),
+    (
         "cancelled",
         (
             (
                 r"\b(?:cancell?ed|stopped|terminated|killed|interrupted|aborted) by (?:the |its )?"
                 r"(?:user|owner|admin|operator)|\b(?:deleted|cancell?ed|stopped) (?:at|on) (?:the )?request of\b"
-                r"|\bcontrol-C event\b"
+                r"|\buser[- ]cancel|\bintentionally stopped\b"
             ),
         ),
     ),

@@ -11,8 +11,8 @@ from forensics.signatures import BY_NAME, SIGNATURES, Role, code_told, of_last_w
 
 INTERRUPT = re.compile(r"KeyboardInterrupt|^(?:click\.)?(?:exceptions\.)?Abort\b")
 CALM_EXIT = re.compile(r"SystemExit(?:: ?|\()?(?:0|None)?\)?(?: |$)")
-MERE_WARNING = re.compile(r"Unable to find latest file at")
-"""DeepSpeed and Megatron print it at every fresh start and train on (`engine.load_checkpoint` returns None)."""
+MERE_WARNING = re.compile(r"Unable to find latest file at|(?i:\bskipp(?:ing|ed)\b|\bignor(?:ing|ed)\b)")
+"""DeepSpeed and Megatron print the first at every fresh start and train on (`engine.load_checkpoint` returns None)."""
 TERMINATED = re.compile(r"SIGTERM|got signal: 15|signal 15")
 RAISED = re.compile(r"(?:^|[\s\].])[A-Z]\w{0,60}(?:Error|Exception|NotFound)\b")
 LEAST_BEFORE = 3

@@ -40,6 +40,7 @@ _WORDS: tuple[tuple[bytes, int], ...] = (
     (rb"[Ff]ile size limit exceeded", 25),
     (rb"Alarm clock", 14),
     (rb"\d\s+Quit", 3),
+    (rb"(?:\d\s+|\] )Interrupt", 2),
     *((word.encode(), 11) for word in _FOREIGN_SEGFAULTS),
     *((rb"\d\s+" + word.encode(), 9) for word in _FOREIGN_KILLS),
 )
@@ -89,6 +90,10 @@ BY_SIGNAL = tuple(
         rb"KILLED BY SIGNAL: (\d{1,2})",
         rb"EXIT STRING: [A-Z].{1,60} \(signal (\d{1,2})\)",
         rb"Exited by LSF signal (\d{1,2})",
+        rb"Exited with signal termination: (\d{1,2})",
+        rb"Abnormal termination \(signal (\d{1,2})\)",
+        rb"\bReceived (\d{1,2}) death signal",
+        rb"\bForwarding signal (\d{1,2}) to job",
         rb"^signal \((\d{1,2})(?:\.\d)?\): [A-Z]",
         rb"Signal (\d{1,2}) \(SIG[A-Z0-9]+\) received by PID",
         rb"[Pp]rocess \d+ got signal: (\d{1,3})",
@@ -116,6 +121,7 @@ ANCHORS = (
     "terminated by signal", "Fatal Python error: ", "User defined signal", "status=", "return code", "got signal",
     "exit code", "segmentation fault", "bus error", "illegal hardware instruction", "abort ",
     "terminated with", "died with", "File size limit", "Trace/", "make: *** ", "make[",
+    "Interrupt ", "] Interrupt", "death signal", "Forwarding signal ", "Abnormal termination ",
     "Quit ", *_FOREIGN_SEGFAULTS, *_FOREIGN_KILLS,
 )  # fmt: skip
 """Phrases of which each stands in a line that `code_in` reads."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from forensics.formats.text import Window, fragment_start
-from forensics.readers._events.leads import leads
+from forensics.readers._events.leads import leads, quotes
 from forensics.readers._events.tracebacks import (
     BEGIN,
     LIBRARY,
@@ -59,7 +59,8 @@ WARNED = re.compile(rb"(?:^|[\[\s])W\d{3,8} (?:\d\d:){2}\d\d|\d: W (?=\S{1,200}:
 _ENDED = re.compile(
     rb"(?i)(?<![\w./-])(?:job|run|task|pod|container|session|notebook|kernel|instance|vm|machine|node|host|system|cluster|replica|worker"
     rb"|workload|process|rank|training|trainer|program|allocation|unit|actor)s?\b[^!?]{0,100}?"
-    rb"\b(?:killed|terminated|stopped|cancell?ed|evicted|pre-?empted|reclaimed|interrupted|interruption|aborting|aborted"
+    rb"\b(?:killed|terminated|stopped|cancell?ed|evicted|pre-?empted|reclaimed|interrupted|interruption(?! rate)"
+    rb"|aborting|aborted"
     rb"|outbid|crashed|died|lost|exited|failed|expired|going down|shut ?down|disconnected|exceed(?:s|ed)|timed out|hung"
     rb"|stuck|stalled|not responding|no progress)\b"
     rb"|\b(?:watchdog|heartbeat)\b[^!?]{0,60}\b(?:no progress|stuck|hung|timed out|aborting|expired)\b"
@@ -72,6 +73,19 @@ _NOT_SAID = re.compile(
     rb"|\?\s*$|^\s*[#>*-]|(?-i:^(?:[A-Z][A-Za-z]{0,30}|[A-Z]{2,30}(?: [A-Z]{1,30}){1,3}): )|\bloss[\"']? ?[:=]? ?-?\d"
 )
 """Conditions, plans, denials and good news say of no end that it came; what somebody says in a dialogue is no log."""
+_ECHOED = re.compile(rb"(?<![.'\"/\\\[(])\^(?:C(?=\s*$|\^C|[A-Z][a-z]{2}|\w{3,12}: )|\\(?=Quit))")
+"""What a terminal shows of the keys that interrupt (termios ECHOCTL)."""
+_BY_HAND = re.compile(
+    rb"(?i)\bkeyboard[ -]?interrupt|\b(?:ctrl|control)(?: ?[-+] ?|[ _])c\b|\bsigint\b|\bstop signal received\b"
+    rb"|\b(?:interrupt(?:ed)?|stop(?:ped)?|cancell?ed|killed|terminated|aborted|deleted) by (?:the |its )?"
+    rb"(?:user|owner|operator)\b|\buser[- ](?:interrupt|abort|cancel|stop)\w{0,8}\b"
+    rb"|\bexiting from training early\b|\bexecution interrupted\b|\bintentionally stopped\b"
+)
+"""What is said of a run that its user ended; "exiting from training early" is of the language model of
+pytorch/examples and its many children."""
+_HOW_TO = re.compile(rb"(?i)\b(?:press|hit|use|type|send|on|regist\w{1,6}|install\w{0,3}|trap\w{0,4})\b[^.!]{0,80}$")
+"""In front of a key or a signal: what it would do."""
+_ASIDE = re.compile(rb"\([^()]{0,200}\)")
 _MARK = re.compile(rb"[\d:()\"]|\bYour\b|^\s*(?:Pod|Job|Workload|Container|Task|Instance|Session|Node)\b")
 """What programs write into such sentences and tales do not: numbers, colons, brackets, the name of a thing in front."""
 OPENING_WORDS = 4
@@ -165,9 +179,12 @@ def last_statements(window: Window) -> tuple[list[tuple[int, bytes, bool]], bool
         structured = _structured(line)
         if structured is not None:
             said, line = True, structured
-        if not said and _LIFE.search(line):
+        by_hand = number < LAST_LINES and _by_hand(line)
+        if by_hand and not _WENT_ON.search(line):
+            lines.append((start, line, False))
+        elif not said and _LIFE.search(line):
             return lines, True
-        if _WENT_ON.search(line):
+        elif _WENT_ON.search(line):
             lines.clear()
         elif said and not _OTHERS.search(line):
             lines.append((start, line, fatal is not None))
@@ -209,16 +226,32 @@ def _structured(line: bytes) -> bytes | None:
     return None if message is None else message[1]
 
 
+def _by_hand(line: bytes) -> bool:
+    """Tell whether a line says that its user ended the run, or is what the terminal echoed of it."""
+    if _ECHOED.search(line):
+        return not quotes(line)
+    said = _BY_HAND.search(line)
+    if said is None or _NOT_SAID.search(_ASIDE.sub(b"", line)):
+        return False
+    before = line[: said.start()]
+    return _HOW_TO.search(before) is None and _opens(before)
+
+
 def _ended(line: bytes) -> bool:
     """Tell whether a line says, as its own and without conditions, that something came to an end."""
     said = _ENDED.search(line)
     if said is None or _NOT_SAID.search(line) or not _MARK.search(line) or WARNED.search(line, 0, _HEADER):
         return False
-    before = line[: said.start()]
+    return _opens(line[: said.start()])
+
+
+def _opens(before: bytes) -> bool:
+    """Tell whether a line may begin with this before it speaks of its own program: a few words of a sentence."""
+    if quotes(before):
+        return False
     for _ in range(OPENING_WORDS + 1):
         if leads(before):
             return True
-        # The first words of a sentence may stand in front of what it speaks of.
         rest, _, word = before.rstrip().rpartition(b" ")
         if not word[:1].isalpha() or word.endswith(b"."):
             return False

@@ -242,9 +242,12 @@ def _sign(scan: _Scan, sign: signs.Sign, position: int, line: bytes) -> None:
 
 def _code(scan: _Scan, start: int, line: bytes) -> None:
     told = codes.code_in(line)
-    if told is None or quotes(line[: told[1]]):
+    if told is None:
         return
     code, first, end = told
+    key = line[first - 1 : first] == b'"' and line[first:end].rpartition(b'"')[1] != b""
+    if quotes(line[: first - key]):
+        return
     above = scan.window.data[max(scan.window.floor(start), start - ABOVE_BYTES) : start].rpartition(b"\n")[0]
     named = LOCAL_RANK.search(line) or LOCAL_RANK.search(above.rpartition(b"\n")[2])
     rank = int(named[1]) if named else NO_RANK

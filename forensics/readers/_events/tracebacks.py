@@ -72,9 +72,9 @@ _OUTERMOST = re.compile(rb"<module>|_bootstrap(?:_inner)?|_run_code|run_target|_
 class Trace:
     """One traceback: `text` is its last line with the innermost frame.
 
-    `ended` is where it ends in the window. `launcher` tells that no rank wrote it, `caught` that it begins inside a
-    function, as one does that a handler printed; `quoted` that it is text the run talks of; `wrapped` that the reason
-    stands below the line that names the exception.
+    `ended` is where it ends in the window. `launcher` tells that no rank wrote it or that it passes on the one below
+    it, `caught` that it begins inside a function, as one does that a handler printed; `quoted` that it is text the run
+    talks of; `wrapped` that the reason stands below the line that names the exception.
     """
 
     text: bytes
@@ -101,6 +101,8 @@ def traceback_at(window: Window, position: int) -> Trace:
             last, ended = line.strip(), end
             break
         if BEGIN in line:
+            if frames and not headers and _ENDED.match(line):
+                return Trace(b"", ended, launcher=True)
             if frames and not headers:
                 break
             headers += 1
