@@ -11,31 +11,32 @@
 for what cannot be read, `UsageError` among them for what cannot be asked. Everything else may change between releases.
 """
 
-import sys
-from collections.abc import Sequence
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from __future__ import annotations
 
+import sys
+
+TYPE_CHECKING = False  # what type checkers take for true, without the import of typing: the program starts here
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+    from typing import Literal, TypeAlias
+
     from forensics.comparison import Comparison
     from forensics.fleet.row import Row
     from forensics.model import Checkpoint, Report, Run, Skip
     from forensics.storage.locations import Place
 
+    Named: TypeAlias = str | PathLike[str]
+    """A path of this machine; `analyze`, `read`, `scan` and `diff` take a URL as well."""
+    Depth: TypeAlias = Literal["auto", "full", "quick", "off"]
+    """How deep to look into checkpoints: a sample of each tensor where they are large, all bytes, a sample, or not."""
+    Form: TypeAlias = Literal["terminal", "markdown", "html", "json", "sarif"]
+
 __version__ = "0.2.0"
 __all__ = ["__version__", "analyze", "compare", "diff", "read", "render", "scan", "triage"]
 
-Named: TypeAlias = "str | PathLike[str]"
-"""A path of this machine; `analyze`, `read`, `scan` and `diff` take a URL as well."""
-Depth: TypeAlias = Literal["auto", "full", "quick", "off"]
-"""How deep to look into checkpoints: a sample of each tensor where they are large, all bytes, a sample, not at all."""
-Form: TypeAlias = Literal["terminal", "markdown", "html", "json", "sarif"]
 
-
-def analyze(
-    path: Named, *, weights: Depth = "auto", select: Sequence[str] = (), ignore: Sequence[str] = ()
-) -> "Report":
+def analyze(path: Named, *, weights: Depth = "auto", select: Sequence[str] = (), ignore: Sequence[str] = ()) -> Report:
     """Read a run directory (or one file) and judge it.
 
     `select` keeps only these rules (codes, beginnings of codes, names) or symptoms, `ignore` leaves them out; the
@@ -55,7 +56,7 @@ def analyze(
     return filtered(investigate(_place(path), weights=weights, apart=apart_of), selection)
 
 
-def read(path: Named) -> "Run":
+def read(path: Named) -> Run:
     """Read a run directory (or one file) without judging it; the weights are not scanned."""
     from forensics.fleet.alone import apart_of
     from forensics.investigate import read as read_path
@@ -63,14 +64,18 @@ def read(path: Named) -> "Run":
     return read_path(_place(path), apart=apart_of)
 
 
-def _place(path: Named) -> "Place":
+def _place(path: Named) -> Place:
+    from pathlib import Path
+
     from forensics.storage.locations import place_of
 
     return place_of(path) if isinstance(path, str) else Path(path)
 
 
-def compare(good: Named, bad: Named) -> "Comparison":
+def compare(good: Named, bad: Named) -> Comparison:
     """Return what differs between two runs, the difference that weighs most for what went wrong in `bad` first."""
+    from pathlib import Path
+
     from forensics import catalog
     from forensics.comparison import Side
     from forensics.comparison import compare as compared
@@ -83,18 +88,20 @@ def compare(good: Named, bad: Named) -> "Comparison":
 
 def triage(
     root: Named, *, weights: Depth = "quick", workers: int = 0, cluster: str | None = None, seconds: float = 60.0
-) -> "tuple[Row, ...]":
+) -> tuple[Row, ...]:
     """Return one row for every run under `root`, by path, judged in `workers` processes (0: one a core).
 
     `cluster` is the address of a dask scheduler that sees the same files; `seconds` is what one run may take.
     """
+    from pathlib import Path
+
     from forensics.fleet.run import Options
     from forensics.fleet.run import triage as judged
 
     return judged(Path(root), Options(workers, cluster, weights, seconds))
 
 
-def scan(checkpoint: Named) -> "tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]":
+def scan(checkpoint: Named) -> tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]:
     """Look into every tensor of the checkpoints at a path or URL; return them, and what was left out."""
     from forensics.storage.locations import place_of
     from forensics.weights import inspection
@@ -102,7 +109,7 @@ def scan(checkpoint: Named) -> "tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]"
     return inspection.scan(place_of(str(checkpoint)))
 
 
-def diff(*checkpoints: Named) -> "tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]":
+def diff(*checkpoints: Named) -> tuple[tuple[Checkpoint, ...], tuple[Skip, ...]]:
     """Compare two checkpoints or more, each with the one before; return them, and what was left out."""
     from forensics.storage.locations import place_of
     from forensics.weights import inspection
@@ -110,14 +117,14 @@ def diff(*checkpoints: Named) -> "tuple[tuple[Checkpoint, ...], tuple[Skip, ...]
     return inspection.compare([place_of(str(checkpoint)) for checkpoint in checkpoints])
 
 
-def first_screen(report: "Report") -> str:
+def first_screen(report: Report) -> str:
     """Return what a report says first, in 23 lines of 80 columns at most: `print(report)` shows it."""
     from forensics.report import screen, without_secrets
 
     return screen.render(without_secrets(report)).rstrip("\n")
 
 
-def render(report: "Report", form: Form = "terminal", *, identities: bool | None = None) -> str:
+def render(report: Report, form: Form = "terminal", *, identities: bool | None = None) -> str:
     """Return the report in one of the formats of `medforensics analyze`.
 
     Secrets are always masked; `identities` masks users, hosts, paths and ids too, which is done when not told

@@ -1,15 +1,14 @@
 """The program: `medforensics`, or `python -m forensics`.
 
-With `-m` the current directory is taken off the path first: inside a stranger's run directory, a `json.py` lying
-there must not be imported in place of the library's. Nothing is imported before Ctrl-C is answered in one line.
+With `-m` the current directory is taken off the path before anything is imported that is not in the interpreter itself:
+inside a stranger's run directory, a `json.py` lying there must not be imported in place of the library's. Ctrl-C is
+answered in one line from the first import on; what comes before is Python's own start.
 """
 
 import atexit
 import gc
 import os
-import signal
 import sys
-from types import FrameType
 
 SPARSE = 100_000
 """Objects more than were freed, after which the collector looks for circles (Python's own number is 700): hundreds of
@@ -18,17 +17,22 @@ modules are made at the start, none of which is garbage, and looking through the
 
 def start() -> None:
     """Run the command line as a process of its own, which ends when it is done."""
-    gc.set_threshold(SPARSE)
-    atexit.register(gc.freeze)
-    early = signal.signal(signal.SIGINT, _interrupted)
+    try:
+        gc.set_threshold(SPARSE)
+        atexit.register(gc.freeze)
+        import signal
+
+        signal.signal(signal.SIGINT, _interrupted)
+    except KeyboardInterrupt:
+        _interrupted()
     from forensics.cli import main
 
-    signal.signal(signal.SIGINT, early)
     main(prog_name="medforensics")
 
 
-def _interrupted(_number: int, _frame: FrameType | None) -> None:
-    # Half of the modules may be imported: nothing is unwound, and nothing was made that would have to be.
+def _interrupted(*_: object) -> None:
+    # Before a command begins its work (`stoppable`) and after it: half of the modules may be imported, nothing is
+    # unwound, and nothing was made that would have to be.
     os.write(2, b"medforensics: interrupted\n")
     os._exit(130)
 

@@ -131,9 +131,10 @@ def test_colour_follows_the_environment(env: dict[str, str], colored: bool) -> N
     assert ("\x1b[" in call("analyze", BROKEN, env=clean).stdout) is colored
 
 
-def subprocess_output(*words: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+def subprocess_output(*words: str, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[bytes]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
-    return subprocess.run([sys.executable, "-m", "forensics", *words], capture_output=True, env=env, check=False)
+    command = [sys.executable, "-m", "forensics", *words]
+    return subprocess.run(command, capture_output=True, env=env, cwd=folder, check=False)
 
 
 def test_an_ascii_terminal_gets_ascii() -> None:
@@ -150,8 +151,9 @@ def test_a_utf8_terminal_gets_the_drawing() -> None:
 
 def test_a_module_in_the_run_is_not_imported(tmp_path: Path) -> None:
     """`python -m forensics` inside a stranger's folder takes none of its files for a library."""
-    (tmp_path / "json.py").write_text("raise SystemExit('taken')")
-    done = subprocess_output("--version")
+    for name in ("json", "signal", "typing", "pathlib", "enum", "click"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('taken')")
+    done = subprocess_output("--version", folder=tmp_path)
 
     assert (done.returncode, done.stderr) == (0, b"")
 

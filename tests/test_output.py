@@ -143,16 +143,32 @@ def test_a_signal_leaves_nothing(number: signal.Signals, code: int, tmp_path: Pa
     assert list(work.iterdir()) == []
 
 
-def test_ctrl_c_while_modules_are_imported() -> None:
-    code = (
-        "import os, signal, sys\n"
-        "class Now:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'forensics.cli':\n"
-        "            os.kill(os.getpid(), signal.SIGINT)\n"
-        "sys.meta_path.insert(0, Now())\n"
-        "from forensics.__main__ import start\n"
-        "start()\n"
-    )
+ASKED = """
+import os, signal, sys
+class Now:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Now())
+from forensics.__main__ import start
+sys.argv = ["medforensics", "analyze", {log!r}]
+start()
+"""
+
+
+@pytest.mark.parametrize("module", ["forensics.cli", "numpy", "numpy.linalg", "forensics.report.terminal"])
+def test_ctrl_c_while_modules_are_imported(module: str, log: Path) -> None:
+    """Those of the program, and those of a command that is at work: half a numpy cannot be imported again."""
+    code = ASKED.format(module=module, log=str(log))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "medforensics: interrupted\n")
+
+
+def test_ctrl_c_before_the_work_begins(log: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom forensics import cli\nfrom forensics.__main__ import start\n"
+        "cli.main.make_context = lambda *given, **more: os.kill(os.getpid(), signal.SIGINT)\n"
+        f"sys.argv = ['medforensics', 'analyze', {str(log)!r}]\nstart()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "medforensics: interrupted\n")

@@ -22,7 +22,7 @@ from forensics.investigate import readers_of
 from forensics.model import Artifact
 from forensics.plugin import Reader
 from forensics.rules import _known_issues
-from runs import BROKEN, FOUNDING, HEALTHY
+from runs import BROKEN, FOUNDING, HEALTHY, ROOT
 
 LABELS = next(case for case in BROKEN if case.name == "all-labels-masked")
 
@@ -38,6 +38,17 @@ def loaded(*arguments: str) -> set[str]:
     last = done.stdout.splitlines()[-1]
     assert last.startswith("LOADED "), done.stderr
     return set(last.split()[1:])
+
+
+def test_the_package_itself_imports_next_to_nothing() -> None:
+    """Ctrl-C is answered only once the package is there, and with `-m` a stranger's folder still leads the path."""
+    code = (
+        f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nold = set(sys.modules)\n"
+        "import forensics.__main__\nprint(*set(sys.modules) - old)"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+
+    assert set(done.stdout.split()) <= {"__future__", "forensics", "forensics.__main__", "atexit", "gc"}
 
 
 def test_a_quiet_analysis_imports_what_it_uses() -> None:

@@ -19,6 +19,11 @@ EXIT_USAGE = 2
 EXIT_NOTHING_READABLE = 3
 EXIT_INTERNAL = 4
 
+SHORTLY = 0.005
+"""Seconds until a signal that came during an import is looked at again."""
+IMPORTER = "<frozen importlib._bootstrap>"
+"""Where the frames of an import say that they come from (importlib, Python 3.10 to 3.14)."""
+
 
 class Stopped(BaseException):
     """A signal asked this process to end. No `Exception`, so that nothing that tolerates faults catches it."""
@@ -72,23 +77,39 @@ def failed_by(error: Exception) -> int:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind like Ctrl-C, so that what was unpacked is deleted; ignored ones stay ignored."""
+    """Let Ctrl-C, SIGTERM and SIGHUP unwind the work, so that what was unpacked is deleted; an ignored one stays so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        raise Stopped(number)
-
-    names = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    taken = [number for number in names if signal.getsignal(number) is signal.SIG_DFL]
+    names = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in names}
+    taken = {number: handler for number, handler in before.items() if handler not in {signal.SIG_IGN, None}}
     for number in taken:
-        signal.signal(number, stop)
+        signal.signal(number, _stop)
     try:
         yield
     finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in taken.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # An import that is unwound leaves half a module behind, and numpy makes an ImportError of it, which any reader may
+    # tolerate: asked again as soon as the import is done.
+    if _is_importing(frame):
+        threading.Timer(SHORTLY, signal.raise_signal, (number,)).start()
+    elif number == signal.SIGINT:
+        raise KeyboardInterrupt
+    else:
+        raise Stopped(number)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORTER:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def is_folder_gone() -> bool:
