@@ -3,10 +3,12 @@
 import faulthandler
 import multiprocessing
 import os
+import sys
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from types import ModuleType
 from typing import TextIO
 
 from forensics.fleet.row import Row
@@ -42,7 +44,7 @@ def _pooled(pending: Iterator[Task], workers: int) -> Generator[Row, None, list[
         while True:
             handed_out = list(islice(pending, workers * AHEAD - len(under_way)))
             while handed_out:
-                under_way[pool.submit(_watched, handed_out[-1])] = handed_out[-1]
+                under_way[_submitted(pool, handed_out[-1])] = handed_out[-1]
                 handed_out.pop()
             if not under_way:
                 return []
@@ -59,9 +61,23 @@ def _pooled(pending: Iterator[Task], workers: int) -> Generator[Row, None, list[
 def _alone(task: Task) -> Iterator[Row]:
     with _pool(1) as pool:
         try:
-            yield pool.submit(_watched, task).result()
+            yield _submitted(pool, task).result()
         except BrokenProcessPool:
             yield Row(task.path, "failed", note="the process that analysed it died or hung", internal_errors=1)
+
+
+def _submitted(pool: ProcessPoolExecutor, task: Task) -> Future[Row]:
+    """Hand out a task, which may start a worker that is not told what the main module is.
+
+    A worker would run it again (multiprocessing/spawn.py, `get_preparation_data`): a script that calls `triage` without
+    asking for its `__name__` would call it in each worker, and one read from standard input is no file to run.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        return pool.submit(_watched, task)
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

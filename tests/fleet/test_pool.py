@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -112,3 +114,17 @@ def test_the_signature_changes_with_the_files(tmp_path: Path) -> None:
 
     assert before
     assert before != signature_of(task)
+
+
+@pytest.mark.parametrize("from_a_file", [True, False])
+def test_a_script_needs_no_guard(from_a_file: bool, tmp_path: Path) -> None:
+    """The workers do not run again what called `triage`, a file that does not ask for its name or none at all."""
+    for number in range(3):
+        write_run(tmp_path / "runs" / str(number), DIED)
+    code = f"import forensics\nprint(*(row.verdict for row in forensics.triage({str(tmp_path / 'runs')!r}, workers=2)))"
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    command = [sys.executable, str(script)] if from_a_file else [sys.executable, "-"]
+    done = subprocess.run(command, input=code, capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("broken broken broken\n", "")
