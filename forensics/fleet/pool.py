@@ -3,10 +3,13 @@
 import faulthandler
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from types import ModuleType
 from typing import TextIO
@@ -18,6 +21,7 @@ AHEAD = 2
 """Tasks a worker that are handed out at a time: few, as all of them are done again when a worker dies."""
 GRACE = 1.5
 """A worker that does not answer its time limit after half as long again is ended."""
+ENDING = (signal.SIGINT, signal.SIGTERM)
 _silent: TextIO | None = None
 
 
@@ -54,6 +58,9 @@ def _pooled(pending: Iterator[Task], workers: int) -> Generator[Row, None, list[
                 del under_way[future]
     except BrokenProcessPool:
         return [*under_way.values(), *handed_out]
+    except BaseException:  # a signal, or whoever asked for the rows wants no more
+        _end(pool)
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -64,6 +71,16 @@ def _alone(task: Task) -> Iterator[Row]:
             yield _submitted(pool, task).result()
         except BrokenProcessPool:
             yield Row(task.path, "failed", note="the process that analysed it died or hung", internal_errors=1)
+        except BaseException:
+            _end(pool)
+            raise
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """End the workers; one that starts would miss what this process had for it, and say so at length."""
+    for process in list((pool._processes or {}).values()):  # noqa: SLF001  (`terminate_workers` came with Python 3.14)
+        process.terminate()
+    pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _submitted(pool: ProcessPoolExecutor, task: Task) -> Future[Row]:
@@ -75,9 +92,29 @@ def _submitted(pool: ProcessPoolExecutor, task: Task) -> Future[Row]:
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:
-        return pool.submit(_watched, task)
+        with _signals_held():
+            return pool.submit(_watched, task)
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let signals wait until a worker has started, and keep Ctrl-C, which terminals send to all, from its imports."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.signal(number, lambda number, _: came.append(number)) for number in ENDING}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which the worker inherits
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for asked in came:
+            signal.raise_signal(asked)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
@@ -94,12 +131,20 @@ def _start() -> None:
     _silent = open(os.devnull, "w")  # noqa: SIM115, PTH123  (see above)
     import forensics.fleet.warm  # noqa: F401  (imports what every run needs)
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # without a task there is nothing to unwind: the pool ends us
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
 
 def _watched(task: Task) -> Row:
     """Analyse a run; end this process when even its time limit does not stop it (a loop outside of Python)."""
     if _silent is not None:
         faulthandler.dump_traceback_later(task.seconds * GRACE + 1, exit=True, file=_silent)
+    for number in ENDING:
+        signal.signal(number, signal.default_int_handler)  # what was unpacked is deleted
     try:
         return analysed(task)
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         faulthandler.cancel_dump_traceback_later()

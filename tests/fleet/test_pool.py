@@ -128,3 +128,28 @@ def test_a_script_needs_no_guard(from_a_file: bool, tmp_path: Path) -> None:
     done = subprocess.run(command, input=code, capture_output=True, text=True, check=False)
 
     assert (done.stdout, done.stderr) == ("broken broken broken\n", "")
+
+
+@pytest.mark.parametrize("seconds", [0.5, 0.8, 1.2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_triage_that_is_stopped_says_one_line(number: signal.Signals, seconds: float, tmp_path: Path) -> None:
+    """Whether its workers import, start or work: Ctrl-C reaches them all, `kill` the first process alone."""
+    for name in range(40):
+        write_run(tmp_path / "runs" / str(name), DIED)
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-m", "forensics", "triage", str(tmp_path / "runs")]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+    ) as process:
+        time.sleep(seconds)
+        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+        _, said = process.communicate()
+
+    assert process.returncode in {128 + number, 1}  # 1: it was done
+    assert said in {"medforensics: interrupted\n", "medforensics: stopped by SIGTERM\n", ""}
+    assert list((tmp_path / "tmp").iterdir()) == []
