@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -21,6 +22,9 @@ AHEAD = 2
 """Tasks a worker that are handed out at a time: few, as all of them are done again when a worker dies."""
 GRACE = 1.5
 """A worker that does not answer its time limit after half as long again is ended."""
+LONGEST = 75
+"""Letters that the temporary folder may have for a fork server to be reached in it: Linux allows 107 for the name of a
+socket, macOS 103, and multiprocessing/util.py adds `/pymp-12345678/listener-12345678`."""
 ENDING = (signal.SIGINT, signal.SIGTERM)
 _silent: TextIO | None = None
 
@@ -119,9 +123,9 @@ def _signals_held() -> Iterator[None]:
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     # Forking a process that has threads may deadlock; a fork server has none, and imports everything once.
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
+    served = "forkserver" in multiprocessing.get_all_start_methods() and len(tempfile.gettempdir()) <= LONGEST
+    context = multiprocessing.get_context("forkserver" if served else "spawn")
+    if served:
         context.set_forkserver_preload(["forensics.fleet.warm"])
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_start)
 
