@@ -158,16 +158,29 @@ def canonical(name: str) -> str:
 
 
 FOREIGN_LOSS = (
-    "损失|损失值|损失函数|損失|損失値|損失值|ロス|손실|손실값|verlust|perte|pérdida|perdida|perda|perdita|потери|потеря"
-    "|функция потерь|значение функции потерь|ошибка обучения"
+    "[损損]失(?:[值値]|函[数數])?|ロス|誤差|손실(?:값|률|함수)?|로스"
+    "|(?:функция )?потер[иья]|лосс|ошибка обучения|втрат[аи]|[^\\W\\d_]{0,20}verlust|perte|p[ée]rdida|perda"
+    "|perdita|verlies|kay\\u0131p|mất mát|förlust|ztráta"
 )
-"""What a loss is called in other languages, as a whole name."""
+"""What a loss is called in other languages: the noun of its name."""
 _FOREIGN_TRAINING = (
-    "train(?:ing)?|entra[iî]nement|entrenamiento|treino|treinamento|addestramento|обучени[еяю]|訓練|训练|학습"
+    "train(?:ing)?s?|(?:d')?entra[iî]nement|(?:d')?apprentissage|entrenamiento|treino|treinamento|addestramento"
+    "|обучени[еяю]|обучающ\\w{2,4}|тренировочн\\w{2,4}|средн\\w{2,4}|訓練|训练|学習|학습|훈련"
+    "|trening\\w{0,4}|huấn luyện|eğitim"
+    "|moyenne|media|média|gesamt|totale?|평균|총|平均"
 )
-FOREIGN_EVALUATION = "проверк[аеи]|валидаци[яи]|validierung|validación|validação|validazione|検証|검증"
-FOREIGN_PART = rf" ?\((?:на )?(?:{_FOREIGN_TRAINING}|{FOREIGN_EVALUATION}|validation|valid|val|test|eval|dev)\)"
-"""What stands in parentheses behind such a name: the part of the run that it is of."""
+FOREIGN_EVALUATION = (
+    "проверк[аеи]|проверочн\\w{2,4}|валидаци\\w{1,5}|тестов\\w{2,4}|валідац\\w{1,5}|validierung\\w{0,8}|validaci[óo]n"
+    "|validação|validazione|validatie|walidac\\w{1,4}|doğrulama|kiểm tra|検証|検査|評価|검증|평가|테스트"
+    "|évaluation|evaluación|prueba|test(?=verlust)"
+)
+_OF = "(?:de |da |di |do |du |del |van |на |при |の)?"
+_FOREIGN_WORD = rf"(?:{_FOREIGN_TRAINING}|{FOREIGN_EVALUATION}|validation|valid|val|test|eval|dev)"
+FOREIGN_NAME = (
+    rf"(?:{_FOREIGN_WORD}[ _]?){{0,2}}(?:{FOREIGN_LOSS})(?:[ _]{_OF}{_FOREIGN_WORD}){{0,2}}"
+    rf"(?: ?\({_OF}{_FOREIGN_WORD}\))?"
+)
+"""The whole of such a name: the part of the run that it is of stands before the noun or behind it."""
 _OF_ERRORS = ("mse|msle|huber|smooth[ _-]?l1", "rmse|rmsle", "mae", "mape|smape")
 """Errors that are minimised, the one that is most often trained on first."""
 ERRORS = "|".join(_OF_ERRORS)
@@ -175,15 +188,17 @@ _BRIEF = (
     r"^(?:(?:train|training|val|valid|test|eval|dev|avg|mean|batch|epoch)\w{0,3}'?s?[ _/.-]){0,2}(?:ce|l1|l2|learn)$"
 )
 """Names that are too short to be sought within others; `learn` is CatBoost's error over the training data."""
+_COST = r"^(?:train(?:ing)?[ _])?cost$|^(?:co[uû]t|cost[oe]|custo|kosten|비용|コスト)$"
 _LOSS = re.compile(
     rf"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent|bce|bp[bc]|{ERRORS})(?![a-z])|cross[ _-]?entropy"
-    rf"|^(?:train(?:ing)?[ _])?cost$|[损損]失|^(?:{FOREIGN_LOSS})(?:{FOREIGN_PART})?$|{_BRIEF}"
+    rf"|{_COST}|[损損]失|^{FOREIGN_NAME}$|{_BRIEF}"
     r"|^l_(?:pix|percep|style|feat|[gd])\w{0,20}$",
     re.IGNORECASE,
 )
 _NO_LOSS = re.compile(
     r"(?:packet|data|weight|hearing|hair|information|job|memory|precision|signal|heat|path|stop"
     r"|return|insertion|total_?no)[ _-]loss|-$"
+    r"|(?:daten|paket|gewichts|wärme|hör|haar|druck|zeit|strom|leistungs)verlust"
     r"|^(?:no|use|log|with|has|is)_|loss.?scal|scal\w{0,40}.loss|lossless|\b[gf]loss"
     r"|loss.?(?:weight|coef|type|fn|mask|func|lambda|alpha|beta|ratio|name|multiplier|factor|offset|limit|thresh|toler)"
     r"|best|min(?:imum)?[ _.-]loss|patience|previous|target[ _]loss",
@@ -192,7 +207,7 @@ _NO_LOSS = re.compile(
 EVALUATION = re.compile(
     r"(?<![a-z])(?:val|valid|validation|validate|validating|eval|evaluation|evaluate|evaluating|test|testing|dev)"
     r"(?:(?![a-z])|(?<=(?-i:[a-z]))(?=(?-i:[A-Z])))"  # valLoss
-    rf"|验证|驗證|测试|測試|{FOREIGN_EVALUATION}",
+    rf"|验证|驗證|测试|測試|评估|評估|{FOREIGN_EVALUATION}",
     re.IGNORECASE,
 )
 _RANKS = tuple(
@@ -206,7 +221,7 @@ _RANKS = tuple(
         ),
         r"^(?:avg|avr|ave|mean|total|step|epoch|batch|running|global|smooth\w*)[ _./]?loss$|^loss_avg\w*$",
         r"pg_loss$|actor.loss$|policy.loss$|^act_loss$",
-        rf"loss|^(?:train(?:ing)?[ _])?cost$|[损損]失|^(?:{FOREIGN_LOSS})$|^l_",
+        rf"loss|{_COST}|[损損]失|^{FOREIGN_NAME}$|^l_",
         rf"xent|nll|entropy|bce|bp[bc]|{_BRIEF}",
         *(rf"(?<![a-z])(?:{error})(?![a-z])" for error in _OF_ERRORS),
     )

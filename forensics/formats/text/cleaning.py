@@ -26,12 +26,31 @@ _CURLY = re.compile(rb"\xe2\x80[\x98\x9c]([\w/.@() -]{1,80})\xe2\x80[\x99\x9d](?
 _SPELLED = re.compile(rb"(?:#033|\^\[)\[[0-9;]{0,20}m")
 # A line as the one text of a JSON object: Docker's json-file, Kaggle's, python-json-logger's.
 _WRAPPERS = tuple(
-    b'"%b":' % key for key in (b"log", b"message", b"msg", b"data", b"line", b"text", b"textPayload", b"MESSAGE")
+    b'"%b":' % key
+    for key in (b"log", b"message", b"msg", b"data", b"line", b"text", b"textPayload", b"MESSAGE", b"body")
 )
+_TEXT = rb'"(?:[^"\\\n]|\\.){0,400}"'
+_FLAT = rb"[^{}\n]{0,400}"
+_VALUE = (
+    rb"(?:"
+    + _TEXT
+    + rb"|[-+.\w]{1,40}|\[[^\[\]{}\n]{0,200}\]|\{"
+    + _FLAT
+    + rb"(?:\{"
+    + _FLAT
+    + rb"\}"
+    + _FLAT
+    + rb"){0,4}\})"
+)
+_BEFORE = rb'(?:"[\w@./-]{1,40}": ?' + _VALUE + rb", ?){0,12}"
+_BEHIND = rb'(?:, ?"[\w@./-]{1,40}": ?' + _VALUE + rb"){0,12}"
 _WRAPPED = re.compile(
-    rb"""^,?\{(?:"[\w@]{1,40}": ?(?:"(?:[^"\\\n]|\\.){0,200}"|[\d.]{1,40}), ?){0,12}"""
-    rb""""(?:log|message|msg|data|line|text|textPayload|MESSAGE)": ?"((?:[^"\\\n]|\\.)*)\""""
-    rb"""(?:, ?"[\w@]{1,40}": ?(?:"(?:[^"\\\n]|\\.){0,200}"|[\d.]{1,40})){0,12}\}\]?$""",
+    rb"^,?\{" + _BEFORE + rb'(?:"(?:jsonPayload|_source|fields|attributes)": ?\{' + _BEFORE + rb")?"
+    rb'"(?:log|message|msg|data|line|text|textPayload|MESSAGE|body)": ?"((?:[^"\\\n]|\\.)*)"'
+    + _BEHIND
+    + rb"(?:\}"
+    + _BEHIND
+    + rb")?\}\]?$",
     re.MULTILINE,
 )
 _GRAVE = re.compile(rb""""(?:level|severity|levelname|lvl)": ?"(?i:error|fatal|critical|alert|emergency)\"""")

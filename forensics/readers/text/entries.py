@@ -292,7 +292,7 @@ def is_of_use(shape: Shape) -> bool:
 
 def is_entry(shape: Shape) -> bool:
     """Tell whether the lines of a shape are entries of metrics, and no headings."""
-    if shape.has(Role.LOSS, Role.NORM) or (bool(shape.metrics) and (shape.quoted or shape.has(Role.KNOWN))):
+    if shape.has(Role.LOSS, Role.NORM, Role.PART) or (bool(shape.metrics) and (shape.quoted or shape.has(Role.KNOWN))):
         return True
     return len(shape.metrics) >= SEVERAL and shape.has(Role.EPOCH) and shape.has(Role.STEP, Role.BATCH, Role.GLOBAL)
 

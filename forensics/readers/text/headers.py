@@ -10,10 +10,10 @@ A cell without a number (`No log`) leaves its metric out of that row.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from forensics.names import is_loss
-from forensics.readers.text.lexicon import COUNTERS, Role, role_of
+from forensics.names import EVALUATION, is_loss
+from forensics.readers.text.lexicon import COUNTERS, TRAINING, Role, role_of
 from forensics.readers.text.names import Field, Shape
 from forensics.readers.text.shapes import NUMBER_ALONE, value_of
 
@@ -84,7 +84,14 @@ def header_of(line: bytes) -> Header | None:
         header = Header(split, b"|".join(cells), fields)
         if any(is_loss(name) for name in names) and (header.counted or split in _PARTED):
             return header
+        if header.counted and any(map(TRAINING.fullmatch, names)) and any(map(EVALUATION.fullmatch, names)):
+            return replace(header, fields=tuple(_part(field) for field in fields))
     return None
+
+
+def _part(field: Field) -> Field:
+    part = EVALUATION.fullmatch(field.name) or TRAINING.fullmatch(field.name)
+    return replace(field, role=Role.PART, evaluation=bool(EVALUATION.fullmatch(field.name))) if part else field
 
 
 _PARTED: tuple[Split, ...] = (_CELLS.split, _BLANKS.split)

@@ -14,8 +14,7 @@ from forensics.names import (
     ERRORS,
     EVAL_LOSS,
     EVALUATION,
-    FOREIGN_LOSS,
-    FOREIGN_PART,
+    FOREIGN_NAME,
     LEARNING_RATE,
     LOSS,
     TRAIN_LOSS,
@@ -44,6 +43,10 @@ class Role(Enum):
     """A counter that tells an entry but no step: an episode of reinforcement learning."""
     LEADING = "leading"
     """A nameless number at the beginning of a line, a counter only where it rises."""
+    BEHIND = "behind"
+    """A nameless number right behind a loss without a sign: the loss itself where that one counts."""
+    PART = "part"
+    """A number that is called by the part of the run alone (`train 2.3 val 2.4`): a loss only where it falls."""
     NOTHING = "nothing"
 
 
@@ -51,19 +54,30 @@ SUBJECTS = frozenset({Role.LOSS, Role.NORM})
 METRICS = frozenset({Role.LOSS, Role.NORM, Role.KNOWN, Role.OTHER})
 COUNTERS = frozenset({Role.GLOBAL, Role.STEP, Role.BATCH, Role.RATIO, Role.EPOCH, Role.EPISODE, Role.LEADING})
 
-_FOREIGN_EPOCH = "(?:训练|訓練)?[轮輪][次数數]?|epoche|époque|epoque|época|epoca|эпох[аи]|エポック|에폭|에포크"
-_FOREIGN_STEP = "迭代[次数數]*|步[数數]?|schritte?|étape|etape|paso|passo|шаг|итерация|ステップ|스텝"
+_FOREIGN_EPOCH = "(?:训练|訓練)?[轮輪][次数數]?|epoche|[ée]poque|época|epo[ck]a|[эе]пох[аи]|エポック|에폭|에포크"
+_FOREIGN_STEP = (
+    "迭代[次数數]*|步[数數]?|schritte?|étape|etape|paso|passo|шаг|krok|крок|stap|ad\\u0131m|bước|ステップ|스텝"
+    "|it[ée]ra(?:tion|[cç][iã][oó]n?|zione)|[иі]тераци?[яі]|イテレーション|反復(?:回数)?|이터레이션|반복"
+)
 _FOREIGN_BATCH = "批次|батч|バッチ|배치"
+_FOREIGN_ACCURACY = (
+    "(?:准确|正确|準確|正解)率|精度|정확도|точность|точність|genauigkeit|précision|exactitud|precisión|acurácia"
+)
+_FOREIGN_RATE = (
+    "学习率|學習率|学習率|학습률|lernrate|taux d'apprentissage|скорость обучения"
+    "|tasa de aprendizaje|taxa de aprendizado"
+)
 _ENDS_AS_LOSS = re.compile(
     r"(?:loss\w{0,12}|ppl|perplexity|entropy|cost|[损損]失|loss (?:train|val)\w{0,40})(?: ?\([^)]{0,80}\))?$"
-    rf"|loss value$|(?:^| )(?:{FOREIGN_LOSS})(?:{FOREIGN_PART})?$|(?<![a-z])(?:nll|xent|b?ce|bp[bc]|l[12]|{ERRORS})$",
+    rf"|loss value$|(?:^| ){FOREIGN_NAME}$|(?<![a-z])(?:nll|xent|b?ce|bp[bc]|l[12]|{ERRORS})$",
     re.IGNORECASE,
 )
 _NORM = re.compile(r"grad(?:ient)?s?.{0,8}norm|(?<![a-z])gnorm(?![a-z])|^\|?g(?:rad)?\|$", re.IGNORECASE)
 _NO_NORM = re.compile(r"(?:max|clip)\w{0,40}.grad|norm.?clip|clip", re.IGNORECASE)
 _KNOWN = re.compile(
+    rf"{_FOREIGN_ACCURACY}|{_FOREIGN_RATE}|"
     r"(?<![a-z])(?:lr|learning[ _-]?rate|acc|accuracy|acc@\d+|prec@\d+|top[-_ ]?\d|f1|auc|auroc|dice|m?iou|psnr|ssim"
-    r"|fid|bleu|rouge\w{0,4}|wer|cer|elbo|log[ _-]?likelihood|objective|rewards?|return|kl|entropy"
+    r"|fid|bleu|rouge\w{0,4}|wer|cer|elbo|log[ _-]?likelihood|obj(?:ective)?|rewards?|return|kl|entropy"
     r"|mfu|t?flops|throughput|tps|tgs|skipped|loss[ _-]?scale|runtime|tok\w{0,40}/s\w{0,40}|samples?/s\w{0,40}"
     r"|\w{0,40}samplespersec)(?![a-z])",
     re.IGNORECASE,
@@ -163,8 +177,6 @@ _WORDS = {
     **dict.fromkeys(("train loss", "training loss", "loss train", "loss (train)", "loss (training)"), LOSS),
     "epoch loss": "epoch_loss",
     **dict.fromkeys(("lm loss value", "lm_loss value"), LOSS),
-    **dict.fromkeys(FOREIGN_LOSS.split("|"), LOSS),
-    **dict.fromkeys(("学习率", "lernrate", "taux d'apprentissage", "скорость обучения"), LEARNING_RATE),
     **dict.fromkeys(
         (f"{of}{ppl}" for of in ("train ", "train_", "train-", "training ") for ppl in ("ppl", "perplexity")),
         "perplexity",
@@ -178,7 +190,13 @@ _EVALUATED = re.compile(
 _BLANKS = re.compile(r"\s+")
 
 
-_FOREIGN_LOSS = re.compile(rf"[损損]失[值值函数數]{{0,2}}$|^(?:{FOREIGN_LOSS}){FOREIGN_PART}$", re.IGNORECASE)
+_BEFORE_ENGLISH = re.compile(r"^[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af的]+ ?(?=[a-z])", re.IGNORECASE)
+_ELSEWHERE = (
+    (re.compile(rf"[损損]失(?:[值値]|函[数數])?[为為是]?$|^{FOREIGN_NAME}$", re.IGNORECASE), LOSS),
+    (re.compile(rf"(?:{_FOREIGN_ACCURACY})[为為是]?$", re.IGNORECASE), "accuracy"),
+    (re.compile(rf"(?:{_FOREIGN_RATE})[为為是]?$", re.IGNORECASE), LEARNING_RATE),
+)
+"""What names of other languages mean."""
 
 
 @lru_cache(maxsize=1 << 14)
@@ -188,8 +206,12 @@ def metric_name(name: str, evaluation: bool) -> str:
     >>> metric_name("Train Loss", False), metric_name("Val Loss", False), metric_name("loss", True)
     ('loss', 'eval_loss', 'eval_loss')
     """
-    if _FOREIGN_LOSS.search(name):
-        return EVAL_LOSS if evaluation or EVALUATION.search(name) else LOSS
+    if not name.isascii():
+        evaluation = evaluation or EVALUATION.search(name) is not None
+        name = _BEFORE_ENGLISH.sub("", name)
+    meant = next((known for pattern, known in _ELSEWHERE if pattern.search(name)), None)
+    if meant is not None:
+        return f"eval_{meant}" if evaluation or EVALUATION.search(name) else meant
     known = canonical(name)
     if known == name:
         lowered = _BLANKS.sub(" ", name.strip().lower())

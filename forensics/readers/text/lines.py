@@ -31,8 +31,10 @@ RARE = re.compile(
     (
         r"ms[el]|mae|mape|b(?<!\wb)ce\b|c(?<!\wc)e\b|l(?<!\wl)(?:[12]\b|_)|huber|smooth|learn|bp[bc]|elbo|likelihood"
         r"|objective|episode|round|game"
-        r"|verlust|perte|perdi|pérdi|perda|отер|ошибк|損失|损失|ロス|손실"
-        r"|poch|poca|poque|schritt|etape|étape|pass?o|поха|похи|шаг|терац|ポック|ステップ|에폭|에포크|스텝|輪|轮|步|批次|迭代"
+        r"|verl(?:us|ie)t?|per(?:te|di|da)|pérdi|kay..p|mất m|förlust|ztrát|отер|лосс|Лосс|трат|ошибк"
+        r"|損失|损失|誤差|ロス|손실|로스"
+        r"|poch|pok[ae]|poca|poque|itér|schritt|etape|étape|pass?o|поха|похи|шаг|терац"
+        r"|ポック|ステップ|에폭|에포크|스텝|輪|轮|步|批次|迭代"
     ).encode()
 )
 """Words of other losses, and what losses and counters are called elsewhere, in small letters.

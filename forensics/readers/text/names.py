@@ -1,9 +1,8 @@
-"""Which name belongs to which number of a shape: the words before it, seldom the word glued behind it.
+"""What the numbers of a shape are: each with its name and role, and what they are beside each other.
 
-step N | lm loss: N | grad norm: N     the words back to the last sign or number, all of them before a colon
 Loss N (N)                             a number in parentheses behind a number is its average and is left out
-[N/N], N/ N batches, Nepoch            a ratio is one counter with a total; a word behind may name a counter
-'rewards/chosen': N, lr=[N, N]         quoted keys are taken whole; brackets and `tensor(` are looked through
+[N/N], N of N, N/ N batches, Nepoch    a ratio is one counter with a total; a word behind may name a counter
+loss N N, train N val N                may be more than one thing: `interpretations` tells from the numbers
 """
 
 import re
@@ -11,16 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from forensics.names import EVALUATION, is_loss
-from forensics.readers.text.lexicon import (
-    COUNTERS,
-    METRICS,
-    SUBJECTS,
-    TRAINING,
-    Role,
-    ends_as_loss,
-    role_of,
+from forensics.readers.text.lexicon import COUNTERS, METRICS, SUBJECTS, TRAINING, Role, ends_as_loss, role_of
+from forensics.readers.text.words_before import (
+    OPENING,
+    TOKEN,
+    WORD,
+    Name,
+    before_counter,
+    follows_counter,
+    name_before,
+    paired,
 )
-from forensics.readers.text.words_before import OPENING, WORD, Name, before_counter, name_before, paired
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,15 @@ class Shape:
         return any(field.role in roles for field in self.fields)
 
 
-_TOKEN = re.compile(
-    rb"\x00 ?/ ?\x00|[\x00-\x02]|[-=]>"
-    rb"|[A-Za-z_\x80-\xff][\w\x80-\xff@%&]*(?:[/.-][A-Za-z_\x80-\xff][\w\x80-\xff@%-]*)*(?:'s(?= ))?|.",
-    re.DOTALL,
+_GLUED = re.compile(
+    r"(epochs?|batch(?:es)?|iters?|iterations|steps?|updates?|it(?= \[)|エポック|ステップ|에포크|에폭|스텝)\b(?!/)"
 )
-_GLUED = re.compile(r"(epochs?|batch(?:es)?|iters?|iterations|steps?|updates?|it(?= \[))\b(?!/)")
 _NAMES_NEXT = re.compile(r" \w+ ?[:=#]? ?\x00")
 _INNER = re.compile(rb"[\])]?[,:]? ?[\[(]? ?\x00( ?/ ?\x00)?")
 """A counter right behind another, as in `[N/N][N/N]`, `N [ N/ N`, `[N, N]`."""
 _RANGE = re.compile(rb"- ?\x00")
 """The end of a range right behind a counter: the batches from one to another."""
+_OF_TOTAL = re.compile(rb" (?:of|out of|von|sur|de|di|van|\xd0\xb8\xd0\xb7) \x00")
 _BARE_NORM = re.compile(r"^(?:norm|grdn|gn)$", re.IGNORECASE)
 """What a norm of the gradient is called only beside a loss."""
 _BEHIND = re.compile(r" ?((?:avg |mean )?(?:train(?:ing)? )?loss)\b *(?:[,;|]|$)")
@@ -89,17 +87,21 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
     Fields are numbers with a name, and nameless ones that may be counters. Within a dictionary (`quoted`) they have
     a key: others stand in its texts.
     """
-    tokens = _TOKEN.findall(shape)
+    tokens = TOKEN.findall(shape)
     opened = tokens.index(b"{") if quoted else len(tokens)
     fields: list[Field] = []
-    count, before, evaluation, signed, words, counted = 0, 0, False, False, 0, 0
+    spans: list[int] = []
+    count, before, last, evaluation, signed, words, counted = 0, 0, 0, False, False, 0, 0
     for place, token in enumerate(tokens):
         if not token.startswith(b"\x00"):
             continue
         number, ratio = count, len(token) > 1
         count += 1 + ratio
+        if fields and fields[-1].total == number:
+            before = place + 1
+            continue  # `3 of 10`
         name = paired(tokens, place) or name_before(tokens, place)
-        if name.explicit and not name.text and fields and fields[-1].role in COUNTERS:
+        if fields and fields[-1].role in COUNTERS and follows_counter(tokens, name, before, place):
             name = before_counter(tokens, counted) or name
         words += sum(bool(WORD.match(each)) for each in tokens[before : name.first])
         evaluation = _section(tokens[before : name.first], evaluation)
@@ -107,14 +109,18 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
         before = place + 1
         if name.text and (ratio or role_of(name.text) in COUNTERS or _is_section(name.text)):
             evaluation = _section([word.encode() for word in re.split(r"[^A-Za-z]+", name.text)], evaluation)
-        if not name.text or _is_section(name.text):
-            name.text = _of_section(name.text, fields, tokens[place + 1 : place + 9])
+        part = name.text if _is_section(name.text) else ""
+        name.text = _of_section(name.text, part, fields, tokens[place + 1 : place + 9])
         inside = place > opened and (not name.explicit or _is_history(tokens, place))
         field = None if name.average or inside else _field(name, tokens, place, number, first=leading)
         if field is None:
             continue
-        field = replace(_end_of_range(field, tokens[place + 1 : place + 4]), evaluation=evaluation)
+        if field.role is Role.NOTHING and not ratio:
+            field = _nameless(field, part, fields, tokens[last:place])
+        last = place if not name.explicit or field.role is Role.EPOCH else len(tokens)
+        field = replace(_end_of_range(field, tokens[place + 1 : place + 7]), evaluation=evaluation)
         counted = name.first if field.role in COUNTERS else counted
+        spans += [number] * (field.role in COUNTERS and b"over" in tokens[max(name.first - 4, 0) : place])
         if name.scale:
             field = replace(field, scale=number - 1)
             fields = [each for each in fields if each.number != number - 1]
@@ -122,13 +128,19 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
         if ratio or not any(each.name == field.name and each.evaluation == evaluation for each in fields if field.name):
             fields.append(field)  # the first of a name counts
     words += sum(bool(WORD.match(each)) for each in tokens[before:])
+    fields = [each for each in fields if each.number not in spans]  # `over 100 batches` is no place of the line
     fields = _as_a_whole(fields, numbered=not signed and tokens[:1] == [b"#"])
     return tuple(fields), words >= _SENTENCE and not signed
 
 
 def _end_of_range(field: Field, behind: Sequence[bytes]) -> Field:
-    """Return a counter that is a range of batches as its end."""
-    ranged = field.role in COUNTERS and field.total < 0 and _RANGE.match(b"".join(behind)) is not None
+    """Return a counter that is a range of batches as its end, one before `of` or `out of` with its total."""
+    if field.role not in COUNTERS or field.total >= 0 or not field.name:
+        return field
+    text = b"".join(behind)
+    if _OF_TOTAL.match(text):
+        return replace(field, total=field.number + 1)
+    ranged = field.role is not Role.EPOCH and _RANGE.match(text)
     return replace(field, number=field.number + 1) if ranged else field
 
 
@@ -142,8 +154,22 @@ def _as_a_whole(fields: list[Field], *, numbered: bool) -> list[Field]:
     validated = {f"v_{field.name}" for field in fields} & {field.name for field in fields}
     if len(validated) >= _PAIRS:
         fields = [replace(f, name=f.name[2:], evaluation=True) if f.name in validated else f for f in fields]
-    left_out = {Role.NOTHING, Role.LEADING} if numbered else {Role.NOTHING}
+    parts = [field for field in fields if field.role is Role.PART]
+    told = any(each.evaluation for each in parts) and any(TRAINING.fullmatch(each.name) for each in parts)
+    left_out = {Role.NOTHING, *([Role.LEADING] if numbered else [])}
+    if not told or any(each.role in SUBJECTS for each in fields) or not any(each.role in COUNTERS for each in fields):
+        left_out.add(Role.PART)
     return [each for each in fields if each.role not in left_out]
+
+
+def _nameless(field: Field, part: str, fields: Sequence[Field], between: Sequence[bytes]) -> Field:
+    """Return a number without a name as what stands before it: `epoch N-N`, `loss N N`, `loss N: N`, `train N`."""
+    last = fields[-1].role if fields and fields[-1].number == field.number - 1 else Role.NOTHING
+    if last is Role.EPOCH and between[-1:] == [b"-"] and not fields[-1].name.lower().endswith("s"):
+        return replace(field, name="batch", role=Role.BATCH)
+    if last is Role.LOSS and b"".join(between[1:]) in {b" ", b": "}:
+        return replace(field, role=Role.BEHIND)
+    return replace(field, name=part, role=Role.PART) if part else field
 
 
 def _is_history(tokens: Sequence[bytes], place: int) -> bool:
@@ -156,8 +182,10 @@ def _is_section(name: str) -> bool:
     return bool(EVALUATION.fullmatch(name) or TRAINING.fullmatch(name))
 
 
-def _of_section(section: str, fields: Sequence[Field], behind: Sequence[bytes]) -> str:
+def _of_section(name: str, section: str, fields: Sequence[Field], behind: Sequence[bytes]) -> str:
     """Return the name of a number that has none, or only that of a part of the run: `Train: N [N/N]`, `val N`."""
+    if name and not section:
+        return name
     inner = _INNER.match(b"".join(behind))
     if inner and inner[1]:
         return "epoch"

@@ -12,9 +12,10 @@ from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.names import NO_LOSS, loss_rank
 from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import Entries, is_entry, joined
+from forensics.readers.text.interpretations import interpreted
 from forensics.readers.text.lexicon import METRICS, Role, metric_name
 from forensics.readers.text.lines import distinct
-from forensics.readers.text.names import Field, Shape
+from forensics.readers.text.names import Shape
 from forensics.readers.text.rows import Rows
 from forensics.readers.text.trainer_steps import DictRows
 
@@ -33,8 +34,6 @@ ROUNDED = 4
 SEVERAL = 3
 MOST_KNOWN = 6
 """Numbers of a line that comes once and tells no loss: more are settings."""
-_ITERATION = b"elapsed time per iteration"
-_ENGINE = re.compile(rb"step=\x00, skipped=\x00")
 
 
 @np.errstate(over="ignore", invalid="ignore")  # numbers of a log may be of any size
@@ -44,7 +43,7 @@ def series_of(tables: Sequence[Entries], unread: Counter[bytes]) -> tuple[list[D
     Lines that hold a loss and are no entries after all are added to `unread`, by shape.
     """
     whole = [joined(group) for group in _by_shape(tables).values()]
-    entries = [_interpreted(table) for table in whole if is_entry(table.shape) and not _is_data(table)]
+    entries = [interpreted(table) for table in whole if is_entry(table.shape) and not _is_data(table)]
     headings = Headings([table for table in whole if not is_entry(table.shape)])
     dicts = [table for table in entries if _is_trainer_dict(table.shape) and not _has_heading(table, headings)]
     groups = _streams([table for table in entries if not any(table is each for each in dicts)])
@@ -153,24 +152,6 @@ def _is_data(table: Entries) -> bool:
         return True  # the arguments of a run: `epochs=10, batch=16, lr0=0.01, patience=100`
     whole = len(table.shape.fields) >= SEVERAL and bool((table.numbers == np.floor(table.numbers)).all())
     return table.shape.quoted and len(table) == 1 and (whole or _DATA.search(table.shape.key) is not None)
-
-
-def _interpreted(table: Entries) -> Entries:
-    """Return what lines mean beyond their words.
-
-    DeepSpeed prints a line of step 0 when its engine is made. Megatron-LM prints `lm loss` only when it is finite in
-    at least one iteration of the interval (`training_log`): a line with a gradient norm alone has a loss of NaN.
-    """
-    shape = table.shape
-    if _ENGINE.search(shape.key):
-        step = next(index for index, field in enumerate(shape.fields) if field.role is Role.STEP)
-        return table.take(table.numbers[:, step] != 0)
-    if _ITERATION in shape.key and shape.has(Role.NORM) and not shape.has(Role.LOSS):
-        missing = np.full((len(table), 1), np.nan)
-        lost = replace(shape, fields=(*shape.fields, Field("lm loss", Role.LOSS, -1)))
-        numbers, totals = (np.concatenate([columns, missing], axis=1) for columns in (table.numbers, table.totals))
-        return replace(table, shape=lost, numbers=numbers, totals=totals)
-    return table
 
 
 def _is_trainer_dict(shape: Shape) -> bool:

@@ -29,6 +29,7 @@ _PLAIN = (
     rb"|(?<=: )[-+]?\.(?:nan|NaN|NAN|inf|Inf|INF)(?!\w)"  # YAML
     rb"|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?"
     rb"|(?:(?<=[=:])|(?<=[=:] )|(?<=[=:][-+])|(?<=[=:] [-+]))(?:nan|NaN|NAN|inf|Inf|INF|[Ii]nfinity)(?!\w)"
+    rb"|(?<=\bis )(?:nan|NaN|NAN|inf|Inf|INF)(?= and\b)"
     rb"|(?:nan|NaN|NAN|inf|Inf|INF|[Ii]nfinity)(?!\w)(?!" + _UNSAID + rb"))"
 )
 NUMBER_ALONE = re.compile(_PLAIN)
@@ -63,10 +64,13 @@ _DRAWING = (
 )
 _KEY = rb"""(['"][^'"\r\n]{1,200}['"] ?:)"""
 _PARTS = re.compile(_KEY + rb"|(" + _JUNK + rb")|(" + _DRAWING + rb")|(" + _NOT_WITHIN + _PLAIN + rb")|([ \t]+)")
-_WIDE = {"\uff1a": ":", "\uff0c": ",", "\uff08": "(", "\uff09": ")", "\uff1d": "="}  # full-width punctuation
+_WIDE = dict.fromkeys(("个epoch", "个 epoch", "個epoch", "個 epoch"), " epoch ")
+_WIDE |= {"\uff1a": ":", "\uff0c": ",", "\uff08": "(", "\uff09": ")", "\uff1d": "="}  # full-width punctuation
 _WIDE |= {"第": "| ", **dict.fromkeys(("步数", "步數", "步"), " steps ")}
 _WIDE |= dict.fromkeys(("轮次", "轮数", "輪次", "輪數", "轮", "輪"), " epoch ")
 _WIDE_BYTES = tuple((wide.encode(), narrow.encode()) for wide, narrow in _WIDE.items())
+_UPRIGHT = re.compile(rb"\xe2\x94[\x82\x83]|\xe2\x95\x91")
+_TENSOR = re.compile(rb"<tf\.\w{1,20}:?[^<>=]{0,80}(?:shape=[^<>=]{0,40}dtype=[^<>=]{0,20})?numpy=")
 _UNMARKED = bytes(0x7F if byte < 4 else byte for byte in range(256))
 _MARKS = (b"", b"", JUNK, DRAWING, NUMBER, b" ")
 _DIGIT = re.compile(rb"\d")
@@ -76,10 +80,17 @@ Spans = tuple[tuple[int, int], ...]
 
 
 def narrowed(line: bytes) -> bytes:
-    """Return the line with the punctuation and the counters of Chinese text in ASCII, and without our own marks."""
+    """Return the line with the punctuation and the counters of Chinese text in ASCII, and without our own marks.
+
+    Upright lines of a drawn table are bars, and TensorFlow's `<tf.Tensor: ..., numpy=2.5>` is its number.
+    """
     if b"\xef\xbc" in line or b"\xe7\xac\xac" in line:
         for wide, narrow in _WIDE_BYTES:
             line = line.replace(wide, narrow)
+    if b"\xe2\x94" in line or b"\xe2\x95\x91" in line:
+        line = _UPRIGHT.sub(b"|", line)
+    if b"numpy=" in line:
+        line = _TENSOR.sub(b"", line)
     return line.translate(_UNMARKED)
 
 

@@ -1,19 +1,34 @@
-"""The words before a number, read backwards from it: its name, whether a sign says so, where it begins.
+"""The name that belongs to a number of a shape: the words before it.
 
-step N | lm loss: N      back to the last sign or number, all words of them before a colon, else the last two
-('loss', N), 'loss': N   a key in quotes is taken whole; brackets and `tensor(` are looked through
-Cost after iteration N: N    behind a counter, what stands before it
+step N | lm loss: N | grad norm: N     the words back to the last sign or number, all of them before a colon
+'rewards/chosen': N, lr=[N, N]         quoted keys are taken whole; brackets and `tensor(` are looked through
+loss at step N is N                    a loss may be named before the counter that stands between
 """
 
 import re
 
 from forensics.names import is_loss
-from forensics.readers.text.lexicon import Role, ends_as_loss, role_of
+from forensics.readers.text.lexicon import COUNTERS, Role, ends_as_loss, role_of
 
+TOKEN = re.compile(
+    rb"\x00 ?/ ?\x00|[\x00-\x02]|[-=]>"
+    rb"|(?:\b[dlDL]'(?=[a-z\x80-\xff]))?"  # d'apprentissage
+    rb"[A-Za-z_\x80-\xff][\w\x80-\xff@%&]*(?:[/.-][A-Za-z_\x80-\xff][\w\x80-\xff@%-]*)*(?:'s(?= ))?|.",
+    re.DOTALL,
+)
 WORD = re.compile(rb"[A-Za-z_\x80-\xff]")
-OPENING = frozenset({b"(", b"[", b"{"})
 _WRAPPERS = frozenset(
-    {b"tensor", b"array", b"np.float64", b"np.float32", b"numpy.float64", b"float", b"Array", b"tf.Tensor"}
+    {
+        b"tensor",
+        b"array",
+        b"np.float64",
+        b"np.float32",
+        b"numpy.float64",
+        b"float",
+        b"Array",
+        b"DeviceArray",
+        b"tf.Tensor",
+    }
 )
 _STOP = frozenset(
     (
@@ -25,9 +40,11 @@ _STOP = frozenset(
 _LAST_STOP = _STOP | {"value", "values", "so", "far"}
 """Words that end no name; `value loss` is that of a critic."""
 _QUOTES = frozenset({b"'", b'"'})
+OPENING = frozenset({b"(", b"[", b"{"})
 _SIGNS = frozenset({b":", b"=", b"->", b"=>"})
 _PASSED = frozenset({b" ", b"\\", b"*", b"`", b"$", b"'", b'"'})
-_AFTER = frozenset({"at", "after", "for", "in", "of", "on"})
+_AFTER = frozenset({"at", "after", "for", "in", "of", "on", "over", "per", "last"})
+_COPULAS = frozenset({b"is", b"was"})
 _NAMED_VALUE = re.compile(rb"""['"](?:key|name|metric|tag)['"] ?: ?['"]([^'"{}]{1,80})['"]""")
 _RATE = re.compile(r"^\w+/(?:s|sec|secs|second|step|iter|it|min|hour|GPU|gpu)$")
 _MOST_WORDS, _FEW_WORDS = 7, 2
@@ -43,7 +60,6 @@ class Name:
 
 
 def name_before(tokens: list[bytes], place: int) -> Name:
-    """Return the name of the number at `place`, without text where nothing before it names it."""
     name = Name()
     name.first = place
     at, wrapped = place - 1, b""
@@ -71,6 +87,13 @@ def name_before(tokens: list[bytes], place: int) -> Name:
     return _words(tokens, at, name, unit)
 
 
+def follows_counter(tokens: list[bytes], name: Name, before: int, place: int) -> bool:
+    """Tell whether nothing but a sign, `is` or the counter's own unit stands between a counter and a number."""
+    if not name.text:
+        return name.explicit or not _COPULAS.isdisjoint(tokens[before:place])
+    return name.explicit and name.first - before <= 1 and role_of(name.text) in COUNTERS
+
+
 def before_counter(tokens: list[bytes], counted: int) -> Name | None:
     """Return the loss that is named before the counter, as in `Cost after iteration N: N`, None where it is none."""
     name = Name()
@@ -83,6 +106,8 @@ def before_counter(tokens: list[bytes], counted: int) -> Name | None:
             at -= 1
     named = _words(tokens, at, name, "")
     named.first = counted
+    if named.text.lower() == "score" and tokens[at + 1 : counted] == [b" ", b"at", b" "]:
+        named.text = "loss"  # Deeplearning4j, `ScoreIterationListener`
     return named if at >= 0 and is_loss(named.text) and ends_as_loss(named.text) else None
 
 

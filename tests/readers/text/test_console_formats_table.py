@@ -1,4 +1,4 @@
-"""Each format of the four tables is read whole: entries, values, steps."""
+"""Each format of the five tables is read whole: entries, values, steps."""
 
 from dataclasses import replace
 
@@ -10,13 +10,14 @@ from readers.text.console_formats import FORMATS, LOSSES, Format
 from readers.text.further_formats import FURTHER
 from readers.text.log_reading import read_log
 from readers.text.own_loops import LOOPS
+from readers.text.scattered_formats import SCATTERED
 from readers.text.worldwide_formats import WORLDWIDE
 
 UNREAD = {
-    "train and validation alone", "train and validation with a counter", "energy", "a letter", "Tacotron 2", "Kaldi",
+    "energy", "a letter", "Kaldi", "structlog kv", "returns",
 }  # fmt: skip
 """Known not to be read whole."""
-ALL = (*FORMATS, *FURTHER, *LOOPS, *WORLDWIDE)
+ALL = (*FORMATS, *FURTHER, *LOOPS, *WORLDWIDE, *SCATTERED)
 ENDED = (*LOSSES[:6], np.nan, np.nan)
 
 
@@ -69,3 +70,4 @@ def test_the_tables_are_large_and_name_their_sources() -> None:
     assert (len(FURTHER), sum(given.at_first_sight for given in FURTHER)) == (122, 98)
     assert (len(WORLDWIDE), sum(given.at_first_sight for given in WORLDWIDE)) == (103, 55)
     assert (len(LOOPS), sum(given.at_first_sight for given in LOOPS)) == (105, 86)
+    assert (len(SCATTERED), sum(given.at_first_sight for given in SCATTERED)) == (123, 87)
