@@ -91,6 +91,7 @@ ALIASES = MappingProxyType(
         "train/train_loss": TRAIN_LOSS,
         "grad_norm": GRAD_NORM,
         "train/grad_norm": GRAD_NORM,
+        "train_grad_norm": GRAD_NORM,  # columns that say of each metric which data it is of
         "grad norm": GRAD_NORM,  # Megatron-LM
         "grad-norm": GRAD_NORM,  # Megatron-LM TensorBoard
         "gradient_norm": GRAD_NORM,
@@ -103,6 +104,8 @@ ALIASES = MappingProxyType(
         "learning-rate": LEARNING_RATE,  # Megatron-LM TensorBoard
         "lr": LEARNING_RATE,
         "train/lr": LEARNING_RATE,
+        "train_lr": LEARNING_RATE,  # ViT, DeiT, MAE: `log.txt`
+        "train_learning_rate": LEARNING_RATE,
         "actor/lr": LEARNING_RATE,  # verl
         "Train/Samples/lr": LEARNING_RATE,  # DeepSpeed monitor
         "epoch": EPOCH,

@@ -95,6 +95,8 @@ def test_the_cause_in_the_headline_explains_its_symptom() -> None:
         (make_run(loss_scale=[65536.0] * 9), "unknown"),
         (make_run(loss=[2.0], checkpoints=[make_checkpoint(3)]), "healthy"),
         (make_run(learning_rate=[1e-4]), "unknown"),
+        (make_run(perplexity=[40.0, 8.0, 3.0, 2.5, 2.2, 2.1]), "healthy"),
+        (make_run(train_nll=[3.0, 2.0]), "healthy"),
         (make_run(epoch=[1.0], glossy=[1.0]), "unknown"),
         (make_run(), "unknown"),
     ],

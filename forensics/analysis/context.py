@@ -6,7 +6,7 @@ import numpy as np
 
 from forensics.analysis import sentinel
 from forensics.model import Events, Floats, Precision, Run, Series
-from forensics.names import EVALUATION, GRAD_NORM, LOSS, Kind
+from forensics.names import EVALUATION, GRAD_NORM, LOSS, Kind, is_loss
 
 POLICY_GRADIENT = frozenset(
     {
@@ -34,6 +34,15 @@ POLICY_GRADIENT = frozenset(
         "losses/policy_loss",
         "losses/value_loss",
         "episode_reward_mean",
+        # The same of loops that say of each metric which data it is of, and of loops of one's own.
+        "train_reward",
+        "train_policy_loss",
+        "train_value_loss",
+        "train_actor_loss",
+        "train_critic_loss",
+        "episode_reward",
+        "episode_return",
+        "episodic_return",
     }
 )
 """Metrics of TRL's GRPO, RLOO and PPO trainers and of verl, whose loss is no measure of progress."""
@@ -121,9 +130,9 @@ def got_better(run: Run, but: str = "") -> bool:
             continue
         first, last = float(known[0]), float(known[-1])
         term = whole and name != LOSS and not EVALUATION.search(name)
-        if OF_A_LOSS.search(name) and not term and last < first - 0.02 * abs(first):
+        if is_loss(name) and not term and last < first - 0.02 * abs(first):
             return True
-        if not OF_A_LOSS.search(name) and BETTER_HIGHER.search(name) and last > first:
+        if not is_loss(name) and BETTER_HIGHER.search(name) and last > first:
             return True
     return False
 

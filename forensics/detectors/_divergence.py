@@ -13,12 +13,13 @@ LOST_TIMES, UNLEARNT = 1.5, 1.25
 SMALL = 0.1
 """A rise below this much loss is a notice: a classifier that has converged moves by as much."""
 RISING, SURE_RISING = 5, 10
-FEWEST, TURNED, LOST = 4, 6, 10
+FEWEST, TURNED, LOST, LOST_FAR = 4, 6, 10, 7
 BEGUN, FALLEN = 3, 0.2
 """Entries of a first level, and the share of it by which the entry before the best lies below it."""
 TAU = 0.75
 """Kendall's rank correlation with the step; chance reaches it in ten entries in about one log of a thousand."""
-CREEP = 0.15
+CREEP, FAR = 0.15, 0.3
+"""How far a steady rise leads above the best level: where it costs a quarter of the progress, and a whole 1 of loss."""
 APART = 2.0
 """Point-to-point deviations by which all that follows must clear a level that two entries show; twice that for one."""
 LAST, TRAILING = 3, 20
@@ -77,7 +78,12 @@ def _creeping(values: Floats) -> Found | None:
     after = levels[where:]
     start, best, level = float(levels[0]), float(levels[where]), float(after[-2:].min())
     rise = level - best
-    if len(after) < LOST or level < (1 + CREEP) * best or rise < max(SMALL, HALF / 2 * (start - best)):
+    far = rise >= 1 and level >= (1 + FAR) * best
+    if (
+        len(after) < (LOST_FAR if far else LOST)
+        or level < (1 + CREEP) * best
+        or (rise < max(SMALL, HALF / 2 * (start - best)) and not far)
+    ):
         return None
     pairs = np.sign((after[None, :] - after[:, None])[np.triu_indices(len(after), 1)])
     if float(pairs.mean()) < TAU or rise < 6 * robust.noise(after):

@@ -10,6 +10,9 @@ from forensics.model import Floats, Run
 
 NEAR = 0.05
 SAME = 3
+EXPLAINED = re.compile(r"(?:^|[/_ ])(?:r[_ ]?2|r[_ ]squared|explained_var(?:iance)?)(?:[_ ]score)?$", re.IGNORECASE)
+NOTHING, EXPLAINING = 0.02, 8
+"""The share of the variance that answering the mean explains, but for chance, and entries that show it."""
 ACCURACY = re.compile(r"(?:^|[/_ .])acc(?:uracy)?(?:$|[/_ .@\d])|top[_-]?1(?:$|\D)|prec@1(?:$|\D)", re.IGNORECASE)
 QUIET = 0.005
 """Share of its level by which a loss scatters at most from entry to entry while its model answers nothing but chance.
@@ -76,10 +79,15 @@ def guessing(run: Run, level: float) -> str:
     """Return in words which accuracy shows that a loss which stands at `level` is that of guessing; else nothing.
 
     It is 1/K, within 5 %, of K classes whose logarithm the loss is (shares and per cent), or it is one and the same
-    number, neither 0 nor 1, in three evaluations and more: one class is predicted whatever the input.
+    number, neither 0 nor 1, in three evaluations and more: one class is predicted whatever the input. Of a regression
+    it is a share of explained variance that is 0, within 0.02, in eight entries and more.
     """
     for name, series in run.timeline.series.items():
         known = series.values[np.isfinite(series.values)]
+        if len(known) >= EXPLAINING and EXPLAINED.search(name):
+            third = len(known) // 3
+            if float(np.ptp(known)) > 0 and abs(float(np.median(known[-third:]))) < NOTHING > float(np.median(known)):
+                return f", and {name} is {float(np.median(known)):.2g}: the mean answers as well"
         if len(known) < 2 or not ACCURACY.search(name):
             continue
         if (classes := _classes(level, known)) > 1:

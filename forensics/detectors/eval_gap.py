@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.analysis import context, robust
-from forensics.analysis.evaluation import training_since
+from forensics.analysis.evaluation import Since, training_since
 from forensics.detectors._names import ERROR
 from forensics.detectors._stuck import QUALITY, WORST
 from forensics.detectors._wording import number
@@ -27,6 +27,9 @@ BY_HEART, FEWEST, GAINED, RISEN = 0.5, 5, 0.1, 0.05
 """By heart: what is left of the training loss; evaluations; what they had gained at their best, and lost since."""
 QUALITIES, HALF, FIFTH = 8, 0.5, 0.2
 """Evaluations of a quality, and what of its gain and of itself must be lost, as in `reward-collapse`."""
+CREEPS, STEADY, WIDER, AFTER = 1.06, 0.75, 0.5, 10
+"""How far the evaluations end above the best one where they creep up ever since, their rank correlation with time, what
+the training loss is of the evaluation loss and of itself at that one, and how many levels follow it."""
 GIVEN_BACK, LEARNT = 0.75, 0.6
 """How much of what the evaluations had gained is lost, and what is left of the training loss meanwhile."""
 LEFT, LOW = 0.25, 0.6
@@ -91,7 +94,7 @@ def _judged(run: Run, series: Series) -> Finding | None:
     worse, both = _worse(values, best), since is not None and since.rises
     lasting = len(values) >= LEAST and best < len(values) - LAST and float(values[-LAST:].min()) >= RATIO * low
     heart = _by_heart(run, values, best) or (lasting and _given_back(run, values, best))
-    heart = heart and not _quality_rises(run, where)
+    heart = (heart or _creeps(values, best, since)) and not _quality_rises(run, where)
     if low < 0.01 or not (clear and (worse or lasting or heart)):
         return None
     above = min(ABOVE * low, float(values[-1]))
@@ -183,6 +186,17 @@ def _by_heart(run: Run, values: Floats, best: int) -> bool:
     first, low, last = float(values[0]), float(values[best]), float(values[-1])
     rises = bool(np.all(values[-2:] > (1 + RISEN) * low)) and last > first and first < low * (1 + GAINED)
     return rises and now < BY_HEART * min(then, last)
+
+
+def _creeps(values: Floats, best: int, since: Since | None) -> bool:
+    """Tell whether the evaluations rise ever since the best one, slowly, while the training loss is halved."""
+    after = values[best:]
+    if len(after) <= AFTER or since is None or values[best] < SMALL:
+        return False
+    low, last = float(values[best]), float(after[-LAST:].min())
+    rank = float(np.sign(after[None, :] - after[:, None])[np.triu_indices(len(after), 1)].mean())
+    falls = 0 < since.now < WIDER * min(since.then * 1.2, last)
+    return rank >= STEADY and last >= CREEPS * low and falls
 
 
 def _given_back(run: Run, values: Floats, best: int) -> bool:

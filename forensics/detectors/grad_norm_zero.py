@@ -29,7 +29,8 @@ def grad_norm_zero(run: Run) -> Iterator[Finding]:
     `utils/checkpoint.py`) and saturated logits give exactly 0; measured with torch 2.13. No peer reports a norm
     that turns 0 in mid-run.
     Minimum: one entry for a notice, three for a warning, five for an error. In 20 entries and more a norm that falls
-    below a millionth of its first level and below 1e-6, beside a loss that does not fall, has vanished: a warning.
+    below a millionth of its first level and below 1e-6, or is below 1e-6 from the first entry on, beside a loss that
+    does not fall, has vanished: a warning.
     Silenced by: a policy-gradient trainer (rewards that do not differ give 0; rewards that differ do not), a loss
     that is close to 0 and so has nothing left to teach, and a loss that falls all the same, which shows the report
     to be wrong (finetrainers #63): all three are a notice.
@@ -70,9 +71,10 @@ def _vanishing(run: Run, norms: Series) -> Iterator[Finding]:
     if len(kept) < MANY or context.policy_gradient(run) or not len(known) or float(np.median(known[-SURE:])) < LOW:
         return
     first, last = float(np.median(norms.values[kept[:SURE]])), float(np.median(norms.values[kept[-SURE:]]))
-    if last >= VANISHED * min(1.0, first) or trend(known).falls:
+    never = float(norms.values[kept].max()) < VANISHED
+    if (last >= VANISHED * min(1.0, first) and not never) or trend(known).falls:
         return
-    index = int(kept[np.argmax(norms.values[kept] < VANISHED * min(1.0, first))])
+    index = int(kept[0 if never else np.argmax(norms.values[kept] < VANISHED * min(1.0, first))])
     step = int(norms.steps[index])
     yield Finding(
         symptom="grad-norm-zero",

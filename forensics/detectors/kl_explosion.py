@@ -12,8 +12,10 @@ from forensics.plugin import detector
 
 LEAST = 20
 KL = re.compile(
-    r"(?:^|/)(?:mean_|approx_|ppo_|reference_|ref_)?kl(?:_loss|_mean|_div|_divergence|avg)?$", re.IGNORECASE
+    r"(?:^|/)(?:train_)?(?:mean_|approx_|ppo_|reference_|ref_)?kl(?:_loss|_mean|_div|_divergence|avg)?$", re.IGNORECASE
 )
+RECONSTRUCTION = re.compile(r"(?:^|[/_ ])(?:recon\w{0,12}|elbo|vae)(?:[/_ ]|$)", re.IGNORECASE)
+"""Of an autoencoder, whose divergence to the prior is let grow: its weight is raised from 0."""
 TIMES, HIGH = 20.0, 5.0
 
 
@@ -25,9 +27,11 @@ def kl_explosion(run: Run) -> Iterator[Finding]:
     few times the median of its first half; one that runs away is a multiple of it. TRL and verl log nats a token, or
     a sequence of some hundred tokens.
     Minimum: 20 finite entries of a metric that is called a KL; an end of 20 times that median and of 5 nats.
-    Silenced by: nothing.
+    Silenced by: a loss of reconstruction: an autoencoder.
     Known false alarms: none known; 0 of 133 healthy runs, 4 of which log a KL.
     """
+    if any(RECONSTRUCTION.search(name) for name in run.timeline.series):
+        return
     for name in sorted(run.timeline.series):
         series = run.timeline[name]
         finite = np.flatnonzero(np.isfinite(series.values))

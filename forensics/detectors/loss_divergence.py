@@ -49,9 +49,9 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     again near its first level, all that follows above 1.15 times and half of it above 1.3 times that and 0.2 more, is
     a warning from five entries on. A loss that two entries in a row take down from its first level, to less than half
     of it, and that is never again below that level in all of at least three quarters that follow, is an error: what
-    was learned is gone. A steady rise by 15 % over ten levels that costs a quarter of the progress,
-    and a log whose last three entries lie a quarter above the highest of the twenty before, half above their median,
-    are warnings.
+    was learned is gone. A steady rise by 15 % over ten levels that costs a quarter of the progress, one by 30 % and a
+    whole 1 over seven, and a log whose last three entries lie a quarter above the highest of the twenty before, half
+    above their median, are warnings.
     Beside a sum that falls, a term that ends at three times its best and twice its first level is a warning.
     Where the terms of a loss were logged and no sum, each is judged, and is a warning at most; of two adversaries
     (a generator, a discriminator) it is one where the loss of one is below a hundredth of its first in the last third,

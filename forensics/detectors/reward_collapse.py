@@ -13,13 +13,13 @@ from forensics.plugin import detector
 
 LEAST = 20
 REWARD = re.compile(
-    r"^(?:(?:critic|train|rollout|charts|objective|env|episode)/)?(?:rewards?(?:[/_]mean)?|score(?:s/|/|_)mean|"
+    r"^(?:(?:critic|train|rollout|charts|objective|env|episode)[/_])?(?:rewards?(?:[/_]mean)?|score(?:s/|/|_)mean|"
     r"(?:ep_rew|episode_reward|rlhf_reward|episodic_return|mean_reward|avg_reward)(?:_mean)?)$",
     re.IGNORECASE,
 )
 """The reward as a whole; one of several reward functions may fall for the sake of another."""
 HALF, DEVIATIONS, SHARE = 0.5, 4.0, 0.2
-ENTROPY = re.compile(r"^(?:\w+/)?(?:policy_|mean_|action_)?entropy(?:_mean)?$", re.IGNORECASE)
+ENTROPY = re.compile(r"^(?:\w+/|train_)?(?:policy_|mean_|action_)?entropy(?:_mean)?$", re.IGNORECASE)
 RETURN = re.compile(r"(?:^|[/_ ])(?:returns?|rewards?|score|ep_rew(?:_mean)?)(?:[/_]mean)?$", re.IGNORECASE)
 MOVED = re.compile(r"(?:^|[/_ ])(?:approx_?kl|clip_?frac(?:tion)?)(?:_avg)?$", re.IGNORECASE)
 """How far an update takes the policy: 0 means that it takes it nowhere."""

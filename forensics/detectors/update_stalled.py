@@ -1,9 +1,11 @@
 """Weights that stand still although gradients and learning rate are not zero."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.analysis.onset import tail_onset
 from forensics.analysis.recorded import attempts
 from forensics.detectors._wording import joined, number
 from forensics.model import Finding, Recording, Run
@@ -12,19 +14,27 @@ from forensics.plugin import detector
 
 LEAST_ROWS = 5
 STANDING = 0.5
+LOGGED = re.compile(
+    r"(?:^|[/_ ])(?:(?:param(?:eter)?|weight)s?[_ ])?(?:update|delta)[_ ](?:(?:param|weight)[_ ])?(?:norm|ratio|rms)$",
+    re.IGNORECASE,
+)
+"""How far one step takes the weights, as programs log it themselves."""
 
 
-@detector("update-stalled", any_of=("recordings",))
+@detector("update-stalled")
 def update_stalled(run: Run) -> Iterator[Finding]:
     """Find tensors of which most weights keep every bit from step to step, in most steps of the later half.
 
     Source: the share of unmoved bits among 1,024 weights of each tensor. bfloat16 weights with AdamW at 2e-6: 22 of 26
     tensors, 13 of them wholly; at 2e-3: 6 of 26; float32: none.
-    Minimum: five rows, and more than half of the tensors.
+    A norm of the updates that a program logs itself and that is exactly 0 to the end is a warning.
+    Minimum: five rows, and more than half of the tensors; five entries of such a norm.
     Silenced by: steps that were skipped, gradients of zero, a learning rate of zero.
     Known false alarms: an optimizer that steps the weights in another place than the probe reads (masters that are
     copied back every n-th step).
     """
+    if not run.has("recordings"):
+        yield from _logged(run)
     for attempt in attempts(run):
         recording = attempt.ranks[0]
         mask = _standing(recording)
@@ -52,6 +62,24 @@ def update_stalled(run: Run) -> Iterator[Finding]:
             step=int(recording.steps[at]),
             step_range=(None, int(recording.steps[at])),
         )
+
+
+def _logged(run: Run) -> Iterator[Finding]:
+    for name, series in sorted(run.timeline.series.items()):
+        index = tail_onset(series.values == 0) if LOGGED.search(name) else None
+        if index is None or len(series) - index < LEAST_ROWS:
+            continue
+        step = int(series.steps[index])
+        yield Finding(
+            symptom="update-stalled",
+            severity="warning",
+            statement=f"{name} is exactly 0 from step {step} to the end, {len(series) - index:,} entries: "
+            "no step moves the weights",
+            source=series.source_at(index),
+            step=step,
+            step_range=(int(series.steps[index - 1]) if index else None, step),
+        )
+        return
 
 
 def _later(recording: Recording) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from forensics.analysis import context, robust
 from forensics.model import Checked, Finding, Run
-from forensics.names import EVALUATION, GRAD_NORM, LEARNING_RATE, LOSS, Kind
+from forensics.names import EVALUATION, GRAD_NORM, LEARNING_RATE, LOSS, Kind, is_loss
 
 FEW = 5
 """Entries below which a curve has no shape: only NaN, zeros and leaps are seen in it."""
@@ -100,7 +100,7 @@ def _curves(run: Run) -> dict[str, list[str]]:
     names = [name for name, series in run.timeline.series.items() if len(series)]
     evaluations = [name for name in names if EVALUATION.search(name)]
     return {
-        "loss": [name for name in names if context.OF_A_LOSS.search(name) and name not in evaluations],
+        "loss": [name for name in names if is_loss(name) and name not in evaluations],
         "gradient norm": [name for name in names if name == GRAD_NORM or OF_A_NORM.search(name)],
         "evaluation": evaluations,
         "learning rate": [name for name in names if name == LEARNING_RATE],

@@ -26,7 +26,7 @@ SYMPTOMS = """
     tokenization-mismatch-warnings suspiciously-low-loss dpo-first-loss
     loss-erratic loss-above-uniform warmup-never-ends metric-nan logps-zero setting-not-in-force
     kl-explosion local-gradient-nonfinite reduced-gradient-nonfinite reduction-did-nothing rank-drift
-    reward-collapse update-stalled
+    reward-collapse update-stalled diversity-collapse
     optimizer-never-stepped data-repeated checkpoint-foreign unsafe-pickle
 """
 

@@ -1,0 +1,178 @@
+"""What collapses, stalls, slows down or creeps: simulated curves, as programs name them, and their healthy likes."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detectors.detecting import alarms, falling, find, severities
+from forensics.model import Run
+from forensics.testing import make_run
+
+
+def named(series: dict[str, Any]) -> Run:
+    return make_run(**series)
+
+
+def jitter(values: Any, share: float = 0.02, seed: int = 3) -> list[float]:
+    return [float(x) for x in np.asarray(values) * (1 + np.random.default_rng(seed).normal(0, share, len(values)))]
+
+
+def then(first: Any, second: Any) -> list[float]:
+    return [float(x) for x in np.concatenate([np.asarray(first, float), np.asarray(second, float)])]
+
+
+LOSS = falling(60)
+SPENT = then(np.linspace(2.0, 0.2, 20), np.full(40, 0.004))
+FULL = then(np.linspace(0.15, 0.9, 20), np.full(40, 0.99))
+
+
+@pytest.mark.parametrize(
+    ("series", "told"),
+    [
+        ({"perplexity": then(np.linspace(300, 4, 20), np.full(40, 1.01)), "commit_loss": LOSS}, "one code"),
+        ({"router_entropy": SPENT}, "one choice"),
+        ({"moe/gate_entropy": SPENT}, "one choice"),
+        ({"attn_entropy": SPENT}, "one choice"),
+        ({"max_load": FULL}, "one expert"),
+        ({"max_expert_share": FULL}, "one expert"),
+        ({"feature_std": then([0.03, 0.01], np.full(58, 1e-5))}, "the same place"),
+    ],
+    ids=lambda each: next(iter(each)) if isinstance(each, dict) else "",
+)
+def test_what_uses_one_thing_for_everything_has_collapsed(series: dict[str, Any], told: str) -> None:
+    found = find("diversity-collapse", named({"loss": LOSS, **series}))
+
+    assert [f.severity for f in found] == ["warning"]
+    assert told in found[0].statement
+    assert found[0].step_range == ((20, 21) if "feature_std" not in series else (2, 3))
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        {"perplexity": then(np.linspace(300, 4, 20), np.full(40, 1.01))},
+        {"perplexity": jitter(np.linspace(20, 380, 60)), "commit_loss": LOSS},
+        {"router_entropy": jitter(np.full(60, 2.0))},
+        {"router_entropy": then(SPENT[:50], np.full(10, 0.9))},
+        {"router_entropy": np.full(60, 0.001).tolist()},
+        {"entropy": SPENT},
+        {"max_load": [100 * v for v in FULL]},
+        {"max_load": jitter(np.full(60, 0.2))},
+        {"loss_std": SPENT},
+        {"router_entropy": SPENT[::4]},
+    ],
+    ids=["language", "codes", "spread", "comes back", "never", "policy", "counts", "balanced", "of the loss", "short"],
+)
+def test_what_is_spread_or_not_measured_has_not(series: dict[str, Any]) -> None:
+    assert find("diversity-collapse", named({"loss": LOSS, **series})) == []
+
+
+SLOW = then(jitter(np.full(30, 50_000.0)), jitter(np.full(30, 9_000.0)))
+
+
+@pytest.mark.parametrize("name", ["tokens_per_sec", "tokens/s", "samples_per_second", "throughput", "it/s"])
+def test_a_speed_that_the_program_logs_tells_that_the_run_became_slower(name: str) -> None:
+    found = find("throughput-drop", named({"loss": LOSS, name: SLOW}))
+
+    assert [(f.severity, f.step) for f in found] == [("warning", 31)]
+    assert "5.5 times as long" in found[0].statement
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("step_time", then(jitter(np.full(30, 0.2)), jitter(np.full(30, 1.4))), ["warning"]),
+        ("elapsed_time", then(np.arange(30), np.arange(30, 60)), []),
+        ("step_time", then(jitter(np.full(30, 0.2)), jitter(np.full(30, 0.5))), []),
+        ("step_time", [0.2, 0.2, 1.4] * 20, []),
+        ("step_time", then(np.full(30, 0.2), [1.4] * 29 + [0.2]), []),
+        ("eval_samples_per_second", SLOW, []),
+        ("tokens_per_sec", SLOW[::4], []),
+    ],
+    ids=["duration", "clock", "2.5 times", "each third", "back at the end", "evaluation", "short"],
+)
+def test_only_a_step_that_stays_three_times_as_long_does(name: str, values: list[float], expected: list[str]) -> None:
+    assert severities("throughput-drop", named({"loss": LOSS, name: values})) == expected
+
+
+def test_completions_that_grow_longer_make_no_run_slow() -> None:
+    assert find("throughput-drop", named({"loss": LOSS, "reward": LOSS, "tokens_per_sec": SLOW})) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("update_norm", [0.0] * 60, ["warning"]),
+        ("optim/param_update_norm", [0.1] * 40 + [0.0] * 20, ["warning"]),
+        ("update_ratio", [0.1] * 57 + [0.0] * 3, []),
+        ("update_norm", [0.001] * 60, []),
+        ("norm", [0.0] * 60, []),
+    ],
+)
+def test_updates_of_nothing_stall(name: str, values: list[float], expected: list[str]) -> None:
+    assert severities("update-stalled", named({"loss": LOSS, name: values})) == expected
+
+
+def test_a_norm_that_never_was_anything_has_vanished() -> None:
+    level = jitter(np.full(40, 2.9))
+    tiny = jitter(np.full(40, 3e-9), 0.3)
+
+    assert severities("grad-norm-zero", make_run(loss=level, grad_norm=tiny)) == ["warning"]
+    assert find("grad-norm-zero", make_run(loss=level, grad_norm=[1e3 * v for v in tiny])) == []
+    assert find("grad-norm-zero", make_run(loss=falling(40), grad_norm=tiny)) == []
+
+
+def test_a_regression_that_answers_the_mean_learns_nothing() -> None:
+    level = jitter(np.full(40, 1.0))
+    chance = [float(x) for x in np.random.default_rng(1).normal(0, 0.01, 40)]
+
+    found = find("loss-plateau", named({"loss": level, "r2": chance}))
+
+    assert [f.severity for f in found] == ["warning"]
+    assert "the mean answers as well" in found[0].statement
+    assert severities("loss-plateau", named({"loss": level, "r2": [v + 0.6 for v in chance]})) == ["notice"]
+    assert severities("loss-plateau", named({"loss": level, "r2": np.linspace(-0.01, 0.6, 40).tolist()})) == ["notice"]
+
+
+def test_a_language_model_that_unlearns_steadily_diverges() -> None:
+    down = 3.2 + 5.8 * np.exp(-5 * np.arange(40) / 40)
+    up = jitter(then(down, np.linspace(3.2, 4.6, 40)), 0.003)
+
+    assert severities("loss-divergence", make_run(loss=up)) == ["warning"]
+    assert find("loss-divergence", make_run(loss=jitter(then(down, np.linspace(3.2, 3.9, 40)), 0.003))) == []
+
+
+TRAINING = jitter(0.3 + 5 * np.exp(-8 * np.arange(200) / 200))
+BEST = 1.9 + 2.7 * np.exp(-np.arange(40) / 6)
+
+
+def test_an_evaluation_that_creeps_up_while_training_halves_is_overfit() -> None:
+    creeps = jitter(then(BEST, np.linspace(1.9, 2.15, 160)), 0.005)
+
+    found = find("eval-gap", make_run(loss=TRAINING, eval_loss=creeps))
+
+    assert [f.severity for f in found] == ["warning"]
+    assert find("eval-gap", make_run(loss=jitter(np.full(200, 1.9)), eval_loss=creeps)) == []
+    assert find("eval-gap", make_run(loss=TRAINING, eval_loss=jitter(then(BEST, np.full(160, 1.95)), 0.005))) == []
+    assert find("eval-gap", named({"loss": TRAINING, "eval_loss": creeps, "eval_acc": np.linspace(0, 1, 200)})) == []
+
+
+def test_a_divergence_of_an_autoencoder_may_grow() -> None:
+    grows = np.geomspace(0.01, 400, 50).tolist()
+
+    assert severities("kl-explosion", named({"loss": falling(50), "kl": grows})) == ["warning"]
+    assert find("kl-explosion", named({"loss": falling(50), "kl": grows, "recon_loss": falling(50)})) == []
+    assert severities("kl-explosion", named({"train_reward": falling(50), "train_kl": grows})) == ["warning"]
+
+
+def test_healthy_likes_are_silent() -> None:
+    likes = {
+        "loss": LOSS,
+        "router_entropy": jitter(np.full(60, 2.0)),
+        "tokens_per_sec": jitter(np.full(60, 5e4), 0.08),
+        "update_norm": jitter(np.full(60, 0.01)),
+        "grad_norm": jitter(np.full(60, 0.4), 0.2),
+    }
+
+    assert alarms(named(likes)) == []
