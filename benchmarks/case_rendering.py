@@ -1,4 +1,7 @@
-"""Cases told as facts (fixtures/cases/*.toml) to run directories, written as the programs concerned write them."""
+"""Cases told as facts (fixtures/cases/*.toml) to run directories, written as the programs concerned write them.
+
+python benchmarks/case_rendering.py NAME DIR   # the folder of one case, to look at; DIR must not exist
+"""
 
 import json
 import math
@@ -210,3 +213,12 @@ def _element(value: float, dtype: str) -> bytes:
         return struct.pack("<e", value)
     single = struct.pack("<f", value)
     return single if dtype == "F32" else single[2:]
+
+
+def main() -> None:
+    name, folder = sys.argv[1:]
+    render(next(case for case in cases() if case.name == name), Path(folder))
+
+
+if __name__ == "__main__":
+    main()

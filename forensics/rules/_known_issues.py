@@ -37,6 +37,7 @@ from typing import Any
 from forensics.errors import MalformedError
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import Condition, ReasonFunction, Rule
+from forensics.rules import _backends as backends
 from forensics.rules import _curves as curves
 from forensics.rules import _deepspeed as deepspeed
 from forensics.rules import _loading as loading
@@ -60,7 +61,7 @@ Observe = Callable[[Run, Explained], Seen | None]
 
 OBSERVATIONS: Mapping[str, Observe] = {
     "norm is nonfinite": lambda r, e: curves.norm_is(r, e, "nonfinite", "sentinel"),
-    "another backend": lambda r, _: setup.another_backend(r),
+    "another backend": lambda r, _: backends.another_backend(r),
     "norm recovers": lambda r, e: curves.norm_is(r, e, "recovering"),
     "norm is zero": lambda r, e: curves.norm_is(r, e, "zero"),
     "norm is positive": lambda r, e: curves.norm_is(r, e, "positive"),
@@ -101,11 +102,12 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "one tensor only": lambda r, _: tensors.single(r),
     "an exception": lambda r, _: setup.raised(r),
     "killed by signal 9": lambda r, _: setup.ended_by_signal(r, 9),
-    "an AMD board or a ROCm build": lambda r, _: setup.on_rocm(r),
+    "an AMD board or a ROCm build": lambda r, _: backends.on_rocm(r),
     "a native signal": lambda r, _: setup.native_signal(r),
     "stopped by its user": lambda r, _: setup.stopped_by_user(r),
     "its session was closed": lambda r, _: setup.session_closed(r),
-    "ROCm build": lambda r, _: setup.rocm_build(r),
+    "ROCm build": lambda r, _: backends.rocm_build(r),
+    "Apple's MPS": lambda r, _: backends.on_apple(r),
     "several ranks in a collective": lambda r, _: setup.in_a_collective(r),
     "several ranks": lambda r, _: setup.several_ranks(r),
     "flash attention": lambda r, _: setup.attention_matches(r, "flash|^fa2$"),

@@ -61,24 +61,6 @@ def is_set(run: Run, name: str) -> Seen | None:
     return Seen(not empty, f"{name} is {value}", setting.source, name)
 
 
-BACKENDS = (
-    "torch-npu",
-    "intel-extension-for-pytorch",
-    "habana-torch-plugin",
-    "torch-xla",
-    "torch-mlu",
-    "torch-musa",
-    "torch-directml",
-)
-"""Packages that bring torch to a device that is neither NVIDIA's nor AMD's."""
-
-
-def another_backend(run: Run) -> Seen | None:
-    """Tell whether a package or a line of the log says that the run computed on a device without CUDA."""
-    packages = (package_within(run, package, ">=0") for package in BACKENDS)
-    return first(*(held(seen) for seen in packages), happened(run, Kind.NON_CUDA_DEVICE))
-
-
 def package_within(run: Run, package: str, affected: str) -> Seen | None:
     """Tell whether the recorded version lies in a PEP 440 range; None when no version was recorded."""
     return Affected(package, affected).seen(run)
@@ -300,15 +282,6 @@ def hardware_matches(run: Run, pattern: re.Pattern[str], what: str) -> Seen | No
     return None
 
 
-def rocm_build(run: Run) -> Seen | None:
-    """Tell whether torch was built for ROCm, by the tag of its version; None where that has no tag."""
-    found = run.environment.best("torch", "package")
-    if found is None or "+" not in str(found.value):
-        return None
-    built = "+rocm" in str(found.value)
-    return Seen(built, f"torch is {found.value}, a build for {'ROCm' if built else 'others'}", found.source, "build")
-
-
 def has_metric(run: Run, *names: str) -> Seen | None:
     """Tell whether one of the metrics was logged; None when the run logged no metric at all."""
     for name in names:
@@ -316,14 +289,6 @@ def has_metric(run: Run, *names: str) -> Seen | None:
         if series is not None and len(series):
             return Seen(True, f"{name} is logged", series.source_at(0), f"metric {names[0]}")
     return Seen(False, f"{names[0]} is not logged", None, f"metric {names[0]}") if run.timeline.series else None
-
-
-AMD = re.compile(r"MI[23]\d\d|gfx\d+|Radeon|Instinct", re.IGNORECASE)
-
-
-def on_rocm(run: Run) -> Seen | None:
-    """Tell whether the run computed on an AMD board, by its name or by the build of torch."""
-    return first(hardware_matches(run, AMD, "an AMD board"), rocm_build(run))
 
 
 WITHOUT_GRAPH = re.compile(

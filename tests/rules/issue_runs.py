@@ -129,6 +129,7 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
         {"hardware": {"gpu": "AMD Instinct MI300"}},
         {"hardware": {"gpu": "NVIDIA A100"}},
     ),
+    "Apple's MPS": ({"settings": {"device": "mps:0"}}, {"settings": {"device": "cuda"}}),
     "flash attention": (
         {"settings": {"attn_implementation": "flash_attention_2"}},
         {"settings": {"attn_implementation": "sdpa"}},
@@ -140,6 +141,10 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
     "stopped by its user": (
         {"events": [make_events(Kind.TRACEBACK, text="KeyboardInterrupt")]},
         {"events": [make_events(Kind.TRACEBACK, text="ValueError: no input_ids (/app/train.py:7)")]},
+    ),
+    "its session was closed": (
+        {"events": [make_events(Kind.SIGNAL, [-1], [-1.0], text="received signal 1")]},
+        {"events": [make_events(Kind.SIGNAL, [-1], [-9.0])]},
     ),
     "ROCm build": ({"packages": {"torch": "2.5.0+rocm6.2"}}, {"packages": {"torch": "2.5.0+cu124"}}),
     "several ranks in a collective": (

@@ -91,7 +91,8 @@ def test_all_that_an_entry_looks_for_makes_it_likely(judge: Judge, file: str) ->
     facts = together([*needed, *wanted], start, kept)
     hypothesis = asked(judge, issue, facts)
 
-    assert hypothesis.holds is ("hint" not in issue), (hypothesis.verdict, hypothesis.evidence)
+    advice = "write what would decide as a `hint`" if "hint" not in issue else "leave out its `hint`"
+    assert hypothesis.holds is ("hint" not in issue), f"{file} is {hypothesis.verdict} at most: {advice}"
     assert hypothesis.would_decide == ()
 
 

@@ -227,6 +227,20 @@ WHOLE_CASES: list[tuple[str, dict[str, Any], str]] = [
         "possible",
     ),
     ("weights-not-loaded", {"onset": 1, "loss": [0.69] * 5, "events": [make_events(Kind.NOTHING_LOADED)]}, "likely"),
+    (
+        "mps-optimizer-not-contiguous",
+        {
+            "settings": {"device": "mps", "optim": "adamw_torch"},
+            "packages": {"torch": "2.2.1"},
+            "checkpoints": [make_checkpoint(6, make_table(same=64))],
+        },
+        "likely",
+    ),
+    (
+        "mps-optimizer-not-contiguous",
+        {"packages": {"torch": "2.2.1"}, "hardware": {"gpu": "NVIDIA A100"}},
+        "ruled out",
+    ),
     ("torch-compile", {**DEAD, "settings": {"torch_compile": True}}, "possible"),
     ("pcie-p2p-corruption", {**DEAD, "settings": {"world_size": 1}}, "ruled out"),
     ("quantized-compute-dtype", {"settings": {"bf16": False, "fp16": False}, "loss": [NAN] * 5}, "unlikely"),
