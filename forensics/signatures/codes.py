@@ -8,6 +8,8 @@ from forensics.signatures.signature import Role
 
 SHELL_BASE = 128
 """A shell tells of a process that signal n ended with 128 + n, Python's `subprocess` with -n."""
+PBS_BASE = 256
+"""PBS tells of a job that signal n ended with 256 + n (Exit_status, PBS Professional guide)."""
 WINDOWS = {0xC0000005: 11, 0xC000001D: 4, 0xC0000094: 8, 0xC00000FD: 11, 0xC000013A: 2, 0xC0000409: 6, 0xC0000374: 6}
 """NTSTATUS codes (ntstatus.h) as the signals that mean the same: access violation, illegal instruction, division by
 zero, stack overflow, Ctrl-C, fail fast, heap corruption."""
@@ -75,7 +77,7 @@ def signal_of(code: float) -> Signal | None:
         return _OTHER
     whole = int(code)
     number = WINDOWS.get(whole & 0xFFFFFFFF, 0) if abs(whole) > 1 << 16 else 0
-    number = number or (-whole if whole < 0 else whole - SHELL_BASE)
+    number = number or (-whole if whole < 0 else whole - (PBS_BASE if whole > PBS_BASE else SHELL_BASE))
     if not 0 < number <= 64:
         return None
     return SIGNALS.get(number, _OTHER)

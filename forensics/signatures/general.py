@@ -52,6 +52,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
             r"\b(?:rank|worker|process|trainer|training|job|watchdog|host|chip|core|neff)s?\b",
             (
                 r"\b(?:hung|stuck|stalled|hanging|unresponsive|no progress)\b|\bhang (?:was |is )?(?:detected|that)\b"
+                r"|\b(?:soft|hard|step|section|heartbeat|iteration)['\"]? time ?-?out(?: of \w+)? (?:was )?exceeded"
                 r"|\bhangs?(?: for)? (?:more than|over|longer)|\bdetect(?:s|ed) (?:a |the )?hang\b|\w_TIMEOUT\b"
             ),
         ),
@@ -122,7 +123,8 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         "out-of-memory",
         (
             (
-                r"\bout[ -]of[ -]memory\b|\bmemory is(?:n't| not) enough|\b(?:not enough|insufficient) (?:\w+ )?memory"
+                r"\bout[ -]of[ -](?:gpu |device |hbm |video )?memory\b|\bmemory is(?:n't| not) enough"
+                r"|\b(?:not enough|insufficient) (?:(?!shared)\w+ )?memory"
                 r"|\bmemory exhausted\b|\bhbm capacity\b|\boom\b|ErrorOutOfMemory\b"
             ),
         ),
@@ -170,10 +172,15 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "nan-assertion",
         (
-            r"\bloss\b|\bgradients?\b|\bgrad[_ ]?norm\b|\bactivations?\b|\blogits\b",
-            r"\bnans?\b|\binfs?\b|\binfinite\b|\bnon-?finite\b|\bnot finite\b",
+            (
+                r"\b(?:\w{1,20}_)?loss(?:es|_\w{1,20})?\b|\bgradients?\b|\bgrad[_ ]?norm\b|\bactivations?\b|\blogits\b"
+                r"|\b(?:labels?|inputs?|features?|targets?|outputs?|predictions?|rewards?|weights?) contain\w*"
+            ),
+            r"\bnans?\b|\binfs?\b|\binfinite\b|\binfinity\b|\bnon-?finite\b|\bnot finite\b",
         ),
     ),
+    ("nan-assertion", (r"\bcheck failed|\bassert", r"\bis_?(?:finite|nan|inf)\b")),
+    ("nan-assertion", (r"\bnans? (?:persist|detect|encounter|found|occur)",)),
     (
         "interrupted",
         (

@@ -63,6 +63,8 @@ SIGNATURES = (
             Record("FAILED_SETUP"),
             Record("Exiting because a job execution failed"),
             Record("Catastrophic failure", r"^Catastrophic failure"),
+            Record("Wsl/Service/E_UNEXPECTED"),
+            Record("The spark driver has stopped unexpectedly"),
         ),
     ),
     Signature(
@@ -83,6 +85,7 @@ SIGNATURES = (
             Record("The Kernel crashed while executing code"),
             Words("DeadKernelError", r"DeadKernelError: Kernel died"),
             Record("The kernel appears to have died"),
+            Record("Your session crashed for an unknown reason"),
             Record("Canceled future for execute_request message before replies were done"),
         ),
     ),

@@ -54,6 +54,8 @@ _WRAPPED = re.compile(
     re.MULTILINE,
 )
 _GRAVE = re.compile(rb""""(?:level|severity|levelname|lvl)": ?"(?i:error|fatal|critical|alert|emergency)\"""")
+_TIMED = re.compile(rb"""(?i:time|"ts"|date)""")
+"""An object with a text and without a time is a row of data."""
 _BESIDE = re.compile(rb"""\{?"(?:step|loss|epoch|iter\w*|global_step|lr)": ?["\d]""")
 _ESCAPED = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPES = {b"n": b"", b"r": b"\r", b"t": b"\t"}
@@ -109,7 +111,8 @@ def _unwrapped(found: re.Match[bytes]) -> bytes:
     """
     start, end = found.start(1) - found.start(), found.end(1) - found.start()
     around = found[0][:start] + found[0][end:]
-    if _BESIDE.search(around) or _GRAVE.search(around):
+    data = found[0][:start].endswith((b'"text":"', b'"text": "')) and _TIMED.search(around) is None
+    if data or _BESIDE.search(around) or _GRAVE.search(around):
         return found[0]
     return _ESCAPED.sub(_unescaped, found[1])
 

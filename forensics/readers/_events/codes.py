@@ -70,7 +70,8 @@ CODES = tuple(
         rb"EXIT CODE: *" + _NUMBER,
         rb"[Ee]xited with (?:a )?(?:non-zero )?(?:exit )?(?:code|status)(?: of)?[ :=]*" + _NUMBER,
         rb"returned non-zero exit status " + _NUMBER,
-        rb"exit status " + _NUMBER,
+        rb"\bexit status " + _NUMBER,
+        rb"^ *Exit_status ?= ?" + _NUMBER,
         rb"(?:return|returned|exit|exited with) (?:code|status)[ :=]+" + _NUMBER,
         rb"terminated with exit code " + _NUMBER,
         rb"Command exited with non-zero status " + _NUMBER,
@@ -112,7 +113,8 @@ BY_SIGNAL = tuple(
 """Where launchers and crash handlers name the signal."""
 ANCHORS = (
     "xits with return code = ", "xitcode", "xit code", "xit Code", "xit_code", "xitCode", "XIT CODE", "xited with ",
-    "xit status", "xited on signal", "xited with signal", "Exited with", "Exit code", "Exit Code", "EXIT CODE:",
+    "xit status", "Exit_status", "xited on signal", "xited with signal", "Exited with", "Exit code",
+    "Exit Code", "EXIT CODE:",
     "signal (", "KILLED BY SIGNAL", "EXIT STRING: ", "Exited by LSF signal",
     "SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGKILL", "SIGTERM", "SIGINT", "SIGHUP",
     "Signal ", "Signal: ", "Signals.SIG", "Segmentation fault", "Bus error", "Illegal instruction", "Aborted",

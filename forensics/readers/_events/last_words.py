@@ -39,12 +39,13 @@ EXCEPTION = re.compile(
 )
 _FRAME = re.compile(rb'\sFile "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
 _WENT_ON = re.compile(
-    rb"\b(?:retry(?:ing)?(?! count)|trying again|continu(?:e|ing)|skipp(?:ed|ing)|fall(?:ing)? back|ignor(?:ed|ing)"
-    rb"|resum(?:ed|ing))\b",
+    rb"\b(?:retry(?:ing)?(?! (?:count|failed))|trying again|continu(?:e|ing)|skipp(?:ed|ing)|fall(?:ing)? back"
+    rb"|ignor(?:ed|ing)|resum(?:ed|ing))\b",
     re.IGNORECASE,
 )
 _FATAL = re.compile(
-    rb"(?:^|[\[\s|])(?:F\d{3,8} (?:\d\d:){2}\d\d|(?<=\d: )F(?= \S{1,200}:\d+\])|(?:FATAL|CRITICAL)(?=[\s:\]|]|$)"
+    rb"(?:^|[\[\s|])(?:F\d{3,8} (?:\d\d:){2}\d\d|(?<=\d: )F(?= \S{1,200}:\d+\])"
+    rb"|(?:FATAL|CRITICAL|Fatal(?=\]))(?=[\s:\]|]|$)"
     rb"|[Ff]atal error(?=[\s:])|what\(\):  |libc\+\+abi: terminating|failed assertion `|called `Result::unwrap\(\)`)"
 )
 """How glog, TensorFlow (tsl/platform/logging), `logging`, C++ runtimes, Metal and Rust mark their last line."""
@@ -63,16 +64,19 @@ _ENDED = re.compile(
     rb"|aborting|aborted"
     rb"|outbid|crashed|died|lost|exited|failed|expired|going down|shut ?down|disconnected|exceed(?:s|ed)|timed out|hung"
     rb"|stuck|stalled|not responding|no progress)\b"
+    rb"|\bloss\b[^!?]{0,40}\b(?:nans?|inf|infinite|non-?finite)\b[^!?]{0,60}?\b(?:exit|stop|abort|terminat|quit)\w{0,5}\b"
     rb"|\b(?:watchdog|heartbeat)\b[^!?]{0,60}\b(?:no progress|stuck|hung|timed out|aborting|expired)\b"
 )
 """A sentence that says of a process, or of what it runs on, that it came to an end."""
 _NOT_SAID = re.compile(
-    rb"(?i)\b(?:if|when|whenever|once|unless|until|would|will|can|may|could|might|should|in case|never|not yet"
-    rb"|(?<![=.:])0 [a-z]+|no(?! progress)|example|e\.g|successful\w*|completed|normal(?:ly)?"
+    rb"(?i)\b(?:if|when|whenever|once|unless|until|in case|never|not yet"
+    rb"|(?<![=.:\d])0 [a-z]+|no(?! progress)|example|e\.g|successful\w*|completed|normal(?:ly)?"
     rb"|recover(?:ed|s)|restart\w*|previous\w*|earlier|stale|enabled|handler)\b"
-    rb"|\?\s*$|^\s*[#>*-]|(?-i:^(?:[A-Z][A-Za-z]{0,30}|[A-Z]{2,30}(?: [A-Z]{1,30}){1,3}): )|\bloss[\"']? ?[:=]? ?-?\d"
+    rb"|\?\s*$|^\s*[#>*-]|(?-i:^(?:[A-Z][a-z']{0,30}|[A-Z]{2,30}(?: [A-Z]{1,30}){0,3}): )|\bloss[\"']? ?[:=]? ?-?\d"
 )
-"""Conditions, plans, denials and good news say of no end that it came; what somebody says in a dialogue is no log."""
+"""Conditions, denials and good news say of no end that it came; what somebody says in a dialogue is no log."""
+_TO_COME = re.compile(rb"(?i)\b(?:would|will|can|may|could|might|should)\b")
+"""In front of an end: one that is only planned or possible."""
 _ECHOED = re.compile(rb"(?<![.'\"/\\\[(])\^(?:C(?=\s*$|\^C|[A-Z][a-z]{2}|\w{3,12}: )|\\(?=Quit))")
 """What a terminal shows of the keys that interrupt (termios ECHOCTL)."""
 _BY_HAND = re.compile(
@@ -86,11 +90,11 @@ pytorch/examples and its many children."""
 _HOW_TO = re.compile(rb"(?i)\b(?:press|hit|use|type|send|on|regist\w{1,6}|install\w{0,3}|trap\w{0,4})\b[^.!]{0,80}$")
 """In front of a key or a signal: what it would do."""
 _ASIDE = re.compile(rb"\([^()]{0,200}\)")
-_MARK = re.compile(rb"[\d:()\"]|\bYour\b|^\s*(?:Pod|Job|Workload|Container|Task|Instance|Session|Node)\b")
+_MARK = re.compile(rb"[\d:()\"]|\bYour\b|(?i:\bnan\b)|^\s*(?:Pod|Job|Workload|Container|Task|Instance|Session|Node)\b")
 """What programs write into such sentences and tales do not: numbers, colons, brackets, the name of a thing in front."""
 OPENING_WORDS = 4
 _JSON_ERROR = re.compile(
-    rb"\{[^{}]{0,400}?\"(?:level|severity|levelname|lvl)\" ?: ?\"(?i:error|fatal|critical|alert|emergency)\""
+    rb"[{ ,]\"(?:level|severity|levelname|lvl)\" ?: ?\"(?i:error|fatal|critical|alert|emergency)\""
 )
 _JSON_MESSAGE = re.compile(rb"\"(?:msg|message|textPayload|event|error)\" ?: ?\"([^\"\\]{4,400})")
 NARROWEST = 40
@@ -220,7 +224,7 @@ def rewrapped(window: Window) -> Iterator[tuple[int, bytes]]:
 
 def _structured(line: bytes) -> bytes | None:
     """Return the message of a JSON line whose writer calls it an error (structlog, zap, Cloud Logging), else None."""
-    if not line.startswith(b"{") or b'"loss' in line or _JSON_ERROR.match(line) is None:
+    if not line.startswith(b"{") or b'"loss' in line or _JSON_ERROR.search(line) is None:
         return None
     message = _JSON_MESSAGE.search(line)
     return None if message is None else message[1]
@@ -242,6 +246,8 @@ def _ended(line: bytes) -> bool:
     said = _ENDED.search(line)
     if said is None or _NOT_SAID.search(line) or not _MARK.search(line) or WARNED.search(line, 0, _HEADER):
         return False
+    if _TO_COME.search(line, 0, said.end()):
+        return False
     return _opens(line[: said.start()])
 
 
@@ -253,7 +259,7 @@ def _opens(before: bytes) -> bool:
         if leads(before):
             return True
         rest, _, word = before.rstrip().rpartition(b" ")
-        if not word[:1].isalpha() or word.endswith(b"."):
+        if not (word[:1].isalpha() or word == b"-") or word.endswith(b"."):
             return False
         before = rest
     return False

@@ -57,10 +57,21 @@ _TOKEN = re.compile(
 )
 
 
+_FIELD = re.compile(
+    rb"(?<![\w'])[\"']?(?:ErrorMessage|StatusMessage|statusMessage|Status message|Exception raised|FailureReason"
+    rb"|methodName|statusReason(?:\b.{1,200}\breason)?)(?:[\"']? ?[:=] ?[\"']?| [\"'])"
+)
+"""Fields in which clouds pass on why a job ended (SageMaker, AWS Batch, Azure ML, Google Cloud)."""
+
+
 def _own(before: bytes) -> bytes:
-    """Return what stands before words without a bar, and without the framing bytes of a tracker's binary log."""
+    """Return what stands before words without a bar, the field of a cloud, and the framing bytes of a binary log."""
     bar = _BAR.match(before) or _RICH.match(before)
-    return _FRAMING.split(before[bar.end() :] if bar else before)[-1]
+    rest = _FRAMING.split(before[bar.end() :] if bar else before)[-1]
+    field = None
+    for field in _FIELD.finditer(rest):  # noqa: B007  (the last one counts)
+        pass
+    return rest if field is None else rest[field.end() :]
 
 
 def leads(before: bytes) -> bool:

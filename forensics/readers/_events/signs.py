@@ -201,6 +201,7 @@ SIGNS = (
     _sign("Error(s) in loading state_dict", Kind.CHECKPOINT_REFUSED),
     _sign("PytorchStreamReader failed", Kind.CHECKPOINT_REFUSED),
     _sign("Error while deserializing header", Kind.CHECKPOINT_REFUSED),
+    _sign("DATA_LOSS: ", Kind.CHECKPOINT_REFUSED, r"(?i:checkpoint|ckpt|sstable)"),
     _sign("unexpected EOF, expected ", Kind.CHECKPOINT_REFUSED, r"expected \d{1,18} more bytes"),
     _sign("EOFError: Ran out of input", Kind.CHECKPOINT_REFUSED),
     _sign("pickle data was truncated", Kind.CHECKPOINT_REFUSED),

@@ -53,10 +53,11 @@ _LAUNCHER = re.compile(
     rb"|accelerate/commands/|deepspeed/launcher/|/runpy\.py$|<frozen runpy>|torchrun$"
 )
 OF_A_LAUNCHER = re.compile(
-    rb"(?:[\w.]+\.)?(?:ChildFailedError|CalledProcessError|ProcessExitedException|ProcessRaisedException)\b"
+    rb"(?:[\w.]+\.)?(?:ChildFailedError|CalledProcessError|ProcessExitedException|ProcessRaisedException"
+    rb"|UnexpectedStatusException|ExecuteUserScriptError|AlgorithmError)\b"
 )
-"""Last lines of tracebacks in which a launcher (torch elastic, accelerate, deepspeed) reports that a process of
-its own failed; what that died of stands before it."""
+"""Last lines of tracebacks in which a launcher (torch elastic, accelerate, deepspeed, SageMaker) reports that a process
+of its own failed; what that died of stands before it."""
 STOPPED_BY_SIGNAL = re.compile(rb"(?:[\w.]+\.)?SignalException: Process \d+ got signal: (\d{1,3})")
 """torch elastic, `multiprocessing/api.py`, when the launcher itself is told to end."""
 _IGNORED = re.compile(
