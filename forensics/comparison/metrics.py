@@ -45,11 +45,15 @@ def divergence(good: Series, bad: Series) -> Divergence | None:
         return None
     one, other = good.values[mine], bad.values[theirs]
     differs = _further(one, other, _rounding(good, bad, one))
-    parts = lasting(_further(one, other, _rounding(good, bad, one) + NOISES * _noise(one)))
-    scaled = _scaled(one, other)
+    noise = 0.0 if good.name == LEARNING_RATE else _noise(one)  # what moves it is a schedule
+    apart = _further(one, other, _rounding(good, bad, one) + NOISES * noise)
+    # Where both are 0, as the first rate of a warm-up and the last of a decay, no distance can be seen.
+    told = np.flatnonzero((one != 0) | (other != 0))
+    parts, scaled = (_entry(told, at) for at in (lasting(apart[told]), _scaled(one[told], other[told])))
     if parts is None:
         parts = scaled
     at = parts if parts is not None else len(steps) - 1
+    after = told[told >= at]
     return Divergence(
         metric=good.name,
         axis=good.axis,
@@ -59,8 +63,12 @@ def divergence(good: Series, bad: Series) -> Divergence | None:
         step=int(steps[at]),
         good=float(one[at]),
         bad=float(other[at]),
-        factor=float(np.median(other[parts:] / one[parts:])) if parts is not None and parts == scaled else None,
+        factor=float(np.median(other[after] / one[after])) if parts is not None and parts == scaled else None,
     )
+
+
+def _entry(told: NDArray[np.intp], at: int | None) -> int | None:
+    return None if at is None else int(told[at])
 
 
 def _scaled(one: Floats, other: Floats) -> int | None:

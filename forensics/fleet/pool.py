@@ -66,7 +66,9 @@ def _pooled(pending: Iterator[Task], workers: int) -> Generator[Row, None, list[
         _end(pool)
         raise
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        # Waited for: at its end the interpreter would wake the thread that manages the workers through a pipe which
+        # that may be closing (concurrent/futures/process.py, `_python_exit`).
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _alone(task: Task) -> Iterator[Row]:
@@ -84,7 +86,6 @@ def _end(pool: ProcessPoolExecutor) -> None:
     """End the workers; one that starts would miss what this process had for it, and say so at length."""
     for process in list((pool._processes or {}).values()):  # noqa: SLF001  (`terminate_workers` came with Python 3.14)
         process.terminate()
-    pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _submitted(pool: ProcessPoolExecutor, task: Task) -> Future[Row]:

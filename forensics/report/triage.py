@@ -22,9 +22,10 @@ SHOWN = 15
 """Runs a group lists in a table or in Markdown; CSV and JSON hold all."""
 INTERNAL = ("signature", "names", "parts", "curve", "changed")
 """Fields of a row that no output shows."""
-HEADINGS = ("group", "run", "onset", "cause", "last good", "lost after it")
+PATH, CAUSE = "run", "cause"
+HEADINGS = ("group", PATH, "onset", CAUSE, "last good", "lost after it")
 WIDTH = 100
-LEAST_COLUMNS, LEAST_PATH, MOST_OF_A_CELL = 4, 12, 60
+LEAST_COLUMNS, LEAST_CELL, MOST_OF_A_CELL = 4, 12, 60
 
 
 def masked(rows: Sequence[Row], redactor: Redactor) -> tuple[Row, ...]:
@@ -113,30 +114,40 @@ def _table(rows: Sequence[Row], width: int) -> str:
 
 
 def _aligned(cells: Sequence[Sequence[str]], width: int) -> Iterator[str]:
-    """Yield the lines of a table no wider than `width`: columns from the right are left out, then cells are cut."""
+    """Yield the lines of a table no wider than `width`: columns from the right are left out, then cells are cut.
+
+    Path and cause share what there is, each at least half of it if it needs that much.
+    """
     columns = list(zip(HEADINGS, *cells, strict=True))
     columns = [column for column in columns if any(column[1:])]
     while len(columns) > LEAST_COLUMNS and sum(_width(column) + 2 for column in columns) - 2 > width:
         columns.pop()
-    widths = [_width(column) for column in columns]
-    if (over := sum(widths) + 2 * (len(widths) - 1) - width) > 0:
-        at = 1  # the path, of which the end tells most
-        widths[at] = max(LEAST_PATH, widths[at] - over)
+    names = [column[0] for column in columns]
+    widths = dict(zip(names, map(_width, columns), strict=True))
+    if (over := sum(widths.values()) + 2 * (len(widths) - 1) - width) > 0 and {PATH, CAUSE} <= set(names):
+        room = max(2 * LEAST_CELL, widths[PATH] + widths[CAUSE] - over)
+        path, cause = widths[PATH], widths[CAUSE]
+        widths[PATH] = min(path, max(room // 2, room - cause))
+        widths[CAUSE] = min(cause, room - widths[PATH])
     for line in zip(*columns, strict=True):
-        shown = [
-            _cut(cell, room, tail=number == 1) for number, (cell, room) in enumerate(zip(line, widths, strict=True))
-        ]
-        yield "  ".join(f"{cell:<{room}}" for cell, room in zip(shown, widths, strict=True)).rstrip()
+        shown = [f"{_cut(cell, widths[name], name):<{widths[name]}}" for name, cell in zip(names, line, strict=True)]
+        yield "  ".join(shown).rstrip()
 
 
 def _width(column: Sequence[str]) -> int:
     return min(MOST_OF_A_CELL, max(map(len, column)))
 
 
-def _cut(cell: str, room: int, *, tail: bool) -> str:
+def _cut(cell: str, room: int, column: str) -> str:
+    """Shorten a cell: of a path the end tells most, of a cause its beginning and, in brackets, how sure it is."""
     if len(cell) <= room:
         return cell
-    return f"...{cell[3 - room :]}" if tail else f"{cell[: room - 3]}..."
+    if column == PATH:
+        return f"...{cell[3 - room :]}"
+    certainty = cell[cell.rindex(" (") + 1 :] if cell.endswith(")") and " (" in cell else ""
+    if room - len(certainty) < LEAST_CELL:
+        certainty = ""
+    return f"{cell[: room - 3 - len(certainty)]}...{certainty}"
 
 
 def _csv(rows: Sequence[Row]) -> str:

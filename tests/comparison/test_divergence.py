@@ -94,6 +94,32 @@ def test_a_factor_that_begins_in_the_middle_is_dated() -> None:
     assert found.factor == pytest.approx(2)
 
 
+@pytest.mark.parametrize("name", ["learning_rate", "grad_norm"])
+@pytest.mark.parametrize("size", [12, 100])
+def test_a_value_that_is_zero_in_both_hides_no_factor(name: str, size: int) -> None:
+    """As the first rate of a warm-up, and the last of a decay."""
+    values = np.concatenate([[0.0], NORMS[1 : size - 1], [0.0]])
+    found = divergence(
+        make_series(name, values.tolist(), STEPS[:size]), make_series(name, (3 * values).tolist(), STEPS[:size])
+    )
+
+    assert found is not None
+    assert found.parts_from == 2
+
+
+@pytest.mark.parametrize("factor", [2.0, 1.05])
+def test_a_rate_has_no_noise(factor: float) -> None:
+    """Its steps from entry to entry are those of a schedule: a decay over ten entries hides no other rate."""
+    decay = 1e-5 * np.linspace(1, 0, 10)
+    found = divergence(
+        make_series("learning_rate", decay.tolist(), STEPS[:10]),
+        make_series("learning_rate", (factor * decay).tolist(), STEPS[:10]),
+    )
+
+    assert found is not None
+    assert found.parts_from == 1
+
+
 @pytest.mark.parametrize("size", [3, 4, 9, 10, 100])
 def test_norms_of_another_seed_have_no_factor(size: int) -> None:
     """Nor have a few entries that are 1.3 times the others, or one entry."""

@@ -16,6 +16,7 @@ from forensics.cli import main
 from forensics.fleet.pool import run_here
 from forensics.fleet.row import Row
 from forensics.fleet.work import Task
+from forensics.report.triage import render
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +179,22 @@ def test_a_file_of_something_else_is_not_overwritten(root: Path, tmp_path: Path)
 
     assert triage(root, "--resume", notes).exit_code == 2
     assert notes.read_text() == '{"mine": 1}\n'
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_narrow_table_cuts_runs_and_causes_alike(width: int) -> None:
+    """Names are told apart by their ends, and how sure a cause is stays."""
+    found = {"symptom": "loss-to-zero", "cause": "gradient-checkpointing-no-input-grad", "cause_verdict": "likely"}
+    rows = [
+        Row(f"sweeps/llama-lora-rank-8-on-the-large-set/{seed}", "broken", onset=7, axis="step", **found)  # type: ignore[arg-type]
+        for seed in (1, 2)
+    ]
+    lines = render(rows, "table", width=width).splitlines()
+
+    table = lines[3:5]
+    assert max(map(len, table)) <= width
+    for seed, line in enumerate(table, 1):
+        _, run, _, cause = re.split(r" {2,}", line)
+        assert run.endswith(f"set/{seed}")
+        assert re.fullmatch(r"gradient-.*\(likely\)", cause)
+        assert abs(len(run) - len(cause)) <= 2 or len(run) == 43
