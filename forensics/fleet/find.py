@@ -1,8 +1,9 @@
-"""Which folders under a root are runs. Looks at names only.
+"""Which folders under a root are runs. Looks at names, and at the first bytes of a few files where names tell nothing.
 
 A folder is *surely* a run when it holds a trainer state, a checkpoint folder, or the record of one trainer; it
-is *perhaps* one when it merely holds a log or an event file. A run owns what lies below it: its checkpoints, its
-event files in `runs/`, the output folder beside its log. Two folders that are surely runs never share one row.
+is *perhaps* one when it merely holds a log or an event file, or, where nothing below it is a run, a file of any name
+in which a loss has a value. A run owns what lies below it: its checkpoints, its event files in `runs/`, the output
+folder beside its log. Two folders that are surely runs never share one row.
 """
 
 import os
@@ -29,10 +30,16 @@ CHECKPOINT = re.compile(
     r"^(tmp-)?checkpoint[-_]\d+$|^global_step_?\d+$|^iter_\d+$|^step[-_]\d+$|^epoch[=_-]?\d+.*$", re.IGNORECASE
 )
 LOG = re.compile(
-    r"\.(log|out|err)$|^(slurm-\d|nohup\.out|stdout|stderr)|^(train|log|output|console|running_log)\w*\.txt$"
-    r"|\.[oe]\d{4,}$",
+    r"\.(log|out|err)(\.\d+)?(\.[gx]z)?$|^(slurm-\d|nohup\.out|stdout|stderr)"
+    r"|^(train|log|output|console|running_log)\w*\.txt(\.[gx]z)?$|\.[oe]\d{4,}$",
     re.IGNORECASE,
 )
+PERHAPS = re.compile(r"\.(txt|jsonl|ndjson|json|csv|tsv|ipynb|md)$", re.IGNORECASE)
+"""What a log or a table of metrics may be called as well as anything else."""
+VALUE = re.compile(rb"(?i)loss[\"'\\]{0,3}[ \t]?[:=|]?[ \t\[\"']{0,3}(?:[-+.]?\d|nan|inf)")
+COLUMN = re.compile(rb"(?i)\A[^\n]{0,400}loss\"?[,;\t\r\n]")
+"""A loss with a value behind it; a head of a table in which one stands."""
+PEEKED_FILES, PEEKED_BYTES = 20, 1 << 16
 RECORD = re.compile(r"^events\.out\.tfevents\.|\.wandb$|^metrics\.csv$|^metrics\.jsonl$")
 INSIDE = frozenset(
     {
@@ -78,6 +85,7 @@ class _Folder:
     path: Path
     sure: bool = False
     logs: list[str] = field(default_factory=list)
+    perhaps: list[str] = field(default_factory=list)
     records: bool = False
     folders: list[str] = field(default_factory=list)
 
@@ -86,12 +94,14 @@ class _Folder:
 class _Candidate:
     found: Found
     sure: bool
+    peeked: bool = False
 
 
-def find_runs(root: Path, limits: Limits = DEFAULT) -> tuple[Found, ...]:
+def find_runs(root: Path, limits: Limits = DEFAULT, *, peek: bool = False) -> tuple[Found, ...]:
     """Return every run under `root`, by path; links are not followed. A file is a run of its own.
 
-    Logs in folders of documentation, tests and data are runs only where there are no others.
+    Logs in folders of documentation, tests and data are runs only where there are no others. With `peek` files that
+    may be anything are looked into, too.
 
     Raises `UnreadableError` when `root` cannot be listed.
     """
@@ -99,7 +109,7 @@ def find_runs(root: Path, limits: Limits = DEFAULT) -> tuple[Found, ...]:
         return (Found(root),)
     if not root.is_dir():
         raise UnreadableError(f"{root} does not exist or is no directory")
-    found = [candidate.found for candidate in _runs(root, 0, limits)]
+    found = [candidate.found for candidate in _runs(root, 0, limits, peek=peek)]
     own = [each for each in found if not aside(f"{each.path.relative_to(root).as_posix()}/")]
     return tuple(sorted(own or found, key=lambda f: str(f.path)))
 
@@ -107,8 +117,8 @@ def find_runs(root: Path, limits: Limits = DEFAULT) -> tuple[Found, ...]:
 def find_remote(root: RemotePath, limits: Limits = DEFAULT) -> tuple[RemoteFound, ...]:
     """Return every run of a store below a URL, by its path below it, "." for the URL itself; `find_runs` decides.
 
-    The store is listed once. Raises `RemoteError` when it does not answer or has nothing there, `UsageError` when
-    nothing installed speaks its protocol.
+    The store is listed once, and only names are looked at. Raises `RemoteError` when it does not answer or has nothing
+    there, `UsageError` when nothing installed speaks its protocol.
     """
     _, artifacts, _ = discover_remote(root, limits)
     paths = [a.path.removeprefix(f"{root.url}/") for a in artifacts if a.path != root.url]
@@ -127,14 +137,19 @@ def find_remote(root: RemotePath, limits: Limits = DEFAULT) -> tuple[RemoteFound
         return tuple(RemoteFound(run.path.relative_to(made).as_posix(), run.apart) for run in found)
 
 
-def _runs(path: Path, depth: int, limits: Limits) -> list[_Candidate]:
+def _runs(path: Path, depth: int, limits: Limits, *, peek: bool) -> list[_Candidate]:
     folder = _listed(path)
     below: list[_Candidate] = []
     if depth + 1 < limits.depth:
         for name in folder.folders:
-            below.extend(_runs(path / name, depth + 1, limits))
+            below.extend(_runs(path / name, depth + 1, limits, peek=peek))
+    if folder.sure or folder.logs or folder.records:
+        below = [c for c in below if not c.peeked]  # tables and notes of the run that is here
     if folder.sure:
         return _owner(path, below)
+    if peek and not below and not folder.logs and not folder.records:
+        told = any(_tells_a_loss(path / name) for name in folder.perhaps[:PEEKED_FILES])
+        return [_Candidate(Found(path), sure=False, peeked=True)] if told else []
     outside = [c for c in below if not _inside(path, c)]
     if not folder.logs and not folder.records:
         owns = len(outside) == 1 and len(below) > 1
@@ -178,7 +193,19 @@ def _listed(path: Path) -> _Folder:
             folder.records = folder.records or RECORD.search(name) is not None
             if LOG.search(name):
                 folder.logs.append(name)
+            elif PERHAPS.search(name):
+                folder.perhaps.append(name)
     return folder
+
+
+def _tells_a_loss(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(PEEKED_BYTES)
+    except OSError:
+        return False
+    is_table = path.suffix.lower() in {".csv", ".tsv"}
+    return VALUE.search(head) is not None or (is_table and COLUMN.match(head) is not None)
 
 
 def _entries(path: Path) -> Iterator["os.DirEntry[str]"]:

@@ -40,9 +40,11 @@ def triage(
     if isinstance(root, RemotePath):
         found = [_task_there(root, run, options) for run in find_remote(root)]
     else:
-        found = [_task(root, run, options) for run in find_runs(root)]
+        found = [_task(root, run, options) for run in find_runs(root, peek=True)]
     if not found:
-        raise NothingReadableError(f"no run under {root}: no trainer state, checkpoint, event file or log")
+        raise NothingReadableError(
+            f"no run under {root}: no trainer state, checkpoint, event file, log or file with a loss"
+        )
     tasks = [task for task in found if _is_wanted(task, options.since)]
     known = [row for task in tasks if (row := _known(task, state)) is not None]
     names = {row.path for row in known}

@@ -1,5 +1,6 @@
 """Every run is found once: neither its checkpoints nor its trackers' folders are runs."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ LAYOUTS = {
     "trackers alone": (["wandb/run-1/run-1.wandb", "wandb/run-2/run-2.wandb"], ["wandb/run-1", "wandb/run-2"]),
     "deepspeed": (["a/latest", "a/global_step10/mp_rank_00_model_states.pt"], ["a"]),
     "megatron": (["a/latest_checkpointed_iteration.txt", "a/iter_0000010/x.pt"], ["a"]),
+    "packed and rotated logs": (["a/train.log.gz", "b/train.log.2", "c/log.txt.xz"], ["a", "b", "c"]),
     "nothing": (["readme.md", "src/train.py"], []),
     "an environment": ([f"venv/lib/{STATE}", f".git/{STATE}"], []),
 }
@@ -36,6 +38,47 @@ def test_a_layout_has_these_runs(name: str, tmp_path: Path) -> None:
     touch(tmp_path, *files)
 
     assert [run.path.relative_to(tmp_path).as_posix() for run in find_runs(tmp_path)] == expected
+
+
+TELLING = {
+    "out.txt": "Epoch 0 batch 10/100 loss 2.31\n",
+    "log.jsonl": '{"step": 1, "train/loss": 2.3}\n',
+    "table.csv": "epoch,train_loss,acc\n0,2.3,0.1\n",
+    "history.json": '{"loss": [2.3, 2.1], "val_loss": [2.4]}',
+    "Untitled.ipynb": json.dumps({"cells": [{"outputs": [{"text": "{'loss': 1.97, 'epoch': 0.1}"}]}]}),
+    "broken.md": "the log:\n    step 3 | loss nan\n",
+}
+MUTE = {
+    "requirements.txt": "torch==2.4\n",
+    "config.json": '{"router_aux_loss_coef": 0.001, "loss": "ce"}',
+    "train.jsonl": '{"text": "a loss of words, no loss at all"}\n',
+    "readme.md": "# Loss\n\nThe loss is explained in 3 places.\n",
+}
+
+
+@pytest.mark.parametrize(("name", "told"), [*((n, True) for n in TELLING), *((n, False) for n in MUTE)])
+def test_a_loss_makes_a_run_of_a_folder_that_no_name_tells(name: str, told: bool, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / name).write_text({**TELLING, **MUTE}[name])
+
+    assert [run.path.name for run in find_runs(tmp_path, peek=True)] == (["a"] if told else [])
+
+
+def test_a_table_beside_runs_is_none(tmp_path: Path) -> None:
+    touch(tmp_path, f"a/{STATE}")
+    (tmp_path / "all.csv").write_text(TELLING["table.csv"])
+
+    assert [run.path.name for run in find_runs(tmp_path, peek=True)] == ["a"]
+
+
+@pytest.mark.parametrize("name", [STATE, "train.log", EVENTS])
+def test_tables_below_a_run_are_its_own(name: str, tmp_path: Path) -> None:
+    touch(tmp_path, name)
+    for folder in ("eval-1", "eval-2"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "results.json").write_text(TELLING["history.json"])
+
+    assert [run.path for run in find_runs(tmp_path, peek=True)] == [tmp_path]
 
 
 def test_a_run_does_not_read_the_run_inside_of_it(tmp_path: Path) -> None:
