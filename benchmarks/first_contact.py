@@ -47,9 +47,10 @@ class Label:
     the cause is in the material; `onset` is the first bad step or entry as [earliest, latest]. `group` names the set
     that an entry belongs to: "baseline" (answered by version 0.1.0), "fresh" (by a frozen commit), "shown" (by a later
     one, its misses then read by those who mend), "unseen" (by the commit of version 0.2.0, then read as well),
-    "held" (by a later frozen commit, shown to nobody before its answer, then read) or "learn" (collected for those who
-    mend: its misses are read at once, so it measures no version). A run that its user stopped while it trained well is
-    labelled healthy, as docs/endings.md calls that ending a notice; its cause is accepted and not asked for.
+    "held" (by a later frozen commit, shown to nobody before its answer, then read), "learn" (collected for those who
+    mend: its misses are read at once, so it measures no version) or "held2" (of other sources, shown to nobody before
+    its answer by the last frozen commit). A run that its user stopped while it trained well is labelled healthy, as
+    docs/endings.md calls that ending a notice; its cause is accepted and not asked for.
     """
 
     id: str
