@@ -142,8 +142,8 @@ def _plateau(run: Run, series: Series, fewest: int) -> Finding | None:
     return Finding(
         symptom="loss-plateau",
         severity="warning" if high or chance or never else "notice",
-        statement=f"the {'evaluation ' if series.name == EVAL_LOSS else ''}loss does not learn: its median is "
-        f"{number(moved.start)} in the first third of the log and {number(moved.end)} in the last{chance}",
+        statement=f"the {'evaluation ' if series.name == EVAL_LOSS else ''}loss does not learn: it rests at "
+        f"{number(moved.end)} (the median of the last third of the log; of the first {number(moved.start)}){chance}",
         source=series.source_at(0),
         step=int(series.steps[0]),
         step_range=(None, int(series.steps[0])),

@@ -10,6 +10,8 @@ _ASIDE = re.compile(r"\s\([^()]*\)")
 _OPEN_ASIDE = re.compile(r"\s\([^()]*$")
 _BREAK = re.compile(r"(?:[,;]|(?<!Error)(?<!Exception)(?<!Interrupt):) ")
 """Where a sentence can end: the message of an error is worth more than its class."""
+_LABEL = re.compile(r": [^\s:]+")
+"""A word between two colons introduces what is cut, and says nothing alone: `slurmstepd: error: *** JOB 7`."""
 
 
 def brief(text: str, most: int) -> str:
@@ -34,6 +36,8 @@ def brief(text: str, most: int) -> str:
         return said
     head = said[: most + 2]
     places = [m.start() for m in _BREAK.finditer(head) if _closed(said[: m.start()])]
+    while len(places) > 1 and _LABEL.fullmatch(said, places[-2], places[-1]):
+        places.pop()
     if places and places[-1] >= most * LEAST:
         return said[: places[-1]]
     return _at_a_word(said, most)

@@ -19,6 +19,8 @@ from forensics.diagnosis.brevity import brief, stopped
         ("quoted \u201cwords, in here, that go on\u201d, then more", 24, "quoted \u201cwords, in...\u201d"),
         ("the run ended in an exception: a.b.ZeroError: two ranks", 26, "ZeroError: two ranks"),
         ("RuntimeError: a message that is rather long", 24, "RuntimeError: a..."),
+        ("the job was cancelled: slurmstepd: error: *** STEP 7", 40, "the job was cancelled"),
+        ("the job was cancelled: by its user: at noon", 40, "the job was cancelled: by its user"),
         ("see /home/someone/project/file.py there", 20, "see..."),
         ("x" * 30, 10, "xxxxxxx..."),
     ],

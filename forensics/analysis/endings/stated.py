@@ -7,6 +7,7 @@ from forensics.model import Finding, Run
 from forensics.names import Kind
 from forensics.signatures.numeric import STATED_STEP, STATES
 
+_STOP = re.compile(r"[,.;:!?](?=\s|$)")
 NAN_ASSERTION = "nan-assertion"
 TITLES = {
     "loss-nan": re.compile(r"(?i)loss.{0,40}(?<![a-z])(?:nan|inf)(?![a-z])|(?<![a-z])nan(?![a-z]).{0,20}loss"),
@@ -45,7 +46,16 @@ def _titled(run: Run, symptom: str) -> Finding | None:
     for events in run.timeline.events_of(Kind.COMPLAINT) if symptom in TITLES else ():
         for index in range(len(events)):
             text = events.text_at(index)
-            if text.startswith("#") and TITLES[symptom].search(text):
-                told = f"the title says so: {text.lstrip('# ')[:200]}"
-                return Finding(symptom, "warning", told, events.source_at(index))
+            found = TITLES[symptom].search(text) if text.startswith("#") else None
+            if found is not None:
+                return Finding(symptom, "warning", f"the title says “{_clause(found)}”", events.source_at(index))
     return None
+
+
+def _clause(found: re.Match[str]) -> str:
+    """Return the part of a title, between its commas and stops, that holds what was found."""
+    text = found.string.lstrip("# ")
+    shift = len(found.string) - len(text)
+    begin = max((m.end() for m in _STOP.finditer(text, 0, found.start() - shift)), default=0)
+    end = _STOP.search(text, found.end() - shift)
+    return text[begin : len(text) if end is None else end.start()].strip()[:200]
