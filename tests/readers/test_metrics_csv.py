@@ -126,3 +126,11 @@ def test_a_table_that_counts_by_i(tmp_path: Path) -> None:
     assert {fact.name for fact in facts if isinstance(fact, Samples)} == {"loss", "similarity"}
     assert not looks_like_table(b"i,price\n0,1.5\n1,2.5\n")
     assert not looks_like_table(b"index,loss\n0,1.5\n1,2.5\n")
+
+
+def test_steps_of_an_environment_count(tmp_path: Path) -> None:
+    """Stable-Baselines3 and its kin put what counts under a heading: `time/total_timesteps`."""
+    rows = "\n".join(f"{n},{1000 * n},{n}.5,{5 - n}.25" for n in range(1, 5))
+    facts = read(tmp_path, f"time/iterations,time/total_timesteps,rollout/ep_rew_mean,train/loss\n{rows}\n")
+
+    assert block(facts, "loss").steps.tolist() == [1000, 2000, 3000, 4000]

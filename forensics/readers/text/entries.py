@@ -13,7 +13,7 @@ from forensics.model import Floats, Integers
 from forensics.names import is_loss
 from forensics.readers.text.bars import bars_after
 from forensics.readers.text.columns import Buffer
-from forensics.readers.text.headers import header_of
+from forensics.readers.text.headers import Header, Row, headers_of
 from forensics.readers.text.lexicon import Role
 from forensics.readers.text.lines import Lines, distinct, fragments, relevant
 from forensics.readers.text.names import Shape, shape_of
@@ -46,7 +46,7 @@ _BESIDE = re.compile(
 )
 _ARGUMENTS = re.compile(
     rb"\b(?:Namespace|\w{0,40}(?:Arguments|Args|Config|Options|Params))\(\w+="
-    rb"|(?i:\b(?:config\w{0,9}|args|arguments|h?params|hyper-?parameters|settings|options)) ?[:=] ?\{['\"]"
+    rb"|(?i:\b(?:config\w{0,9}|args|arguments|h?params|hyper-?parameters|settings|options|parameters)) ?[:=] ?\{['\"]"
 )
 _RANK_PLACE = re.compile(rb"\s*[\x00\x01]: |.{0,24}\[R(?:ank |ANK:)\x00\]", re.DOTALL)
 _CLOSED = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.EPOCH)
@@ -344,30 +344,36 @@ def _below(parser: Parser, window: Window, line: bytes, start: int, end: int) ->
         return _wrapped(parser, window, start, end)
     if parser.has_numbers(line):
         return -1
-    header = header_of(line)
-    if header is None:
-        return -1
-    at, reach, rows = end, window.reach(end), []
-    while at < reach:
-        first = at + 1
-        at = _line_end(window.data, first, reach)
-        row = window.data[first:at]
-        if header.is_rule(row):
-            continue
-        found = header.row(row)
-        if found is None:
-            at = first
+    for header in headers_of(line):
+        rows, at = _rows_below(parser, window, header, end)
+        if rows:
             break
-        if found[1]:
-            rows.append(_whole(parser, found, row, first))
-    for each in rows if header.counted or len(rows) == 1 else ():
+    else:
+        return -1
+    for each in rows if (header.counted and not header.compares(rows)) or len(rows) == 1 else ():
         parser.add(*each)
     return at
 
 
-def _whole(
-    parser: Parser, found: tuple[Shape, list[float]], row: bytes, first: int
-) -> tuple[Shape, bytes, int, list[float], list[float]]:
+def _rows_below(parser: Parser, window: Window, header: Header, end: int) -> tuple[list[Row], int]:
+    """Return the rows of a table whose header ends at a place, and where they end."""
+    rows: list[Row] = []
+    at, reach = end, window.reach(end)
+    while at < reach:
+        first = at + 1
+        at = _line_end(window.data, first, reach)
+        row = window.data[first:at]
+        if header.is_rule(row) or (not rows and header.goes_on(row)):
+            continue
+        found = header.row(row)
+        if found is None:
+            return rows, first
+        if found[1]:
+            rows.append(_whole(parser, found, row, first))
+    return rows, at
+
+
+def _whole(parser: Parser, found: tuple[Shape, list[float]], row: bytes, first: int) -> Row:
     shape = parser.shapes.setdefault(found[0].key, found[0])
     return shape, row, first, found[1], [np.nan] * len(found[1])
 

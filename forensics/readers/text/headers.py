@@ -9,8 +9,10 @@ A cell without a number (`No log`) leaves its metric out of that row.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.lexicon import COUNTERS, TRAINING, Role, role_of
@@ -29,9 +31,18 @@ _BOXES = re.compile(rb"\xe2\x94[\x82\x83]|\xe2\x95\x91|(\xe2[\x94\x95][\x80-\xbf
 """Lines that draw a table: upright ones, then all others."""
 _PREFIX = re.compile(rb"\A\[[^|]{0,120}?[-:\]] {0,3}(?=\|)")
 """What a logger puts before a row, its name and the time."""
+_OF_A_MODEL = re.compile(
+    r"(?i)(?:n(?:um)?[_ ]?)?(?:depth|width|layers?|hidden(?:[_ ](?:size|dim|units))?|heads?|d_model|dropout"
+    r"|trial|fold|seed|kernels?|filters?|units?|param(?:eter)?s?)$"
+)
+_MODEL = re.compile(r"(?i)(?:model|author|method|architecture|variant|system|baseline|experiment|config(?:uration)?)s?")
+"""Columns of tables that compare models: those of which several numbers say so, and those of names."""
+_DIGIT = re.compile(rb"\d")
 _RATIO = re.compile(rb"(?<!\d)(\d+)/\d+")
 
 Split = Callable[[bytes], list[bytes]]
+Row = tuple[Shape, bytes, int, list[float], list[float]]
+"""Shape, text and place of a row, its numbers and their totals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,19 @@ class Header:
         """Tell whether a line within a table is none of its rows: a rule, or a bar that is not at its end."""
         return _RULE.fullmatch(_ruled(row)) is not None or _UNFINISHED.search(row) is not None
 
+    def compares(self, rows: Sequence[Row]) -> bool:
+        """Tell whether rows are of several models: a column of what a model is like has more than one number."""
+        told: dict[str, set[float]] = {}
+        for shape, _, _, numbers, _ in rows:
+            for field, value in zip(shape.fields, numbers, strict=True):
+                told.setdefault(field.name, set()).add(value)
+        several = any(len(values) > 1 and _OF_A_MODEL.match(name) for name, values in told.items())
+        return several or any(_MODEL.fullmatch(field.name) for field in self.fields)
+
+    def goes_on(self, line: bytes) -> bool:
+        """Tell whether a line is the second one of the header: as many cells, and no number in them."""
+        return b"|" in line and len(_parted(line, self.split)) == len(self.fields) and not _DIGIT.search(line)
+
     def row(self, line: bytes) -> tuple[Shape, list[float]] | None:
         """Return shape and numbers of a row, None when the line is none."""
         cells = _parted(line, self.split)
@@ -60,10 +84,12 @@ class Header:
             return None
         cells = [_RATIO.sub(rb"\1", cell) if _RATIO.fullmatch(cell) else cell for cell in cells]
         present = [bool(NUMBER_ALONE.fullmatch(cell)) for cell in cells]
-        counters = [here for field, here in zip(self.fields, present, strict=True) if field.role in COUNTERS]
-        if not all(counters) or any(
-            value_of(cell) < 0 for cell, field in zip(cells, self.fields, strict=True) if field.role in COUNTERS
-        ):
+        counters = [
+            value_of(cell) if here else np.nan
+            for field, here, cell in zip(self.fields, present, cells, strict=True)
+            if field.role in COUNTERS and not cell.endswith(b"%")
+        ]
+        if not all(value >= 0 for value in counters):
             return None
         kept = [index for index, here in enumerate(present) if here and self.fields[index].role is not Role.NOTHING]
         fields = tuple(self.fields[index] for index in kept)
@@ -71,8 +97,8 @@ class Header:
         return Shape(key, fields, table=self.counted), [value_of(cells[index]) for index in kept]
 
 
-def header_of(line: bytes) -> Header | None:
-    """Return the header that a line without numbers is, None when it is none."""
+def headers_of(line: bytes) -> Iterator[Header]:
+    """Yield the headers that a line without numbers may be, by how its cells are parted."""
     for split in (_by_commas, _by_semicolons, _CELLS.split, _BLANKS.split, _WORDS.findall):
         cells = _parted(line, split)
         names = [cell.decode("utf-8", "replace") for cell in cells]
@@ -83,10 +109,9 @@ def header_of(line: bytes) -> Header | None:
         fields = tuple(_field(name, index) for index, name in enumerate(names))
         header = Header(split, b"|".join(cells), fields)
         if any(is_loss(name) for name in names) and (header.counted or split in _PARTED):
-            return header
-        if header.counted and any(map(TRAINING.fullmatch, names)) and any(map(EVALUATION.fullmatch, names)):
-            return replace(header, fields=tuple(_part(field) for field in fields))
-    return None
+            yield header
+        elif header.counted and any(map(TRAINING.fullmatch, names)) and any(map(EVALUATION.fullmatch, names)):
+            yield replace(header, fields=tuple(_part(field) for field in fields))
 
 
 def _part(field: Field) -> Field:
@@ -120,6 +145,5 @@ def _by_semicolons(text: bytes) -> list[bytes]:
 def _parted(line: bytes, split: Split) -> list[bytes]:
     text = _PREFIX.sub(b"", _BAR.sub(b"", _ruled(line)).strip())
     text = text.removeprefix(b"#").strip()
-    if text.startswith(b"|"):
-        text = text.removeprefix(b"|").removesuffix(b"|").strip()
+    text = text.removeprefix(b"|").removesuffix(b"|").strip()
     return [cell.strip() for cell in split(text)]

@@ -16,6 +16,7 @@ _ENGINE = re.compile(rb"step=\x00, skipped=\x00")
 SEVERAL = 3
 MOST_SCORE = 100.0
 """A share in percent; what is larger is no accuracy."""
+YEARS = (1900, 2100)
 
 
 def interpreted(table: Entries) -> Entries:
@@ -42,13 +43,12 @@ def _told_apart(table: Entries) -> Iterator[Field]:
     """Yield the fields of a shape, those that only their numbers tell as what they are.
 
     `Train loss 100 2.5` holds a step and a loss where the first number counts; `train 2.3 val 2.4` are losses where
-    training falls, and scores where it rises.
+    training falls, scores where it rises, and sizes of data where all of them are whole.
     """
     fields = table.shape.fields
-    falls = any(
-        field.role is Role.PART and TRAINING.fullmatch(field.name) and _falls(table.numbers[:, index])
-        for index, field in enumerate(fields)
-    )
+    parts = [index for index, field in enumerate(fields) if field.role is Role.PART]
+    falls = any(TRAINING.fullmatch(fields[index].name) and _falls(table.numbers[:, index]) for index in parts)
+    sizes = bool((table.numbers[:, parts] == np.floor(table.numbers[:, parts])).all())
     counted = [
         index
         for index, field in enumerate(fields)
@@ -59,12 +59,11 @@ def _told_apart(table: Entries) -> Iterator[Field]:
             yield replace(field, name="step", role=Role.STEP)
         elif index in counted:
             yield replace(field, name=fields[index - 1].name, role=Role.LOSS)
-        elif field.role is Role.PART:
-            yield replace(
-                field, name=f"{field.name} loss" if falls else field.name, role=Role.LOSS if falls else Role.KNOWN
-            )
-        elif field.role is Role.BEHIND:
+        elif field.role is Role.BEHIND or (index in parts and sizes):
             yield replace(field, role=Role.NOTHING)
+        elif index in parts:
+            name, role = (f"{field.name} loss", Role.LOSS) if falls else (field.name, Role.KNOWN)
+            yield replace(field, name=name, role=role)
         else:
             yield field
 
@@ -76,4 +75,6 @@ def _falls(values: Floats) -> bool:
 
 
 def _counts(values: Floats) -> bool:
-    return len(values) >= SEVERAL and bool((values == np.floor(values)).all() and (np.diff(values) > 0).all())
+    """Tell whether numbers count, and are no years."""
+    rises = len(values) >= SEVERAL and bool((values == np.floor(values)).all() and (np.diff(values) > 0).all())
+    return rises and not bool(YEARS[0] <= values[0] and values[-1] <= YEARS[1] and (np.diff(values) == 1).all())

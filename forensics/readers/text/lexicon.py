@@ -79,11 +79,14 @@ _KNOWN = re.compile(
     r"(?<![a-z])(?:lr|learning[ _-]?rate|acc|accuracy|acc@\d+|prec@\d+|top[-_ ]?\d|f1|auc|auroc|dice|m?iou|psnr|ssim"
     r"|fid|bleu|rouge\w{0,4}|wer|cer|elbo|log[ _-]?likelihood|obj(?:ective)?|rewards?|return|kl|entropy"
     r"|mfu|t?flops|throughput|tps|tgs|skipped|loss[ _-]?scale|runtime|tok\w{0,40}/s\w{0,40}|samples?/s\w{0,40}"
-    r"|\w{0,40}samplespersec)(?![a-z])",
+    r"|\w{0,40}samplespersec|(?:train|val|valid|validation|test|eval)\w{0,3}[ _/-](?:err(?:or)?|score|map|auc|r2|mcc)"
+    r"|recall|ndcg|mrr|jaccard|spearman\w{0,3}|pearson\w{0,3})(?![a-z])"
+    r"|^(?:(?:train(?:ing)?|val\w{0,7}|test|reconstruction|relative|l2)[ _])?err(?:or)?$",
     re.IGNORECASE,
 )
 _GLOBAL = re.compile(
-    r"(?:^|[ /_(])(?:global[_ -]?(?:steps?|iter\w{0,40})|num[_ ]updates|total[_ ]steps?|current_steps?"
+    r"(?:^|[ /_(])(?:global[_ -]?(?:steps?|iter\w{0,40})|num[_ ]updates|nupdates|total[_ ]steps?|current_steps?"
+    r"|total_?timesteps|timesteps_total|total_?env_?steps|totalenvinteracts|env_steps|num_env_steps_\w{0,40}"
     r"|train(?:er)?/(?:global_)?step|global_step/max_steps)$",
     re.IGNORECASE,
 )
@@ -188,6 +191,7 @@ _EVALUATED = re.compile(
     re.IGNORECASE,
 )
 _BLANKS = re.compile(r"\s+")
+_AVERAGE = re.compile(r"(?<=[a-z]) (?:average|avg\.?|mean) ")
 
 
 _BEFORE_ENGLISH = re.compile(r"^[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af的]+ ?(?=[a-z])", re.IGNORECASE)
@@ -214,7 +218,7 @@ def metric_name(name: str, evaluation: bool) -> str:
         return f"eval_{meant}" if evaluation or EVALUATION.search(name) else meant
     known = canonical(name)
     if known == name:
-        lowered = _BLANKS.sub(" ", name.strip().lower())
+        lowered = _AVERAGE.sub(" ", _BLANKS.sub(" ", name.strip().lower()))
         joined = lowered.replace(" ", "_")
         known = _WORDS.get(lowered) or next((canonical(each) for each in (lowered, joined) if each in ALIASES), name)
     if evaluation or known == name:

@@ -18,6 +18,7 @@ from forensics.readers.text.words_before import (
     Name,
     before_counter,
     follows_counter,
+    is_span,
     name_before,
     paired,
 )
@@ -77,6 +78,15 @@ _TRAIN_LOSS = re.compile(r"loss.{0,2}train|train\w{0,40}.?loss", re.IGNORECASE)
 _PAIRS = 2
 """Measures that stand beside their own `v_` from which on that is validation: one `v_loss` is that of a critic."""
 _OF_A_BAR = frozenset({b"it/s", b"s/it"})
+_MONITORED = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rb"([\w/.-]{1,80}) improved from \x00 to \x00",
+        rb"'([\w/.-]{1,80})' reached \x00",
+        rb"Metric ([\w/.-]{1,80}) improved(?: by \x00 >= min_delta = \x00)?\. New best score: \x00",
+    )
+)
+_PLACED = re.compile(rb"(?i)\b(epoch|global step) \x00")
 _SENTENCE = 3
 """Words that are part of no name, from which on a line reads like a sentence."""
 
@@ -97,9 +107,9 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
             continue
         number, ratio = count, len(token) > 1
         count += 1 + ratio
-        if fields and fields[-1].total == number:
+        if (fields and fields[-1].total == number) or is_span(tokens, place):
             before = place + 1
-            continue  # `3 of 10`
+            continue  # `3 of 10`, `loss [1-10]: 2.5`
         name = paired(tokens, place) or name_before(tokens, place)
         if fields and fields[-1].role in COUNTERS and follows_counter(tokens, name, before, place):
             name = before_counter(tokens, counted) or name
@@ -126,11 +136,42 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
             fields = [each for each in fields if each.number != number - 1]
         signed = signed or (field.role in METRICS and name.explicit)
         if ratio or not any(each.name == field.name and each.evaluation == evaluation for each in fields if field.name):
-            fields.append(field)  # the first of a name counts
+            fields.extend(_parted(field))  # the first of a name counts
     words += sum(bool(WORD.match(each)) for each in tokens[before:])
     fields = [each for each in fields if each.number not in spans]  # `over 100 batches` is no place of the line
     fields = _as_a_whole(fields, numbered=not signed and tokens[:1] == [b"#"])
     return tuple(fields), words >= _SENTENCE and not signed
+
+
+def monitored_of(shape: bytes) -> tuple[Field, ...] | None:
+    """Return what a callback says of the metric that it watches, None where a line is none of its.
+
+    Keras' and Lightning's `ModelCheckpoint`, Lightning's `EarlyStopping`: `Epoch N: val_loss improved from N to N`,
+    `Epoch N, global step N: 'val_loss' reached N (best N)`, `Metric val_loss improved. New best score: N`.
+    """
+    if b" improved" not in shape and b" reached \x00" not in shape:
+        return None
+    found = next(filter(None, (pattern.search(shape) for pattern in _MONITORED)), None)
+    if found is None:
+        return None
+    name = found[1].decode("utf-8", "replace")
+    number = shape.count(b"\x00", 0, found.end()) - 1
+    places = [
+        (place[1].decode().lower(), shape.count(b"\x00", 0, place.end()) - 1) for place in _PLACED.finditer(shape)
+    ]
+    counters = [Field(word, role_of(word), index) for word, index in places if index < number]
+    return (*counters, Field(name, role_of(name), number, evaluation=EVALUATION.search(name) is not None))
+
+
+def _parted(field: Field) -> list[Field]:
+    """Return two counters of one that is called `epoch/iter`, else the field itself."""
+    outer, _, inner = field.name.partition("/")
+    if field.total < 0 or role_of(outer) is not Role.EPOCH or role_of(inner) not in COUNTERS:
+        return [field]
+    return [
+        replace(field, name=outer, role=Role.EPOCH, total=-1),
+        replace(field, name=inner, role=role_of(inner), number=field.total, total=-1),
+    ]
 
 
 def _end_of_range(field: Field, behind: Sequence[bytes]) -> Field:
@@ -250,5 +291,8 @@ def shape_of(key: bytes) -> Shape:
     quoted = bool(QUOTED.search(key))
     if quoted and b"}" not in key[key.rindex(b"{") :]:
         return Shape(key, (), quoted=True)  # a dictionary that is cut has a number that may be cut
+    monitored = monitored_of(key)
+    if monitored is not None:
+        return Shape(key, monitored, quoted)
     fields, sentence = fields_of(key, quoted=quoted or key.lstrip().startswith((b'{"', b"{'")))
     return Shape(key, fields, quoted, sentence=sentence and not quoted)

@@ -25,6 +25,7 @@ _RESULT = re.compile(rb"\W*\w+ ?[:= ] ?\x00\W*")
 _RESULT_NAMES = re.compile(
     r"^(?:train_loss|(?:eval|test|val|predict)_\w+|(?:eval_)?perplexity|[\w ]*(?:ppl|perplexity)|grad_norm)$"
 )
+_CELLS = re.compile(rb"\| [\w/ .-]{1,60}\| \x00 \|")
 _ECHO = b">> {"
 _DATA = re.compile(rb"\w=\{['\"]|['\"](?:betas|exp_avg\w*)['\"]:")
 """A dictionary that is the value of an argument (`coefficients={'loss_fine': 1.0}`), or the state of an optimizer."""
@@ -224,12 +225,18 @@ def _is_certain(table: Entries, *, placed: bool) -> bool:
     metrics = [field for field in shape.metrics if field.role is not Role.OTHER]
     if _RESULT.fullmatch(shape.key) and all(_RESULT_NAMES.match(field.name) for field in metrics):
         return True
-    if len(table) < 2 or (len(table) < SEVERAL and len(shape.fields) < 2 and not placed):
+    if placed and _CELLS.fullmatch(shape.key):
+        return True  # a table of one step
+    if len(table) < 2 or (len(table) < SEVERAL and _single(shape) and not placed):
         return False
     if placed:
         return True
     indices = [index for index, field in enumerate(shape.fields) if field in metrics]
     return any(not _is_numbering(table.numbers[:, index]) for index in indices)
+
+
+def _single(shape: Shape) -> bool:
+    return sum(field.role is not Role.NOTHING for field in shape.fields) < 2
 
 
 def _is_numbering(values: Floats) -> bool:

@@ -54,6 +54,7 @@ _JUNK = (
     rb"|\b\d+(?:\.\d+)?(?:d|h|hrs?|m|min)[ :,]{0,2}\d+(?:\.\d+)?(?:h|hrs?|m|min|s|sec)\b"  # 1h 2m 3s
     rb"(?:[ :,]{0,2}\d+(?:\.\d+)?(?:m|min|s|sec)\b)*"
     rb"|\b\d+ days?,"
+    rb"|\b[a-z]\w{0,40}(?:\.[a-z]\w{0,40}){1,6}:\d+(?= ?[-|\]])"  # package.module:12
     rb"|\b(?:cuda|npu|xpu|hpu|mps|xla|gpu|cpu):\d+"
     rb"|\b[A-Za-z][\w.]{0,60}-\d+(?:\.\d+)?[A-Za-z][\w-]*"  # model-7b
     rb"|\b(?!\d+[eE]\d+\b)\d+[A-Za-z_]+\d\w*"

@@ -37,13 +37,15 @@ _STOP = frozenset(
         *("stdout", "stderr", "f"),  # a stream of a container and the full lines of it
     )
 )
-_LAST_STOP = _STOP | {"value", "values", "so", "far"}
+_LAST_STOP = (_STOP - {"error"}) | {"value", "values", "so", "far"}
 """Words that end no name; `value loss` is that of a critic."""
 _QUOTES = frozenset({b"'", b'"'})
 OPENING = frozenset({b"(", b"[", b"{"})
+_CLOSING = frozenset({b")", b"]"})
 _SIGNS = frozenset({b":", b"=", b"->", b"=>"})
 _PASSED = frozenset({b" ", b"\\", b"*", b"`", b"$", b"'", b'"'})
 _AFTER = frozenset({"at", "after", "for", "in", "of", "on", "over", "per", "last"})
+_LEVELS = frozenset({"INFO", "WARNING", "DEBUG", "ERROR", "CRITICAL"})
 _COPULAS = frozenset({b"is", b"was"})
 _NAMED_VALUE = re.compile(rb"""['"](?:key|name|metric|tag)['"] ?: ?['"]([^'"{}]{1,80})['"]""")
 _RATE = re.compile(r"^\w+/(?:s|sec|secs|second|step|iter|it|min|hour|GPU|gpu)$")
@@ -74,17 +76,51 @@ def name_before(tokens: list[bytes], place: int) -> Name:
         elif token not in _PASSED and token not in _WRAPPERS and not _shortens(tokens, at) and not _doubled(tokens, at):
             break
         at -= 1
-    if at < 0:
-        return name
-    if tokens[at].startswith(b"\x00"):
+    if at >= 0 and tokens[at].startswith(b"\x00"):
         name.average = wrapped == b"(" and not name.explicit
         return name
+    return _ending_at(tokens, at, name) if at >= 0 else name
+
+
+def _ending_at(tokens: list[bytes], at: int, name: Name) -> Name:
+    """Return a name whose last word, unit or bracket is at a place."""
     unit = ""
+    if name.explicit and tokens[at] in _CLOSING:
+        at = _before_span(tokens, at)
+    if tokens[at] == b",":
+        return _behind_comma(tokens, at, name)
     if tokens[at] == b")":
         unit, at, name.scale = _unit(tokens, at)
     elif tokens[at] == b"]" and not name.explicit:
         return _bracketed(tokens, at, name)
     return _words(tokens, at, name, unit)
+
+
+def is_span(tokens: list[bytes], place: int) -> bool:
+    """Tell whether a number stands in brackets between a word and the sign of its value: `loss [1-10]: N`."""
+    end = next((at for at in range(place + 1, min(place + 8, len(tokens))) if tokens[at] in _CLOSING), -1)
+    behind = [token for token in tokens[end + 1 : end + 6] if token != b" "] if end >= 0 else []
+    if len(behind) < 2 or behind[0] not in _SIGNS or not behind[1].startswith(b"\x00"):
+        return False
+    opening = _before_span(tokens, end)
+    return opening < place and opening != end
+
+
+def _before_span(tokens: list[bytes], at: int) -> int:
+    """Return the end of the word before brackets that end at `at` and hold more than one number, else `at`."""
+    opening = next((each for each in range(at - 1, max(at - 9, 0), -1) if tokens[each] in OPENING), at)
+    inside, word = tokens[opening + 1 : at], opening - 1 - (tokens[opening - 1] == b" ")
+    alone = inside == [b"\x00"] and tokens[at] == b")"
+    numbered = any(token.startswith(b"\x00") for token in inside)
+    return word if numbered and not alone and word >= 0 and WORD.match(tokens[word]) else at
+
+
+def _behind_comma(tokens: list[bytes], at: int, name: Name) -> Name:
+    """Return the loss that a comma parts from its number, as in `step 10, loss_train, N`, no name where it is none."""
+    words = _words(tokens, at - 1, Name(), "")
+    of_a_number = tokens[max(words.first - 2, 0)].startswith(b"\x00")  # `4.12 cost, 1.23s`
+    meant = not name.explicit and not of_a_number and is_loss(words.text) and ends_as_loss(words.text)
+    return words if meant else name
 
 
 def follows_counter(tokens: list[bytes], name: Name, before: int, place: int) -> bool:
@@ -128,7 +164,7 @@ def _is_cell(tokens: list[bytes], at: int, place: int) -> bool:
         and tokens[0] in {b"|", b" "}
         and b"|" in tokens[place + 1 : place + 3]
         and tokens.count(b"|") == 3
-    )
+    ) or (tokens[at] == b"|" and place == len(tokens) - 1 and tokens.count(b"|") == 1)
 
 
 def paired(tokens: list[bytes], place: int) -> Name | None:
@@ -209,8 +245,10 @@ def _trimmed(words: list[tuple[str, int]], *, explicit: bool, all_of_them: bool)
     """Leave out words around a name; without a sign it is the last two, and none before a preposition."""
     while words and words[-1][0].lower() in _LAST_STOP:
         words = words[:-1]
+    level = max((index for index, (word, _) in enumerate(words) if word in _LEVELS), default=-1)
+    words = words[level + 1 :]
     if not all_of_them:
         words = words[-_FEW_WORDS:]
-    while words and words[0][0].lower() in _STOP:
+    while words and words[0][0].lower() in _STOP and [word for word, _ in words] != ["error"]:
         words = words[1:]
     return words if explicit or not words or words[-1][0].lower() not in _AFTER else []  # `loss after N steps`

@@ -4,7 +4,7 @@ Of the last forty-seven written seven gave a series at first; the four that stil
 sweep, a list of issues) cannot be told from a log by their form and are not here.
 """
 
-# ruff: noqa: E501  (lines stand here as tools write them)
+# ruff: noqa: E501, RUF001  (lines stand here as tools write them)
 
 TEXTS = {
     "ping": "64 bytes from 10.0.0.7: icmp_seq=1 ttl=64 time=0.3 ms\n5 packets transmitted, 5 received, 0% packet loss, time 4006ms\n"
@@ -102,4 +102,45 @@ TEXTS = {
     "a table of models, no counter": "Model      Train loss  Val loss\nsmall      2.31        2.51\nlarge      2.12        2.41\n\nDone.\n",
     "a nested configuration": "VanillaModelConfig(loss_fine=0.5,\n            loss_coefficients={'rgb_loss_coarse': 1.0, 'rgb_loss_fine': 1.0},\n            distortion_loss_mult=0.002,\n",
     "a configuration that a tracker logs": "config: {'run_name': 'x', 'seed': 6198, 'epoch': None, 'model': {'d_model': 2048, 'n_heads': 16}}\nRun args: {'model': 'vae', 'pred_len': 12, 'step': 5, 'epochs': 3, 'loss_kl': 0.1}\n",
+    "ls -l": "total 123\n-rw-r--r-- 1 u u 12345 Jan  1 10:00 loss_step_10.npy\n-rw-r--r-- 1 u u 12346 Jan  1 10:01 loss_step_20.npy\n-rw-r--r-- 1 u u 12347 Jan  1 10:02 epoch_3.ckpt\n",
+    "nvidia-smi loop": "# gpu   pwr gtemp mtemp    sm   mem   enc   dec\n# Idx     W     C     C     %     %     %     %\n    0    61    34     -     0     0     0     0\n    0    62    34     -     3     1     0     0\n    0    61    34     -     0     0     0     0\n",
+    "arch search": "Iteration  Depth  Width  Val loss  Params\n1          4      128    0.92      1.2M\n2          6      128    0.85      2.4M\n3          4      256    0.88      4.1M\n",
+    "optuna": "[I 2024-01-01 10:00:00,123] Trial 0 finished with value: 0.9213 and parameters: {'lr': 0.001, 'epochs': 10}. Best is trial 0 with value: 0.9213.\n[I 2024-01-01 10:01:00,123] Trial 1 finished with value: 0.8513 and parameters: {'lr': 0.01, 'epochs': 20}. Best is trial 1 with value: 0.8513.\n",
+    "pytorch profiler": "-------------------------  ------------  ------------  ------------\n                     Name    Self CPU %      Self CPU   # of Calls\n-------------------------  ------------  ------------  ------------\n     aten::cross_entropy_loss  0.12%  1.234ms  100\n     Optimizer.step#AdamW.step  1.12%  12.234ms  100\n",
+    "torch summary": "==========================================================================================\nLayer (type:depth-idx)                   Output Shape              Param #\n├─Linear: 1-1                            [1, 10]                   1,234\n├─CrossEntropyLoss: 1-2                  [1]                       --\nTotal params: 1,234\n",
+    "vllm bench": "============ Serving Benchmark Result ============\nSuccessful requests:                     1000\nBenchmark duration (s):                  12.34\nRequest throughput (req/s):              81.04\nMean TTFT (ms):                          123.45\nP99 TPOT (ms):                           45.67\n==================================================\n",
+    "llama-bench": "| model         |  size |  params | backend | ngl | test  |   t/s |\n| ------------- | ----: | ------: | ------- | --: | ----: | ----: |\n| llama 7B Q4_0 | 3.56G | 6.74 B  | CUDA    |  99 | pp512 | 2391.1 |\n",
+    "perplexity tool": "perplexity: calculating perplexity over 655 chunks, batch_size=512\nperplexity: 1.23 seconds per pass - ETA 13.40 minutes\n[1]4.2345,[2]4.7345,[3]5.5234,[4]6.1234,\nFinal estimate: PPL = 5.9012 +/- 0.0331\n",
+    "lm-eval json": '{"results": {"wikitext": {"word_perplexity,none": 12.34, "bits_per_byte,none": 0.65}}, "versions": {"wikitext": 2}}\n',
+    "leaderboard": "| Rank | Model | Val loss | Steps | Author |\n|---|---|---|---|---|\n| 1 | A | 3.2798 | 5960 | x |\n| 2 | B | 3.2801 | 6000 | y |\n| 3 | C | 3.2790 | 6200 | z |\n",
+    "hyperparameters": "Hyperparameters:\n  learning_rate: 0.0003\n  train_batch_size: 8\n  eval_batch_size: 8\n  num_epochs: 3.0\n  val_error_threshold: 0.1\n  train score weight: 0.5\n",
+    "spark": "24/01/01 10:00:00 INFO TaskSetManager: Finished task 3.0 in stage 1.0 (TID 4) in 123 ms on 10.0.0.1 (executor 1) (4/8)\n"
+    * 4,
+    "kafka": "[2024-01-01 10:00:00,123] INFO [GroupCoordinator 0]: Preparing to rebalance group train in state PreparingRebalance with old generation 5 (loss of 1 member) (kafka.coordinator)\n"
+    * 3,
+    "etcd": '{"level":"info","ts":"2024-01-01T10:00:00.123Z","msg":"leader changed, step down 3, loss of quorum 1","term":5}\n'
+    * 3,
+    "french shop": "Coût : 12,50\nCoût : 13,10\nCoût : 9,99\nPerte : 1,20\n",
+    "german report": "Verlust 2023: 12,5 Mio\nVerlust 2024: 9,1 Mio\nPaketverlust: 0,1 %\n",
+    "russian news": "Потери: 12 человек\nПотери в 2023: 4,5 млрд\nШаг 1. Откройте файл\nШаг 2. Закройте файл\n",
+    "korean shop": "비용: 12000\n비용: 13000\n비용: 9900\n손실 3건\n",
+    "train travel": "train 12.30 val 14.50\ntrain 13.30 val 15.50\n",
+    "wandb summary run": "wandb: Run summary:\nwandb:   epoch 10\n",
+    "crf pip": "Collecting crf (from -r requirements.txt (line 3))\n  Downloading crf-1.2.tar.gz (12 kB)\nepoch 12 train 3 test 4\n",
+    "dataset split": "Epoch 1: train 1200 val 300\nEpoch 2: train 1200 val 300\nEpoch 3: train 1200 val 300\n",
+    "split sizes": "Round 1 train: 8000 valid: 1000 test: 1000\nRound 2 train: 8000 valid: 1000 test: 1000\nRound 3 train: 8000 valid: 1000 test: 1000\n",
+    "iterating sizes": "epoch 1 train 5000 val 500\nepoch 2 train 4000 val 400\nepoch 3 train 3000 val 300\n",
+    "fold": "Fold 1 train 800 val 200\nFold 2 train 800 val 200\nFold 3 train 800 val 200\n",
+    "quiz": "Question 1: what is the loss, 0.5 or 0.7?\nQuestion 2: what is the loss, 0.6 or 0.8?\nQuestion 3: what is the loss, 0.1?\n",
+    "loss table numbered": "Loss 1: reconstruction\nLoss 2: adversarial\nLoss 3: perceptual\n",
+    "loss definitions": "loss 1 weight 0.5\nloss 2 weight 0.25\nloss 3 weight 0.125\n",
+    "compression": "zstd level 1 loss 0, ratio 2.3\nzstd level 2 loss 0, ratio 2.4\nzstd level 3 loss 0, ratio 2.5\n",
+    "gc": "[2.345s][info][gc] GC(3) Pause Young (Normal) 24M->4M(256M) 3.456ms\n[3.345s][info][gc] GC(4) Pause Young (Normal) 24M->4M(256M) 3.456ms\n",
+    "improved": "Latency improved from 12.3 to 10.1 ms.\nThroughput improved from 100 to 120 req/s.\n",
+    "release notes": "Accuracy improved from 71.2 to 73.4 on epoch 3 checkpoints.\nMemory improved from 12 to 8 GB.\n",
+    "reached": "User 'bob' reached 12 points.\nUser 'alice' reached 14 points.\nUser 'eve' reached 9 points.\n",
+    "ray status": "Resources\n---------------------------------------------------------------\nUsage:\n 4.0/16.0 CPU\n 1.0/1.0 GPU\n 0B/12.34GiB memory\n",
+    "postgres": "2024-01-01 10:00:00.123 UTC [123] LOG:  checkpoint complete: wrote 12 buffers (0.1%); 0 WAL file(s) added; write=1.234 s, sync=0.012 s, total=1.345 s\n"
+    * 3,
+    "hf download": "Downloading shards:  50%|█████     | 1/2 [00:05<00:05,  5.12s/it]\nmodel-00001-of-00002.safetensors:  12%|█▏        | 123M/1.23G [00:01<00:10, 98.7MB/s]\n",
 }

@@ -14,7 +14,9 @@ from readers.text.scattered_formats import SCATTERED
 from readers.text.worldwide_formats import WORLDWIDE
 
 UNREAD = {
-    "energy", "a letter", "Kaldi", "structlog kv", "returns",
+    "energy", "a letter", "Kaldi", "structlog kv", "returns", "Flower history", "Blocks", "pylearn2", "Neon", "Knet",
+    "Mocha", "GPT-SoVITS", "XGBoost4j", "Vowpal Wabbit", "LIBLINEAR", "L-BFGS R", "Stan ADVI", "Allegro", "Ludwig",
+    "LightweightGAN",
 }  # fmt: skip
 """Known not to be read whole."""
 ALL = (*FORMATS, *FURTHER, *LOOPS, *WORLDWIDE, *SCATTERED)
@@ -70,4 +72,4 @@ def test_the_tables_are_large_and_name_their_sources() -> None:
     assert (len(FURTHER), sum(given.at_first_sight for given in FURTHER)) == (122, 98)
     assert (len(WORLDWIDE), sum(given.at_first_sight for given in WORLDWIDE)) == (103, 55)
     assert (len(LOOPS), sum(given.at_first_sight for given in LOOPS)) == (105, 86)
-    assert (len(SCATTERED), sum(given.at_first_sight for given in SCATTERED)) == (123, 87)
+    assert (len(SCATTERED), sum(given.at_first_sight for given in SCATTERED)) == (224, 155)
