@@ -26,3 +26,20 @@ def of_an_earlier_attempt(run: Run, kind: str) -> Death | None:
     if any(death.name == kind for group in groups if group.fate == "final" for death in group.deaths):
         return None
     return next((d for g in reversed(groups) if g.fate != "final" for d in g.deaths if d.name == kind), None)
+
+
+def last_deaths(run: Run, kind: str) -> tuple[Death, ...]:
+    """Return the deaths of a kind that the run came to in the end."""
+    groups = (group for group in groups_of(run.timeline) if group.fate == "final")
+    return tuple(death for group in groups for death in group.deaths if death.name == kind)
+
+
+def outlived(run: Run) -> frozenset[tuple[str, int]]:
+    """Return where the deaths stand that the run went on after; empty where it came to no known end.
+
+    Each is the path of its text and its record there, as its event has them.
+    """
+    if run.ending is None or not run.ending.name:
+        return frozenset()
+    groups = (group for group in groups_of(run.timeline) if group.fate != "final")
+    return frozenset((death.path, death.record) for group in groups for death in group.deaths)

@@ -21,6 +21,8 @@ and what it counts (docs/design/0004-evidence.md):
     because = "why it counts", measured = "what allows less than -2"
     sign = true: a mark that many causes share; it counts for this one only where something else already does
 
+Of several tables with `says` about one kind of event the first that fits counts: the nearest words come first.
+
 `echo = true` marks a cause that tells where to look (see `Rule.echo`).
 
 A setting may be a list of names, of which the first that is recorded counts. What the run did not record yields
@@ -29,7 +31,7 @@ nothing, so an unknown version never counts as affected.
 
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -108,6 +110,8 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "its session was closed": lambda r, _: setup.session_closed(r),
     "ROCm build": lambda r, _: backends.rocm_build(r),
     "Apple's MPS": lambda r, _: backends.on_apple(r),
+    "torch.compile is in use": lambda r, _: setup.compiled(r),
+    "ROCm build": lambda r, _: setup.rocm_build(r),
     "several ranks in a collective": lambda r, _: setup.in_a_collective(r),
     "several ranks": lambda r, _: setup.several_ranks(r),
     "flash attention": lambda r, _: setup.attention_matches(r, "flash|^fa2$"),
@@ -191,12 +195,24 @@ def look(table: Table, run: Run, explained: Explained) -> Seen | None:
 
 def _evidence(issue: Table, run: Run, explained: Explained) -> Iterator[Evidence]:
     tables = issue.get("evidence", ())
-    own = [e for table in tables if not table.get("sign") for e in _weighed(table, run, explained)]
+    own = [*_own(tables, run, explained)]
     yield from own
     supported = any(e.points > 0 for e in own)
     for table in tables:
         if table.get("sign"):
             yield from (e for e in _weighed(table, run, explained) if e.points < 0 or supported)
+
+
+def _own(tables: Sequence[Table], run: Run, explained: Explained) -> Iterator[Evidence]:
+    """Weigh what is no shared mark; of tables about the words of one kind of event the first that fits counts."""
+    read: set[str] = set()
+    for table in tables:
+        if table.get("sign") or ("says" in table and table["event"] in read):
+            continue
+        weighed = [*_weighed(table, run, explained)]
+        if "says" in table and any(e.points > 0 for e in weighed):
+            read.add(table["event"])
+        yield from weighed
 
 
 def _weighed(table: Table, run: Run, explained: Explained) -> Iterator[Evidence]:

@@ -2,12 +2,12 @@
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from forensics.analysis.crashes import of_an_earlier_attempt, own_exceptions
+from forensics.analysis.crashes import last_deaths, of_an_earlier_attempt, outlived, own_exceptions
 from forensics.analysis.endings import deaths_of
 from forensics.model import Explained, Group, Run, Scalar, Setting, Source
 from forensics.names import LEARNING_RATE, LOSS_SCALE, Kind
@@ -77,6 +77,8 @@ def happened(run: Run, kind: str, *, told: str = "") -> Seen | None:
         text = told or (f"the log says “{found.text.strip()[:160]}”" if found.text else f"the log shows {kind}")
         times = "once" if count == 1 else f"{count} times"
         return Seen(True, f"{text} ({times})", found.source_at(0), f"event {kind}")
+    for death in last_deaths(run, kind):
+        return Seen(True, told or f"the log says “{death.text[:160]}”", death.source, f"event {kind}")
     if run.timeline.events:
         return Seen(False, f"no {kind} line is in the log", None, f"event {kind}")
     return None
@@ -87,14 +89,26 @@ def said(run: Run, kind: str, pattern: re.Pattern[str]) -> Seen | None:
     earlier = of_an_earlier_attempt(run, kind)
     if earlier is not None:
         return Seen(False, f"an attempt before the last one tells of {kind}", earlier.source, f"text of {kind}")
-    for events in run.timeline.events_of(kind):
-        for index, text in enumerate(events.texts or (events.text,) * bool(len(events))):
-            if pattern.search(text):
-                told = " ".join(text.split())[:200]
-                return Seen(True, f"the log says “{told}”", events.source_at(index), f"text of {kind}")
+    for text, source in _texts(run, kind):
+        if pattern.search(text):
+            told = " ".join(text.split())[:200]
+            return Seen(True, f"the log says “{told}”", source, f"text of {kind}")
     if run.timeline.events:
         return Seen(False, f"no {kind} line that says so is in the log", None, f"text of {kind}")
     return None
+
+
+def _texts(run: Run, kind: str) -> Iterator[tuple[str, Source]]:
+    """Yield what events of a kind say, and the last words that are of this kind in other words than its phrases.
+
+    A traceback that the run outlived says nothing of what it died of in the end.
+    """
+    survived = outlived(run) if kind == Kind.TRACEBACK else frozenset()
+    for events in run.timeline.events_of(kind):
+        for index, text in enumerate(events.texts or (events.text,) * bool(len(events))):
+            if (events.path, int(events.records[index])) not in survived:
+                yield text, events.source_at(index)
+    yield from ((death.text, death.source) for death in last_deaths(run, kind))
 
 
 def missed_on_the_way(run: Run) -> Seen | None:
@@ -201,6 +215,17 @@ def precision_is(run: Run, *wanted: str) -> Seen | None:
     )
 
 
+_COMPILED = re.compile(r"torch[./]_(?:dynamo|inductor)\b|backend='inductor'")
+
+
+def compiled(run: Run) -> Seen | None:
+    """Tell whether torch.compile was in use: by its setting, or by an exception out of its own code."""
+    told = said(run, Kind.TRACEBACK, _COMPILED)
+    if told is not None and told.holds:
+        return Seen(True, f"{told.statement}, out of torch.compile", told.source, "torch.compile")
+    return setting_is(run, "torch_compile", [True])
+
+
 FP16_LINES = (Kind.OVERFLOW, Kind.LOSS_SCALE_AT_MINIMUM, Kind.UNSCALE_FP16, Kind.WEIGHTS_IN_FP16)
 
 
@@ -292,7 +317,8 @@ def has_metric(run: Run, *names: str) -> Seen | None:
 
 
 WITHOUT_GRAPH = re.compile(
-    "does not require grad and does not have a grad_fn|optimizer got an empty parameter list"
+    "does not require grad and does not have a grad_fn|One of the differentiated Tensors does not require grad"
+    "|optimizer got an empty parameter list"
     "|No gradients provided for any variable"
 )
 """What refuses to train nothing: torch.autograd of a loss that hangs on no parameter that trains (torch 2.13,

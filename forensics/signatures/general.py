@@ -233,6 +233,16 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        "dtype-mismatch",
+        (
+            (
+                r"\bexpected a floating point (?:or complex )?(?:tensor|dtype)|\bcould not infer output dtype\b"
+                r"|\bwas expected to be an? \w+ tensor but is an? \w+ tensor\b|\binput dtype must be\b"
+                r"|\bonly tensors of floating point (?:and complex )?dtype can require gradients\b"
+            ),
+        ),
+    ),
+    (
         "device-mismatch",
         (
             r"\bdevices?\b",

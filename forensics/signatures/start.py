@@ -1,7 +1,8 @@
-"""A start that failed: arguments, files, modules, drivers, the hub.
+"""A start that failed: arguments, files, modules, drivers, the hub, compilers of kernels.
 
 Sources: CPython 3.12 `Modules/main.c`, `argparse.py`; bash 5.2; glibc `dl-load.c`; torch 2.13 `torch/cuda/__init__.py`,
-`torch/utils/cpp_extension.py`; huggingface_hub 0.36 `errors.py`; transformers 5.x `utils/hub.py`.
+`torch/utils/cpp_extension.py`, `_inductor/cpp_builder.py`; triton 3.4 `runtime/build.py`;
+huggingface_hub 0.36 `errors.py`; transformers 5.x `utils/hub.py`.
 """
 
 from forensics.signatures.signature import Record, Role, Signature, Words
@@ -159,6 +160,27 @@ SIGNATURES = (
             Words("HfHubHTTPError", r"HfHubHTTPError: 40[134] "),
             Words("MaxRetryError", r"MaxRetryError\(?.{0,400}(?:huggingface|hf-mirror|modelscope)"),
             Words("is not a local folder and is not a valid model identifier"),
+        ),
+    ),
+    Signature(
+        "compiler-failed",
+        "crash-launcher",
+        "crashed",
+        Role.ROOT,
+        "a compiler of kernels was missing or failed",
+        (
+            Words(
+                "CalledProcessError: Command '",
+                r"CalledProcessError: Command '\[?'?(?:[^ ',]{0,300}[\\/])?(?:[\w.-]{0,40}-)?"
+                r"(?:gcc|g\+\+|cc|c\+\+|clang(?:\+\+)?|nvcc|ptxas|tcc|cl|ninja|hipcc|which)(?:-\d+)?(?:\.exe)?\b",
+            ),
+            Words("CppCompileError: "),
+            Words("InvalidCxxCompiler: "),
+            Words("Failed to find C compiler"),
+            Words("PTXASError: "),
+            Words("ptxas fatal", r"ptxas fatal\s*:"),
+            Words("Cannot find a working triton installation"),
+            Words("Ninja is required to load C++ extensions"),
         ),
     ),
     Signature(

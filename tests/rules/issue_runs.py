@@ -62,6 +62,7 @@ def template(norm: float) -> list[Checkpoint]:
 
 
 OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
+    "torch.compile is in use": ({"settings": {"torch_compile": True}}, {"settings": {"torch_compile": False}}),
     "norm is nonfinite": (norms(*GOOD, NAN, NAN, NAN), norms(*GOOD, 1.1, 0.9, 1.0)),
     "norm recovers": (norms(*GOOD, NAN, 1.0, 1.1), norms(*GOOD, 1.1, 0.9, 1.0)),
     "norm is zero": (norms(*[0.0] * 7), norms(*GOOD, 1.1, 0.9, 1.0)),

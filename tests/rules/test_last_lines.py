@@ -121,3 +121,141 @@ def test_a_configuration_or_a_name_that_is_refused_is_a_failed_start(tmp_path: P
     best = judged(tmp_path, FRAMES + line + "\n").hypotheses[0]
 
     assert (best.cause, best.holds) == ("launch-error", True)
+
+
+NO_COMPILER = (
+    "subprocess.CalledProcessError: Command '['/usr/bin/gcc', '/tmp/main.c']' returned non-zero exit status 1.",
+    "RuntimeError: Failed to find C compiler. Please specify via CC environment variable.",
+    "torch._inductor.exc.InductorError: InvalidCxxCompiler: No working C++ compiler found",
+)
+
+
+@pytest.mark.parametrize("line", NO_COMPILER)
+def test_a_compiler_may_be_missed_at_the_first_kernel(tmp_path: Path, line: str) -> None:
+    """At the start it is a failed start as well; behind healthy steps no start failed."""
+    at_the_start = {c.cause: c.verdict for c in judged(tmp_path, FRAMES + line + "\n").hypotheses}
+    later = judged(tmp_path, STEPS + FRAMES + line + "\n").hypotheses[0]
+
+    assert (at_the_start["compiler-failed"], at_the_start["launch-error"]) == ("established", "established")
+    assert (later.cause, later.verdict) == ("compiler-failed", "established")
+
+
+WEAK = (
+    ("values-to-unpack", "ValueError: not enough values to unpack (expected 2, got 1)"),
+    ("data-set-empty", "ValueError: num_samples should be a positive integer value, but got num_samples=0"),
+    ("releases-do-not-fit", "AttributeError: 'XGRPOTrainer' object has no attribute 'num_iterations'"),
+    ("argument-of-another-release", "TypeError: build() got an unexpected keyword argument 'width'"),
+    ("columns-not-of-the-model", "KeyError: 'answer'"),
+    ("script-error", "AttributeError: 'NoneType' object has no attribute 'group'"),
+    ("script-error", "TypeError: unsupported operand type(s) for +: 'int' and 'str'"),
+)
+
+
+@pytest.mark.parametrize(("name", "line"), WEAK)
+def test_words_with_several_reasons_name_the_nearest_and_claim_nothing(tmp_path: Path, name: str, line: str) -> None:
+    best = judged(tmp_path, STEPS + FRAMES + line + "\n").hypotheses
+
+    assert (best[0].cause, best[0].verdict) == (name, "possible")
+    assert not any(cause.holds for cause in best)
+
+
+OF_THE_LIBRARY = '  File "/venv/lib/python3.11/site-packages/{}", line 12, in {}\n    f(x)\n'
+FRAMED = (
+    (
+        "releases-do-not-fit",
+        "unsloth/rl.py",
+        "loss",
+        "AttributeError: 'UnslothGRPOTrainer' object has no attribute '_logps'",
+    ),
+    ("columns-not-of-the-model", "datasets/formatting/formatting.py", "__getitem__", "KeyError: 'chosen'"),
+    ("columns-not-of-the-model", "pandas/core/indexes/base.py", "get_loc", "KeyError: 'is_valid'"),
+    (
+        "argument-of-another-release",
+        "torch/nn/modules/module.py",
+        "_call_impl",
+        "TypeError: Net.forward() got an unexpected keyword argument 'use_x'",
+    ),
+    (
+        "worker-not-picklable",
+        "torch/multiprocessing/spawn.py",
+        "start",
+        "TypeError: cannot pickle '_thread.lock' object",
+    ),
+    (
+        "ds-config-refused",
+        "deepspeed/runtime/config.py",
+        "_check",
+        "TypeError: '>' not supported between instances of 'str' and 'int'",
+    ),
+    (
+        "launch-error",
+        "transformers/training_args.py",
+        "__post_init__",
+        "ValueError: --load_best_model_at_end requires more",
+    ),
+    (
+        "optimizer-state-missing",
+        "transformers/integrations/deepspeed.py",
+        "load",
+        "ValueError: Can't find a valid checkpoint at out/checkpoint-9",
+    ),
+    (
+        "launch-error",
+        "transformers/trainer.py",
+        "_load_from_checkpoint",
+        "ValueError: Can't find a valid checkpoint at out/checkpoint-9",
+    ),
+)
+
+
+@pytest.mark.parametrize(("name", "file", "function", "line"), FRAMED)
+def test_the_innermost_frame_says_whose_words_they_are(
+    tmp_path: Path, name: str, file: str, function: str, line: str
+) -> None:
+    """The same words without a frame of a library convince nobody."""
+    framed = judged(tmp_path, FRAMES + OF_THE_LIBRARY.format(file, function) + line + "\n").hypotheses
+
+    assert (framed[0].cause, framed[0].verdict) == (name, "likely")
+
+
+OWN_FUNCTIONS = (
+    (
+        "trl/trainer/grpo_trainer.py",
+        "_calculate_rewards",
+        "TypeError: Scorer.score() missing 1 required positional argument: 'answer'",
+    ),
+    (
+        "torch/utils/data/_utils/fetch.py",
+        "fetch",
+        "TypeError: Collate.pack() takes 2 positional arguments but 3 were given",
+    ),
+    ("torch/nn/modules/module.py", "__getattr__", "AttributeError: 'MyModel' object has no attribute 'haed'"),
+    ("numpy/core/x.py", "load", "KeyError: '12'"),
+)
+
+
+@pytest.mark.parametrize(("file", "function", "line"), OWN_FUNCTIONS)
+def test_what_a_library_calls_for_the_user_is_no_matter_of_releases(
+    tmp_path: Path, file: str, function: str, line: str
+) -> None:
+    framed = judged(tmp_path, FRAMES + OF_THE_LIBRARY.format(file, function) + line + "\n").hypotheses
+
+    assert not any(cause.holds for cause in framed), framed[0]
+
+
+def test_an_exception_of_an_earlier_attempt_says_nothing_of_this_one(tmp_path: Path) -> None:
+    """What the first start died of is mended in the second, which dies of another thing."""
+    first = FRAMES + "TypeError: Trainer.training_step() takes 3 positional arguments but 4 were given\n"
+    second = FRAMES + "ValueError: the moon is in the wrong quarter\n"
+    causes = judged(tmp_path, first + STEPS * 3 + second).hypotheses
+
+    assert not any(cause.holds for cause in causes), causes[0]
+
+
+def test_a_quota_is_told_in_the_words_of_rust(tmp_path: Path) -> None:
+    """safetensors quotes the error of the system inside of its own: no line begins with it."""
+    error = 'Os { code: 122, kind: QuotaExceeded, message: "Disk quota exceeded" }'
+    line = f"safetensors_rust.SafetensorError: Error while serializing: IoError({error})\n"
+    best = judged(tmp_path, STEPS + FRAMES + line).hypotheses[0]
+
+    assert (best.cause, best.verdict) == ("disk-full", "established")
