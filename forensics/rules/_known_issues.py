@@ -111,7 +111,6 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "ROCm build": lambda r, _: backends.rocm_build(r),
     "Apple's MPS": lambda r, _: backends.on_apple(r),
     "torch.compile is in use": lambda r, _: setup.compiled(r),
-    "ROCm build": lambda r, _: setup.rocm_build(r),
     "several ranks in a collective": lambda r, _: setup.in_a_collective(r),
     "several ranks": lambda r, _: setup.several_ranks(r),
     "flash attention": lambda r, _: setup.attention_matches(r, "flash|^fa2$"),

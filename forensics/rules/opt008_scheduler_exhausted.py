@@ -8,7 +8,7 @@ from forensics.analysis.printed import rounded_away
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import LEARNING_RATE
 from forensics.plugin import Condition, rule
-from forensics.rules._curves import series_of, shown
+from forensics.rules._curves import onset, series_of, shown
 from forensics.rules._seen import Seen, weigh_yes
 
 NOTHING = 1e-6
@@ -38,20 +38,37 @@ def ran_out(run: Run) -> Seen | None:
     return Seen(True, said, series.source_at(last + 1), "end of the schedule")
 
 
+def below_zero(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether the rate was negative for three entries before a divergence; None where the rate was not logged."""
+    series, step = series_of(run, LEARNING_RATE), onset(explained)
+    if series is None or step is None:
+        return None
+    before = series.values[series.steps <= step]
+    negative = int(np.count_nonzero(before < 0))
+    if negative < 3:
+        return Seen(False, f"learning_rate is negative in {negative} entries before step {step}", None, "negative rate")
+    said = f"learning_rate is negative in {negative} entries before step {step}"
+    return Seen(True, said, series.source_at(int(np.flatnonzero(series.values < 0)[0])), "negative rate")
+
+
+def _spent(run: Run, explained: Explained) -> Seen | None:
+    return below_zero(run, explained) if explained.name == "loss-divergence" else ran_out(run)
+
+
 @rule(
     "OPT008",
     "scheduler-exhausted",
-    explains=("lr-zero", "loss-plateau", "loss-constant", "update-stalled", "weights-unchanged"),
+    explains=("lr-zero", "loss-divergence", "loss-plateau", "loss-constant", "update-stalled", "weights-unchanged"),
     helps=("learning_rate", "max_steps", "lr_scheduler_type"),
     references=("https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/optimization.py",),
-    requires=(Condition("the rate fell to 0 before the end", lambda run, _: ran_out(run)),),
+    requires=(Condition("the rate fell to 0 before the end, or below it where the loss rose", _spent),),
 )
 def scheduler_exhausted(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
-    """The schedule reached zero before the run ended, so the last steps learnt nothing.
+    """The schedule reached zero before the run ended: the last steps learnt nothing, or climbed where it went below.
 
     ## What happens
     The scheduler was built for fewer steps than the run takes: resumed with another max_steps, stepped once
-    a micro-step, or on every process.
+    a micro-step, or on every process. A linear schedule without a floor goes on below zero, and the loss climbs.
 
     ## How to tell
     learning_rate is above zero, falls on its schedule, and is 0, or next to nothing, for many entries before the
@@ -64,7 +81,9 @@ def scheduler_exhausted(run: Run, explained: Explained) -> Iterator[Evidence | F
     ## Sources
     `get_linear_schedule_with_warmup`, transformers `optimization.py`.
     """
-    del explained
-    yield from weigh_yes(ran_out(run), 6)
+    if explained.name == "loss-divergence":
+        yield from weigh_yes(below_zero(run, explained), 9, "such steps climb")
+    else:
+        yield from weigh_yes(ran_out(run), 6)
     yield Fix("Build the scheduler for the whole number of optimizer steps.", {"lr_scheduler_type": "cosine"})
     yield Experiment("Print scheduler.get_last_lr() over the run.", "0 long before the end", 1)

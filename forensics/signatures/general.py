@@ -147,7 +147,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         "remote-service-failed",
         (
             (
-                rf"^{_CLIENTS}\.[\w.]{{1,120}}: |(?:errno|os error) (?:101|110|111|113|-2|-3)\b"
+                rf"^{_CLIENTS}\.[\w.]{{1,120}}(?<!UsageError): |(?:errno|os error) (?:101|110|111|113|-2|-3)\b"
                 r"|\b(?:429|50[0234]) (?:client|server) error\b|\bHTTP (?:\w+ )?code: (?:429|50[0234])\b"
                 r"|\b(?:429|50[0234])\W{1,3}(?:too many req|internal server|bad gateway|service unavail|gateway time)"
                 r"|\bservice error\b|\b(?:request|connection) failed after \d+ (?:retries|attempts)"
@@ -238,6 +238,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
             (
                 r"\bexpected a floating point (?:or complex )?(?:tensor|dtype)|\bcould not infer output dtype\b"
                 r"|\bwas expected to be an? \w+ tensor but is an? \w+ tensor\b|\binput dtype must be\b"
+                r"|\btype \w+ that does not match type \w+|\bdoes not match the type of data \("
                 r"|\bonly tensors of floating point (?:and complex )?dtype can require gradients\b"
             ),
         ),

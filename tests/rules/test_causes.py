@@ -340,6 +340,7 @@ ROWS: list[tuple[str, str, dict[str, Any], str]] = [
     ("no-clipping", "on", {**GREW, "settings": {"max_grad_norm": 1.0}}, "ruled out"),
     ("scheduler-exhausted", "zero before the end", {"learning_rate": [1e-5, 5e-6, 0.0, 0.0, 0.0]}, "likely"),
     ("scheduler-exhausted", "as good as zero", {"learning_rate": [10.0 ** -(5 + 4 * n) for n in range(12)]}, "likely"),
+    ("scheduler-exhausted", "below zero", {"learning_rate": [1e-3, 0.0, -1e-3, -2e-3, -3e-3, -4e-3]}, "likely"),
     ("scheduler-exhausted", "a cosine", {"learning_rate": COSINE}, "ruled out"),
     ("scheduler-exhausted", "last entry of a linear schedule", {"learning_rate": [1e-5, 5e-6, 0.0]}, "ruled out"),
     (

@@ -259,3 +259,44 @@ def test_a_quota_is_told_in_the_words_of_rust(tmp_path: Path) -> None:
     best = judged(tmp_path, STEPS + FRAMES + line).hypotheses[0]
 
     assert (best.cause, best.verdict) == ("disk-full", "established")
+
+
+def test_a_probability_that_is_none_is_no_class_beyond_the_head(tmp_path: Path) -> None:
+    """torch 2.13 `Loss.cu` checks the inputs of binary_cross_entropy; labels are checked in nll_loss."""
+    line = "/aten/cuda/Loss.cu:111: operator(): block: [62,0,0], thread: [38,0,0] Assertion `{}` failed.\n"
+    of_an_input = judged(tmp_path, STEPS + line.format("input_val >= zero && input_val <= one")).hypotheses
+    of_a_label = judged(tmp_path, STEPS + line.format("t >= 0 && t < n_classes")).hypotheses
+
+    assert [cause.cause for cause in of_an_input[:2]] == ["device-assert", "not-probabilities"]
+    assert "class-beyond-head" not in {cause.cause for cause in of_an_input if cause.holds}
+    assert (of_a_label[0].cause, of_a_label[0].verdict) == ("class-beyond-head", "established")
+
+
+def test_a_warning_that_quotes_a_missing_module_ends_nothing(tmp_path: Path) -> None:
+    """vLLM 0.6 `connections.py`, built from source: the commit hash is not there."""
+    quoted = "/x/vllm/connections.py:8: RuntimeWarning: Failed to read commit hash:\nNo module named 'vllm._version'\n"
+    causes = judged(tmp_path, quoted + FRAMES + "AssertionError: no register center\n").hypotheses
+
+    assert not any(cause.holds for cause in causes), causes[0]
+
+
+def test_a_tracker_without_a_key_is_no_service_that_failed(tmp_path: Path) -> None:
+    line = "wandb.errors.UsageError: api_key not configured (no-tty). call wandb.login(key=[your_api_key])\n"
+
+    assert not any(cause.cause == "remote-service-failed" for cause in judged(tmp_path, FRAMES + line).hypotheses)
+
+
+def test_a_post_may_quote_its_traceback_inside_one_line(tmp_path: Path) -> None:
+    """Markdown's mark of code stands before the header and behind the last line."""
+    (tmp_path / "post.md").write_text("# It stops\n\n`" + FRAMES + "RuntimeError: loss became NaN`\n")
+    best = investigate(tmp_path / "post.md").hypotheses[0]
+
+    assert best.cause == "stopped-at-nan"
+
+
+def test_fairseq_tells_its_loss_scale_in_words_of_its_own(tmp_path: Path) -> None:
+    """fairseq 0.6 to 0.12 `fp16_optimizer.py`: each overflow halves the scale, and the minimum ends the run."""
+    scales = "".join(f"| WARNING: overflow detected, setting loss scale to: {2.0**-n}\n" for n in range(2, 14))
+    report = judged(tmp_path, STEPS + scales + "Traceback (most recent call last):\n")
+
+    assert report.hypotheses[0].cause in {"fp16-overflow", "fp16-bf16-pretrained-model"}

@@ -277,6 +277,18 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ("lr-too-high", "is the only tensor", {"checkpoints": ONE}, -2),
     ("lr-too-high", "updates that overshoot", {"loss": [3.8, INF, NAN, NAN], "onset": 2}, 3),
     ("lr-too-high", "how a rate that is too high looks", {**GREW, "name": "loss-divergence"}, 1),
+    (
+        "scheduler-exhausted",
+        "negative in 4 entries before step 6",
+        {"learning_rate": [1e-3, 0.0, -1e-3, -2e-3, -3e-3, -4e-3, -5e-3], "name": "loss-divergence", "onset": 6},
+        9,
+    ),
+    (
+        "scheduler-exhausted",
+        "negative in 0 entries",
+        {"learning_rate": [1e-3] * 7, "name": "loss-divergence", "onset": 6},
+        None,
+    ),
     ("overfit", "seen 4 times", {"epoch": [1.0, 2.0, 3.0, 4.0]}, 1),
     (
         "hf-grad-accum-loss-scaling",

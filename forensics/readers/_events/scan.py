@@ -42,6 +42,8 @@ DUMPED = re.compile(
 FATAL_LINE, ERROR_LINE = "fatal-line", "error-line"
 KILLED = re.compile(rb"(?:^|[\s:])[Kk]illed(?:: 9)?(?= *$| {2,}\S| +\S*(?:python|torchrun|srun|bash|\.sh)\b)")
 _FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+WARNING_OF_PYTHON = re.compile(rb"\.py:\d{1,7}: [A-Z]\w{0,40}Warning: .{0,300}:\s*$")
+"""How CPython (`warnings.formatwarning`) begins a warning of several lines that announces what it quotes."""
 _BAR = re.compile(rb"^.*(?:it/s|s/it)[^\]]{0,200}\]")
 
 
@@ -275,8 +277,17 @@ def _expression(pattern: str) -> re.Pattern[bytes]:
 def _death(  # noqa: PLR0913, PLR0917  (the parts of one occurrence)
     scan: _Scan, signature: Signature, words: Words, at: int, start: int, line: bytes
 ) -> None:
-    if _says(signature, words, line, at):
+    if _says(signature, words, line, at) and (words.anywhere or not _of_a_warning(scan.window, start)):
         scan.note(signature.name, start + at, _clean(line))
+
+
+def _of_a_warning(window: Window, start: int) -> bool:
+    """Tell whether the line above is a warning of Python, whose message goes on here."""
+    floor = window.floor(start)
+    if start <= floor:
+        return False
+    above = window.data[fragment_start(window.data, start - 1, floor) : start - 1]
+    return WARNING_OF_PYTHON.search(above) is not None
 
 
 def _stands(signature: Signature, line: bytes) -> bool:

@@ -98,6 +98,13 @@ SIGNS = (
         rf"Gradient overflow\.\s{{1,4}}Skipping step, loss scaler \d{{1,4}} reducing loss scale to {_NUMBER}",
         _twice,
     ),
+    # fairseq `fp16_optimizer.py` and `trainer.py`: "overflow detected, setting loss scale to: 64.0".
+    _sign(
+        "setting loss scale to: ",
+        Kind.OVERFLOW,
+        rf"overflow detected,(?: ignoring gradient,)? setting loss scale to: {_NUMBER}",
+        _twice,
+    ),
     _sign("Gradient overflow.", Kind.NONFINITE_SKIPPED, r"Gradient overflow\.\s+(?!.{0,400}(?:loss scale|scaler))"),
     _sign(_SKIPPED, Kind.HYSTERESIS, rf"Attempted loss scale: {_NUMBER}, but hysteresis is", _value),
     *(

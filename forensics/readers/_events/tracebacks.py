@@ -23,6 +23,8 @@ _CELL = re.compile(rb"(?:File |Input In |Cell In)? ?([^ :]{1,400}|\[\d+\]):(\d{1
 """IPython >= 8 writes `File ~/x.py:12, in f(a)`."""
 _NOTEBOOK = re.compile(rb"(?:[A-Za-z_]\w*\.)*[A-Z]\w*")
 """IPython puts the name of the exception in front of the header."""
+_MARKDOWN = frozenset({b"`", b"``", b"```"})
+"""What a post may put before what it pastes, on the line itself."""
 _RANK = re.compile(rb"\[(?:default|rank)\d{1,6}\]:")
 _ENDED = re.compile(rb"(?:[A-Za-z_]\w{0,60}\.){0,12}[A-Z]\w{0,80}(?::|\s*$)")
 _NAMED = re.compile(
@@ -124,7 +126,7 @@ def traceback_at(window: Window, position: int) -> Trace:
         ended=ended,
         launcher=bool(OF_A_LAUNCHER.match(last)) or _by_launcher(frames, last),
         caught=bool(frames) and frames[0][3] is not None and not _OUTERMOST.match(frames[0][3]),
-        quoted=(notebook is None and not leads(lead)) or is_ignored(window, start),
+        quoted=(notebook is None and lead.strip() not in _MARKDOWN and not leads(lead)) or is_ignored(window, start),
         wrapped=bool(more),
     )
 
