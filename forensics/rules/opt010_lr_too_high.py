@@ -17,6 +17,11 @@ HIGH_FULL, USUAL_FULL = 1e-4, 3e-5
 """Full fine-tuning: the projects' own scripts use 1e-5 to 2e-5 (Stanford Alpaca, LLaVA, FastChat)."""
 
 
+EXTREME = 0.02
+"""Adam moves every weight by about the rate in one step, and this is how wide weights are drawn: `initializer_range` of
+BERT, GPT-2 and Llama (transformers 5.x, `configuration_llama.py`)."""
+CONVINCING = 4
+"""Points of a rate that alone explains why nothing was learned."""
 ABSURD = 1.0
 """Adam moves a weight by about the rate (arXiv 1412.6980, section 2.1), and weights are smaller than this."""
 
@@ -33,12 +38,23 @@ def _rate(run: Run, *, alone: bool) -> Iterator[Evidence]:
     if rate >= ABSURD:
         said = f"the highest learning rate is {shown(rate)}; {ABSURD:g} and more moves every weight by its own size"
         yield Evidence(5, said, source, "learning rate")
+    elif rate >= EXTREME and _adam(run):
+        said = f"the highest learning rate is {shown(rate)}: Adam moves every weight by as much as weights are wide"
+        yield Evidence(4, said, source, "learning rate")
     elif rate >= high:
         said = f"the highest learning rate is {shown(rate)}; {high:g} and more is high for {what}"
         yield Evidence(1 if alone else 2, said, source, "learning rate")
     elif rate <= usual:
         said = f"the highest learning rate is {shown(rate)}, which is usual for {what}"
         yield Evidence(-2, said, source, "learning rate")
+
+
+def _adam(run: Run) -> bool:
+    """Tell whether the optimizer is of Adam's kind: by its name, or by default of the Trainer that wrote the log."""
+    named = run.environment.best("optim") or run.environment.best("optimizer")
+    if named is not None and named.value:
+        return "adam" in str(named.value).lower()
+    return run.environment.best("inferred.transformers") is not None
 
 
 def _scaling(run: Run) -> Seen | None:
@@ -49,10 +65,15 @@ def _scaling(run: Run) -> Seen | None:
     return Seen(alpha / rank >= 2, f"lora_alpha / r is {alpha / rank:g}", setting.source, "scaling")
 
 
+STANDS = frozenset({"loss-plateau", "loss-constant"})
+"""A loss that stands says nothing of its rate, unless the first steps threw the weights away."""
 LOOKS = ("loss-divergence", "loss-erratic", "grad-norm-explosion", "weights-exploded")
 
 
 def _argue(run: Run, explained: Explained) -> Iterator[Evidence]:
+    if explained.name in STANDS:
+        yield from (said for said in _rate(run, alone=True) if said.points >= CONVINCING)
+        return
     jumped = rate_jumped(run, explained)
     rose, grew = loss_rose(run, explained), norms_grew(run, explained)
     yield from _rate(run, alone=explained.name not in LOOKS and not any(map(holds, (jumped, rose, grew))))
@@ -78,6 +99,8 @@ def _argue(run: Run, explained: Explained) -> Iterator[Evidence]:
         "loss-divergence",
         "loss-spike",
         "loss-uniform",
+        "loss-plateau",
+        "loss-constant",
         "grad-norm-explosion",
         "weights-exploded",
         "overflow-steps-skipped",
@@ -100,8 +123,8 @@ def lr_too_high(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Exp
 
     ## What happens
     Updates overshoot, the loss rises and the gradients grow, until activations overflow or the outputs
-    saturate at uniform probabilities (loss = ln of the vocabulary size). Norm layers may hide it: huge
-    finite weights without a single NaN.
+    saturate at uniform probabilities (loss = ln of the vocabulary size), where the loss may stand for good. Norm
+    layers may hide it: huge finite weights without a single NaN.
 
     ## How to tell
     The loss rises or jumps about and grad_norm grows before the onset, near the peak of the schedule. A

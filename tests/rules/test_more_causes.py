@@ -278,6 +278,19 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ("lr-too-high", "updates that overshoot", {"loss": [3.8, INF, NAN, NAN], "onset": 2}, 3),
     ("lr-too-high", "how a rate that is too high looks", {**GREW, "name": "loss-divergence"}, 1),
     (
+        "lr-too-high",
+        "as much as weights are wide",
+        {"learning_rate": [0.05] * 7, **settings(**{"inferred.transformers": ">=4.0"}), "name": "loss-plateau"},
+        4,
+    ),
+    (
+        "lr-too-high",
+        "as much as weights",
+        {**settings(learning_rate=0.05, optim="adamw_torch"), "name": "loss-constant"},
+        4,
+    ),
+    ("lr-too-high", "high for full", {**settings(learning_rate=0.05, optim="sgd"), "name": "loss-divergence"}, 2),
+    (
         "scheduler-exhausted",
         "negative in 4 entries before step 6",
         {"learning_rate": [1e-3, 0.0, -1e-3, -2e-3, -3e-3, -4e-3, -5e-3], "name": "loss-divergence", "onset": 6},
@@ -314,3 +327,10 @@ def test_a_piece_of_evidence_has_its_points(name: str, words: str, facts: dict[s
 
     assert found == ([] if points is None else [points])
     assert points is not None or hypothesis.verdict == "ruled out"
+
+
+def test_a_rate_that_others_use_says_nothing_of_a_loss_that_stands() -> None:
+    """Plain descent trains at rates that would throw the weights of Adam away."""
+    facts = {**settings(learning_rate=0.05, optim="sgd"), "name": "loss-plateau"}
+
+    assert ask(catalog.find_rule("lr-too-high"), facts).score == 0
