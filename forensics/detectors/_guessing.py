@@ -6,10 +6,12 @@ import re
 import numpy as np
 
 from forensics.analysis import context, robust
-from forensics.model import Floats, Run
+from forensics.model import Floats, Run, Series
+from forensics.names import EVALUATION, LOSS
 
 NEAR = 0.05
 SAME = 3
+SURER = 4 / 3
 EXPLAINED = re.compile(r"(?:^|[/_ ])(?:r[_ ]?2|r[_ ]squared|explained_var(?:iance)?)(?:[_ ]score)?$", re.IGNORECASE)
 NOTHING, EXPLAINING = 0.02, 8
 """The share of the variance that answering the mean explains, but for chance, and entries that show it."""
@@ -97,6 +99,32 @@ def guessing(run: Run, level: float) -> str:
                 f", and {name} is {float(known[0]):.3g} in all of {len(known)} evaluations: one answer to every input"
             )
     return ""
+
+
+def at_chance(run: Run) -> tuple[Series, str] | None:
+    """Return an accuracy that never leaves that of guessing, while the training loss costs no less than guessing does.
+
+    Eight evaluations and more around 1/K, none above a third more, and a loss that ends between ln K and a third more:
+    a model that answers one thing is surer of it than a coin. What the loss was before does not count.
+    """
+    losses = context.recorded(run, LOSS).values
+    losses = losses[np.isfinite(losses)]
+    if len(losses) < EXPLAINING or context.policy_gradient(run) or any(name in run.timeline for name in context.PAIRS):
+        return None
+    level = float(np.median(losses[-(len(losses) // 3) :]))
+    for name, series in sorted(run.timeline.series.items()):
+        known = series.values[np.isfinite(series.values)]
+        if len(known) < EXPLAINING or not ACCURACY.search(name) or not EVALUATION.search(name) or known.min() <= 0:
+            continue
+        shares = known / (100 if float(known.max()) > 1 else 1)
+        classes = round(1 / float(np.median(shares)))
+        near = abs(float(np.median(shares)) * classes - 1) < 2 * NEAR and float(shares.max()) * classes < SURER
+        if classes > 1 and near and (1 - NEAR) * math.log(classes) < level < SURER * math.log(classes):
+            return series, (
+                f"{name} stays at {float(np.median(shares)):.3g} in {len(known)} evaluations and the loss ends at "
+                f"{level:.4g}: guessing among {classes} classes gives as much (ln {classes} is {math.log(classes):.4g})"
+            )
+    return None
 
 
 def _classes(level: float, known: Floats) -> int:

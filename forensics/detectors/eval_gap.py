@@ -1,7 +1,7 @@
 """The evaluation loss rises again while the training loss falls."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from forensics.detectors._names import ERROR
 from forensics.detectors._stuck import QUALITY, WORST
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Integers, Run, Series, Severity
-from forensics.names import EVAL_LOSS, LOSS
+from forensics.names import EVAL_LOSS, EVALUATION, LOSS, is_loss
 from forensics.plugin import detector
 
 LEAST = 4
@@ -30,8 +30,14 @@ QUALITIES, HALF, FIFTH = 8, 0.5, 0.2
 CREEPS, STEADY, WIDER, AFTER = 1.06, 0.75, 0.5, 10
 """How far the evaluations end above the best one where they creep up ever since, their rank correlation with time, what
 the training loss is of the evaluation loss and of itself at that one, and how many levels follow it."""
+MANY, TIMES, ALL, FELL = 10, 1.4, 1.15, 0.85
+"""Evaluations that jump about: how many; how far the median, and each one, of the last third lies above the lowest
+median of three; what is left of the training loss meanwhile."""
+PER_MISTAKE, COSTS = 20.0, 1.0
+"""Nats of evaluation loss for each wrong answer, and in all."""
 GIVEN_BACK, LEARNT = 0.75, 0.6
 """How much of what the evaluations had gained is lost, and what is left of the training loss meanwhile."""
+RIGHT = re.compile(r"^(?:eval|val|valid|validation|test|dev)[/_ ](?:acc|accuracy|top[-_]?1)$", re.IGNORECASE)
 LEFT, LOW = 0.25, 0.6
 """What is left of a training loss that an accuracy should have followed, and one that leaves room for it."""
 LEVELS = 20
@@ -54,6 +60,9 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     accuracy, or the like, of eight evaluations and more that ends below its best by half of what it had gained, a fifth
     of it and four point-to-point deviations is a warning too, and so is one that stands below 0.6 while three quarters
     of the training loss are gone.
+    So are ten evaluations and more that jump about, where the last third lies at 1.4 x the lowest median of three and
+    each of them at 1.15 x, while the training loss falls; and an evaluation loss above 1 that comes to 20 and more for
+    each wrong answer of the accuracy beside it, five times the training loss (13.6 at most in 65 healthy runs).
     Minimum: two finite evaluations; more than 20 are read as the medians of 20 stretches.
     Silenced by: a best evaluation loss below 0.01; below 0.1 it is a notice; a rise of less than three point-to-point
     deviations; what is learned by heart by an accuracy, or the like, that is higher than at the best evaluation.
@@ -65,18 +74,22 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     if EVAL_LOSS in run.timeline:
         found = _judged(run, run.timeline[EVAL_LOSS])
     elif not context.adversarial(run):
-        found = _of_another(run, ERROR)
+        found = _of_another(run, _is_error)
     if found is None or found.severity == "notice":
-        found = _of_another(run, WORST) or found
+        found = _of_another(run, lambda name: bool(WORST.search(name))) or found
     if found is None or found.severity == "notice":
-        found = _fallen_back(run) or _never_better(run) or found
+        found = _fallen_back(run) or _never_better(run) or _sure_of_the_wrong(run) or found
     if found is not None:
         yield found
 
 
-def _of_another(run: Run, names: re.Pattern[str]) -> Finding | None:
+def _is_error(name: str) -> bool:
+    return bool(ERROR.search(name)) or (is_loss(name) and bool(EVALUATION.search(name)))
+
+
+def _of_another(run: Run, wanted: Callable[[str], bool]) -> Finding | None:
     """Judge other errors of evaluation as the loss is; return the first that ends well above its best."""
-    errors = (s for name, s in sorted(run.timeline.series.items()) if names.search(name))
+    errors = (s for name, s in sorted(run.timeline.series.items()) if wanted(name))
     return next((found for found in (_judged(run, series) for series in errors) if found), None)
 
 
@@ -95,11 +108,12 @@ def _judged(run: Run, series: Series) -> Finding | None:
     lasting = len(values) >= LEAST and best < len(values) - LAST and float(values[-LAST:].min()) >= RATIO * low
     heart = _by_heart(run, values, best) or (lasting and _given_back(run, values, best))
     heart = (heart or _creeps(values, best, since)) and not _quality_rises(run, where)
-    if low < 0.01 or not (clear and (worse or lasting or heart)):
+    jumps = low >= SMALL and _stays_above(values, since) and not _quality_rises(run, where)
+    if low < 0.01 or not (jumps or (clear and (worse or lasting or heart))):
         return None
     above = min(ABOVE * low, float(values[-1]))
     first = int(index[best + 1 + int(np.argmax(values[best + 1 :] >= above))])
-    severity: Severity = "warning" if heart or (worse and low >= SMALL) or (lasting and both) else "notice"
+    severity: Severity = "warning" if heart or jumps or (worse and low >= SMALL) or (lasting and both) else "notice"
     meaning = "the training loss rises with it" if both else "later steps only fit the training data"
     name = "the evaluation loss" if series.name == EVAL_LOSS else series.name
     return Finding(
@@ -144,7 +158,8 @@ def _never_better(run: Run) -> Finding | None:
     if training is None or context.policy_gradient(run):
         return None
     then, now = training
-    if not 0 <= now < LEFT * then:
+    losses = context.recorded(run, LOSS).values
+    if not 0 <= now < LEFT * then or not robust.trend(losses[np.isfinite(losses)], least=FIFTH).falls:
         return None
     qualities = [s for name, s in sorted(run.timeline.series.items()) if QUALITY.search(name) and len(s) >= QUALITIES]
     if not qualities or any(not _rests_low(s.values[np.isfinite(s.values)]) for s in qualities):
@@ -159,6 +174,33 @@ def _never_better(run: Run) -> Finding | None:
         step=int(quality.steps[0]),
         step_range=(None, int(quality.steps[0])),
     )
+
+
+def _sure_of_the_wrong(run: Run) -> Finding | None:
+    """Find an evaluation loss that no share of wrong answers explains: other statistics, or another model, are used."""
+    evaluated, training = context.recorded(run, EVAL_LOSS), context.recorded(run, LOSS)
+    losses, trained = (s.values[np.isfinite(s.values)][-LEVELS:] for s in (evaluated, training))
+    third = max(LAST, len(losses) // 3)
+    if len(losses) < LEAST or len(trained) < LEAST or float(np.median(losses[-third:])) < COSTS:
+        return None
+    loss = float(np.median(losses[-third:]))
+    for name, series in sorted(run.timeline.series.items()):
+        known = series.values[np.isfinite(series.values)][-third:]
+        if len(known) < LAST or not RIGHT.search(name) or not 0 < float(known.min()) <= float(known.max()) <= 100:
+            continue
+        right = float(np.median(known)) / (100 if float(known.max()) > 1 else 1)
+        if right < 1 and loss > PER_MISTAKE * (1 - right) and float(np.median(trained[-third:])) < loss / 5:
+            return Finding(
+                symptom="eval-gap",
+                severity="warning",
+                statement=f"the evaluation loss stands at {number(loss)} where {name} is {number(right)}: "
+                f"{number(loss / (1 - right))} for each wrong answer, and the training loss is "
+                f"{number(float(np.median(trained[-third:])))}: what is evaluated is not what is trained",
+                source=evaluated.source_at(0),
+                step=int(evaluated.steps[0]),
+                step_range=(None, int(evaluated.steps[0])),
+            )
+    return None
 
 
 def _rests_low(values: Floats) -> bool:
@@ -197,6 +239,16 @@ def _creeps(values: Floats, best: int, since: Since | None) -> bool:
     rank = float(np.sign(after[None, :] - after[:, None])[np.triu_indices(len(after), 1)].mean())
     falls = 0 < since.now < WIDER * min(since.then * 1.2, last)
     return rank >= STEADY and last >= CREEPS * low and falls
+
+
+def _stays_above(values: Floats, since: Since | None) -> bool:
+    """Tell whether evaluations that jump about stay above what three in a row had reached, while training goes on."""
+    if len(values) < MANY or since is None or not 0 < since.now < FELL * since.then:
+        return False
+    reached = [float(np.median(values[i : i + LAST])) for i in range(len(values) - LAST + 1)]
+    late = values[-(len(values) // 3) :]
+    early = int(np.argmin(reached)) + LAST <= len(values) - len(late)
+    return early and float(np.median(late)) >= TIMES * min(reached) and float(late.min()) >= ALL * min(reached)
 
 
 def _given_back(run: Run, values: Floats, best: int) -> bool:

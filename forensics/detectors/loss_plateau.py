@@ -7,7 +7,7 @@ import numpy as np
 from forensics.analysis import context, robust
 from forensics.analysis.onset import tail_onset
 from forensics.analysis.tails import loss_tail
-from forensics.detectors._guessing import HIGH_QUIET, at_a_logarithm, guessing, quiet
+from forensics.detectors._guessing import HIGH_QUIET, at_a_logarithm, at_chance, guessing, quiet
 from forensics.detectors._stuck import stuck
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Floats, Precision, Run, Series, Severity
@@ -43,7 +43,8 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     more than a twentieth above it, unless the model was trained before, the log is an excerpt, a warm-up goes on or
     something else got better.
     Whatever the loss does, nothing is learned where the evaluation loss is one number in five evaluations, an error
-    rate is 100 % or a score is 0 in ten evaluations and more, or the loss repeats the same values in the same order
+    rate is 100 % or a score is 0 in ten evaluations and more, an accuracy never leaves that of guessing while the loss
+    costs as much (`_guessing.at_chance`), or the loss repeats the same values in the same order
     three times: warnings too.
     Known false alarms: continued training of a model that knows the data; hence a notice, and a warning only where the
     median is above 6, which a model that knows a language is not (above 3.5 where it is quiet: `_guessing.HIGH`), where
@@ -84,7 +85,7 @@ def _never_moved(run: Run, values: Floats) -> bool:
 def _of_no_use(run: Run) -> Finding | None:
     told = stuck(run)
     if told is None:
-        told = _same_evaluation(run)
+        told = _same_evaluation(run) or at_chance(run)
     if told is None and not context.policy_gradient(run):
         told = _over_and_over(context.recorded(run, LOSS))
     if told is None:

@@ -106,8 +106,13 @@ def argued(rule: Rule, run: Run, explained: Explained) -> Hypothesis:
 
 
 def _bad_end(finding: Finding) -> bool:
-    """Tell whether a finding is an end that counts for an error (docs/endings.md): it stays one, whoever meant well."""
-    return finding.severity == "error" and finding.symptom.startswith(ENDS)
+    """Tell whether a finding stays what it is, whoever meant well.
+
+    An end that counts for an error (docs/endings.md) does, and so does a loss that its detector weighed and found too
+    low: that the data are known by heart is then the fault.
+    """
+    too_low = finding.severity == "warning" and finding.symptom == "suspiciously-low-loss"
+    return too_low or (finding.severity == "error" and finding.symptom.startswith(ENDS))
 
 
 def reason(run: Run, findings: Sequence[Finding], rules: Sequence[Rule]) -> Reasoned:
@@ -239,7 +244,7 @@ def _calm(findings: Sequence[Finding], causes: Sequence[Hypothesis]) -> tuple[Fi
     judged = []
     for finding in findings:
         best = next((h for h in causes if finding.symptom in h.explains and h.holds), None)
-        calm = best is not None and best.benign
+        calm = best is not None and best.benign and not _bad_end(finding)
         judged.append(replace(finding, severity="notice") if calm else finding)
     return tuple(sorted(judged, key=lambda f: SEVERITIES.index(f.severity)))
 

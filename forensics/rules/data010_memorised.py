@@ -60,6 +60,9 @@ def memorised(run: Run, explained: Explained) -> Iterator[Evidence | Experiment]
     The loss sinks gradually, grad_norm is finite and small, eval_loss is a number, weights are finite. Any
     NaN rules it out, and so does a fall from above 0.05 to 0.0 in one entry.
 
+    A loss that no skill explains (a warning) may as well be that of labels which the input gives away: the fading is
+    then a weak sign.
+
     ## What to do
     Nothing is broken. Stop earlier or add data if the model is to generalise: compare with eval_loss.
 
@@ -67,7 +70,10 @@ def memorised(run: Run, explained: Explained) -> Iterator[Evidence | Experiment]
     `round(..., 4)` in the Trainer of transformers 4.x; measured: trivial labels fall to 1e-9 with finite
     weights.
     """
-    yield from weigh(_fades(run, explained), 10, -2)
+    if explained.finding.symptom == "suspiciously-low-loss" and explained.finding.severity == "warning":
+        yield from weigh(_fades(run, explained), 2, -2)
+    else:
+        yield from weigh(_fades(run, explained), 10, -2)
     yield from weigh_yes(norm_is(run, explained, "positive"), 2)
     yield from weigh_yes(_epochs(run), 1)
     yield Experiment("Evaluate on data the model has not seen.", "a loss well above zero", 1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.detecting import alarms, falling, find, severities
+from forensics.investigate import judge
 from forensics.model import Run
 from forensics.testing import make_run
 
@@ -155,7 +156,91 @@ def test_an_evaluation_that_creeps_up_while_training_halves_is_overfit() -> None
     assert [f.severity for f in found] == ["warning"]
     assert find("eval-gap", make_run(loss=jitter(np.full(200, 1.9)), eval_loss=creeps)) == []
     assert find("eval-gap", make_run(loss=TRAINING, eval_loss=jitter(then(BEST, np.full(160, 1.95)), 0.005))) == []
-    assert find("eval-gap", named({"loss": TRAINING, "eval_loss": creeps, "eval_acc": np.linspace(0, 1, 200)})) == []
+    assert (
+        find("eval-gap", named({"loss": TRAINING, "eval_loss": creeps, "eval_acc": np.linspace(0.1, 0.6, 200)})) == []
+    )
+
+
+JUMPY = [91, 89, 85, 87, 84, 112, 70, 73, 136, 89, 112, 174, 175, 106, 89, 170, 137]
+
+
+def test_an_evaluation_that_jumps_about_above_what_it_had_reached_is_overfit() -> None:
+    """Validation of a public regression: its rank correlation goes from 0.68 to 0.22 meanwhile."""
+    training = then([123, 74, 61], np.linspace(55, 37, 14))
+    quiet = [80 + (v - 80) / 6 for v in JUMPY]
+
+    found = find("eval-gap", make_run(loss=training, eval_loss=JUMPY))
+
+    assert [(f.severity, f.step_range) for f in found] == [("warning", (7, 9))]
+    assert find("eval-gap", make_run(loss=training, eval_loss=quiet)) == []
+    assert find("eval-gap", make_run(loss=training, eval_loss=sorted(JUMPY, reverse=True))) == []
+    assert find("eval-gap", make_run(loss=[50.0] * 17, eval_loss=JUMPY)) == []
+    assert find("eval-gap", named({"loss": training, "eval_loss": JUMPY, "eval_f1": np.linspace(0.1, 0.6, 17)})) == []
+
+
+@pytest.mark.parametrize("name", ["Validate Loss", "Loss/Val_Epoch", "loss_val"])
+def test_what_is_called_a_loss_of_evaluation_in_another_way_is_judged_as_one(name: str) -> None:
+    rises = then(np.linspace(3, 1, 10), np.linspace(1.2, 2.4, 10))
+
+    assert severities("eval-gap", named({"loss": falling(20, end=0.1), name: rises})) == ["warning"]
+    assert find("eval-gap", named({"loss": falling(20, end=0.1), name: rises[:10]})) == []
+
+
+def test_an_evaluation_loss_that_no_share_of_wrong_answers_explains_is_told() -> None:
+    """Running statistics that never follow: surer of what is wrong than training ever was."""
+    evaluated = jitter(np.full(25, 8.0), 0.2)
+    run = {"loss": falling(25, 1.2, 0.15), "eval_loss": evaluated, "eval_acc": jitter(np.full(25, 0.75))}
+
+    found = find("eval-gap", named(run))
+
+    assert [f.severity for f in found] == ["warning"]
+    assert "for each wrong answer" in found[0].statement
+    assert find("eval-gap", named(run | {"eval_loss": [v / 2 for v in evaluated]})) == []
+    assert find("eval-gap", named(run | {"loss": [v / 3 for v in evaluated]})) == []
+    assert find("eval-gap", named({k: v for k, v in run.items() if k != "eval_acc"})) == []
+    assert [f.severity for f in find("eval-gap", named(run | {"eval_acc": jitter(np.full(25, 75.0))}))] == ["warning"]
+
+
+def test_an_accuracy_of_guessing_beside_the_loss_of_guessing_learns_nothing_whatever_came_before() -> None:
+    losses = then([1e24, 3.0, 1e9], jitter(np.full(17, 2.55)))
+    accuracy = jitter(np.full(20, 0.1), 0.1)
+
+    found = find("loss-plateau", named({"loss": losses, "val_acc": accuracy}))
+
+    assert [f.severity for f in found] == ["warning"]
+    assert "guessing among 10 classes" in found[0].statement
+    assert find("eval-gap", named({"loss": losses, "val_acc": accuracy})) == []
+    falls = falling(20, 5.0, 2.5)
+    assert severities("loss-plateau", named({"loss": falls, "val_acc": accuracy})) == ["warning"]
+    assert find("loss-plateau", named({"loss": falls, "val_acc": np.linspace(0.05, 0.2, 20)})) == []
+    assert find("loss-plateau", named({"loss": falling(20, 5.0, 3.5), "val_acc": accuracy})) == []
+    assert find("loss-plateau", named({"loss": falls, "train_acc": accuracy})) == []
+
+
+def test_a_loss_that_no_skill_explains_is_a_warning() -> None:
+    low = then(4.1 * np.exp(-np.arange(20) / 2.2), jitter(np.full(60, 3e-5)))
+    known = {"loss": low, "vocab_size": [60.0] * 80}
+    certain = then(np.linspace(0.1, 1e-4, 10), [2e-5])
+
+    assert severities("suspiciously-low-loss", named(known)) == ["warning"]
+    assert severities("suspiciously-low-loss", make_run(loss=low, eval_loss=certain)) == ["warning"]
+    assert severities("suspiciously-low-loss", make_run(loss=low, eval_loss=[0.01] * 11)) == ["notice"]
+    assert severities("suspiciously-low-loss", make_run(loss=low)) == ["notice"]
+    assert severities("suspiciously-low-loss", make_run(loss=low[:50], eval_loss=certain)) == ["notice"]
+    assert severities("suspiciously-low-loss", make_run(loss=[v / 50 for v in low], eval_loss=certain)) == ["notice"]
+
+
+def test_a_loss_that_no_skill_explains_is_not_explained_away_by_what_fades() -> None:
+    """That data are known by heart is a guess here: the input may as well give the labels away."""
+    low = then(4.1 * np.exp(-np.arange(20) / 2.2), jitter(np.full(60, 3e-5)))
+
+    told = judge(named({"loss": low, "vocab_size": [60.0] * 80}))
+    calm = judge(make_run(loss=low))
+
+    assert told.verdict == "suspicious"
+    assert {h.verdict for h in told.hypotheses if h.cause == "memorised"} == {"possible"}
+    assert calm.verdict == "healthy"
+    assert {h.verdict for h in calm.hypotheses if h.cause == "memorised"} == {"established"}
 
 
 def test_a_divergence_of_an_autoencoder_may_grow() -> None:

@@ -333,3 +333,20 @@ def test_a_logged_scale_or_a_saved_one_tells_it_as_well() -> None:
 )
 def test_skipped_steps_are_judged_by_their_share(run: Run, expected: list[str]) -> None:
     assert severities("steps-skipped", run) == expected
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ([0.01] * 8 + [0.001] * 16 + [0.0001] * 16 + [0.00001] * 16 + [0.0] * 50, []),
+        ([0.01] * 8 + [0.001] * 16 + [0.00001] * 16 + [0.0] * 50, ["warning"]),
+        ([0.01] * 8 + [0.0001] * 16 + [0.0] * 50, ["warning"]),
+        ([0.004] * 8 + [0.002] * 16 + [0.001] * 16 + [0.0] * 50, ["warning"]),
+    ],
+    ids=["one cut more", "cuts that differ", "one cut", "half a unit"],
+)
+def test_zeros_after_cuts_by_one_factor_are_the_next_cut_as_it_is_printed(
+    rates: list[float], expected: list[str]
+) -> None:
+    """Paddle prints `lr:0.00001` for an epoch and `lr:0.00000` from the next cut by ten on."""
+    assert severities("lr-zero", make_run(loss=falling(len(rates)), learning_rate=rates)) == expected

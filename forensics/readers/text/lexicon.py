@@ -187,7 +187,8 @@ _WORDS = {
     **dict.fromkeys(("ppl", "lm loss ppl", "lm_loss_ppl value", "lm_loss_ppl"), "perplexity"),
 }
 _EVALUATED = re.compile(
-    r"^(?:val|valid|validation|eval|evaluation|dev)[ _/.-]+(.+)$|^(.+?)[ /]\(?(?:val|valid|validation|eval|dev)\)?$",
+    r"^(?:val|valid|validation|validate|eval|evaluation|evaluate|dev)[ _/.-]+(.+)$"
+    r"|^(.+?)[ /]\(?(?:val|valid|validation|eval|dev)\)?$",
     re.IGNORECASE,
 )
 _BLANKS = re.compile(r"\s+")
