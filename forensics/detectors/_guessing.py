@@ -6,13 +6,13 @@ import re
 import numpy as np
 
 from forensics.analysis import context, robust
+from forensics.detectors._stuck import EXPLAINED
 from forensics.model import Floats, Run, Series
 from forensics.names import EVALUATION, LOSS
 
 NEAR = 0.05
 SAME = 3
 SURER = 4 / 3
-EXPLAINED = re.compile(r"(?:^|[/_ ])(?:r[_ ]?2|r[_ ]squared|explained_var(?:iance)?)(?:[_ ]score)?$", re.IGNORECASE)
 NOTHING, EXPLAINING = 0.02, 8
 """The share of the variance that answering the mean explains, but for chance, and entries that show it."""
 ACCURACY = re.compile(r"(?:^|[/_ .])acc(?:uracy)?(?:$|[/_ .@\d])|top[_-]?1(?:$|\D)|prec@1(?:$|\D)", re.IGNORECASE)

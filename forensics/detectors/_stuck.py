@@ -4,16 +4,18 @@ import re
 
 import numpy as np
 
-from forensics.model import Run, Series
+from forensics.model import Floats, Run, Series
 from forensics.names import EVALUATION, is_loss
 
+NEARLY_ALL, HIGHEST, SOME, WORSE_THAN_MEAN = 0.97, 2.0, 0.01, -0.1
+EXPLAINED = re.compile(r"(?:^|[/_ ])(?:r[_ ]?2|r[_ ]squared|explained_var(?:iance)?)(?:[_ ]score)?$", re.IGNORECASE)
 ALWAYS = 10
 """Evaluations throughout which it must be that value: a model needs some before its first right answer."""
 PREFIX = r"(?:eval|val|valid|validation|test|dev)[/_ ]"
 WHOLE = r"(?:(?:macro|micro|weighted|mean|avg|overall)[/_ ])?"
 WORST = re.compile(r"(?<![A-Za-z])(?:wer|cer|word_error_rate)(?![A-Za-z])", re.IGNORECASE)
 QUALITY = re.compile(
-    rf"^{PREFIX}{WHOLE}(?:acc|accuracy|top[-_]?1|f1|f1_score|recall|precision|mcc|matthews_correlation|bleu|rouge\w{{0,5}}|auc"
+    rf"^{PREFIX}{WHOLE}(?:acc|accuracy|(?:acc|prec)@1|top[-_]?1|f1|f1_score|recall|precision|mcc|matthews_correlation|bleu|rouge\w{{0,5}}|auc"
     r"|m?ap|m?iou|dice|exact_match|em|score)(?:[-_ ](?:macro|micro|weighted|score))?$"
     r"|^metrics/(?:precision|recall|map\d{0,3}(?:-\d{1,3})?)(?:\([a-z]\))?$",
     re.IGNORECASE,
@@ -24,8 +26,9 @@ QUALITY = re.compile(
 def stuck(run: Run) -> tuple[Series, str] | None:
     """Return a metric of ten evaluations and more that is at its worst in all of them, and how to say so.
 
-    An error rate of words or characters of 1 (100 %), or a score of exactly 0; not where the losses of evaluation are 0
-    throughout as well: Ultralytics writes that where it did not evaluate.
+    An error rate of words or characters of 1 (100 %), 0.97 at the least, a score of 0, never more than 0.01 and not
+    rising, or a share of explained variance below 0: answering the mean is better. Not where the losses of evaluation
+    are 0 throughout as well: Ultralytics writes that where it did not evaluate.
     """
     skipped = any(
         EVALUATION.search(name) and is_loss(name) and len(s) > 1 and not s.values.any()
@@ -33,10 +36,26 @@ def stuck(run: Run) -> tuple[Series, str] | None:
     )
     for name, series in sorted(run.timeline.series.items()):
         known = series.values
-        if len(known) < ALWAYS or not bool(np.isfinite(known).all()) or float(np.ptp(known)) > 0:
+        if len(known) < ALWAYS or not bool(np.isfinite(known).all()):
             continue
-        worst = WORST.search(name) and float(known[0]) in {1.0, 100.0}
-        nothing = QUALITY.search(name) and float(known[0]) == 0 and not skipped
-        if worst or nothing:
-            return series, f"{name} is {float(known[0]):g} in all of {len(known)} evaluations"
+        if (WORST.search(name) and _all_wrong(known)) or (QUALITY.search(name) and not skipped and _nothing(known)):
+            same = float(np.ptp(known)) == 0
+            level = f"{float(known[0]):g}" if same else f"{float(known.min()):.3g} to {float(known.max()):.3g}"
+            return series, f"{name} is {level} in all of {len(known)} evaluations"
+        if EXPLAINED.search(name) and EVALUATION.search(name) and float(known.max()) < WORSE_THAN_MEAN:
+            return series, (
+                f"{name} is {float(known.max()):.3g} at best in {len(known)} evaluations: the mean answers better"
+            )
     return None
+
+
+def _all_wrong(known: Floats) -> bool:
+    whole = 100.0 if float(known.max()) > HIGHEST else 1.0
+    return NEARLY_ALL * whole <= float(known.min()) <= float(known.max()) <= whole
+
+
+def _nothing(known: Floats) -> bool:
+    """Tell whether a score is next to 0 throughout and gets no better: a third of the evaluations tells its level."""
+    third = len(known) // 3
+    rises = float(np.median(known[-third:])) > 2 * max(float(np.median(known[:third])), SOME / 10)
+    return float(np.abs(known).max()) < SOME and not rises

@@ -16,6 +16,8 @@ from forensics.plugin import detector
 TERM = re.compile(r"(?:^|[/_ ])loss$", re.IGNORECASE)
 ASIDE = re.compile(r"kl|aux|reg|entropy|z_loss|balanc|commit|smooth", re.IGNORECASE)
 """Terms that grow by design: their weight is raised, or they are no aim of training."""
+ENDLESS, TIMES, LEVEL = 1e3, 5.0, 5
+"""How low a loss without a floor has fallen, how many times the third before and the first third its last third is."""
 WON, UP, NEVER = 0.01, 3.0, 20
 """What is left of the loss of one of two adversaries, how many times its first level the other's is, and entries."""
 BALANCE = re.compile(
@@ -57,7 +59,8 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     (a generator, a discriminator) it is one where the loss of one is below a hundredth of its first in the last third,
     and that of the other at three times its first level and still rising: no gradient is left to learn from. A loss of
     balance between experts that ends at three times its first level is one too, whatever the sum does.
-    Silenced by: a policy-gradient trainer; a loss with negative values, whose ratios mean nothing.
+    A loss below -1000 whose last third is five times as low as the one before falls without end: an error.
+    Silenced by: a policy-gradient trainer; another loss with negative values, whose ratios mean nothing.
     Known false alarms: a curriculum from easy to hard data, a new loss term; a rise below 0.1 is a notice unless the
     gradient norm ends at five times what it was when the loss left its level.
     Measured: as written it is silent on 133 healthy runs (27 of the fixtures, 73 of first contact, 33 further public
@@ -69,6 +72,9 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     yield from _unbalanced(run)
     if series is not None and len(series):
         found = _judged(series)
+        if found is None and (endless := _without_end(series)) is not None:
+            yield endless
+            return
         if found is not None:
             yield _finding(series, (_with_the_norm(run, series, found), *found[1:]))
         else:
@@ -82,6 +88,30 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     if rising:
         first, (severity, index, best, level) = min(rising, key=lambda each: int(each[0].steps[each[1][1]]))
         yield _finding(first, ("warning" if severity == "error" else severity, index, best, level))
+
+
+def _without_end(series: Series) -> Finding | None:
+    """Tell of a loss that falls ever faster below 0: a sign is wrong, or nothing bounds what is maximised.
+
+    A density has a floor that its logarithm reaches ever more slowly; WGAN critics have names of adversaries.
+    """
+    values = series.values[np.isfinite(series.values)]
+    third = len(values) // 3
+    if len(values) < NEVER or values[-1] > -ENDLESS:
+        return None
+    parts = [float(np.median(part)) for part in (values[:third], values[third:-third], values[-third:])]
+    if parts[2] > TIMES * min(parts[1], -1.0) or parts[1] >= parts[0] or float(values[-1]) > TIMES * abs(parts[0]) * -1:
+        return None
+    index = int(np.argmax(series.values < -max(1.0, 2 * float(np.abs(values[:LEVEL]).max()))))
+    return Finding(
+        symptom="loss-divergence",
+        severity="error",
+        statement=f"the loss falls ever faster, from {number(float(values[0]))} to {number(float(values[-1]))}: "
+        "nothing bounds it from below, as where its sign is wrong",
+        source=series.source_at(index),
+        step=int(series.steps[index]),
+        step_range=(int(series.steps[index - 1]) if index else None, int(series.steps[index])),
+    )
 
 
 def _unbalanced(run: Run) -> Iterator[Finding]:

@@ -25,6 +25,8 @@ CALM, FIRST, FALLS = 0.012, 0.05, 0.005
 """Shares of its level by which a loss that never moved scatters, by which its first entry may lie above it, and by
 which it would fall if more than chance did it."""
 EVALUATIONS, SMALLEST = 5, 0.1
+MARGINS, APART, HALF = "rewards/margins", 0.01, 0.5
+"""What pairs are parted by, how far it and ln 2 are off by chance, and the share by which it would still grow."""
 APPROACH, NEAR, LEARNED = 10, 0.005, 0.2
 """A loss that comes to rest: entries before it rests, how near they are to where it does, what it had fallen by."""
 
@@ -43,9 +45,9 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     more than a twentieth above it, unless the model was trained before, the log is an excerpt, a warm-up goes on or
     something else got better.
     Whatever the loss does, nothing is learned where the evaluation loss is one number in five evaluations, an error
-    rate is 100 % or a score is 0 in ten evaluations and more, an accuracy never leaves that of guessing while the loss
-    costs as much (`_guessing.at_chance`), or the loss repeats the same values in the same order
-    three times: warnings too.
+    rate is 97 % and more or a score 0.01 and less in ten evaluations and more, an accuracy never leaves that of
+    guessing while the loss costs as much (`_guessing.at_chance`), pairs of answers are never parted by more than 0.01,
+    or the loss repeats the same values in the same order three times: warnings too.
     Known false alarms: continued training of a model that knows the data; hence a notice, and a warning only where the
     median is above 6, which a model that knows a language is not (above 3.5 where it is quiet: `_guessing.HIGH`), where
     loss and accuracy are those of guessing, within 5 %, the accuracy is one number in three evaluations, or the loss
@@ -85,7 +87,7 @@ def _never_moved(run: Run, values: Floats) -> bool:
 def _of_no_use(run: Run) -> Finding | None:
     told = stuck(run)
     if told is None:
-        told = _same_evaluation(run) or at_chance(run)
+        told = _same_evaluation(run) or at_chance(run) or _pairs_never_part(run)
     if told is None and not context.policy_gradient(run):
         told = _over_and_over(context.recorded(run, LOSS))
     if told is None:
@@ -110,6 +112,18 @@ def _same_evaluation(run: Run) -> tuple[Series, str] | None:
     if not robust.trend(losses, least=SMALLEST).falls:
         return None
     return series, f"the evaluation loss is {number(float(values[0]))} in all of {len(values)} evaluations"
+
+
+def _pairs_never_part(run: Run) -> tuple[Series, str] | None:
+    """Return margins between chosen and rejected answers that never leave 0, at a loss of ln 2: nothing was learned."""
+    series, losses = context.recorded(run, MARGINS), context.recorded(run, LOSS).values
+    values = series.values[np.isfinite(series.values)]
+    if len(values) < LEAST or _warming(run) or float(np.abs(values).max()) > APART:
+        return None
+    late = losses[-(len(values) // 3) :]
+    if not len(late) or not bool(np.all(np.abs(late - np.log(2)) < APART)) or robust.trend(-values, least=HALF).falls:
+        return None
+    return series, f"{MARGINS} is {number(float(np.abs(values).max()))} at most in {len(values)} entries, the loss ln 2"
 
 
 def _over_and_over(series: Series) -> tuple[Series, str] | None:

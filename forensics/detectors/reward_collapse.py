@@ -37,6 +37,7 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
     that is spent: half of what was gained is lost, four point-to-point deviations and a fifth of the best level.
     Besides: an entropy of 0 (below 0.001 in the middle of the second half, above 0.1 at first) while the reward never
     got above its first level: the policy gives one answer to everything, and it is not a good one.
+    Or a reward that is one number of 0 or less in all of 20 entries and more: nothing was ever earned.
     Or updates of which none changes the policy (a KL or a share of clipped ratios of exactly 0), with such a reward.
     Minimum: 20 finite entries; a warning.
     Silenced by: nothing.
@@ -65,8 +66,28 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
             step_range=(int(series.steps[finite[where * width]]), step),
         )
         return
-    yield from _spent(run)
-    yield from _unmoved(run)
+    told = [*_spent(run), *_unmoved(run)]
+    yield from told or _never_paid(run)
+
+
+def _never_paid(run: Run) -> list[Finding]:
+    """Find a reward that is one and the same number from the first entry to the last, and none that was earned."""
+    for name in sorted(run.timeline.series):
+        series = run.timeline[name]
+        values = series.values
+        if len(values) >= LEAST and REWARD.search(name) and float(values[0]) <= 0 and bool((values == values[0]).all()):
+            return [
+                Finding(
+                    symptom="reward-collapse",
+                    severity="warning",
+                    statement=f"{name} is {number(float(values[0]))} in all of {len(values):,} entries: "
+                    "nothing was ever earned, so that nothing can be learned",
+                    source=series.source_at(0),
+                    step=int(series.steps[0]),
+                    step_range=(None, int(series.steps[0])),
+                )
+            ]
+    return []
 
 
 def _unmoved(run: Run) -> Iterator[Finding]:

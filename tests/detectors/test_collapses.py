@@ -261,3 +261,93 @@ def test_healthy_likes_are_silent() -> None:
     }
 
     assert alarms(named(likes)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("eval_dice", jitter(np.full(20, 0.0005), 0.5), "in all of 20 evaluations"),
+        ("eval_mAP", [0.0] * 20, "is 0 in all"),
+        ("eval_wer", jitter(np.full(20, 0.99), 0.003), "in all of 20 evaluations"),
+        ("wer", jitter(np.full(20, 99.0), 0.003), "in all of 20 evaluations"),
+        ("eval_r2", jitter(np.full(20, -3.4), 0.1), "the mean answers better"),
+    ],
+)
+def test_a_score_that_is_next_to_its_worst_throughout_tells_that_nothing_is_learned(
+    name: str, values: list[float], told: str
+) -> None:
+    found = find("loss-plateau", named({"loss": falling(20), name: values}))
+
+    assert [f.severity for f in found] == ["warning"]
+    assert told in found[0].statement
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("eval_dice", np.linspace(0.0001, 0.009, 20)),
+        ("eval_dice", then(np.full(19, 0.0005), [0.2])),
+        ("eval_wer", then(np.full(10, 1.0), np.linspace(1, 0.9, 10))),
+        ("eval_wer", np.full(20, 1.4)),
+        ("eval_r2", np.linspace(-3, 0.5, 20)),
+        ("r2", np.full(20, -3.4)),
+        ("eval_dice", jitter(np.full(8, 0.0005), 0.5)),
+    ],
+    ids=["rises", "once", "falls", "above one", "gets there", "of training", "few"],
+)
+def test_one_that_gets_better_or_was_seen_seldom_does_not(name: str, values: Any) -> None:
+    assert find("loss-plateau", named({"loss": falling(20), name: [float(v) for v in values]})) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([-200.0] * 40, ["warning"]),
+        ([0.0] * 40, ["warning"]),
+        ([1.0] * 40, []),
+        ([-200.0] * 39 + [-190.0], []),
+        ([-200.0] * 10, []),
+    ],
+    ids=["the least", "nothing", "all of it", "once more", "few"],
+)
+def test_a_reward_that_is_never_earned_is_told(values: list[float], expected: list[str]) -> None:
+    assert severities("reward-collapse", named({"reward": values})) == expected
+
+
+def pairs(loss: Any, margins: Any, **others: Any) -> Run:
+    return named({"loss": [float(v) for v in loss], "rewards/margins": [float(v) for v in margins], **others})
+
+
+def test_pairs_that_never_part_learn_nothing() -> None:
+    chance = np.random.default_rng(4)
+    stands, nothing = 0.6931 + chance.normal(0, 0.0003, 60), chance.normal(0, 0.0004, 60)
+
+    found = find("loss-plateau", pairs(stands, nothing))
+
+    assert [f.severity for f in found] == ["warning"]
+    assert "the loss ln 2" in found[0].statement
+    for run in (
+        pairs(stands, nothing + np.linspace(0, 0.2, 60)),
+        pairs(stands, nothing + np.linspace(0, 0.008, 60)),
+        pairs(stands - np.linspace(0, 0.2, 60), nothing),
+        pairs(stands, nothing, learning_rate=np.linspace(1e-8, 1e-6, 60).tolist()),
+        pairs(stands[:15], nothing[:15]),
+    ):
+        assert "warning" not in severities("loss-plateau", run)
+
+
+def test_a_loss_without_a_floor_falls_without_end() -> None:
+    found = find("loss-divergence", make_run(loss=(-np.geomspace(1, 1e6, 60)).tolist()))
+
+    assert [f.severity for f in found] == ["error"]
+    assert "nothing bounds it from below" in found[0].statement
+    assert found[0].step is not None
+    assert found[0].step < 10
+    for healthy in (
+        np.linspace(3, -4.5, 60),
+        -8000 + 9000 * np.exp(-np.arange(60) / 10),
+        -np.geomspace(1, 900, 60),
+        -np.linspace(1000, 4000, 60),
+    ):
+        assert find("loss-divergence", make_run(loss=healthy.tolist())) == []
+    assert find("loss-divergence", named({"loss": (-np.geomspace(1, 1e6, 60)).tolist(), "reward": [0.5] * 60})) == []

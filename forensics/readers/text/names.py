@@ -101,7 +101,8 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
     opened = tokens.index(b"{") if quoted else len(tokens)
     fields: list[Field] = []
     spans: list[int] = []
-    count, before, last, evaluation, signed, words, counted = 0, 0, 0, False, False, 0, 0
+    count, before, last, signed, words, counted = 0, 0, 0, False, 0, 0
+    evaluation = bool(_SUMMARY.match(shape))
     for place, token in enumerate(tokens):
         if not token.startswith(b"\x00"):
             continue
@@ -267,11 +268,17 @@ def _field(name: Name, tokens: list[bytes], place: int, number: int, *, first: b
     return Field(text, role, number, number + 1 if ratio else -1, factor=_UNITS[unit[1]] if unit else 1.0)
 
 
+_SUMMARY = re.compile(rb"[\x01 ]{0,4}\* [^\r\n]{0,80}\b(?:[Aa]cc|[Pp]rec)@")
+"""`* Acc@1 76.2 Acc@5 93.1 loss 1.02`: what an evaluation came to, in the words of torch's example and of DeiT."""
+
+
 def _section(tokens: list[bytes], evaluation: bool) -> bool:
     """Return whether the words before a name speak of evaluation (`Test: [1/9] loss`), the last of them counting.
 
     The title of a bar says nothing of what was printed behind it, once that has a date of its own.
     """
+    if b"Saving" in tokens and b"dict" in tokens:
+        return True  # tensorflow-estimator, `_write_dict_to_summary`: what an evaluation came to
     dated = False
     for token in reversed(tokens):
         if dated and token in _OF_A_BAR:

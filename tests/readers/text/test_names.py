@@ -51,6 +51,25 @@ def test_a_number_is_named_by_the_words_before_it(line: str, expected: dict[str,
     assert named(line) == expected
 
 
+@pytest.mark.parametrize(
+    ("line", "evaluates"),
+    [
+        ("* Acc@1 76.212 Acc@5 93.2 loss 1.02", True),
+        (" * Loss 1.234 Prec@1 76.2", True),
+        ("2026-01-02 10:00:00 * Acc@1 76.2 loss 1.02", True),
+        ("INFO:tensorflow:Saving dict for global step 50: accuracy = 0.9, loss = 4.1", True),
+        ("INFO:tensorflow:loss = 4.1, step = 50 (3.4 sec)", False),
+        ("Epoch: [0][ 30/391] Loss 2.9 (3.0) Acc@1 76.2", False),
+        ("* step 10 loss 2.5", False),
+    ],
+)
+def test_a_summary_of_an_evaluation_is_no_entry_of_training(line: str, evaluates: bool) -> None:
+    """`utils.evaluate` of DeiT, `_write_dict_to_summary` of tensorflow-estimator."""
+    fields = shape_of(masked(narrowed(line.encode())).shape).fields
+
+    assert {field.evaluation for field in fields if field.role is Role.LOSS} == {evaluates}
+
+
 def test_lines_of_one_outline_have_their_numbers_at_the_same_places() -> None:
     """What is remembered of a line holds for every line of its outline, but for digits that belong to words."""
     first, second, other = b"top1 loss: 12.5 (1:30)", b"top1 loss: 99.0 (0:59)", b"top5 loss: 10.5 (1:30)"
