@@ -134,7 +134,7 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
     """Look into every tensor of CHECKPOINTS: NaN, Inf, zeros, range, norms; the worst first.
 
     A checkpoint is a folder, a weight file, or a URL of either (s3://, gs://, hf://, https://), read by ranges.
-    Exits with 1 when a tensor holds NaN or Inf or could not be read, when a file is damaged, empty or missing, or when
+    Exits with 1 when a tensor holds NaN or Inf, when something could not be read, is damaged, empty or missing, or when
     a pickle asks for code.
 
     \b
@@ -163,9 +163,7 @@ def scan(  # noqa: PLR0913, PLR0917  (the options of the command)
         return EXIT_FINDINGS
     if any(skip.internal for skip in skips):
         return EXIT_INTERNAL
-    wrong = {"poisoned", "damaged", "incomplete", "unsafe"}
-    bad = any(c.status in wrong or (c.table is not None and c.table.unread.any()) for c in found)
-    return EXIT_FINDINGS if bad else EXIT_FINE
+    return EXIT_FINE if all(checkpoint.status == "clean" for checkpoint in found) else EXIT_FINDINGS
 
 
 def _footer(found: "Sequence[Checkpoint]", form: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from forensics.errors import LimitError, MalformedError
-from forensics.formats.pickle_machine import LONGEST_NAME, Handler, Machine
+from forensics.formats.pickle_machine import LONGEST_NAME, Handler, Machine, TensorError
 from forensics.formats.pickle_values import (
     DTYPE_BYTES,
     TORCH_DTYPES,
@@ -38,12 +38,12 @@ _PARAMETER_WRAPPER = "torch._tensor._rebuild_from_type_v2"
 
 def _sizes(machine: Machine, value: object, what: str) -> tuple[int, ...]:
     if not isinstance(value, tuple | list):
-        raise MalformedError(f"tensor whose {what} is a {type(value).__name__}")
+        raise TensorError(f"tensor whose {what} is a {type(value).__name__}")
     if len(value) > machine.work.limits.dimensions:
-        raise MalformedError(f"tensor with {len(value)} dimensions")
+        raise TensorError(f"tensor with {len(value)} dimensions")
     for size in value:
         if type(size) is not int or not 0 <= size < LARGEST_SIZE:
-            raise MalformedError(f"tensor with an impossible {what}")
+            raise TensorError(f"tensor with an impossible {what}")
     return tuple(value)
 
 
@@ -58,15 +58,15 @@ def place_tensor(  # noqa: PLR0913, PLR0917  (a tensor is these six facts)
 ) -> StoredTensor:
     """Return the tensor that views `storage` from element `offset`; its `problem` tells when that cannot be.
 
-    Raises `MalformedError` when the arguments are no tensor at all.
+    Raises `TensorError` when the arguments are no tensor at all.
     """
     if not isinstance(storage, Storage):
-        raise MalformedError(f"tensor over a {type(storage).__name__} that is no storage")
+        raise TensorError(f"tensor over a {type(storage).__name__} that is no storage")
     if type(offset) is not int or not 0 <= offset < LARGEST_SIZE:
-        raise MalformedError("tensor with an impossible storage offset")
+        raise TensorError("tensor with an impossible storage offset")
     sizes, steps = _sizes(machine, shape, "shape"), _sizes(machine, strides, "stride")
     if len(sizes) != len(steps):
-        raise MalformedError(f"tensor with {len(sizes)} sizes and {len(steps)} strides")
+        raise TensorError(f"tensor with {len(sizes)} sizes and {len(steps)} strides")
     if len(machine.work.tensors) >= machine.work.limits.tensors:
         raise LimitError(f"the file declares more than the limit of {machine.work.limits.tensors} tensors")
     machine.work.charge(300)

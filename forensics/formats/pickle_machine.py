@@ -32,6 +32,10 @@ _PLAIN_KEYS = frozenset({str, bytes, bool, float, Name, Record, type(None)})
 _PLAIN_KEY_PARTS = frozenset({str, bytes, bool, Name, type(None)})
 
 
+class TensorError(MalformedError):
+    """A tensor is built from what no tensor can be built from; whoever loads the file fails there."""
+
+
 @dataclass(slots=True)
 class Work:
     """What reading one file has cost so far, and what was noticed; shared with files nested in its pickles.
@@ -55,6 +59,12 @@ class Work:
     unsafe: dict[str, None] = field(default_factory=dict)
     problems: dict[str, None] = field(default_factory=dict)
     tensors: list[StoredTensor] = field(default_factory=list)
+    lost: bool = False
+    """Whether a tensor or a storage is not what it says: a loader fails at it, and what is left is not all."""
+
+    def lose(self, problem: str) -> None:
+        self.lost = True
+        self.note(problem)
 
     def note(self, problem: str) -> None:
         if len(self.problems) < LONGEST_LIST_OF_PROBLEMS:
@@ -244,6 +254,8 @@ class Machine:
             return handler(self, *arguments)
         except LimitError:
             raise
+        except TensorError as error:
+            self.work.lose(str(error))
         except MalformedError as error:
             self.work.note(str(error))
         except (TypeError, ValueError, AttributeError, OverflowError):

@@ -51,7 +51,8 @@ class Layout:
 
     `problems` are sentences about holes, overlaps, doubled names and bytes after the last tensor. `missing_bytes`
     is how much of the data part the file lacks; `cut` names the entries that it lacks in part or whole. All other
-    entries are intact as far as lengths can tell.
+    entries are intact as far as lengths can tell. `refused` tells that the library itself does not open the file, for
+    a hole, an overlap or bytes behind the last tensor (`Metadata::validate`).
     """
 
     entries: tuple[Entry, ...]
@@ -59,6 +60,7 @@ class Layout:
     problems: tuple[str, ...] = ()
     missing_bytes: int = 0
     cut: frozenset[str] = field(default_factory=frozenset)
+    refused: bool = False
 
 
 def read_layout(file: File, limits: Limits = DEFAULT) -> Layout:
@@ -204,7 +206,8 @@ def _laid_out(
         problems.insert(0, f"the file ends {missing} bytes before its last tensor does")
     elif size > position:
         problems.append(f"{size - position} bytes follow the last tensor")
+    refused = len(problems) > len(doubled)
     if len(problems) > _PROBLEMS_NAMED:
         problems[_PROBLEMS_NAMED:] = [f"and {len(problems) - _PROBLEMS_NAMED} more problems of this kind"]
     cut = frozenset(entry.name for entry in entries if entry.offset + entry.nbytes > size)
-    return Layout(entries, metadata, tuple(problems), missing, cut)
+    return Layout(entries, metadata, tuple(problems), missing, cut, refused)

@@ -39,7 +39,7 @@ class TorchFile:
     `kind` is torch-zip, torch-legacy, torch-tar or pickle. `tensors` are all that were declared, in file order;
     those with a `problem` cannot be read. `names` are the classes and functions that the file asks for,
     `dangerous` those among them, or calls, that would run code elsewhere. `partial` is True when the file was cut
-    off or its pickle broke, and `problems` says in sentences what does not fit.
+    off, its pickle broke or a tensor of it cannot be made, and `problems` says in sentences what does not fit.
     """
 
     kind: str
@@ -141,13 +141,13 @@ def _torch_file(kind: str, loaded: Loaded, whole: bool, work: Work) -> TorchFile
         work.note(f"{len(reasons)} of {len(work.tensors)} tensors cannot be read: {reasons[0]}")
     short = [tensor.storage.problem for tensor in work.tensors if tensor.problem is None and tensor.storage.problem]
     if short:
-        work.note(f"the storages of {len(short)} tensors are not there in full, though the tensors are: {short[0]}")
+        work.lose(f"the storages of {len(short)} tensors are not there in full, though the tensors are: {short[0]}")
     return TorchFile(
         kind=kind,
         value=loaded.value,
         tensors=tuple(work.tensors),
         names=frozenset(work.names),
         problems=tuple(work.problems),
-        partial=loaded.error is not None or not whole,
+        partial=loaded.error is not None or not whole or work.lost,
         dangerous=tuple(sorted(work.unsafe)),
     )

@@ -62,7 +62,7 @@ def _places(file: File, keys: Loaded, storages: dict[str, Storage], work: Work) 
         key = str(value) if isinstance(value, str | int) else ""
         storage = storages.get(key)
         if storage is None or key in places:
-            work.note("the list of storages names one that nothing uses, or one twice")
+            work.lose("the list of storages names one that nothing uses, or one twice")
             break
         if position + _COUNT_BYTES > file.size:
             break

@@ -40,7 +40,7 @@ class Storages:
         if isinstance(identifier, tuple) and len(identifier) >= 5 and identifier[0] == "storage":
             found = self._storage(*identifier[1:5])
             if found is None:
-                self.work.note("a bad storage: type, key or number of elements cannot be")
+                self.work.lose("a bad storage: type, key or number of elements cannot be")
                 return Record("refused storage", (identifier,))
             view = identifier[5] if len(identifier) > 5 else None
             return found if view is None else self._view(found, view)
@@ -95,7 +95,7 @@ class Storages:
                 and elements >= 0
             ):
                 return view_of(root, key, offset, elements)
-        self.work.note("a bad storage view: it lies outside of its storage")
+        self.work.lose("a bad storage view: it lies outside of its storage")
         return Record("refused storage view", (view,))
 
 

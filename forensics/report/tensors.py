@@ -139,7 +139,9 @@ def _heading(checkpoint: Checkpoint) -> str:
                 f"compared with the one before: {np.count_nonzero(table.unchanged):,} of "
                 f"{np.count_nonzero(table.compared):,} tensors unchanged"
             )
-    lines.extend(f"{problem.kind}: {clean(problem.statement)}" for problem in checkpoint.problems)
+    # What is clean is not suspicious: what its files say otherwise stands behind a "but".
+    words = {"suspicious": "but"}
+    lines.extend(f"{words.get(p.kind, p.kind)}: {clean(p.statement)}" for p in checkpoint.problems)
     return "\n".join(lines)
 
 

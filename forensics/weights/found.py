@@ -143,7 +143,10 @@ def safetensors_records(found: Found, artifact: Artifact, role: Role = "weight")
         )
     elif layout.problems:
         told = "; ".join(grepable(problem) for problem in layout.problems[:TOLD])
-        found.suspicious(f"{artifact.path}: {told}", artifact.path)
+        if layout.refused:
+            found.damaged(f"{artifact.path}: {told}; the library of the format does not open it", artifact.path)
+        else:
+            found.suspicious(f"{artifact.path}: {told}", artifact.path)
     return [
         TensorRecord(e.name, role, e.dtype, e.shape, (Piece(artifact.path, e.offset, e.nbytes),))
         for e in layout.entries
