@@ -35,12 +35,12 @@ PATTERNS: tuple[re.Pattern[str], ...] = (
     re.compile(_B + r"eyJ[A-Za-z0-9_-]{4,600}\.[A-Za-z0-9_-]{4,4000}(?:\.[A-Za-z0-9_-]{0,4000})?"),  # JWT
     re.compile(_B + r"eyJ[A-Za-z0-9_-]{40,4000}={0,2}"),  # base64 JSON: Neptune API token
     re.compile(_B + r"(?:gsk|r8|nvapi|xai|tvly|dckr_pat|npm|pypi|lsv2_[ps]t|dop_v1|doo_v1|rpa|tgp_v1|pplx|csk|pcsk|sbp"
-               r"|glsa|glcbt|KGAT|ALTAK|lin_api|shpat|shpss|PMAK|NRAK|HRKU|sntry[su]|pscale_(?:tkn|pw|oauth)|rubygems)"
+               r"|glsa|glcbt|KGAT|ALTAK|lin_api|shpat|shpss|PMAK|NRAK|HRKU|sntry[su]|jina|figd|pscale_(?:tkn|pw|oauth)|rubygems)"
                r"[_-][A-Za-z0-9_-]{20,300}"),
     # Modal, Fireworks, Notion, ModelScope.
     re.compile(_B + r"(?:a[ks]-|fw_|ntn_)(?=[A-Za-z]{0,30}[0-9])[A-Za-z0-9]{20,60}" + _E),
     re.compile(_B + r"ms-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}" + _E),
-    # Vault, SendGrid, age, Telegram, Discord, AWS session, Azure client secret, Databricks.
+    # Vault, SendGrid, age, Telegram, Discord, AWS session, Azure client secret, Databricks, Mailgun.
     re.compile(_B + r"hv[sbr]\.[A-Za-z0-9_-]{20,300}"),
     re.compile(_B + r"SG\.[A-Za-z0-9_-]{16,40}\.[A-Za-z0-9_-]{30,60}"),
     re.compile(_B + r"AGE-SECRET-KEY-1[A-Z0-9]{40,80}"),
@@ -48,7 +48,7 @@ PATTERNS: tuple[re.Pattern[str], ...] = (
     re.compile(_B + r"[MNO][A-Za-z0-9_-]{22,28}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}" + _E),
     re.compile(_B + r"(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz)[A-Za-z0-9/+=]{40,2000}"),
     re.compile(r"(?<![A-Za-z0-9_~-])[A-Za-z0-9_~-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}"),
-    re.compile(_B + r"dapi[0-9a-f]{32}(?:-[0-9])?" + _E),
+    re.compile(_B + r"(?:dapi|key-)[0-9a-f]{32}(?:-[0-9])?" + _E),
     # Clouds of China: Aliyun, Tencent, Volcengine, Zhipu.
     re.compile(_B + r"LTAI[A-Za-z0-9]{12,30}" + _E),
     re.compile(_B + r"AKID[A-Za-z0-9]{28,40}" + _E),
@@ -80,7 +80,8 @@ CONNECTION = re.compile(
 """Azure: `AccountKey=...`, `SharedAccessSignature=...`."""
 
 _KEYWORD = (
-    r"pass(?:word|wd|phrase|code)|pwd|secret|token|credential|cookie|webhook|authorization|dsn|connection[_-]?string"
+    r"pass(?:word|wd|phrase|code)|pwd|(?:smtp|e?mail|db|sql|pg|postgres|mongo|redis|ldap|ftp|proxy|admin|user|root|sudo"
+    r"|registry|docker|git)[_-]?pass(?![A-Za-z0-9])|secret|token|credential|cookie|webhook|authorization|dsn|connection[_-]?string"
     r"|(?:api|access|private|account|auth|signing|encryption|wandb|comet|license|ssh)[_-]?key(?:[_-]?id)?|apikey"
 )
 _ANY_KEY = "_key(?![A-Za-z0-9_])"
