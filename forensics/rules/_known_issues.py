@@ -110,6 +110,7 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "its session was closed": lambda r, _: setup.session_closed(r),
     "ROCm build": lambda r, _: backends.rocm_build(r),
     "Apple's MPS": lambda r, _: backends.on_apple(r),
+    "died before its first step": lambda r, _: setup.before_the_first_step(r),
     "torch.compile is in use": lambda r, _: setup.compiled(r),
     "several ranks in a collective": lambda r, _: setup.in_a_collective(r),
     "several ranks": lambda r, _: setup.several_ranks(r),

@@ -10,7 +10,7 @@ import numpy as np
 from forensics.analysis.crashes import last_deaths, of_an_earlier_attempt, outlived, own_exceptions
 from forensics.analysis.endings import deaths_of
 from forensics.model import Explained, Group, Run, Scalar, Setting, Source
-from forensics.names import LEARNING_RATE, LOSS_SCALE, Kind
+from forensics.names import LEARNING_RATE, LOSS, LOSS_SCALE, Kind
 from forensics.rules import _curves as curves
 from forensics.rules import _rates as rates
 from forensics.rules import _tensors as tensors
@@ -120,6 +120,17 @@ def missed_on_the_way(run: Run) -> Seen | None:
     begun = ending.symptom != "crash-launcher"
     when = "after training had begun" if begun else "before training began"
     return Seen(begun, f"{signature.told} {when}", ending.source, "when it was missed")
+
+
+def before_the_first_step(run: Run) -> Seen | None:
+    """Tell whether the run crashed before it logged a loss; None where it came to another end."""
+    ending = run.ending
+    if ending is None or ending.kind != "crashed":
+        return None
+    loss = run.timeline.get(LOSS)
+    begun = ending.step is not None or (loss is not None and len(loss) > 0)
+    when = "after a loss was logged" if begun else "before any loss was logged"
+    return Seen(not begun, f"it ended {when}", ending.source, "when it ended")
 
 
 def raised(run: Run) -> Seen | None:
@@ -319,7 +330,7 @@ def has_metric(run: Run, *names: str) -> Seen | None:
 WITHOUT_GRAPH = re.compile(
     "does not require grad and does not have a grad_fn|One of the differentiated Tensors does not require grad"
     "|optimizer got an empty parameter list"
-    "|No gradients provided for any variable"
+    "|No gradients provided for any variable|not needed in cases when no parameters require gradient"
 )
 """What refuses to train nothing: torch.autograd of a loss that hangs on no parameter that trains (torch 2.13,
 `_engine_run_backward`), its optimizers without a parameter, Keras' `apply_gradients`."""

@@ -13,7 +13,10 @@ from forensics.rules._seen import Seen, first, held, holds, weigh, weigh_no, wei
 from forensics.rules._setup import WITHOUT_GRAPH, no_gradient_flows, said, setting_is
 from forensics.rules._tensors import scanned, table_of, unmoved
 
-NOTHING_GIVEN = re.compile("optimizer got an empty parameter list|No gradients provided for any variable")
+NOTHING_GIVEN = re.compile(
+    "optimizer got an empty parameter list|No gradients provided for any variable"
+    "|not needed in cases when no parameters require gradient"
+)
 """torch `Optimizer.__init__` and Keras `BaseOptimizer.apply_gradients`: there is nothing to train."""
 COUNTS = ("trainable_params", "trainable_parameters", "number_of_trainable_parameters")
 

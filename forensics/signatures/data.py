@@ -129,6 +129,7 @@ SIGNATURES = (
             Words("could not convert string to float: "),
             Words("cv2.error: ", r"cv2\.error: .{0,300}empty\(\)"),
             Words("LibsndfileError: "),
+            Words("DataLossError: ", r"DataLossError: corrupted record"),
         ),
     ),
 )

@@ -150,7 +150,7 @@ SIGNATURES = (
         ),
         unless=r"out of memory|ALLOC_FAILED|device-side assert|illegal memory access|misaligned address"
         r"|unspecified launch failure"
-        r"|no kernel image|invalid device function|uncorrectable|illegal instruction|too many resources"
+        r"|no kernel image|invalid device (?:function|ordinal)|uncorrectable|illegal instruction|too many resources"
         r"|PTX was compiled"
         r"|initialization error|driver version is insufficient|no CUDA-capable|kernel image is invalid",
     ),

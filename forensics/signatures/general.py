@@ -239,6 +239,8 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
                 r"\bexpected a floating point (?:or complex )?(?:tensor|dtype)|\bcould not infer output dtype\b"
                 r"|\bwas expected to be an? \w+ tensor but is an? \w+ tensor\b|\binput dtype must be\b"
                 r"|\btype \w+ that does not match type \w+|\bdoes not match the type of data \("
+                r"|\bCast \w+ to \w+ is not supported|\binput type must be same"
+                r"|\bonly supports? torch\.\w{3,10} and torch\.\w+ dtypes?"
                 r"|\bonly tensors of floating point (?:and complex )?dtype can require gradients\b"
             ),
         ),
@@ -255,7 +257,9 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         "shape-mismatch",
         (
             (
-                r"inhomogeneous shape|resize storage that is not resizable|\bmulti-target not supported"
+                r"inhomogeneous shape|data cardinality is ambiguous|non-rectangular python sequence"
+                r"|split sizes doesn't match"
+                r"|resize storage that is not resizable|\bmulti-target not supported"
                 r"|number of dims don't match"
             ),
         ),

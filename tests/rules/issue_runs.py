@@ -61,7 +61,9 @@ def template(norm: float) -> list[Checkpoint]:
     return [replace(make_checkpoint(6), token_rows=rows)]
 
 
+RAISED = make_events(Kind.TRACEBACK, text="RuntimeError: odd")
 OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
+    "died before its first step": ({"events": [RAISED]}, {"events": [RAISED], "loss": [2.0] * 5}),
     "torch.compile is in use": ({"settings": {"torch_compile": True}}, {"settings": {"torch_compile": False}}),
     "norm is nonfinite": (norms(*GOOD, NAN, NAN, NAN), norms(*GOOD, 1.1, 0.9, 1.0)),
     "norm recovers": (norms(*GOOD, NAN, 1.0, 1.1), norms(*GOOD, 1.1, 0.9, 1.0)),

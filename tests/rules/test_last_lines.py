@@ -109,6 +109,7 @@ def test_numbers_and_sizes_of_other_things_are_no_shapes(tmp_path: Path, line: s
 
 
 FAILED_STARTS = (
+    "ValueError: No valid checkpoint found in output directory (out/sft)",
     "yaml.scanner.ScannerError: mapping values are not allowed here",
     "OSError: Can't load tokenizer for 'foo/bar'. If you were trying to load it from the Hub, make sure of it.",
     "OSError: Error no file named pytorch_model.bin, model.safetensors, tf_model.h5 found in directory ./out.",
@@ -171,9 +172,9 @@ FRAMED = (
     ("columns-not-of-the-model", "pandas/core/indexes/base.py", "get_loc", "KeyError: 'is_valid'"),
     (
         "argument-of-another-release",
-        "torch/nn/modules/module.py",
-        "_call_impl",
-        "TypeError: Net.forward() got an unexpected keyword argument 'use_x'",
+        "timm/models/_builder.py",
+        "load",
+        "TypeError: Head.build() got an unexpected keyword argument 'use_x'",
     ),
     (
         "worker-not-picklable",
@@ -229,6 +230,7 @@ OWN_FUNCTIONS = (
         "fetch",
         "TypeError: Collate.pack() takes 2 positional arguments but 3 were given",
     ),
+    ("torch/nn/modules/module.py", "_call_impl", "TypeError: Net.forward() got an unexpected keyword argument 'use_x'"),
     ("torch/nn/modules/module.py", "__getattr__", "AttributeError: 'MyModel' object has no attribute 'haed'"),
     ("numpy/core/x.py", "load", "KeyError: '12'"),
 )
@@ -300,3 +302,25 @@ def test_fairseq_tells_its_loss_scale_in_words_of_its_own(tmp_path: Path) -> Non
     report = judged(tmp_path, STEPS + scales + "Traceback (most recent call last):\n")
 
     assert report.hypotheses[0].cause in {"fp16-overflow", "fp16-bf16-pretrained-model"}
+
+
+STARTS = (
+    "ValueError: No valid checkpoint found in output directory (out/sft)",
+    "FileExistsError: [Errno 17] File exists: 'runs/exp1'",
+    "ValueError: Total number of attention heads (14) must be divisible by tensor parallel size (4).",
+    "ValueError: Output directory (out) already exists and is not empty. Use --overwrite_output_dir to overcome.",
+    "ValueError: Error initializing torch.distributed using env://: environment variable RANK expected, but not set",
+    "RuntimeError: CUDA error: invalid device ordinal",
+    "RuntimeError: Distributed package doesn't have NCCL built in",
+    "OSError: foo/bar does not appear to have a file named pytorch_model.bin, tf_model.h5 or model.safetensors.",
+    "requests.exceptions.HTTPError: 401 Client Error: Unauthorized for url: https://huggingface.co/api/models/x",
+)
+
+
+@pytest.mark.parametrize("line", STARTS)
+def test_what_a_start_asks_for_is_no_start_behind_healthy_steps(tmp_path: Path, line: str) -> None:
+    at_once = judged(tmp_path, FRAMES + line + "\n").hypotheses
+    later = judged(tmp_path, STEPS + FRAMES + line + "\n").hypotheses
+
+    assert (at_once[0].cause, at_once[0].holds) == ("launch-error", True)
+    assert not any(cause.holds for cause in later if cause.cause == "launch-error")
