@@ -151,6 +151,8 @@ def canonical(name: str) -> str:
     >>> canonical("train/loss"), canonical("eval/accuracy"), canonical("rewards/margins"), canonical("GradNorm")
     ('loss', 'eval_accuracy', 'rewards/margins', 'grad_norm')
     """
+    if name.lower().endswith("losses"):
+        name = name[:-2]
     known = ALIASES.get(name) or _SPELLED.get(_SPACING.sub("", name).lower()) or ALIASES.get(snake_case(name))
     if known is not None:
         return LOSS if known == TRAIN_LOSS and "_" not in name else known  # `TrainLoss` is no mean over the run

@@ -30,6 +30,9 @@ _NOT_NESTED = frozenset({"config", "hist_stats", "sampler_results", "env_info", 
 """Mappings of Ray's and others' that hold settings, histories and times."""
 _HOLDERS = frozenset({"values", "metrics", "scalars", "data"})
 """Mappings that hold the metrics of a row whose place stands in a mapping of its own."""
+NAME_KEYS = ("metric", "metric_name", "tag", "name", "key", "variable")
+"""What holds the name of the metric whose number is under `value`: a table in long form."""
+LONGEST_NAME = 80
 _PARTS = ("kind", "type", "split", "phase", "mode", "stage")
 """Which part of the run a row is of."""
 _OF_TRAINING = frozenset({"lr", "memory", "time", "data_time"})
@@ -70,7 +73,7 @@ def entry_of(row: dict[str, object]) -> Entry | None:
     """Return every number of an object that tells where it stands, None for one that does not."""
     if isinstance(row.get("data"), dict):  # verl's file logger keeps the metrics one level down
         row = {**row, **row["data"]}  # type: ignore[dict-item]  # checked
-    row = _lifted(row)
+    row = _named(_lifted(row))
     step = step_of(row)[0]
     epoch = number_in(row.get("epoch"))
     if step == UNKNOWN_STEP and epoch is None:
@@ -89,6 +92,16 @@ def entry_of(row: dict[str, object]) -> Entry | None:
         if not (checked and name in _OF_TRAINING)
     )
     return Entry(step, float("nan") if epoch is None else epoch, time, values, "mode" in row and "iter" in row)
+
+
+def _named(row: dict[str, object]) -> dict[str, object]:
+    """Return a row that names its one metric, `{"name": "loss", "value": 2.5, "step": 3}`, as one that holds it."""
+    name = next(
+        (held for key in NAME_KEYS if isinstance(held := row.get(key), str) and 0 < len(held) <= LONGEST_NAME), ""
+    )
+    if not name or number_in(row.get("value")) is None:
+        return row
+    return {key: value for key, value in row.items() if key != "value" and key not in NAME_KEYS} | {name: row["value"]}
 
 
 def _lifted(row: dict[str, object]) -> dict[str, object]:
@@ -111,7 +124,8 @@ def _numbers(row: dict[str, object]) -> Iterator[tuple[str, float]]:
     ]
     for name, value, depth in pending:
         if isinstance(value, dict) and depth < DEEPEST and name.partition("/")[0] not in _NOT_NESTED:
-            pending.extend((f"{name}/{inner}", held, depth + 1) for inner, held in value.items())
+            outer = "" if name in _HOLDERS and row.keys().isdisjoint(value) else f"{name}/"
+            pending.extend((f"{outer}{inner}", held, depth + 1) for inner, held in value.items())
         elif name not in _NOT_METRICS and (number_of := number_in(value)) is not None:
             yield name, number_of
 

@@ -22,24 +22,34 @@ from forensics.storage.file import File
 
 FEWEST = 3
 """Entries from which on a document is a history: fewer are an example or a setting."""
+MOST_FOLDS = 20
 _NUMBER = re.compile(rb"\"[\w/. -]{1,60}\"\s{0,40}:\s{0,40}\"?[-\dNnI.]")
 _LIST = re.compile(rb"\"([\w/. -]{1,60})\"\s{0,40}:\s{0,40}\[\s{0,40}[-\dNnI]")
 _NAME = re.compile(rb"\"([\w/. -]{1,60})\"\s{0,40}:")
+_EPOCH = re.compile(r"(?i)(?:epoch[ _-]?)?(\d{1,9})")
+_HELD = re.compile(
+    rb"\"(?:epochs?|(?:train(?:ing)?_)?(?:history|logs?)|entries|records|iterations|results|metrics)\"\s{0,40}:\s{0,40}\[\s{0,40}\{"
+    rb"|\A\s{0,40}\{\s{0,40}\"(?i:epoch[ _-]?)?\d{1,9}\"\s{0,40}:\s{0,40}\{"
+)
+"""A list of entries within a document, or entries by the number of their epoch."""
 _OBJECTS = re.compile(rb"\s{0,40}\[\s{0,40}\{")
 
 
-def _sniff(head: bytes) -> bool:
+def looks_like_history(head: bytes) -> bool:
+    """Tell whether the beginning of a document is that of entries or lists of numbers, a loss among them."""
     head = head.lstrip(b"\xef\xbb\xbf")
     if _OBJECTS.match(head):
         return _NUMBER.search(head) is not None and _has_loss(_NAME.findall(head[:4000]))
-    return head.lstrip()[:1] == b"{" and _has_loss(_LIST.findall(head))
+    if head.lstrip()[:1] != b"{":
+        return False
+    return _has_loss(_LIST.findall(head)) or (_HELD.search(head) is not None and _has_loss(_NAME.findall(head[:4000])))
 
 
 def _has_loss(names: Sequence[bytes]) -> bool:
     return any(is_loss(name.decode()) for name in names)
 
 
-@reader("json-history", match=(), sniff=_sniff, tested="JSON of json.dump, tf.keras 2.15")
+@reader("json-history", match=(), sniff=looks_like_history, tested="JSON of json.dump, tf.keras 2.15")
 def json_history(artifact: Artifact) -> Iterator[Fact]:
     """JSON with a list of entries, or lists of numbers by metric, a loss among them: a history of Keras or any loop."""
     with File(artifact.location) as file:
@@ -69,13 +79,41 @@ def _numbers(row: Mapping[str, object]) -> Iterator[tuple[str, float]]:
             yield name, number
 
 
+def _entries(held: Sequence[object]) -> list[dict[str, object]]:
+    """Return the entries of a list that consists of them, a loss and a place in each; none of one of models."""
+    rows = [row for row in held if isinstance(row, dict) and any(is_loss(name) for name, _ in _flat(row))]
+    return rows if len(rows) == len(held) and all(entry_of(row) is not None for row in rows) else []
+
+
+def _flat(row: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Yield the items of a mapping, those of mappings within it under names joined by slashes."""
+    for name, held in row.items():
+        inner = held.items() if isinstance(held, dict) else ()
+        yield from ((f"{name}/{each}", number) for each, number in inner) if inner else [(name, held)]
+
+
+def _keyed(value: Mapping[str, object]) -> list[dict[str, object]]:
+    """Return the entries of a mapping from epochs to them, `{"0": {"loss": 2.5}, ...}`; a few numbers count folds."""
+    rows = [
+        {"epoch": int(found[1]), **held}
+        for key, held in value.items()
+        if isinstance(held, dict) and (found := _EPOCH.fullmatch(key)) is not None
+    ]
+    named = len(rows) > MOST_FOLDS or all(key.lower().startswith("epoch") for key in value)
+    return _entries(rows) if named and len(rows) == len(value) else []
+
+
 def _rows(value: object) -> Sequence[dict[str, object]]:
     """Return entries, one mapping each; those of lists by metric are told apart by their number alone."""
     if isinstance(value, list):
         return [row for row in value if isinstance(row, dict)]
     if not isinstance(value, Mapping):
         return []
-    lists = {name: held for name, held in value.items() if isinstance(held, list) and held}
+    listed = [_entries(held) for held in value.values() if isinstance(held, list)]
+    keyed = _keyed(value)
+    if keyed or any(listed):
+        return max([keyed, *listed], key=len)
+    lists = {name: held for name, held in _flat(value) if isinstance(held, list) and held}
     length = max((len(held) for name, held in lists.items() if is_loss(name)), default=0)
     kept = {name: held for name, held in lists.items() if len(held) == length}
     return [{name: held[index] for name, held in kept.items()} for index in range(length)]

@@ -5,13 +5,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from forensics.errors import ChangedError, TruncatedError
 from forensics.formats.text import clock_times, number, numbered_lines
 from forensics.model import Artifact, Fact, Skip
-from forensics.names import EVALUATION, snake_case
+from forensics.names import EVALUATION, is_loss, snake_case
 from forensics.plugin import reader
 from forensics.readers._columns import MAX_NAMES, Columns
-from forensics.readers.text.lexicon import step_named
+from forensics.readers._json_entries import NAME_KEYS
+from forensics.readers.text.interpretations import falls
+from forensics.readers.text.lexicon import TRAINING, step_named
 from forensics.readers.text.rows import samples
 from forensics.storage.file import File
 
@@ -51,6 +55,8 @@ class _Header:
     metrics: tuple[str, ...]
     counted: bool
     delimiter: str
+    named: int | None = None
+    """The column that names the metric of a row, whose number is in a column `value`: a table in long form."""
 
 
 def looks_like_table(head: bytes) -> bool:
@@ -85,6 +91,7 @@ def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
             _read(file, artifact, columns, skipped, others)
         except (ChangedError, TruncatedError) as error:
             yield Skip(artifact.path, f"the end was not read: {error}")
+    _name_parts(columns)
     in_samples = _MONITOR.search(artifact.path) is not None
     if in_samples:
         columns = Columns({f"Train/Samples/{name}": rows for name, rows in columns.rows.items()})
@@ -111,6 +118,17 @@ def _read(file: File, artifact: Artifact, columns: Columns, skipped: list[int], 
             skipped.append(record)
         else:
             _take(header, cells, record, columns)
+
+
+def _name_parts(columns: Columns) -> None:
+    """Call columns that are named by the part of the run alone, `Epoch,Train,Val`, losses where training falls."""
+    parts = [name for name in columns.rows if TRAINING.fullmatch(name) or EVALUATION.fullmatch(name)]
+    training = next((name for name in parts if TRAINING.fullmatch(name)), None)
+    if training is None or len(parts) == 1 or any(is_loss(name) for name in columns.rows):
+        return
+    if falls(np.array([value for _, _, value, _, _ in columns.rows[training]])):
+        for name in parts:
+            columns.rows[f"{name} loss"] = columns.rows.pop(name)
 
 
 def _delimiter(line: str) -> str:
@@ -155,6 +173,7 @@ def _header(cells: Sequence[str], path: str, others: list[str], delimiter: str) 
         metrics=tuple("" if cell.lower() in _PLACES or cell == own else _metric(cell, path, runs) for cell in cells),
         counted=_counts(cells) or not _evaluates(cells),
         delimiter=delimiter,
+        named=next((lowered.index(key) for key in NAME_KEYS if key in lowered and "value" in lowered), None),
     )
 
 
@@ -182,8 +201,9 @@ def _take(header: _Header, cells: Sequence[str], record: int, columns: Columns) 
     whole = int(step) if step is not None and 0 <= step < 2**62 and step == step // 1 else None
     time = next((value for index in header.times if (value := _time(cells[index])) is not None), float("nan"))
     for name, value in zip(header.metrics, numbers, strict=True):
-        if name and value is not None:
-            columns.add(name, record, whole, value, epoch, time)
+        own = cells[header.named] if header.named is not None and name.lower() == "value" else name
+        if own and value is not None:
+            columns.add(own, record, whole, value, epoch, time)
 
 
 def _number(text: str, delimiter: str = ",") -> float | None:

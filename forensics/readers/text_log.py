@@ -1,6 +1,7 @@
 """Console logs of any trainer, in one pass."""
 
 import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from forensics.formats.text import AHEAD, stretches
 from forensics.model import Artifact, Fact, Skip
 from forensics.plugin import reader
+from forensics.readers.json_history import looks_like_history
 from forensics.readers.metrics_csv import looks_like_table
 from forensics.readers.metrics_jsonl import looks_like_metrics
 from forensics.readers.text.found import Found
@@ -33,8 +35,12 @@ _LOG_NAMES = (
 )
 
 
+_ENTRIES = re.compile(rb"\s{0,40}\[\s{0,40}\{\s{0,40}\"(?!stream_name)")
+"""One JSON list of entries: that and JSON lines have readers of their own. Kaggle's log is such a list of lines."""
+
+
 def _sniff(head: bytes) -> bool:
-    return looks_like_log(head) and not looks_like_metrics(head)  # JSON lines have a reader of their own
+    return looks_like_log(head) and not (looks_like_metrics(head) or looks_like_history(head) or _ENTRIES.match(head))
 
 
 @reader("text-log", match=_LOG_NAMES, sniff=_sniff, tested="64 public logs of 41 repositories, 584 formats as lines")

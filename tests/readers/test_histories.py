@@ -22,6 +22,7 @@ from forensics.readers.json_history import json_history
 from forensics.readers.metrics_csv import looks_like_table, metrics_csv
 from forensics.readers.metrics_jsonl import looks_like_metrics, metrics_jsonl
 from forensics.readers.results_json import results_json
+from forensics.readers.text_log import text_log
 from readers.reading import artifact_of, facts_of, samples_of, skips_of
 
 NAN = math.nan
@@ -63,6 +64,47 @@ def test_lists_by_metric(tmp_path: Path) -> None:
 def test_what_is_a_history(text: str, taken: bool) -> None:
     assert json_history.sniff is not None
     assert json_history.sniff(text.encode()) is taken
+
+
+_LOSSES = [3.0 - epoch / 8 for epoch in range(24)]
+_ROWS = [{"epoch": epoch, "train": {"loss": loss}, "val": {"loss": 2.5}} for epoch, loss in enumerate(_LOSSES)]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        _ROWS,
+        {"config": {"lr": 0.1}, "epochs": _ROWS},
+        {f"epoch {epoch}": {"train_loss": loss, "val_loss": 2.5} for epoch, loss in enumerate(_LOSSES)},
+        {str(epoch): {"train_loss": loss, "val_loss": 2.5} for epoch, loss in enumerate(_LOSSES)},
+        {"train": {"loss": _LOSSES}, "val": {"loss": [2.5] * 24}},
+        {"train_losses": _LOSSES, "val_losses": [2.5] * 24, "best_epoch": 3},
+    ],
+    ids=["a list", "a list within", "by epoch", "by number", "by part", "losses"],
+)
+def test_a_history_of_any_structure(tmp_path: Path, document: object) -> None:
+    """Training and validation stay apart, and the reader of logs does not take it too."""
+    text = json.dumps(document)
+    blocks = samples_of(facts_of(json_history, tmp_path, "results.json", text))
+
+    training = blocks["loss" if "loss" in blocks else "train_loss"]
+    assert training.values.tolist() == _LOSSES
+    assert blocks["eval_loss"].values.tolist() == [2.5] * 24
+    assert text_log.sniff is not None
+    assert not text_log.sniff(text.encode()[:4096])
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"results": [{"model": name, "val_loss": 2.0} for name in "abcd"]},
+        {str(fold): {"val_loss": 2.0 + fold} for fold in range(5)},
+    ],
+    ids=["models", "folds"],
+)
+def test_results_of_several_models_are_no_history(tmp_path: Path, document: object) -> None:
+    """Neither a list without places nor a few numbered results is a curve."""
+    assert not samples_of(facts_of(json_history, tmp_path, "results.json", json.dumps(document)))
 
 
 def test_a_few_entries_are_no_history(tmp_path: Path) -> None:

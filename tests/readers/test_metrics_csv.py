@@ -134,3 +134,20 @@ def test_steps_of_an_environment_count(tmp_path: Path) -> None:
     facts = read(tmp_path, f"time/iterations,time/total_timesteps,rollout/ep_rew_mean,train/loss\n{rows}\n")
 
     assert block(facts, "loss").steps.tolist() == [1000, 2000, 3000, 4000]
+
+
+def test_a_table_in_long_form(tmp_path: Path) -> None:
+    """A column that names the metric tells the series apart."""
+    facts = read(tmp_path, "step,metric,value\n10,loss,2.5\n10,lr,0.1\n20,loss,2.0\n20,lr,0.05\n")
+
+    assert block(facts, "loss").values.tolist() == [2.5, 2.0]
+    assert block(facts, "learning_rate").steps.tolist() == [10, 20]
+
+
+@pytest.mark.parametrize(("first", "names"), [(3.0, {"loss", "eval_loss"}), (0.1, {"Train", "Val"})])
+def test_columns_named_by_the_part_of_the_run(tmp_path: Path, first: float, names: set[str]) -> None:
+    """`Epoch,Train,Val` are losses where training falls, scores where it rises."""
+    rows = "".join(f"{n},{first + (n if first < 1 else -n) / 10},0.5\n" for n in range(6))
+    facts = read(tmp_path, f"Epoch,Train,Val\n{rows}")
+
+    assert {fact.name for fact in facts if isinstance(fact, Samples)} == names

@@ -78,6 +78,23 @@ def test_other_tools(tmp_path: Path) -> None:
     assert block(facts, "learning_rate").values.tolist() == [9e-06, 1.0001e-05]
 
 
+def test_lines_that_name_their_metric(tmp_path: Path) -> None:
+    """A table in long form is one series for each name; mappings of parts stay apart."""
+    rows = [(n, name, value) for n in range(1, 9) for name, value in (("train/loss", n / 8), ("lr", 0.001))]
+    long = read(tmp_path, "".join(f'{{"name": "{name}", "value": {value}, "step": {n}}}\n' for n, name, value in rows))
+    nested = read(
+        tmp_path,
+        "".join(
+            f'{{"step": {n}, "metrics": {{"train": {{"loss": {n / 8}}}, "val": {{"loss": 2.5}}}}}}\n' for n in range(9)
+        ),
+    )
+
+    assert block(long, "loss").values.tolist() == [n / 8 for n in range(1, 9)]
+    assert block(long, "learning_rate").steps.tolist() == list(range(1, 9))
+    assert block(nested, "loss").values.tolist() == [n / 8 for n in range(9)]
+    assert block(nested, "eval_loss").values.tolist() == [2.5] * 9
+
+
 def test_damage_costs_the_line(tmp_path: Path) -> None:
     """A line that is cut or no JSON is reported; the others are read."""
     facts = read(tmp_path, '{"step": 1, "loss": 2.0}\nnot json\n{"step": 2, "loss": 1.0}\n{"step": 3, "lo')

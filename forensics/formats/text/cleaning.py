@@ -57,6 +57,8 @@ _GRAVE = re.compile(rb""""(?:level|severity|levelname|lvl)": ?"(?i:error|fatal|c
 _TIMED = re.compile(rb"""(?i:time|"ts"|date)""")
 """An object with a text and without a time is a row of data."""
 _BESIDE = re.compile(rb"""\{?"(?:step|loss|epoch|iter\w*|global_step|lr)": ?["\d]""")
+# The end of a file that a writer did not finish: `loss 0.` is no zero.
+_CUT_NUMBER = re.compile(rb"(?<=[ =:,])[-+]?(?:0\.|\d{1,20}(?:\.\d{1,40})?[eE][-+]?)\Z")
 _ESCAPED = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPES = {b"n": b"", b"r": b"\r", b"t": b"\t"}
 _UTF8_MARK = codecs.BOM_UTF8
@@ -197,7 +199,7 @@ def _whole_fragments(chunks: Iterable[bytes], line_bytes: int) -> Iterator[tuple
             body, rest, dropping = body + rest[: lead + line_bytes], b"", True
         yield body, int(dropping)
     if rest:
-        yield rest, 0
+        yield _CUT_NUMBER.sub(b"", rest), 0
 
 
 def _last_cut(data: bytes) -> int:

@@ -47,7 +47,7 @@ def _told_apart(table: Entries) -> Iterator[Field]:
     """
     fields = table.shape.fields
     parts = [index for index, field in enumerate(fields) if field.role is Role.PART]
-    falls = any(TRAINING.fullmatch(fields[index].name) and _falls(table.numbers[:, index]) for index in parts)
+    trained = any(TRAINING.fullmatch(fields[index].name) and falls(table.numbers[:, index]) for index in parts)
     sizes = bool((table.numbers[:, parts] == np.floor(table.numbers[:, parts])).all())
     counted = [
         index
@@ -62,13 +62,13 @@ def _told_apart(table: Entries) -> Iterator[Field]:
         elif field.role is Role.BEHIND or (index in parts and sizes):
             yield replace(field, role=Role.NOTHING)
         elif index in parts:
-            name, role = (f"{field.name} loss", Role.LOSS) if falls else (field.name, Role.KNOWN)
+            name, role = (f"{field.name} loss", Role.LOSS) if trained else (field.name, Role.KNOWN)
             yield replace(field, name=name, role=role)
         else:
             yield field
 
 
-def _falls(values: Floats) -> bool:
+def falls(values: Floats) -> bool:
     """Tell whether numbers of training are those of a loss: they fall, are not finite, or too large for a share."""
     third = max(len(values) // 3, 1)
     return not bool(np.mean(values[-third:]) >= np.mean(values[:third])) or bool(np.max(values) > MOST_SCORE)

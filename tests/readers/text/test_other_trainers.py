@@ -178,3 +178,11 @@ def test_the_time_before_an_iteration_is_no_metric() -> None:
 
     assert told.names() == {"elapsed time per iteration (ms)", "loss"}
     assert told.points("loss") == [(7, 2.5)]
+
+
+def test_a_number_that_the_end_of_the_file_cuts_is_none() -> None:
+    """A writer that was killed leaves `loss 0.`, which is no loss of zero."""
+    lines = "".join(f"step {n} loss {3 - n / 8:.4f}\n" for n in range(1, 9))
+    for cut in ("step 9 loss 0.", "step 9 loss 1.5e", "step 9 loss 2.1e-"):
+        assert len(read_log(lines + cut).samples("loss").values) == 8
+    assert len(read_log(lines + "step 9 loss 1.75").samples("loss").values) == 9
