@@ -27,7 +27,7 @@ def looks_like_container(head: bytes) -> bool:
 @reader(
     "docker-inspect",
     sniff=looks_like_container,
-    tested="built from the types of moby 27; no real capture was at hand",
+    tested="written after captures of four public threads (tests/readers/test_clusters_and_containers.py) and moby 27",
 )
 def docker_inspect(artifact: Artifact) -> Iterator[Fact]:
     """`docker inspect` of the container: its exit code, whether the kernel killed it for memory, Docker's own error."""

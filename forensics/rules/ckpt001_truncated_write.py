@@ -13,7 +13,7 @@ from forensics.rules._tensors import damaged, problem_matches
 CUT = r"\bcut\b|short|truncat|past the end|beyond|\bends?\b|too few|not in the file|not fully covered|never written"
 REFUSED = re.compile(
     r"MetadataIncompleteBuffer|failed finding central directory|unexpected EOF|file is truncated|Ran out of input"
-    r"|not fully covered|DATA_LOSS"
+    r"|not fully covered|DATA_LOSS|pickle data was truncated"
     r"|invalid header or archive is corrupted|truncated file: eof|file read failed|not a zip file"
 )
 """How safetensors, torch (both of its formats), pickle and HDF5 refuse a file that is cut short."""

@@ -29,6 +29,7 @@ SIGNATURES = (
         "a rank waited for the others until its time was out",
         (
             Words("Watchdog caught collective operation timeout"),
+            Words("Caught collective operation timeout"),
             Words("Timed out waiting ", r"Timed out waiting \d{1,12} ?ms for \w+ operation"),
             Words("Some NCCL operations have failed or timed out"),
             Words("Heartbeat monitor timed out"),
@@ -62,6 +63,8 @@ SIGNATURES = (
         Role.WAIT,
         "a collective operation between ranks failed",
         (
+            Words("HorovodInternalError"),
+            Words("Fatal error in ", r"Fatal error in (?:internal_|P?MPI_)"),
             Words("NCCL error", r"(?:RCCL|NCCL) error(?:,| in| \d|:)"),
             Words("NCCL Error", r"NCCL Error \d+: "),
             Words("DistBackendError: "),
@@ -99,6 +102,7 @@ SIGNATURES = (
         (
             Words("Address already in use"),
             Words("EADDRINUSE"),
+            Words("The server socket has failed to listen", r"address already in use|EADDRINUSE"),
         ),
     ),
 )

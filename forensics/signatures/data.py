@@ -130,6 +130,9 @@ SIGNATURES = (
             Words("cv2.error: ", r"cv2\.error: .{0,300}empty\(\)"),
             Words("LibsndfileError: "),
             Words("DataLossError: ", r"DataLossError: corrupted record"),
+            Words("EOFError: Compressed file ended before"),
+            Words("mmap length is greater than file size"),
+            Words("ReadError: unexpected end of data"),
         ),
     ),
 )

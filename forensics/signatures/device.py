@@ -21,13 +21,14 @@ SIGNATURES = (
                 r"CUDA error: (?:uncorrectable (?:ECC|NVLink) error|device not ready.{0,400}bus|hardware stack error)",
             ),
             Record("GPU has fallen off the bus"),
+            Record("NVRM: fallen off the bus"),
             Record("GPU is lost", r"GPU is lost\b"),
             Words("Unable to determine the device handle for GPU"),
             Words("Unable to determine the device handle for gpu"),
             Record(
                 "NVRM: Xid",
                 r"NVRM: Xid \(PCI:[0-9A-Fa-f:.]+\): (?:48|62|64|74|79|92|94|95|109|110|119|120|121|136|140|143"
-                r"|145|149)\b",
+                r"|14[4-9]|150)\b",
             ),
             Words("CUDA_ERROR_ECC_UNCORRECTABLE"),
             Words("cudaErrorECCUncorrectable"),
@@ -108,6 +109,7 @@ SIGNATURES = (
                 r"HIP error: (?:invalid device function|no kernel image|shared object initialization failed)",
             ),
             Words("CUDA_ERROR_NO_BINARY_FOR_GPU"),
+            Words("ptxas fatal", r"ptxas fatal\s{1,8}: Value 'sm_\w{1,8}' is not defined"),
             Words("cudaErrorNoKernelImageForDevice"),
             Record("CUDA capability sm_", r"with CUDA capability sm_\w{1,8} is not compatible"),
             Words("FATAL: kernel ", r"FATAL: kernel `?.{0,200} is for sm"),

@@ -87,17 +87,22 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         "illegal-memory-access",
         (
             (
-                r"\b(?:illegal|invalid) (?:memory )?(?:address|access)\b|\bmemory access fault\b"
+                r"\b(?:illegal|invalid) (?:memory )?(?:address|access)\b(?! or nil)|\bmemory access fault\b"
                 r"|\bmisaligned (?:address|access)\b|APERTURE_VIOLATION|\blaunch failure\b|\bmmu fault\b"
                 r"|\baivec error\b"
             ),
         ),
     ),
+    ("oom-kill-record", (r"\boom[-_ ]kill",)),
+    ("oom-kill-record", (r"\bout[- ]of[- ]memory\b|\boom\b", r"\bcode:? 137\b|\bsigkill\b|\bsignal 9\b")),
     (
         "oom-kill-record",
         (
-            r"\b(?:killed|evicted|terminated|sigkill)\b",
-            r"\bmemory (?:pressure|usage|limit|allocation|request)|\b[hs]_vmem\b|\brss\b|\boom\b|\bout[ -]of[ -]memory",
+            r"\b(?:killed|killing|evicted|terminated|sigkill)\b",
+            (
+                r"\bmemory (?:pressure|usage|limit|allocation|request|monitor)|\b(?:more|too much) memory\b"
+                r"|\b[hs]_vmem\b|\brss\b|\boom\b|\bout[ -]of[ -]memory"
+            ),
         ),
     ),
     (
@@ -111,6 +116,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
             ),
         ),
     ),
+    ("host-memory", (r"\byou tried to allocate \d+ bytes\b|OUT_OF_HOST_MEMORY|^MemoryError\b|: MemoryError\b",)),
     ("host-memory", (r"errno 12\]|os error 12\b|cannot allocate memory|winerror (?:8|1455)\]|error code: <1455>",)),
     (
         "host-memory",
@@ -125,11 +131,12 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
             (
                 r"\bout[ -]of[ -](?:gpu |device |hbm |video )?memory\b|\bmemory is(?:n't| not) enough"
                 r"|\b(?:not enough|insufficient) (?:(?!shared)\w+ )?memory"
-                r"|\bmemory exhausted\b|\bhbm capacity\b|\boom\b|ErrorOutOfMemory\b"
+                r"|\bmemory exhausted\b|\bhbm capacity\b|\boom\b|OutOf(?:Device)?Memory\b|OUT_OF_DEVICE_MEMORY"
             ),
         ),
     ),
-    ("out-of-memory", (r"RESOURCE_EXHAUSTED", r"\bmemory\b|\balloc|\bhbm\b|\bbuffer\b")),
+    ("native-crash", (r"\baccess violation\b",)),
+    ("out-of-memory", (r"RESOURCE_?EXHAUSTED", r"\bmemory\b|\balloc|\bhbm\b|\bbuffer\b")),
     ("out-of-memory", (r"\b(?:nrt|cu|cuda|hip|acl|cnrt|mu)_?\w*alloc|\baccelerator\b", r"\bfail|exhausted|exceed")),
     ("out-of-memory", (_DEVICE, r"\balloc|\bmemory\b|\bhbm\b", r"\bfail|exhausted|exceed|insufficient")),
     (
@@ -159,7 +166,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         "disk-full",
         (
             (
-                r"(?:errno|os error) (?:28|122)\b|\bno space left\b|\bdisk (?:is |was )?full\b|ENOSPC|EDQUOT"
+                r"(?:errno|os error)(?: | = )(?:28|122)\b|\bno space left\b|\bdisk (?:is |was )?full\b|ENOSPC|EDQUOT"
                 r"|\b(?:insufficient|not enough|out of) (?:free )?(?:disk|storage)\b"
             ),
         ),
@@ -180,12 +187,15 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("nan-assertion", (r"\bcheck failed|\bassert", r"\bis_?(?:finite|nan|inf)\b")),
-    ("nan-assertion", (r"\bnans? (?:persist|detect|encounter|found|occur)",)),
+    ("nan-assertion", (r"\bnans? or infs?\b|\binfs? or nans?\b",)),
+    ("nan-assertion", (r"\bnans? (?:persist|detect|encounter|found|occur|generat)",)),
     (
         "interrupted",
         (
             (
-                r"\bkeyboard ?interrupt|\b(?:ctrl|control) ?[-+ ] ?c\b|\bsigint\b|\^[C\\]|\binterruptexception\b"
+                r"\bkeyboard ?interrupt|\binterrupt (?:signal|received)\b|\breceived (?:an )?interrupt\b"
+                r"|^\W*interrupted[.!]"
+                r"|\b(?:ctrl|control) ?[-+ ] ?c\b|\bsigint\b|\^[C\\]|\binterruptexception\b"
                 r"|\bstop signal received\b|\bexiting from training early\b|\bexecution interrupted\b"
                 r"|\buser[- ](?:interrupt|abort|stop)|\binterrupt(?:ed)? by (?:the |its )?(?:user|owner|operator)\b"
             ),
@@ -197,7 +207,11 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
             (
                 r"\b(?:cancell?ed|stopped|terminated|killed|interrupted|aborted) by (?:the |its )?"
                 r"(?:user|owner|admin|operator)|\b(?:deleted|cancell?ed|stopped) (?:at|on) (?:the )?request of\b"
-                r"|\buser[- ]cancel|\bintentionally stopped\b"
+                r"|\b(?:stopped|aborted|interrupted|cancell?ed|terminated) manually\b"
+                r"|\bmanually (?:stopped|aborted|interrupted|cancell?ed)\b"
+                r"|\buser[- ]cancel|\bintentionally stopped\b|\b(?:user|operator|owner)(?:'s)? request\b"
+                r"|\b(?:job|run|task|training)\b.{0,40}\b(?:cancell?ed|deleted) by (?!\w+ \w)"
+                r"(?!timeout|signal|system|scheduler)"
             ),
         ),
     ),
@@ -206,12 +220,12 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             _JOB,
             (
-                r"\b(?:pre-?empted|reclaimed|outbid)\b|\bspot (?:\w+ )?interruption\b"
+                r"\b(?:pre-?empted|reclaimed|outbid)\b|\bspot (?:\w+ )?(?:interruption|reclaim)\b"
                 r"|\binterruption (?:notice|warning)\b|\b(?:due to|because of|by) (?:\w+ )?pre-?emption\b"
             ),
         ),
     ),
-    ("preempted", (r"\bbecause of preempt",)),
+    ("preempted", (r"\b(?:because of|due to) (?:\w+ )?pre-?empt",)),
     (
         "class-out-of-range",
         (
@@ -271,8 +285,9 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
             _JOB,
             r"\b(?:exceed|reached|hit|over|expired|timeout)",
             (
-                r"\bwall[- ]?(?:clock|time)|\btime[- ]?limit|\brun[- ]?time\b|\bdeadline\b|\bduration\b"
-                r"|\ballocation expired\b|\btype=timeout\b|\b(?:its|the) (?:\w+ )?timeout of\b|\busage limit"
+                r"\bmax(?:imum)? (?:\w+ )?(?:length|time|duration)\b|\bh_rt\b"
+                r"|\bwall[- ]?(?:clock|time)|\btime[- ]?limit|\brun[- ]?time\b|\bdeadline\b|\bduration\b"
+                r"|\ballocation expired\b|\btype=timeout\b|\btimeout of \d|\busage limit"
                 r"|\bexecution time\b|\bCPU (?:usage|time) limit\b"
             ),
         ),
@@ -280,13 +295,16 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "node-failure",
         (
-            r"\b(?:node|system|host|machine)\b",
+            r"\b(?:node|system|host|machine)s?\b",
             (
-                r"\blost (?:connection|contact|communication)\b|\bnot responding\b|\bnode shutdown\b|\brebooted\b"
+                r"\bconnection to (?:node|host|machine)\b.{0,40}\blost\b|\bnode (?:is )?dead\b"
+                r"|\blost (?:connection|contact|communication)\b|\bnot responding\b|\bnode shutdown\b|\brebooted\b"
                 r"|\b(?:is|was|been|went|going) (?:down|lost|unreachable|offline|terminated)\b"
             ),
         ),
     ),
+    # Who interrupts a training and says no more is who started it.
+    ("interrupted", (r"\btraining (?:was )?interrupted\b(?!.{0,30}\b(?:by|due|because)\b)",)),
 )
 """Names of signatures, and expressions that must all be found (letters of any case); the first row that fits counts."""
 

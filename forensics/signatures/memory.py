@@ -41,6 +41,7 @@ SIGNATURES = (
             Record("Failed with result '", r"Failed with result 'oom-kill'"),
             Record("Your session crashed after using all available RAM"),
             Record("ran out-of-memory and ", r"ran out-of-memory and (?:exited|was (?:killed|terminated))"),
+            Record("ran out of memory and ", r"ran out of memory and (?:exited|was (?:killed|terminated|restarted))"),
             Record("Memory limit exceeded", r"(?:job|container|pod|cgroup).{0,80}Memory limit exceeded"),
         ),
         unless=(
@@ -75,6 +76,10 @@ SIGNATURES = (
             Words("Triton Error [", r"Triton Error \[\w+\]: out of memory"),
             Words("Error out of memory at line ", r"at line \d+ in file "),
             Words("Dst tensor is not initialized"),
+            Words("OUT_OF_DEVICE_MEMORY"),
+            Words("CUDA error ", r"CUDA error \d{1,4}\b.{0,120}\bout of memory"),
+            Words("[metal::malloc] ", r"Attempting to allocate \d+ bytes which is greater"),
+            Words("Failed to CUDA ", r"Failed to CUDA (?:calloc|malloc)"),
             Words("cudaErrorMemoryAllocation"),
             Record("Local rendezvous is aborting", r"with status: RESOURCE_EXHAUSTED: (?:OOM|failed to allocate)"),
             Words("ggml_", r"ggml_\w{1,60}: .{0,120}cudaMalloc failed: out of memory"),

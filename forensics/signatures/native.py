@@ -36,6 +36,8 @@ SIGNATURES = (
             Record(
                 "kernel: ", r"(?:python|pt_main|torchrun|ray::)[\w.:/-]{0,100}\[\d{1,12}\]: segfault at [0-9a-f]+ ip "
             ),
+            Words("# A fatal error has been detected by the Java Runtime Environment"),
+            Record("segfault at ", r"^segfault at [0-9a-f]+ ip [0-9a-f]+ "),
             Record("pt_main_thread[", r"segfault at [0-9a-f]+ ip "),
         ),
     ),
@@ -64,6 +66,9 @@ SIGNATURES = (
             Record("Exiting because a job execution failed"),
             Record("Catastrophic failure", r"^Catastrophic failure"),
             Record("Wsl/Service/E_UNEXPECTED"),
+            Words("KilledWorker"),
+            Record("conda.cli.main_run:execute", r"failed\. \(See above for error\)"),
+            Words("BrokenProcessPool: "),
             Record("The spark driver has stopped unexpectedly"),
         ),
     ),

@@ -14,6 +14,8 @@ CALM_EXIT = re.compile(r"SystemExit(?:: ?|\()?(?:0|None)?\)?(?: |$)")
 MERE_WARNING = re.compile(r"Unable to find latest file at|(?i:\bskipp(?:ing|ed)\b|\bignor(?:ing|ed)\b)")
 """DeepSpeed and Megatron print the first at every fresh start and train on (`engine.load_checkpoint` returns None)."""
 TERMINATED = re.compile(r"SIGTERM|got signal: 15|signal 15")
+CUT_TRACEBACK = "Traceback without an end"
+"""What readers say of a traceback that breaks off: what it died of may stand in another line."""
 RAISED = re.compile(r"(?:^|[\s\].])[A-Z]\w{0,60}(?:Error|Exception|NotFound)\b")
 LEAST_BEFORE = 3
 """Lines with metrics from which on a run was under way; as many behind a death tell that it was survived."""
@@ -114,6 +116,8 @@ def _exception(text: str) -> _Meaning | None:
         return None
     if TERMINATED.search(text):
         return Kind.TRACEBACK, "crash-killed", "killed", Role.OUTCOME, "a process was asked to end (signal 15, SIGTERM)"
+    if text.startswith(CUT_TRACEBACK):
+        return Kind.TRACEBACK, "crash-exception", "crashed", Role.ABORT, "the run ended in an exception"
     signature = of_last_words(text)
     if signature is not None:
         return signature.name, signature.symptom, signature.ending, signature.role, signature.told

@@ -45,7 +45,7 @@ _VALUE = (
 _BEFORE = rb'(?:"[\w@./-]{1,40}": ?' + _VALUE + rb", ?){0,12}"
 _BEHIND = rb'(?:, ?"[\w@./-]{1,40}": ?' + _VALUE + rb"){0,12}"
 _WRAPPED = re.compile(
-    rb"^,?\{" + _BEFORE + rb'(?:"(?:jsonPayload|_source|fields|attributes)": ?\{' + _BEFORE + rb")?"
+    rb"^[,\[]?\{" + _BEFORE + rb'(?:"(?:jsonPayload|_source|fields|attributes)": ?\{' + _BEFORE + rb")?"
     rb'"(?:log|message|msg|data|line|text|textPayload|MESSAGE|body)": ?"((?:[^"\\\n]|\\.)*)"'
     + _BEHIND
     + rb"(?:\}"
@@ -53,6 +53,8 @@ _WRAPPED = re.compile(
     + rb")?\}\]?$",
     re.MULTILINE,
 )
+_STREAM = b'"textPayload"'
+"""Google Cloud calls whatever a process wrote to its standard error an ERROR, line by line."""
 _GRAVE = re.compile(rb""""(?:level|severity|levelname|lvl)": ?"(?i:error|fatal|critical|alert|emergency)\"""")
 _TIMED = re.compile(rb"""(?i:time|"ts"|date)""")
 """An object with a text and without a time is a row of data."""
@@ -114,7 +116,7 @@ def _unwrapped(found: re.Match[bytes]) -> bytes:
     start, end = found.start(1) - found.start(), found.end(1) - found.start()
     around = found[0][:start] + found[0][end:]
     data = found[0][:start].endswith((b'"text":"', b'"text": "')) and _TIMED.search(around) is None
-    if data or _BESIDE.search(around) or _GRAVE.search(around):
+    if data or _BESIDE.search(around) or (_STREAM not in around and _GRAVE.search(around)):
         return found[0]
     return _ESCAPED.sub(_unescaped, found[1])
 

@@ -60,7 +60,7 @@ STATE = re.compile(rb"(?i)\b(?:state|status|phase|reason)[\"']?\s*[:=]\s*[\"']?(
 CALM = re.compile(rb"(?i)\bgraceful(?:ly)?\b")
 """A service of the program (a raylet, a server) that was told to end because the program had."""
 
-_NUMBER = rb"(-?\d{1,10})"
+_NUMBER = rb"(0x[0-9A-Fa-f]{8}\b|-?\d{1,10}(?![xX\d]))"
 CODES = tuple(
     re.compile(pattern)
     for pattern in (
@@ -89,6 +89,9 @@ BY_SIGNAL = tuple(
             rb"|due to) (?:signal:? ?(\d{1,2})|(?:signal:? ?)?(SIG[A-Z0-9]+))"
         ),
         rb"KILLED BY SIGNAL: (\d{1,2})",
+        rb"terminated on line \d{1,6} by signal (\d{1,2})",
+        rb"\bcalled with signal (\d{1,2})\b",
+        rb"\b(SIG(?:TERM|INT|HUP|QUIT|XCPU)) (?:was )?(?:received|caught)\b",
         rb"EXIT STRING: [A-Z].{1,60} \(signal (\d{1,2})\)",
         rb"Exited by LSF signal (\d{1,2})",
         rb"Exited with signal termination: (\d{1,2})",
@@ -104,6 +107,7 @@ BY_SIGNAL = tuple(
         rb"received signal (SIG[A-Z]+)\b",
         rb"status=(\d{1,2})/[A-Z]+",
         rb"terminated with signal (SIG[A-Z0-9]+)",
+        rb"^\[signal (SIG[A-Z]+): ",
         (
             rb"\b(?:[Cc]aught|[Rr]eceived|[Rr]eceiving|[Gg]ot|[Tt]rapped) (?:an? |the )?(?:termination |interrupt )?"
             rb"(?:signal:? )?(?:Signals\.)?(SIG(?:TERM|INT|HUP|QUIT|XCPU))\b"
@@ -123,7 +127,8 @@ ANCHORS = (
     "terminated by signal", "Fatal Python error: ", "User defined signal", "status=", "return code", "got signal",
     "exit code", "segmentation fault", "bus error", "illegal hardware instruction", "abort ",
     "terminated with", "died with", "File size limit", "Trace/", "make: *** ", "make[",
-    "Interrupt ", "] Interrupt", "death signal", "Forwarding signal ", "Abnormal termination ",
+    "Interrupt ", "] Interrupt", "death signal", "Forwarding signal ", "called with signal", "by signal ",
+    "Abnormal termination ",
     "Quit ", *_FOREIGN_SEGFAULTS, *_FOREIGN_KILLS,
 )  # fmt: skip
 """Phrases of which each stands in a line that `code_in` reads."""
@@ -151,7 +156,7 @@ def code_in(line: bytes) -> tuple[int, int, int] | None:
     for pattern in CODES:
         found = pattern.search(line)
         if found:
-            return int(found[1]), found.start(), found.end()
+            return int(found[1], 16 if found[1].startswith(b"0x") else 10), found.start(), found.end()
     for pattern, number in SAID:
         found = pattern.search(line)
         if found:

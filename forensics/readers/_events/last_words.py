@@ -27,7 +27,7 @@ MAX_AFTER = 60
 
 _CLASS = rb"(?:Error|Exception|Interrupt|Failure|Fault|Overflow|Exit)"
 _DOTTED = (
-    rb"(?:Timeout|Unavailable|Exceeded|Refused|Requests|Empty|Full|Disconnected|Aborted|Cancell?ed|Exhausted|Denied|NotFound"
+    rb"(?:Timeout|Unavailable|BrokenProcessPool|Exceeded|Refused|Requests|Empty|Full|Disconnected|Aborted|Cancell?ed|Exhausted|Denied|NotFound"
     rb"|Panic\w{0,20}|Died|Killed|Unknown)"
 )
 """How exceptions end that are not called errors (httpx, google-api-core, grpc, queue); behind a module's name only."""
@@ -37,6 +37,11 @@ EXCEPTION = re.compile(
     rb"|(?:[a-z_]\w{0,60}\.){1,5}(?:exceptions?|errors?|exc)\.[A-Z]\w{0,80})"
     rb"(?:: \S.*|:?\s*)$"
 )
+_FOREIGN = re.compile(
+    rb"(?:Exception in thread \"main\" |panic: )(\S.{0,400})"
+    rb"|(Error using \S{1,200} \(line \d{1,9}\).{0,200}|Execution halted$)"
+)
+"""How the JVM, Go, MATLAB and R say that a program ended in an exception."""
 _FRAME = re.compile(rb'\sFile "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
 _WENT_ON = re.compile(
     rb"\b(?:retry(?:ing)?(?! (?:count|failed))|trying again|continu(?:e|ing)|skipp(?:ed|ing)|fall(?:ing)? back"
@@ -58,21 +63,25 @@ code."""
 WARNED = re.compile(rb"(?:^|[\[\s])W\d{3,8} (?:\d\d:){2}\d\d|\d: W (?=\S{1,200}:\d+\])")
 """How glog and TensorFlow mark what they go on after."""
 _ENDED = re.compile(
-    rb"(?i)(?<![\w./-])(?:job|run|task|pod|container|session|notebook|kernel|instance|vm|machine|node|host|system|cluster|replica|worker"
+    rb"(?i)(?<![\w./-])(?:job|run|task|pod|container|session|notebook|kernel|instance|vm|machine|node|host|system|cluster|replica|worker|daemon"
     rb"|workload|process|rank|training|trainer|program|allocation|unit|actor)s?\b[^!?]{0,100}?"
     rb"\b(?:killed|terminated|stopped|cancell?ed|evicted|pre-?empted|reclaimed|interrupted|interruption(?! rate)"
-    rb"|aborting|aborted"
+    rb"|aborting|aborted|cancell?ing|terminating"
     rb"|outbid|crashed|died|lost|exited|failed|expired|going down|shut ?down|disconnected|exceed(?:s|ed)|timed out|hung"
     rb"|stuck|stalled|not responding|no progress)\b"
-    rb"|\bloss\b[^!?]{0,40}\b(?:nans?|inf|infinite|non-?finite)\b[^!?]{0,60}?\b(?:exit|stop|abort|terminat|quit)\w{0,5}\b"
-    rb"|\b(?:watchdog|heartbeat)\b[^!?]{0,60}\b(?:no progress|stuck|hung|timed out|aborting|expired)\b"
+    rb"|\bloss\b[^!?]{0,40}\b(?:nans?|inf|infinite|non-?finite)\b[^!?]{0,60}?\b(?:exit|stop|abort|terminat|quit|kill)\w{0,5}\b"
+    rb"|\boom[-_ ]?kill(?:ed|er)?\b|\bout[- ]of[- ](?:\w{1,12} )?memory\b|OutOf(?:Device)?Memory\b|\bMemoryError\b"
+    rb"|\ballocation fail(?:ed|ure)\b|\baccess violation\b"
+    rb"|\b(?:due to|because of) (?:\w{1,12} )?pre-?empt\w{2,5}\b"
+    rb"|\bkilling (?:the )?(?:worker|process|task|job|run)\b"
+    rb"|\b(?:watchdog|heartbeat)\b[^!?]{0,60}\b(?:no progress|stuck|hung|timed out|aborting|expired|lost)\b"
 )
-"""A sentence that says of a process, or of what it runs on, that it came to an end."""
+"""A sentence that says of a process, or of what it runs on, that it came to an end; or words of memory that tell so."""
 _NOT_SAID = re.compile(
     rb"(?i)\b(?:if|when|whenever|once|unless|until|in case|never|not yet"
     rb"|(?<![=.:\d])0 [a-z]+|no(?! progress)|example|e\.g|successful\w*|completed|normal(?:ly)?"
-    rb"|recover(?:ed|s)|restart\w*|previous\w*|earlier|stale|enabled|handler)\b"
-    rb"|\?\s*$|^\s*[#>*-]|(?-i:^(?:[A-Z][a-z']{0,30}|[A-Z]{2,30}(?: [A-Z]{1,30}){0,3}): )|\bloss[\"']? ?[:=]? ?-?\d"
+    rb"|recover(?:ed|s)|restart(?:s|ed|ing)|previous\w*|earlier|stale|enabled|handler)\b"
+    rb"|\?\s*$|^\s*[#>*=-]|(?-i:^(?:[A-Z][a-z']{0,30}|[A-Z]{2,30}(?: [A-Z]{1,30}){0,3}): )|\bloss[\"']? ?[:=]? ?-?\d"
 )
 """Conditions, denials and good news say of no end that it came; what somebody says in a dialogue is no log."""
 _TO_COME = re.compile(rb"(?i)\b(?:would|will|can|may|could|might|should)\b")
@@ -80,7 +89,11 @@ _TO_COME = re.compile(rb"(?i)\b(?:would|will|can|may|could|might|should)\b")
 _ECHOED = re.compile(rb"(?<![.'\"/\\\[(])\^(?:C(?=\s*$|\^C|[A-Z][a-z]{2}|\w{3,12}: )|\\(?=Quit))")
 """What a terminal shows of the keys that interrupt (termios ECHOCTL)."""
 _BY_HAND = re.compile(
-    rb"(?i)\bkeyboard[ -]?interrupt|\b(?:ctrl|control)(?: ?[-+] ?|[ _])c\b|\bsigint\b|\bstop signal received\b"
+    rb"(?i)\bkeyboard[ -]?interrupt|\binterrupt (?:signal|received)\b|\breceived (?:an )?interrupt\b|^interrupted[.!]"
+    rb"|\b(?:interrupted|stopped|aborted|cancell?ed|terminated) manually\b"
+    rb"|\bmanually (?:interrupted|stopped|aborted|cancell?ed)\b"
+    rb"|\b(?:user|operator|owner)(?:'s)? request\b"
+    rb"|\b(?:ctrl|control)(?: ?[-+] ?|[ _])c\b|\bsigint\b|\bstop signal received\b"
     rb"|\b(?:interrupt(?:ed)?|stop(?:ped)?|cancell?ed|killed|terminated|aborted|deleted) by (?:the |its )?"
     rb"(?:user|owner|operator)\b|\buser[- ](?:interrupt|abort|cancel|stop)\w{0,8}\b"
     rb"|\bexiting from training early\b|\bexecution interrupted\b|\bintentionally stopped\b"
@@ -97,6 +110,10 @@ _JSON_ERROR = re.compile(
     rb"[{ ,]\"(?:level|severity|levelname|lvl)\" ?: ?\"(?i:error|fatal|critical|alert|emergency)\""
 )
 _JSON_MESSAGE = re.compile(rb"\"(?:msg|message|textPayload|event|error)\" ?: ?\"([^\"\\]{4,400})")
+_JSON_RAISED = re.compile(
+    rb"\"(?:exc_info|exc_text|exception|traceback|stack_?trace|stacktrace)\" ?: ?\"((?:[^\"\\]|\\.){8,20000})\""
+)
+"""Fields in which structlog, python-json-logger, loguru and zap keep a traceback."""
 NARROWEST = 40
 """Columns of the narrowest terminal whose lines are put together again."""
 MOST_WRAPPED = 2000
@@ -140,6 +157,8 @@ def exception_alone(window: Window) -> Iterator[tuple[int, bytes, bool]]:
     for _ in range(MAX_AFTER):
         start = fragment_start(data, max(at - 1, first), first)
         line = data[start:at].rstrip()
+        kept = _raised_in_json(line)
+        line = kept or line
         told = None if BEGIN in line or _WENT_ON.search(line) else _exception_in(line)
         if told is not None:
             text, lead = told
@@ -151,7 +170,7 @@ def exception_alone(window: Window) -> Iterator[tuple[int, bytes, bool]]:
             if frame is not None:
                 more = further_on(text, data[at + 1 : end].split(b"\n"))
                 said = text[:MESSAGE_BYTES] + more if more else text + b" " + below if text.endswith(b":") else text
-                yield start + len(lead), said + frame, bool(more)
+                yield start + len(lead), said + frame, bool(more or kept)
             return
         if BEGIN in line or _LIFE.search(line) or _WENT_ON.search(line):
             return
@@ -222,6 +241,15 @@ def rewrapped(window: Window) -> Iterator[tuple[int, bytes]]:
         yield start, joined
 
 
+def _raised_in_json(line: bytes) -> bytes | None:
+    """Return the last line of the traceback that a JSON line holds in a field of its own, else None."""
+    found = _JSON_RAISED.search(line) if line.startswith(b"{") else None
+    if found is None:
+        return None
+    lines = [part.strip() for part in found[1].replace(b"\\n", b"\n").splitlines() if part.strip()]
+    return lines[-1].replace(b'\\"', b'"') if lines else None
+
+
 def _structured(line: bytes) -> bytes | None:
     """Return the message of a JSON line whose writer calls it an error (structlog, zap, Cloud Logging), else None."""
     if not line.startswith(b"{") or b'"loss' in line or _JSON_ERROR.search(line) is None:
@@ -258,7 +286,7 @@ def _opens(before: bytes) -> bool:
     for _ in range(OPENING_WORDS + 1):
         if leads(before):
             return True
-        rest, _, word = before.rstrip().rpartition(b" ")
+        rest, _, word = before.rstrip(b" \t(").rpartition(b" ")
         if not (word[:1].isalpha() or word == b"-") or word.endswith(b"."):
             return False
         before = rest
@@ -266,6 +294,9 @@ def _opens(before: bytes) -> bool:
 
 
 def _exception_in(line: bytes) -> tuple[bytes, bytes] | None:
+    foreign = _FOREIGN.match(line)
+    if foreign is not None:
+        return (foreign[1] or foreign[2]).strip(), b""
     for match in re.finditer(
         rb"(?<![\w.])(?=Exception: |[A-Za-z_][\w.]{0,200}(?:" + _CLASS + rb"|\w\." + rb"[A-Z]\w{0,80})\b)", line
     ):

@@ -36,8 +36,12 @@ _LINE = "(?:line|Zeile|ligne|línea|linha|riga|строка|行|줄)".encode()
 _TOKEN = re.compile(
     rb"(?:"
     rb"\s+|\^[CZ\\]"
+    # Whole prefixes: journald and syslog, CRI, docker compose, torchx, `gh run view --log`, GitLab, Determined.
+    rb"|[\w.-]+ [\w./()-]+\[\d{1,9}\]:|std(?:err|out)(?: [FP])?(?= )|[\w.-]+[-_]\d{1,6} +\|(?= )"
+    rb"|[\w.-]+(?:/[\w.-]+)*/\d{1,6}(?= )"
+    rb"|[^\t\r\n]{1,60}\t[^\t\r\n]{1,60}\t(?=\d{4}-)|\d\d[EO]\+? |[0-9a-f]{6,64}(?= (?:\[[^\]]{1,40}\] )?\|\|)"
     rb"|\[[^\[\]\r\n]{0,160}\]:?"
-    rb"|\((?:[\w:.]+ )?(?:pid|rank|ip|worker|actor|launcher|task|thread)[^()\r\n]{0,80}\)"
+    rb"|\((?:[\w:.-]+,? )?(?:pid|rank|ip|worker|actor|launcher|task|thread)[^()\r\n]{0,80}\)"
     rb"|\d{4}[-/.](?:\d\d|[A-Z][a-z]{2})[-/.]\d\d[T ]?"
     rb"|\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?"
     rb"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b"

@@ -166,10 +166,9 @@ def _one_traceback(scan: _Scan, position: int, trace: Trace) -> None:
 
 
 def _in_general(scan: _Scan, position: int, text: bytes, *, wrapped: bool = False) -> None:
-    """Note under its own kind what an exception says in words that no phrase of the table finds."""
-    said = text.decode("utf-8", "replace")
-    signature = of_last_words(said)
-    if signature is not None and (wrapped or not signature.matches(said)):
+    """Note under its own kind what an exception says in words that no phrase of the table finds where they stand."""
+    signature = of_last_words(text.decode("utf-8", "replace"))
+    if signature is not None and (wrapped or not _stands(signature, text)):
         scan.note(signature.name, position, text)
 
 

@@ -98,12 +98,15 @@ SIGNS = (
         rf"Gradient overflow\.\s{{1,4}}Skipping step, loss scaler \d{{1,4}} reducing loss scale to {_NUMBER}",
         _twice,
     ),
-    # fairseq `fp16_optimizer.py` and `trainer.py`: "overflow detected, setting loss scale to: 64.0".
-    _sign(
-        "setting loss scale to: ",
-        Kind.OVERFLOW,
-        rf"overflow detected,(?: ignoring gradient,)? setting loss scale to: {_NUMBER}",
-        _twice,
+    # fairseq `fp16_optimizer.py`, whose scale begins at 128 and may rest at 0.5 in a run that is well.
+    *(
+        _sign(
+            f"{level}overflow detected",
+            Kind.OVERFLOW,
+            r"setting loss scale to: (0\.00\d{1,40}|\d\S{0,20}e-\d+)",
+            _value,
+        )
+        for level in ("WARNING: ", "NOTE: ", "NOTE: gradient ")
     ),
     _sign("Gradient overflow.", Kind.NONFINITE_SKIPPED, r"Gradient overflow\.\s+(?!.{0,400}(?:loss scale|scaler))"),
     _sign(_SKIPPED, Kind.HYSTERESIS, rf"Attempted loss scale: {_NUMBER}, but hysteresis is", _value),

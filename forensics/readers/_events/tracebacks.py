@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from forensics.formats.text import Window, fragment_end, fragment_start, strip_prefixes
-from forensics.readers._events.leads import leads
+from forensics.readers._events.leads import leads, quotes
 from forensics.signatures import of_last_words
 
 MAX_LINES = 400
@@ -67,6 +67,9 @@ _IGNORED = re.compile(
     rb"|Error in sys\.excepthook|Exception in thread |Task exception was never retrieved|Exception in callback )"
 )
 """What CPython prints above an exception that ends nothing (`sys.unraisablehook`, `logging`, `atexit`, `threading`)."""
+_BOX = re.compile("[╭┌] ?[─ ]*$".encode())
+_BOX_END = re.compile("[╰└]─".encode())
+_BOXED_FRAME = re.compile("(?:│|^) ?(/?[^ :│]{1,300}):(\\d{1,9}) in (\\S{1,200})".encode())
 _OUTERMOST = re.compile(rb"<module>|_bootstrap(?:_inner)?|_run_code|run_target|_worker_loop|_wrap|main|<cell line")
 """Functions in which the traceback of an exception begins that nobody caught."""
 
@@ -90,9 +93,12 @@ class Trace:
 
 def traceback_at(window: Window, position: int) -> Trace:
     """Read the traceback whose header stands at `position`; one that breaks off gives its frame only."""
-    data = window.data
-    start = fragment_start(data, position, window.floor(position))
-    lead = data[start:position]
+    start = fragment_start(window.data, position, window.floor(position))
+    lead = window.data[start:position]
+    return _boxed(window, position) if _BOX.search(lead) else _plain(window, position, start, lead)
+
+
+def _plain(window: Window, position: int, start: int, lead: bytes) -> Trace:
     frames: list[re.Match[bytes]] = []
     last = b""
     notebook = _NOTEBOOK.fullmatch(lead.strip())
@@ -120,15 +126,40 @@ def traceback_at(window: Window, position: int) -> Trace:
                 break
         ended = end
     last += _below(window, last, ended)
+    if lead.startswith(b"`"):
+        last = last.rstrip(b"`")
     more = further_on(last, (line for line, end in _own_lines(window, position, lead) if end > ended))
     return Trace(
         text=_text((last[:MESSAGE_BYTES] if more else last) + more or b"Traceback without an end", frames),
         ended=ended,
         launcher=bool(OF_A_LAUNCHER.match(last)) or _by_launcher(frames, last),
         caught=bool(frames) and frames[0][3] is not None and not _OUTERMOST.match(frames[0][3]),
-        quoted=(notebook is None and lead.strip() not in _MARKDOWN and not leads(lead)) or is_ignored(window, start),
+        quoted=(
+            notebook is None
+            and lead.strip() not in _MARKDOWN
+            and not leads(lead)
+            and not _of_all_lines(window, position, lead)
+        )
+        or is_ignored(window, start),
         wrapped=bool(more),
     )
+
+
+def _boxed(window: Window, position: int) -> Trace:
+    """Read the traceback that rich draws in a box (`rich.traceback`): places inside, the exception below."""
+    frames: list[re.Match[bytes]] = []
+    closed = False
+    ended = position
+    for line, end in _own_lines(window, position, b""):
+        ended = end
+        found = _BOXED_FRAME.search(line)
+        if found:
+            frames.append(found)
+        elif closed and line.strip():
+            named = _ENDED.match(line.strip())
+            return Trace(_text(line.strip() if named else b"Traceback without an end", frames), ended)
+        closed = closed or _BOX_END.search(line) is not None
+    return Trace(_text(b"Traceback without an end", frames), ended)
 
 
 def _exception_of(line: bytes, *, mixed: bool) -> bytes:
@@ -223,6 +254,16 @@ def _own_lines(window: Window, position: int, lead: bytes) -> Iterator[tuple[byt
                 yield line[same.end() :], end
             else:
                 yield strip_prefixes(line) if not line[:1].isspace() else line, end
+
+
+def _of_all_lines(window: Window, position: int, lead: bytes) -> bool:
+    """Tell whether what stands before a header stands before its first frame too: a collector signs every line so."""
+    alike = None if quotes(lead) else _alike(lead)
+    reach = window.reach(position)
+    begin = fragment_end(window.data, position, reach) + 1
+    line = window.data[begin : fragment_end(window.data, begin, reach)] if begin < reach else b""
+    same = alike.match(line) if alike is not None else None
+    return same is not None and _FRAME.match(line, same.end()) is not None
 
 
 def _alike(lead: bytes) -> re.Pattern[bytes] | None:
