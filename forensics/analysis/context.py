@@ -104,7 +104,9 @@ def guessed(level: float) -> str:
 
 
 BETTER_HIGHER = re.compile(
-    r"acc|f1|reward|return|bleu|rouge|auc|m?ap\b|dice|iou|precision|recall|score|psnr|ssim", re.IGNORECASE
+    r"acc|f1|reward|return|bleu|rouge|auc|m?ap\b|dice|iou|precision|recall|score|psnr|ssim|spearman|pearson|corr|kappa"
+    r"|mcc|ndcg|mrr|(?<![a-z])r_?2(?!\d)",
+    re.IGNORECASE,
 )
 """Metrics that are better when they are higher."""
 

@@ -16,7 +16,9 @@ from forensics.plugin import detector
 
 LEAST = 20
 SAME = 5
-HIGH = 6.0
+HIGH, GUESSABLE = 6.0, 14.0
+"""A loss that a model of language has no more, and one above that of guessing among a million tokens: an error in
+units of its own, which may rest at any level once it fell in its first epoch."""
 STILL = 1e-4
 FEW, FEW_QUIET = 3, 8
 SAME_ROUNDED = 10
@@ -51,7 +53,8 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     Known false alarms: continued training of a model that knows the data; hence a notice, and a warning only where the
     median is above 6, which a model that knows a language is not (above 3.5 where it is quiet: `_guessing.HIGH`), where
     loss and accuracy are those of guessing, within 5 %, the accuracy is one number in three evaluations, or the loss
-    stands at the logarithm of a number of choices, or fell to it and rests there (`_guessing.at_a_logarithm`).
+    stands at the logarithm of a number of choices, or fell to it and rests there (`_guessing.at_a_logarithm`). An error
+    above 14 is in units of its own: its first entry must be as low.
     Measured as written: a warning in 0 of 579 healthy runs (27 fixtures, 174 of first contact, the rest further
     public ones and runs of ours), in 20 faulty ones.
     """
@@ -152,7 +155,8 @@ def _plateau(run: Run, series: Series, fewest: int) -> Finding | None:
     if len(values) < LEAST and not chance and not still:
         return None
     rests = still and not _warming(run) and not robust.trend(values, least=FALLS).falls
-    high = float(np.median(values)) > (HIGH_QUIET if rests else HIGH)
+    level = float(np.median(values))
+    high = level > (HIGH_QUIET if rests else HIGH) and (level < GUESSABLE or float(values[0]) < (1 + FIRST) * level)
     never = series.name == LOSS and not moves and _never_moved(run, values)
     return Finding(
         symptom="loss-plateau",

@@ -32,8 +32,9 @@ def loss_scale_wrong(run: Run) -> Iterator[Finding]:
     Minimum: two evaluations and an accumulation of 4 or more recorded that the ratio equals within 15 %, an
     error; a warning with an accumulation of 2 (three evaluations within 8 %), by the vocabulary size, or when
     nothing is recorded and three evaluations, the last half of all, give the same power of two from 4 on, within
-    12 %: before, the two are means over different steps of a curve that falls steeply. One evaluation is enough where
-    the last third of the training loss is flat, above 5, and such a multiple of it within 5 %.
+    12 %, and none before a smaller one: the two are means over different steps of a curve that falls steeply. One
+    evaluation is enough where the last third of the training loss is flat, above 5, and such a multiple of it within
+    5 %.
     Silenced by: any other ratio; a policy-gradient trainer.
     Known false alarms: a training loss with further terms that happens to be just that much higher.
     """
@@ -76,12 +77,13 @@ def _guess(ratios: Floats) -> Judgement:
     """Judge by the ratio alone, when the accumulation is not recorded."""
     if len(ratios) <= LEAST:
         return None
-    ratios = ratios[-max(LEAST + 1, len(ratios) // 2) :]
+    every, ratios = ratios, ratios[-max(LEAST + 1, len(ratios) // 2) :]
     times = float(np.median(ratios))
     if not 1 <= times < np.inf:
         return None
     power = 2 ** round(float(np.log2(times)))
-    if power < 4 or not bool(np.all(np.abs(ratios / power - 1) < GUESSED)):
+    grew = float(every.min()) < (1 - GUESSED) * power  # as where dropout or smoothing acts on what training learns
+    if power < 4 or grew or not bool(np.all(np.abs(ratios / power - 1) < GUESSED)):
         return None
     at = f"at each of the last {len(ratios)} evaluations"
     return "warning", f"the training loss is about {power} times the evaluation loss {at}"

@@ -349,3 +349,22 @@ def test_a_loss_without_a_floor_falls_without_end() -> None:
     ):
         assert find("loss-divergence", make_run(loss=healthy.tolist())) == []
     assert find("loss-divergence", named({"loss": (-np.geomspace(1, 1e6, 60)).tolist(), "reward": [0.5] * 60})) == []
+
+
+def test_an_error_in_units_of_its_own_may_rest_where_it_came_to_in_its_first_epoch() -> None:
+    """Square errors of a regression whose targets lie in the tens; a loss of tokens there has learned nothing."""
+    rests = then([122.0], jitter(np.full(49, 106.0), 0.004))
+    tokens = [v / 10 for v in rests]
+
+    assert "warning" not in severities("loss-plateau", make_run(loss=falling(50, 170, 94), eval_loss=rests))
+    assert severities("loss-plateau", make_run(loss=falling(50, 170, 94), eval_loss=rests[1:])) == ["warning"]
+    assert severities("loss-plateau", make_run(loss=falling(50, 17, 9.4), eval_loss=tokens)) == ["warning"]
+
+
+def test_a_ratio_that_grew_to_a_power_of_two_is_no_sum_over_micro_steps() -> None:
+    """Dropout and smoothing act on what training learns: its loss ends above that of the evaluation."""
+    loss = [1.6, 1.2, 0.82, 0.7, 0.66, 0.65, 0.65, 0.65]
+    grew = [1.3, 0.73, 0.33, 0.17, 0.165, 0.162, 0.16, 0.16]
+
+    assert find("loss-scale-wrong", make_run(loss=loss, eval_loss=grew)) == []
+    assert severities("loss-scale-wrong", make_run(loss=loss, eval_loss=[0.35, 0.28, 0.2, *grew[3:]])) == ["warning"]
