@@ -105,13 +105,16 @@ def at_chance(run: Run) -> tuple[Series, str] | None:
     """Return an accuracy that never leaves that of guessing, while the training loss costs no less than guessing does.
 
     Eight evaluations and more around 1/K, none above a third more, and a loss that ends between ln K and a third more:
-    a model that answers one thing is surer of it than a coin. What the loss was before does not count.
+    a model that answers one thing is surer of it than a coin. What the loss was in its first third does not count; it
+    must rest since.
     """
     losses = context.recorded(run, LOSS).values
     losses = losses[np.isfinite(losses)]
     if len(losses) < EXPLAINING or context.policy_gradient(run) or any(name in run.timeline for name in context.PAIRS):
         return None
     level = float(np.median(losses[-(len(losses) // 3) :]))
+    if robust.trend(losses[len(losses) // 3 :], least=NEAR).falls:
+        return None
     for name, series in sorted(run.timeline.series.items()):
         known = series.values[np.isfinite(series.values)]
         if len(known) < EXPLAINING or not ACCURACY.search(name) or not EVALUATION.search(name) or known.min() <= 0:
