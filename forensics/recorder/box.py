@@ -297,7 +297,9 @@ class BlackBox:
         self._clear()
         self.gradients.close_step()
         self.recording = self.calls % self.every == 0
-        self.gradients.maximum = self.rows % self.maximum_every == 0
+        # Clipped gradients are read twice: then the maxima, too, would be half of the cost.
+        every = MAXIMUM_EVERY if self.gradients.twice else self.maximum_every
+        self.gradients.maximum = self.rows % every == 0
 
     def _skipped(self) -> bool | None:
         """Tell whether the optimizer was not stepped; None without an optimizer that could tell."""

@@ -27,6 +27,7 @@ class Gradients:
         self.expected: int | None = None
         self.ungated = False
         self.maximum = True
+        self.twice = False
         self.clear()
 
     def clear(self) -> None:
@@ -91,6 +92,7 @@ class Gradients:
                 copied.append((index, gradient))
             else:
                 left.append((index, gradient))
+        self.twice = copy and bool(left)
         found = norms_of_all([gradient for _, gradient in left], maximum=self.maximum)
         for (index, _), norms in zip(left, found):
             known = self.reduced[index]

@@ -9,6 +9,10 @@ import torch
 Norms = tuple[Any, Any, Any]
 """L2 norm, least and largest element: 0-d tensors on the gradient's device; the last two None when not read."""
 
+HALF = (torch.bfloat16, torch.float16)
+PIECE = 1 << 18
+"""Elements of half precision that are read at a time on a CPU: 1 MB as float32."""
+
 
 def local_of(tensor: Any) -> Any:
     """Return this rank's part of a DTensor, and any other tensor as it is."""
@@ -28,13 +32,25 @@ def single_precision(gradient: Any) -> Any:
     return None if gradient.dtype == torch.float64 else torch.float32
 
 
+def length_of(gradient: Any) -> Any:
+    """Return the L2 norm of one gradient.
+
+    Half precision on a CPU goes through float32 piece by piece, within its cache, which takes a sixth less time than
+    `vector_norm(dtype=float32)` (torch 2.13).
+    """
+    if gradient.device.type != "cpu" or gradient.dtype not in HALF or not gradient.is_contiguous():
+        return torch.linalg.vector_norm(gradient, 2, dtype=single_precision(gradient))
+    lengths = [torch.linalg.vector_norm(piece.float()) for piece in gradient.view(-1).split(PIECE)]
+    return lengths[0] if len(lengths) == 1 else torch.linalg.vector_norm(torch.stack(lengths))
+
+
 def norms_of(gradient: Any, *, maximum: bool) -> Norms:
     """Return the norms of one gradient.
 
     The largest magnitude comes from `aminmax`, which keeps NaN: the infinity norm has no vector code on a CPU and
     is 40 times slower (torch 2.13, `vector_norm` at 0.7 GB/s against 30).
     """
-    length = torch.linalg.vector_norm(gradient, 2, dtype=single_precision(gradient))
+    length = length_of(gradient)
     return (length, *torch.aminmax(gradient)) if maximum else (length, None, None)
 
 
@@ -46,7 +62,10 @@ def norms_of_all(gradients: list[Any], *, maximum: bool) -> list[Norms]:
     found: list[Any] = [None] * len(gradients)
     for members in groups.values():
         chosen = [gradients[index] for index in members]
-        lengths = torch._foreach_norm(chosen, 2, dtype=single_precision(chosen[0]))
+        if chosen[0].device.type == "cpu" and chosen[0].dtype in HALF:
+            lengths = [length_of(gradient) for gradient in chosen]
+        else:
+            lengths = torch._foreach_norm(chosen, 2, dtype=single_precision(chosen[0]))
         for index, gradient, length in zip(members, chosen, lengths):
             found[index] = (length, *torch.aminmax(gradient)) if maximum else (length, None, None)
     return found
