@@ -102,7 +102,8 @@ def read(
 def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
     """Find the symptoms of a run and let the rules argue about them."""
     findings, skips, broken = detect(run)
-    reasoned = reason(run, findings, catalog.rules({finding.symptom for finding in findings}))
+    with np.errstate(all="ignore"):
+        reasoned = reason(run, findings, catalog.rules({finding.symptom for finding in findings}))
     causes = tuple(_with_next_steps(run, _in_places(run, h), reasoned.findings) for h in reasoned.causes)
     run = _with_skips(run, skips)
     verdict = verdict_of(run, reasoned.findings)

@@ -13,12 +13,16 @@ _RANK = re.compile(rb"\[(?:default|rank)(\d{1,6})\]:")
 _NUMBERED = re.compile(rb"(\d{1,6}): (?=\S)")
 _HOST = re.compile(rb"(?:worker-|node-?|host-?)(\d{1,6}): ")
 _AXOLOTL = re.compile(rb"\[RANK:(\d{1,6})\]|\[Rank (\d{1,6})\]")
+_LEVEL = rb"\[?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\]?"
 _PREFIX = re.compile(
     rb"\s*(?:"
     rb"\[(?:default|rank)\d+\]:"
     rb"|\([\w-]+ pid=\d+(?:, ip=[\d.]+)?\) ?"
     rb"|[\w.-]+ +\| (?=\S)"
     rb"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z? "
+    rb"|\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: - | \| | )(?:[\w.]+(?: - | ))?"
+    + _LEVEL
+    + rb"(?: - |: | \| | )"
     rb"|(?:worker-|node|host)[\w.-]*: "
     rb"|\d{1,3}(?:\.\d{1,3}){3}: "
     rb"|\d{1,6}: (?=\S)"

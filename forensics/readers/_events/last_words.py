@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from forensics.formats.text import Window, fragment_start
-from forensics.readers._events.leads import leads, quotes
+from forensics.readers._events.leads import leads, quotes, signed
 from forensics.readers._events.tracebacks import (
     BEGIN,
     LIBRARY,
@@ -159,7 +159,7 @@ def exception_alone(window: Window) -> Iterator[tuple[int, bytes, bool]]:
         line = data[start:at].rstrip()
         kept = _raised_in_json(line)
         line = kept or line
-        told = None if BEGIN in line or _WENT_ON.search(line) else _exception_in(line)
+        told = None if BEGIN in line or _WENT_ON.search(line) else _exception_in(line, data, start)
         if told is not None:
             text, lead = told
             frame = (
@@ -293,7 +293,7 @@ def _opens(before: bytes) -> bool:
     return False
 
 
-def _exception_in(line: bytes) -> tuple[bytes, bytes] | None:
+def _exception_in(line: bytes, data: bytes, start: int) -> tuple[bytes, bytes] | None:
     foreign = _FOREIGN.match(line)
     if foreign is not None:
         return (foreign[1] or foreign[2]).strip(), b""
@@ -301,9 +301,10 @@ def _exception_in(line: bytes) -> tuple[bytes, bytes] | None:
         rb"(?<![\w.])(?=Exception: |[A-Za-z_][\w.]{0,200}(?:" + _CLASS + rb"|\w\." + rb"[A-Z]\w{0,80})\b)", line
     ):
         found = EXCEPTION.match(line, match.start())
-        if found and not OF_A_LAUNCHER.match(found[1]) and leads(line[: match.start()]):
-            logged = re.search(rb"\bWARN(?:ING)?\b", line[: match.start()])
-            return None if logged or b"java." in found[1] else (found[0].strip(), line[: match.start()])
+        before = line[: match.start()]
+        if found and not OF_A_LAUNCHER.match(found[1]) and (leads(before) or signed(before, data, start)):
+            logged = re.search(rb"\bWARN(?:ING)?\b", before)
+            return None if logged or b"java." in found[1] else (found[0].strip(), before)
     return None
 
 

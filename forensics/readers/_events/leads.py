@@ -8,6 +8,9 @@ of.
 import re
 
 LONGEST_LEAD = 400
+LONGEST_SIGNED, AROUND = 120, 4096
+FEWEST_SIGNED, SIGNED = 5, 0.8
+"""Lines, and which share of those around, that begin alike where a collector signs them."""
 _BAR = re.compile(rb"^.{0,600}(?:it/s|s/it|\?it|B/s|ex/s|examples/s)[^\[\]\r\n]{0,300}\]")
 _RICH = re.compile(
     rb"^[^\xe2]{0,200}(?:\xe2[\x94\x95][\x80-\xbf] ?){1,200}[^\xe2]{0,200}?(?:it/s|s/it)"
@@ -47,11 +50,14 @@ _TOKEN = re.compile(
     rb"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b"
     rb"|[EWIFC]\d{4}\b|[EWIFDC](?= \d\d-\d\d )"
     rb"|(?:CRITICAL|ERROR|FATAL|WARNING|WARN|INFO|DEBUG|SEVERE|Error|error|fatal|FAILED|failed)\b[:\]]?"
+    # The name of a logger, before its level or between two dashes.
+    rb"|[\w.-]+(?=(?: -)? \[?(?:CRITICAL|ERROR|WARNING|INFO|DEBUG)\b)|(?<=- )[\w.-]+(?= - )"
+    rb"|(?<=\d\d[.,]\d\d\d )[\w.-]+(?= )"
     rb"|[\w./@+-]+\.(?:cc|cpp|cu|cuh|h|hpp|py|pyx|sh|rs|cc|so)(?::\d+|, line \d+|: line \d+)?[:\])]*"
     rb"|[\w./@<>+-]+(?:\[\d+\])?(?:::\w+)*:"
     rb"|(?:[A-Za-z_]\w*\.)+(?!\w)|\.*\w+(?:\.+\w+)+\b"
     rb"|(?:Normal|Warning) {2,}\S+ {2,}\S+(?: \([^()]{1,60}\))? {2,}\S+ {2,}"
-    rb"|" + _LINE + rb" ?\d+ ?:?|tasks? [\d,-]+:|rank[ _]?\d+\b:?|[Pp]rocess \d+\b:?"
+    rb"|" + _LINE + rb" ?\d+ ?:?|tasks? [\d,-]+:|[Rr]ank[ _]?\d+\b:?|(?:UTC|GMT|[A-Z]{2,3}T)\b|[Pp]rocess \d+\b:?"
     rb"|(?:[\w-]+(?:\.[\w-]+)+|node\w*|host\w*|gpu\w*|worker\w*|kernel|python\d?|srun|slurmstepd|mpirun|orterun)\b:?"
     rb"|0x[0-9a-fA-F]+|\d+(?:\.\d+)?\b"
     rb"|what\(\):|Caused by:?|Unhandled exception:?|Uncaught exception:?|During task with name"
@@ -108,3 +114,17 @@ def quotes(before: bytes) -> bool:
     """Tell whether what stands before words makes them a quote: a label of a sample, an opened quotation mark."""
     rest = _own(before)
     return bool(_QUOTING.search(rest)) or rest.count(b'"') % 2 == 1 or rest.count(b"`") % 2 == 1
+
+
+def signed(before: bytes, data: bytes, start: int) -> bool:
+    """Tell whether most lines around begin as the one at `start` does, but for their numbers.
+
+    What collects the lines of a program may sign them in any form; it signs all of them, and a quote stands alone.
+    """
+    if not before or len(before) > LONGEST_SIGNED or quotes(before):
+        return False
+    near = data[max(0, start - AROUND) : start + AROUND].split(b"\n")[1:-1]
+    lines = [line for line in near if line.strip()]
+    alike = re.compile(re.sub(rb"\d+", rb"\\d+", re.escape(before)))
+    hits = sum(alike.match(line) is not None for line in lines)
+    return hits >= FEWEST_SIGNED and hits >= SIGNED * len(lines)

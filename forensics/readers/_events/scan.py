@@ -17,7 +17,7 @@ from forensics.model import UNKNOWN_STEP, Integers
 from forensics.names import Kind
 from forensics.readers._events import codes, complaints, signs
 from forensics.readers._events.last_words import WARNED, exception_alone, last_statements, rewrapped, tail_of
-from forensics.readers._events.leads import leads, quotes
+from forensics.readers._events.leads import leads, quotes, signed
 from forensics.readers._events.phrases import Positions, searchable
 from forensics.readers._events.rows import ALONE, MAX_TEXTS, NO_RANK, EventRows
 from forensics.readers._events.stacks import stacks
@@ -212,7 +212,8 @@ def _meaning(scan: _Scan, meaning: object, position: int, start: int, line: byte
         _code(scan, start, line)
     elif meaning == Kind.KILLED:
         killed = KILLED.search(line)
-        if killed and leads(line[: killed.start()]):
+        before = line[: killed.start()] if killed else b""
+        if killed and (leads(before) or signed(before, scan.window.data, start)):
             scan.note(Kind.KILLED, start + killed.start(), killed[0].strip())
     elif meaning == Kind.COMPLAINT:
         if complaints.complains(line):
@@ -276,7 +277,9 @@ def _expression(pattern: str) -> re.Pattern[bytes]:
 def _death(  # noqa: PLR0913, PLR0917  (the parts of one occurrence)
     scan: _Scan, signature: Signature, words: Words, at: int, start: int, line: bytes
 ) -> None:
-    if _says(signature, words, line, at) and (words.anywhere or not _of_a_warning(scan.window, start)):
+    if _says(signature, words, line, at, (scan.window.data, start)) and (
+        words.anywhere or not _of_a_warning(scan.window, start)
+    ):
         scan.note(signature.name, start + at, _clean(line))
 
 
@@ -295,8 +298,11 @@ def _stands(signature: Signature, line: bytes) -> bool:
     return any(at >= 0 and _says(signature, words, line, at) for words, at in places)
 
 
-def _says(signature: Signature, words: Words, line: bytes, at: int) -> bool:
-    """Tell whether a line in which a phrase stands at `at` says so of its own process."""
+def _says(signature: Signature, words: Words, line: bytes, at: int, within: tuple[bytes, int] = (b"", 0)) -> bool:
+    """Tell whether a line in which a phrase stands at `at` says so of its own process.
+
+    `within` is the text that holds the line, and where it begins there.
+    """
     first = at
     if words.confirm:
         confirmed = _expression(words.confirm).search(line)
@@ -307,7 +313,8 @@ def _says(signature: Signature, words: Words, line: bytes, at: int) -> bool:
         return False
     if not words.anywhere and WARNED.search(line, 0, first):
         return False
-    return not quotes(line[:first]) if words.anywhere else leads(line[:first])
+    before = line[:first]
+    return not quotes(before) if words.anywhere else leads(before) or signed(before, *within)
 
 
 def _clean(line: bytes) -> bytes:
