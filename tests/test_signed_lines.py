@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from forensics import analyze
+from forensics import analyze, read
 
 STEPS = [
     f"{{'loss': {2.5 - 0.05 * i:.4f}, 'grad_norm': 0.8, 'learning_rate': 1e-05, 'epoch': {i / 40:.3f}}}"
@@ -38,6 +38,8 @@ SIGNS = {
     "level first": "INFO 2026-11-02 12:00:{n:02d},123 train ",
     "date of examples": "11/02/2026 12:00:{n:02d} - INFO - __main__ - ",
     "Hydra": "[2026-11-02 12:00:{n:02d},123][train][INFO] - ",
+    "seconds since 1970": "17620840{n:02d}.123456 ",
+    "offset": "2026-11-02T12:00:{n:02d}+00:00 ",
     "zone": "2026-11-02 12:00:{n:02d}.123 UTC ",
     "ts": "Nov 02 12:00:{n:02d} ",
     "journal": "Nov 02 12:00:{n:02d} node07 train[4711]: ",
@@ -67,6 +69,26 @@ def test_a_sign_before_each_line_hides_no_end(cause: str, sign: str, tmp_path: P
     assert report.verdict == "broken"
     assert symptom in {finding.symptom for finding in report.findings}
     assert report.hypotheses[0].cause == cause
+
+
+@pytest.mark.parametrize("sign", SIGNS.values(), ids=SIGNS)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "steps: {step} loss: {loss:.4f} iter time (s): 1.231 samples/sec: 12.995",
+        "step {step}/400 | loss {loss:.4f} | lr 1e-4",
+        "Epoch [1/3], Step [{step}/400], Loss: {loss:.4f}",
+        " iteration {step:8d}/     400 | lm loss: {loss:.6E} | grad norm: 1.125 |",
+        "global_step={step} train_loss={loss:.4f}",
+    ],
+)
+def test_a_sign_before_each_line_moves_no_number(line: str, sign: str, tmp_path: Path) -> None:
+    lines = [line.format(step=10 * i, loss=2.5 - 0.05 * i) for i in range(1, 13)]
+    losses = read(log(tmp_path, sign, lines)).timeline["loss"]
+
+    assert losses.axis == "step"
+    assert losses.steps.tolist() == [10 * i for i in range(1, 13)]
+    assert losses.values.tolist() == pytest.approx([2.5 - 0.05 * i for i in range(1, 13)])
 
 
 @pytest.mark.parametrize("sign", ["sample {n}: ", "> ", "prompt: "])

@@ -45,7 +45,9 @@ _JUNK = (
     + rb"\b(?::\d+)?(?::\w+)?"  # a path with an ending
     rb"|(?<![\w-])[\w-]+\." + _ENDINGS + rb"\b(?::\d+)?(?::\w+)?"  # file.py:12:function
     rb"|(?<![\w./)\]])~?/(?:[\w.+=-]{1,200}/){0,30}[\w.+=-]{0,200}[A-Za-z_][\w.+=-]*(?:/[\w.+=-]*)*"  # an absolute path
-    rb"|\b\d{4}[-/.]\d\d[-/.]\d\d(?:[T _-]+\d\d[:-]\d\d(?:[:-]\d\d(?:[.,]\d+)?)?)?Z?"
+    rb"|\b\d{4}[-/.]\d\d[-/.]\d\d(?:[T _-]+\d\d[:-]\d\d(?:[:-]\d\d(?:[.,]\d+)?)?)?"
+    rb"(?:Z| (?:UTC|GMT|[A-Z]{2,3}T)\b|(?<=:\d\d) ?[+-]\d\d:?\d\d\b)?"
+    rb"|^\d{10}\.\d{2,9}(?= )"  # seconds since 1970, before anything else
     rb"|\b\d\d?[-/.]\d\d(?:[-/.]\d\d(?:\d\d)?)?,? \d\d:\d\d:\d\d(?:[.,]\d+)?"
     rb"|[:%][-+0]?\d{0,2}\.\d+[fFeEgGd]\b(?![-+]\d)"  # a format specification
     rb"|\b\d+:\d\d(?::\d\d)?(?:[.,]\d+)?(?!\d)(?: ?[AP]M\b)?"
