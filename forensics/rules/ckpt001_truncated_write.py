@@ -11,12 +11,16 @@ from forensics.rules._setup import happened, said
 from forensics.rules._tensors import damaged, problem_matches
 
 CUT = r"\bcut\b|short|truncat|past the end|beyond|\bends?\b|too few|not in the file|not fully covered|never written"
-REFUSED = re.compile(
-    r"MetadataIncompleteBuffer|failed finding central directory|unexpected EOF|file is truncated|Ran out of input"
-    r"|not fully covered|DATA_LOSS|pickle data was truncated"
+_CUT_SHORT = (
+    r"MetadataIncompleteBuffer|failed finding central directory|unexpected EOF|file is truncated"
+    r"|not fully covered|DATA_LOSS"
     r"|invalid header or archive is corrupted|truncated file: eof|file read failed|not a zip file"
 )
+REFUSED = re.compile(f"{_CUT_SHORT}|Ran out of input|pickle data was truncated")
 """How safetensors, torch (both of its formats), pickle and HDF5 refuse a file that is cut short."""
+REFUSED_FOR_CERTAIN = re.compile(_CUT_SHORT)
+OF_A_CHILD = re.compile(r"(?:Ran out of input|pickle data was truncated).{0,400}multiprocessing")
+"""What a spawned process says whose parent could not send it all that it needs (CPython `multiprocessing/spawn.py`)."""
 LFS = r"\blfs\b|pointer"
 NOT_CUT = r"\bCRC mismatch\b|\bis an HTML page\b"
 
@@ -34,7 +38,8 @@ def too_short(run: Run) -> Seen | None:
 
 def refused(run: Run) -> Seen | None:
     """Tell whether a checkpoint was refused as cut short."""
-    return said(run, Kind.CHECKPOINT_REFUSED, REFUSED)
+    a_child_did = holds(said(run, Kind.TRACEBACK, OF_A_CHILD))
+    return said(run, Kind.CHECKPOINT_REFUSED, REFUSED_FOR_CERTAIN if a_child_did else REFUSED)
 
 
 def _newest(run: Run) -> Seen | None:

@@ -324,3 +324,16 @@ def test_what_a_start_asks_for_is_no_start_behind_healthy_steps(tmp_path: Path, 
 
     assert (at_once[0].cause, at_once[0].holds) == ("launch-error", True)
     assert not any(cause.holds for cause in later if cause.cause == "launch-error")
+
+
+def test_a_child_that_was_sent_too_little_read_no_checkpoint(tmp_path: Path) -> None:
+    """Windows: the parent cannot pickle its data set, and the child finds the pipe closed."""
+    spawn = 'Traceback (most recent call last):\n  File "<string>", line 1, in <module>\n'
+    spawn += '  File "C:\\\\envs\\\\lib\\\\multiprocessing\\\\spawn.py", line 126, in _main\n    load(f)\n'
+    parent = FRAMES + "AttributeError: Can't pickle local object 'main.<locals>.<lambda>'\n"
+    causes = judged(tmp_path, parent + spawn + "EOFError: Ran out of input\n").hypotheses
+    file = judged(tmp_path, FRAMES + "EOFError: Ran out of input\n").hypotheses
+
+    assert causes[0].cause == "worker-not-picklable"
+    assert not any(cause.holds for cause in causes if cause.cause == "truncated-write")
+    assert (file[0].cause, file[0].holds) == ("truncated-write", True)
