@@ -154,7 +154,8 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         "remote-service-failed",
         (
             (
-                rf"^{_CLIENTS}\.[\w.]{{1,120}}(?<!UsageError): |(?:errno|os error) (?:101|110|111|113|-2|-3)\b"
+                rf"^{_CLIENTS}\.[\w.]{{1,120}}(?<!UsageError)(?<!ValidationError): "
+                r"|(?:errno|os error) (?:101|110|111|113|-2|-3)\b"
                 r"|\b(?:429|50[0234]) (?:client|server) error\b|\bHTTP (?:\w+ )?code: (?:429|50[0234])\b"
                 r"|\b(?:429|50[0234])\W{1,3}(?:too many req|internal server|bad gateway|service unavail|gateway time)"
                 r"|\bservice error\b|\b(?:request|connection) failed after \d+ (?:retries|attempts)"
@@ -255,6 +256,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
                 r"|\btype \w+ that does not match type \w+|\bdoes not match the type of data \("
                 r"|\bCast \w+ to \w+ is not supported|\binput type must be same"
                 r"|\bonly supports? torch\.\w{3,10} and torch\.\w+ dtypes?"
+                r"|\bthe same dtypes, got\b|\bonly applicable to index tensor of type"
                 r"|\bonly tensors of floating point (?:and complex )?dtype can require gradients\b"
             ),
         ),

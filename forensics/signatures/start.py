@@ -190,6 +190,8 @@ SIGNATURES = (
             Words("ptxas fatal", r"ptxas fatal\s*:"),
             Words("Cannot find a working triton installation"),
             Words("Ninja is required to load C++ extensions"),
+            Words("Error compiling objects for extension"),
+            Words("Could not find nvcc"),
         ),
     ),
     Signature(

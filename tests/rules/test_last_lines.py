@@ -109,6 +109,9 @@ def test_numbers_and_sizes_of_other_things_are_no_shapes(tmp_path: Path, line: s
 
 
 FAILED_STARTS = (
+    "ValueError: 'cosin' is not a valid SchedulerType, please select one of ['linear', 'cosine']",
+    "ValueError: BuilderConfig 'en' not found. Available: ['default']",
+    "huggingface_hub.errors.HFValidationError: Repo id must be in the form 'repo_name': '/data/m/x'.",
     "ValueError: No valid checkpoint found in output directory (out/sft)",
     "yaml.scanner.ScannerError: mapping values are not allowed here",
     "OSError: Can't load tokenizer for 'foo/bar'. If you were trying to load it from the Hub, make sure of it.",
@@ -127,6 +130,7 @@ def test_a_configuration_or_a_name_that_is_refused_is_a_failed_start(tmp_path: P
 NO_COMPILER = (
     "subprocess.CalledProcessError: Command '['/usr/bin/gcc', '/tmp/main.c']' returned non-zero exit status 1.",
     "RuntimeError: Failed to find C compiler. Please specify via CC environment variable.",
+    "RuntimeError: Could not find nvcc, please set CUDA_HOME",
     "torch._inductor.exc.InductorError: InvalidCxxCompiler: No working C++ compiler found",
 )
 
