@@ -145,11 +145,18 @@ def open_text(hypothesis: Hypothesis) -> str:
     return f"would decide: whether {'; whether '.join(map(clean, hypothesis.would_decide))}"
 
 
+TENABLE = ("established", "likely", "possible")
+
+
 def shown_hypotheses(report: Report) -> tuple[Hypothesis, ...]:
-    """Return the hypotheses worth a paragraph: those that may be true, at most three."""
-    tenable = [
-        h for h in report.hypotheses if h.verdict in {"established", "likely", "possible"} or h.code == "UNKNOWN"
-    ]
+    """Return the hypotheses worth a paragraph: those that may be true, at most three.
+
+    In a healthy run all there is to explain are notices, and what merely may explain a notice is no news.
+    """
+    if report.verdict == "healthy":
+        tenable = [h for h in report.hypotheses if h.verdict in {"established", "likely"}]
+    else:
+        tenable = [h for h in report.hypotheses if h.verdict in TENABLE or h.code == "UNKNOWN"]
     return tuple(tenable[:SHOWN_HYPOTHESES])
 
 

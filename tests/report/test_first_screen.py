@@ -1,6 +1,7 @@
 """The first screen of every fixture: short, whole, and in no contradiction with the rest of its report."""
 
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import forensics
 from forensics.diagnosis import judgement
 from forensics.diagnosis.headline import MOST
 from forensics.investigate import investigate
-from forensics.model import Fix, Report
+from forensics.model import Evidence, Fix, Hypothesis, Report
 from forensics.report import _first as first
 from forensics.report import html, markdown, screen, terminal
 from forensics.report._advice import PACKAGES, fix_lines, resume_line
@@ -186,6 +187,19 @@ def test_steps_that_ran_are_no_more_than_all(case: Case) -> None:
     if match is not None:
         after, total = (int(number.replace(",", "")) for number in match.groups())
         assert 0 < after < total
+
+
+def test_a_healthy_report_tells_no_cause_that_is_merely_possible() -> None:
+    """A notice (a rate that stands) needs no explanation that nothing confirms; what is sure stays."""
+    report = judged(HEALTHY[0].run)
+    for points, word in ((3, "possible"), (12, "established")):
+        signs = (Evidence(points, "the loss falls"),)
+        hypothesis = Hypothesis("fp16-scaler-skip", "NUM018", "The scaler skipped", ("lr-constant",), (), signs)
+        page = terminal.render(replace(report, hypotheses=(hypothesis,)))
+
+        assert hypothesis.verdict == word
+        assert ("fp16-scaler-skip" in page) == (word == "established")
+    assert report.verdict == "healthy"
 
 
 def test_a_release_is_installed_and_a_setting_is_written() -> None:
