@@ -1,6 +1,7 @@
 """safetensors files against the reference library, and files that lie."""
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +236,18 @@ def test_entries_are_in_file_order() -> None:
 
     assert [entry.name for entry in entries] == ["early", "late"]
     assert isinstance(entries[0], Entry)
+
+
+def test_a_header_of_many_tensors_costs_little_more_than_its_text() -> None:
+    """Experts of a quantised mixture have hundreds of thousands; a dictionary for each is many times the text."""
+    names = [f"model.layers.{i // 400}.mlp.experts.{i % 400}.down_proj.weight_scale" for i in range(20_000)]
+    header = {name: {"dtype": "BF16", "shape": [1], "data_offsets": [2 * i, 2 * i + 2]} for i, name in enumerate(names)}
+    content = packed(header, bytes(2 * len(names)))
+    del header, names
+    tracemalloc.start()
+    layout = layout_of(content)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(layout.entries) == 20_000
+    assert most < 5 * len(content)
