@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from forensics.formats.text import Window, clock_columns, clock_times, line_rank, number, pairs
 from forensics.model import Floats, Integers
-from forensics.names import is_loss
+from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.bars import bars_after
 from forensics.readers.text.columns import Buffer
 from forensics.readers.text.headers import Header, Row, headers_of
@@ -49,6 +49,8 @@ _ARGUMENTS = re.compile(
     rb"|(?i:\b(?:config\w{0,9}|args|arguments|h?params|hyper-?parameters|settings|options|parameters)) ?[:=] ?\{['\"]"
 )
 _RANK_PLACE = re.compile(rb"\s*[\x00\x01]: |.{0,24}\[R(?:ank |ANK:)\x00\]", re.DOTALL)
+GOOD = re.compile(r"(?i)(?<![a-z])(?:acc|accuracy|dice|m?iou|jaccard)(?![a-z])")
+"""How good a model is."""
 _CLOSED = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.EPOCH)
 
 
@@ -287,7 +289,15 @@ def is_of_use(shape: Shape) -> bool:
         return False
     if shape.has(Role.LOSS, Role.NORM):
         return True
-    return shape.has(*_CLOSED) or (shape.has(Role.EPISODE) and shape.has(Role.KNOWN))
+    return shape.has(*_CLOSED) or (shape.has(Role.EPISODE) and shape.has(Role.KNOWN)) or _evaluates(shape)
+
+
+def _evaluates(shape: Shape) -> bool:
+    """Tell whether lines of a shape tell how good a model is: an evaluation needs neither a loss nor a counter."""
+    return any(
+        each.role is Role.KNOWN and (each.evaluation or EVALUATION.search(each.name) or GOOD.search(each.name))
+        for each in shape.fields
+    )
 
 
 def is_entry(shape: Shape) -> bool:
