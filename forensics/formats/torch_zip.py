@@ -68,7 +68,7 @@ def _find_pickle(index: ZipIndex, work: Work) -> Entry:
         reason = f" ({index.problems[0]})" if index.problems else numpy
         raise MalformedError(f"a zip archive without {_PICKLE}{reason}")
     if len(found) > 1:
-        work.note(f"zip: several {_PICKLE}; the first counts")
+        work.lose(f"zip: several {_PICKLE}; the first counts")
     return found[0]
 
 

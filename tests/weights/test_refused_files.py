@@ -64,6 +64,20 @@ def test_a_torch_file_with_a_tensor_that_cannot_be(instead: bytes | None, tmp_pa
     assert CliRunner().invoke(main, ["scan", str(path)]).exit_code == (instead is not None)
 
 
+def test_a_torch_file_with_two_archives_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    torch.save({"w": torch.ones(4)}, tmp_path / "saved")
+    with zipfile.ZipFile(tmp_path / "saved") as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+            new.writestr(f"other/{name.partition('/')[2]}", old.read(name))
+    with pytest.raises(RuntimeError):
+        torch.load(path, weights_only=True)
+
+    assert CliRunner().invoke(main, ["scan", str(path)]).exit_code == 1
+    assert scan(path)[0][0].status == "damaged"
+
+
 def test_what_could_not_be_examined_is_no_success(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     shape = [1] * 10_000
