@@ -70,10 +70,8 @@ def memorised(run: Run, explained: Explained) -> Iterator[Evidence | Experiment]
     `round(..., 4)` in the Trainer of transformers 4.x; measured: trivial labels fall to 1e-9 with finite
     weights.
     """
-    if explained.finding.symptom == "suspiciously-low-loss" and explained.finding.severity == "warning":
-        yield from weigh(_fades(run, explained), 2, -2)
-    else:
-        yield from weigh(_fades(run, explained), 10, -2)
+    no_skill = explained.finding.symptom == "suspiciously-low-loss" and explained.finding.severity == "warning"
+    yield from weigh(_fades(run, explained), 2 if no_skill else 10, -2)
     yield from weigh_yes(norm_is(run, explained, "positive"), 2)
     yield from weigh_yes(_epochs(run), 1)
     yield Experiment("Evaluate on data the model has not seen.", "a loss well above zero", 1)

@@ -297,6 +297,6 @@ def test_a_kill_loses_at_most_the_row_of_the_step_that_was_running(tmp_path: Pat
     assert len(told) == kills
     for folder, counted in told:
         (record,) = records(Path(folder))
-        assert record.torn == 0
+        assert record.torn <= 1, "the row of that step alone may be half written"
         assert 0 <= len(record.rows) - int(counted) <= 1
         assert len(record.lines) >= int(counted) - 1
