@@ -13,6 +13,7 @@ from forensics.analysis.best import best_checkpoint
 from forensics.analysis.places import axis_at, on, placed
 from forensics.assemble import assemble
 from forensics.assemble.several import several_runs
+from forensics.deferred.patterns import expression
 from forensics.diagnosis.checked import checked
 from forensics.diagnosis.coincidence import coincidences
 from forensics.diagnosis.cost import cost_of
@@ -47,7 +48,7 @@ UNKNOWN_FILE = "no reader knows what this is"
 YAML_NAMES = (".yaml", ".yml")
 COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\x00")
 """gzip, zstd, bzip2, xz."""
-NOISE = re.compile(
+NOISE = expression(
     r"(?:^|/)(?:tokenizer[^/]*|vocab[^/]*|merges\.txt|special_tokens_map\.json|added_tokens\.json|chat_template[^/]*"
     r"|preprocessor_config\.json|[^/]*\.(?:py|png|jpg|svg|ipynb|md|gitattributes|gitignore)|latest|LICENSE[^/]*)$"
 )
@@ -56,7 +57,7 @@ CRASHES = ("crash-oom", "crash-disk", "crash-exception", "crash-killed", "crash-
 """From what may be a root to what is mostly an echo: launchers kill the other ranks, which time out meanwhile."""
 RECORDED = ("local-gradient-nonfinite", "reduced-gradient-nonfinite", "reduction-did-nothing", "rank-drift")
 """What only a black box tells: the event itself, with tensor and rank, of which the loss shows what followed."""
-OF_A_CLIENT = re.compile(
+OF_A_CLIENT = expression(
     r"(?:^|/)(?:wandb|run-\d{8}_\d{6}-[\w-]+)/(?:(?:logs|debug)/)?debug[\w-]*\.log$|^logs/debug(?:-internal|-core)?\.log$"
 )
 """What a tracker's own client logs: its errors (no network, a missing extra) are not those of the run."""

@@ -7,6 +7,8 @@ name, so that nothing is lost; keys under `eval_` and `eval/` become `eval_NAME`
 import re
 from types import MappingProxyType
 
+from forensics.deferred.patterns import expression
+
 LOSS = "loss"
 EVAL_LOSS = "eval_loss"
 TRAIN_LOSS = "train_loss"
@@ -124,8 +126,8 @@ ALIASES = MappingProxyType(
 )
 
 
-_SPACING = re.compile(r"[ _-]")
-_HUMPS = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
+_SPACING = expression(r"[ _-]")
+_HUMPS = expression(r"(?<=[a-z\d])(?=[A-Z])")
 _SPELLED = {
     "gradnorm": GRAD_NORM,
     "gradientnorm": GRAD_NORM,
@@ -194,13 +196,13 @@ _BRIEF = (
 )
 """Names that are too short to be sought within others; `learn` is CatBoost's error over the training data."""
 _COST = r"^(?:train(?:ing)?[ _])?cost$|^(?:co[uû]t|cost[oe]|custo|kosten|비용|コスト)$"
-_LOSS = re.compile(
+_LOSS = expression(
     rf"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent|bce|bp[bc]|{ERRORS})(?![a-z])|cross[ _-]?entropy"
     rf"|{_COST}|[损損]失|^{FOREIGN_NAME}$|{_BRIEF}"
     r"|^l_(?:pix|percep|style|feat|[gd])\w{0,20}$",
     re.IGNORECASE,
 )
-_NO_LOSS = re.compile(
+_NO_LOSS = expression(
     r"(?:packet|data|weight|hearing|hair|information|job|memory|precision|signal|heat|path|stop"
     r"|return|insertion|total_?no)[ _-]loss|-$"
     r"|(?:daten|paket|gewichts|wärme|hör|haar|druck|zeit|strom|leistungs)verlust"
@@ -209,14 +211,14 @@ _NO_LOSS = re.compile(
     r"|best|min(?:imum)?[ _.-]loss|patience|previous|target[ _]loss",
     re.IGNORECASE,
 )
-EVALUATION = re.compile(
+EVALUATION = expression(
     r"(?<![a-z])(?:val|valid|validation|validate|validating|eval|evaluation|evaluate|evaluating|test|testing|dev)"
     r"(?:(?![a-z])|(?<=(?-i:[a-z]))(?=(?-i:[A-Z])))"  # valLoss
     rf"|验证|驗證|测试|測試|评估|評估|{FOREIGN_EVALUATION}",
     re.IGNORECASE,
 )
 _RANKS = tuple(
-    re.compile(pattern, re.IGNORECASE)
+    expression(pattern, re.IGNORECASE)
     for pattern in (
         r"^(?:lm[ _])?loss$",
         (

@@ -11,7 +11,8 @@ import forensics
 PACKAGE = Path(forensics.__file__).parent
 
 LAYERS = (
-    {"deferred", "errors", "limits", "names", "recorder", "signatures"},
+    {"deferred"},
+    {"errors", "limits", "names", "recorder", "signatures"},
     {"storage"},
     {"model"},
     {"cluster", "formats", "plugin", "analysis", "progress", "redaction"},

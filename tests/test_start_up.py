@@ -3,6 +3,7 @@
 Times are in docs/benchmarks.md; here is what they rest on.
 """
 
+import ast
 import gc
 import importlib
 import pickle
@@ -123,6 +124,37 @@ def deferred() -> Iterator[tuple[str, Deferred]]:
                 value if isinstance(value, (tuple, list)) else value.values() if isinstance(value, dict) else (value,)
             )
             yield from ((f"{module.name}.{name}", one) for one in held if isinstance(one, Deferred))
+
+
+def compiled_at_import(source: str) -> list[int]:
+    """Return the lines on which a module compiles an expression while it is imported: outside of any function."""
+    waiting: list[ast.AST] = [ast.parse(source)]
+    found = []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile":
+            found.append(node.lineno)
+        waiting.extend(
+            child
+            for child in ast.iter_child_nodes(node)
+            if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        )
+    return found
+
+
+def test_no_module_compiles_an_expression_while_it_is_imported() -> None:
+    """The recorder stands alone, and has none to spare."""
+    package = Path(forensics.__file__).parent
+    apart = (package / "recorder", package / "deferred")
+    found = {
+        str(path.relative_to(package)): lines
+        for path in sorted(package.rglob("*.py"))
+        if not any(path.is_relative_to(folder) for folder in apart)
+        and (lines := compiled_at_import(path.read_text(encoding="utf-8")))
+    }
+
+    assert found == {}
+    assert compiled_at_import("import re\nA = re.compile('a')\ndef f(): return re.compile('b')\n") == [2]
 
 
 def test_every_deferred_expression_compiles() -> None:

@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from forensics.analysis import sentinel
+from forensics.deferred.patterns import expression
 from forensics.model import Events, Floats, Precision, Run, Series
 from forensics.names import EVALUATION, GRAD_NORM, LOSS, Kind, is_loss
 
@@ -103,14 +104,14 @@ def guessed(level: float) -> str:
     return f": ln({2**power:,}), what guessing among so many gives" if near else ""
 
 
-BETTER_HIGHER = re.compile(
+BETTER_HIGHER = expression(
     r"acc|f1|reward|return|bleu|rouge|auc|m?ap\b|dice|iou|precision|recall|score|psnr|ssim|spearman|pearson|corr|kappa"
     r"|mcc|ndcg|mrr|(?<![a-z])r_?2(?!\d)",
     re.IGNORECASE,
 )
 """Metrics that are better when they are higher."""
 
-OF_A_LOSS = re.compile(r"(?:^|[/_ ])loss(?:$|[/_ ])(?!scale)", re.IGNORECASE)
+OF_A_LOSS = expression(r"(?:^|[/_ ])loss(?:$|[/_ ])(?!scale)", re.IGNORECASE)
 PRETRAINED = ("transformers", "peft", "trl", "unsloth")
 """Frameworks whose runs begin with a model that knows its task in part, so that a loss may rest from the start on."""
 
@@ -139,7 +140,7 @@ def got_better(run: Run, but: str = "") -> bool:
     return False
 
 
-ADVERSARIAL = re.compile(
+ADVERSARIAL = expression(
     r"(?:^|[/_ ])(?:d|g|disc|discriminator|gen|generator|critic|adv|adversarial)(?:[/_ ]|$)", re.IGNORECASE
 )
 

@@ -4,13 +4,13 @@ Detectors and rules compute with the places of a series and speak of steps. What
 the entry that its source names, once and for all of them, so that none has to know what a run is counted in.
 """
 
-import re
 from dataclasses import replace
 
+from forensics.deferred.patterns import expression
 from forensics.model import NOUNS, Axis, Finding, Run, Source
 
-_ENTRY_OF = re.compile(r"\b(the )?entry of (?=step -?\d)")
-_STEPS = re.compile(r"\bstep(s?)(?= -?\d)|(?<=\d )step(s?)\b")
+_ENTRY_OF = expression(r"\b(the )?entry of (?=step -?\d)")
+_STEPS = expression(r"\bstep(s?)(?= -?\d)|(?<=\d )step(s?)\b")
 """The noun beside a number: "step 70", "steps 3 to 9", "every 10 steps"."""
 
 

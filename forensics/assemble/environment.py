@@ -1,13 +1,13 @@
 """Settings ranked by standing, and the frameworks that left their mark."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Checkpoint, Environment, Group, Setting, Source, Standing
 
 DEEPSPEED_MARKS = ("zero_optimization.", "bf16.enabled", "fp16.enabled", "zero_allow_untested_optimizer")
-_NUMBER = re.compile(r"(\d+)")
+_NUMBER = expression(r"(\d+)")
 
 
 def natural(path: str) -> tuple[tuple[int, str], ...]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from forensics.assemble.environment import natural
 from forensics.assemble.joins import rounding
+from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP, Events, Fact, Floats, Integers, Samples, Setting
 from forensics.names import LOSS, OF_TRAINING, Kind, loss_rank
 from forensics.signatures import BY_NAME
@@ -27,9 +28,9 @@ UNLIKE = 0.8
 """Share of the common steps at which two runs differ; the losses of a resumed run begin equal."""
 NEAR_THE_START = 3
 """Entries from 0 within which a log begins with the run."""
-_SAVED = re.compile(r"(^|/)(checkpoint[-_]|global_step|iter_|step[-_])\d")
-_NUMBERS = re.compile(r"\d+")
-_OF_PROCESSES = re.compile(
+_SAVED = expression(r"(^|/)(checkpoint[-_]|global_step|iter_|step[-_])\d")
+_NUMBERS = expression(r"\d+")
+_OF_PROCESSES = expression(
     r"(?:rank|worker|node|proc|process|gpu|host|task|local|pod|replica|device|attempt|part|shard|std(?:out|err))[-_./]?\d"
     r"|(?:^|/)\d{1,4}[-_./]|[-_.]r?\d{1,4}\.(?:log|out|err|txt)$",
     re.IGNORECASE,

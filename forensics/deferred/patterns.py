@@ -1,8 +1,8 @@
 """Regular expressions that are compiled when they are first used.
 
-A run meets a few of the hundreds of expressions by which files, words and phrases are known; compiling all of them
-costs more than reading a small run. Use it for module constants that many runs never touch; what every run uses is
-compiled either way, and an expression within a function is cached by `re` itself.
+A run meets some of the 900 expressions by which files, words and phrases are known; compiling all of them costs more
+than reading a small run. Every expression that a module makes when it is imported is one of these (a test sees to it);
+one within a function is cached by `re` itself.
 """
 
 import re
@@ -33,6 +33,8 @@ class Deferred:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  (whatever a pattern has)
         if name not in _USED:
             raise AttributeError(name)
+        if name == "pattern":
+            return self.given[0]  # asked for to be part of another expression, which is compiled in its place
         compiled: re.Pattern[Any] = re.compile(*self.given)
         vars(self).update({each: getattr(compiled, each) for each in _USED})
         return vars(self)[name]

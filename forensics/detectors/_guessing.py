@@ -6,6 +6,7 @@ import re
 import numpy as np
 
 from forensics.analysis import context, robust
+from forensics.deferred.patterns import expression
 from forensics.detectors._stuck import EXPLAINED
 from forensics.model import Floats, Run, Series
 from forensics.names import EVALUATION, LOSS
@@ -15,7 +16,7 @@ SAME = 3
 SURER = 4 / 3
 NOTHING, EXPLAINING = 0.02, 8
 """The share of the variance that answering the mean explains, but for chance, and entries that show it."""
-ACCURACY = re.compile(r"(?:^|[/_ .])acc(?:uracy)?(?:$|[/_ .@\d])|top[_-]?1(?:$|\D)|prec@1(?:$|\D)", re.IGNORECASE)
+ACCURACY = expression(r"(?:^|[/_ .])acc(?:uracy)?(?:$|[/_ .@\d])|top[_-]?1(?:$|\D)|prec@1(?:$|\D)", re.IGNORECASE)
 QUIET = 0.005
 """Share of its level by which a loss scatters at most from entry to entry while its model answers nothing but chance.
 

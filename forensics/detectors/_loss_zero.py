@@ -1,6 +1,5 @@
 """What speaks for and against a logged loss of 0.0 being a loss that is no number."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from forensics.analysis import context
 from forensics.analysis.refine import poisoned_checkpoint
 from forensics.analysis.tails import Tail
+from forensics.deferred.patterns import expression
 from forensics.model import Integers, Run, Series
 from forensics.names import EVAL_LOSS, GRAD_NORM
 
@@ -16,7 +16,7 @@ BEFORE = 10
 LOW = 0.01
 """A loss below this, or below 1 % of where it began, is on its way to 0: the filter cuts an entry to half at most
 (see `analysis.nan_filter`), so a lower one is a real loss."""
-_NORM_OF_PART = re.compile(r"grad\w{0,60}[_/ ](?:l2_)?norm")
+_NORM_OF_PART = expression(r"grad\w{0,60}[_/ ](?:l2_)?norm")
 
 
 @dataclass(frozen=True, slots=True)

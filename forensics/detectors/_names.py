@@ -2,7 +2,9 @@
 
 import re
 
-ERROR = re.compile(
+from forensics.deferred.patterns import expression
+
+ERROR = expression(
     r"(?:^|[/_ ])(?:val|valid|validation|eval|evaluation|test|dev)[/_ ](?:\w{1,30}[/_ ])?"
     r"(?:loss|mse|msle|mae|rmse|mape|error|nll|perplexity|ppl)$",
     re.IGNORECASE,

@@ -4,17 +4,18 @@ import re
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.model import Floats, Run, Series
 from forensics.names import EVALUATION, is_loss
 
 NEARLY_ALL, HIGHEST, SOME, WORSE_THAN_MEAN = 0.97, 2.0, 0.01, -0.1
-EXPLAINED = re.compile(r"(?:^|[/_ ])(?:r[_ ]?2|r[_ ]squared|explained_var(?:iance)?)(?:[_ ]score)?$", re.IGNORECASE)
+EXPLAINED = expression(r"(?:^|[/_ ])(?:r[_ ]?2|r[_ ]squared|explained_var(?:iance)?)(?:[_ ]score)?$", re.IGNORECASE)
 ALWAYS = 10
 """Evaluations throughout which it must be that value: a model needs some before its first right answer."""
 PREFIX = r"(?:eval|val|valid|validation|test|dev)[/_ ]"
 WHOLE = r"(?:(?:macro|micro|weighted|mean|avg|overall)[/_ ])?"
-WORST = re.compile(r"(?<![A-Za-z])(?:wer|cer|word_error_rate)(?![A-Za-z])", re.IGNORECASE)
-QUALITY = re.compile(
+WORST = expression(r"(?<![A-Za-z])(?:wer|cer|word_error_rate)(?![A-Za-z])", re.IGNORECASE)
+QUALITY = expression(
     rf"^{PREFIX}{WHOLE}(?:acc|accuracy|(?:acc|prec)@1|top[-_]?1|f1|f1_score|recall|precision|mcc|matthews_correlation|bleu|rouge\w{{0,5}}|auc"
     r"|m?ap|m?iou|dice|exact_match|em|score)(?:[-_ ](?:macro|micro|weighted|score))?$"
     r"|^metrics/(?:precision|recall|map\d{0,3}(?:-\d{1,3})?)(?:\([a-z]\))?$",

@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run, Series
 from forensics.plugin import detector
 
 LEAST = 20
-QUANTIZED = re.compile(
+QUANTIZED = expression(
     r"(?:^|[/_ ])(?:vq|rvq|fsq|commit(?:ment)?|codebook\w{0,8}|quanti[sz]\w{0,8})(?:[/_ ]|$)", re.IGNORECASE
 )
 """Who quantizes: the perplexity of a language model is another thing, which is to fall."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from forensics.analysis import context, robust
 from forensics.analysis.evaluation import Since, training_since
+from forensics.deferred.patterns import expression
 from forensics.detectors._names import ERROR
 from forensics.detectors._stuck import QUALITY, WORST
 from forensics.detectors._wording import number
@@ -37,7 +38,7 @@ PER_MISTAKE, COSTS = 20.0, 1.0
 """Nats of evaluation loss for each wrong answer, and in all."""
 GIVEN_BACK, LEARNT = 0.75, 0.6
 """How much of what the evaluations had gained is lost, and what is left of the training loss meanwhile."""
-RIGHT = re.compile(r"^(?:eval|val|valid|validation|test|dev)[/_ ](?:acc|accuracy|top[-_]?1)$", re.IGNORECASE)
+RIGHT = expression(r"^(?:eval|val|valid|validation|test|dev)[/_ ](?:acc|accuracy|top[-_]?1)$", re.IGNORECASE)
 LEFT, LOW = 0.25, 0.6
 """What is left of a training loss that an accuracy should have followed, and one that leaves room for it."""
 LEVELS = 20

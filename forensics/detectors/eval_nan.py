@@ -1,6 +1,5 @@
 """An evaluation loss is NaN or infinite."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,13 +8,14 @@ import numpy as np
 from forensics.analysis.onset import Onset, tail_onset
 from forensics.analysis.refine import refine
 from forensics.analysis.tails import loss_tail
+from forensics.deferred.patterns import expression
 from forensics.detectors._tables import Mask
 from forensics.detectors._wording import counted
 from forensics.model import Finding, Run, Series, Severity
 from forensics.names import EVALUATION, LOSS, is_loss
 from forensics.plugin import detector
 
-LIKE_A_LOSS = re.compile(r"(?<![a-z])(?:perplexity|ppl|nll|bpc|bpb)$")
+LIKE_A_LOSS = expression(r"(?<![a-z])(?:perplexity|ppl|nll|bpc|bpb)$")
 
 
 @detector("eval-nan")

@@ -8,6 +8,7 @@ import numpy as np
 from forensics.analysis import context
 from forensics.analysis.onset import point_onset, tail_onset
 from forensics.analysis.robust import trend
+from forensics.deferred.patterns import expression
 from forensics.detectors._loss_zero import LOW
 from forensics.detectors._wording import began, counted, joined, number
 from forensics.model import Finding, Floats, Run, Series, Severity
@@ -17,7 +18,7 @@ from forensics.plugin import detector
 LASTING = 3
 SURE, MANY = 5, 20
 VANISHED = 1e-6
-ADVANTAGE = re.compile(r"advantages?[/_](?:max|abs_mean|std)$", re.IGNORECASE)
+ADVANTAGE = expression(r"advantages?[/_](?:max|abs_mean|std)$", re.IGNORECASE)
 """What is above 0 only where rewards of a group differ (verl logs `critic/advantages/max`)."""
 
 

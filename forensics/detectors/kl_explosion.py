@@ -6,15 +6,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.analysis import context
+from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Finding, Run
 from forensics.plugin import detector
 
 LEAST = 20
-KL = re.compile(
+KL = expression(
     r"(?:^|/)(?:train_)?(?:mean_|approx_|ppo_|reference_|ref_)?kl(?:_loss|_mean|_div|_divergence|avg)?$", re.IGNORECASE
 )
-RECONSTRUCTION = re.compile(r"(?:^|[/_ ])(?:recon\w{0,12}|elbo|vae)(?:[/_ ]|$)", re.IGNORECASE)
+RECONSTRUCTION = expression(r"(?:^|[/_ ])(?:recon\w{0,12}|elbo|vae)(?:[/_ ]|$)", re.IGNORECASE)
 """Of an autoencoder, whose divergence to the prior is let grow: its weight is raised from 0."""
 TIMES, HIGH = 20.0, 5.0
 

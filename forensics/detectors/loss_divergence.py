@@ -7,20 +7,21 @@ import numpy as np
 
 from forensics.analysis import context, robust
 from forensics.analysis.tails import loss_tail
+from forensics.deferred.patterns import expression
 from forensics.detectors._divergence import Found, diverged, levels_of
 from forensics.detectors._wording import number
 from forensics.model import Finding, Run, Series, Severity
 from forensics.names import EVALUATION, GRAD_NORM, LOSS, TRAIN_LOSS
 from forensics.plugin import detector
 
-TERM = re.compile(r"(?:^|[/_ ])loss$", re.IGNORECASE)
-ASIDE = re.compile(r"kl|aux|reg|entropy|z_loss|balanc|commit|smooth", re.IGNORECASE)
+TERM = expression(r"(?:^|[/_ ])loss$", re.IGNORECASE)
+ASIDE = expression(r"kl|aux|reg|entropy|z_loss|balanc|commit|smooth", re.IGNORECASE)
 """Terms that grow by design: their weight is raised, or they are no aim of training."""
 ENDLESS, TIMES, LEVEL = 1e3, 5.0, 5
 """How low a loss without a floor has fallen, how many times the third before and the first third its last third is."""
 WON, UP, NEVER = 0.01, 3.0, 20
 """What is left of the loss of one of two adversaries, how many times its first level the other's is, and entries."""
-BALANCE = re.compile(
+BALANCE = expression(
     r"balanc\w{0,10}[/_ ]?(?:loss|aux)|(?:moe|router)[/_ ]?aux[/_ ]?loss|(?:loss|aux)[/_ ]?balanc", re.IGNORECASE
 )
 NORMS = 5.0

@@ -8,13 +8,14 @@ import numpy as np
 from forensics.analysis import context
 from forensics.analysis.onset import point_onset, tail_onset
 from forensics.analysis.tails import loss_tail
+from forensics.deferred.patterns import expression
 from forensics.detectors._wording import counted
 from forensics.model import Finding, Run, Series
 from forensics.names import EVALUATION, GRAD_NORM, LOSS, RECORDED, TRAIN_LOSS
 from forensics.plugin import detector
 
 LASTING = 2
-_TERM = re.compile(r"(?:^|[/_ ])(?:loss|grad_norm|perplexity|ppl)(?:$|[/_ ])", re.IGNORECASE)
+_TERM = expression(r"(?:^|[/_ ])(?:loss|grad_norm|perplexity|ppl)(?:$|[/_ ])", re.IGNORECASE)
 _WHOLE = frozenset((LOSS, TRAIN_LOSS, GRAD_NORM, *RECORDED.values()))
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from forensics.analysis import context
 from forensics.analysis.onset import point_onset
+from forensics.deferred.patterns import expression
 from forensics.detectors._names import ERROR
 from forensics.detectors._wording import counted, listed
 from forensics.model import Finding, Run
@@ -16,13 +17,13 @@ from forensics.plugin import detector
 
 LEAST = 2
 OWN = frozenset({LOSS, TRAIN_LOSS, EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS_SCALE})
-TERM = re.compile(r"loss|grad|norm", re.IGNORECASE)
+TERM = expression(r"loss|grad|norm", re.IGNORECASE)
 """What has symptoms of its own: loss-nan, eval-nan, loss-term-nan, grad-norm-nan."""
 LEAST_BEFORE = 3
 ALWAYS = 5
 """Entries of which none is a number: no healthy run of 576 has such a metric."""
-SPREAD = re.compile(r"std|var(?:iance)?(?:$|[/_ ])", re.IGNORECASE)
-QUANTITY = re.compile(
+SPREAD = expression(r"std|var(?:iance)?(?:$|[/_ ])", re.IGNORECASE)
+QUANTITY = expression(
     r"(?:^|[/ ])(?:\w+_)?(?:reward|kl|logit|logp|entropy|advantage|value|ratio)s?(?:_(?:mean|max|min|sum))?(?:$|[/ ])",
     re.IGNORECASE,
 )

@@ -6,22 +6,23 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.analysis import context, robust
+from forensics.deferred.patterns import expression
 from forensics.detectors._divergence import levels_of
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run
 from forensics.plugin import detector
 
 LEAST = 20
-REWARD = re.compile(
+REWARD = expression(
     r"^(?:(?:critic|train|rollout|charts|objective|env|episode)[/_])?(?:rewards?(?:[/_]mean)?|score(?:s/|/|_)mean|"
     r"(?:ep_rew|episode_reward|rlhf_reward|episodic_return|mean_reward|avg_reward)(?:_mean)?)$",
     re.IGNORECASE,
 )
 """The reward as a whole; one of several reward functions may fall for the sake of another."""
 HALF, DEVIATIONS, SHARE = 0.5, 4.0, 0.2
-ENTROPY = re.compile(r"^(?:\w+/|train_)?(?:policy_|mean_|action_)?entropy(?:_mean)?$", re.IGNORECASE)
-RETURN = re.compile(r"(?:^|[/_ ])(?:returns?|rewards?|score|ep_rew(?:_mean)?)(?:[/_]mean)?$", re.IGNORECASE)
-MOVED = re.compile(r"(?:^|[/_ ])(?:approx_?kl|clip_?frac(?:tion)?)(?:_avg)?$", re.IGNORECASE)
+ENTROPY = expression(r"^(?:\w+/|train_)?(?:policy_|mean_|action_)?entropy(?:_mean)?$", re.IGNORECASE)
+RETURN = expression(r"(?:^|[/_ ])(?:returns?|rewards?|score|ep_rew(?:_mean)?)(?:[/_]mean)?$", re.IGNORECASE)
+MOVED = expression(r"(?:^|[/_ ])(?:approx_?kl|clip_?frac(?:tion)?)(?:_avg)?$", re.IGNORECASE)
 """How far an update takes the policy: 0 means that it takes it nowhere."""
 SPENT, ALIVE = 1e-3, 0.1
 """Nats of a policy that answers one thing only, and of one that does not."""

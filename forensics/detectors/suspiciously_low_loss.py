@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.analysis import context
+from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run, Series
 from forensics.names import LOSS
@@ -18,7 +19,7 @@ FLOOR, NEARLY = -1.0, 0.005
 LEAST = 5
 SPENT, GUESSED = 50, 0.3
 """Entries of a loss that has nothing left to teach, and what guessing cost at first."""
-NAMED = re.compile(r"^(?:padded_)?vocab(?:ulary)?_size$", re.IGNORECASE)
+NAMED = expression(r"^(?:padded_)?vocab(?:ulary)?_size$", re.IGNORECASE)
 
 
 @detector("suspiciously-low-loss", needs=("loss",))

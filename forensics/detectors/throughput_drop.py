@@ -7,6 +7,7 @@ import numpy as np
 
 from forensics.analysis import context
 from forensics.analysis.onset import tail_onset
+from forensics.deferred.patterns import expression
 from forensics.model import Finding, Floats, Integers, Run, Series, Severity
 from forensics.names import LOSS
 from forensics.plugin import detector
@@ -16,7 +17,7 @@ MUCH_SLOWER = 3.0
 LEAST = 20
 SHORT = 0.5
 """Seconds: below it, a step is so short that whatever else the machine does decides how long it takes."""
-SPEED = re.compile(
+SPEED = expression(
     r"^(?:(?:train|perf|throughput|timing)[/_])?(?:"
     r"(?:tok(?:en)?s?|samples?|images?|examples?|seqs?|sequences?|steps?|iters?|iterations?|it|batches|frames)"
     r"[_ ]?(?:/|per)[_ ]?s(?:ec(?:ond)?)?(?:[/_ ](?:per[_ ])?(?:gpu|device))?"
@@ -24,7 +25,7 @@ SPEED = re.compile(
     re.IGNORECASE,
 )
 """What a program does in a second, which is more when it is faster."""
-DURATION = re.compile(
+DURATION = expression(
     r"^(?:(?:train|perf|timing)[/_])?(?:(?:step|iter|iteration|batch)[_ ]?(?:time|duration|ms|seconds|sec)(?:[_ ]?m?s)?"
     r"|(?:time|ms|s|sec|seconds)[_ ]?(?:/|per)[_ ]?(?:step|iter|iteration|batch|it))$",
     re.IGNORECASE,

@@ -7,6 +7,7 @@ import numpy as np
 
 from forensics.analysis.onset import tail_onset
 from forensics.analysis.recorded import attempts
+from forensics.deferred.patterns import expression
 from forensics.detectors._wording import joined, number
 from forensics.model import Finding, Recording, Run
 from forensics.model.recording import LOCAL, STILL, UPDATE
@@ -14,7 +15,7 @@ from forensics.plugin import detector
 
 LEAST_ROWS = 5
 STANDING = 0.5
-LOGGED = re.compile(
+LOGGED = expression(
     r"(?:^|[/_ ])(?:(?:param(?:eter)?|weight)s?[_ ])?(?:update|delta)[_ ](?:(?:param|weight)[_ ])?(?:norm|ratio|rms)$",
     re.IGNORECASE,
 )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.detectors._tables import Mask, floating, matrices, scanned, source_of, with_role
 from forensics.detectors._wording import listed
 from forensics.model import Checkpoint, Finding, Run, Severity, TensorTable
@@ -16,11 +17,11 @@ START = ("lora_B", "lora_embedding_B", "lora_magnitude", "zero_conv", "gate", "v
 ControlNet's zero convolutions, gates of LLaMA-Adapter and DiT)."""
 
 
-BEFORE = re.compile(
+BEFORE = expression(
     r"(?:^|[/_.-])(?:init\w*|base\w*|start|pre-?train\w*|ref\w*|epoch_?0|step_?0)(?:$|[/_.-])", re.IGNORECASE
 )
 """Names of folders with what a run began from."""
-_LOGS = re.compile(r"(?:^|/)(?:logs?|runs|tb|tensorboard|events|lightning_logs|wandb|metrics)(?:/.*)?$", re.IGNORECASE)
+_LOGS = expression(r"(?:^|/)(?:logs?|runs|tb|tensorboard|events|lightning_logs|wandb|metrics)(?:/.*)?$", re.IGNORECASE)
 """Folders of logs: what lies beside one lies beside its log."""
 
 

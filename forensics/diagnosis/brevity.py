@@ -2,15 +2,17 @@
 
 import re
 
+from forensics.deferred.patterns import expression
+
 LEAST = 0.35
 """What remains before a comma or a colon must fill so much of the line: less would not say what happened."""
 CUT = "..."
-_RAISED = re.compile(r"the run ended in an exception: (?:[A-Za-z_]\w*\.){0,20}([A-Z]\w*: .+)", re.IGNORECASE)
-_ASIDE = re.compile(r"\s\([^()]*\)")
-_OPEN_ASIDE = re.compile(r"\s\([^()]*$")
-_BREAK = re.compile(r"(?:[,;]|(?<!Error)(?<!Exception)(?<!Interrupt):) ")
+_RAISED = expression(r"the run ended in an exception: (?:[A-Za-z_]\w*\.){0,20}([A-Z]\w*: .+)", re.IGNORECASE)
+_ASIDE = expression(r"\s\([^()]*\)")
+_OPEN_ASIDE = expression(r"\s\([^()]*$")
+_BREAK = expression(r"(?:[,;]|(?<!Error)(?<!Exception)(?<!Interrupt):) ")
 """Where a sentence can end: the message of an error is worth more than its class."""
-_LABEL = re.compile(r": [^\s:]+")
+_LABEL = expression(r": [^\s:]+")
 """A word between two colons introduces what is cut, and says nothing alone: `slurmstepd: error: *** JOB 7`."""
 
 

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from forensics.analysis import context, robust
+from forensics.deferred.patterns import expression
 from forensics.model import Checked, Finding, Run
 from forensics.names import EVALUATION, GRAD_NORM, LEARNING_RATE, LOSS, Kind, is_loss
 
 FEW = 5
 """Entries below which a curve has no shape: only NaN, zeros and leaps are seen in it."""
-OF_A_NORM = re.compile(r"grad(?:ient)?_?norm", re.IGNORECASE)
+OF_A_NORM = expression(r"grad(?:ient)?_?norm", re.IGNORECASE)
 TELLING = ("loss", "gradient norm", "evaluation", "weights")
 """Without one of these nothing is known of how a run went."""
 SAVED = ("weights", "optimizer state")
-ABSENT = re.compile(r"checkpoint|ckpt|from scratch|weights|resum", re.IGNORECASE)
+ABSENT = expression(r"checkpoint|ckpt|from scratch|weights|resum", re.IGNORECASE)
 QUOTED = 100
 SEEN, QUIET = 0.03, 0.005
 

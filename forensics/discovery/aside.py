@@ -8,13 +8,14 @@ deaths are not its own while it has a log, a state or an event file itself.
 import re
 from collections.abc import Iterable, Sequence
 
+from forensics.deferred.patterns import expression
 from forensics.model import Fact, Samples, Setting, Skip
 
 _LOG = r"(?:log|out|err)(?:\.\d{1,9})?$"
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "documentation",
-        re.compile(
+        expression(
             r"(?:^|/)(?:docs?|documentation)/"
             # What no documentation is written in: `history.csv` is a curve, `news_classifier.log` a log.
             rf"|(?:^|/)(?![^/]*\.(?:csv|tsv|jsonl?|ndjson|{_LOG}))"
@@ -24,15 +25,15 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     # Not `test`: summary writers have a folder for each kind of data (train, validation, test).
-    ("a test", re.compile(r"(?:^|/)(?:tests|__tests__|testdata|test_data)/", re.IGNORECASE)),
-    ("data", re.compile(r"(?:^|/)(?:data|datasets?|raw_data|corpus|corpora)/", re.IGNORECASE)),
+    ("a test", expression(r"(?:^|/)(?:tests|__tests__|testdata|test_data)/", re.IGNORECASE)),
+    ("data", expression(r"(?:^|/)(?:data|datasets?|raw_data|corpus|corpora)/", re.IGNORECASE)),
     (
         "a prediction",
-        re.compile(rf"(?:^|/)(?![^/]*\.{_LOG})(?:generated_)?predictions?(?:[._-][^/]*)?$", re.IGNORECASE),
+        expression(rf"(?:^|/)(?![^/]*\.{_LOG})(?:generated_)?predictions?(?:[._-][^/]*)?$", re.IGNORECASE),
     ),
     (
         "source code",
-        re.compile(r"\.(?:py|pyi|sh|c|cc|cpp|cxx|cu|cuh|h|hpp|js|ts|java|go|rs|css|tex|bib|rst)$", re.IGNORECASE),
+        expression(r"\.(?:py|pyi|sh|c|cc|cpp|cxx|cu|cuh|h|hpp|js|ts|java|go|rs|css|tex|bib|rst)$", re.IGNORECASE),
     ),
 )
 

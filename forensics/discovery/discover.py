@@ -2,12 +2,12 @@
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from forensics.deferred.patterns import expression
 from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
 from forensics.model import Artifact, Skip
@@ -28,10 +28,10 @@ IGNORED_FOLDERS = frozenset(
     }
 )
 """Folders that hold no trace of the run, or copies (Jupyter's). A `site-packages` may nest itself and be endless."""
-ROCKSDB = re.compile(r"(?:^|/)\.aim/(?:meta|seqs)/(?:chunks|index)$")
+ROCKSDB = expression(r"(?:^|/)\.aim/(?:meta|seqs)/(?:chunks|index)$")
 """Where Aim keeps its databases (aim 3.29, `aim/sdk/repo.py`); their write-ahead logs are named `000008.log`."""
 LATEST = "/latest-run/"
-RUN_FOLDER = re.compile(r"(?P<folder>.*/)(?P<run>latest-run|(?:offline-)?run-\d{8}_\d{6}-[\w-]+)/(?P<rest>.+)$")
+RUN_FOLDER = expression(r"(?P<folder>.*/)(?P<run>latest-run|(?:offline-)?run-\d{8}_\d{6}-[\w-]+)/(?P<rest>.+)$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from forensics.deferred.patterns import expression
 from forensics.discovery.discover import Discovery
 from forensics.discovery.remote import discover_remote
 from forensics.errors import ForensicsError
@@ -19,7 +20,7 @@ from forensics.model import Artifact, Skip
 from forensics.storage.file import File
 from forensics.storage.locations import Locations, RemotePath
 
-TENSORS = re.compile(r"\.(safetensors|bin|pt|pth|ckpt|distcp|gguf|npz|h5|msgpack)$|(^|/)\.metadata$", re.IGNORECASE)
+TENSORS = expression(r"\.(safetensors|bin|pt|pth|ckpt|distcp|gguf|npz|h5|msgpack)$|(^|/)\.metadata$", re.IGNORECASE)
 """What is opened where it lies, unless it is so small that its header is most of it."""
 MOST_OF_TENSORS, MOST_BYTES = 1 << 20, 256 << 20
 """What is larger, of files with tensors and of all others, is opened where it lies."""

@@ -10,26 +10,27 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from forensics.deferred.patterns import expression
 from forensics.errors import ForensicsError
 from forensics.formats.lenient_json import parse
 
-_KEY = re.compile(r"^[A-Za-z_][\w.\-/]{0,80}\s?:(?:\s|$)")
-_LOGGED = re.compile(r"\s*(?:train_|eval_|val_)?loss\s*:\s*[\dn]", re.IGNORECASE)
-_SECTION = re.compile(r"^\s{0,4}\[{1,2}[\w.\-\" ]{1,80}\]{1,2}\s*$", re.MULTILINE)
-_EQUAL = re.compile(r"^\s{0,8}[A-Za-z_][\w.\-]{0,80}\s{0,20}=\s{0,20}\S", re.MULTILINE)
-_COUNTER = re.compile(r"\b(?:global_?)?(?:step|epoch|iter(?:ation)?)\b", re.IGNORECASE)
-_ASSIGNED = re.compile(r"(?:export\s+|set\s+-)?[A-Za-z_]\w{0,80}=|export\s|set\s+-\w")
-_PROGRAM = re.compile(
+_KEY = expression(r"^[A-Za-z_][\w.\-/]{0,80}\s?:(?:\s|$)")
+_LOGGED = expression(r"\s*(?:train_|eval_|val_)?loss\s*:\s*[\dn]", re.IGNORECASE)
+_SECTION = expression(r"^\s{0,4}\[{1,2}[\w.\-\" ]{1,80}\]{1,2}\s*$", re.MULTILINE)
+_EQUAL = expression(r"^\s{0,8}[A-Za-z_][\w.\-]{0,80}\s{0,20}=\s{0,20}\S", re.MULTILINE)
+_COUNTER = expression(r"\b(?:global_?)?(?:step|epoch|iter(?:ation)?)\b", re.IGNORECASE)
+_ASSIGNED = expression(r"(?:export\s+|set\s+-)?[A-Za-z_]\w{0,80}=|export\s|set\s+-\w")
+_PROGRAM = expression(
     r"(?m)(?:^|[\s\"'=])(?:\S{0,200}/)?(?:torchrun|deepspeed|accelerate|llamafactory-cli|swift|megatron|axolotl|tune|xtuner"
     r"|srun|mpirun|python[\d.]*|pip3?|uv|conda|bash|sh)\s"
 )
-_SHELL = re.compile(
+_SHELL = expression(
     r"\s*(?:#|--?[A-Za-z]|[A-Za-z_]\w*=|(?:export|set|cd|source|conda|module|if|then|else|fi|for|do|done|echo|mkdir|nohup|sudo|rm|cp|mv|ls|sleep|wait|exit|pwd|ulimit|unset|eval|exec"
     r"|torchrun|deepspeed|accelerate|llamafactory-cli|swift|megatron|axolotl|tune|xtuner|srun|mpirun|python[\d.]*|pip3?|uv|bash"
     r"|sh)\b|\S+\s*\\$|\$\w+|\S+\.py\b|[\w.+~]+=)"
 )
-_COMMENT = re.compile(r"(?m)(?:^|(?<=[\s,{\[]))(?://|#)(?![^\n\"]*\"\s*[,:}\]]).*$")
-_TRAILING = re.compile(r",(?=\s*[}\]])")
+_COMMENT = expression(r"(?m)(?:^|(?<=[\s,{\[]))(?://|#)(?![^\n\"]*\"\s*[,:}\]]).*$")
+_TRAILING = expression(r",(?=\s*[}\]])")
 MOST_PARSED = 1 << 20
 """Characters of a block that is looked at; a longer one is a log."""
 _NAMED_BY_KEY = (

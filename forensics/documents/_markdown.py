@@ -8,16 +8,17 @@ import re
 from collections.abc import Iterator, Sequence
 from json import JSONDecoder
 
+from forensics.deferred.patterns import expression
 from forensics.documents._blocks import Block, dedented, is_configuration, is_mapping, name_of, recognised
 from forensics.documents._tables import tables_in, take_tables
 from forensics.plugin import Piece
 from forensics.readers.yaml_config import looks_like_arguments
 
-_FENCE = re.compile(
+_FENCE = expression(
     r"^[ \t]{0,16}(?:[-*+]\s{1,4}|\d{1,3}\.\s{1,4})?(?P<mark>`{3,}|~{3,}(?!~*\^))(?P<info>[^`]*)(?P<end>`{3,})?\s*$"
 )
-_QUOTE = re.compile(r"^ {0,3}>[ \t]?")
-_TAG = re.compile(
+_QUOTE = expression(r"^ {0,3}>[ \t]?")
+_TAG = expression(
     r"</?(?:details|summary|p|br|hr|b|i|em|strong|pre|code|div|span|h[1-6]|ul|ol|li|a|img|kbd|sub|sup|blockquote)"
     r"(?:\s[^<>]{0,400})?/?>",
     re.IGNORECASE,
@@ -31,18 +32,18 @@ _PROGRAM = (
     r"|pip3?|uv|conda|python[\d.]{0,5}|bash|sh"
 )
 MOST_OF_A_COMMAND = 65_536
-_COMMAND = re.compile(
+_COMMAND = expression(
     rf"^(?:[^`]{{0,200}}`)?\s{{0,16}}{_PROMPT}(?P<command>"
     r"(?:(?:export|nohup|sudo|time|env|exec)\s{1,4}|[A-Za-z_]\w{0,80}=\S{0,400}\s{1,4}){0,40}"
     rf"(?:[\w./~${{}}\-]{{0,200}}/)?(?:{_PROGRAM})\s{{1,4}}\S.{{0,{MOST_OF_A_COMMAND}}}|export\s{{1,4}}\w{{1,80}}=.{{0,4000}})$"
 )
-_ARGUMENTS = re.compile(r"\s--?[A-Za-z]|\.py\b|\.ya?ml\b|\.sh\b|[\w.]=\S|^export |\binstall\b|\s-m\s")
-_PROSE = re.compile(
+_ARGUMENTS = expression(r"\s--?[A-Za-z]|\.py\b|\.ya?ml\b|\.sh\b|[\w.]=\S|^export |\binstall\b|\s-m\s")
+_PROSE = expression(
     r"^\s{0,8}[\w./-]{1,40} (?:is|was|and|or|with|on|in|for|to|the|has|does|can|will|version)\b", re.IGNORECASE
 )
-_OPTION = re.compile(r"^\s{0,40}--?[A-Za-z][\w\-.]{0,80}(?:[ =]|\s*\\?$)")
-_CODE = re.compile(r"(?<!`)`([^`\n]{4,4000})`(?!`)")
-_CONTINUED = re.compile(r"\S\s*[\\^]\s*$")
+_OPTION = expression(r"^\s{0,40}--?[A-Za-z][\w\-.]{0,80}(?:[ =]|\s*\\?$)")
+_CODE = expression(r"(?<!`)`([^`\n]{4,4000})`(?!`)")
+_CONTINUED = expression(r"\S\s*[\\^]\s*$")
 OBJECT_CHARACTERS = 200_000
 MOST_OBJECTS = 200
 """Lines that may begin an object are tried this often: each try reads on to the end of what it may be."""

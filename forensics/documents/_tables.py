@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 
-_COUNTER = re.compile(r"(?:global[_ ]?)?(?:step|epoch|iter(?:ation)?)s?", re.IGNORECASE)
+from forensics.deferred.patterns import expression
 
-_NUMBER = re.compile(r"\d[\d,]*(?:\.\d*)?")
-_RULE = re.compile(r"[\s|:+=-]*")
+_COUNTER = expression(r"(?:global[_ ]?)?(?:step|epoch|iter(?:ation)?)s?", re.IGNORECASE)
+
+_NUMBER = expression(r"\d[\d,]*(?:\.\d*)?")
+_RULE = expression(r"[\s|:+=-]*")
 LONGEST = 20_000
 """Characters of a row; a longer line is no table."""
 

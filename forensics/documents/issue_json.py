@@ -6,17 +6,17 @@ A run is told by the one who has it: what others answer (their settings, their o
 answer names its author.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
+from forensics.deferred.patterns import expression
 from forensics.documents._markdown import split
 from forensics.formats.lenient_json import load
 from forensics.model import Artifact, Skip
 from forensics.plugin import Piece, document
 from forensics.storage.file import File
 
-_BODY = re.compile(rb'"body"\s*:\s*"')
-_OF_AN_ISSUE = re.compile(
+_BODY = expression(rb'"body"\s*:\s*"')
+_OF_AN_ISSUE = expression(
     rb'"(?:title|user|author|html_url|comments|comments_url|author_association|createdAt|created_at)"\s*:'
 )
 PLACE = "line {} of the text"

@@ -8,6 +8,7 @@ and of fastai, and those that were printed with bars, are read as comma-separate
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from forensics.deferred.patterns import expression
 from forensics.documents._tables import tables_in, take_tables
 from forensics.formats.lenient_json import load
 from forensics.model import Artifact, Skip
@@ -15,11 +16,11 @@ from forensics.plugin import Piece, document
 from forensics.storage.file import File
 
 _MARKS = (b'"cells"', b'"worksheets"', b'"cell_type"', b'"nbformat"')
-_SHELL_LINE = re.compile(r"^\s{0,40}[!%]{1,2}\s{0,4}(?:sx\s|system\s|bash\b|sh\b)?(?=\S)")
-_SHELL_CELL = re.compile(r"^\s*%%(?:bash|sh|shell|script\s+bash)\b[^\n]*")
-_FILE_CELL = re.compile(r"^\s*%%writefile\s+(?:-a\s+)?(\S{1,200})[^\n]*")
-_ENVIRONMENT = re.compile(r"^\s{0,40}%(?:set_)?env\s+([A-Za-z_]\w{0,80})[\s=]\s*(\S.{0,400})$")
-_SUMMARY = re.compile(r"TrainOutput\(global_step=\d{1,15}, training_loss=[^,()\s]{1,40}, metrics=(\{[^{}]{0,4000}\})\)")
+_SHELL_LINE = expression(r"^\s{0,40}[!%]{1,2}\s{0,4}(?:sx\s|system\s|bash\b|sh\b)?(?=\S)")
+_SHELL_CELL = expression(r"^\s*%%(?:bash|sh|shell|script\s+bash)\b[^\n]*")
+_FILE_CELL = expression(r"^\s*%%writefile\s+(?:-a\s+)?(\S{1,200})[^\n]*")
+_ENVIRONMENT = expression(r"^\s{0,40}%(?:set_)?env\s+([A-Za-z_]\w{0,80})[\s=]\s*(\S.{0,400})$")
+_SUMMARY = expression(r"TrainOutput\(global_step=\d{1,15}, training_loss=[^,()\s]{1,40}, metrics=(\{[^{}]{0,4000}\})\)")
 PLACE = "output line {}"
 MOST_CELLS = 20_000
 

@@ -12,12 +12,13 @@ deepspeed --num_gpus 8 train.py --deepspeed zero2.json --bf16 True
 import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.documents._markdown import split
 from forensics.model import Artifact, Skip
 from forensics.plugin import Piece, document
 from forensics.storage.file import File
 
-_SIGNS = re.compile(
+_SIGNS = expression(
     r"^[ \t>]{0,16}(?:```|~~~(?!~*\^))|<details>|^#{1,4} (?:System [Ii]nfo|Reproduction|Reminder|Describe the bug"
     r"|To [Rr]eproduce|Expected behaviou?r|Your current environment|Bug description|Environment)\b"
     r"|\\[ \t]*\n[ \t]*--[A-Za-z]"
@@ -30,7 +31,7 @@ _NAMES = (
     r"(?!readme|changelog|license|contributing|security|requirements)[^/]*\."
 )
 """What describes a project (its pages, its documentation) is no account of a run."""
-_CODE = re.compile(r"^(?:import \w|from [\w.]+ import |def \w+\(|#!|\{|\[|<!DOCTYPE|<html)", re.IGNORECASE)
+_CODE = expression(r"^(?:import \w|from [\w.]+ import |def \w+\(|#!|\{|\[|<!DOCTYPE|<html)", re.IGNORECASE)
 
 
 def _sniff(head: bytes) -> bool:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from forensics.deferred.patterns import expression
 from forensics.discovery.aside import aside
 from forensics.discovery.discover import IGNORED_FOLDERS
 from forensics.discovery.remote import discover_remote
@@ -21,26 +22,26 @@ from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
 from forensics.storage.locations import RemotePath
 
-SURE_FILES = re.compile(
+SURE_FILES = expression(
     r"^(trainer_state\.json|trainer_log\.jsonl|logging\.jsonl|latest|latest_checkpointed_iteration\.txt"
     r"|training_args\.bin|zero_to_fp32\.py)$"
 )
 """Written into its output folder by the Trainer, LLaMA-Factory, ms-swift, DeepSpeed and Megatron."""
-CHECKPOINT = re.compile(
+CHECKPOINT = expression(
     r"^(tmp-)?checkpoint[-_]\d+$|^global_step_?\d+$|^iter_\d+$|^step[-_]\d+$|^epoch[=_-]?\d+.*$", re.IGNORECASE
 )
-LOG = re.compile(
+LOG = expression(
     r"\.(log|out|err)(\.\d+)?(\.[gx]z)?$|^(slurm-\d|nohup\.out|stdout|stderr)"
     r"|^(train|log|output|console|running_log)\w*\.txt(\.[gx]z)?$|\.[oe]\d{4,}$",
     re.IGNORECASE,
 )
-PERHAPS = re.compile(r"\.(txt|jsonl|ndjson|json|csv|tsv|ipynb|md)$", re.IGNORECASE)
+PERHAPS = expression(r"\.(txt|jsonl|ndjson|json|csv|tsv|ipynb|md)$", re.IGNORECASE)
 """What a log or a table of metrics may be called as well as anything else."""
-VALUE = re.compile(rb"(?i)loss[\"'\\]{0,3}[ \t]?[:=|]?[ \t\[\"']{0,3}(?:[-+.]?\d|nan|inf)")
-COLUMN = re.compile(rb"(?i)\A[^\n]{0,400}loss\"?[,;\t\r\n]")
+VALUE = expression(rb"(?i)loss[\"'\\]{0,3}[ \t]?[:=|]?[ \t\[\"']{0,3}(?:[-+.]?\d|nan|inf)")
+COLUMN = expression(rb"(?i)\A[^\n]{0,400}loss\"?[,;\t\r\n]")
 """A loss with a value behind it; a head of a table in which one stands."""
 PEEKED_FILES, PEEKED_BYTES = 20, 1 << 16
-RECORD = re.compile(r"^events\.out\.tfevents\.|\.wandb$|^metrics\.csv$|^metrics\.jsonl$")
+RECORD = expression(r"^events\.out\.tfevents\.|\.wandb$|^metrics\.csv$|^metrics\.jsonl$")
 INSIDE = frozenset(
     {
         "runs",

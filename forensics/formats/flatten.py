@@ -6,9 +6,9 @@ becomes `zero_optimization.stage` 2, `zero_optimization.offload_param.device` "n
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence, Sized
 
+from forensics.deferred.patterns import expression
 from forensics.errors import LimitError
 from forensics.model import Scalar
 
@@ -24,13 +24,13 @@ MAX_LISTED = 64
 REDACTED = "<redacted>"
 
 # hub_token, WANDB_API_KEY, wandb.api-key, password; not tokenizer, pad_token_id, max_new_tokens.
-_SECRET = re.compile(r"(?:secret|passwd|password|passphrase|credentials?|token|key|auth)$")
-_NO_SECRET = re.compile(
+_SECRET = expression(r"(?:secret|passwd|password|passphrase|credentials?|token|key|auth)$")
+_NO_SECRET = expression(
     r"(?:^|[._\-/])(?:"
     r"(?:pad|eos|bos|unk|sep|cls|mask|image|video|audio|vision|boi|eoi|fim|start|end|stop|response)\w{0,60}_token|"
     r"(?:prompt|response|text|image|video|audio|label|messages?|input|output|query|chosen|rejected|reward)_key)$"
 )
-_SECRET_VALUE = re.compile(
+_SECRET_VALUE = expression(
     r"\b(?:hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_\-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|"
     r"AKIA[0-9A-Z]{16}|xox[abp]-[\w\-]{10,})|(?<=://)[^/\s:@]{1,64}:[^/\s@]{1,128}(?=@)"
 )

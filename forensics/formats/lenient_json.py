@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.errors import LimitError, MalformedError, PlaceholderError
 from forensics.formats.placeholder import HEAD_BYTES, recognise
 from forensics.limits import DEFAULT, Limits
@@ -30,8 +31,8 @@ MAX_DEPTH = 200
 MAX_DIGITS = 300
 """Digits of an integer; one more becomes a float. Above 308 digits `float()` of the integer would overflow."""
 
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_TOKEN = re.compile(r'\\.|["\[\]{},]', re.DOTALL)
+_STRING = expression(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_TOKEN = expression(r'\\.|["\[\]{},]', re.DOTALL)
 _CLOSING = {"{": "}", "[": "]"}
 
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from forensics.deferred.patterns import expression
 from forensics.errors import MalformedError, TruncatedError
 from forensics.formats.pickle_values import DTYPE_BYTES
 from forensics.formats.zip_index import STORED, ZipIndex, read_index
@@ -35,7 +36,7 @@ _DTYPES = MappingProxyType(
         "<c16": "C128",
     }
 )
-_HEADER = re.compile(
+_HEADER = expression(
     rb"\{\s*'descr':\s*(?:'(?P<dtype>[^']{1,16})'|\[)"  # a list: an array of records
     rb".{0,4000}?'fortran_order':\s*(?P<order>True|False),"
     rb"\s*'shape':\s*\((?P<shape>[\d, L]{0,800})\),?\s*\}",

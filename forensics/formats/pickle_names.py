@@ -10,8 +10,9 @@ Megatron (`tests/formats/test_pickle_names.py`): no false alarm. Nothing is ever
 """
 
 import builtins
-import re
 import sys
+
+from forensics.deferred.patterns import expression
 
 _MOVED_MODULES = {
     "__builtin__": "builtins",  # Python 2
@@ -118,12 +119,12 @@ _OF_NUMPY = _words(
     """
 )
 _RUNNING = _OTHER_PYTHONS | _OF_PACKAGES | _OF_TORCH | _OF_NUMPY
-_CLASS = re.compile(r"_*[A-Z]\w*(?:\._*[A-Z]\w*)*")
+_CLASS = expression(r"_*[A-Z]\w*(?:\._*[A-Z]\w*)*")
 _REACHED = _words("os sys system popen eval exec subprocess shutil builtins importlib pickle globals getattr")
-_RESTORING = re.compile(
+_RESTORING = expression(
     r"__(?:newobj(?:_ex)?|bit_generator_ctor|generator_ctor|RandomState_ctor|randomstate_ctor|pyx_unpickle_\w+)(?:__)?"
 )
-_DUNDER = re.compile(r"__\w+__")
+_DUNDER = expression(r"__\w+__")
 
 
 def canonical(module: str) -> str:

@@ -1,17 +1,16 @@
 """numpy arrays and scalars inside pickles: records of a dtype, a shape and bytes, turned into numbers."""
 
-import re
-
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.patterns import expression
 from forensics.formats.pickle_values import Name, Record
 
 ARRAY = "numpy.core.multiarray._reconstruct"
 SCALAR = "numpy.core.multiarray.scalar"
 BUFFER = "numpy.core.numeric._frombuffer"
 DTYPE = "numpy.dtype"
-_CODE = re.compile(r"b1|[iu][1248]|f[248]|c(?:8|16)|[SU]\d{1,5}")
+_CODE = expression(r"b1|[iu][1248]|f[248]|c(?:8|16)|[SU]\d{1,5}")
 _MOST_DIMENSIONS = 32
 
 

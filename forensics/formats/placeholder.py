@@ -1,12 +1,12 @@
 """Recognise what was saved in the place of a file: a Git LFS pointer, an error page, zeros after a crash."""
 
-import re
+from forensics.deferred.patterns import expression
 
 HEAD_BYTES = 512
 _POINTER = b"version https://git-lfs"  # git-lfs `docs/spec.md`: the first line of every pointer
-_POINTER_SIZE = re.compile(rb"\nsize (\d{1,20})\r?\n?")
+_POINTER_SIZE = expression(rb"\nsize (\d{1,20})\r?\n?")
 _PAGE = (b"<!doctype html", b"<html", b"<head")
-_ERROR = re.compile(rb'\s*\{\s*"(?:error|errors|message|detail|code|status)"\s*:')
+_ERROR = expression(rb'\s*\{\s*"(?:error|errors|message|detail|code|status)"\s*:')
 
 
 def recognise(head: bytes, size: int) -> str | None:

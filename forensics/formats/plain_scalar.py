@@ -3,12 +3,11 @@
 YAML 1.1 reads `1e-5` as text, since it has no dot; here what is a number to Python is read as one.
 """
 
-import re
-
+from forensics.deferred.patterns import expression
 from forensics.formats.lenient_json import MAX_DIGITS
 
-_INTEGER = re.compile(r"[-+]?\d[\d_]*")
-_NUMBER = re.compile(r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
+_INTEGER = expression(r"[-+]?\d[\d_]*")
+_NUMBER = expression(r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 _WORDS: dict[str, bool | float | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"), True),

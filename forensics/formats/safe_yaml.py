@@ -5,7 +5,6 @@ PyYAML's safe loader still recurses, copies merge keys (an exponential bomb) and
 to the same object, and `<<` is merged within the budget of events.
 """
 
-import re
 from dataclasses import dataclass, field
 
 import yaml
@@ -19,6 +18,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from forensics.deferred.patterns import expression
 from forensics.errors import LimitError, MalformedError
 from forensics.formats.lenient_json import refuse_placeholder
 from forensics.formats.plain_scalar import plain
@@ -30,7 +30,7 @@ MAX_DEPTH = 64
 NAMED = 3
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_CODE = re.compile(r"tag:yaml\.org,2002:python/(?:object/apply|object/new|name|module):(\S{1,200})")
+_CODE = expression(r"tag:yaml\.org,2002:python/(?:object/apply|object/new|name|module):(\S{1,200})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Setting, Standing
 from forensics.readers._environment import settings
 from forensics.readers._presets import presets
@@ -74,8 +75,8 @@ _NESTED_WORD = (
     r"|clip_grad|grad_clip|max_grad_norm|max_train_(?:epochs|steps)|optimizer_type|train_batch_size|micro_batch_size|local_batch_size|global_batch_size|seq_len|mixed_precision\w*"
     r"|accumulate_grad_batches|gradient_accumulation_steps|optimizer|precision|num_epochs|epochs|batch_size"
 )
-FLAT = re.compile(rf"^(?:[\"'])?({_WORD})[\"']?[ ]{{0,4}}[:=][ \t]{{0,8}}\S".encode(), re.MULTILINE)
-INDENTED = re.compile(rf"^[ \t]{{0,24}}[\"']?({_NESTED_WORD})[\"']?[ ]{{0,8}}[:=][ \t]{{0,8}}\S".encode(), re.MULTILINE)
+FLAT = expression(rf"^(?:[\"'])?({_WORD})[\"']?[ ]{{0,4}}[:=][ \t]{{0,8}}\S".encode(), re.MULTILINE)
+INDENTED = expression(rf"^[ \t]{{0,24}}[\"']?({_NESTED_WORD})[\"']?[ ]{{0,8}}[:=][ \t]{{0,8}}\S".encode(), re.MULTILINE)
 ENOUGH = 3
 """Different words of `_NESTED_WORD` that a nested configuration has; flat ones need two of the surer words."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
+from forensics.deferred.patterns import expression
 from forensics.formats.flatten import flatten, scalar
 from forensics.formats.lenient_json import Document, load
 from forensics.model import Artifact, Scalar, Setting, Skip, Source, Standing
@@ -32,14 +33,14 @@ ABSENT = frozenset(
 )
 """How the capturing tools say that there is no value."""
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]{0,32}[ -/]{0,8}[@-~]|\x1b\][^\x07\n]{0,256}\x07")
-_BREAK = re.compile(r"\r\n|\r|\n")
+_ANSI = expression(r"\x1b\[[0-9;?]{0,32}[ -/]{0,8}[@-~]|\x1b\][^\x07\n]{0,256}\x07")
+_BREAK = expression(r"\r\n|\r|\n")
 # A rank or host prefix of a launcher, before a line that was printed by every process.
-_PREFIX = re.compile(r"^(?:\[default\d+\]:|\[rank\d+\]:)\s?")
-EXACT = re.compile(r"(?:^|[\s\"'])([A-Za-z0-9][\w.\-]{0,80})(?:\[[\w,]{0,60}\])?==(\d[\w.!+\-]{0,80})(?![\w.*])")
+_PREFIX = expression(r"^(?:\[default\d+\]:|\[rank\d+\]:)\s?")
+EXACT = expression(r"(?:^|[\s\"'])([A-Za-z0-9][\w.\-]{0,80})(?:\[[\w,]{0,60}\])?==(\d[\w.!+\-]{0,80})(?![\w.*])")
 """A requirement of one version, as it is given to an installer."""
-_VERSION = re.compile(r"\d[\w.!+*\-]{0,99}")
-_CUDA_TAG = re.compile(r"\+cu(\d{2,3})(\d)\b")
+_VERSION = expression(r"\d[\w.!+*\-]{0,99}")
+_CUDA_TAG = expression(r"\+cu(\d{2,3})(\d)\b")
 
 
 @dataclass(frozen=True, slots=True)

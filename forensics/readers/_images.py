@@ -5,21 +5,21 @@ pytorch/pytorch:2.1.2-cuda12.1-cudnn8-devel torch 2.1.2, CUDA 12.1
 verlai/verl:app-verl0.5-vllm0.9.1-mcore0.12.2-te2.2
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+from forensics.deferred.patterns import expression
 from forensics.model import Setting, Source, Standing
 from forensics.readers._environment import hardware, package
 
-IMAGE = re.compile(
+IMAGE = expression(
     r"(?<![\w./@:-])((?:(?:[\w-]{1,60}\.){1,6}[a-z]{2,10}(?::\d{2,5})?/)?"
     r"[a-z0-9][\w.\-]{0,60}(?:/[a-z0-9][\w.\-]{0,80}){1,4}:[A-Za-z0-9][\w.\-]{1,127})(?![\w/])"
 )
 """A name with a folder and a tag; `host/path:tag` of a registry or `owner/name:tag` of Docker Hub."""
-_NVIDIA = re.compile(r"(?:^|/)nvidia/pytorch:(\d\d\.\d\d)-")
-_HUB_TORCH = re.compile(r"(?:^|/)pytorch/pytorch(?:-nightly)?:(\d+\.\d+\.\d+)")
-_TAGGED = re.compile(
+_NVIDIA = expression(r"(?:^|/)nvidia/pytorch:(\d\d\.\d\d)-")
+_HUB_TORCH = expression(r"(?:^|/)pytorch/pytorch(?:-nightly)?:(\d+\.\d+\.\d+)")
+_TAGGED = expression(
     r"(?:^|[-_:/.])(cuda|cu|torch|pytorch_release|pytorch|vllm|sglang|deepspeed|transformers|verl|swift|modelscope"
     r"|mcore|te|fa|rocm|cann|py|nccl)[-_]?v?(\d+(?:\.\d+){1,3}(?:rc\d+|\.post\d+)?|\d{2,3})(?=$|[-_.])"
 )

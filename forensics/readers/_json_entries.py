@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from forensics.deferred.patterns import expression
 from forensics.formats.flatten import scalar as bounded
 from forensics.formats.text import number
 from forensics.model import UNKNOWN_STEP
@@ -41,8 +42,8 @@ LONGEST_LIST = 64
 DEEPEST = 6
 
 RATES = frozenset({"lr", "learning_rate"})
-_EVALUATED = re.compile(r"(?:eval|val|valid|validation|test|train)[_/]", re.IGNORECASE)
-_COUNTER = re.compile(r"(\d{1,18})(?:\.0{1,6})?(?:/(\d{1,18}))?")
+_EVALUATED = expression(r"(?:eval|val|valid|validation|test|train)[_/]", re.IGNORECASE)
+_COUNTER = expression(r"(\d{1,18})(?:\.0{1,6})?(?:/(\d{1,18}))?")
 
 
 @dataclass(frozen=True, slots=True)

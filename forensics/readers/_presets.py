@@ -8,9 +8,10 @@ only until the file itself is read.
 import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.model import Scalar, Setting, Source, Standing
 
-_STAGE = re.compile(r"(?:^|[/_\-])(?:ds_?)?z(?:ero)?_?(?:stage_?)?([0-3])(?!\d|\.\d)(?:[\w.\-]{0,60})$", re.IGNORECASE)
+_STAGE = expression(r"(?:^|[/_\-])(?:ds_?)?z(?:ero)?_?(?:stage_?)?([0-3])(?!\d|\.\d)(?:[\w.\-]{0,60})$", re.IGNORECASE)
 _ARGUMENTS = frozenset({"deepspeed", "deepspeed_config", "deepspeed_config_file"})
 
 

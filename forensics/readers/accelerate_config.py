@@ -12,12 +12,13 @@ num_processes: 8
 import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Fact, Setting, Source, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import settings
 from forensics.readers._yaml import load_yaml, yaml_damage
 
-_MARK = re.compile(rb"^(?:compute_environment|distributed_type)[ ]{0,4}:", re.MULTILINE)
+_MARK = expression(rb"^(?:compute_environment|distributed_type)[ ]{0,4}:", re.MULTILINE)
 
 
 def _sniff(head: bytes) -> bool:

@@ -8,12 +8,13 @@ singularity exec --nv docker://pytorch/pytorch:2.1.2-cuda12.1-cudnn8-devel pytho
 import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Fact
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, read_lines
 from forensics.readers._images import IMAGE, image_settings
 
-_GIVEN = re.compile(
+_GIVEN = expression(
     r"(?:^\s{0,40}(?:- )?image:\s{1,8}[\"']?|--container-image[= ]\s{0,4}[\"']?|docker://)(\S{3,300})", re.MULTILINE
 )
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from forensics.deferred.patterns import expression
 from forensics.formats.lenient_json import parse
 from forensics.model import Artifact, Fact
 from forensics.plugin import reader
@@ -23,10 +24,10 @@ from forensics.readers._events.scan import of_lines
 from forensics.storage.file import File
 
 MOST_BYTES = 8 << 20
-_TABLE = re.compile(rb"\|\s*Diagnostic\s+\|\s*Result\s+\|")
-_JSON = re.compile(rb'"DCGM (?:GPU )?Diagnostic"\s*:')
-_ROW = re.compile(r"\|([^|]{0,80})\|(.{0,240})\|\s*")
-_FAILED = re.compile(r"^Fail(?: - (?:GPUs?: ?)?(.{1,80}))?$|^(GPU ?\d+): Fail", re.IGNORECASE)
+_TABLE = expression(rb"\|\s*Diagnostic\s+\|\s*Result\s+\|")
+_JSON = expression(rb'"DCGM (?:GPU )?Diagnostic"\s*:')
+_ROW = expression(r"\|([^|]{0,80})\|(.{0,240})\|\s*")
+_FAILED = expression(r"^Fail(?: - (?:GPUs?: ?)?(.{1,80}))?$|^(GPU ?\d+): Fail", re.IGNORECASE)
 
 
 def looks_like_diagnostic(head: bytes) -> bool:

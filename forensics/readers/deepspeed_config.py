@@ -9,9 +9,9 @@
 "auto" is kept as text: the Trainer fills it in later, and what it filled in is told by checkpoints and logs.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
+from forensics.deferred.patterns import expression
 from forensics.errors import MalformedError
 from forensics.model import Artifact, Fact, Standing
 from forensics.plugin import reader
@@ -27,11 +27,11 @@ _OWN_KEYS = frozenset(
         "wall_clock_breakdown",
     }
 )
-_MARKS = re.compile(
+_MARKS = expression(
     rb'"(?:zero_optimization|train_micro_batch_size_per_gpu|zero_allow_untested_optimizer|zero_force_ds_cpu_optimizer)"'
     rb"\s*:"
 )
-_FOREIGN = re.compile(rb'"(?:log_history|global_step|weight_map|logging_steps|per_device_train_batch_size)"\s*:')
+_FOREIGN = expression(rb'"(?:log_history|global_step|weight_map|logging_steps|per_device_train_batch_size)"\s*:')
 
 
 def _sniff(head: bytes) -> bool:

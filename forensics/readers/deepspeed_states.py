@@ -10,11 +10,11 @@ Torch files, walked and never unpickled. Beside tensors, `engine._save_checkpoin
     optimizer_state_dict.loss_scaler                 DynamicLossScaler: cur_scale 65536, last_overflow_iter 480
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.formats.pickle_values import Record
 from forensics.formats.torch_file import plain, read_torch
 from forensics.model import Artifact, Fact, Samples, Setting, Skip, Source, Standing
@@ -23,11 +23,11 @@ from forensics.plugin import reader
 from forensics.readers._environment import package, settings
 from forensics.storage.file import File
 
-_STATES = re.compile(
+_STATES = expression(
     r"(^|/)(?P<kind>mp_rank_\d+_model_states|(?:\w+_)?zero_pp_rank_\d+_mp_rank_\d+_(?:optim|model)_states)\.pt$"
 )
-_FIRST_RANK = re.compile(r"(?:^|/)(?:(?:(?:bf|fp)16_)?zero_pp_rank_0_)?mp_rank_0+_(?:optim|model)_states\.pt$")
-_STEP = re.compile(r"(?:global_step|checkpoint-)(\d{1,15})/")
+_FIRST_RANK = expression(r"(?:^|/)(?:(?:(?:bf|fp)16_)?zero_pp_rank_0_)?mp_rank_0+_(?:optim|model)_states\.pt$")
+_STEP = expression(r"(?:global_step|checkpoint-)(\d{1,15})/")
 _SIZES = ("dp_world_size", "mp_world_size", "global_steps", "global_samples", "skipped_steps")
 MAX_COUNT = 1 << 62
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Fact, Source
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, hardware, read_lines, sniffed, too_long
@@ -30,33 +31,33 @@ class _Tool:
 
 _TOOLS = (
     _Tool(
-        re.compile(r"^\|\s{1,8}npu-smi \S{1,20}\s{1,40}Version:"),
-        re.compile(r"npu-smi (\S{1,20})\s{1,40}Version:"),
-        re.compile(
+        expression(r"^\|\s{1,8}npu-smi \S{1,20}\s{1,40}Version:"),
+        expression(r"npu-smi (\S{1,20})\s{1,40}Version:"),
+        expression(
             r"^\|\s{1,4}(\d{1,3})\s{1,8}((?:Ascend)?\d{3}[A-Z]?\w{0,8})\s{1,40}\|"
             r"\s{0,8}(?:OK|Warning|Alarm|Critical|UNKNOWN)"
         ),
         "Ascend",
     ),
     _Tool(
-        re.compile(r"ROCm System Management Interface|ROCm-SMI|AMD-SMI|^ROCk module|^GPU\[\d+\]\s{0,8}:"),
-        re.compile(r"(?:amdgpu version|Driver version): (\d[\w.]{1,30})"),
-        re.compile(
+        expression(r"ROCm System Management Interface|ROCm-SMI|AMD-SMI|^ROCk module|^GPU\[\d+\]\s{0,8}:"),
+        expression(r"(?:amdgpu version|Driver version): (\d[\w.]{1,30})"),
+        expression(
             r"^(?:GPU\[(\d{1,3})\]\s{0,8}:\s{1,8}Card [Ss]eries:\s{1,8}"
             r"|\s{1,12}(?:MARKET_NAME|Marketing Name):\s{1,24})"
             r"((?!AMD (?:EPYC|Ryzen))(?:AMD |Radeon|Instinct|MI)\S.{0,60}?)\s{0,20}$"
         ),
     ),
     _Tool(
-        re.compile(r"HL-SMI Version:"),
-        re.compile(r"Driver Version:\s{1,60}(\d[\w.\-]{1,30})"),
-        re.compile(r"^\|\s{1,6}(\d{1,3})\s{1,4}(HL-\w{2,12})\s{1,24}\S{1,8}\s{0,8}\|"),
+        expression(r"HL-SMI Version:"),
+        expression(r"Driver Version:\s{1,60}(\d[\w.\-]{1,30})"),
+        expression(r"^\|\s{1,6}(\d{1,3})\s{1,4}(HL-\w{2,12})\s{1,24}\S{1,8}\s{0,8}\|"),
         "Gaudi ",
     ),
     _Tool(
-        re.compile(r"^\|\s{0,4}Device ID\s{1,8}\|\s{0,4}Device Information"),
+        expression(r"^\|\s{0,4}Device ID\s{1,8}\|\s{0,4}Device Information"),
         None,
-        re.compile(r"^\|\s{0,4}(\d{1,3})\s{1,12}\|\s{0,4}Device Name: (\S.{0,60}?)\s{1,40}\|"),
+        expression(r"^\|\s{0,4}(\d{1,3})\s{1,12}\|\s{0,4}Device Name: (\S.{0,60}?)\s{1,40}\|"),
     ),
 )
 

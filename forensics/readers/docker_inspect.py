@@ -5,9 +5,9 @@
 Source: moby 27 `api/types/container/state.go`. A code of 128 + n is signal n; a container that still runs has 0.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
+from forensics.deferred.patterns import expression
 from forensics.formats.lenient_json import parse
 from forensics.model import Artifact, Fact
 from forensics.plugin import reader
@@ -16,7 +16,7 @@ from forensics.readers._events.scan import of_lines
 from forensics.storage.file import File
 
 MOST_BYTES = 8 << 20
-_STATE = re.compile(rb'"State"\s*:\s*\{[^{}]{0,2000}"ExitCode"\s*:')
+_STATE = expression(rb'"State"\s*:\s*\{[^{}]{0,2000}"ExitCode"\s*:')
 
 
 def looks_like_container(head: bytes) -> bool:

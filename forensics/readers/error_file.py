@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from forensics.deferred.patterns import expression
 from forensics.formats.lenient_json import load
 from forensics.model import Artifact, Fact
 from forensics.plugin import reader
@@ -15,7 +16,7 @@ from forensics.readers._events.rows import events
 from forensics.readers._events.scan import of_lines
 from forensics.storage.file import File
 
-_SIGN = re.compile(
+_SIGN = expression(
     rb'\A\s*\{\s*"message"\s*:\s*(?:\{\s*"message"\s*:|").{0,4000}"?(?:extraInfo|py_callstack)"?', re.DOTALL
 )
 

@@ -13,11 +13,11 @@ samples (`lm loss vs samples`; `training.py`, `training_log`), its BigScience fo
 operations as well: the tag says what its steps count. Events are counted from 1.
 """
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.errors import MalformedError
 from forensics.formats.event_columns import Points
 from forensics.formats.event_file import Announced, Contents, Stated, read_events
@@ -38,7 +38,7 @@ MAX_FIRST_RECORD = 1 << 20
 """A file is taken for an event file when its first record is this short at most and its length has a good CRC."""
 
 _GZIP = b"\x1f\x8b"
-_OVER = re.compile(r"(?P<metric>.*\S)(?:[ _-](?:vs|by)[ _-]| over )(?P<counted>[A-Za-z][\w ()-]{0,60})$")
+_OVER = expression(r"(?P<metric>.*\S)(?:[ _-](?:vs|by)[ _-]| over )(?P<counted>[A-Za-z][\w ()-]{0,60})$")
 _COUNTED: dict[str, Axis] = {
     **dict.fromkeys(("step", "steps", "iteration", "iterations", "iters", "updates"), "step"),
     **dict.fromkeys(("samples", "consumed samples", "examples"), "samples"),

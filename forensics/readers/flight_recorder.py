@@ -6,12 +6,12 @@ written at a time-out (`TORCH_NCCL_DUMP_ON_TIMEOUT`, `TORCH_FR_*` since 2.10) or
 profiling_name, state, input_sizes, frames.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.errors import MalformedError
 from forensics.formats.lenient_json import load
 from forensics.formats.torch_file import plain, read_pickle
@@ -20,12 +20,12 @@ from forensics.names import Kind
 from forensics.plugin import reader
 from forensics.storage.file import File
 
-_NAME = re.compile(
+_NAME = expression(
     r"(?:nccl|comm_lib|fr)_trace_rank_?(\d+)(?:\.json)?$"
     r"|(?:^|/)(?:comm_traces?|fr_trace)/[^/]*?rank_?(\d+)(?:\.json)?$"
 )
-_LAST_NUMBER = re.compile(r"(\d{1,7})(?:\.(?:json|pkl|pickle))?$")
-_OURS = re.compile(r"torch/|site-packages|dist-packages|/lib/python")
+_LAST_NUMBER = expression(r"(\d{1,7})(?:\.(?:json|pkl|pickle))?$")
+_OURS = expression(r"torch/|site-packages|dist-packages|/lib/python")
 
 
 _KEYS = (b"record_id", b"collective_seq_id", b"pg_config", b"pg_status", b"comm_lib_version", b"nccl_version")

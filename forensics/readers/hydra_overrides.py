@@ -3,18 +3,18 @@
 Error executing job with overrides: ['trainer.max_epochs=1', 'data.train_batch_size=16', '+model.dtype=bf16']
 """
 
-import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.formats.flatten import scalar
 from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Setting, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, read_lines
 
-_LINE = re.compile(r"Error executing job with overrides: (\[.{0,60000})")
-_QUOTED = re.compile(r"'((?:[^'\\]|\\.){0,4000})'|\"((?:[^\"\\]|\\.){0,4000})\"")
-_OVERRIDE = re.compile(r"[+~]{0,2}([A-Za-z_][\w.@/]{0,200})=(.*)")
+_LINE = expression(r"Error executing job with overrides: (\[.{0,60000})")
+_QUOTED = expression(r"'((?:[^'\\]|\\.){0,4000})'|\"((?:[^\"\\]|\\.){0,4000})\"")
+_OVERRIDE = expression(r"[+~]{0,2}([A-Za-z_][\w.@/]{0,200})=(.*)")
 
 
 @reader("hydra-overrides", sniff=lambda head: b"Error executing job with overrides: [" in head)

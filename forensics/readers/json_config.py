@@ -3,25 +3,25 @@
 {"model_name_or_path": "gpt2", "learning_rate": 2e-5, "bf16": true, "deepspeed": "ds_zero2.json"}
 """
 
-import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Fact, Standing
 from forensics.plugin import reader
 from forensics.readers._arguments import looks_flat, looks_nested, told
 from forensics.readers._environment import damage, load_object
 
-_FOREIGN = re.compile(
+_FOREIGN = expression(
     rb'"(?:log_history|global_step|weight_map|architectures|peft_type|cells|'
     rb'swift_version|train_loss|eval_loss|loss|body)"\s*:'
 )
-_ENGINE = re.compile(rb'"(?:zero_optimization|train_micro_batch_size_per_gpu)"\s*:')
-_WITH_ENGINE = re.compile(rb'"deepspeed"\s*:\s*\{')
+_ENGINE = expression(rb'"(?:zero_optimization|train_micro_batch_size_per_gpu)"\s*:')
+_WITH_ENGINE = expression(rb'"deepspeed"\s*:\s*\{')
 """A DeepSpeed configuration has a reader of its own; arguments may hold one."""
 _OF_OTHERS = frozenset(
     {"args.json", "config.json", "tokenizer_config.json", "wandb-summary.json", "wandb-metadata.json"}
 )
-_BROKEN_UP = re.compile(rb"([{,])[ \t]*\"")
+_BROKEN_UP = expression(rb"([{,])[ \t]*\"")
 
 
 def _sniff(head: bytes) -> bool:

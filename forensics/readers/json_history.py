@@ -5,10 +5,10 @@
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from forensics.deferred.patterns import expression
 from forensics.formats.lenient_json import load
 from forensics.model import Artifact, Fact
 from forensics.names import is_loss
@@ -23,16 +23,16 @@ from forensics.storage.file import File
 FEWEST = 3
 """Entries from which on a document is a history: fewer are an example or a setting."""
 MOST_FOLDS = 20
-_NUMBER = re.compile(rb"\"[\w/. -]{1,60}\"\s{0,40}:\s{0,40}\"?[-\dNnI.]")
-_LIST = re.compile(rb"\"([\w/. -]{1,60})\"\s{0,40}:\s{0,40}\[\s{0,40}[-\dNnI]")
-_NAME = re.compile(rb"\"([\w/. -]{1,60})\"\s{0,40}:")
-_EPOCH = re.compile(r"(?i)(?:epoch[ _-]?)?(\d{1,9})")
-_HELD = re.compile(
+_NUMBER = expression(rb"\"[\w/. -]{1,60}\"\s{0,40}:\s{0,40}\"?[-\dNnI.]")
+_LIST = expression(rb"\"([\w/. -]{1,60})\"\s{0,40}:\s{0,40}\[\s{0,40}[-\dNnI]")
+_NAME = expression(rb"\"([\w/. -]{1,60})\"\s{0,40}:")
+_EPOCH = expression(r"(?i)(?:epoch[ _-]?)?(\d{1,9})")
+_HELD = expression(
     rb"\"(?:epochs?|(?:train(?:ing)?_)?(?:history|logs?)|entries|records|iterations|results|metrics)\"\s{0,40}:\s{0,40}\[\s{0,40}\{"
     rb"|\A\s{0,40}\{\s{0,40}\"(?i:epoch[ _-]?)?\d{1,9}\"\s{0,40}:\s{0,40}\{"
 )
 """A list of entries within a document, or entries by the number of their epoch."""
-_OBJECTS = re.compile(rb"\s{0,40}\[\s{0,40}\{")
+_OBJECTS = expression(rb"\s{0,40}\[\s{0,40}\{")
 
 
 def looks_like_history(head: bytes) -> bool:

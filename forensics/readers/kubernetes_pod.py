@@ -4,10 +4,10 @@ Source: Kubernetes 1.30 `core/v1/types.go` (PodStatus, ContainerStatus), `kubect
 that count: status.reason and message, containerStatuses[].state and lastState .terminated (reason, exitCode).
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from forensics.deferred.patterns import expression
 from forensics.formats.lenient_json import parse
 from forensics.model import Artifact, Fact
 from forensics.plugin import reader
@@ -16,10 +16,10 @@ from forensics.readers._events.scan import of_lines
 from forensics.storage.file import File
 
 MOST_BYTES = 8 << 20
-_DESCRIBED = re.compile(
+_DESCRIBED = expression(
     rb"(?:\A|\n)Name: +\S+\n(?:[^\n]*\n){0,40}?Containers:\n|(?:\A|\n)LAST SEEN +TYPE +REASON +OBJECT"
 )
-_POD = re.compile(rb'"kind"\s*:\s*"(?:Pod|PodList|Event|EventList|List)"|"containerStatuses"\s*:')
+_POD = expression(rb'"kind"\s*:\s*"(?:Pod|PodList|Event|EventList|List)"|"containerStatuses"\s*:')
 
 
 def looks_like_pod(head: bytes) -> bool:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from forensics.deferred.patterns import expression
 from forensics.formats.flatten import REDACTED, is_secret, scalar
 from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Scalar, Setting, Source, Standing
@@ -23,12 +24,12 @@ from forensics.readers._images import IMAGE, image_settings
 from forensics.readers._presets import presets
 from forensics.readers._shell import Command, find_commands
 
-_LAUNCHER = re.compile(
+_LAUNCHER = expression(
     r"(?:^|/)(?:torchrun|deepspeed|accelerate|python[\d.]*|llamafactory-cli|swift|megatron|axolotl|tune|xtuner|nemo|composer"
     r"|srun|mpirun|mpiexec|horovodrun|colossalai|fairseq-(?:hydra-)?train|onmt_train|t2t-trainer|sockeye-train)$"
 )
-_SHELL = re.compile(rb"^#!\s?\S{0,80}\b(?:ba|z|da)?sh\b")
-_SCRIPT = re.compile(r"\.(?:py|ya?ml)$")
+_SHELL = expression(rb"^#!\s?\S{0,80}\b(?:ba|z|da)?sh\b")
+_SCRIPT = expression(r"\.(?:py|ya?ml)$")
 _LAUNCH_MODULES = frozenset({"torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch"})
 _PLACES = frozenset({"launch", "train", "sft", "pt", "rlhf", "run", "export", "eval"})
 """Words that may stand between a launcher and its script: `accelerate launch`, `swift rlhf`."""

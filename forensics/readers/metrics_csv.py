@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.errors import ChangedError, TruncatedError
 from forensics.formats.text import clock_times, number, numbered_lines
 from forensics.model import Artifact, Fact, Skip
@@ -35,9 +36,9 @@ _TIMES = ("wall_time", "wall time", "timestamp", "_timestamp", "time", "date")
 _PLACES = frozenset({*_STEPS, *_TIMES, "epoch", "_runtime", "relative time (process)", "relative time (wall)"})
 _PLACES |= {"", "unnamed: 0", "index"}  # pandas' numbers of rows
 # DeepSpeed's csv_monitor: `Train_Samples_train_loss.csv`, header `step,train_loss`, its step counts samples.
-_MONITOR = re.compile(r"(?:^|/)Train_Samples_[^/]*\.csv$")
-_OF_A_RUN = re.compile(r"^(?P<run>.{1,200}?) - (?P<name>[^\s].*?)(?P<bound>__(?:MIN|MAX))?$")
-_TAG = re.compile(r"(?:^|/)(?:run-[^/]*?-tag-)?(?P<tag>[^/]+?)\.csv$")
+_MONITOR = expression(r"(?:^|/)Train_Samples_[^/]*\.csv$")
+_OF_A_RUN = expression(r"^(?P<run>.{1,200}?) - (?P<name>[^\s].*?)(?P<bound>__(?:MIN|MAX))?$")
+_TAG = expression(r"(?:^|/)(?:run-[^/]*?-tag-)?(?P<tag>[^/]+?)\.csv$")
 
 _NAMELESS = frozenset({"metrics", "metric", "value", "values", "data", "export", "chart", "scalars"})
 

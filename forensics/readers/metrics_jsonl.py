@@ -1,8 +1,8 @@
 """Metrics as JSON lines, one object a record, whatever tool wrote them."""
 
-import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.errors import ChangedError, TruncatedError
 from forensics.formats.text import Piece, pieces
 from forensics.model import Artifact, Fact, Setting, Skip, Standing
@@ -14,10 +14,10 @@ from forensics.readers.text.rows import samples
 from forensics.storage.file import File
 
 BLOCK_BYTES = 4 << 20
-_OBJECT = re.compile(rb"\s*\{")
-_FRACTION = re.compile(rb""":\s*"?-?(?:\d*\.\d|\d+[eE]-?\d|NaN|nan|-?Infinity|inf\b)""")
-_COUNTED = re.compile(rf'"(?:{"|".join((*STEP_KEYS, "epoch"))})"\s*:\s*"?\d'.encode())
-_NAMES = re.compile(rb'"([\w/. -]{1,60})"\s*:\s*"?[-\dNnIi.]')
+_OBJECT = expression(rb"\s*\{")
+_FRACTION = expression(rb""":\s*"?-?(?:\d*\.\d|\d+[eE]-?\d|NaN|nan|-?Infinity|inf\b)""")
+_COUNTED = expression(rf'"(?:{"|".join((*STEP_KEYS, "epoch"))})"\s*:\s*"?\d'.encode())
+_NAMES = expression(rb'"([\w/. -]{1,60})"\s*:\s*"?[-\dNnIi.]')
 
 
 def looks_like_metrics(head: bytes) -> bool:

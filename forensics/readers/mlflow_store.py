@@ -9,11 +9,11 @@
 5 killed (`mlflow/entities/run_status.py`); a run that was killed outright stays "running".
 """
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.errors import LimitError
 from forensics.formats.flatten import scalar
 from forensics.formats.plain_scalar import plain
@@ -26,7 +26,7 @@ from forensics.readers._yaml import load_yaml, yaml_damage
 from forensics.storage.file import File
 
 _RUN = r"(^|/)[0-9a-f]{32}/"
-_PART = re.compile(_RUN + r"(?P<part>metrics|params|meta\.yaml)(?:/(?P<key>.+))?$")
+_PART = expression(_RUN + r"(?P<part>metrics|params|meta\.yaml)(?:/(?P<key>.+))?$")
 _STATUS = {1: "running", 2: "scheduled", 3: "finished", 4: "failed", 5: "killed"}
 MAX_PARAMETER_BYTES = 64 << 10
 MAX_STEP = 1 << 62

@@ -21,11 +21,11 @@ The following hyperparameters were used during training:
 - PEFT: 0.17.1
 """
 
-import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.formats.flatten import scalar
 from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Precision, Samples, Setting, Standing
@@ -33,9 +33,9 @@ from forensics.names import EVAL_LOSS, LOSS
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, Line, package, read_lines, too_long
 
-_HEADING = re.compile(r"^#{1,4} +(\S(?:.{0,98}\S)?)\s*$")
-_VERSION = re.compile(r"^[-*] +([A-Za-z][\w \-]{1,40}?):? +(\d[\w.+!\-]{0,80})$")
-_BULLET = re.compile(r"^[-*] +([a-z][a-z0-9_]{1,60}): (.{1,300})$")
+_HEADING = expression(r"^#{1,4} +(\S(?:.{0,98}\S)?)\s*$")
+_VERSION = expression(r"^[-*] +([A-Za-z][\w \-]{1,40}?):? +(\d[\w.+!\-]{0,80})$")
+_BULLET = expression(r"^[-*] +([a-z][a-z0-9_]{1,60}): (.{1,300})$")
 _NAMES = {
     "train_batch_size": "per_device_train_batch_size",
     "eval_batch_size": "per_device_eval_batch_size",

@@ -20,6 +20,7 @@ from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
+from forensics.deferred.patterns import expression
 from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Setting, Source, Standing
 from forensics.plugin import reader
@@ -38,27 +39,27 @@ _BEHIND = (
     r"[`*\"')]{0,3}(?:\s{0,40}[(\[,;|#].{0,300}"
     r"|\s{1,40}(?:pypi_0|py[\w.]{0,40}_[\w.]{1,20}|https?://\S{1,200}|/\S{1,200}|pypi|conda-forge)(?:\s.{0,200})?)?"
 )
-_STATED = re.compile(rf"^{_BULLET}{_NAME}(?P<between>{_BETWEEN}){_VERSION}{_BEHIND}\s*$")
-_KEYED = re.compile(rf"^{_BULLET}(?P<name>[A-Za-z][\w ()\-/]{{1,40}}?)\s{{0,20}}[:=]\s{{0,20}}(?P<value>\S.{{0,400}})$")
-_MAY_STATE = re.compile(r"(?!\s*(?:\{|\[\d|\[rank))[^\d:]{1,120}[\d:]")
+_STATED = expression(rf"^{_BULLET}{_NAME}(?P<between>{_BETWEEN}){_VERSION}{_BEHIND}\s*$")
+_KEYED = expression(rf"^{_BULLET}(?P<name>[A-Za-z][\w ()\-/]{{1,40}}?)\s{{0,20}}[:=]\s{{0,20}}(?P<value>\S.{{0,400}})$")
+_MAY_STATE = expression(r"(?!\s*(?:\{|\[\d|\[rank))[^\d:]{1,120}[\d:]")
 """What a line that states something begins with: few words, then a digit or a colon; most lines of a log do not."""
-_HEADING = re.compile(r"^[\s>]{0,8}-{2,40}\s{0,4}([A-Za-z][\w.\-]{1,40}) [Ii]nfo\s{0,4}-{2,40}\s*$")
-_BELOW = re.compile(r"^[\s>]{0,8}[Vv]ersion\s{0,12}:\s{0,12}v?(\d[\w.+\-]{1,60})\s*$")
-_ASKED = re.compile(r"\b([A-Za-z]\w{1,40})\.__version__\)?\s*$")
-_ANSWER = re.compile(r"^[\s>]{0,8}['\"]?(\d+\.\d[\w.+]{0,60})['\"]?\s*$")
-_COMMA = re.compile(r"\s{0,4}[,;\u3001\uff0c\uff1b]\s{0,4}")
-_GPU = re.compile(r"^[\s>]{0,8}(?:GPU models and configuration: )?GPU \d{1,3}: ((?!.{1,200}\(UUID: ).{1,200})$")
-_CONFIGURED = re.compile(r"^(?:\t|\s{4,})[-*] (?P<name>[\w.]{1,80}):\s{0,8}(?P<value>.{0,400})$")
-_DEFAULTS = re.compile(r"^[\s>]{0,8}[-*] `?Accelerate`? (?:default )?config:", re.IGNORECASE)
+_HEADING = expression(r"^[\s>]{0,8}-{2,40}\s{0,4}([A-Za-z][\w.\-]{1,40}) [Ii]nfo\s{0,4}-{2,40}\s*$")
+_BELOW = expression(r"^[\s>]{0,8}[Vv]ersion\s{0,12}:\s{0,12}v?(\d[\w.+\-]{1,60})\s*$")
+_ASKED = expression(r"\b([A-Za-z]\w{1,40})\.__version__\)?\s*$")
+_ANSWER = expression(r"^[\s>]{0,8}['\"]?(\d+\.\d[\w.+]{0,60})['\"]?\s*$")
+_COMMA = expression(r"\s{0,4}[,;\u3001\uff0c\uff1b]\s{0,4}")
+_GPU = expression(r"^[\s>]{0,8}(?:GPU models and configuration: )?GPU \d{1,3}: ((?!.{1,200}\(UUID: ).{1,200})$")
+_CONFIGURED = expression(r"^(?:\t|\s{4,})[-*] (?P<name>[\w.]{1,80}):\s{0,8}(?P<value>.{0,400})$")
+_DEFAULTS = expression(r"^[\s>]{0,8}[-*] `?Accelerate`? (?:default )?config:", re.IGNORECASE)
 _NAMES = "|".join(sorted(map(re.escape, PACKAGES), key=len, reverse=True))
-_IN_PROSE = re.compile(
+_IN_PROSE = expression(
     rf"(?<![\w./\-])(?P<name>{_NAMES})(?:[`*]{{0,2}} ?(?:version|==?|:|@|v\.?)?:? ?[`*]{{0,2}}|-)"
     r"v?(?P<version>\d{1,8}\.\d{1,8}(?:\.\w{1,20}){0,6}(?:\+\w{1,40})?)(?![\w.]{0,20}\w)",
     re.IGNORECASE,
 )
-_MARKS = re.compile(rb"version|\d\.\d", re.IGNORECASE)
-_JSON = re.compile(rb"\s*(?:\{|\[\s*[\[{\"])")
-_WISHES = re.compile(
+_MARKS = expression(rb"version|\d\.\d", re.IGNORECASE)
+_JSON = expression(rb"\s*(?:\{|\[\s*[\[{\"])")
+_WISHES = expression(
     r"(?i)(?:^|/)(?:readme|changelog|contributing)[^/]*$|\.(?:py|rst|toml|cfg|ini|ya?ml|lock|html?|sh|csv)$"
 )
 """Files that name versions which somebody asks for, or programs that do."""

@@ -1,11 +1,11 @@
 """Bare columns of numbers, named by their file or by one line above them."""
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.errors import ChangedError, TruncatedError
 from forensics.formats.text import number, numbered_lines
 from forensics.model import UNKNOWN_STEP, Artifact, Fact, Floats, Integers, Skip
@@ -20,9 +20,9 @@ MOSTLY = 0.9
 """Share of the lines at which a counter rises: the run may have been started again."""
 MOST_CELLS = 8
 _NAME = r"(?i)(?:^|/)(?=[^/]*(?:loss|cost|perplexity|ppl|accuracy|reward|损失))[^/]*\.(?:txt|log|dat|csv|tsv|out)$"
-_HEADER = re.compile(r"[A-Za-z][\w /().%-]{0,60}")
-_PARTED = re.compile(r"[,;\s]+")
-_NUMBERING = re.compile(r"[_ .-]{0,4}(?:\d{1,12}|\(\d{1,12}\))$")
+_HEADER = expression(r"[A-Za-z][\w /().%-]{0,60}")
+_PARTED = expression(r"[,;\s]+")
+_NUMBERING = expression(r"[_ .-]{0,4}(?:\d{1,12}|\(\d{1,12}\))$")
 
 
 def looks_like_column(head: bytes) -> bool:

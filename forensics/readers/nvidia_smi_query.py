@@ -15,9 +15,9 @@ Excerpts of real boards: leptonai/gpud pull requests 80 and 108, Azure/azurehpc 
 docs.nvidia.com/deploy/a100-gpu-mem-error-mgmt.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Fact, Source
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, Line, hardware, read_lines, too_long
@@ -25,16 +25,16 @@ from forensics.readers._events.rows import events
 from forensics.readers._events.scan import of_lines
 
 HEAD = b"==============NVSMI LOG=============="
-_BOARD = re.compile(r"^GPU ([0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.\d)\s*$")
-_FIELD = re.compile(r"^(\s*)(\S.{0,60}?)\s*: (\S.{0,120}?)\s*$")
-_SECTION = re.compile(r"^(\s+)([A-Z].{0,60}?)\s*$")
+_BOARD = expression(r"^GPU ([0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.\d)\s*$")
+_FIELD = expression(r"^(\s*)(\S.{0,60}?)\s*: (\S.{0,120}?)\s*$")
+_SECTION = expression(r"^(\s+)([A-Z].{0,60}?)\s*$")
 _SETTINGS = {"Driver Version": "driver", "CUDA Version": "driver_cuda"}
-_COUNTED = re.compile(r"(?<!\d)[1-9]\d{0,18}$")
+_COUNTED = expression(r"(?<!\d)[1-9]\d{0,18}$")
 _ILL = (
-    ("Volatile", re.compile(r"(?:SRAM|DRAM) Uncorrectable|Double Bit|Device Memory"), _COUNTED),
-    ("Remapped Rows", re.compile(r"Pending$|Remapping Failure Occurred"), re.compile(r"Yes$")),
-    ("Retired Pages", re.compile(r"Pending Page Blacklist"), re.compile(r"Yes$")),
-    ("", re.compile(r"GPU Recovery Action|Gpu Reset Status|Reset Required"), re.compile(r"Yes$|Reset|Reboot|Drain")),
+    ("Volatile", expression(r"(?:SRAM|DRAM) Uncorrectable|Double Bit|Device Memory"), _COUNTED),
+    ("Remapped Rows", expression(r"Pending$|Remapping Failure Occurred"), expression(r"Yes$")),
+    ("Retired Pages", expression(r"Pending Page Blacklist"), expression(r"Yes$")),
+    ("", expression(r"GPU Recovery Action|Gpu Reset Status|Reset Required"), expression(r"Yes$|Reset|Reboot|Drain")),
 )
 """Section, field and value of a board that is not well; aggregate counters reach back to when it was built."""
 

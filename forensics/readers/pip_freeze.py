@@ -17,26 +17,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from forensics.deferred.patterns import expression
 from forensics.formats.lenient_json import parse
 from forensics.model import Artifact, Fact, Setting, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, Line, package, read_head, sniffed, split_lines, too_long
 
 _NAME = r"[A-Za-z0-9][\w.\-]{0,80}"
-_PINNED = re.compile(rf"^({_NAME})(?:\[[\w.,\- ]{{0,100}}\])?\s?===?\s?(\d[\w.!+\-]{{0,80}})\s*(?P<rest>.*)$")
-_WISH = re.compile(rf"^{_NAME}(?:\[[\w.,\- ]{{0,100}}\])?\s*(?:(?:[<>~!]=?|==\s*[\d.]+\*).{{0,200}}|(?:[;#].*)?)$")
-_HEADER = re.compile(r"^Package\s{1,200}Version\b")
-_COLUMNS = re.compile(rf"^({_NAME})\s{{1,200}}(\d[\w.!+\-]{{0,80}})(?:\s.*)?$")
-_PINNED_LINE = re.compile(rf"^{_NAME}==\d[\w.!+\-]{{0,80}}\s*$", re.MULTILINE)
-_LIST_HEADER = re.compile(r"^Package\s{1,200}Version\b.*\n-{3,}\s{1,8}-{3,}", re.MULTILINE)
-_JSON_LIST = re.compile(rb'^\s*\[\s*\{\s*"name":\s*"[^"]{1,80}",\s*"version":')
-_REQUIREMENTS = re.compile(r"(?i)(requirements|constraints)[^/]{0,100}\.(txt|in)$")
-_ALWAYS_WISHES = re.compile(r"(?i)constraints[^/]{0,100}\.txt$|\.in$")
-_SHOWN = re.compile(rf"^Name: ({_NAME})\n(?:Version: )(\d[\w.!+\-]{{0,80}})$", re.MULTILINE)
-_SATISFIED = re.compile(
+_PINNED = expression(rf"^({_NAME})(?:\[[\w.,\- ]{{0,100}}\])?\s?===?\s?(\d[\w.!+\-]{{0,80}})\s*(?P<rest>.*)$")
+_WISH = expression(rf"^{_NAME}(?:\[[\w.,\- ]{{0,100}}\])?\s*(?:(?:[<>~!]=?|==\s*[\d.]+\*).{{0,200}}|(?:[;#].*)?)$")
+_HEADER = expression(r"^Package\s{1,200}Version\b")
+_COLUMNS = expression(rf"^({_NAME})\s{{1,200}}(\d[\w.!+\-]{{0,80}})(?:\s.*)?$")
+_PINNED_LINE = expression(rf"^{_NAME}==\d[\w.!+\-]{{0,80}}\s*$", re.MULTILINE)
+_LIST_HEADER = expression(r"^Package\s{1,200}Version\b.*\n-{3,}\s{1,8}-{3,}", re.MULTILINE)
+_JSON_LIST = expression(rb'^\s*\[\s*\{\s*"name":\s*"[^"]{1,80}",\s*"version":')
+_REQUIREMENTS = expression(r"(?i)(requirements|constraints)[^/]{0,100}\.(txt|in)$")
+_ALWAYS_WISHES = expression(r"(?i)constraints[^/]{0,100}\.txt$|\.in$")
+_SHOWN = expression(rf"^Name: ({_NAME})\n(?:Version: )(\d[\w.!+\-]{{0,80}})$", re.MULTILINE)
+_SATISFIED = expression(
     rf"^Requirement already satisfied: ({_NAME})\S{{0,200}} in \S.{{0,400}}? \((\d[\w.!+\-]{{0,80}})\)$"
 )
-_INSTALLER = re.compile(r"^Successfully installed (\S.{0,60000})$")
+_INSTALLER = expression(r"^Successfully installed (\S.{0,60000})$")
 
 _PIP_SAYS = (b"Successfully installed", b"Requirement already satisfied", b"\nVersion: ")
 

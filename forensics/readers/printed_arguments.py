@@ -10,25 +10,25 @@ verl and others print as a dictionary of dictionaries. The run printed them, so 
 
 import ast
 import contextlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.errors import LimitError
 from forensics.formats.flatten import flatten
 from forensics.model import Artifact, Fact, Setting, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, Line, read_lines
 
-_CALL = re.compile(r"\b(?:Namespace|[A-Z]\w{0,40}(?:Arguments|Args))\((?=[A-Za-z_]\w*=)")
-_PREFIX = re.compile(
+_CALL = expression(r"\b(?:Namespace|[A-Z]\w{0,40}(?:Arguments|Args))\((?=[A-Za-z_]\w*=)")
+_PREFIX = expression(
     r"^(?:\([\w ]{1,60}pid=\d+[^)]{0,60}\)\s?|\[[^\]]{1,80}\]\s?|[\w:,. \-]{0,60}(?:config|args)[\w ]{0,20}: )?"
 )
-_NESTED = re.compile(r"\{'[A-Za-z_]\w{0,60}': \{'?")
-_NAME = re.compile(r"[A-Za-z_]\w{0,100}(?==)")
+_NESTED = expression(r"\{'[A-Za-z_]\w{0,60}': \{'?")
+_NAME = expression(r"[A-Za-z_]\w{0,100}(?==)")
 _SHORT = {"[": "]", "(": ")", "{": "}"}
-_CONFIGURES = re.compile(r"'(?:lr|learning_rate|optim(?:izer)?|trainer|total_epochs|max_steps|train_batch_size)':")
+_CONFIGURES = expression(r"'(?:lr|learning_rate|optim(?:izer)?|trainer|total_epochs|max_steps|train_batch_size)':")
 """What tells a configuration from a dictionary of results."""
 UNSPELLED = (ValueError, SyntaxError, MemoryError, RecursionError)
 """What `ast.literal_eval` says of a text that is no written-out value."""

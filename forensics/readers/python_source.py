@@ -13,10 +13,10 @@ program could tell is left out. All of it was meant, none of it measured.
 
 import ast
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from forensics.deferred.patterns import expression
 from forensics.errors import LimitError
 from forensics.formats.flatten import flatten, scalar
 from forensics.model import Artifact, Fact, Setting, Standing
@@ -25,12 +25,12 @@ from forensics.readers._arguments import TRAINING, told
 from forensics.readers._environment import LINE, read_head
 from forensics.readers._presets import presets
 
-_ARGUMENTS = re.compile(
+_ARGUMENTS = expression(
     r"(?:Arguments|Args|(?:SFT|DPO|GRPO|PPO|ORPO|KTO|CPO|RLOO|Reward|PRM|BCO|XPO|OnlineDPO|NashMD|GKD|Online|Iterative)Config"
     r"|Trainer|Accelerator|TrainerConfig)$"
 )
 _PREFIXES = {"LoraConfig": "adapter", "BitsAndBytesConfig": "model.quantization_config", "get_peft_model": "adapter"}
-_MODELS = re.compile(r"^from_(?:pretrained|config)$")
+_MODELS = expression(r"^from_(?:pretrained|config)$")
 _OF_A_MODEL = frozenset(
     {
         "torch_dtype",
@@ -45,11 +45,11 @@ _OF_A_MODEL = frozenset(
     }
 )
 _ENGINE = frozenset({"zero_optimization", "train_micro_batch_size_per_gpu", "zero_allow_untested_optimizer"})
-_OPTIMIZERS = re.compile(
+_OPTIMIZERS = expression(
     r"^(?:Adam\w{0,12}|SGD|RMSprop|Adagrad|Adadelta|Lion|Lamb|LAMB|[NR]Adam|adamw?|sgd|lion|lamb|rmsprop|adafactor)$"
 )
 """Optimizers of torch, Keras, optax. Their rate is called `lr` here: a schedule may begin below or go above it."""
-_LOSS = re.compile(r"^[A-Z]\w*Loss$")
+_LOSS = expression(r"^[A-Z]\w*Loss$")
 _PLAIN = (ast.Assign, ast.Expr, ast.Import, ast.ImportFrom, ast.With)
 """What a configuration is made of: assignments, a word on them, `with read_base():` of mmengine."""
 MOST_CHARACTERS = 1 << 20

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 
+from forensics.deferred.patterns import expression
 from forensics.errors import LimitError
 from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Skip, Standing
@@ -24,8 +25,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_SECTION = re.compile(rb"^\s{0,8}\[{1,2}[\w.\-\" ]{1,80}\]{1,2}[ \t]*(?:#.*)?$", re.MULTILINE)
-_FOREIGN = re.compile(
+_SECTION = expression(rb"^\s{0,8}\[{1,2}[\w.\-\" ]{1,80}\]{1,2}[ \t]*(?:#.*)?$", re.MULTILINE)
+_FOREIGN = expression(
     rb"^\s{0,8}\[(?:project|build-system|tool\.|package|metadata|flake8|tox|Unit|Service)", re.MULTILINE
 )
 MOST_BRACKETS = 100

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.formats.lenient_json import parse
 from forensics.model import UNKNOWN_STEP, Artifact, Events, Fact
 from forensics.names import Kind
@@ -18,11 +19,11 @@ from forensics.plugin import reader
 from forensics.storage.file import File
 
 MOST_BYTES = 16 << 20
-_SACCT = re.compile(rb"\A(?:[^\n]*\n)?[^\n|]{0,80}\|?(?:[\w%]{1,40}\|){0,100}JobID(?:Raw)?\|[^\n]*\bState\b")
-_ALIGNED = re.compile(rb"(?:\A|\n) *JobID(?:Raw)? (?=[^\n]*\bState\b)[^\n]*\n *-{3,} -{3,}")
-_SCONTROL = re.compile(rb"(?:\A|\n)JobId=\d[^\n]*\n(?:[^\n]*\n){0,12}?\s{0,40}JobState=")
-_SEFF = re.compile(rb"(?:\A|\n)(?:# )?Job ID: {1,20}\d[^\n]*\n(?:[^\n]*\n){0,6}?(?:# )?State: {1,20}[A-Z_]+")
-_JSON = re.compile(
+_SACCT = expression(rb"\A(?:[^\n]*\n)?[^\n|]{0,80}\|?(?:[\w%]{1,40}\|){0,100}JobID(?:Raw)?\|[^\n]*\bState\b")
+_ALIGNED = expression(rb"(?:\A|\n) *JobID(?:Raw)? (?=[^\n]*\bState\b)[^\n]*\n *-{3,} -{3,}")
+_SCONTROL = expression(rb"(?:\A|\n)JobId=\d[^\n]*\n(?:[^\n]*\n){0,12}?\s{0,40}JobState=")
+_SEFF = expression(rb"(?:\A|\n)(?:# )?Job ID: {1,20}\d[^\n]*\n(?:[^\n]*\n){0,6}?(?:# )?State: {1,20}[A-Z_]+")
+_JSON = expression(
     rb'"(?:exit_code|derived_exit_code)"\s*:.{0,4000}"state"\s*:|"state"\s*:.{0,4000}"exit_code"\s*:', re.DOTALL
 )
 STATES = {

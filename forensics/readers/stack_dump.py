@@ -1,10 +1,10 @@
 """Files of stacks: `py-spy dump` and Python's faulthandler (see `_events.stacks`)."""
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP, Artifact, Events, Fact
 from forensics.names import Kind
 from forensics.plugin import reader
@@ -12,11 +12,11 @@ from forensics.readers._events.stacks import stacks
 from forensics.storage.file import File
 
 MOST_BYTES = 4 << 20
-_HEAD = re.compile(
+_HEAD = expression(
     rb"(?:\A|\n)Process \d+: [^\n]*\nPython v\d"
     rb"|(?:\A|\n)(?:Current t|T)hread 0x[0-9a-f]+[^\n]{0,80}\(most recent call first\)"
 )
-_RANK = re.compile(r"rank[-_.]?(\d+)|(?:^|/)(\d+)\.(?:stack|txt|dump)$")
+_RANK = expression(r"rank[-_.]?(\d+)|(?:^|/)(\d+)\.(?:stack|txt|dump)$")
 
 
 def looks_like_stacks(head: bytes) -> bool:

@@ -1,12 +1,12 @@
 """Console logs of any trainer, in one pass."""
 
 import os
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from forensics.deferred.patterns import expression
 from forensics.formats.text import AHEAD, stretches
 from forensics.model import Artifact, Fact, Skip
 from forensics.plugin import reader
@@ -35,7 +35,7 @@ _LOG_NAMES = (
 )
 
 
-_ENTRIES = re.compile(rb"\s{0,40}\[\s{0,40}\{\s{0,40}\"(?!stream_name)")
+_ENTRIES = expression(rb"\s{0,40}\[\s{0,40}\{\s{0,40}\"(?!stream_name)")
 """One JSON list of entries: that and JSON lines have readers of their own. Kaggle's log is such a list of lines."""
 
 

@@ -16,9 +16,9 @@ way of a temporary file, so a crash leaves it cut:
     }
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from forensics.deferred.patterns import expression
 from forensics.errors import MalformedError
 from forensics.formats.flatten import scalar
 from forensics.model import Artifact, Fact, Setting, Skip, Standing
@@ -47,8 +47,8 @@ _OWN = (
     "is_hyper_param_search",
     "trial_name",
 )
-_MARKS = re.compile(rb'"log_history"\s*:')
-_SECOND = re.compile(rb"\A\{[^\n]{0,65536}\}[ \t\r]*\n\s*\{")
+_MARKS = expression(rb'"log_history"\s*:')
+_SECOND = expression(rb"\A\{[^\n]{0,65536}\}[ \t\r]*\n\s*\{")
 _NO_STEPS = 1 << 62
 """Above this, `max_steps` is sys.maxsize: an iterable dataset without a length."""
 

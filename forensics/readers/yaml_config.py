@@ -12,18 +12,19 @@ bf16: true
 import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Fact, Standing
 from forensics.plugin import reader
 from forensics.readers._arguments import looks_flat, looks_nested, told
 from forensics.readers._yaml import load_yaml, yaml_damage
 
-_FOREIGN = re.compile(
+_FOREIGN = expression(
     rb"^(?:_wandb|compute_environment|distributed_type|lifecycle_stage|dependencies|apiVersion|services|wandb_version)"
     rb"[ ]{0,4}:"
     rb"|^[ \t]{1,8}desc[ ]{0,4}:",
     re.MULTILINE,
 )
-_SECTION = re.compile(rb"^[A-Za-z_][\w.-]*:[ \t]*(?:#.*)?$", re.MULTILINE)
+_SECTION = expression(rb"^[A-Za-z_][\w.-]*:[ \t]*(?:#.*)?$", re.MULTILINE)
 
 
 def looks_like_arguments(head: bytes) -> bool:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.redaction import names, secrets, words
 from forensics.redaction.encodings import middles, spellings
 
@@ -19,13 +20,13 @@ MOST_ENCODED = 2_000
 REMEMBERED = 200_000
 """Texts whose masked form is kept; a report repeats its tensor names and paths many times."""
 
-_ESCAPES = re.compile(
+_ESCAPES = expression(
     "\x1b\\[[0-9;:?]{0,60}[ -/]{0,4}[@-~]"
     "|\x1b\\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\\\)"
     "|\x1b[@-Z\\\\-_]|[\x9b][0-9;:?]{0,60}[@-~]"
 )
-_INVISIBLE = re.compile("[\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\x00]")
-_IN_BASE64 = re.compile(r"[A-Za-z0-9+/_=-]*")
+_INVISIBLE = expression("[\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\x00]")
+_IN_BASE64 = expression(r"[A-Za-z0-9+/_=-]*")
 Match = re.Match[str]
 
 

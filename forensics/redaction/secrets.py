@@ -9,71 +9,73 @@ commit counts as a key.
 import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
+
 _B = r"(?<![A-Za-z0-9])"
 _E = r"(?![A-Za-z0-9])"
 
 PATTERNS: tuple[re.Pattern[str], ...] = (
     # PEM blocks, also cut ones, also with line breaks written as \n.
-    re.compile(
+    expression(
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
         r"(?:(?!-----END)[\s\S]){0,20000}(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?"
     ),
-    re.compile(_B + r"(?:hf|api_org)_[A-Za-z0-9]{16,200}"),  # Hugging Face
-    re.compile(_B + r"wandb_v[0-9]_[A-Za-z0-9_-]{16,200}"),
-    re.compile(_B + r"sk-[A-Za-z0-9_-]{16,300}"),  # OpenAI, Anthropic, OpenRouter
-    re.compile(_B + r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{10,200}"),  # Stripe
-    re.compile(_B + r"gh[oprsu]_[A-Za-z0-9]{16,300}"),  # GitHub
-    re.compile(_B + r"github_pat_[A-Za-z0-9_]{16,300}"),
-    re.compile(_B + r"glpat-[A-Za-z0-9_-]{16,200}"),  # GitLab
-    re.compile(_B + r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA)[A-Z0-9]{12,128}" + _E),  # AWS key ids
-    re.compile(_B + r"AIza[A-Za-z0-9_-]{30,60}"),  # Google API key
-    re.compile(_B + r"(?:ya29\.|1//0)[A-Za-z0-9_-]{16,500}"),  # Google OAuth
-    re.compile(_B + r"GOCSPX-[A-Za-z0-9_-]{16,100}"),
-    re.compile(_B + r"(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,300}"),  # Slack
-    re.compile(r"/services/T[A-Z0-9]{4,20}/B[A-Z0-9]{4,20}/[A-Za-z0-9]{8,100}"),  # Slack webhook
-    re.compile(r"/api/webhooks/[0-9]{8,30}/[A-Za-z0-9_-]{16,200}"),  # Discord webhook
-    re.compile(_B + r"eyJ[A-Za-z0-9_-]{4,600}\.[A-Za-z0-9_-]{4,4000}(?:\.[A-Za-z0-9_-]{0,4000})?"),  # JWT
-    re.compile(_B + r"eyJ[A-Za-z0-9_-]{40,4000}={0,2}"),  # base64 JSON: Neptune API token
-    re.compile(_B + r"(?:gsk|r8|nvapi|xai|tvly|dckr_pat|npm|pypi|lsv2_[ps]t|dop_v1|doo_v1|rpa|tgp_v1|pplx|csk|pcsk|sbp"
+    expression(_B + r"(?:hf|api_org)_[A-Za-z0-9]{16,200}"),  # Hugging Face
+    expression(_B + r"wandb_v[0-9]_[A-Za-z0-9_-]{16,200}"),
+    expression(_B + r"sk-[A-Za-z0-9_-]{16,300}"),  # OpenAI, Anthropic, OpenRouter
+    expression(_B + r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{10,200}"),  # Stripe
+    expression(_B + r"gh[oprsu]_[A-Za-z0-9]{16,300}"),  # GitHub
+    expression(_B + r"github_pat_[A-Za-z0-9_]{16,300}"),
+    expression(_B + r"glpat-[A-Za-z0-9_-]{16,200}"),  # GitLab
+    expression(_B + r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA)[A-Z0-9]{12,128}" + _E),  # AWS key ids
+    expression(_B + r"AIza[A-Za-z0-9_-]{30,60}"),  # Google API key
+    expression(_B + r"(?:ya29\.|1//0)[A-Za-z0-9_-]{16,500}"),  # Google OAuth
+    expression(_B + r"GOCSPX-[A-Za-z0-9_-]{16,100}"),
+    expression(_B + r"(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,300}"),  # Slack
+    expression(r"/services/T[A-Z0-9]{4,20}/B[A-Z0-9]{4,20}/[A-Za-z0-9]{8,100}"),  # Slack webhook
+    expression(r"/api/webhooks/[0-9]{8,30}/[A-Za-z0-9_-]{16,200}"),  # Discord webhook
+    expression(_B + r"eyJ[A-Za-z0-9_-]{4,600}\.[A-Za-z0-9_-]{4,4000}(?:\.[A-Za-z0-9_-]{0,4000})?"),  # JWT
+    expression(_B + r"eyJ[A-Za-z0-9_-]{40,4000}={0,2}"),  # base64 JSON: Neptune API token
+    expression(_B + r"(?:gsk|r8|nvapi|xai|tvly|dckr_pat|npm|pypi|lsv2_[ps]t|dop_v1|doo_v1|rpa|tgp_v1|pplx|csk|pcsk|sbp"
                r"|glsa|glcbt|KGAT|ALTAK|lin_api|shpat|shpss|PMAK|NRAK|HRKU|sntry[su]|jina|figd|pscale_(?:tkn|pw|oauth)|rubygems)"
                r"[_-][A-Za-z0-9_-]{20,300}"),
     # Modal, Fireworks, Notion, ModelScope.
-    re.compile(_B + r"(?:a[ks]-|fw_|ntn_)(?=[A-Za-z]{0,30}[0-9])[A-Za-z0-9]{20,60}" + _E),
-    re.compile(_B + r"ms-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}" + _E),
+    expression(_B + r"(?:a[ks]-|fw_|ntn_)(?=[A-Za-z]{0,30}[0-9])[A-Za-z0-9]{20,60}" + _E),
+    expression(_B + r"ms-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}" + _E),
     # Vault, SendGrid, age, Telegram, Discord, AWS session, Azure client secret, Databricks, Mailgun.
-    re.compile(_B + r"hv[sbr]\.[A-Za-z0-9_-]{20,300}"),
-    re.compile(_B + r"SG\.[A-Za-z0-9_-]{16,40}\.[A-Za-z0-9_-]{30,60}"),
-    re.compile(_B + r"AGE-SECRET-KEY-1[A-Z0-9]{40,80}"),
-    re.compile(_B + r"[0-9]{8,10}:AA[A-Za-z0-9_-]{30,40}" + _E),
-    re.compile(_B + r"[MNO][A-Za-z0-9_-]{22,28}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}" + _E),
-    re.compile(_B + r"(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz)[A-Za-z0-9/+=]{40,2000}"),
-    re.compile(r"(?<![A-Za-z0-9_~-])[A-Za-z0-9_~-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}"),
-    re.compile(_B + r"(?:dapi|key-)[0-9a-f]{32}(?:-[0-9])?" + _E),
+    expression(_B + r"hv[sbr]\.[A-Za-z0-9_-]{20,300}"),
+    expression(_B + r"SG\.[A-Za-z0-9_-]{16,40}\.[A-Za-z0-9_-]{30,60}"),
+    expression(_B + r"AGE-SECRET-KEY-1[A-Z0-9]{40,80}"),
+    expression(_B + r"[0-9]{8,10}:AA[A-Za-z0-9_-]{30,40}" + _E),
+    expression(_B + r"[MNO][A-Za-z0-9_-]{22,28}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}" + _E),
+    expression(_B + r"(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz)[A-Za-z0-9/+=]{40,2000}"),
+    expression(r"(?<![A-Za-z0-9_~-])[A-Za-z0-9_~-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}"),
+    expression(_B + r"(?:dapi|key-)[0-9a-f]{32}(?:-[0-9])?" + _E),
     # Clouds of China: Aliyun, Tencent, Volcengine, Zhipu.
-    re.compile(_B + r"LTAI[A-Za-z0-9]{12,30}" + _E),
-    re.compile(_B + r"AKID[A-Za-z0-9]{28,40}" + _E),
-    re.compile(_B + r"AKLT[A-Za-z0-9]{28,90}(?:={1,2})?"),
-    re.compile(_B + r"[0-9a-f]{32}\.[A-Za-z0-9]{16}" + _E),
+    expression(_B + r"LTAI[A-Za-z0-9]{12,30}" + _E),
+    expression(_B + r"AKID[A-Za-z0-9]{28,40}" + _E),
+    expression(_B + r"AKLT[A-Za-z0-9]{28,90}(?:={1,2})?"),
+    expression(_B + r"[0-9a-f]{32}\.[A-Za-z0-9]{16}" + _E),
     # kubeadm join.
-    re.compile(r"(?<=token )[a-z0-9]{6}\.[a-z0-9]{16}" + _E),
-    re.compile(_B + r"ssh-(?:rsa|ed25519) [A-Za-z0-9+/]{40,2000}={0,2}"),
-    re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}=="),  # Azure account key: 64 bytes
+    expression(r"(?<=token )[a-z0-9]{6}\.[a-z0-9]{16}" + _E),
+    expression(_B + r"ssh-(?:rsa|ed25519) [A-Za-z0-9+/]{40,2000}={0,2}"),
+    expression(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}=="),  # Azure account key: 64 bytes
     # AWS secret access key: 40 characters of base64. A path has words between its slashes, which chance does not make.
-    re.compile(r"(?<![A-Za-z0-9/+=])(?=[a-z0-9/+]{0,40}[A-Z])(?=[A-Z0-9/+]{0,40}[a-z])"
+    expression(r"(?<![A-Za-z0-9/+=])(?=[a-z0-9/+]{0,40}[A-Z])(?=[A-Z0-9/+]{0,40}[a-z])"
                r"(?![A-Za-z0-9+]{0,36}/(?:[A-Za-z0-9+]{1,36}/){0,9}[a-z]{3,36}/)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"),
 )  # fmt: skip
 
-WANDB = re.compile(_B + r"(?:local-)?[0-9a-fA-F]{40}" + _E)
+WANDB = expression(_B + r"(?:local-)?[0-9a-fA-F]{40}" + _E)
 """A W&B key; a git commit looks the same, and is told from it by what stands before it (`names.is_commit_after`)."""
-URL_CREDENTIALS = re.compile(r"(?<=://)[^\s/@\"'<>]{1,200}@")
+URL_CREDENTIALS = expression(r"(?<=://)[^\s/@\"'<>]{1,200}@")
 """The user and the password before the host of a URL."""
-SIGNED = re.compile(
+SIGNED = expression(
     r"(?i)(?<=[?&;])((?:x-amz-(?:signature|credential|security-token)|x-goog-signature|sig|signature|token|key"
     r"|api_?key|access_token)=)[^\s&\"'<>]{6,1000}"
 )
 """Query parameters that open what the URL names."""
-BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s{1,3})[A-Za-z0-9._~+/=-]{12,2000}")
-CONNECTION = re.compile(
+BEARER = expression(r"(?i)\b((?:bearer|basic)\s{1,3})[A-Za-z0-9._~+/=-]{12,2000}")
+CONNECTION = expression(
     r"(?i)\b((?:account|shared_?access|access|shared_?secret)_?(?:key|signature)\s{0,2}=\s{0,2})"
     r"[A-Za-z0-9+/=%&._-]{8,500}"
 )
@@ -86,28 +88,28 @@ _KEYWORD = (
 )
 _ANY_KEY = "_key(?![A-Za-z0-9_])"
 """The end of any other name: a secret only where its value looks drawn by chance."""
-ASSIGNED = re.compile(
+ASSIGNED = expression(
     rf"(?i)({_KEYWORD}|{_ANY_KEY})([A-Za-z0-9_]{{0,30}}[\"']?\]?)(\s{{0,4}}[:=]{{1,2}}\s{{0,4}}|\s{{1,3}})"
     r"(?:([\"'])([^\"'\r\n]{1,1000})|([^\s\"',;}&<>]{1,1000}))"
 )
 """keyword, rest of the name, joint, then a quoted or a bare value."""
-_NAME = re.compile(r"[A-Za-z0-9_.-]{0,60}")
+_NAME = expression(r"[A-Za-z0-9_.-]{0,60}")
 
-_NOT_SECRET = re.compile(
+_NOT_SECRET = expression(
     r"(?i)(?:^|[._-])(?:pad|eos|bos|unk|sep|cls|mask|image|video|audio|boi|eoi|special|stop|per|num|max|min|first|last"
     r"|decoder_start|forced_bos|forced_eos|suppress|padding|response|instruction|prefix|suffix|middle|eot|tool|think)"
     r"_?tokens?$|tokeniz|tokens|token_(?:id|ids|type|count|embedding|index|level|loss|acc|accuracy|dropout|mask|idx)"
     r"|^tokens?_(?:per|seen)|password_?prompt"
 )
 _EMPTY = frozenset({"", "none", "null", "true", "false", "auto", "yes", "no", "nil", "undefined", "unset", "nan"})
-_MASKED = re.compile(r"<[a-z]+-[0-9]+>|[*x.]{3,}|<\|?[\w ]{1,40}\|?>|\[[A-Z]{2,10}\]")
-_KEYWORDS = re.compile(rf"(?i){_KEYWORD}|{_ANY_KEY}")
-_NAMED_KEY = re.compile(rf"(?i){_KEYWORD}")
-_CODE = re.compile(r"[A-Za-z_][\w.]{0,200}[(\[].{0,800}|\\.{0,800}", re.DOTALL)
+_MASKED = expression(r"<[a-z]+-[0-9]+>|[*x.]{3,}|<\|?[\w ]{1,40}\|?>|\[[A-Z]{2,10}\]")
+_KEYWORDS = expression(rf"(?i){_KEYWORD}|{_ANY_KEY}")
+_NAMED_KEY = expression(rf"(?i){_KEYWORD}")
+_CODE = expression(r"[A-Za-z_][\w.]{0,200}[(\[].{0,800}|\\.{0,800}", re.DOTALL)
 """A call or an index, as in a traceback's source line; an escape."""
-_PLAIN = re.compile(r"\W{0,3}[A-Za-z]{1,80}(?:[_.-][A-Za-z]{1,80}){0,12}\W{0,9}")
+_PLAIN = expression(r"\W{0,3}[A-Za-z]{1,80}(?:[_.-][A-Za-z]{1,80}){0,12}\W{0,9}")
 """Words, joined as names of variables and files are."""
-_DRAWN = re.compile(r"(?=(?:[^0-9]{0,60}[0-9]){3})(?=[^A-Za-z]{0,60}[A-Za-z])[A-Za-z0-9+/=-]{20,200}")
+_DRAWN = expression(r"(?=(?:[^0-9]{0,60}[0-9]){3})(?=[^A-Za-z]{0,60}[A-Za-z])[A-Za-z0-9+/=-]{20,200}")
 """Twenty characters and more without an underscore or a blank, three digits among them."""
 
 

@@ -1,11 +1,11 @@
 """What to do, as lines to copy: packages to install, settings to change, the checkpoint to resume from."""
 
 import json
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from forensics.deferred.patterns import expression
 from forensics.model import Checkpoint, Fix, Report, Run, Scalar
 from forensics.report._safe import clean
 
@@ -24,7 +24,7 @@ DEEPSPEED = frozenset(
     }
 )  # fmt: skip
 NEEDED = frozenset({"weights", "trainer state"})
-_VERSION = re.compile(r"(?:==|>=|<=|~=|!=|<|>)?\s{0,3}[0-9][0-9A-Za-z.+,<>=!~* -]{0,60}")
+_VERSION = expression(r"(?:==|>=|<=|~=|!=|<|>)?\s{0,3}[0-9][0-9A-Za-z.+,<>=!~* -]{0,60}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from forensics.deferred.patterns import expression
 from forensics.diagnosis import judgement
 from forensics.diagnosis.brevity import brief
 from forensics.model import Evidence, Finding, Fix, Hypothesis, Report, Run, Source
@@ -25,8 +26,8 @@ NOTHING: View = {"rows": (), "remedy": None, "drawing": "", "caption": ""}
 MOST_FINDINGS = 200
 MOST_CHECKPOINTS = 500
 MOST_LINES = 20_000
-_LINE = re.compile(r"line ([0-9]{1,12})")
-_NUMBERED = re.compile(r" {0,8}([0-9]{1,12})  (.*)", re.DOTALL)
+_LINE = expression(r"line ([0-9]{1,12})")
+_NUMBERED = expression(r" {0,8}([0-9]{1,12})  (.*)", re.DOTALL)
 
 
 def page(report: Report, excerpts: Sequence[Excerpt]) -> View:

@@ -4,15 +4,17 @@ import json
 import re
 import unicodedata
 
+from forensics.deferred.patterns import expression
+
 MAXIMUM_LENGTH = 400
-_UNSAFE = re.compile(
+_UNSAFE = expression(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f"
     "\u205f-\u206f\u3164\ufe00-\ufe0f\ufeff\ufff0-\uffff\ud800-\udfff\U000e0000-\U000e0fff]"
 )
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~!$&])")
-_ISSUE_NUMBER = re.compile(r"\b(GH|gh)-(?=[0-9])")
-_WEB_ADDRESS = re.compile(r"\b(www)\.", re.IGNORECASE)
-_LIST_OR_HEADING = re.compile(r"^([-+=]|[0-9]{1,9}[.)])")
+_MARKDOWN = expression(r"([\\`*_{}\[\]<>#|~!$&])")
+_ISSUE_NUMBER = expression(r"\b(GH|gh)-(?=[0-9])")
+_WEB_ADDRESS = expression(r"\b(www)\.", re.IGNORECASE)
+_LIST_OR_HEADING = expression(r"^([-+=]|[0-9]{1,9}[.)])")
 _COMBINING_RUN = 2
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 """A spreadsheet takes a cell that begins with one of these for a formula or a command (OWASP, "CSV Injection")."""

@@ -1,12 +1,12 @@
 """Lines of the logs around what a report cites, and around the onset."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.diagnosis import judgement
 from forensics.errors import ForensicsError
 from forensics.formats.text import pieces
@@ -23,7 +23,7 @@ ENTRIES = 10
 MOST_BYTES = 512 << 10
 SHOWN_FRAGMENTS = 3
 """Of a line that a progress bar overwrote, the last states are shown."""
-_LINE = re.compile(r"line ([0-9]{1,12})")
+_LINE = expression(r"line ([0-9]{1,12})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ GitHub drops results with absolute ones.
 """
 
 import json
-import re
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import forensics
+from forensics.deferred.patterns import expression
 from forensics.diagnosis.judgement import leading_cause
 from forensics.model import Evidence, Finding, Hypothesis, Report, Severity, Source
 from forensics.report import _view as view
@@ -18,7 +18,7 @@ from forensics.report._safe import clean
 Json: TypeAlias = dict[str, Any]
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS: dict[Severity, str] = {"error": "error", "warning": "warning", "notice": "note"}
-_LINE = re.compile(r"line ([0-9]{1,9})")
+_LINE = expression(r"line ([0-9]{1,9})")
 
 
 def render(report: Report) -> str:

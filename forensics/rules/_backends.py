@@ -2,6 +2,7 @@
 
 import re
 
+from forensics.deferred.patterns import expression
 from forensics.model import Run
 from forensics.names import Kind
 from forensics.rules._seen import Seen, first, held
@@ -25,7 +26,7 @@ def another_backend(run: Run) -> Seen | None:
     return first(*(held(seen) for seen in packages), happened(run, Kind.NON_CUDA_DEVICE))
 
 
-AMD = re.compile(r"MI[23]\d\d|gfx\d+|Radeon|Instinct", re.IGNORECASE)
+AMD = expression(r"MI[23]\d\d|gfx\d+|Radeon|Instinct", re.IGNORECASE)
 
 
 def on_rocm(run: Run) -> Seen | None:
@@ -42,8 +43,8 @@ def rocm_build(run: Run) -> Seen | None:
     return Seen(built, f"torch is {found.value}, a build for {'ROCm' if built else 'others'}", found.source, "build")
 
 
-APPLE = re.compile(r"\bmps\b|Apple M\d", re.IGNORECASE)
-_MPS = re.compile(r"\bmps\b", re.IGNORECASE)
+APPLE = expression(r"\bmps\b|Apple M\d", re.IGNORECASE)
+_MPS = expression(r"\bmps\b", re.IGNORECASE)
 
 
 def on_apple(run: Run) -> Seen | None:

@@ -36,6 +36,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from forensics.deferred.patterns import expression
 from forensics.errors import MalformedError
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import Condition, ReasonFunction, Rule
@@ -56,8 +57,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-EXPLAINS = re.compile(r"^explains = \[[^\]]*\]", re.MULTILINE)
-QUOTED = re.compile(r'"([^"\\]*)"')
+EXPLAINS = expression(r"^explains = \[[^\]]*\]", re.MULTILINE)
+QUOTED = expression(r'"([^"\\]*)"')
 Table = Mapping[str, Any]
 Observe = Callable[[Run, Explained], Seen | None]
 

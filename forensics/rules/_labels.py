@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.model import Explained, Run
 from forensics.names import LOSS, Kind
 from forensics.plugin import Condition
@@ -12,7 +13,7 @@ from forensics.rules._seen import Seen, first, held, unless
 from forensics.rules._setup import happened
 from forensics.rules._tensors import poisoned
 
-CTC = re.compile(r"(?<![a-z])ctc|(?:For|Loss)CTC|CTC(?:Loss|BPE|Model)", re.IGNORECASE)
+CTC = expression(r"(?<![a-z])ctc|(?:For|Loss)CTC|CTC(?:Loss|BPE|Model)", re.IGNORECASE)
 NAMES_OF_THE_LOSS = (
     "loss",
     "loss_type",
@@ -64,7 +65,7 @@ def log_probabilities_zero(run: Run) -> Seen | None:
     return None
 
 
-HEADLESS = re.compile(r"^\W*\w+Model\W*$")
+HEADLESS = expression(r"^\W*\w+Model\W*$")
 """Architectures of transformers without a head: they embed, and a contrastive loss may truly be 0 (one candidate)."""
 
 
@@ -77,12 +78,12 @@ def without_head(run: Run) -> Seen | None:
     return Seen(HEADLESS.match(str(setting.value)) is not None, said, setting.source, "head of the model")
 
 
-COMPARES = re.compile(
+COMPARES = expression(
     r"Multiple\s*Negatives|InfoNCE|NT-?Xent|\bGIST|SimCSE|contrastive|in.?batch|\bCLIP", re.IGNORECASE
 )
 """Losses whose wrong answers are the other samples of the batch (sentence-transformers, OpenCLIP, SimCLR)."""
 LOSSES = ("loss", "loss_type", "loss_name", "loss_function", "criterion", "task", "task_type")
-EMBEDS = re.compile(
+EMBEDS = expression(
     r"Flag_?Embedding|sentence.?transformers|tevatron|contrastors|open_?clip|(?:^|[/_-])(?:bge|e5|gte|simcse)[-_]"
     r"|embedd(?:ing|er)",
     re.IGNORECASE,

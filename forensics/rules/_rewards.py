@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.model import Run
 from forensics.rules._curves import series_of, shown
 from forensics.rules._seen import Seen, first, held
@@ -39,7 +40,7 @@ def no_variance(run: Run) -> Seen | None:
     return Seen(share >= 0.9, said, series.source_at(len(series) - 1), "reward variance")
 
 
-RECONSTRUCTS = re.compile(r"(?:^|[/_ ])(?:recon\w{0,20}|elbo|rec_loss|kld)(?:[/_ ]|$)", re.IGNORECASE)
+RECONSTRUCTS = expression(r"(?:^|[/_ ])(?:recon\w{0,20}|elbo|rec_loss|kld)(?:[/_ ]|$)", re.IGNORECASE)
 """What a variational autoencoder logs beside its KL."""
 ASKED_OF_A_POLICY = (
     "kl_loss_type",
@@ -73,7 +74,7 @@ def kl_is_nan(run: Run) -> Seen | None:
     return None
 
 
-CUT = re.compile(r"(?:^|/)(?:clipped_ratio|clip_ratio|truncat\w{0,20}_(?:ratio|rate))$")
+CUT = expression(r"(?:^|/)(?:clipped_ratio|clip_ratio|truncat\w{0,20}_(?:ratio|rate))$")
 """Names of the share of completions that reached their limit: TRL's `completions/clipped_ratio`, verl's
 `response_length/clip_ratio`."""
 ALL = 0.95
@@ -91,7 +92,7 @@ def all_cut(run: Run) -> Seen | None:
     return None
 
 
-APART = re.compile(
+APART = expression(
     r"sampling_logp_difference/mean$|rollout_probs_diff_mean$|(?:rollout_corr(?:ection)?|mismatch)/(?:mismatch_)?(?:k3_)?kl$"
 )
 """What trainers log of the two probabilities of a sampled token: TRL, verl, ms-swift."""

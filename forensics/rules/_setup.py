@@ -9,6 +9,7 @@ import numpy as np
 
 from forensics.analysis.crashes import last_deaths, of_an_earlier_attempt, outlived, own_exceptions
 from forensics.analysis.endings import deaths_of
+from forensics.deferred.patterns import expression
 from forensics.model import Explained, Group, Run, Scalar, Setting, Source
 from forensics.names import LEARNING_RATE, LOSS, LOSS_SCALE, Kind
 from forensics.rules import _curves as curves
@@ -18,13 +19,13 @@ from forensics.rules._seen import Seen, first, held, unless
 from forensics.rules._versions import Affected
 from forensics.signatures import BY_NAME
 
-NO_BF16 = re.compile(
+NO_BF16 = expression(
     r"\b(V100|T4|P100|P40|K80|GTX ?\d+|RTX ?20\d\d|2080|TITAN (RTX|Xp|V)|Quadro RTX|M40)\b", re.IGNORECASE
 )
 """Pascal, Volta and Turing boards: no bfloat16 units (compute capability below 8.0)."""
-ACCELERATOR = re.compile(r"gpu$|gpu_name$|accelerator$")
+ACCELERATOR = expression(r"gpu$|gpu_name$|accelerator$")
 """Names under which readers give the board."""
-HOPPER = re.compile(r"\b(H100|H200|H800|H20|GH200)\b", re.IGNORECASE)
+HOPPER = expression(r"\b(H100|H200|H800|H20|GH200)\b", re.IGNORECASE)
 
 
 def whole_number(run: Run, name: str, group: Group = "setting") -> int | None:
@@ -226,7 +227,7 @@ def precision_is(run: Run, *wanted: str) -> Seen | None:
     )
 
 
-_COMPILED = re.compile(r"torch[./]_(?:dynamo|inductor)\b|backend='inductor'")
+_COMPILED = expression(r"torch[./]_(?:dynamo|inductor)\b|backend='inductor'")
 
 
 def compiled(run: Run) -> Seen | None:
@@ -327,7 +328,7 @@ def has_metric(run: Run, *names: str) -> Seen | None:
     return Seen(False, f"{names[0]} is not logged", None, f"metric {names[0]}") if run.timeline.series else None
 
 
-WITHOUT_GRAPH = re.compile(
+WITHOUT_GRAPH = expression(
     "does not require grad and does not have a grad_fn|One of the differentiated Tensors does not require grad"
     "|optimizer got an empty parameter list"
     "|No gradients provided for any variable|not needed in cases when no parameters require gradient"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.patterns import expression
 from forensics.model import Checkpoint, Explained, Run, Source, TensorTable
 from forensics.rules._curves import onset
 from forensics.rules._seen import Seen
@@ -250,7 +251,7 @@ def zero_lora_b(run: Run) -> Seen | None:
     return None
 
 
-WRAPPED = re.compile(r"(?:_orig_mod|module|_fsdp_wrapped_module|_forward_module)\.")
+WRAPPED = expression(r"(?:_orig_mod|module|_fsdp_wrapped_module|_forward_module)\.")
 """What torch.compile, DDP, FSDP and DeepSpeed's engine write before the names of a model that they hold."""
 
 
@@ -315,7 +316,7 @@ def empty_shapes(run: Run) -> Seen | None:
     return Seen(False, "no tensor has a 0 in its shape", None, "empty shapes") if looked else None
 
 
-COPIED = re.compile(r"modules_to_save|embed_tokens|lm_head")
+COPIED = expression(r"modules_to_save|embed_tokens|lm_head")
 """What an adapter trains beside its own matrices: PEFT's `modules_to_save`, mostly the embedding and the head."""
 
 

@@ -1,8 +1,8 @@
 """A checkpoint was cut short while it was written."""
 
-import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
 from forensics.plugin import Condition, rule
@@ -16,10 +16,10 @@ _CUT_SHORT = (
     r"|not fully covered|DATA_LOSS"
     r"|invalid header or archive is corrupted|truncated file: eof|file read failed|not a zip file"
 )
-REFUSED = re.compile(f"{_CUT_SHORT}|Ran out of input|pickle data was truncated")
+REFUSED = expression(f"{_CUT_SHORT}|Ran out of input|pickle data was truncated")
 """How safetensors, torch (both of its formats), pickle and HDF5 refuse a file that is cut short."""
-REFUSED_FOR_CERTAIN = re.compile(_CUT_SHORT)
-OF_A_CHILD = re.compile(r"(?:Ran out of input|pickle data was truncated).{0,400}multiprocessing")
+REFUSED_FOR_CERTAIN = expression(_CUT_SHORT)
+OF_A_CHILD = expression(r"(?:Ran out of input|pickle data was truncated).{0,400}multiprocessing")
 """What a spawned process says whose parent could not send it all that it needs (CPython `multiprocessing/spawn.py`)."""
 LFS = r"\blfs\b|pointer"
 NOT_CUT = r"\bCRC mismatch\b|\bis an HTML page\b"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import infinite_first, onset, shown
@@ -12,7 +13,7 @@ from forensics.rules._labels import is_ctc
 from forensics.rules._seen import Seen, first, holds, weigh_yes
 from forensics.rules._setup import precision_is, setting_is
 
-LENGTHS = re.compile(r"frame|input_len|audio_len|duration|seconds_of_audio|src_len", re.IGNORECASE)
+LENGTHS = expression(r"frame|input_len|audio_len|duration|seconds_of_audio|src_len", re.IGNORECASE)
 SHORTER = 0.5
 """Of the usual length: a batch this short at the onset is no chance among batches of one length."""
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
 from forensics.plugin import Condition, rule
@@ -10,7 +11,7 @@ from forensics.rules._curves import norms_grew
 from forensics.rules._seen import Seen, first, held, holds, weigh_yes
 from forensics.rules._setup import NO_BF16, fp16_told, fp16_used, happened, hardware_matches, pretrained_in
 
-FAMILIES = re.compile(
+FAMILIES = expression(
     r"(?:code)?llama-?[23]?|qwen|glm-?4|baichuan2|gemma|mistral|\byi-|\bu?m?t5|deepseek|internlm2",
     re.IGNORECASE,
 )

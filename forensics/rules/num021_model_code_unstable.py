@@ -1,8 +1,8 @@
 """The model's own arithmetic makes the NaN."""
 
-import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import GRAD_NORM, Kind
 from forensics.plugin import Condition, rule
@@ -12,7 +12,7 @@ from forensics.rules._seen import Seen, first, held, holds, weigh_no, weigh_yes
 from forensics.rules._setup import fp16_used, is_set, precision_is, said, several_ranks
 from forensics.rules._tensors import single, widespread
 
-ANOMALY = re.compile("returned nan values in its")
+ANOMALY = expression("returned nan values in its")
 """What torch.autograd raises under anomaly detection: "Function 'LogBackward0' returned nan values in its ..."."""
 
 

@@ -1,10 +1,10 @@
 """No parameter trains."""
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.model import Evidence, Experiment, Explained, Fix, Run, Source
 from forensics.names import Kind
 from forensics.plugin import Condition, rule
@@ -13,7 +13,7 @@ from forensics.rules._seen import Seen, first, held, holds, weigh, weigh_no, wei
 from forensics.rules._setup import WITHOUT_GRAPH, no_gradient_flows, said, setting_is
 from forensics.rules._tensors import scanned, table_of, unmoved
 
-NOTHING_GIVEN = re.compile(
+NOTHING_GIVEN = expression(
     "optimizer got an empty parameter list|No gradients provided for any variable"
     "|not needed in cases when no parameters require gradient"
 )

@@ -5,9 +5,9 @@ process (`ending`), under which symptom it is told and how much it tells of the 
 endings, the detectors and docs/endings.md all read this one table; nothing else in the project lists deaths.
 """
 
-import re
 from functools import lru_cache
 
+from forensics.deferred.patterns import expression
 from forensics.signatures import communication, data, device, host, memory, native, network, numeric, scheduler, start
 from forensics.signatures.codes import SIGNALS, Signal, code_told, signal_of
 from forensics.signatures.general import in_general
@@ -30,7 +30,7 @@ SIGNATURES: tuple[Signature, ...] = (
 BY_NAME = {signature.name: signature for signature in SIGNATURES}
 
 
-_FRAME = re.compile(r" \((?:[^()]|\([^()]*\))*:\d+(?: in [^()]*)?\)$")
+_FRAME = expression(r" \((?:[^()]|\([^()]*\))*:\d+(?: in [^()]*)?\)$")
 """The place that readers put behind the last line of a traceback."""
 
 LAST_WORDS = 400

@@ -1,13 +1,14 @@
 """Where a file lies: on this machine, in a store that a URL names, or in memory as a part of another file."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 from urllib.parse import quote
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+from forensics.deferred.patterns import expression
+
+_SCHEME = expression(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _NO_USER = frozenset({"hf", "abfs", "abfss", "az", "wasb", "wasbs"})
 """Schemes in which what stands before an @ names a repository or a container."""
 

@@ -7,7 +7,6 @@ a server that ignores `Range` for the range.
 import asyncio
 import contextlib
 import functools
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -18,6 +17,7 @@ import fsspec
 import yarl
 from fsspec.asyn import sync
 
+from forensics.deferred.patterns import expression
 from forensics.errors import AbsentError, ChangedError, RemoteError
 from forensics.storage.facts import Facts
 from forensics.storage.locations import RemotePath
@@ -31,7 +31,7 @@ SILENCE_SECONDS = 60.0
 WHOLE_BYTES = 4 << 20
 """A file up to this size (an index, a configuration) is taken whole from a server without ranges."""
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
-_RANGE = re.compile(r"bytes (?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19})")
+_RANGE = expression(r"bytes (?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19})")
 
 
 class _TryAgainError(Exception):

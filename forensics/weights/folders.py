@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from forensics.deferred.patterns import expression
 from forensics.model import Artifact
 
 
@@ -64,7 +65,7 @@ def folders_of(artifacts: Sequence[Artifact]) -> Folders:
     return Folders((path, Folder(path, groups[path])) for path in sorted(groups, key=natural))
 
 
-_STEP = re.compile(
+_STEP = expression(
     r"(?:checkpoint|ckpt|global_?step|iter(?:ation)?|step|epoch=\d+-step)[-_=]?0*(\d{1,15})"
     r"(?:[-_](?:universal|consumed_samples=.*|last|v\d+))?$",
     re.IGNORECASE,

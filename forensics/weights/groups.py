@@ -1,15 +1,15 @@
 """Tensors of a checkpoint put together by layer and by what they are: the short view of a long table."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.model.facts import Floats, Integers
 from forensics.model.weights import TensorTable
 
-_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
+_NUMBER = expression(r"(?<![^.])\d+(?![^.])")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from forensics.deferred.patterns import expression
 from forensics.errors import ForensicsError
 from forensics.formats.lenient_json import load
 from forensics.model import Artifact, Problem, Source, TensorRecord
@@ -14,7 +15,7 @@ from forensics.weights.layouts._trained import EMBEDDING, HEAD
 from forensics.weights.optimizer import whole
 
 CONFIG_BYTES = 4 << 20
-LAYER = re.compile(r"(.*)\.(?:layers?|h|blocks?)\.(\d{1,6})\.")
+LAYER = expression(r"(.*)\.(?:layers?|h|blocks?)\.(\d{1,6})\.")
 FAR_SMALLER = 0.5
 """Share of the elements that the configuration implies at least, below which weights are missing as a whole."""
 SHOWN = 3

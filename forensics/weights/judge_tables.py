@@ -1,23 +1,23 @@
 """What the scanned values say against a checkpoint."""
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.model import Checkpoint, Problem, Source, TensorTable
 from forensics.weights.layouts._trained import EMBEDDING, HEAD
 
-RANKED = re.compile(r"(mp_rank_[\d_]+):(.*)")
-REPLICATED = re.compile(
+RANKED = expression(r"(mp_rank_[\d_]+):(.*)")
+REPLICATED = expression(
     r".*(?:norm[^.]{0,80}|ln_\w{1,80}|layernorm_\w{1,80})\.(?:weight|bias)|.*(?:dense|dense_4h_to_h|linear_proj|linear_fc2)\.bias"
     r"|.*position_embeddings\.weight|.*(?:router|gate\.wg)\.weight"
 )
 """Names of tensors that tensor-parallel ranks hold as copies (Megatron-LM: norms, biases behind row-parallel
 matrices, positions, routers)."""
-SCALE = re.compile(r"\.(?:nested_)?absmax$|\.(?:weight_)?scales?(?:_inv)?$|\.SCB$|\.qscale$")
+SCALE = expression(r"\.(?:nested_)?absmax$|\.(?:weight_)?scales?(?:_inv)?$|\.SCB$|\.qscale$")
 """Names of the scales of bitsandbytes (`absmax`, `SCB`), AWQ and GPTQ (`scales`), compressed-tensors and FP8
 (`weight_scale`, `weight_scale_inv`)."""
 SHOWN = 3

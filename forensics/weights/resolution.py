@@ -1,11 +1,11 @@
 """What the optimizer's next step would be, against the rounding of the weights it is applied to."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.errors import ForensicsError
 from forensics.formats.dtypes import decode, dtype_named
 from forensics.model import Checkpoint, Floats, OptimizerState, TensorRecord, UpdateResolution
@@ -17,7 +17,7 @@ HALVES = ("BF16", "F16")
 SAMPLE_ELEMENTS = 1 << 16
 """Looked at of each tensor, from its beginning: the share of elements that cannot move needs no more."""
 MOST_TENSORS = 256
-NUMBER = re.compile(r".*optimizer\.state\.\d+")
+NUMBER = expression(r".*optimizer\.state\.\d+")
 
 
 def resolution_of(root: Root, checkpoint: Checkpoint, rate: float | None) -> tuple[UpdateResolution, ...]:

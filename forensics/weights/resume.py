@@ -9,13 +9,14 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Checkpoint
 
 WEIGHTS, OPTIMIZER, SCHEDULER, TRAINER = "weights", "optimizer state", "scheduler state", "trainer state"
 MOMENTS = frozenset({"master", "exp_avg", "exp_avg_sq", "optimizer"})
-OF_AN_OPTIMIZER = re.compile(r"(^|/)[^/]*optim[^/]*(/|$)", re.IGNORECASE)
+OF_AN_OPTIMIZER = expression(r"(^|/)[^/]*optim[^/]*(/|$)", re.IGNORECASE)
 """optimizer.pt, optimizer_0/, *_optim_states.pt, optim_world_size_2_rank_0.pt, distrib_optim.pt."""
-OF_ACCELERATE = re.compile(r"^random_states_\d+\.pkl$")
+OF_ACCELERATE = expression(r"^random_states_\d+\.pkl$")
 
 
 def with_gaps(checkpoints: Iterable[Checkpoint], artifacts: Iterable[Artifact]) -> tuple[Checkpoint, ...]:

@@ -4,22 +4,22 @@ What belongs to a checkpoint's layout is read there, and told as a problem of th
 other pickles of a run are walked here, only to learn the names that they ask for: who resumes loads them too.
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.errors import ForensicsError, InternalError, LimitError, contained
 from forensics.formats.pickle_search import unsafe_names
 from forensics.model import Artifact, Checkpoint, Events, Skip
 from forensics.names import Kind
 from forensics.storage.file import File
 
-ENDINGS = re.compile(
+ENDINGS = expression(
     r"\.(?:pt|pth|bin|ckpt|pkl|pickle|joblib|dat|data|dill|cloudpickle|p|tar|states|pyt|torch|metadata|zip|npz|npy)$"
 )
 ARRAYS = (".zip", ".npz", ".npy")
-PICKLE = re.compile(rb"\x80[\x02-\x05]|PK\x03\x04|\x93NUMPY|[(\]})]|c[A-Za-z_][\w.]*\n[A-Za-z_]")
+PICKLE = expression(rb"\x80[\x02-\x05]|PK\x03\x04|\x93NUMPY|[(\]})]|c[A-Za-z_][\w.]*\n[A-Za-z_]")
 """How pickles of protocol 2 to 5 begin, zip archives, arrays, and text pickles of a container or an object."""
 HEAD_BYTES = 512
 TOLD = 3

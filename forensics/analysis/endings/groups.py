@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Literal, TypeAlias
 
 from forensics.analysis.endings.deaths import Death, deaths_of
+from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP, Events, Timeline
 from forensics.names import Kind
 from forensics.signatures import Role
@@ -17,18 +18,18 @@ Fate: TypeAlias = Literal["final", "survived", "superseded"]
 FEW_ENTRIES = 3
 """Lines with metrics that may still come when a process is dying: other ranks, and a standard output that is written in
 blocks while errors are written at once (CPython buffers 8 KiB of it when it goes to a file)."""
-CONCURRENT = re.compile(
+CONCURRENT = expression(
     r"(?:rank|worker|node|proc|process|gpu|host|task|local|pod|replica|attempt_\d+/)[-_./]?$", re.IGNORECASE
 )
 CANCELLED = "cancelled"
 """srun cancels the whole step when one of its tasks dies (`--kill-on-bad-exit`, Slurm 23.11 `libsrun/launch.c`)."""
-_CLOSED = re.compile(r"(?:closed|reset) by peer|Broken pipe", re.IGNORECASE)
-_OF_AN_INTERRUPT = re.compile(
+_CLOSED = expression(r"(?:closed|reset) by peer|Broken pipe", re.IGNORECASE)
+_OF_AN_INTERRUPT = expression(
     r"(?i)connection|peer|broken ?pipe|eoferror|worker|nccl|gloo|store|socket|\bempty\b|exit|died|terminat|sigint"
     r"|cancel|timeout|stopiteration|resource_?tracker|shutdown|closed"
 )
 """What processes say whose partner was interrupted, and what an interrupt finds being handled (`queue.Empty`)."""
-_DIGITS = re.compile(r"\d+")
+_DIGITS = expression(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from forensics.analysis.endings.groups import FEW_ENTRIES
+from forensics.deferred.patterns import expression
 from forensics.model import Events, Source, Timeline
 from forensics.names import Kind
 
-_WORK = re.compile(r"SeqNum=(\d+), OpType=(\w+)(?:, NumelIn=(\d+))?")
-_RANK = re.compile(r"\[Rank (\d+)\]|\brank[ :=]?(\d+)\b", re.IGNORECASE)
-_DUMPED = re.compile(r"^(\S+) (\d+) of (.+?), sizes (.*?)(?: at (.+))?$")
-_COLLECTIVE = re.compile(
+_WORK = expression(r"SeqNum=(\d+), OpType=(\w+)(?:, NumelIn=(\d+))?")
+_RANK = expression(r"\[Rank (\d+)\]|\brank[ :=]?(\d+)\b", re.IGNORECASE)
+_DUMPED = expression(r"^(\S+) (\d+) of (.+?), sizes (.*?)(?: at (.+))?$")
+_COLLECTIVE = expression(
     r"reduce|all_?gather|all_?to_?all|barrier|broadcast|\brecv|\bscatter|_wait\b|wait_tensor", re.IGNORECASE
 )
 """Innermost functions in which a process waits for the others."""

@@ -7,16 +7,18 @@ Sources: torch `CUDACachingAllocator.cpp` (1.8 to 2.13: "total capacity", "alrea
 import re
 from dataclasses import dataclass
 
+from forensics.deferred.patterns import expression
+
 _SIZE = r"(\d{1,9}(?:\.\d{1,9})?) ?([KMGT]i?B|bytes)"
 _UNITS = {"b": 1 / 2**30, "K": 1 / 2**20, "M": 1 / 2**10, "G": 1.0, "T": 2.0**10}
-_ASKED = re.compile(rf"Tried to allocate {_SIZE}")
-_CAPACITY = re.compile(rf"total capacity of {_SIZE}|{_SIZE} total capacity")
-_FREE = re.compile(rf"of which {_SIZE} is free|{_SIZE} free\b")
-_ALLOCATED = re.compile(rf"{_SIZE} is allocated by PyTorch|{_SIZE} already allocated")
-_UNALLOCATED = re.compile(rf"{_SIZE} is reserved by PyTorch but unallocated")
-_RESERVED = re.compile(rf"{_SIZE} reserved in total")
-_OWN = re.compile(rf"this process has {_SIZE} memory in use")
-_PROCESSES = re.compile(rf"Process \d{{1,10}} has {_SIZE} memory in use")
+_ASKED = expression(rf"Tried to allocate {_SIZE}")
+_CAPACITY = expression(rf"total capacity of {_SIZE}|{_SIZE} total capacity")
+_FREE = expression(rf"of which {_SIZE} is free|{_SIZE} free\b")
+_ALLOCATED = expression(rf"{_SIZE} is allocated by PyTorch|{_SIZE} already allocated")
+_UNALLOCATED = expression(rf"{_SIZE} is reserved by PyTorch but unallocated")
+_RESERVED = expression(rf"{_SIZE} reserved in total")
+_OWN = expression(rf"this process has {_SIZE} memory in use")
+_PROCESSES = expression(rf"Process \d{{1,10}} has {_SIZE} memory in use")
 FOREIGN = 0.1
 """Share of a board that other processes must hold to be named: a context of CUDA alone takes about 0.5 GiB."""
 SLACK = 0.05

@@ -3,15 +3,16 @@
 import re
 
 from forensics.analysis.endings.groups import groups_of
+from forensics.deferred.patterns import expression
 from forensics.model import Finding, Run
 from forensics.names import Kind
 from forensics.signatures.numeric import STATED_STEP, STATES
 
-_STOP = re.compile(r"[,.;:!?](?=\s|$)")
+_STOP = expression(r"[,.;:!?](?=\s|$)")
 NAN_ASSERTION = "nan-assertion"
 TITLES = {
-    "loss-nan": re.compile(r"(?i)loss.{0,40}(?<![a-z])(?:nan|inf)(?![a-z])|(?<![a-z])nan(?![a-z]).{0,20}loss"),
-    "grad-norm-nan": re.compile(r"(?i)grad(?:ient)?[ _-]?norm.{0,30}(?<![a-z])(?:nan|inf)(?![a-z])"),
+    "loss-nan": expression(r"(?i)loss.{0,40}(?<![a-z])(?:nan|inf)(?![a-z])|(?<![a-z])nan(?![a-z]).{0,20}loss"),
+    "grad-norm-nan": expression(r"(?i)grad(?:ient)?[ _-]?norm.{0,30}(?<![a-z])(?:nan|inf)(?![a-z])"),
 }
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from forensics.deferred.patterns import expression
 from forensics.limits import DEFAULT
 from forensics.storage.file import File
 
@@ -16,14 +17,14 @@ CHUNK_BYTES = 2 << 20
 SEARCHED_BYTES = 1 << 20
 """How far a line end is looked for where a file is to be cut into stretches."""
 
-_ANSI = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\r\n]{0,400}\x07)")
+_ANSI = expression(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\r\n]{0,400}\x07)")
 # Sought by its LF, which is rarer than CR where bars are drawn.
-_CRLF = re.compile(rb"\n(?<=\r\n)")
-_SEPARATOR = re.compile(rb"[\r\n]")
+_CRLF = expression(rb"\n(?<=\r\n)")
+_SEPARATOR = expression(rb"[\r\n]")
 # Word processors and some issue forms turn the quotes of a pasted dictionary into curly ones.
-_CURLY = re.compile(rb"\xe2\x80[\x98\x9c]([\w/.@() -]{1,80})\xe2\x80[\x99\x9d](?=[:,}])")
+_CURLY = expression(rb"\xe2\x80[\x98\x9c]([\w/.@() -]{1,80})\xe2\x80[\x99\x9d](?=[:,}])")
 # Colours that a viewer of logs wrote out: `#033[34m`, `^[[34m`.
-_SPELLED = re.compile(rb"(?:#033|\^\[)\[[0-9;]{0,20}m")
+_SPELLED = expression(rb"(?:#033|\^\[)\[[0-9;]{0,20}m")
 # A line as the one text of a JSON object: Docker's json-file, Kaggle's, python-json-logger's.
 _WRAPPERS = tuple(
     b'"%b":' % key
@@ -44,7 +45,7 @@ _VALUE = (
 )
 _BEFORE = rb'(?:"[\w@./-]{1,40}": ?' + _VALUE + rb", ?){0,12}"
 _BEHIND = rb'(?:, ?"[\w@./-]{1,40}": ?' + _VALUE + rb"){0,12}"
-_WRAPPED = re.compile(
+_WRAPPED = expression(
     rb"^[,\[]?\{" + _BEFORE + rb'(?:"(?:jsonPayload|_source|fields|attributes)": ?\{' + _BEFORE + rb")?"
     rb'"(?:log|message|msg|data|line|text|textPayload|MESSAGE|body)": ?"((?:[^"\\\n]|\\.)*)"'
     + _BEHIND
@@ -55,13 +56,13 @@ _WRAPPED = re.compile(
 )
 _STREAM = b'"textPayload"'
 """Google Cloud calls whatever a process wrote to its standard error an ERROR, line by line."""
-_GRAVE = re.compile(rb""""(?:level|severity|levelname|lvl)": ?"(?i:error|fatal|critical|alert|emergency)\"""")
-_TIMED = re.compile(rb"""(?i:time|"ts"|date)""")
+_GRAVE = expression(rb""""(?:level|severity|levelname|lvl)": ?"(?i:error|fatal|critical|alert|emergency)\"""")
+_TIMED = expression(rb"""(?i:time|"ts"|date)""")
 """An object with a text and without a time is a row of data."""
-_BESIDE = re.compile(rb"""\{?"(?:step|loss|epoch|iter\w*|global_step|lr)": ?["\d]""")
+_BESIDE = expression(rb"""\{?"(?:step|loss|epoch|iter\w*|global_step|lr)": ?["\d]""")
 # The end of a file that a writer did not finish: `loss 0.` is no zero.
-_CUT_NUMBER = re.compile(rb"(?<=[ =:,])[-+]?(?:0\.|\d{1,20}(?:\.\d{1,40})?[eE][-+]?)\Z")
-_ESCAPED = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))")
+_CUT_NUMBER = expression(rb"(?<=[ =:,])[-+]?(?:0\.|\d{1,20}(?:\.\d{1,40})?[eE][-+]?)\Z")
+_ESCAPED = expression(rb"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPES = {b"n": b"", b"r": b"\r", b"t": b"\t"}
 _UTF8_MARK = codecs.BOM_UTF8
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

@@ -4,17 +4,17 @@ torchrun `--tee` writes `[default0]:`, c10d and uncaught exceptions `[rank0]:`, 
 `worker-1: `, docker compose `trainer-0  | `, ray `(main_task pid=31245) `, python logging `WARNING:root:`.
 """
 
-import re
+from forensics.deferred.patterns import expression
 
 # Most fragments begin nearby: look there first, so that a file without any CR is not searched for one.
 NEAR_BYTES = 256
 
-_RANK = re.compile(rb"\[(?:default|rank)(\d{1,6})\]:")
-_NUMBERED = re.compile(rb"(\d{1,6}): (?=\S)")
-_HOST = re.compile(rb"(?:worker-|node-?|host-?)(\d{1,6}): ")
-_AXOLOTL = re.compile(rb"\[RANK:(\d{1,6})\]|\[Rank (\d{1,6})\]")
+_RANK = expression(rb"\[(?:default|rank)(\d{1,6})\]:")
+_NUMBERED = expression(rb"(\d{1,6}): (?=\S)")
+_HOST = expression(rb"(?:worker-|node-?|host-?)(\d{1,6}): ")
+_AXOLOTL = expression(rb"\[RANK:(\d{1,6})\]|\[Rank (\d{1,6})\]")
 _LEVEL = rb"\[?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\]?"
-_PREFIX = re.compile(
+_PREFIX = expression(
     rb"\s*(?:"
     rb"\[(?:default|rank)\d+\]:"
     rb"|\([\w-]+ pid=\d+(?:, ip=[\d.]+)?\) ?"

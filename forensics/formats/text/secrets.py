@@ -1,8 +1,8 @@
 """Tokens that people paste into logs and scripts are not repeated in a report."""
 
-import re
+from forensics.deferred.patterns import expression
 
-_SECRET = re.compile(
+_SECRET = expression(
     r"hf_[A-Za-z0-9]{16,}"  # Hugging Face
     r"|sk-[A-Za-z0-9_-]{16,}"  # OpenAI and those who copied the form
     r"|gh[pousr]_[A-Za-z0-9]{20,}"  # GitHub

@@ -6,28 +6,29 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.patterns import expression
 from forensics.model import Floats, Scalar
 from forensics.model.facts import Integers
 
-_NUMBER = re.compile(
+_NUMBER = expression(
     rb"[-+]?(?:\d[\d,]*(?:\.\d*)?(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?|nan(?:\(\w{1,9}\))?|inf(?:inity)?"
     rb"|1\.#(?:qnan|snan|ind|inf)\d{0,6})",
     re.IGNORECASE,
 )
-_OF_MICROSOFT = re.compile(rb"(?i)1\.#(?:(inf)|\w+)\d*|(?<=nan)\(\w+\)")
+_OF_MICROSOFT = expression(rb"(?i)1\.#(?:(inf)|\w+)\d*|(?<=nan)\(\w+\)")
 """What its runtime printed before 2015, and prints behind `nan`: `1.#QNAN`, `-1.#IND`, `1.#INF00`, `nan(ind)`."""
-_WRAPPED = re.compile(
+_WRAPPED = expression(
     rb"(?:tensor|array|(?:np|numpy|torch)\.\w+)\(\s*(?:\[\s*)?([^,()\]\s][^,()\]]*)(?:[,\]][^()]*)?\)"
 )
-_PAIR = re.compile(
+_PAIR = expression(
     rb"""\s*(?:'([^'\r\n]*)'|"([^"\r\n]*)")\s*:\s*"""
     rb"""(?:(?:'([^'\r\n]*)'|"([^"\r\n]*)"|((?:tensor|array|(?:np|numpy|torch)\.\w+)\([^()\r\n]*\)))\s*"""
     rb"""|(?:([^,'"{}\[\]()\s][^,'"{}\[\]()\r\n]*)(?:[\r\n]\s*)?)?)(?:,|\Z)"""
 )
 """A key and its value up to the comma. What is not quoted takes the blanks behind it too: were they left to a `\\s*`
 as well, each could belong to either, and a few thousand blanks would take minutes."""
-_INTEGER = re.compile(r"[-+]?\d+")
-_FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?")
+_INTEGER = expression(r"[-+]?\d+")
+_FLOAT = expression(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?")
 _WORDS: dict[str, Scalar] = {
     "None": None, "null": None, "True": True, "true": True, "False": False, "false": False,
     "inf": float("inf"), "Infinity": float("inf"), "-inf": float("-inf"), "-Infinity": float("-inf"),

@@ -5,8 +5,7 @@ DeepSpeed 0.19 `launch.py`, accelerate `CalledProcessError`, srun 23.11, OpenMPI
 Kubernetes, systemd, LSF, HTCondor, UCX and glog crash handlers, CPython's faulthandler, PyCharm.
 """
 
-import re
-
+from forensics.deferred.patterns import expression
 from forensics.signatures.codes import number_of
 
 _FOREIGN_SEGFAULTS = (
@@ -48,21 +47,21 @@ _ENDS = (
     rb"(?::? \d{1,2})?(?: *\(core dumped(?: by \w+)?\))?"
     rb"(?= *$|,| {2,}\S| +(?:\(\w+\) )?\S*(?:python|torchrun|srun|bash|sh|accelerate|deepspeed|mpirun)\b)"
 )
-SAID = tuple((re.compile(words + _ENDS), number) for words, number in _WORDS)
+SAID = tuple((expression(words + _ENDS), number) for words, number in _WORDS)
 """What shells call a process that a signal ended (`strsignal`), at the end of its line or before the command."""
-FATAL = re.compile(
+FATAL = expression(
     rb"Fatal Python error: (Segmentation fault|Aborted|Bus error|Illegal instruction|Floating[- ]point exception)"
 )
 _FATAL = {b"Segmentation fault": 11, b"Aborted": 6, b"Bus error": 7, b"Illegal instruction": 4}
 
-STATE = re.compile(rb"(?i)\b(?:state|status|phase|reason)[\"']?\s*[:=]\s*[\"']?(?:terminated|aborted)\b")
+STATE = expression(rb"(?i)\b(?:state|status|phase|reason)[\"']?\s*[:=]\s*[\"']?(?:terminated|aborted)\b")
 """What `kubectl describe` calls every container that came to its end, whatever the end was."""
-CALM = re.compile(rb"(?i)\bgraceful(?:ly)?\b")
+CALM = expression(rb"(?i)\bgraceful(?:ly)?\b")
 """A service of the program (a raylet, a server) that was told to end because the program had."""
 
 _NUMBER = rb"(0x[0-9A-Fa-f]{8}\b|-?\d{1,10}(?![xX\d]))"
 CODES = tuple(
-    re.compile(pattern)
+    expression(pattern)
     for pattern in (
         rb"exits with return code = " + _NUMBER,
         rb"exitcode *: *" + _NUMBER,
@@ -81,7 +80,7 @@ CODES = tuple(
 )
 """Where launchers write the code of a process."""
 BY_SIGNAL = tuple(
-    re.compile(pattern)
+    expression(pattern)
     for pattern in (
         rb"died with <Signals\.(SIG[A-Z0-9]+): \d+>",
         (

@@ -7,12 +7,12 @@ words such as these; what they say counts only where a sign or a signature knows
 whoever writes one above a log says what it is about.
 """
 
-import re
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.patterns import expression
 from forensics.model import Integers
 
 LEVELS = (b"WARNING", b"WARN ", b"WARN]", b"WARN:", b"ERROR", b"CRITICAL", b"Warning: ")
@@ -21,22 +21,22 @@ _UNEXPECTED, _CATEGORY = b"unexpected", LEVELS[-1]
 _HEADER, _LINE = 160, 600
 _OUTLINE = bytes.maketrans(b"23456789", b"11111111")
 """Nothing here asks which digit stands somewhere, but whether it is zero."""
-_LEVEL = re.compile(rb"(?<![A-Za-z_.])(?:WARN(?:ING)?|ERROR|CRITICAL|Warning)(?![A-Za-z_])")
-_OF_A_LIBRARY = re.compile(
+_LEVEL = expression(rb"(?<![A-Za-z_.])(?:WARN(?:ING)?|ERROR|CRITICAL|Warning)(?![A-Za-z_])")
+_OF_A_LIBRARY = expression(
     rb"\[(?:WARN(?:ING)?|ERROR)\s{0,4}\||\[\w{1,40}\.py:\d|site-packages|[A-Za-z]Warning\b|\bpy\.warnings\b|\bwandb\b"
     rb"|(?<![\w.])(?:transformers|torch|torchvision|tensorflow|absl|datasets|accelerate|deepspeed|tokenizers|diffusers"
     rb"|huggingface_hub|numba|matplotlib|urllib3|jax|ray|vllm|asyncio|filelock|mlflow|comet_ml|PIL|sklearn|lightning"
     rb"|pytorch_lightning|nemo_logging|xformers|triton|bitsandbytes|peft|trl)(?:[.:\]/]|\s{1,4}-)"
     rb"|\.(?:cc|cpp|cu|h)[:(]\d"
 )
-_PART = re.compile(
+_PART = expression(
     rb"(?i)(?<![A-Za-z])(?:checkpoints?|ckpts?|weights?|param(?:eter)?s?|grad(?:ient)?s?|grad_?norm|loss(?:es)?"
     rb"|optimi[sz]er|scheduler|learning[ _]rate|lr|state(?:_?dict)?|ranks?|replicas?|worlds?|layers?|labels?"
     rb"|embeddings?"
     rb"|logits?|activations?|adapters?|teacher|ema|rewards?|policy|kl|buffers?|backbone|encoder|decoder|head|masks?"
     rb"|updates?)(?![A-Za-z])"
 )
-_WRONG = re.compile(
+_WRONG = expression(
     rb"(?i)(?<![A-Za-z])(?:not (?:found|loaded|initiali[sz]ed|restored|match(?:ing)?|synchroni[sz]ed|in sync|finite"
     rb"|updat(?:ed|ing)|a number|trained|training|learning|chang(?:ed|ing)|moving|receiv(?:ed|ing))|found no"
     rb"|no (?:checkpoint|ckpt|grad(?:ient)?s?|trainable|labels?|weights?)|missing|unexpected"
@@ -49,14 +49,14 @@ _WRONG = re.compile(
     rb"|explod(?:ed|ing)|vanish(?:ed|ing)|collaps(?:ed|ing)|won't learn|does not learn|unchanged|stale|dead"
     rb"|too (?:large|high|low|small))(?![A-Za-z])"
 )
-_QUOTED = re.compile(rb"(?<=[\s:=(\[])(?:'[^']{0,300}'|\"[^\"]{0,300}\")")
+_QUOTED = expression(rb"(?<=[\s:=(\[])(?:'[^']{0,300}'|\"[^\"]{0,300}\")")
 """Samples, names and paths that a line quotes."""
-_DENIED = re.compile(
+_DENIED = expression(
     rb"(?i)(?<![A-Za-z])(?:if|deprecated|in future|will be removed|no (?:nans?|errors?)|0 (?:missing|nan))(?![A-Za-z])"
 )
-_BOTH = re.compile(rb"(?i)(?<![\d.])[1-9]\d{0,6} missing(?: \w{1,12})?,? (?:keys,? )?(?:and )?[1-9]\d{0,6} unexpected")
+_BOTH = expression(rb"(?i)(?<![\d.])[1-9]\d{0,6} missing(?: \w{1,12})?,? (?:keys,? )?(?:and )?[1-9]\d{0,6} unexpected")
 """Keys that are missing and others that are too many: the names are those of another model."""
-_TITLE = re.compile(
+_TITLE = expression(
     rb"(?i)^#{1,3} .{0,200}?(?<![A-Za-z])(?:nan|inf|errors?|time(?:d )?-?outs?|hangs?|hanging|hung|stuck"
     rb"|fail(?:s|ed|ure)?|crash(?:es|ed|ing)?|oom|out of memory|deadlocks?|diverg\w{1,5}|explod\w{1,5}|killed"
     rb"|bug|wrong|collaps\w{1,5}"

@@ -7,6 +7,7 @@ loses the lines that begin with `Traceback`.
 import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.formats.text import Window, fragment_start
 from forensics.readers._events.leads import leads, quotes, signed
 from forensics.readers._events.tracebacks import (
@@ -31,38 +32,38 @@ _DOTTED = (
     rb"|Panic\w{0,20}|Died|Killed|Unknown)"
 )
 """How exceptions end that are not called errors (httpx, google-api-core, grpc, queue); behind a module's name only."""
-EXCEPTION = re.compile(
+EXCEPTION = expression(
     rb"((?:[a-zA-Z_]\w{0,60}\.){0,6}[A-Z]\w{0,80}" + _CLASS + rb"|[A-Z]\w{0,60}Error|Exception(?=: )"
     rb"|(?:[a-z_]\w{0,60}\.){1,6}(?:[A-Z]\w{0,80})?" + _DOTTED + rb""
     rb"|(?:[a-z_]\w{0,60}\.){1,5}(?:exceptions?|errors?|exc)\.[A-Z]\w{0,80})"
     rb"(?:: \S.*|:?\s*)$"
 )
-_FOREIGN = re.compile(
+_FOREIGN = expression(
     rb"(?:Exception in thread \"main\" |panic: )(\S.{0,400})"
     rb"|(Error using \S{1,200} \(line \d{1,9}\).{0,200}|Execution halted$)"
 )
 """How the JVM, Go, MATLAB and R say that a program ended in an exception."""
-_FRAME = re.compile(rb'\sFile "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
-_WENT_ON = re.compile(
+_FRAME = expression(rb'\sFile "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
+_WENT_ON = expression(
     rb"\b(?:retry(?:ing)?(?! (?:count|failed))|trying again|continu(?:e|ing)|skipp(?:ed|ing)|fall(?:ing)? back"
     rb"|ignor(?:ed|ing)|resum(?:ed|ing))\b",
     re.IGNORECASE,
 )
-_FATAL = re.compile(
+_FATAL = expression(
     rb"(?:^|[\[\s|])(?:F\d{3,8} (?:\d\d:){2}\d\d|(?<=\d: )F(?= \S{1,200}:\d+\])"
     rb"|(?:FATAL|CRITICAL|Fatal(?=\]))(?=[\s:\]|]|$)"
     rb"|[Ff]atal error(?=[\s:])|what\(\):  |libc\+\+abi: terminating|failed assertion `|called `Result::unwrap\(\)`)"
 )
 """How glog, TensorFlow (tsl/platform/logging), `logging`, C++ runtimes, Metal and Rust mark their last line."""
-_ERROR = re.compile(
+_ERROR = expression(
     rb"(?:^|[\[\s|])(?:E\d{3,8} (?:\d\d:){2}\d\d|(?:ERROR|EXCEPTION)(?=\s*[:\]|,\[(-])|(?<=[\d\]|] )ERROR(?=\s)"
     rb"|Error: (?=\S)|(?<=: )error: (?=\S)|UCX {1,4}ERROR(?=\s)|E[A-Z\d]\d{4}: )"
 )
 """How glog, `logging`, loguru, UCX and C programs mark a line; absl and glog put the level before the date, CANN a
 code."""
-WARNED = re.compile(rb"(?:^|[\[\s])W\d{3,8} (?:\d\d:){2}\d\d|\d: W (?=\S{1,200}:\d+\])")
+WARNED = expression(rb"(?:^|[\[\s])W\d{3,8} (?:\d\d:){2}\d\d|\d: W (?=\S{1,200}:\d+\])")
 """How glog and TensorFlow mark what they go on after."""
-_ENDED = re.compile(
+_ENDED = expression(
     rb"(?i)(?<![\w./-])(?:job|run|task|pod|container|session|notebook|kernel|instance|vm|machine|node|host|system|cluster|replica|worker|daemon"
     rb"|workload|process|rank|training|trainer|program|allocation|unit|actor)s?\b[^!?]{0,100}?"
     rb"\b(?:killed|terminated|stopped|cancell?ed|evicted|pre-?empted|reclaimed|interrupted|interruption(?! rate)"
@@ -77,18 +78,18 @@ _ENDED = re.compile(
     rb"|\b(?:watchdog|heartbeat)\b[^!?]{0,60}\b(?:no progress|stuck|hung|timed out|aborting|expired|lost)\b"
 )
 """A sentence that says of a process, or of what it runs on, that it came to an end; or words of memory that tell so."""
-_NOT_SAID = re.compile(
+_NOT_SAID = expression(
     rb"(?i)\b(?:if|when|whenever|once|unless|until|in case|never|not yet"
     rb"|(?<![=.:\d])0 [a-z]+|no(?! progress)|example|e\.g|successful\w*|completed|normal(?:ly)?"
     rb"|recover(?:ed|s)|restart(?:s|ed|ing)|previous\w*|earlier|stale|enabled|handler)\b"
     rb"|\?\s*$|^\s*[#>*=-]|(?-i:^(?:[A-Z][a-z']{0,30}|[A-Z]{2,30}(?: [A-Z]{1,30}){0,3}): )|\bloss[\"']? ?[:=]? ?-?\d"
 )
 """Conditions, denials and good news say of no end that it came; what somebody says in a dialogue is no log."""
-_TO_COME = re.compile(rb"(?i)\b(?:would|will|can|may|could|might|should)\b")
+_TO_COME = expression(rb"(?i)\b(?:would|will|can|may|could|might|should)\b")
 """In front of an end: one that is only planned or possible."""
-_ECHOED = re.compile(rb"(?<![.'\"/\\\[(])\^(?:C(?=\s*$|\^C|[A-Z][a-z]{2}|\w{3,12}: )|\\(?=Quit))")
+_ECHOED = expression(rb"(?<![.'\"/\\\[(])\^(?:C(?=\s*$|\^C|[A-Z][a-z]{2}|\w{3,12}: )|\\(?=Quit))")
 """What a terminal shows of the keys that interrupt (termios ECHOCTL)."""
-_BY_HAND = re.compile(
+_BY_HAND = expression(
     rb"(?i)\bkeyboard[ -]?interrupt|\binterrupt (?:signal|received)\b|\breceived (?:an )?interrupt\b|^interrupted[.!]"
     rb"|\b(?:interrupted|stopped|aborted|cancell?ed|terminated) manually\b"
     rb"|\bmanually (?:interrupted|stopped|aborted|cancell?ed)\b"
@@ -100,17 +101,17 @@ _BY_HAND = re.compile(
 )
 """What is said of a run that its user ended; "exiting from training early" is of the language model of
 pytorch/examples and its many children."""
-_HOW_TO = re.compile(rb"(?i)\b(?:press|hit|use|type|send|on|regist\w{1,6}|install\w{0,3}|trap\w{0,4})\b[^.!]{0,80}$")
+_HOW_TO = expression(rb"(?i)\b(?:press|hit|use|type|send|on|regist\w{1,6}|install\w{0,3}|trap\w{0,4})\b[^.!]{0,80}$")
 """In front of a key or a signal: what it would do."""
-_ASIDE = re.compile(rb"\([^()]{0,200}\)")
-_MARK = re.compile(rb"[\d:()\"]|\bYour\b|(?i:\bnan\b)|^\s*(?:Pod|Job|Workload|Container|Task|Instance|Session|Node)\b")
+_ASIDE = expression(rb"\([^()]{0,200}\)")
+_MARK = expression(rb"[\d:()\"]|\bYour\b|(?i:\bnan\b)|^\s*(?:Pod|Job|Workload|Container|Task|Instance|Session|Node)\b")
 """What programs write into such sentences and tales do not: numbers, colons, brackets, the name of a thing in front."""
 OPENING_WORDS = 4
-_JSON_ERROR = re.compile(
+_JSON_ERROR = expression(
     rb"[{ ,]\"(?:level|severity|levelname|lvl)\" ?: ?\"(?i:error|fatal|critical|alert|emergency)\""
 )
-_JSON_MESSAGE = re.compile(rb"\"(?:msg|message|textPayload|event|error)\" ?: ?\"([^\"\\]{4,400})")
-_JSON_RAISED = re.compile(
+_JSON_MESSAGE = expression(rb"\"(?:msg|message|textPayload|event|error)\" ?: ?\"([^\"\\]{4,400})")
+_JSON_RAISED = expression(
     rb"\"(?:exc_info|exc_text|exception|traceback|stack_?trace|stacktrace)\" ?: ?\"((?:[^\"\\]|\\.){8,20000})\""
 )
 """Fields in which structlog, python-json-logger, loguru and zap keep a traceback."""
@@ -121,12 +122,12 @@ LAST_LINES = 6
 """How many of the last lines such sentences are believed in without the word ERROR."""
 _HEADER = 120
 """Bytes of a line in which its level stands."""
-_OTHERS = re.compile(
+_OTHERS = expression(
     rb"\bwandb: |\bmlflow\b|\bcomet|\bneptune|\b(?:0|no) (?:errors?|fail)|\b(?:rows?|samples?|examples?|prompts?) #?\d",
     re.IGNORECASE,
 )
 """Errors of trackers and of single samples end no run."""
-_LIFE = re.compile(
+_LIFE = expression(
     rb"\bloss\b[\"']?\s{0,20}[:=]\s{0,8}[\"'(]?(?:[-+]?[\d.]|(?i:nan|inf)\b)|it/s\]|s/it\]|\bstep\s{0,8}[:=]?\s{0,8}\d",
     re.IGNORECASE,
 )

@@ -7,18 +7,20 @@ of.
 
 import re
 
+from forensics.deferred.patterns import expression
+
 LONGEST_LEAD = 400
 LONGEST_SIGNED, AROUND = 120, 4096
 FEWEST_SIGNED, SIGNED = 5, 0.8
 """Lines, and which share of those around, that begin alike where a collector signs them."""
-_BAR = re.compile(rb"^.{0,600}(?:it/s|s/it|\?it|B/s|ex/s|examples/s)[^\[\]\r\n]{0,300}\]")
-_RICH = re.compile(
+_BAR = expression(rb"^.{0,600}(?:it/s|s/it|\?it|B/s|ex/s|examples/s)[^\[\]\r\n]{0,300}\]")
+_RICH = expression(
     rb"^[^\xe2]{0,200}(?:\xe2[\x94\x95][\x80-\xbf] ?){1,200}[^\xe2]{0,200}?(?:it/s|s/it)"
     rb"(?: [A-Za-z][\w./-]{0,40}[:=] ?[-+.\deE%]{1,20}){0,8}(?: |$)"
 )
 """A bar of rich (`rich.progress`), with metrics behind it."""
-_FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
-_QUOTING = re.compile(
+_FRAMING = expression(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+_QUOTING = expression(
     rb"\b(?:samples?|prompts?|references?|texts?|inputs?|outputs?|targets?|instructions?|questions?|answers?|responses?"
     rb"|completions?|contents?|labels?|generat\w+|predict\w+|decoded|examples?|users?|assistant|system|human|gpt|query"
     rb"|documents?|title|body|notes?|tips?|hints?|captions?|chosen|rejected|expected|q|a|quote|issue|forum"
@@ -26,17 +28,17 @@ _QUOTING = re.compile(
     rb" *[\"']?(?:\d{1,6} *)?[\]):>=|](?!:)",
     re.IGNORECASE,
 )
-_RAISED = re.compile(
+_RAISED = expression(
     rb"(?<![\w.])(?:[A-Za-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception|Failure): (?!.{0,400}(?:\"|`)$)"
 )
-_FAILED = re.compile(rb"(?:^|[\[\s|])(?:[EF]\d{3,8} |(?:ERROR|FATAL|CRITICAL|EXCEPTION)\b)")
+_FAILED = expression(rb"(?:^|[\[\s|])(?:[EF]\d{3,8} |(?:ERROR|FATAL|CRITICAL|EXCEPTION)\b)")
 """A header in which the writer says that the line is an error of its own."""
-_SAID = re.compile(rb"[A-Za-z(][\w ,./()'-]{1,200}: ?(?:[\w.]+: )?")
+_SAID = expression(rb"[A-Za-z(][\w ,./()'-]{1,200}: ?(?:[\w.]+: )?")
 """Words of the writer in front of the message that it passes on."""
-_FOLDER = re.compile(rb"(?<![\w.@+/-])[\w.@+-]*(?:/[\w.@+-]+)*/\Z")
+_FOLDER = expression(rb"(?<![\w.@+/-])[\w.@+-]*(?:/[\w.@+-]+)*/\Z")
 _LINE = "(?:line|Zeile|ligne|línea|linha|riga|строка|行|줄)".encode()
 """What bash in other languages calls the line of its script."""
-_TOKEN = re.compile(
+_TOKEN = expression(
     rb"(?:"
     rb"\s+|\^[CZ\\]"
     # Whole prefixes: journald and syslog, CRI, docker compose, torchx, `gh run view --log`, GitLab, Determined.
@@ -67,7 +69,7 @@ _TOKEN = re.compile(
 )
 
 
-_FIELD = re.compile(
+_FIELD = expression(
     rb"(?<![\w'])[\"']?(?:ErrorMessage|StatusMessage|statusMessage|Status message|Exception raised|FailureReason"
     rb"|methodName|statusReason(?:\b.{1,200}\breason)?)(?:[\"']? ?[:=] ?[\"']?| [\"'])"
 )

@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.formats.text import Window, fragment_end, fragment_start, line_rank, redact, strip_prefixes
 from forensics.model import UNKNOWN_STEP, Integers
 from forensics.names import Kind
@@ -29,22 +30,22 @@ REPORT_BYTES = 1 << 16
 MANY = 64
 """Places of one phrase from which on the ends of all lines of a window are sought at once."""
 CODE = "code"
-LOCAL_RANK = re.compile(rb"\blocal_rank: (\d{1,6})\b")
+LOCAL_RANK = expression(rb"\blocal_rank: (\d{1,6})\b")
 """How torch elastic names the process whose exit code it tells, on the same line or in the summary on the one above."""
 ABOVE_BYTES = 200
 STACK_BYTES = 1 << 16
 FATAL_BYTES = 400
-DUMPED = re.compile(
+DUMPED = expression(
     rb"(?:\[(?:default|rank)\d{1,6}\]: ?)?"
     rb"(?:Python v\d{1,3}\.\d{1,3}\.\d{1,3}[\w+.-]{0,40} \(|Timeout \(\d{1,6}:\d\d:\d\d"
     rb"|Current thread 0x[0-9a-f]{1,16} )"
 )
 FATAL_LINE, ERROR_LINE = "fatal-line", "error-line"
-KILLED = re.compile(rb"(?:^|[\s:])[Kk]illed(?:: 9)?(?= *$| {2,}\S| +\S*(?:python|torchrun|srun|bash|\.sh)\b)")
-_FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
-WARNING_OF_PYTHON = re.compile(rb"\.py:\d{1,7}: [A-Z]\w{0,40}Warning: .{0,300}:\s*$")
+KILLED = expression(rb"(?:^|[\s:])[Kk]illed(?:: 9)?(?= *$| {2,}\S| +\S*(?:python|torchrun|srun|bash|\.sh)\b)")
+_FRAMING = expression(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+WARNING_OF_PYTHON = expression(rb"\.py:\d{1,7}: [A-Z]\w{0,40}Warning: .{0,300}:\s*$")
 """How CPython (`warnings.formatwarning`) begins a warning of several lines that announces what it quotes."""
-_BAR = re.compile(rb"^.*(?:it/s|s/it)[^\]]{0,200}\]")
+_BAR = expression(rb"^.*(?:it/s|s/it)[^\]]{0,200}\]")
 
 
 def _by_anchor() -> dict[bytes, tuple[object, ...]]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP
 from forensics.names import Kind
 from forensics.readers._events.checkpoint_names import checkpoint_step
@@ -59,21 +60,21 @@ def _saved(found: re.Match[bytes]) -> tuple[float, int]:
 def _sign(
     anchor: str, kind: str, confirm: str | None = None, read: object = None, unless: re.Pattern[bytes] | None = None
 ) -> Sign:
-    pattern = re.compile(confirm.encode()) if confirm else None
+    pattern = expression(confirm.encode()) if confirm else None
     return Sign(anchor.encode(), kind, pattern, read, unless)  # type: ignore[arg-type]  # a function above
 
 
 _NUMBER = r"(\d{1,30}(?:\.\d+)?(?:e[+-]?\d+)?)"
 
 _SOMEWHERE = r"(?:(?:global[ _])?(?:step|iteration|epoch)\b|(?:the )?(?:last |latest )?checkpoint\b|\S{0,400}[/.]\w)"
-_FRAMING = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+_FRAMING = expression(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 _SKIPPED = "Skipping step"
 _SKIPPED_FOR_NAN = (
     r"(?i)^(?=.{0,400}(?:grad|norm|loss|updat|optim))(?!.{0,400}(?:loss.?scale|scaler))(?=.{0,400}\bskip)"
     r".{0,400}\b(?:nan|inf|infinite|infinity|non-?finite|not finite|not a number)\b"
 )
 """In whatever words a loop says that an update was left out because a gradient or a loss was no number."""
-_NONE_SKIPPED = re.compile(rb"S?kip\w{0,30} ?(?:\w{1,20}s)?\s{0,9}[:=]\s{0,9}0(?:\.0{1,9})?(?![\w.])")
+_NONE_SKIPPED = expression(rb"S?kip\w{0,30} ?(?:\w{1,20}s)?\s{0,9}[:=]\s{0,9}0(?:\.0{1,9})?(?![\w.])")
 """A column that counts none: `number of skipped iterations:   0 | number of nan iterations:   0` is part of each line
 of Megatron-LM (`training_log` in `megatron/training/training.py`)."""
 _WEIGHTS = "Some weights of "

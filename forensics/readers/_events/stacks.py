@@ -10,22 +10,23 @@ As written by py-spy 0.4 (`src/dump.rs`) and CPython 3.12 (`Python/traceback.c`,
 The innermost frames of the main thread are told: what stands still, and from where the run's own code called it.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-_PROCESS = re.compile(r"^(?:Process \d{1,10}: |Timeout \(\d{1,4}:\d\d:\d\d)")
-_THREAD = re.compile(
+from forensics.deferred.patterns import expression
+
+_PROCESS = expression(r"^(?:Process \d{1,10}: |Timeout \(\d{1,4}:\d\d:\d\d)")
+_THREAD = expression(
     r"^(?:Current thread|Thread) (?:0x)?[0-9a-fA-F]{1,20}.{0,200}?"
     r'(?:\(most recent call first\)|"([^"]{0,200})")?:?\s{0,20}$'
 )
-_SPY = re.compile(r"^ {2,}(\S.*?) \(([^()]+?):(\d+)\)$")
-_FAULT = re.compile(r'^ {2,}File "([^"]+)", line (\d+) in (\S+)')
-_LIBRARY = re.compile(
+_SPY = expression(r"^ {2,}(\S.*?) \(([^()]+?):(\d+)\)$")
+_FAULT = expression(r'^ {2,}File "([^"]+)", line (\d+) in (\S+)')
+_LIBRARY = expression(
     r"(?:site|dist)-packages/|/lib(?:64)?/python\d|<frozen |^(?:torch|transformers|accelerate|deepspeed|threading)[./]"
 )
-_RANK = re.compile(r"\brank[ =:](\d{1,6})\b|\[(?:default|rank)(\d{1,6})\]")
-_MARK = re.compile(r"^\[(?:default|rank)\d{1,6}\]: ?")
+_RANK = expression(r"\brank[ =:](\d{1,6})\b|\[(?:default|rank)(\d{1,6})\]")
+_MARK = expression(r"^\[(?:default|rank)\d{1,6}\]: ?")
 
 Frame = tuple[str, str, str]
 

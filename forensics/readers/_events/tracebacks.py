@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from forensics.deferred.patterns import expression
 from forensics.formats.text import Window, fragment_end, fragment_start, strip_prefixes
 from forensics.readers._events.leads import leads, quotes
 from forensics.signatures import of_last_words
@@ -18,22 +19,22 @@ MAX_FOREIGN = 30
 """Lines of other writers that may stand between the frames and the exception."""
 
 BEGIN = b"Traceback (most recent call last)"
-_FRAME = re.compile(rb'\s+File "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
-_CELL = re.compile(rb"(?:File |Input In |Cell In)? ?([^ :]{1,400}|\[\d+\]):(\d{1,9}), in (\S{1,200})")
+_FRAME = expression(rb'\s+File "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
+_CELL = expression(rb"(?:File |Input In |Cell In)? ?([^ :]{1,400}|\[\d+\]):(\d{1,9}), in (\S{1,200})")
 """IPython >= 8 writes `File ~/x.py:12, in f(a)`."""
-_NOTEBOOK = re.compile(rb"(?:[A-Za-z_]\w*\.)*[A-Z]\w*")
+_NOTEBOOK = expression(rb"(?:[A-Za-z_]\w*\.)*[A-Z]\w*")
 """IPython puts the name of the exception in front of the header."""
 _MARKDOWN = frozenset({b"`", b"``", b"```"})
 """What a post may put before what it pastes, on the line itself."""
-_RANK = re.compile(rb"\[(?:default|rank)\d{1,6}\]:")
-_ENDED = re.compile(rb"(?:[A-Za-z_]\w{0,60}\.){0,12}[A-Z]\w{0,80}(?::|\s*$)")
-_NAMED = re.compile(
+_RANK = expression(rb"\[(?:default|rank)\d{1,6}\]:")
+_ENDED = expression(rb"(?:[A-Za-z_]\w{0,60}\.){0,12}[A-Z]\w{0,80}(?::|\s*$)")
+_NAMED = expression(
     rb"((?:[a-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}?(?:Error|Exception|Interrupt|Exit|Failure|Fault))\1{0,32}(?=:|\s*$)"
 )
 """An exception's name; ranks that write at once may repeat it on one line."""
-_PASSED_ON = re.compile(rb"(?:[a-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception)\([A-Z]\w{0,80}\): ")
+_PASSED_ON = expression(rb"(?:[a-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception)\([A-Z]\w{0,80}\): ")
 """What Ray puts between the caller's frames and those of the task (`RayTaskError.make_dual_exception_type`)."""
-_SILENT = re.compile(
+_SILENT = expression(
     rb"[\w.]{1,300}(?:Error|Exception|Failure):(?: ?|[^\n]{1,300}:| Exception encountered when calling [^\n]{1,200})"
 )
 """An exception whose first line only announces what it says: a name alone, a line that ends in a colon, a layer."""
@@ -42,35 +43,35 @@ MESSAGE_LINES = 16
 MESSAGE_BYTES = 200
 MOST_EMPTY = 3
 """Lines that may stand empty between the name of an exception and its message."""
-_FOREIGN = re.compile(rb"\[|[EWIF]\d{4} |\d{4}-\d\d-\d\d|(?:INFO|WARNING|ERROR|DEBUG)\b|\s*\d{1,3}%\||wandb: |srun: ")
-_PROGRAM = re.compile(
+_FOREIGN = expression(rb"\[|[EWIF]\d{4} |\d{4}-\d\d-\d\d|(?:INFO|WARNING|ERROR|DEBUG)\b|\s*\d{1,3}%\||wandb: |srun: ")
+_PROGRAM = expression(
     rb"[\w./-]{1,80}(?:\[\d{1,9}\])?: |terminate called|Fatal Python error|[A-Z]\w{0,20} ?(?:\(core dumped\))?$"
 )
 """How the lines of another writer begin: a shell, a launcher, the C++ runtime."""
-LIBRARY = re.compile(
+LIBRARY = expression(
     rb"(?:site|dist)-packages/|/lib(?:64)?/python\d|<frozen |<__array_function__|/lib/(?:torch|transformers)/"
 )
-_LAUNCHER = re.compile(
+_LAUNCHER = expression(
     rb"/bin/(?:torchrun|accelerate|deepspeed|ray|composer|axolotl)$|torch/distributed/(?:run|launch|launcher|elastic)"
     rb"|accelerate/commands/|deepspeed/launcher/|/runpy\.py$|<frozen runpy>|torchrun$"
 )
-OF_A_LAUNCHER = re.compile(
+OF_A_LAUNCHER = expression(
     rb"(?:[\w.]+\.)?(?:ChildFailedError|CalledProcessError|ProcessExitedException|ProcessRaisedException"
     rb"|UnexpectedStatusException|ExecuteUserScriptError|AlgorithmError)\b"
 )
 """Last lines of tracebacks in which a launcher (torch elastic, accelerate, deepspeed, SageMaker) reports that a process
 of its own failed; what that died of stands before it."""
-STOPPED_BY_SIGNAL = re.compile(rb"(?:[\w.]+\.)?SignalException: Process \d+ got signal: (\d{1,3})")
+STOPPED_BY_SIGNAL = expression(rb"(?:[\w.]+\.)?SignalException: Process \d+ got signal: (\d{1,3})")
 """torch elastic, `multiprocessing/api.py`, when the launcher itself is told to end."""
-_IGNORED = re.compile(
+_IGNORED = expression(
     rb"^\s*(?:Exception ignored (?:in|on|while)|--- Logging error ---|Error in atexit\._run_exitfuncs"
     rb"|Error in sys\.excepthook|Exception in thread |Task exception was never retrieved|Exception in callback )"
 )
 """What CPython prints above an exception that ends nothing (`sys.unraisablehook`, `logging`, `atexit`, `threading`)."""
-_BOX = re.compile("[╭┌] ?[─ ]*$".encode())
-_BOX_END = re.compile("[╰└]─".encode())
-_BOXED_FRAME = re.compile("(?:│|^) ?(/?[^ :│]{1,300}):(\\d{1,9}) in (\\S{1,200})".encode())
-_OUTERMOST = re.compile(rb"<module>|_bootstrap(?:_inner)?|_run_code|run_target|_worker_loop|_wrap|main|<cell line")
+_BOX = expression("[╭┌] ?[─ ]*$".encode())
+_BOX_END = expression("[╰└]─".encode())
+_BOXED_FRAME = expression("(?:│|^) ?(/?[^ :│]{1,300}):(\\d{1,9}) in (\\S{1,200})".encode())
+_OUTERMOST = expression(rb"<module>|_bootstrap(?:_inner)?|_run_code|run_target|_worker_loop|_wrap|main|<cell line")
 """Functions in which the traceback of an exception begins that nobody caught."""
 
 

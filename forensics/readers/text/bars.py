@@ -5,10 +5,9 @@ tqdm draws its bar anew right after it has let a dictionary through. One bar is 
 look.
 """
 
-import re
-
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.formats.text import BAR, Window
 from forensics.model import Integers
 from forensics.readers.text.columns import MARGIN, Buffer, blanks, literal, numbers
@@ -16,7 +15,7 @@ from forensics.readers.text.columns import MARGIN, Buffer, blanks, literal, numb
 BARS_AFTER = 2
 NEAR_BYTES = 4096
 MOST = float(1 << 53)
-_WHOLE_BAR = re.compile(BAR.pattern + rb"[^\r\n]*")
+_WHOLE_BAR = expression(BAR.pattern + rb"[^\r\n]*")
 _QUOTES = (b"'", b'"')
 
 

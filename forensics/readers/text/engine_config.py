@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.errors import MalformedError
 from forensics.formats.flatten import flatten
 from forensics.formats.lenient_json import parse
@@ -16,13 +17,13 @@ from forensics.model import Scalar, Standing
 from forensics.readers._events.phrases import Positions
 from forensics.readers.text.found import SettingRow, Unread
 
-_ROW = re.compile(rb"print\] {2,4}(\w{1,80}) (?:\.{2,} )?([^\r\n]*)")
-_JSON = re.compile(rb"print_user_config\] +json = (?=\{)")
+_ROW = expression(rb"print\] {2,4}(\w{1,80}) (?:\.{2,} )?([^\r\n]*)")
+_JSON = expression(rb"print_user_config\] +json = (?=\{)")
 ANCHORS = (b"print] ", b"print_user_config] ")
-_NEXT = re.compile(rb"print(?:_user_config)?\] ")
-_BRACE = re.compile(rb'[{}]|"(?:[^"\\\r\n]|\\.)*"')
-_EQUATION = re.compile(r"(?<!\w)(\w+)=")
-_INFINITY = re.compile(rb"(?<=: )(-?)inf\b")
+_NEXT = expression(rb"print(?:_user_config)?\] ")
+_BRACE = expression(rb'[{}]|"(?:[^"\\\r\n]|\\.)*"')
+_EQUATION = expression(r"(?<!\w)(\w+)=")
+_INFINITY = expression(rb"(?<=: )(-?)inf\b")
 
 # Attributes of `DeepSpeedConfig` whose name differs from the key in the configuration file.
 _KEYS = {

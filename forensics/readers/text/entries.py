@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.patterns import expression
 from forensics.formats.text import Window, clock_columns, clock_times, line_rank, number, pairs
 from forensics.model import Floats, Integers
 from forensics.names import EVALUATION, is_loss
@@ -36,20 +37,20 @@ MOST_LESSONS = 4096
 _OTHER_DIGITS = bytes.maketrans(b"0123456789", b"1234567890")
 
 _NO_STAMP = b"NaT"
-_HOST = re.compile(rb"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3}): ")
+_HOST = expression(rb"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3}): ")
 HOSTS = 1 << 32
 """From here on a rank is the address of a host."""
-_OPEN = re.compile(rb"""\{['"][^{}]*\Z""")
-_BESIDE = re.compile(
+_OPEN = expression(rb"""\{['"][^{}]*\Z""")
+_BESIDE = expression(
     rb"(?i)(?:loss|perplexity|ppl|grad[ _-]?norm)(?![\w ]{0,12}(?:scal|weight|coef|type|fn|clip|thresh|window))"
     rb"[\w)'\"]{0,12} ?[:=]? ?\x00"
 )
-_ARGUMENTS = re.compile(
+_ARGUMENTS = expression(
     rb"\b(?:Namespace|\w{0,40}(?:Arguments|Args|Config|Options|Params))\(\w+="
     rb"|(?i:\b(?:config\w{0,9}|args|arguments|h?params|hyper-?parameters|settings|options|parameters)) ?[:=] ?\{['\"]"
 )
-_RANK_PLACE = re.compile(rb"\s*[\x00\x01]: |.{0,24}\[R(?:ank |ANK:)\x00\]", re.DOTALL)
-GOOD = re.compile(r"(?i)(?<![a-z])(?:acc|accuracy|dice|m?iou|jaccard)(?![a-z])")
+_RANK_PLACE = expression(rb"\s*[\x00\x01]: |.{0,24}\[R(?:ank |ANK:)\x00\]", re.DOTALL)
+GOOD = expression(r"(?i)(?<![a-z])(?:acc|accuracy|dice|m?iou|jaccard)(?![a-z])")
 """How good a model is."""
 _CLOSED = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.EPOCH)
 

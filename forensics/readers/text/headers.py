@@ -8,12 +8,12 @@ Without a counter there is one row, and the table comes again and again: other t
 A cell without a number (`No log`) leaves its metric out of that row.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.lexicon import COUNTERS, TRAINING, Role, role_of
 from forensics.readers.text.names import Field, Shape
@@ -21,24 +21,24 @@ from forensics.readers.text.shapes import NUMBER_ALONE, value_of
 
 MOST_COLUMNS = 64
 MOST_NAME = 60
-_CELLS = re.compile(rb" *[|\t] *|  +")
-_BLANKS = re.compile(rb"  +|\t")
-_WORDS = re.compile(rb"(?:Training|Validation|Train|Valid|Eval|Val|Test) [Ll]oss|No [Ll]og|[^\s|]+")
-_RULE = re.compile(rb"[\s|:+=-]*")
-_UNFINISHED = re.compile(rb"(?<!\d)\d\d?%\|")
-_BAR = re.compile(rb": {0,3}100%\|.*")
-_BOXES = re.compile(rb"\xe2\x94[\x82\x83]|\xe2\x95\x91|(\xe2[\x94\x95][\x80-\xbf])")
+_CELLS = expression(rb" *[|\t] *|  +")
+_BLANKS = expression(rb"  +|\t")
+_WORDS = expression(rb"(?:Training|Validation|Train|Valid|Eval|Val|Test) [Ll]oss|No [Ll]og|[^\s|]+")
+_RULE = expression(rb"[\s|:+=-]*")
+_UNFINISHED = expression(rb"(?<!\d)\d\d?%\|")
+_BAR = expression(rb": {0,3}100%\|.*")
+_BOXES = expression(rb"\xe2\x94[\x82\x83]|\xe2\x95\x91|(\xe2[\x94\x95][\x80-\xbf])")
 """Lines that draw a table: upright ones, then all others."""
-_PREFIX = re.compile(rb"\A\[[^|]{0,120}?[-:\]] {0,3}(?=\|)")
+_PREFIX = expression(rb"\A\[[^|]{0,120}?[-:\]] {0,3}(?=\|)")
 """What a logger puts before a row, its name and the time."""
-_OF_A_MODEL = re.compile(
+_OF_A_MODEL = expression(
     r"(?i)(?:n(?:um)?[_ ]?)?(?:depth|width|layers?|hidden(?:[_ ](?:size|dim|units))?|heads?|d_model|dropout"
     r"|trial|fold|seed|kernels?|filters?|units?|param(?:eter)?s?)$"
 )
-_MODEL = re.compile(r"(?i)(?:model|author|method|architecture|variant|system|baseline|experiment|config(?:uration)?)s?")
+_MODEL = expression(r"(?i)(?:model|author|method|architecture|variant|system|baseline|experiment|config(?:uration)?)s?")
 """Columns of tables that compare models: those of which several numbers say so, and those of names."""
-_DIGIT = re.compile(rb"\d")
-_RATIO = re.compile(rb"(?<!\d)(\d+)/\d+")
+_DIGIT = expression(rb"\d")
+_RATIO = expression(rb"(?<!\d)(\d+)/\d+")
 
 Split = Callable[[bytes], list[bytes]]
 Row = tuple[Shape, bytes, int, list[float], list[float]]

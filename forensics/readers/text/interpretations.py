@@ -1,18 +1,18 @@
 """What lines mean beyond their words, told from the numbers of all lines of a shape."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.model import Floats
 from forensics.readers.text.entries import Entries
 from forensics.readers.text.lexicon import COUNTERS, TRAINING, Role
 from forensics.readers.text.names import Field
 
 _ITERATION = b"elapsed time per iteration"
-_ENGINE = re.compile(rb"step=\x00, skipped=\x00")
+_ENGINE = expression(rb"step=\x00, skipped=\x00")
 SEVERAL = 3
 MOST_SCORE = 100.0
 """A share in percent; what is larger is no accuracy."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
 
+from forensics.deferred.patterns import expression
 from forensics.names import (
     ALIASES,
     ERRORS,
@@ -67,14 +68,14 @@ _FOREIGN_RATE = (
     "学习率|學習率|学習率|학습률|lernrate|taux d'apprentissage|скорость обучения"
     "|tasa de aprendizaje|taxa de aprendizado"
 )
-_ENDS_AS_LOSS = re.compile(
+_ENDS_AS_LOSS = expression(
     r"(?:loss\w{0,12}|ppl|perplexity|entropy|cost|[损損]失|loss (?:train|val)\w{0,40})(?: ?\([^)]{0,80}\))?$"
     rf"|loss value$|(?:^| ){FOREIGN_NAME}$|(?<![a-z])(?:nll|xent|b?ce|bp[bc]|l[12]|{ERRORS})$",
     re.IGNORECASE,
 )
-_NORM = re.compile(r"grad(?:ient)?s?.{0,8}norm|(?<![a-z])gnorm(?![a-z])|^\|?g(?:rad)?\|$", re.IGNORECASE)
-_NO_NORM = re.compile(r"(?:max|clip)\w{0,40}.grad|norm.?clip|clip", re.IGNORECASE)
-_KNOWN = re.compile(
+_NORM = expression(r"grad(?:ient)?s?.{0,8}norm|(?<![a-z])gnorm(?![a-z])|^\|?g(?:rad)?\|$", re.IGNORECASE)
+_NO_NORM = expression(r"(?:max|clip)\w{0,40}.grad|norm.?clip|clip", re.IGNORECASE)
+_KNOWN = expression(
     rf"{_FOREIGN_ACCURACY}|{_FOREIGN_RATE}|"
     r"(?<![a-z])(?:lr|learning[ _-]?rate|acc|accuracy|acc@\d+|prec@\d+|top[-_ ]?\d|f1|auc|auroc|dice|m?iou|psnr|ssim"
     r"|fid|bleu|rouge\w{0,4}|wer|cer|elbo|log[ _-]?likelihood|obj(?:ective)?|rewards?|return|kl|entropy"
@@ -84,7 +85,7 @@ _KNOWN = re.compile(
     r"|^(?:(?:train(?:ing)?|val\w{0,7}|test|reconstruction|relative|l2)[ _])?err(?:or)?$",
     re.IGNORECASE,
 )
-_GLOBAL = re.compile(
+_GLOBAL = expression(
     r"(?:^|[ /_(])(?:global[_ -]?(?:steps?|iter\w{0,40})|num[_ ]updates|nupdates|total[_ ]steps?|current_steps?"
     r"|total_?timesteps|timesteps_total|total_?env_?steps|totalenvinteracts|env_steps|num_env_steps_\w{0,40}"
     r"|train(?:er)?/(?:global_)?step|global_step/max_steps)$",
@@ -94,27 +95,27 @@ _BEFORE_STEP = (
     r"(?:(?:at|on|in|after|train(?:ing)?|learning|policy|env|epoch|current|trained|finished|completed|end of|processing"
     r"|test(?:ing)?|trainer|state)[ _/.]){0,4}"
 )
-_STEP = re.compile(
+_STEP = expression(
     rf"^(?:{_BEFORE_STEP}(?:optim|valid|eval)\w{{0,40}}[ _/]){{0,2}}{_BEFORE_STEP}"
     rf"(?:steps?|iter(?:ation)?s?|updates?|up\.?|it|(?:total_)?timesteps|n_?iter|num_?iter|itr|{_FOREIGN_STEP})"
     r"(?:[ _]?(?:num|number|idx|no|count)|_i|_id)?(?: ?\(train(?:ing)?\))?$",
     re.IGNORECASE,
 )
-_BATCH = re.compile(
+_BATCH = expression(
     r"(?:^|[ _])(?:(?:mini[- ]?)?batch(?:es)?(?:[ _](?:idx|id|num|number|no))?"
     rf"|(?:step|iter)\w{{0,40}}_in_\w{{1,40}}|data_slice|{_FOREIGN_BATCH})$",
     re.IGNORECASE,
 )
-_EPOCH = re.compile(
+_EPOCH = expression(
     rf"(?:^|[ /_(])(?:epochs?|ep|{_FOREIGN_EPOCH})(?:[ _](?:num|number|idx|no))?"
     r"(?: ?\((?:train|val|test)\w{0,40}\))?$",
     re.IGNORECASE,
 )
-_NO_EPOCH = re.compile(r"(?:^|[ _])(?:num|max|total|n|of)[ _](?:train[ _])?epochs?$", re.IGNORECASE)
-_EPISODE = re.compile(
+_NO_EPOCH = expression(r"(?:^|[ _])(?:num|max|total|n|of)[ _](?:train[ _])?epochs?$", re.IGNORECASE)
+_EPISODE = expression(
     r"^(?:train(?:ing)?[ _])?(?:episodes?|rounds?|games?)(?:[ _](?:num|number|idx|no))?$", re.IGNORECASE
 )
-_INDEX = re.compile(r"^(?:i|idx|index|cnt|counter)$", re.IGNORECASE)
+_INDEX = expression(r"^(?:i|idx|index|cnt|counter)$", re.IGNORECASE)
 _COUNTER_NAMES = (
     (_GLOBAL, Role.GLOBAL),
     (_BATCH, Role.BATCH),
@@ -125,13 +126,13 @@ _COUNTER_NAMES = (
     (_INDEX, Role.LEADING),
 )
 MOST_NAME = 80
-_NO_METRIC = re.compile(
+_NO_METRIC = expression(
     r"^(?:rank|global_rank|local_rank|pid|eta|v_num|seed|gpus?|device|node|port|line|host|version|[dptcev]p|worker"
     r"|pool|size|percentage|elapsed_time|remaining_time|timestamp|_timestamp|wall_time|time|_runtime|_step|#)$"
     r"|^(?:total|max|num|train)_(?:steps|epochs|iters)$|epochs?$|^micro_step$|steps? total$",
     re.IGNORECASE,
 )
-TRAINING = re.compile(r"(?<![a-z])(?:train|training)(?![a-z])", re.IGNORECASE)
+TRAINING = expression(r"(?<![a-z])(?:train|training)(?![a-z])", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -186,20 +187,20 @@ _WORDS = {
     ),
     **dict.fromkeys(("ppl", "lm loss ppl", "lm_loss_ppl value", "lm_loss_ppl"), "perplexity"),
 }
-_EVALUATED = re.compile(
+_EVALUATED = expression(
     r"^(?:val|valid|validation|validate|eval|evaluation|evaluate|dev)[ _/.-]+(.+)$"
     r"|^(.+?)[ /]\(?(?:val|valid|validation|eval|dev)\)?$",
     re.IGNORECASE,
 )
-_BLANKS = re.compile(r"\s+")
-_AVERAGE = re.compile(r"(?<=[a-z]) (?:average|avg\.?|mean) ")
+_BLANKS = expression(r"\s+")
+_AVERAGE = expression(r"(?<=[a-z]) (?:average|avg\.?|mean) ")
 
 
-_BEFORE_ENGLISH = re.compile(r"^[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af的]+ ?(?=[a-z])", re.IGNORECASE)
+_BEFORE_ENGLISH = expression(r"^[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af的]+ ?(?=[a-z])", re.IGNORECASE)
 _ELSEWHERE = (
-    (re.compile(rf"[损損]失(?:[值値]|函[数數])?[为為是]?$|^{FOREIGN_NAME}$", re.IGNORECASE), LOSS),
-    (re.compile(rf"(?:{_FOREIGN_ACCURACY})[为為是]?$", re.IGNORECASE), "accuracy"),
-    (re.compile(rf"(?:{_FOREIGN_RATE})[为為是]?$", re.IGNORECASE), LEARNING_RATE),
+    (expression(rf"[损損]失(?:[值値]|函[数數])?[为為是]?$|^{FOREIGN_NAME}$", re.IGNORECASE), LOSS),
+    (expression(rf"(?:{_FOREIGN_ACCURACY})[为為是]?$", re.IGNORECASE), "accuracy"),
+    (expression(rf"(?:{_FOREIGN_RATE})[为為是]?$", re.IGNORECASE), LEARNING_RATE),
 )
 """What names of other languages mean."""
 

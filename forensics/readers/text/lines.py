@@ -5,13 +5,13 @@ Where those tell nothing the rare words are sought too, in ten times the time.
 Vector operations look for two neighbouring bytes of every word and compare the whole of a word only there.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.patterns import expression
 from forensics.formats.text import Window, fragment_end, fragment_start
 from forensics.model import Integers
 
@@ -28,7 +28,7 @@ _PAIRED = {
 """Words, and two neighbouring bytes in each that are sought: as few pairs as will do, none that is frequent."""
 WORDS = (*_PAIRED, *(word.encode() for word in ("损失", "步", "轮", "迭代")))
 """In small letters: case does not count."""
-RARE = re.compile(
+RARE = expression(
     (
         r"ms[el]|mae|mape|b(?<!\wb)ce\b|c(?<!\wc)e\b|l(?<!\wl)(?:[12]\b|_)|huber|smooth|learn|bp[bc]|elbo|likelihood"
         r"|objective|episode|round|game"
@@ -59,9 +59,9 @@ def _sought(folded: bytes, pair: bytes | None) -> tuple[int, np.uint64, np.uint6
 _SOUGHT = [_sought(folded, pair) for folded, pair in _FOLDED.items()]
 _PAIRS = sorted({int.from_bytes(pair, "little") for *_, pair in _SOUGHT})
 MOST_BYTES = 1 << 15
-_RECORDS = re.compile(rb"""\}, ?\{['"]""")
-_RECORD = re.compile(rb"\{[^{}]*\}")
-_BARS = re.compile(rb"(?<=\])(?=[A-Za-z][\w ]{0,40}:? {1,4}\d{1,3}%\|)|(?<=\])(?= *\d{1,3}%\|)")
+_RECORDS = expression(rb"""\}, ?\{['"]""")
+_RECORD = expression(rb"\{[^{}]*\}")
+_BARS = expression(rb"(?<=\])(?=[A-Za-z][\w ]{0,40}:? {1,4}\d{1,3}%\|)|(?<=\])(?= *\d{1,3}%\|)")
 
 
 @dataclass(frozen=True, slots=True)

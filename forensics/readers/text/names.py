@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from forensics.deferred.patterns import expression
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.lexicon import COUNTERS, METRICS, SUBJECTS, TRAINING, Role, ends_as_loss, role_of
 from forensics.readers.text.words_before import (
@@ -59,34 +60,34 @@ class Shape:
         return any(field.role in roles for field in self.fields)
 
 
-_GLUED = re.compile(
+_GLUED = expression(
     r"(epochs?|batch(?:es)?|iters?|iterations|steps?|updates?|it(?= \[)|エポック|ステップ|에포크|에폭|스텝)\b(?!/)"
 )
-_NAMES_NEXT = re.compile(r" \w+ ?[:=#]? ?\x00")
-_INNER = re.compile(rb"[\])]?[,:]? ?[\[(]? ?\x00( ?/ ?\x00)?")
+_NAMES_NEXT = expression(r" \w+ ?[:=#]? ?\x00")
+_INNER = expression(rb"[\])]?[,:]? ?[\[(]? ?\x00( ?/ ?\x00)?")
 """A counter right behind another, as in `[N/N][N/N]`, `N [ N/ N`, `[N, N]`."""
-_RANGE = re.compile(rb"- ?\x00")
+_RANGE = expression(rb"- ?\x00")
 """The end of a range right behind a counter: the batches from one to another."""
-_OF_TOTAL = re.compile(rb" (?:of|out of|von|sur|de|di|van|\xd0\xb8\xd0\xb7) \x00")
-_BARE_NORM = re.compile(r"^(?:norm|grdn|gn)$", re.IGNORECASE)
+_OF_TOTAL = expression(rb" (?:of|out of|von|sur|de|di|van|\xd0\xb8\xd0\xb7) \x00")
+_BARE_NORM = expression(r"^(?:norm|grdn|gn)$", re.IGNORECASE)
 """What a norm of the gradient is called only beside a loss."""
-_BEHIND = re.compile(r" ?((?:avg |mean )?(?:train(?:ing)? )?loss)\b *(?:[,;|]|$)")
+_BEHIND = expression(r" ?((?:avg |mean )?(?:train(?:ing)? )?loss)\b *(?:[,;|]|$)")
 _UNITS = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
-_UNIT = re.compile(r"([KMBTk])(?![A-Za-z])")
-QUOTED = re.compile(rb"""\{ ?(?:['"][^{}]*)?['"](?:epoch|[\w/ ]*loss\w*|[\w/ ]*step\w*|iter\w*|[\w/]*norm)['"] ?: ?""")
-_TRAIN_LOSS = re.compile(r"loss.{0,2}train|train\w{0,40}.?loss", re.IGNORECASE)
+_UNIT = expression(r"([KMBTk])(?![A-Za-z])")
+QUOTED = expression(rb"""\{ ?(?:['"][^{}]*)?['"](?:epoch|[\w/ ]*loss\w*|[\w/ ]*step\w*|iter\w*|[\w/]*norm)['"] ?: ?""")
+_TRAIN_LOSS = expression(r"loss.{0,2}train|train\w{0,40}.?loss", re.IGNORECASE)
 _PAIRS = 2
 """Measures that stand beside their own `v_` from which on that is validation: one `v_loss` is that of a critic."""
 _OF_A_BAR = frozenset({b"it/s", b"s/it"})
 _MONITORED = tuple(
-    re.compile(pattern)
+    expression(pattern)
     for pattern in (
         rb"([\w/.-]{1,80}) improved from \x00 to \x00",
         rb"'([\w/.-]{1,80})' reached \x00",
         rb"Metric ([\w/.-]{1,80}) improved(?: by \x00 >= min_delta = \x00)?\. New best score: \x00",
     )
 )
-_PLACED = re.compile(rb"(?i)\b(epoch|global step) \x00")
+_PLACED = expression(rb"(?i)\b(epoch|global step) \x00")
 _SENTENCE = 3
 """Words that are part of no name, from which on a line reads like a sentence."""
 
@@ -268,7 +269,7 @@ def _field(name: Name, tokens: list[bytes], place: int, number: int, *, first: b
     return Field(text, role, number, number + 1 if ratio else -1, factor=_UNITS[unit[1]] if unit else 1.0)
 
 
-_SUMMARY = re.compile(rb"[\x01 ]{0,4}\* [^\r\n]{0,80}\b(?:[Aa]cc|[Pp]rec)@")
+_SUMMARY = expression(rb"[\x01 ]{0,4}\* [^\r\n]{0,80}\b(?:[Aa]cc|[Pp]rec)@")
 """`* Acc@1 76.2 Acc@5 93.1 loss 1.02`: what an evaluation came to, in the words of torch's example and of DeiT."""
 
 

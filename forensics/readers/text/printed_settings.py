@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
+from forensics.deferred.patterns import expression
 from forensics.formats.flatten import scalar as bounded
 from forensics.formats.text import Window, fragment_end, fragment_start, redact, scalar
 from forensics.model import Group, Scalar, Standing
@@ -52,11 +53,11 @@ _UNSLOTH = {
     rb"Total batch size(?: \([^)]*\))? = ([\d,]+)": ("setting", "total_train_batch_size"),
     rb"Trainable parameters = ([\d,]+)": ("setting", "num_trainable_parameters"),
 }  # fmt: skip
-_ARGUMENT = re.compile(rb"(\w{1,80})=([^\r\n]*?),?[ \t]*\r?$", re.MULTILINE)
-_INSTALLED = re.compile(r"(?<![\w.-])([A-Za-z0-9][\w.-]*?)-(\d[\w.+!]*)(?=\s|$)")
-_PACKAGES = re.compile(rb"/lib/python(3\.\d{1,2})/(?:site|dist)-packages/([\w.-]*)")
-_EGG = re.compile(rb"(\w+)-(\d[\w.+]*?)(?:\.dist-info|\.egg-info|-py3)")
-_PIP_TABLE_NAME = re.compile(r"[-_.]+")
+_ARGUMENT = expression(rb"(\w{1,80})=([^\r\n]*?),?[ \t]*\r?$", re.MULTILINE)
+_INSTALLED = expression(r"(?<![\w.-])([A-Za-z0-9][\w.-]*?)-(\d[\w.+!]*)(?=\s|$)")
+_PACKAGES = expression(rb"/lib/python(3\.\d{1,2})/(?:site|dist)-packages/([\w.-]*)")
+_EGG = expression(rb"(\w+)-(\d[\w.+]*?)(?:\.dist-info|\.egg-info|-py3)")
+_PIP_TABLE_NAME = expression(r"[-_.]+")
 
 
 def _text(raw: bytes) -> str:

@@ -1,6 +1,5 @@
 """From the table of lines to metrics with steps: streams, the names of metrics, how exactly they were printed."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -8,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.names import NO_LOSS, loss_rank
 from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
@@ -19,17 +19,17 @@ from forensics.readers.text.names import Shape
 from forensics.readers.text.rows import Rows
 from forensics.readers.text.trainer_steps import DictRows
 
-BAR_MARK = re.compile(rb"\x00 ?%\|")
-_WHOLE_RUN = re.compile(rb"['\"]train_runtime['\"]")
-_RESULT = re.compile(rb"\W*\w+ ?[:= ] ?\x00\W*")
-_RESULT_NAMES = re.compile(
+BAR_MARK = expression(rb"\x00 ?%\|")
+_WHOLE_RUN = expression(rb"['\"]train_runtime['\"]")
+_RESULT = expression(rb"\W*\w+ ?[:= ] ?\x00\W*")
+_RESULT_NAMES = expression(
     r"^(?:train_loss|(?:eval|test|val|predict)_\w+|(?:eval_)?perplexity|[\w ]*(?:ppl|perplexity)|grad_norm)$"
 )
-_CELLS = re.compile(rb"\| [\w/ .-]{1,60}\| \x00 \|")
+_CELLS = expression(rb"\| [\w/ .-]{1,60}\| \x00 \|")
 _ECHO = b">> {"
-_DATA = re.compile(rb"\w=\{['\"]|['\"](?:betas|exp_avg\w*)['\"]:")
+_DATA = expression(rb"\w=\{['\"]|['\"](?:betas|exp_avg\w*)['\"]:")
 """A dictionary that is the value of an argument (`coefficients={'loss_fine': 1.0}`), or the state of an optimizer."""
-_QUOTED_VALUE = re.compile(rb": ?['\"]\x00['\"]")
+_QUOTED_VALUE = expression(rb": ?['\"]\x00['\"]")
 ROUNDED = 4
 """Decimals from which on numbers count as rounded by the printer, when several are."""
 SEVERAL = 3

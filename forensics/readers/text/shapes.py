@@ -4,10 +4,10 @@
 number and is none (paths, dates, times, versions, addresses, format specifications) is masked as junk first.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from forensics.deferred.patterns import expression
 from forensics.formats.text import number
 
 NUMBER, JUNK, DRAWING = b"\x00", b"\x01", b"\x02"
@@ -16,10 +16,10 @@ _UNSAID = (
     rb" (?:(?:iterations|in(?! \d)|or|and|detected|found)\b"
     rb"|(?:values?|checks?|grad(?:ient)?s?|loss scale)\b(?![_/.-])(?! (?:\w{1,20} )?(?:[\d.]|nan))(?![\w ]{0,20}[:=]))"
 )
-UNSAID = re.compile(_UNSAID + rb"|\w")
+UNSAID = expression(_UNSAID + rb"|\w")
 """What follows a `nan` that is a word: `number of nan iterations`. Behind a sign it is a number all the same."""
 SIGNS = (b"=", b":")
-STAMP = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
+STAMP = expression(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
 STAMP_BYTES = 100
 """How far into a line its date may stand."""
 _PLAIN = (
@@ -32,7 +32,7 @@ _PLAIN = (
     rb"|(?<=\bis )(?:nan|NaN|NAN|inf|Inf|INF)(?= and\b)"
     rb"|(?:nan|NaN|NAN|inf|Inf|INF|[Ii]nfinity)(?!\w)(?!" + _UNSAID + rb"))"
 )
-NUMBER_ALONE = re.compile(_PLAIN)
+NUMBER_ALONE = expression(_PLAIN)
 _NOT_WITHIN = rb"(?:(?<![\w.@\\])|(?<=\b[Ss]tep)|(?<=\b[Ss]tep_)|(?<=\b[Ii]ter)|(?<=\b[Ee]poch)|(?<=\b[Ee]poch_))"
 """A number is no part of a word, but for those that are printed without a blank behind them: `step10`, `epoch_3`."""
 _ENDINGS = rb"(?:py|pyc|json|jsonl|txt|bin|pt|pth|safetensors|cpp|cc|cu|rs|go|h|log|ya?ml|so|zst|gz|csv|ckpt|md|html)"
@@ -66,17 +66,17 @@ _DRAWING = (
     rb"|(?<=\|)[#\d](?= *\|)"
 )
 _KEY = rb"""(['"][^'"\r\n]{1,200}['"] ?:)"""
-_PARTS = re.compile(_KEY + rb"|(" + _JUNK + rb")|(" + _DRAWING + rb")|(" + _NOT_WITHIN + _PLAIN + rb")|([ \t]+)")
+_PARTS = expression(_KEY + rb"|(" + _JUNK + rb")|(" + _DRAWING + rb")|(" + _NOT_WITHIN + _PLAIN + rb")|([ \t]+)")
 _WIDE = dict.fromkeys(("个epoch", "个 epoch", "個epoch", "個 epoch"), " epoch ")
 _WIDE |= {"\uff1a": ":", "\uff0c": ",", "\uff08": "(", "\uff09": ")", "\uff1d": "="}  # full-width punctuation
 _WIDE |= {"第": "| ", **dict.fromkeys(("步数", "步數", "步"), " steps ")}
 _WIDE |= dict.fromkeys(("轮次", "轮数", "輪次", "輪數", "轮", "輪"), " epoch ")
 _WIDE_BYTES = tuple((wide.encode(), narrow.encode()) for wide, narrow in _WIDE.items())
-_UPRIGHT = re.compile(rb"\xe2\x94[\x82\x83]|\xe2\x95\x91")
-_TENSOR = re.compile(rb"<tf\.\w{1,20}:?[^<>=]{0,80}(?:shape=[^<>=]{0,40}dtype=[^<>=]{0,20})?numpy=")
+_UPRIGHT = expression(rb"\xe2\x94[\x82\x83]|\xe2\x95\x91")
+_TENSOR = expression(rb"<tf\.\w{1,20}:?[^<>=]{0,80}(?:shape=[^<>=]{0,40}dtype=[^<>=]{0,20})?numpy=")
 _UNMARKED = bytes(0x7F if byte < 4 else byte for byte in range(256))
 _MARKS = (b"", b"", JUNK, DRAWING, NUMBER, b" ")
-_DIGIT = re.compile(rb"\d")
+_DIGIT = expression(rb"\d")
 _ZEROS = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
 
 Spans = tuple[tuple[int, int], ...]

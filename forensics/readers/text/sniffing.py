@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 
+from forensics.deferred.patterns import expression
 from forensics.formats.text import looks_binary
 from forensics.names import ERRORS, FOREIGN_LOSS, Kind, is_loss
 from forensics.readers._events.scan import of_lines
@@ -10,7 +11,7 @@ from forensics.readers.text.scan import scan_text
 from forensics.readers.text.series import series_of
 from forensics.signatures import BY_NAME
 
-_SIGNS_OF_LOG = re.compile(
+_SIGNS_OF_LOG = expression(
     rb"""\{(?:['"]|\xe2\x80[\x98\x9c])[^{}\r\n]{0,400}(?:['"]|\xe2\x80[\x98\x9c])"""
     rb"""(?:loss|epoch|train_runtime|eval_loss|grad_norm)(?:['"]|\xe2\x80[\x99\x9d]): """
     rb"""|\{['"]loss['"]: """
@@ -27,23 +28,23 @@ _SIGNS_OF_LOG = re.compile(
     rb"|(?:\A|[\r\n])(?:INFO|WARNING|ERROR)[: ]"
     rb"|Warning: |Killed|NVRM: Xid|invoked oom-killer|Fatal Python error: |Segmentation fault|can't open file '"
 )
-_SIGNS_OF_CAPTURE = re.compile(
+_SIGNS_OF_CAPTURE = expression(
     rb"Collecting environment information|Is debug build: |^PyTorch version: "
     rb"|^- `(?:transformers|Accelerate|llamafactory)` version: |DeepSpeed C\+\+/CUDA extension op report"
     rb"|^# packages in environment at |^@EXPLICIT|^# platform: |^\| NVIDIA-SMI |^Package +Version",
     re.MULTILINE,
 )
-_LOSS = re.compile(
+_LOSS = expression(
     rf"loss|perplexity|ppl|(?<![a-z])(?:nll|xent|cost|b?ce|bp[bc]|l[12]|learn|{ERRORS})(?![a-z])|[损損]失|{FOREIGN_LOSS}",
     re.IGNORECASE,
 )
-_TABLE = re.compile(rb"\s*[\w/.\"-][\w /.\"-]*(?:([,;\t])[\w /.\"-]*)+\r?\n[^,;\t\n]*\1")
+_TABLE = expression(rb"\s*[\w/.\"-][\w /.\"-]*(?:([,;\t])[\w /.\"-]*)+\r?\n[^,;\t\n]*\1")
 """A header of cells and a row: other readers take it."""
-_STRUCTURED = re.compile(rb"\s*(?:[{<]|\[(?! ?[A-Za-z])(?![^\[\]{}\"\r\n]{1,80}\][ \t]*[^\s,;\]])|\Z)")
+_STRUCTURED = expression(rb"\s*(?:[{<]|\[(?! ?[A-Za-z])(?![^\[\]{}\"\r\n]{1,80}\][ \t]*[^\s,;\]])|\Z)")
 """JSON, a document, nothing at all; a line that begins with something in brackets is none of these."""
 _DEATHS = frozenset({Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK})
-_PINNED = re.compile(rb"^[A-Za-z0-9][\w.\-\[\]]* ?(?:==|@ |>=|<=|~=)", re.MULTILINE)
-_SOURCE_CODE = re.compile(rb"^(?:import \w|from [\w.]+ import |def \w+\(|class \w+[(:])", re.MULTILINE)
+_PINNED = expression(rb"^[A-Za-z0-9][\w.\-\[\]]* ?(?:==|@ |>=|<=|~=)", re.MULTILINE)
+_SOURCE_CODE = expression(rb"^(?:import \w|from [\w.]+ import |def \w+\(|class \w+[(:])", re.MULTILINE)
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 

@@ -5,11 +5,11 @@ shape and the same numbers as the general parser gives; what does not is left to
 correctness: they know neither drawings nor junk that they have not met.
 """
 
-import re
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from forensics.deferred.patterns import expression
 from forensics.model import Floats, Integers
 from forensics.readers.text.columns import MARGIN, Buffer, blanks, literal, numbers, outlined
 from forensics.readers.text.names import Shape
@@ -29,7 +29,7 @@ from forensics.readers.text.shapes import (
 MOST_OUTLINES = 12
 """Outlines of one piece of junk that are tried one after the other."""
 MOST_PIECES = 600
-_AMBIGUOUS = re.compile(rb"[\x00\x01][-:.,]?[\x00\x01]|\x00/\x00 ?/|/ ?[\x00\x01]/|\x01/|/\x01")
+_AMBIGUOUS = expression(rb"[\x00\x01][-:.,]?[\x00\x01]|\x00/\x00 ?/|/ ?[\x00\x01]/|\x01/|/\x01")
 """Numbers so close to each other that more digits make a time, a date or a version of them."""
 
 

@@ -7,16 +7,17 @@ loss at step N is N                    a loss may be named before the counter th
 
 import re
 
+from forensics.deferred.patterns import expression
 from forensics.names import is_loss
 from forensics.readers.text.lexicon import COUNTERS, Role, ends_as_loss, role_of
 
-TOKEN = re.compile(
+TOKEN = expression(
     rb"\x00 ?/ ?\x00|[\x00-\x02]|[-=]>"
     rb"|(?:\b[dlDL]'(?=[a-z\x80-\xff]))?"  # d'apprentissage
     rb"[A-Za-z_\x80-\xff][\w\x80-\xff@%&]*(?:[/.-][A-Za-z_\x80-\xff][\w\x80-\xff@%-]*)*(?:'s(?= ))?|.",
     re.DOTALL,
 )
-WORD = re.compile(rb"[A-Za-z_\x80-\xff]")
+WORD = expression(rb"[A-Za-z_\x80-\xff]")
 _WRAPPERS = frozenset(
     {
         b"tensor",
@@ -47,8 +48,8 @@ _PASSED = frozenset({b" ", b"\\", b"*", b"`", b"$", b"'", b'"'})
 _AFTER = frozenset({"at", "after", "for", "in", "of", "on", "over", "per", "last"})
 _LEVELS = frozenset({"INFO", "WARNING", "DEBUG", "ERROR", "CRITICAL"})
 _COPULAS = frozenset({b"is", b"was"})
-_NAMED_VALUE = re.compile(rb"""['"](?:key|name|metric|tag)['"] ?: ?['"]([^'"{}]{1,80})['"]""")
-_RATE = re.compile(r"^\w+/(?:s|sec|secs|second|step|iter|it|min|hour|GPU|gpu)$")
+_NAMED_VALUE = expression(rb"""['"](?:key|name|metric|tag)['"] ?: ?['"]([^'"{}]{1,80})['"]""")
+_RATE = expression(r"^\w+/(?:s|sec|secs|second|step|iter|it|min|hour|GPU|gpu)$")
 _MOST_WORDS, _FEW_WORDS = 7, 2
 
 

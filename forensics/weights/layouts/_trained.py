@@ -1,21 +1,21 @@
 """Which tensors a run meant to train, as far as its optimizer and the names tell."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from forensics.deferred.patterns import expression
 from forensics.formats.pickle_values import StoredTensor
 from forensics.model import TensorRecord
 from forensics.weights.found import Found
 
-BUFFER = re.compile(
+BUFFER = expression(
     r".*(?:inv_freq|original_inv_freq|masked_bias|position_ids|num_batches_tracked|running_(?:mean|var)|cos_cached"
     r"|sin_cached|token_type_ids)|.*\.attn\.bias"
 )
 """Names of buffers that models keep in their state dicts (rotary embeddings, GPT-2's causal mask)."""
-EMBEDDING = re.compile(r".*(?:embed_tokens|word_embeddings|embed_in|tok_embeddings|\bwte)\.weight")
-HEAD = re.compile(r".*(?:lm_head|embed_out|\boutput)\.weight")
-LAYER = re.compile(r".*\.(?:layers?|h|blocks?)\.\d+\.")
+EMBEDDING = expression(r".*(?:embed_tokens|word_embeddings|embed_in|tok_embeddings|\bwte)\.weight")
+HEAD = expression(r".*(?:lm_head|embed_out|\boutput)\.weight")
+LAYER = expression(r".*\.(?:layers?|h|blocks?)\.\d+\.")
 
 Shape = tuple[int, ...]
 

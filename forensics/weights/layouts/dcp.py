@@ -6,11 +6,11 @@ Megatron's `torch_dist` format (with `common.pt`) and Lightning. `.metadata` is 
 (`distributed/checkpoint/filesystem.py`).
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from forensics.deferred.patterns import expression
 from forensics.errors import ForensicsError, MalformedError
 from forensics.formats.pickle_values import Record, StoredTensor
 from forensics.formats.torch_file import TorchFile, read_elements, read_pickle, read_torch
@@ -22,12 +22,12 @@ from forensics.weights.layouts._chunks import Chunk, ChunksError, assembled
 from forensics.weights.layouts._names import named_by_key
 from forensics.weights.optimizer import checked_steps, real, record_state, whole
 
-DATA = re.compile(r"__(\d+)_\d+\.distcp")
-PARTS = re.compile(r"(?:pytorch_model_fsdp|optimizer)_\d+")
+DATA = expression(r"__(\d+)_\d+\.distcp")
+PARTS = expression(r"(?:pytorch_model_fsdp|optimizer)_\d+")
 """Folders of accelerate's `utils/fsdp_utils.py` (`FSDP_MODEL_NAME`, `OPTIMIZER_NAME`), parts of one save."""
 SETTINGS = frozenset({"lr", "betas", "eps", "weight_decay", "step"})
 """Last words of the keys under `param_groups.` that hold the numbers of a group of the optimizer."""
-GROUP = re.compile(r"(\d{1,9})\.")
+GROUP = expression(r"(\d{1,9})\.")
 MOST_SETTINGS = 64
 MOST_STEPS = 64
 

@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from forensics.deferred.patterns import expression
 from forensics.formats.pickle_values import StoredTensor
 from forensics.formats.torch_file import named_tensors
 from forensics.model import Artifact, Piece, TensorRecord
@@ -15,11 +16,11 @@ from forensics.weights.folders import Folder, Folders, step_of
 from forensics.weights.found import Found, open_torch, stored_records
 from forensics.weights.layouts._zero import Shard, add_optimizer, groups_of
 
-MODEL = re.compile(r"(?:zero_pp_rank_(\d+)_)?mp_rank_(\d+)_model_states\.pt")
-OPTIMIZER = re.compile(r"(?:bf16_|fp16_)?zero_pp_rank_(\d+)_mp_rank_(\d+)_optim_states\.pt")
-LAYER = re.compile(r"layer_(\d+)(?:-model_(\d+))?-model_states\.pt")
-EXPERT = re.compile(r"(?:layer_\d+_)?expert_\d+_mp_rank_(\d+)_model_states\.pt")
-EXPERT_OPTIMIZER = re.compile(r"expp_rank_(\d+)_mp_rank_(\d+)_optim_states\.pt")
+MODEL = expression(r"(?:zero_pp_rank_(\d+)_)?mp_rank_(\d+)_model_states\.pt")
+OPTIMIZER = expression(r"(?:bf16_|fp16_)?zero_pp_rank_(\d+)_mp_rank_(\d+)_optim_states\.pt")
+LAYER = expression(r"layer_(\d+)(?:-model_(\d+))?-model_states\.pt")
+EXPERT = expression(r"(?:layer_\d+_)?expert_\d+_mp_rank_(\d+)_model_states\.pt")
+EXPERT_OPTIMIZER = expression(r"expp_rank_(\d+)_mp_rank_(\d+)_optim_states\.pt")
 
 Header = Mapping[object, object]
 

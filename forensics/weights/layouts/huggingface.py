@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from forensics.deferred.patterns import expression
 from forensics.formats.torch_file import named_tensors
 from forensics.model import Artifact
 from forensics.weights.folders import Folder, Folders, step_of
@@ -17,17 +18,17 @@ from forensics.weights.layouts._saved import moment_records
 from forensics.weights.layouts._trained import mark_buffers, mark_trained
 from forensics.weights.optimizer import add_scaler, add_scheduler, read_optimizer
 
-SAFE = re.compile(
+SAFE = expression(
     r"(?:(?:ft-)?model|adapter_model|diffusion_pytorch_model|consolidated)(?:_(\d{1,3}))?(?:-\d{5}-of-\d{5})?\.safetensors"
 )
-PICKLED = re.compile(
+PICKLED = expression(
     r"(?:pytorch_model|adapter_model|adapter)(?:_(\d{1,3}))?(?:-\d{5}-of-\d{5})?\.bin"
     r"|pytorch_model_fsdp(?:_(\d{1,3}))?\.bin|consolidated\.(\d\d)\.pth"
 )
 """`model_1` is accelerate's name of a second model (`checkpointing.py`, `save_accelerator_state`), whose tensors
 carry it; `consolidated.00.pth` that of Meta's releases, a model-parallel rank a file."""
-INDEX = re.compile(r"(?:model|pytorch_model|adapter_model)\.(?:safetensors|bin)\.index\.json")
-RANDOM_STATE = re.compile(r"(?:rng_state|random_states)_(\d+)\.(?:pth|pkl)")
+INDEX = expression(r"(?:model|pytorch_model|adapter_model)\.(?:safetensors|bin)\.index\.json")
+RANDOM_STATE = expression(r"(?:rng_state|random_states)_(\d+)\.(?:pth|pkl)")
 OPTIMIZER = ("optimizer.pt", "optimizer.bin")
 SCHEDULER = ("scheduler.pt", "scheduler.bin")
 LFS_POINTER_BYTES = 200

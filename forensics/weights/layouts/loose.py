@@ -7,6 +7,7 @@ so, holds an optimizer, or its tensors are named as weights are. A file that was
 
 import re
 
+from forensics.deferred.patterns import expression
 from forensics.errors import ForensicsError
 from forensics.formats.placeholder import HEAD_BYTES
 from forensics.formats.torch_file import begins_as_torch
@@ -17,19 +18,19 @@ from forensics.weights.found import TOLD, Found, grepable, is_hollow, open_torch
 from forensics.weights.layouts._saved import saved_records
 
 TORCH_ENDINGS = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar", ".joblib")
-NO_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state|random_states).*")
+NO_WEIGHTS = expression(r"(training_args|optimizer|scheduler|scaler|rng_state|random_states).*")
 """Files that stand beside weights and hold none."""
 _STRONG = r"models?|ckpts?|checkpoints?|weights?|params?|parameters|state_?dict|pytorch"
 _WEAK = (
     r"state|net(?:work)?|best|last|latest|final|epoch|step|iter(?:ation)?|ema|lora|adapter|snapshot|policy|actor|critic"
     r"|net[gd]|generator|discriminator|encoder|decoder|unet|vae|backbone|llm"
 )
-CALLED_SO = re.compile(rf"(?<![a-z])(?:{_STRONG}|{_WEAK})(?![a-z])", re.IGNORECASE)
+CALLED_SO = expression(rf"(?<![a-z])(?:{_STRONG}|{_WEAK})(?![a-z])", re.IGNORECASE)
 """What people call a checkpoint or the folder of checkpoints."""
-SURELY_CALLED_SO = re.compile(rf"(?<![a-z])(?:{_STRONG})(?![a-z])", re.IGNORECASE)
+SURELY_CALLED_SO = expression(rf"(?<![a-z])(?:{_STRONG})(?![a-z])", re.IGNORECASE)
 """The same for formats that hold data more often than weights: `best_predictions.npy` is no checkpoint."""
 OF_DATA = (".npz", ".npy", ".bin", ".pkl", ".joblib")
-NAMED_AS_WEIGHTS = re.compile(
+NAMED_AS_WEIGHTS = expression(
     r"(?:^|[./_])(?:weight|bias|kernel|gamma|beta|embeddings?|lora_[AB]|running_(?:mean|var)|scale|wte|wpe|codebook)$"
     r"|^(?:exp_avg|optimizer\.)|\.layers?\.\d|\blayers?_\d",
 )

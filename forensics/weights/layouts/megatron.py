@@ -5,10 +5,10 @@ torch's own (`dcp`). Ranks hold slices of some tensors and copies of others, all
 begins with its rank where there are several.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from forensics.deferred.patterns import expression
 from forensics.formats.pickle_values import StoredTensor
 from forensics.formats.torch_file import read_elements
 from forensics.model import Artifact, OptimizerState
@@ -18,7 +18,7 @@ from forensics.weights.found import Found, open_torch, stored_records
 from forensics.weights.layouts._saved import saved_records
 from forensics.weights.optimizer import real, record_state, whole
 
-RANK = re.compile(r"mp_rank_(\d\d)(?:_(\d\d\d))?(?:_(\d\d\d))?")
+RANK = expression(r"mp_rank_(\d\d)(?:_(\d\d\d))?(?:_(\d\d\d))?")
 FILES = ("model_optim_rng.pt", "model_rng.pt")
 
 

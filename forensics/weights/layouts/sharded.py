@@ -5,11 +5,11 @@ of which a file holds the local part and where it belongs (torch 2.13 `distribut
 accelerate names such files `pytorch_model_fsdp_rank0.bin` (LOCAL_STATE_DICT).
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from forensics.deferred.patterns import expression
 from forensics.formats.pickle_values import Record, StoredTensor
 from forensics.model import Artifact, OptimizerState, Piece, Role
 from forensics.weights.folders import Folder, Folders, step_of
@@ -17,8 +17,8 @@ from forensics.weights.found import Found, grepable, open_torch, stored_records
 from forensics.weights.layouts._chunks import Chunk, ChunksError, assembled
 from forensics.weights.optimizer import record_state, state_of, whole
 
-MODEL = re.compile(r"model_world_size_(\d+)_rank_(\d+)\.pt|pytorch_model_fsdp(?:_\d+)?_rank(\d+)\.bin")
-OPTIMIZER = re.compile(r"optim_world_size_(\d+)_rank_(\d+)\.pt|optimizer_\d+_rank(\d+)\.bin")
+MODEL = expression(r"model_world_size_(\d+)_rank_(\d+)\.pt|pytorch_model_fsdp(?:_\d+)?_rank(\d+)\.bin")
+OPTIMIZER = expression(r"optim_world_size_(\d+)_rank_(\d+)\.pt|optimizer_\d+_rank(\d+)\.bin")
 MOMENTS: tuple[Role, ...] = ("exp_avg", "exp_avg_sq")
 
 

@@ -4,15 +4,15 @@ Lightning 2.6 `trainer/connectors/checkpoint_connector.py` (`dump_checkpoint`): 
 lr_schedulers, global_step, pytorch-lightning_version.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
+from forensics.deferred.patterns import expression
 from forensics.model import Artifact
 from forensics.weights.folders import Folder, Folders, step_of
 from forensics.weights.found import Found, open_torch
 from forensics.weights.layouts._saved import saved_records
 
-LIGHTNING = re.compile(r".+\.ckpt")
+LIGHTNING = expression(r".+\.ckpt")
 
 
 def recognise(folder: Folder, folders: Folders) -> Iterator[Found]:

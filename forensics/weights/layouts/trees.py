@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from forensics.deferred.patterns import expression
 from forensics.weights.folders import Folder, Folders, natural, step_of
 from forensics.weights.found import Found, safetensors_records
 
-RANKS = re.compile(r"(?:_pp-rank-(\d+)-of-(\d+))?(?:_tp-rank-(\d+)-of-(\d+))?(?:_exp-rank-\d+-of-\d+)?\.safetensors")
+RANKS = expression(r"(?:_pp-rank-(\d+)-of-(\d+))?(?:_tp-rank-(\d+)-of-(\d+))?(?:_exp-rank-\d+-of-\d+)?\.safetensors")
 MARK = "checkpoint_metadata.json"
 
 
