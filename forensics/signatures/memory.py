@@ -69,7 +69,10 @@ SIGNATURES = (
             Words("CUDNN_STATUS_ALLOC_FAILED"),
             Words("CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
             Words("ResourceExhaustedError", r"ResourceExhaustedError:.{0,400}\bOOM\b"),
-            Words("RESOURCE_EXHAUSTED: ", r"RESOURCE_EXHAUSTED: .{0,99}(?:[Oo]ut of memory|ran out of memory|allocat)"),
+            Words(
+                "RESOURCE_EXHAUSTED: ",
+                r"RESOURCE_EXHAUSTED: .{0,99}(?:[Oo]ut of memory|ran out of memory|allocat|to reserve )",
+            ),
             Words("Ran out of memory in memory space"),
             Words("No available memory for the cache blocks"),
             Words("Failed to allocate ", r"Failed to allocate .{0,400}(?:CUDA|GPU|device)"),

@@ -40,7 +40,7 @@ _LINE = "(?:line|Zeile|ligne|línea|linha|riga|строка|行|줄)".encode()
 """What bash in other languages calls the line of its script."""
 _TOKEN = expression(
     rb"(?:"
-    rb"\s+|\^[CZ\\]"
+    rb"\s+|\^[CZ\\]|\(\d{1,3}\)"
     # Whole prefixes: journald and syslog, CRI, docker compose, torchx, `gh run view --log`, GitLab, Determined.
     rb"|[\w.-]+ [\w./()-]+\[\d{1,9}\]:|std(?:err|out)(?: [FP])?(?= )|[\w.-]+[-_]\d{1,6} +\|(?= )"
     rb"|[\w.-]+(?:/[\w.-]+)*/\d{1,6}(?= )"
@@ -50,7 +50,7 @@ _TOKEN = expression(
     rb"|\d{4}[-/.](?:\d\d|[A-Z][a-z]{2})[-/.]\d\d[T ]?"
     rb"|\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?Z?"
     rb"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b"
-    rb"|[EWIFC]\d{4}\b|[EWIFDC](?= \d\d-\d\d )"
+    rb"|[EWIFC]\d{4}\b|[EWIFDC](?= \d\d-\d\d | [\w./-]+\.cc:\d)"
     rb"|(?:CRITICAL|ERROR|FATAL|WARNING|WARN|INFO|DEBUG|SEVERE|Error|error|fatal|FAILED|failed)\b[:\]]?"
     # The name of a logger, before its level or between two dashes.
     rb"|[\w.-]+(?=(?: -)? \[?(?:CRITICAL|ERROR|WARNING|INFO|DEBUG)\b)|(?<=- )[\w.-]+(?= - )"

@@ -119,7 +119,10 @@ def _before_span(tokens: list[bytes], at: int) -> int:
 def _behind_comma(tokens: list[bytes], at: int, name: Name) -> Name:
     """Return the loss that a comma parts from its number, as in `step 10, loss_train, N`, no name where it is none."""
     words = _words(tokens, at - 1, Name(), "")
-    of_a_number = tokens[max(words.first - 2, 0)].startswith(b"\x00")  # `4.12 cost, 1.23s`
+    first = words.first - 1
+    while first >= 0 and (tokens[first] == b" " or tokens[first].lower().decode("utf-8", "replace") in _STOP):
+        first -= 1
+    of_a_number = first >= 0 and tokens[first].startswith(b"\x00")  # `4.12 cost, 1.23s`, `5.3 avg loss, 0.02 rate`
     meant = not name.explicit and not of_a_number and is_loss(words.text) and ends_as_loss(words.text)
     return words if meant else name
 

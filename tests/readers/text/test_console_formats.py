@@ -1,8 +1,11 @@
 """Whole console outputs: entries, steps and values of each format, and texts that are none."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from forensics import read
 from forensics.model import Samples
 from forensics.readers.text.pasted import read_lines
 from forensics.readers.text.sniffing import looks_like_log
@@ -28,6 +31,18 @@ def test_a_global_counter_is_left_alone() -> None:
 
     assert read_log(lines).samples("loss").steps.tolist() == list(range(0, 120, 5))
     assert read_log(bars).samples("loss").steps.tolist() == list(range(10, 120, 5))
+
+
+def test_a_name_behind_its_number_is_not_that_of_the_next(tmp_path: Path) -> None:
+    """Darknet parts numbers, each with its name behind it, by commas."""
+    lines = (
+        f" {s}: {53 - s}.5, {54 - s}.25 avg loss, 0.020000 rate, 1.13 seconds, {64 * s} images\n"
+        for s in range(3, 40, 3)
+    )
+    (tmp_path / "train.log").write_text("".join(lines))
+    losses = {name: series.values.tolist() for name, series in read(tmp_path).timeline.series.items() if "loss" in name}
+
+    assert losses == {"loss": [54 - s + 0.25 for s in range(3, 40, 3)]}
 
 
 def test_headings_give_their_step_to_the_lines_below() -> None:
