@@ -27,6 +27,10 @@ def array_header(dtype: np.dtype[Any], rows: int) -> bytes:
     return head.getvalue()
 
 
+EMPTY = bytes(8)
+"""A `seq` of 0, which marks an empty slot."""
+
+
 class Ring:
     """A .npy file of fixed size whose rows are written in turn."""
 
@@ -47,8 +51,15 @@ class Ring:
             raise
 
     def write(self, index: int, raw: bytes) -> None:
-        if os.pwrite(self.file, raw, self.head + index % self.rows * self.row_bytes) != len(raw):
+        """Write a row that begins with its `seq`, which comes last: until then the slot is an empty one.
+
+        Linux looks for SIGKILL between two pages of a write (`generic_perform_write`), so a row that crosses one may
+        be left half written; eight aligned bytes never cross one.
+        """
+        place = self.head + index % self.rows * self.row_bytes
+        if os.pwrite(self.file, EMPTY + raw[len(EMPTY) :], place) != len(raw):
             raise OSError("the row was cut while it was written")
+        os.pwrite(self.file, raw[: len(EMPTY)], place)
 
 
 class Files:
