@@ -13,7 +13,7 @@ SIGNATURES = (
         "crash-killed",
         "killed",
         Role.ROOT,
-        "the host ran out of memory and killed a process",
+        "memory ran out, of the host or at a limit, and a process was killed",
         (
             Record("kill", r"oom-kill:|oom_kill(?: event|er)?\b|oom-kill event|invoked oom-killer"),
             Record("Out of memory: Kill"),
