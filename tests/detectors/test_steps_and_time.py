@@ -135,7 +135,7 @@ def test_only_a_record_of_the_kernel_confirms_a_host_kill() -> None:
     late = find("crash-killed", make_run(events=[make_events("time-limit")]))
 
     assert "killed from outside" in bare[0].statement
-    assert "the host ran out of memory" in confirmed[0].statement
+    assert "memory ran out, of the host or at a limit" in confirmed[0].statement
     assert "time limit" in late[0].statement
 
 
