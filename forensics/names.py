@@ -154,7 +154,7 @@ def canonical(name: str) -> str:
     ('loss', 'eval_accuracy', 'rewards/margins', 'grad_norm')
     """
     if name.lower().endswith("losses"):
-        name = name[:-2]
+        name = name[:-2]  # lists of a history
     known = ALIASES.get(name) or _SPELLED.get(_SPACING.sub("", name).lower()) or ALIASES.get(snake_case(name))
     if known is not None:
         return LOSS if known == TRAIN_LOSS and "_" not in name else known  # `TrainLoss` is no mean over the run
@@ -252,6 +252,10 @@ def loss_rank(name: str) -> int:
     if EVALUATION.search(name) or name.startswith(("eval_", "test_")) or not is_loss(name):
         return NO_LOSS
     return next((rank for rank, pattern in enumerate(_RANKS) if pattern.search(name)), NO_LOSS)
+
+
+CUT_TRACEBACK = "Traceback without an end"
+"""What readers say of a traceback that breaks off: what it died of may stand in another line."""
 
 
 class Kind:

@@ -105,10 +105,9 @@ def _settings(table: str) -> Iterable[bytes]:
 
 BUILT: dict[str, tuple[str, Callable[[], Iterable[str | bytes]]]] = {
     "forensics/analysis/endings/stated.py:stated": ("search", _stated),
-    "forensics/readers/_events/leads.py:signed": ("match", lambda: (rb"<<farm\ \~\ job\ \d+>>\ ",)),
     "forensics/readers/_events/scan.py:_expression": ("search", _signatures),
     "forensics/readers/_events/scan.py:_sign": ("search", lambda: (rb"\| *MISSING *\|",)),
-    "forensics/readers/_events/tracebacks.py:_alike": ("match", lambda: (rb"\d+-\d+\ rank\d+:\ ",)),
+    "forensics/readers/_events/leads.py:alike": ("match", lambda: (rb"\d+-\d+\ rank\d+:\ ",)),
     "forensics/signatures/signature.py:matches": ("search", _signatures),
     "forensics/signatures/signature.py:excludes": ("search", _signatures),
     "forensics/signatures/general.py:_expression": ("search", _general),

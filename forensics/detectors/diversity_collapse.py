@@ -32,7 +32,7 @@ class Measure(NamedTuple):
 
 
 def _named(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:^|[/_ ])(?:{pattern})$", re.IGNORECASE)
+    return expression(rf"(?:^|[/_ ])(?:{pattern})$", re.IGNORECASE)
 
 
 MEASURES = (

@@ -101,7 +101,7 @@ def _without_end(series: Series) -> Finding | None:
     if len(values) < NEVER or values[-1] > -ENDLESS:
         return None
     parts = [float(np.median(part)) for part in (values[:third], values[third:-third], values[-third:])]
-    if parts[2] > TIMES * min(parts[1], -1.0) or parts[1] >= parts[0] or float(values[-1]) > TIMES * abs(parts[0]) * -1:
+    if parts[2] > TIMES * min(parts[1], -1.0) or parts[1] >= parts[0] or float(values[-1]) > -TIMES * abs(parts[0]):
         return None
     index = int(np.argmax(series.values < -max(1.0, 2 * float(np.abs(values[:LEVEL]).max()))))
     return Finding(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP, Events, Source, Timeline
-from forensics.names import Kind
+from forensics.names import CUT_TRACEBACK, Kind
 from forensics.signatures import BY_NAME, SIGNATURES, Role, code_told, of_last_words, signal_of
 
 INTERRUPT = expression(r"KeyboardInterrupt|^(?:click\.)?(?:exceptions\.)?Abort\b")
@@ -14,8 +14,6 @@ CALM_EXIT = expression(r"SystemExit(?:: ?|\()?(?:0|None)?\)?(?: |$)")
 MERE_WARNING = expression(r"Unable to find latest file at|(?i:\bskipp(?:ing|ed)\b|\bignor(?:ing|ed)\b)")
 """DeepSpeed and Megatron print the first at every fresh start and train on (`engine.load_checkpoint` returns None)."""
 TERMINATED = expression(r"SIGTERM|got signal: 15|signal 15")
-CUT_TRACEBACK = "Traceback without an end"
-"""What readers say of a traceback that breaks off: what it died of may stand in another line."""
 RAISED = expression(r"(?:^|[\s\].])[A-Z]\w{0,60}(?:Error|Exception|NotFound)\b")
 LEAST_BEFORE = 3
 """Lines with metrics from which on a run was under way; as many behind a death tell that it was survived."""

@@ -19,7 +19,8 @@ _RICH = expression(
     rb"(?: [A-Za-z][\w./-]{0,40}[:=] ?[-+.\deE%]{1,20}){0,8}(?: |$)"
 )
 """A bar of rich (`rich.progress`), with metrics behind it."""
-_FRAMING = expression(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+FRAMING = expression(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
+"""What a tracker's binary log has between its texts."""
 _QUOTING = expression(
     rb"\b(?:samples?|prompts?|references?|texts?|inputs?|outputs?|targets?|instructions?|questions?|answers?|responses?"
     rb"|completions?|contents?|labels?|generat\w+|predict\w+|decoded|examples?|users?|assistant|system|human|gpt|query"
@@ -79,7 +80,7 @@ _FIELD = expression(
 def _own(before: bytes) -> bytes:
     """Return what stands before words without a bar, the field of a cloud, and the framing bytes of a binary log."""
     bar = _BAR.match(before) or _RICH.match(before)
-    rest = _FRAMING.split(before[bar.end() :] if bar else before)[-1]
+    rest = FRAMING.split(before[bar.end() :] if bar else before)[-1]
     field = None
     for field in _FIELD.finditer(rest):  # noqa: B007  (the last one counts)
         pass
@@ -123,10 +124,17 @@ def signed(before: bytes, data: bytes, start: int) -> bool:
 
     What collects the lines of a program may sign them in any form; it signs all of them, and a quote stands alone.
     """
-    if not before or len(before) > LONGEST_SIGNED or quotes(before):
+    same = alike(before) if before and not quotes(before) else None
+    if same is None:
         return False
     near = data[max(0, start - AROUND) : start + AROUND].split(b"\n")[1:-1]
     lines = [line for line in near if line.strip()]
-    alike = re.compile(re.sub(rb"\d+", rb"\\d+", re.escape(before)))
-    hits = sum(alike.match(line) is not None for line in lines)
+    hits = sum(same.match(line) is not None for line in lines)
     return hits >= FEWEST_SIGNED and hits >= SIGNED * len(lines)
+
+
+def alike(lead: bytes) -> re.Pattern[bytes] | None:
+    """Return an expression for what stands before the words of a line, with other numbers: times, ranks, processes."""
+    if len(lead) > LONGEST_SIGNED:
+        return None
+    return re.compile(re.sub(rb"\d+", rb"\\d+", re.escape(lead)))

@@ -18,11 +18,11 @@ from forensics.model import UNKNOWN_STEP, Integers
 from forensics.names import Kind
 from forensics.readers._events import codes, complaints, signs
 from forensics.readers._events.last_words import WARNED, exception_alone, last_statements, rewrapped, tail_of
-from forensics.readers._events.leads import leads, quotes, signed
+from forensics.readers._events.leads import FRAMING, leads, quotes, signed
 from forensics.readers._events.phrases import Positions, searchable
 from forensics.readers._events.rows import ALONE, MAX_TEXTS, NO_RANK, EventRows
 from forensics.readers._events.stacks import stacks
-from forensics.readers._events.tracebacks import BEGIN, STOPPED_BY_SIGNAL, Trace, traceback_at
+from forensics.readers._events.tracebacks import BEGIN, STOPPED_BY_SIGNAL, Trace, line_above, traceback_at
 from forensics.signatures import BY_NAME, SIGNATURES, Signature, Words, of_last_words
 
 TEXT_BYTES = 800
@@ -42,7 +42,6 @@ DUMPED = expression(
 )
 FATAL_LINE, ERROR_LINE = "fatal-line", "error-line"
 KILLED = expression(rb"(?:^|[\s:])[Kk]illed(?:: 9)?(?= *$| {2,}\S| +\S*(?:python|torchrun|srun|bash|\.sh)\b)")
-_FRAMING = expression(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 WARNING_OF_PYTHON = expression(rb"\.py:\d{1,7}: [A-Z]\w{0,40}Warning: .{0,300}:\s*$")
 """How CPython (`warnings.formatwarning`) begins a warning of several lines that announces what it quotes."""
 _BAR = expression(rb"^.*(?:it/s|s/it)[^\]]{0,200}\]")
@@ -286,11 +285,7 @@ def _death(  # noqa: PLR0913, PLR0917  (the parts of one occurrence)
 
 def _of_a_warning(window: Window, start: int) -> bool:
     """Tell whether the line above is a warning of Python, whose message goes on here."""
-    floor = window.floor(start)
-    if start <= floor:
-        return False
-    above = window.data[fragment_start(window.data, start - 1, floor) : start - 1]
-    return WARNING_OF_PYTHON.search(above) is not None
+    return WARNING_OF_PYTHON.search(line_above(window, start)) is not None
 
 
 def _stands(signature: Signature, line: bytes) -> bool:
@@ -321,7 +316,7 @@ def _says(signature: Signature, words: Words, line: bytes, at: int, within: tupl
 def _clean(line: bytes) -> bytes:
     """Return a line as it is quoted: without prefixes, bars and the framing bytes of a tracker's binary log."""
     bar = _BAR.match(line)
-    return max(_FRAMING.split(strip_prefixes(line[bar.end() :] if bar else line).strip()), key=len)
+    return max(FRAMING.split(strip_prefixes(line[bar.end() :] if bar else line).strip()), key=len)
 
 
 def _end_of_text(scan: _Scan) -> None:

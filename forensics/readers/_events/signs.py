@@ -67,7 +67,6 @@ def _sign(
 _NUMBER = r"(\d{1,30}(?:\.\d+)?(?:e[+-]?\d+)?)"
 
 _SOMEWHERE = r"(?:(?:global[ _])?(?:step|iteration|epoch)\b|(?:the )?(?:last |latest )?checkpoint\b|\S{0,400}[/.]\w)"
-_FRAMING = expression(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 _SKIPPED = "Skipping step"
 _SKIPPED_FOR_NAN = (
     r"(?i)^(?=.{0,400}(?:grad|norm|loss|updat|optim))(?!.{0,400}(?:loss.?scale|scaler))(?=.{0,400}\bskip)"

@@ -11,7 +11,8 @@ from itertools import islice
 
 from forensics.deferred.patterns import expression
 from forensics.formats.text import Window, fragment_end, fragment_start, strip_prefixes
-from forensics.readers._events.leads import leads, quotes
+from forensics.names import CUT_TRACEBACK
+from forensics.readers._events.leads import alike, leads, quotes
 from forensics.signatures import of_last_words
 
 MAX_LINES = 400
@@ -19,6 +20,7 @@ MAX_FOREIGN = 30
 """Lines of other writers that may stand between the frames and the exception."""
 
 BEGIN = b"Traceback (most recent call last)"
+_CUT = CUT_TRACEBACK.encode()
 _FRAME = expression(rb'\s+File "([^"]{1,400})", line (\d{1,9})(?:, in (\S{1,200}))?')
 _CELL = expression(rb"(?:File |Input In |Cell In)? ?([^ :]{1,400}|\[\d+\]):(\d{1,9}), in (\S{1,200})")
 """IPython >= 8 writes `File ~/x.py:12, in f(a)`."""
@@ -131,7 +133,7 @@ def _plain(window: Window, position: int, start: int, lead: bytes) -> Trace:
         last = last.rstrip(b"`")
     more = further_on(last, (line for line, end in _own_lines(window, position, lead) if end > ended))
     return Trace(
-        text=_text((last[:MESSAGE_BYTES] if more else last) + more or b"Traceback without an end", frames),
+        text=_text((last[:MESSAGE_BYTES] if more else last) + more or _CUT, frames),
         ended=ended,
         launcher=bool(OF_A_LAUNCHER.match(last)) or _by_launcher(frames, last),
         caught=bool(frames) and frames[0][3] is not None and not _OUTERMOST.match(frames[0][3]),
@@ -158,9 +160,9 @@ def _boxed(window: Window, position: int) -> Trace:
             frames.append(found)
         elif closed and line.strip():
             named = _ENDED.match(line.strip())
-            return Trace(_text(line.strip() if named else b"Traceback without an end", frames), ended)
+            return Trace(_text(line.strip() if named else _CUT, frames), ended)
         closed = closed or _BOX_END.search(line) is not None
-    return Trace(_text(b"Traceback without an end", frames), ended)
+    return Trace(_text(_CUT, frames), ended)
 
 
 def _exception_of(line: bytes, *, mixed: bool) -> bytes:
@@ -205,11 +207,13 @@ def further_on(last: bytes, below: Iterable[bytes]) -> bytes:
 
 def is_ignored(window: Window, start: int) -> bool:
     """Tell whether the line above says that Python went on after this exception."""
+    return _IGNORED.search(line_above(window, start)) is not None
+
+
+def line_above(window: Window, start: int) -> bytes:
+    """Return the line above the one that begins at `start`, nothing where the window does not show it."""
     floor = window.floor(start)
-    if start <= floor:
-        return False
-    above = window.data[fragment_start(window.data, start - 1, floor) : start - 1]
-    return _IGNORED.search(above) is not None
+    return window.data[fragment_start(window.data, start - 1, floor) : start - 1] if start > floor else b""
 
 
 def _by_launcher(frames: list[re.Match[bytes]], last: bytes) -> bool:
@@ -236,7 +240,7 @@ def _own_lines(window: Window, position: int, lead: bytes) -> Iterator[tuple[byt
     data = window.data
     marks = _RANK.findall(lead)
     mark = marks[-1] if marks else b""
-    alike = _alike(lead) if lead.strip() and not mark else None
+    signed = alike(lead) if lead.strip() and not mark else None
     reach = window.reach(position)
     following = fragment_end(data, position, reach) + 1
     for _ in range(MAX_LINES):
@@ -250,7 +254,7 @@ def _own_lines(window: Window, position: int, lead: bytes) -> Iterator[tuple[byt
                 continue
             yield line[line.rfind(mark) + len(mark) :].removeprefix(b" "), end
         elif line and not _RANK.match(line):
-            same = alike.match(line) if alike is not None else None
+            same = signed.match(line) if signed is not None else None
             if same is not None:
                 yield line[same.end() :], end
             else:
@@ -259,16 +263,9 @@ def _own_lines(window: Window, position: int, lead: bytes) -> Iterator[tuple[byt
 
 def _of_all_lines(window: Window, position: int, lead: bytes) -> bool:
     """Tell whether what stands before a header stands before its first frame too: a collector signs every line so."""
-    alike = None if quotes(lead) else _alike(lead)
+    signed = None if quotes(lead) else alike(lead)
     reach = window.reach(position)
     begin = fragment_end(window.data, position, reach) + 1
     line = window.data[begin : fragment_end(window.data, begin, reach)] if begin < reach else b""
-    same = alike.match(line) if alike is not None else None
+    same = signed.match(line) if signed is not None else None
     return same is not None and _FRAME.match(line, same.end()) is not None
-
-
-def _alike(lead: bytes) -> re.Pattern[bytes] | None:
-    """Return an expression for what stands before the header, with other numbers: line numbers, times, ranks."""
-    if len(lead) > 120:
-        return None
-    return re.compile(re.sub(rb"\d+", rb"\\d+", re.escape(lead)))

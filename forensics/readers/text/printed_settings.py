@@ -98,10 +98,10 @@ def _arguments(text: bytes) -> Iterator[Told]:
 
 
 def _version(package: str, pattern: bytes) -> Callable[[bytes], Iterator[Told]]:
-    compiled = re.compile(pattern)
+    words = expression(pattern)
 
     def read(text: bytes) -> Iterator[Told]:
-        found = compiled.search(text[:400].splitlines()[0])
+        found = words.search(text[:400].splitlines()[0])
         if found:
             yield "package", package, _text(found[1]), Standing.RECORDED
 
