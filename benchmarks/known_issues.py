@@ -22,7 +22,7 @@ from typing import Any
 from packaging.version import Version
 from tabulate import tabulate
 
-from forensics.rules._known_issues import load
+from forensics.rules._issue_files import load
 
 PAGE = Path(__file__).parent.parent / "docs" / "ranges.md"
 HEAD = """\

@@ -12,7 +12,7 @@ from forensics import catalog
 from forensics.cli import main as main_group
 from forensics.plugin import Document, Reader
 from forensics.report import endings, explain
-from forensics.rules._known_issues import load
+from forensics.rules._issue_files import load
 from forensics.rules.dist001_ds_zero12_comm_corruption import RACES
 
 DOCS = Path(__file__).parent

@@ -39,7 +39,7 @@ def rules(explaining: Collection[str] | None = None) -> tuple[Rule, ...]:
 
 @cache
 def _every_rule() -> tuple[Rule, ...]:
-    from forensics.rules._known_issues import issues
+    from forensics.rules._issue_files import issues
 
     return _by_code((*collect(forensics.rules, Rule), *issues()))
 
@@ -49,7 +49,7 @@ def _reaching(symptoms: frozenset[str]) -> tuple[Rule, ...]:
     """Follow mechanisms from the symptoms they make to what makes them, until nothing is added."""
     if not symptoms:
         return ()
-    from forensics.rules._known_issues import issues
+    from forensics.rules._issue_files import issues
 
     written = collect(forensics.rules, Rule)
     names = symptoms

@@ -21,7 +21,7 @@ from forensics.deferred.patterns import Deferred, expression
 from forensics.investigate import readers_of
 from forensics.model import Artifact
 from forensics.plugin import Reader
-from forensics.rules import _known_issues
+from forensics.rules import _issue_files
 from runs import BROKEN, FOUNDING, HEALTHY, ROOT
 
 LABELS = next(case for case in BROKEN if case.name == "all-labels-masked")
@@ -177,9 +177,9 @@ def test_an_issue_that_is_written_in_another_way_is_parsed() -> None:
     """A quick look at the text says which files a run does not need; where it cannot tell, the file is needed."""
     names = frozenset({"loss-nan"})
 
-    assert _known_issues.may_explain('explains = [\n    "loss-nan",\n]\n', names)
-    assert _known_issues.may_explain('"explains" = ["loss-constant"]\n', names)
-    assert not _known_issues.may_explain('title = "loss-nan"\nexplains = ["loss-constant"]\n', names)
+    assert _issue_files.may_explain('explains = [\n    "loss-nan",\n]\n', names)
+    assert _issue_files.may_explain('"explains" = ["loss-constant"]\n', names)
+    assert not _issue_files.may_explain('title = "loss-nan"\nexplains = ["loss-constant"]\n', names)
 
 
 def test_bytes_are_asked_of_readers_of_bytes_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ from forensics.deferred.patterns import expression
 from forensics.model import Run
 from forensics.names import Kind
 from forensics.rules._seen import Seen, first, held
-from forensics.rules._setup import happened, hardware_matches, package_within, said
+from forensics.rules._setup import hardware_matches, package_within
+from forensics.rules._told import happened, said
 
 BACKENDS = (
     "torch-npu",

@@ -3,7 +3,8 @@
 from forensics.model import Run, Source
 from forensics.names import Kind
 from forensics.rules._seen import Seen, holds
-from forensics.rules._setup import happened, package_within, precision_is, whole_number
+from forensics.rules._setup import package_within, precision_is, whole_number
+from forensics.rules._told import happened
 
 UNGUARDED = ">=0.11.2,<0.19.3"
 """DeepSpeed releases that apply nonfinite bf16 gradients unless told otherwise (pull requests 4512 and 8035)."""

@@ -30,14 +30,9 @@ nothing, so an unknown version never counts as affected.
 """
 
 import re
-import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cache
-from importlib import resources
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from forensics.deferred.patterns import expression
-from forensics.errors import MalformedError
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import Condition, ReasonFunction, Rule
 from forensics.rules import _backends as backends
@@ -48,17 +43,10 @@ from forensics.rules import _rates as rates
 from forensics.rules import _rewards as rewards
 from forensics.rules import _setup as setup
 from forensics.rules import _tensors as tensors
+from forensics.rules import _told as told
 from forensics.rules._seen import Seen, first, unless, weigh
 from forensics.rules._versions import Affected
-from forensics.rules._vocabulary import check
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-EXPLAINS = expression(r"^explains = \[[^\]]*\]", re.MULTILINE)
-QUOTED = expression(r'"([^"\\]*)"')
 Table = Mapping[str, Any]
 Observe = Callable[[Run, Explained], Seen | None]
 
@@ -87,7 +75,7 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "rate stands though it should decay": setup.rate_stands,
     "schedule restarted": rates.schedule_restarted,
     "a counter began anew": setup.counter_began_anew,
-    "missed on the way": lambda r, _: setup.missed_on_the_way(r),
+    "missed on the way": lambda r, _: told.missed_on_the_way(r),
     "from the start or a resume": loading.from_the_start,
     "from first entry": curves.from_first_entry,
     "backward first": lambda r, _: curves.first_norm_bad_loss_good(r),
@@ -103,15 +91,15 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "adapter tensors are empty": lambda r, _: tensors.adapters_empty(r),
     "a file is damaged": lambda r, _: tensors.damaged(r),
     "one tensor only": lambda r, _: tensors.single(r),
-    "an exception": lambda r, _: setup.raised(r),
-    "killed by signal 9": lambda r, _: setup.ended_by_signal(r, 9),
+    "an exception": lambda r, _: told.raised(r),
+    "killed by signal 9": lambda r, _: told.ended_by_signal(r, 9),
     "an AMD board or a ROCm build": lambda r, _: backends.on_rocm(r),
-    "a native signal": lambda r, _: setup.native_signal(r),
-    "stopped by its user": lambda r, _: setup.stopped_by_user(r),
-    "its session was closed": lambda r, _: setup.session_closed(r),
+    "a native signal": lambda r, _: told.native_signal(r),
+    "stopped by its user": lambda r, _: told.stopped_by_user(r),
+    "its session was closed": lambda r, _: told.session_closed(r),
     "ROCm build": lambda r, _: backends.rocm_build(r),
     "Apple's MPS": lambda r, _: backends.on_apple(r),
-    "died before its first step": lambda r, _: setup.before_the_first_step(r),
+    "died before its first step": lambda r, _: told.before_the_first_step(r),
     "torch.compile is in use": lambda r, _: setup.compiled(r),
     "several ranks in a collective": lambda r, _: setup.in_a_collective(r),
     "several ranks": lambda r, _: setup.several_ranks(r),
@@ -159,8 +147,8 @@ def _one_setting(table: Table, run: Run, name: str) -> Seen | None:
 
 def _event(table: Table, run: Run) -> Seen | None:
     if "says" in table:
-        return setup.said(run, table["event"], re.compile(table["says"]))
-    return setup.happened(run, table["event"])
+        return told.said(run, table["event"], re.compile(table["says"]))
+    return told.happened(run, table["event"])
 
 
 def _bounded(table: Table, run: Run, name: str) -> Seen | None:
@@ -354,50 +342,3 @@ def declare(issue: Table) -> Rule:
         requires=tuple(_conditions(issue)),
         echo=issue.get("echo", False),
     )
-
-
-def load() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (file name, contents) of every known issue, in file-name order.
-
-    Raises `MalformedError` for a file that is no TOML or uses a word which is not in the vocabulary.
-    """
-    for name, text in _texts().items():
-        yield name, _parsed(name, text)
-
-
-def issues(explaining: Collection[str] | None = None) -> tuple[Rule, ...]:
-    """Return the rule of every known issue, or of those that explain one of these symptoms and mechanisms.
-
-    A file that explains none of them is not parsed, nor looked at for mistakes: a run shows a few symptoms, and
-    parsing all files costs more than reading a small run. Raises as `load` does.
-    """
-    texts = _texts()
-    wanted = None if explaining is None else frozenset(explaining)
-    return tuple(_rule(name) for name, text in texts.items() if wanted is None or may_explain(text, wanted))
-
-
-def may_explain(text: str, names: frozenset[str]) -> bool:
-    """Tell whether a file may explain one of these; one that is written in another way is taken to."""
-    written = EXPLAINS.search(text)
-    return written is None or not names.isdisjoint(QUOTED.findall(written[0]))
-
-
-@cache
-def _texts() -> dict[str, str]:
-    folder = resources.files("forensics.rules") / "known_issues"
-    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda each: each.name)
-    return {entry.name: entry.read_text(encoding="utf-8") for entry in files}
-
-
-@cache
-def _rule(name: str) -> Rule:
-    return declare(_parsed(name, _texts()[name]))
-
-
-def _parsed(name: str, text: str) -> dict[str, Any]:
-    try:
-        issue = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise MalformedError(f"{name}: {error}") from error
-    check(issue, name, OBSERVATIONS)
-    return issue

@@ -10,8 +10,8 @@ from forensics.names import LOSS, Kind
 from forensics.plugin import Condition
 from forensics.rules._curves import finite_beside, norm_is, series_of
 from forensics.rules._seen import Seen, first, held, unless
-from forensics.rules._setup import happened
 from forensics.rules._tensors import poisoned
+from forensics.rules._told import happened
 
 CTC = expression(r"(?<![a-z])ctc|(?:For|Loss)CTC|CTC(?:Loss|BPE|Model)", re.IGNORECASE)
 NAMES_OF_THE_LOSS = (

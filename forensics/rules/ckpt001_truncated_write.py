@@ -7,8 +7,8 @@ from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.names import Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._seen import Seen, fails, first, held, holds, weigh, weigh_yes
-from forensics.rules._setup import happened, said
 from forensics.rules._tensors import damaged, problem_matches
+from forensics.rules._told import happened, said
 
 CUT = r"\bcut\b|short|truncat|past the end|beyond|\bends?\b|too few|not in the file|not fully covered|never written"
 _CUT_SHORT = (

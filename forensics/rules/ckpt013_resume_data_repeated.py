@@ -7,7 +7,8 @@ from forensics.names import Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._recorded import data_again
 from forensics.rules._seen import Seen, first, held, weigh, weigh_yes
-from forensics.rules._setup import happened, setting_is
+from forensics.rules._setup import setting_is
+from forensics.rules._told import happened
 
 
 def restarts(run: Run) -> Seen | None:

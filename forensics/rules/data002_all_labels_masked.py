@@ -8,8 +8,9 @@ from forensics.plugin import rule
 from forensics.rules._curves import from_first_entry, norm_is
 from forensics.rules._labels import NO_LABEL, log_probabilities_zero
 from forensics.rules._seen import Seen, holds, weigh_no, weigh_yes
-from forensics.rules._setup import happened, has_metric
+from forensics.rules._setup import has_metric
 from forensics.rules._tensors import poisoned
+from forensics.rules._told import happened
 
 BOUNDS = ("cutoff_len", "max_seq_length", "max_length", "model_max_length", "max_source_length")
 

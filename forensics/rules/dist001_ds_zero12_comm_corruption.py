@@ -9,8 +9,9 @@ from forensics.rules._curves import healthy_before, norms_grew, sudden
 from forensics.rules._deepspeed import deepspeed_used, overlap_comm, stage_in, unguarded
 from forensics.rules._recorded import beyond_float16, reduction_made_it
 from forensics.rules._seen import Seen, fails, holds, opposite, unless, weigh_no, weigh_yes
-from forensics.rules._setup import happened, precision_is, setting_is, several_ranks
+from forensics.rules._setup import precision_is, setting_is, several_ranks
 from forensics.rules._tensors import single
+from forensics.rules._told import happened
 from forensics.rules._versions import Affected, within, witness
 
 ISSUES = "https://github.com/deepspeedai/DeepSpeed/issues"

@@ -7,7 +7,7 @@ from forensics.names import Kind
 from forensics.plugin import rule
 from forensics.rules._recorded import not_reduced
 from forensics.rules._seen import weigh_yes
-from forensics.rules._setup import happened
+from forensics.rules._told import happened
 
 
 @rule(

@@ -8,8 +8,8 @@ from forensics.plugin import Condition, rule
 from forensics.rules._curves import evaluations_broke, norm_is, onset
 from forensics.rules._deepspeed import unguarded
 from forensics.rules._seen import Seen, first, held, opposite, unless, weigh_no, weigh_yes
-from forensics.rules._setup import happened
 from forensics.rules._tensors import poisoned, widespread
+from forensics.rules._told import happened
 
 
 def _carries_nan(run: Run, explained: Explained) -> Seen | None:

@@ -9,8 +9,9 @@ from forensics.names import LEARNING_RATE, LOSS_SCALE, Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import after, norm_is, onset, series_of, shown
 from forensics.rules._seen import Seen, first, held, weigh_yes
-from forensics.rules._setup import fp16_used, happened, precision_is
+from forensics.rules._setup import fp16_used, precision_is
 from forensics.rules._tensors import poisoned, unmoved
+from forensics.rules._told import happened
 
 
 def frozen_rate(run: Run, explained: Explained) -> Seen | None:

@@ -9,7 +9,8 @@ from forensics.names import Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import norms_grew
 from forensics.rules._seen import Seen, first, held, holds, weigh_yes
-from forensics.rules._setup import NO_BF16, fp16_told, fp16_used, happened, hardware_matches, pretrained_in
+from forensics.rules._setup import NO_BF16, fp16_told, fp16_used, hardware_matches, pretrained_in
+from forensics.rules._told import happened
 
 FAMILIES = expression(
     r"(?:code)?llama-?[23]?|qwen|glm-?4|baichuan2|gemma|mistral|\byi-|\bu?m?t5|deepseek|internlm2",

@@ -9,8 +9,9 @@ from forensics.names import GRAD_NORM, LOSS_SCALE, Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import eval_is_nan, norm_is, shown
 from forensics.rules._seen import Seen, holds, weigh_yes
-from forensics.rules._setup import fp16_told, fp16_used, happened, pretrained_in
+from forensics.rules._setup import fp16_told, fp16_used, pretrained_in
 from forensics.rules._tensors import weights_stored_as
+from forensics.rules._told import happened
 
 LIMIT, NEAR = 65504.0, 4096.0
 """The largest number of fp16 (IEEE 754 binary16), and a sixteenth of it: a step or two of a quantity that grows."""

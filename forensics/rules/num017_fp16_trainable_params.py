@@ -7,8 +7,9 @@ from forensics.names import Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._deepspeed import deepspeed_used
 from forensics.rules._seen import Seen, first, held, unless, weigh_yes
-from forensics.rules._setup import happened, precision_is, setting_is
+from forensics.rules._setup import precision_is, setting_is
 from forensics.rules._tensors import keeps_masters, weights_stored_as
+from forensics.rules._told import happened
 
 HALF = ("float16", "torch.float16", "fp16", "half")
 

@@ -9,8 +9,9 @@ from forensics.names import Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import loss_falls, norm_is, onset
 from forensics.rules._seen import Seen, first, held, opposite, unless, weigh_yes
-from forensics.rules._setup import fp16_told, fp16_used, happened
+from forensics.rules._setup import fp16_told, fp16_used
 from forensics.rules._tensors import poisoned, unmoved
+from forensics.rules._told import happened
 
 FEW = 0.01
 """Maintainers call a skip in a hundred steps normal (LLaMA-Factory issue 9462)."""

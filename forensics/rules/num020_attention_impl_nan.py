@@ -7,8 +7,9 @@ from forensics.names import Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import bad_at_first_norm, first_norm_bad_loss_good, norms_grew
 from forensics.rules._seen import Seen, first, held, holds, unless, weigh, weigh_no, weigh_yes
-from forensics.rules._setup import HOPPER, attention_matches, happened, hardware_matches, package_within, setting_is
+from forensics.rules._setup import HOPPER, attention_matches, hardware_matches, package_within, setting_is
 from forensics.rules._tensors import single
+from forensics.rules._told import happened
 
 CUDNN_FIRST = ">=2.5.0rc1,<2.5.1"
 CUDNN_AGAIN = ">=2.11,<2.14"

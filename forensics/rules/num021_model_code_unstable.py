@@ -9,8 +9,9 @@ from forensics.plugin import Condition, rule
 from forensics.rules._curves import first_norm_bad_loss_good, norms_grew, single_steps
 from forensics.rules._deepspeed import deepspeed_used
 from forensics.rules._seen import Seen, first, held, holds, weigh_no, weigh_yes
-from forensics.rules._setup import fp16_used, is_set, precision_is, said, several_ranks
+from forensics.rules._setup import fp16_used, is_set, precision_is, several_ranks
 from forensics.rules._tensors import single, widespread
+from forensics.rules._told import said
 
 ANOMALY = expression("returned nan values in its")
 """What torch.autograd raises under anomaly detection: "Function 'LogBackward0' returned nan values in its ..."."""

@@ -9,7 +9,8 @@ from forensics.names import LEARNING_RATE, LOSS, Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import series_of, shown
 from forensics.rules._seen import Seen, weigh, weigh_yes
-from forensics.rules._setup import happened, precision_is
+from forensics.rules._setup import precision_is
+from forensics.rules._told import happened
 
 
 def always_zero(run: Run) -> Seen | None:

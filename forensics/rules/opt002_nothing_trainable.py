@@ -10,8 +10,9 @@ from forensics.names import Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import from_first_entry, norm_is
 from forensics.rules._seen import Seen, first, held, holds, weigh, weigh_no, weigh_yes
-from forensics.rules._setup import WITHOUT_GRAPH, no_gradient_flows, said, setting_is
+from forensics.rules._setup import WITHOUT_GRAPH, no_gradient_flows, setting_is
 from forensics.rules._tensors import scanned, table_of, unmoved
+from forensics.rules._told import said
 
 NOTHING_GIVEN = expression(
     "optimizer got an empty parameter list|No gradients provided for any variable"

@@ -11,7 +11,7 @@ from forensics.plugin import Condition, rule
 from forensics.rules._curves import norm_is
 from forensics.rules._labels import no_label_counts
 from forensics.rules._seen import Seen, fails, held, weigh_no, weigh_yes
-from forensics.rules._setup import happened
+from forensics.rules._told import happened
 
 MANY = 20
 

@@ -8,7 +8,7 @@ from forensics.plugin import Condition, rule
 from forensics.rules._curves import norm_is
 from forensics.rules._labels import no_label_counts
 from forensics.rules._seen import Seen, held, holds, weigh_no, weigh_yes
-from forensics.rules._setup import happened
+from forensics.rules._told import happened
 
 
 def _drops_labels(run: Run, explained: Explained) -> Seen | None:

@@ -13,7 +13,8 @@ from forensics.plugin import Rule
 from forensics.rules import dist001_ds_zero12_comm_corruption as races
 from forensics.rules import num020_attention_impl_nan as cudnn
 from forensics.rules import opt012_hf_grad_accum_loss_scaling as accumulation
-from forensics.rules._known_issues import load, ranges_of
+from forensics.rules._issue_files import load
+from forensics.rules._known_issues import ranges_of
 from forensics.rules._versions import Affected, parse
 from rules.rule_judging import ask
 from rules.test_branches_reached import ROWS, WRITTEN

@@ -10,7 +10,8 @@ import pytest
 from forensics import catalog
 from forensics.model import SPECIFIC, Hypothesis, Run
 from forensics.plugin import Rule
-from forensics.rules._known_issues import load, ranges_of
+from forensics.rules._issue_files import load
+from forensics.rules._known_issues import ranges_of
 from forensics.rules._versions import KNOWN_BY, Affected
 from rules.rule_judging import Judge, ask, state_of
 from rules.test_branches_reached import ROWS, WRITTEN

@@ -8,7 +8,8 @@ import pytest
 
 from forensics.diagnosis.reason import argued
 from forensics.model import Explained, Finding, Hypothesis, Source
-from forensics.rules._known_issues import OBSERVATIONS, declare, load, look
+from forensics.rules._issue_files import load
+from forensics.rules._known_issues import OBSERVATIONS, declare, look
 from forensics.rules._versions import Affected
 from forensics.testing import make_run
 from rules.issue_runs import (

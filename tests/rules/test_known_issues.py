@@ -6,7 +6,7 @@ import pytest
 
 from forensics import catalog
 from forensics.names import Kind
-from forensics.rules._known_issues import load
+from forensics.rules._issue_files import load
 from forensics.testing import make_checkpoint, make_events, make_run, make_table
 from rules.rule_judging import DEAD, FALL, NAN, Judge, broken_file
 

@@ -8,7 +8,7 @@ import pytest
 from forensics import catalog
 from forensics.model import Hypothesis
 from forensics.plugin import Rule
-from forensics.rules._known_issues import load
+from forensics.rules._issue_files import load
 from rules.issue_runs import run_of, together, version_for
 from rules.rule_judging import argue, ask
 from rules.test_branches_reached import ROWS, WRITTEN

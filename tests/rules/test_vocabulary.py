@@ -11,7 +11,8 @@ from forensics import catalog
 from forensics.cli import main
 from forensics.errors import MalformedError
 from forensics.rules import _vocabulary
-from forensics.rules._known_issues import OBSERVATIONS, load
+from forensics.rules._issue_files import load
+from forensics.rules._known_issues import OBSERVATIONS
 
 ENTRY: dict[str, Any] = {
     "code": "X001", "name": "x", "title": "X", "explains": ["loss-nan"], "date": date(2026, 1, 1), "confidence": "",

@@ -5,27 +5,25 @@ where a process says it of itself (`leads`), not in a sample, a prompt or a sent
 """
 
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 
 from forensics.deferred.patterns import expression
-from forensics.formats.text import Window, fragment_end, fragment_start, line_rank, redact, strip_prefixes
-from forensics.model import UNKNOWN_STEP, Integers
+from forensics.formats.text import Window, fragment_end, fragment_start, strip_prefixes
+from forensics.model import UNKNOWN_STEP
 from forensics.names import Kind
 from forensics.readers._events import codes, complaints, signs
 from forensics.readers._events.last_words import WARNED, exception_alone, last_statements, rewrapped, tail_of
 from forensics.readers._events.leads import FRAMING, leads, quotes, signed
+from forensics.readers._events.noted import Noted
 from forensics.readers._events.phrases import Positions, searchable
-from forensics.readers._events.rows import ALONE, MAX_TEXTS, NO_RANK, EventRows
+from forensics.readers._events.rows import ALONE, NO_RANK, EventRows
 from forensics.readers._events.stacks import stacks
 from forensics.readers._events.tracebacks import BEGIN, STOPPED_BY_SIGNAL, Trace, line_above, traceback_at
-from forensics.signatures import BY_NAME, SIGNATURES, Signature, Words, of_last_words
+from forensics.signatures import SIGNATURES, Signature, Words, of_last_words
 
-TEXT_BYTES = 800
 REPORT_BYTES = 1 << 16
 MANY = 64
 """Places of one phrase from which on the ends of all lines of a window are sought at once."""
@@ -72,62 +70,18 @@ ANCHORS = tuple(anchor for anchor in MEANINGS if searchable(anchor))
 RARE = tuple(anchor for anchor in MEANINGS if not searchable(anchor))
 
 
-@dataclass(slots=True)
-class _Column:
-    """Occurrences of one kind while a window is scanned."""
-
-    hits: list[tuple[int, float, int, int, bytes]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Scan:
-    """The events of one window as they are found."""
-
-    window: Window
-    columns: dict[str, _Column] = field(default_factory=dict)
-    quoted: list[tuple[int, int]] = field(default_factory=list)
-    separators: Integers | None = None
-
-    def fragments(self, places: Integers) -> tuple[Integers, Integers]:
-        """Return where the fragments that hold some places begin and end, as far as the window may look."""
-        window = self.window
-        if self.separators is None:
-            text = np.frombuffer(window.data, dtype=np.uint8)
-            self.separators = np.flatnonzero((text == ord("\n")) | (text == ord("\r")))
-        which = np.searchsorted(self.separators, places)
-        starts = np.maximum(np.append(0, self.separators + 1)[which], places - window.behind)
-        ends = np.minimum(np.append(self.separators, len(window.data))[which], places + window.ahead)
-        return starts, ends
-
-    def note(  # noqa: PLR0913, PLR0917  (the columns of one occurrence)
-        self,
-        kind: str,
-        position: int,
-        text: bytes,
-        value: float = np.nan,
-        step: int = UNKNOWN_STEP,
-        rank: int = NO_RANK,
-    ) -> None:
-        start = fragment_start(self.window.data, position, self.window.floor(position))
-        rank = rank if rank != NO_RANK else line_rank(self.window.data[start:position])
-        self.columns.setdefault(kind, _Column()).hits.append((position, value, step, rank, text))
-
-
 def scan_window(window: Window, positions: Positions) -> Iterator[EventRows]:
     """Yield the events of a window, one table for each kind, at most one event of a kind for each line."""
-    scan = _Scan(window)
-    _tracebacks(scan, positions.get(BEGIN, ()))
+    noted = Noted(window)
+    _tracebacks(noted, positions.get(BEGIN, ()))
     for anchor, meanings in MEANINGS.items():
         if anchor != BEGIN and anchor in positions:
-            _phrase(scan, meanings, positions[anchor])
-    _end_of_text(scan)
-    heading = complaints.title(scan.window.data) if scan.window.offset == 0 and scan.window.begin == 0 else None
+            _phrase(noted, meanings, positions[anchor])
+    _end_of_text(noted)
+    heading = complaints.title(noted.window.data) if noted.window.offset == 0 and noted.window.begin == 0 else None
     if heading is not None:
-        scan.note(Kind.COMPLAINT, 0, heading)
-    for kind, column in scan.columns.items():
-        rows = _rows(kind, column, scan)
-        if rows is not None:
-            yield rows
+        noted.note(Kind.COMPLAINT, 0, heading)
+    yield from noted.tables()
 
 
 def of_lines(text: bytes, first_line: int = 1) -> list[EventRows]:
@@ -144,49 +98,49 @@ def _prepared(prepare):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     return prepare(ANCHORS)
 
 
-def _tracebacks(scan: _Scan, positions: Iterable[int]) -> None:
+def _tracebacks(noted: Noted, positions: Iterable[int]) -> None:
     ended = -1
     for position in positions:
-        trace = traceback_at(scan.window, position)
+        trace = traceback_at(noted.window, position)
         if trace.quoted:
-            scan.quoted.append((position, trace.ended))
+            noted.quoted.append((position, trace.ended))
             continue
         if position >= ended:
-            _one_traceback(scan, position, trace)
+            _one_traceback(noted, position, trace)
 
 
-def _one_traceback(scan: _Scan, position: int, trace: Trace) -> None:
+def _one_traceback(noted: Noted, position: int, trace: Trace) -> None:
     told = STOPPED_BY_SIGNAL.match(trace.text)
     if told:
-        scan.note(Kind.SIGNAL, position, trace.text, -float(told[1]))
+        noted.note(Kind.SIGNAL, position, trace.text, -float(told[1]))
     elif not trace.launcher:
-        scan.note(Kind.TRACEBACK, position, trace.text, 0.0 if trace.caught else np.nan)
+        noted.note(Kind.TRACEBACK, position, trace.text, 0.0 if trace.caught else np.nan)
         if not trace.caught:
-            _in_general(scan, position, trace.text, wrapped=trace.wrapped)
+            _in_general(noted, position, trace.text, wrapped=trace.wrapped)
 
 
-def _in_general(scan: _Scan, position: int, text: bytes, *, wrapped: bool = False) -> None:
+def _in_general(noted: Noted, position: int, text: bytes, *, wrapped: bool = False) -> None:
     """Note under its own kind what an exception says in words that no phrase of the table finds where they stand."""
     signature = of_last_words(text.decode("utf-8", "replace"))
     if signature is not None and (wrapped or not _stands(signature, text)):
-        scan.note(signature.name, position, text)
+        noted.note(signature.name, position, text)
 
 
-def _phrase(scan: _Scan, meanings: tuple[object, ...], positions: Sequence[int]) -> None:
-    data = scan.window.data
+def _phrase(noted: Noted, meanings: tuple[object, ...], positions: Sequence[int]) -> None:
+    data = noted.window.data
     ended = -1
-    for position, start, end in _fragments(scan, meanings, positions):
+    for position, start, end in _fragments(noted, meanings, positions):
         if position < ended:
             continue
         ended = end
         line = data[start:ended]
         for meaning in meanings:
-            _meaning(scan, meaning, position, start, line)
+            _meaning(noted, meaning, position, start, line)
 
 
-def _fragments(scan: _Scan, meanings: tuple[object, ...], positions: Sequence[int]) -> Iterable[tuple[int, int, int]]:
+def _fragments(noted: Noted, meanings: tuple[object, ...], positions: Sequence[int]) -> Iterable[tuple[int, int, int]]:
     """Return each place with where its fragment begins and ends; where there are many, without what nobody says."""
-    window = scan.window
+    window = noted.window
     if len(positions) < MANY:
         return (
             (
@@ -197,52 +151,52 @@ def _fragments(scan: _Scan, meanings: tuple[object, ...], positions: Sequence[in
             for position in positions
         )
     places = np.asarray(positions, dtype=np.int64)
-    starts, ends = scan.fragments(places)
+    starts, ends = noted.fragments(places)
     if meanings == (Kind.COMPLAINT,):
         kept = complaints.may_complain(window.data, places, starts)
         places, starts, ends = places[kept], starts[kept], ends[kept]
     return zip(places.tolist(), starts.tolist(), ends.tolist(), strict=True)
 
 
-def _meaning(scan: _Scan, meaning: object, position: int, start: int, line: bytes) -> None:
+def _meaning(noted: Noted, meaning: object, position: int, start: int, line: bytes) -> None:
     if isinstance(meaning, signs.Sign):
         if meaning.unless is None or meaning.unless.match(line, position - start) is None:
-            _sign(scan, meaning, position, line)
+            _sign(noted, meaning, position, line)
     elif meaning == CODE:
-        _code(scan, start, line)
+        _code(noted, start, line)
     elif meaning == Kind.KILLED:
         killed = KILLED.search(line)
         before = line[: killed.start()] if killed else b""
-        if killed and (leads(before) or signed(before, scan.window.data, start)):
-            scan.note(Kind.KILLED, start + killed.start(), killed[0].strip())
+        if killed and (leads(before) or signed(before, noted.window.data, start)):
+            noted.note(Kind.KILLED, start + killed.start(), killed[0].strip())
     elif meaning == Kind.COMPLAINT:
         if complaints.complains(line):
-            scan.note(Kind.COMPLAINT, start, _clean(line))
+            noted.note(Kind.COMPLAINT, start, _clean(line))
     elif meaning == Kind.STACK:
-        _stack(scan, start, line)
+        _stack(noted, start, line)
     elif isinstance(meaning, tuple):
-        _death(scan, meaning[0], meaning[1], position - start, start, line)
+        _death(noted, meaning[0], meaning[1], position - start, start, line)
 
 
-def _sign(scan: _Scan, sign: signs.Sign, position: int, line: bytes) -> None:
+def _sign(noted: Noted, sign: signs.Sign, position: int, line: bytes) -> None:
     confirmed = sign.confirm.search(line) if sign.confirm else None
     if sign.confirm is not None and confirmed is None:
         return
     if sign.anchor == b"LOAD REPORT":
-        window = scan.window
+        window = noted.window
         stop = min(window.reach(position), position + REPORT_BYTES)
         following = window.data.find(sign.anchor, position + 1, stop)
         table = window.data[position : stop if following < 0 else following]
         for word, kind in signs.REPORTED.items():
             count = len(re.findall(rb"\| *" + word + rb" *\|", table.partition(b"\n\n")[0]))
             if count:
-                scan.note(kind, position, _clean(line), float(count))
+                noted.note(kind, position, _clean(line), float(count))
         return
     value, step = sign.read(confirmed) if sign.read and confirmed else (np.nan, UNKNOWN_STEP)
-    scan.note(sign.kind, position, _clean(line), value, step)
+    noted.note(sign.kind, position, _clean(line), value, step)
 
 
-def _code(scan: _Scan, start: int, line: bytes) -> None:
+def _code(noted: Noted, start: int, line: bytes) -> None:
     told = codes.code_in(line)
     if told is None:
         return
@@ -250,23 +204,23 @@ def _code(scan: _Scan, start: int, line: bytes) -> None:
     key = line[first - 1 : first] == b'"' and line[first:end].rpartition(b'"')[1] != b""
     if quotes(line[: first - key]):
         return
-    above = scan.window.data[max(scan.window.floor(start), start - ABOVE_BYTES) : start].rpartition(b"\n")[0]
+    above = noted.window.data[max(noted.window.floor(start), start - ABOVE_BYTES) : start].rpartition(b"\n")[0]
     named = LOCAL_RANK.search(line) or LOCAL_RANK.search(above.rpartition(b"\n")[2])
     rank = int(named[1]) if named else NO_RANK
-    scan.note(Kind.SIGNAL, start + first, line[first:end].strip(), float(code), rank=rank)
+    noted.note(Kind.SIGNAL, start + first, line[first:end].strip(), float(code), rank=rank)
 
 
-def _stack(scan: _Scan, start: int, line: bytes) -> None:
+def _stack(noted: Noted, start: int, line: bytes) -> None:
     """Note where a process stood of which a dump was written into the log; one of a process that died is none."""
-    data, floor = scan.window.data, scan.window.floor(start)
+    data, floor = noted.window.data, noted.window.floor(start)
     above = fragment_start(data, max(start - 1, floor), floor)
     if DUMPED.match(line) is None or b"Fatal Python error" in data[max(floor, start - FATAL_BYTES) : start]:
         return
     begin = above if line.startswith(b"Python v") else start
-    text = data[begin : min(scan.window.reach(start), begin + STACK_BYTES)].decode("utf-8", "replace")
+    text = data[begin : min(noted.window.reach(start), begin + STACK_BYTES)].decode("utf-8", "replace")
     found = next(stacks(text.splitlines()), None)
     if found is not None:
-        scan.note(Kind.STACK, start, found.told.encode(), rank=found.rank)
+        noted.note(Kind.STACK, start, found.told.encode(), rank=found.rank)
 
 
 @cache
@@ -275,12 +229,12 @@ def _expression(pattern: str) -> re.Pattern[bytes]:
 
 
 def _death(  # noqa: PLR0913, PLR0917  (the parts of one occurrence)
-    scan: _Scan, signature: Signature, words: Words, at: int, start: int, line: bytes
+    noted: Noted, signature: Signature, words: Words, at: int, start: int, line: bytes
 ) -> None:
-    if _says(signature, words, line, at, (scan.window.data, start)) and (
-        words.anywhere or not _of_a_warning(scan.window, start)
+    if _says(signature, words, line, at, (noted.window.data, start)) and (
+        words.anywhere or not _of_a_warning(noted.window, start)
     ):
-        scan.note(signature.name, start + at, _clean(line))
+        noted.note(signature.name, start + at, _clean(line))
 
 
 def _of_a_warning(window: Window, start: int) -> bool:
@@ -319,11 +273,11 @@ def _clean(line: bytes) -> bytes:
     return max(FRAMING.split(strip_prefixes(line[bar.end() :] if bar else line).strip()), key=len)
 
 
-def _end_of_text(scan: _Scan) -> None:
-    found = tail_of(scan.window)
+def _end_of_text(noted: Noted) -> None:
+    found = tail_of(noted.window)
     if found is None:
         return
-    data, (first, end) = scan.window.data, found
+    data, (first, end) = noted.window.data, found
     for anchor in RARE:
         at = data.find(anchor, first, end)
         places = []
@@ -331,75 +285,30 @@ def _end_of_text(scan: _Scan) -> None:
             places.append(at)
             at = data.find(anchor, at + 1, end)
         if places:
-            _phrase(scan, MEANINGS[anchor], places)
-    for position, text, wrapped in exception_alone(scan.window):
+            _phrase(noted, MEANINGS[anchor], places)
+    for position, text, wrapped in exception_alone(noted.window):
         # What a signature knows has been told by the line itself, with a more exact name.
         start = fragment_start(data, position, first)
         line = data[start : fragment_end(data, position, end)]
         if not any(signature.ending and _stands(signature, line) for signature in SIGNATURES):
-            scan.note(Kind.TRACEBACK, position, text, ALONE)
-            _in_general(scan, position, text, wrapped=wrapped)
-    for start, line in rewrapped(scan.window):
+            noted.note(Kind.TRACEBACK, position, text, ALONE)
+            _in_general(noted, position, text, wrapped=wrapped)
+    for start, line in rewrapped(noted.window):
         for signature in SIGNATURES:
-            if signature.name not in scan.columns and _stands(signature, line):
-                scan.note(signature.name, start, _clean(line))
-    _errors(scan)
+            if signature.name not in noted.columns and _stands(signature, line):
+                noted.note(signature.name, start, _clean(line))
+    _errors(noted)
 
 
-def _errors(scan: _Scan) -> None:
+def _errors(noted: Noted) -> None:
     """Note what the last lines say of an end: in their own words, in general terms, or merely that it came."""
-    coded = {*_starts(scan, Kind.SIGNAL), *_starts(scan, Kind.KILLED)}
+    coded = {*noted.lines(Kind.SIGNAL), *noted.lines(Kind.KILLED)}
     # A complaint says that something is wrong, not that it was the end.
-    noted = {start for kind in scan.columns if kind != Kind.COMPLAINT for start in _starts(scan, kind)} - coded
-    lines, after_metrics = last_statements(scan.window)
+    told = {start for kind in noted.columns if kind != Kind.COMPLAINT for start in noted.lines(kind)} - coded
+    lines, after_metrics = last_statements(noted.window)
     for start, line, fatal in lines:
-        signature = None if start in noted else of_last_words(line.decode("utf-8", "replace"))
+        signature = None if start in told else of_last_words(line.decode("utf-8", "replace"))
         if signature is not None:
-            scan.note(signature.name, start, _clean(line))
-        elif after_metrics and start not in noted | coded:
-            scan.note(FATAL_LINE if fatal else ERROR_LINE, start, _clean(line))
-
-
-def _starts(scan: _Scan, kind: str) -> Iterator[int]:
-    """Yield where the lines begin in which a kind was found."""
-    for position, *_ in scan.columns[kind].hits if kind in scan.columns else ():
-        yield fragment_start(scan.window.data, position, scan.window.floor(position))
-
-
-def _rows(kind: str, column: _Column, scan: _Scan) -> EventRows | None:
-    """Order the occurrences; two phrases of one kind on one line are one occurrence, and quotes are none."""
-    window = scan.window
-    hits = []
-    ended = -1
-    for hit in sorted(column.hits):
-        position = hit[0]
-        if position < ended or any(begin <= position <= end for begin, end in scan.quoted):
-            continue
-        hits.append(hit)
-        ended = fragment_end(window.data, position, window.reach(position))
-    if not hits:
-        return None
-    positions = np.asarray([hit[0] for hit in hits], dtype=np.int64)
-    texts = tuple(redact(hit[4][:TEXT_BYTES].decode("utf-8", "replace")) for hit in hits[:MAX_TEXTS])
-    quoted = kind in BY_NAME or kind in {Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK, Kind.COMPLAINT, Kind.STACK}
-    return EventRows(
-        kind=kind,
-        at=positions + window.offset,
-        records=_records(window, positions),
-        steps=np.asarray([hit[2] for hit in hits], dtype=np.int64),
-        values=np.array([hit[1] for hit in hits], dtype=np.float64),
-        ranks=np.asarray([hit[3] for hit in hits], dtype=np.int64),
-        signatures=np.asarray([zlib.crc32(hit[4]) for hit in hits], dtype=np.int64),
-        text=texts[0],
-        texts=(texts + ("",) * (len(hits) - len(texts))) if quoted else (),
-    )
-
-
-def _records(
-    window: Window, positions: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return line numbers; what the end of a text tells may stand before the window itself."""
-    lines = window.lines(positions)
-    for index in np.flatnonzero(positions < window.begin).tolist():
-        lines[index] = window.line - window.data.count(b"\n", int(positions[index]), window.begin)
-    return lines
+            noted.note(signature.name, start, _clean(line))
+        elif after_metrics and start not in told | coded:
+            noted.note(FATAL_LINE if fatal else ERROR_LINE, start, _clean(line))

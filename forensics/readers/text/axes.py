@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model import UNKNOWN_STEP, Floats, Integers
-from forensics.readers.text.entries import Entries
 from forensics.readers.text.lexicon import Role
 from forensics.readers.text.lines import distinct
 from forensics.readers.text.rows import Rows
+from forensics.readers.text.tables import Entries
 
 MOSTLY = 0.9
 """Share of lines that must have a counter, or of epochs that must begin with a fall of it."""

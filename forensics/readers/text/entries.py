@@ -1,15 +1,14 @@
-"""The table of lines: every line that holds a metric or a counter, by shape, with its numbers in columns."""
+"""From lines to tables: every line that holds a metric or a counter is read once by shape, then by template."""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
-from forensics.formats.text import Window, clock_columns, clock_times, line_rank, number, pairs
+from forensics.formats.text import Window, clock_columns, line_rank, number, pairs
 from forensics.model import Floats, Integers
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.bars import bars_after
@@ -19,6 +18,7 @@ from forensics.readers.text.lexicon import Role
 from forensics.readers.text.lines import Lines, distinct, fragments, relevant
 from forensics.readers.text.names import Shape, shape_of
 from forensics.readers.text.shapes import STAMP, STAMP_BYTES, Mask, masked, narrowed, outline, value_of
+from forensics.readers.text.tables import NO_STAMP, Entries, lines_of, times_of
 from forensics.readers.text.templates import Read, Template, compiled
 
 MOST_OUTLINES = 1 << 17
@@ -36,7 +36,6 @@ OFTEN = 8
 MOST_LESSONS = 4096
 _OTHER_DIGITS = bytes.maketrans(b"0123456789", b"1234567890")
 
-_NO_STAMP = b"NaT"
 _HOST = expression(rb"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3}): ")
 HOSTS = 1 << 32
 """From here on a rank is the address of a host."""
@@ -53,54 +52,6 @@ _RANK_PLACE = expression(rb"\s*[\x00\x01]: |.{0,24}\[R(?:ank |ANK:)\x00\]", re.D
 GOOD = expression(r"(?i)(?<![a-z])(?:acc|accuracy|dice|m?iou|jaccard)(?![a-z])")
 """How good a model is."""
 _CLOSED = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.EPOCH)
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """Lines of one shape: `numbers` and `totals` have shape (n, fields), every other column shape (n,).
-
-    `at` (int64) is the place of a line in the clean text, `records` its number, `ranks` -1 where no process is
-    named. `times` are seconds since the epoch, NaN where no date stands in the line. `bars` (n, 4) holds counter and
-    total of the bars drawn after a dictionary, -1 where there is none; of other lines it is (n, 0).
-    """
-
-    shape: Shape
-    at: Integers
-    records: Integers
-    ranks: Integers
-    times: Floats
-    numbers: Floats
-    totals: Floats
-    bars: Integers
-
-    def __len__(self) -> int:
-        return len(self.at)
-
-    def take(self, kept: NDArray[np.bool_] | Integers) -> "Entries":
-        return replace(
-            self,
-            at=self.at[kept],
-            records=self.records[kept],
-            ranks=self.ranks[kept],
-            times=self.times[kept],
-            numbers=self.numbers[kept],
-            totals=self.totals[kept],
-            bars=self.bars[kept],
-        )
-
-    def moved(self, offset: int, lines: int) -> "Entries":
-        return replace(self, at=self.at + offset, records=self.records + lines)
-
-
-def joined(tables: Sequence[Entries]) -> Entries:
-    """Return one table of several of the same shape, in the order of the text."""
-    if len(tables) == 1:
-        return tables[0]
-    whole = Entries(
-        tables[0].shape,
-        *(np.concatenate([getattr(table, name) for table in tables]) for name in Entries.__slots__[1:]),
-    )
-    return whole if (whole.at[1:] >= whole.at[:-1]).all() else whole.take(np.argsort(whole.at, kind="stable"))
 
 
 @dataclass(slots=True)
@@ -155,7 +106,7 @@ class Parser:
         rows.places.append((start, start + (line.rfind(b"}") + 1 if shape.quoted else len(line))))
         rows.ranks.append(rank_of_line(line, quoted=shape.quoted))
         stamp = STAMP.search(line, 0, STAMP_BYTES)
-        rows.stamps.append(stamp[0] if stamp else _NO_STAMP)
+        rows.stamps.append(stamp[0] if stamp else NO_STAMP)
         rows.numbers.append(numbers)
         rows.totals.append(totals)
 
@@ -262,21 +213,6 @@ def _times_at(buffer: Buffer, at: Integers, size: Integers) -> Floats:
         rows = np.flatnonzero((at >= 0) & (size == length))
         times[rows] = clock_columns(buffer.bytes[at[rows][:, None] + np.arange(length)])
     return times
-
-
-def lines_of(window: Window, starts: Integers) -> Integers:
-    """Return line numbers; rows of a table may lie behind the window, where they are not at hand."""
-    inside = np.minimum(starts, window.end)
-    records = window.lines(inside)
-    for index in np.flatnonzero(starts > window.end).tolist():
-        records[index] += window.data.count(b"\n", window.end, int(starts[index]))
-    return records
-
-
-def times_of(stamps: Sequence[bytes]) -> Floats:
-    if all(stamp is _NO_STAMP for stamp in stamps):
-        return np.full(len(stamps), np.nan)
-    return clock_times(stamps)
 
 
 def _numbered(shape: Shape) -> bool:

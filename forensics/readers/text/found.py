@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from forensics.model import Group, Scalar, Setting, Source, Standing
 from forensics.readers._events.rows import PLACE, EventRows
-from forensics.readers.text.entries import Entries, is_entry
+from forensics.readers.text.entries import is_entry
+from forensics.readers.text.tables import Entries
 
 MAX_UNREAD = 20
 """Unreadable blocks that are reported one by one."""

@@ -7,9 +7,9 @@ import numpy as np
 
 from forensics.deferred.patterns import expression
 from forensics.model import Floats
-from forensics.readers.text.entries import Entries
 from forensics.readers.text.lexicon import COUNTERS, TRAINING, Role
 from forensics.readers.text.names import Field
+from forensics.readers.text.tables import Entries
 
 _ITERATION = b"elapsed time per iteration"
 _ENGINE = expression(rb"step=\x00, skipped=\x00")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from forensics.model import Floats, Integers, Standing
-from forensics.readers.text.entries import Entries
 from forensics.readers.text.found import SettingRow
 from forensics.readers.text.lexicon import Role
+from forensics.readers.text.tables import Entries
 from forensics.readers.text.trainer_steps import DictRows, Schedule, training_totals
 
 MOST = 1 << 53

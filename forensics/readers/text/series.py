@@ -11,12 +11,13 @@ from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.names import NO_LOSS, loss_rank
 from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
-from forensics.readers.text.entries import Entries, is_entry, joined
+from forensics.readers.text.entries import is_entry
 from forensics.readers.text.interpretations import interpreted
 from forensics.readers.text.lexicon import METRICS, Role, metric_name
 from forensics.readers.text.lines import distinct
 from forensics.readers.text.names import Shape
 from forensics.readers.text.rows import Rows
+from forensics.readers.text.tables import Entries, joined
 from forensics.readers.text.trainer_steps import DictRows
 
 BAR_MARK = expression(rb"\x00 ?%\|")

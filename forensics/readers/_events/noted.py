@@ -1,0 +1,102 @@
+"""What was noted of one window, by kind, until it is put in order as tables."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from forensics.formats.text import Window, fragment_end, fragment_start, line_rank, redact
+from forensics.model import UNKNOWN_STEP, Integers
+from forensics.names import Kind
+from forensics.readers._events.rows import MAX_TEXTS, NO_RANK, EventRows
+from forensics.signatures import BY_NAME
+
+TEXT_BYTES = 800
+Hit = tuple[int, float, int, int, bytes]
+"""Where in the window (bytes), the value, the step, the rank, and the words as they are quoted."""
+
+
+@dataclass(slots=True)
+class Noted:
+    """The events of one window as they are found."""
+
+    window: Window
+    columns: dict[str, list[Hit]] = field(default_factory=dict)
+    quoted: list[tuple[int, int]] = field(default_factory=list)
+    separators: Integers | None = None
+
+    def fragments(self, places: Integers) -> tuple[Integers, Integers]:
+        """Return where the fragments that hold some places begin and end, as far as the window may look."""
+        window = self.window
+        if self.separators is None:
+            text = np.frombuffer(window.data, dtype=np.uint8)
+            self.separators = np.flatnonzero((text == ord("\n")) | (text == ord("\r")))
+        which = np.searchsorted(self.separators, places)
+        starts = np.maximum(np.append(0, self.separators + 1)[which], places - window.behind)
+        ends = np.minimum(np.append(self.separators, len(window.data))[which], places + window.ahead)
+        return starts, ends
+
+    def note(  # noqa: PLR0913, PLR0917  (the columns of one occurrence)
+        self,
+        kind: str,
+        position: int,
+        text: bytes,
+        value: float = np.nan,
+        step: int = UNKNOWN_STEP,
+        rank: int = NO_RANK,
+    ) -> None:
+        start = fragment_start(self.window.data, position, self.window.floor(position))
+        rank = rank if rank != NO_RANK else line_rank(self.window.data[start:position])
+        self.columns.setdefault(kind, []).append((position, value, step, rank, text))
+
+    def lines(self, kind: str) -> Iterator[int]:
+        """Yield where the lines begin in which a kind was found."""
+        for position, *_ in self.columns.get(kind, ()):
+            yield fragment_start(self.window.data, position, self.window.floor(position))
+
+    def tables(self) -> Iterator[EventRows]:
+        """Yield one table for each kind, at most one event of a kind for each line."""
+        for kind, hits in self.columns.items():
+            rows = _rows(kind, hits, self)
+            if rows is not None:
+                yield rows
+
+
+def _rows(kind: str, found: list[Hit], noted: Noted) -> EventRows | None:
+    """Order the occurrences; two phrases of one kind on one line are one occurrence, and quotes are none."""
+    window = noted.window
+    hits = []
+    ended = -1
+    for hit in sorted(found):
+        position = hit[0]
+        if position < ended or any(begin <= position <= end for begin, end in noted.quoted):
+            continue
+        hits.append(hit)
+        ended = fragment_end(window.data, position, window.reach(position))
+    if not hits:
+        return None
+    positions = np.asarray([hit[0] for hit in hits], dtype=np.int64)
+    texts = tuple(redact(hit[4][:TEXT_BYTES].decode("utf-8", "replace")) for hit in hits[:MAX_TEXTS])
+    quoted = kind in BY_NAME or kind in {Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK, Kind.COMPLAINT, Kind.STACK}
+    return EventRows(
+        kind=kind,
+        at=positions + window.offset,
+        records=_records(window, positions),
+        steps=np.asarray([hit[2] for hit in hits], dtype=np.int64),
+        values=np.array([hit[1] for hit in hits], dtype=np.float64),
+        ranks=np.asarray([hit[3] for hit in hits], dtype=np.int64),
+        signatures=np.asarray([zlib.crc32(hit[4]) for hit in hits], dtype=np.int64),
+        text=texts[0],
+        texts=(texts + ("",) * (len(hits) - len(texts))) if quoted else (),
+    )
+
+
+def _records(
+    window: Window, positions: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return line numbers; what the end of a text tells may stand before the window itself."""
+    lines = window.lines(positions)
+    for index in np.flatnonzero(positions < window.begin).tolist():
+        lines[index] = window.line - window.data.count(b"\n", int(positions[index]), window.begin)
+    return lines
