@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from forensics.deferred.patterns import expression
 from forensics.formats.flatten import flatten, scalar
 from forensics.formats.lenient_json import Document, load
+from forensics.formats.text import decoded
 from forensics.model import Artifact, Scalar, Setting, Skip, Source, Standing
 from forensics.storage.file import File
 
@@ -53,8 +54,7 @@ class Line:
 
 def sniffed(data: bytes) -> str:
     """Return the head of a file as the text that a sniff searches, colours removed."""
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-    return _ANSI.sub("", data.decode(encoding, "replace")).replace("\r", "\n")
+    return _ANSI.sub("", decoded(data)).replace("\r", "\n")
 
 
 def read_head(artifact: Artifact) -> bytes:
@@ -72,9 +72,7 @@ def too_long(artifact: Artifact, what: str) -> Iterator[Skip]:
 
 def split_lines(data: bytes, longest: int) -> Iterator[Line]:
     """Yield the lines of a text; CR, LF and CRLF end one. Lines are cut at `longest` characters."""
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-    text = data.decode(encoding, "replace").removeprefix("\ufeff")
-    for number, line in enumerate(_BREAK.split(text), start=1):
+    for number, line in enumerate(_BREAK.split(decoded(data)), start=1):
         kept = line[:longest]
         if "\x1b" in kept:
             kept = _ANSI.sub("", kept)

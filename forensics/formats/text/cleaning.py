@@ -65,7 +65,7 @@ _CUT_NUMBER = expression(rb"(?<=[ =:,])[-+]?(?:0\.|\d{1,20}(?:\.\d{1,40})?[eE][-
 _ESCAPED = expression(rb"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPES = {b"n": b"", b"r": b"\r", b"t": b"\t"}
 _UTF8_MARK = codecs.BOM_UTF8
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PRINTED = bytes(byte for byte in range(256) if byte >= 0x20 or byte in b"\b\t\n\f\r\x1b")
 """What a program prints; binary files are full of other control characters."""
 
@@ -128,13 +128,19 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
     return _ESCAPES.get(found[2], found[2])
 
 
+def decoded(data: bytes) -> str:
+    """Return a text without its mark, which says when it is UTF-16; bytes that are no text become U+FFFD."""
+    encoding = "utf-16" if data.startswith(UTF16_MARKS) else "utf-8"
+    return data.decode(encoding, "replace").removeprefix("\ufeff")
+
+
 def looks_binary(head: bytes) -> bool:
     """Tell whether the beginning of a file is no text: one byte in a hundred is a control character no program prints.
 
     Text in UTF-16 says what it is by its mark.
     """
     strange = len(head.translate(None, _PRINTED))
-    return strange > len(head) // 100 + 8 and not head.startswith(_UTF16_MARKS)
+    return strange > len(head) // 100 + 8 and not head.startswith(UTF16_MARKS)
 
 
 def stretches(file: File, size: int) -> list[tuple[int, int]]:
@@ -142,7 +148,7 @@ def stretches(file: File, size: int) -> list[tuple[int, int]]:
 
     Stretches end behind an LF, where no fragment is open. UTF-16 is one stretch.
     """
-    if file.head(2) in _UTF16_MARKS:
+    if file.head(2) in UTF16_MARKS:
         return [(0, file.size)]
     cuts = [0]
     for target in range(size, file.size, size):
@@ -169,7 +175,7 @@ def numbered_lines(file: File, line_bytes: int) -> Iterator[tuple[int, bytes]]:
 
 def _decoded(file: File, chunk_bytes: int, stretch: tuple[int, int]) -> Iterator[bytes]:
     head = file.head(3)
-    if not head.startswith(_UTF16_MARKS):
+    if not head.startswith(UTF16_MARKS):
         first, end = stretch
         if first == 0 and head == _UTF8_MARK:
             first = len(_UTF8_MARK)

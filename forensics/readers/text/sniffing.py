@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 from forensics.deferred.patterns import expression
-from forensics.formats.text import looks_binary
+from forensics.formats.text import UTF16_MARKS, decoded, looks_binary
 from forensics.names import ERRORS, FOREIGN_LOSS, Kind, is_loss
 from forensics.readers._events.scan import of_lines
 from forensics.readers.text.scan import scan_text
@@ -45,13 +45,12 @@ _STRUCTURED = expression(rb"\s*(?:[{<]|\[(?! ?[A-Za-z])(?![^\[\]{}\"\r\n]{1,80}\
 _DEATHS = frozenset({Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK})
 _PINNED = expression(rb"^[A-Za-z0-9][\w.\-\[\]]* ?(?:==|@ |>=|<=|~=)", re.MULTILINE)
 _SOURCE_CODE = expression(rb"^(?:import \w|from [\w.]+ import |def \w+\(|class \w+[(:])", re.MULTILINE)
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def looks_like_log(head: bytes) -> bool:
     """Tell whether text is what a program printed while it trained, and no environment capture or source code."""
-    if head.startswith(_UTF16):
-        head = head[: len(head) & ~1].decode("utf-16", "replace").encode("utf-8", "replace")
+    if head.startswith(UTF16_MARKS):
+        head = decoded(head).encode()
     if not head or looks_binary(head):
         return False
     lines = head.count(b"\n") + 1
