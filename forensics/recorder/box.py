@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 import torch
 
-from forensics.recorder.early import StopFlag, sentence, tell
+from forensics.recorder.early import StopFlag, sentence, tell, unseen
 from forensics.recorder.files import Files
 from forensics.recorder.gradients import Gradients, place_flag
 from forensics.recorder.layout import PROBE, PROBED, THIN_EVERY
 from forensics.recorder.meta import described
-from forensics.recorder.norms import local_of
+from forensics.recorder.norms import device_of
 from forensics.recorder.probe import Probe
 from forensics.recorder.setups import Setup
 from forensics.recorder.writer import Row, Writer
@@ -82,7 +82,7 @@ class BlackBox:
         self.names: list[str] = []
         self.arguments: dict[str, bool] = {}
         self.pending: list[tuple[Any, Any, Any]] = []
-        self.device = next((local_of(p).device for p in model.parameters()), torch.device("cpu"))
+        self.device = device_of(model.parameters())
         self.stop = StopFlag(self.rank, self.device, distributed=started and self.world > 1) if stop_on else None
         self.code: Any = None
         self._start(model, optimizer, wrapped=wrapped)
@@ -214,6 +214,9 @@ class BlackBox:
         self.scale = None if scale is None else float(scale)
         self.rates = self.setup.rates()
         if self.recording:
+            if self.setup.offloads and self.device.type != "cpu":
+                # Copies to the host may be under way (stages 1 and 2); the step begins with waiting for them, too.
+                getattr(torch, self.device.type).synchronize(self.device)
             self.gradients.read(self.setup.partitions(), place_flag(at_step=False, shard=True))
 
     @guarded
@@ -291,6 +294,9 @@ class BlackBox:
         self.writer.submit(row)
         if self.rows == 1:
             self._write_meta()
+            missing = unseen(flags, stepped=self.stepped)
+            if missing:
+                tell(f"rank{self.rank:05d}, not seen here ({self.setup.kind}): {missing}; the rest is recorded")
         self._next_step()
 
     def _next_step(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from forensics.recorder.layout import LOCAL_SEEN, PROBED, ROW_NONFINITE, ROW_SKIPPED
+from forensics.recorder.layout import LOCAL_SEEN, PROBED, REDUCED_SEEN, ROW_NONFINITE, ROW_SKIPPED
 
 FIRST_STEPS = 20
 GROWN = 100.0
@@ -28,6 +28,13 @@ def tell(text: str) -> None:
         sys.stderr.flush()
     except (OSError, ValueError):
         return
+
+
+def unseen(flags: list[int], *, stepped: bool) -> str | None:
+    """Return which gradients no flag of the first row tells of; reduced ones may be missing where no step was taken."""
+    seen = {LOCAL_SEEN: "gradients before their reduction"} | ({REDUCED_SEEN: "reduced gradients"} if stepped else {})
+    missing = [what for flag, what in seen.items() if not any(one & flag for one in flags)]
+    return " and ".join(missing) or None
 
 
 def last_good_checkpoint(folder: str, step: int) -> str | None:

@@ -58,6 +58,7 @@ def engine_config(setup: Setup) -> dict[str, Any] | None:
         "reduce_scatter",
         "partition_gradients",
         "cpu_offload",
+        "offload_optimizer",
         "loss_scale",
     )
     found = {name: getattr(zero, name, None) for name in names}

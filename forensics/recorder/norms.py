@@ -19,6 +19,20 @@ def local_of(tensor: Any) -> Any:
     return getattr(tensor, "_local_tensor", tensor)
 
 
+def placed(tensor: Any, device: Any) -> Any:
+    """Return a tensor on `device`; a copy to the host is waited for, as what it holds is read at once."""
+    return tensor.to(device, non_blocking=torch.device(device).type != "cpu")
+
+
+def device_of(parameters: Any) -> Any:
+    """Return the device that computes; the shards that FSDP2 offloads lie on the host, their mesh does not."""
+    first = next(iter(parameters), None)
+    mesh = getattr(first, "device_mesh", None)
+    if mesh is not None and mesh.device_type != "cpu":
+        return torch.device(mesh.device_type, getattr(torch, mesh.device_type).current_device())
+    return torch.device("cpu") if first is None else local_of(first).device
+
+
 def dense(gradient: Any) -> Any:
     """Return what can be measured of a gradient: None for a sparse or empty one, real numbers for complex ones."""
     gradient = local_of(gradient)
@@ -85,7 +99,7 @@ def ratio(before: list[Any], now: list[Any], device: Any) -> Any:
     """
     sums = []
     for norms in (before, now):
-        lengths = [norm[0].to(device, non_blocking=True).double() for norm in norms if norm is not None]
+        lengths = [placed(norm[0], device).double() for norm in norms if norm is not None]
         sums.append(torch.stack(lengths).square().sum().sqrt() if lengths else torch.ones((), device=device))
     factor = sums[1] / sums[0]
     return torch.where(torch.isfinite(factor) & (factor > 0), factor, torch.ones_like(factor)).float()
@@ -96,7 +110,7 @@ def scaled(norms: Any, factor: Any) -> Any:
     if norms is None:
         return None
     length, *bounds = norms
-    factor = factor.to(length.device, non_blocking=True)
+    factor = placed(factor, length.device)
     return (length * factor, *(None if bound is None else bound * factor for bound in bounds))
 
 
@@ -106,7 +120,11 @@ def packed(norms: list[Norms | None], device: Any) -> Any:
     A tensor without norms has 0 in both. One whose maximum was not read has 0 there, or NaN where the L2 norm is
     not finite, so that whoever judges by the maximum sees it all the same.
     """
-    zero = torch.zeros((), device=device)
+    # Gradients that are offloaded lie on the host, a model may be spread over several devices: all of one place are
+    # copied at once.
+    places = {norm[0].device for norm in norms if norm is not None}
+    home = places.pop() if len(places) == 1 else device
+    zero = torch.zeros((), device=home)
     empty = (zero, zero, zero)
     rows = [
         norm
@@ -116,8 +134,7 @@ def packed(norms: list[Norms | None], device: Any) -> Any:
         else (norm[0],) + (norm[0] - norm[0],) * 2
         for norm in norms
     ]
-    # Other devices only where a model is spread over several in one process.
-    flat = [row[column].to(device, non_blocking=True) for column in range(3) for row in rows]
+    flat = [placed(row[column], home) for column in range(3) for row in rows]
     # The types are made equal after stacking: one operation instead of one a tensor.
     values = torch.stack(flat).float().view(3, len(rows))
-    return torch.stack([values[0], torch.maximum(-values[1], values[2])])
+    return placed(torch.stack([values[0], torch.maximum(-values[1], values[2])]), device)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from forensics.recorder.layout import HASH_WEIGHTS, PROBE, probe_layout
+from forensics.recorder.norms import placed
 
 SIGNED = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -99,6 +100,6 @@ class Probe:
         hashes = torch.zeros(len(self.parameters), dtype=torch.int64, device=self.device)
         for group in self.groups:
             values, codes = group.measure()
-            columns[:, group.indices] = values.to(self.device, non_blocking=True)
-            hashes[group.indices] = codes.to(self.device, non_blocking=True)
+            columns[:, group.indices] = placed(values, self.device)
+            hashes[group.indices] = placed(codes, self.device)
         return columns, hashes

@@ -62,7 +62,7 @@ class Setup:
         self.parameters = [parameter for _, parameter in pairs]
         self.index = {id(parameter): i for i, parameter in enumerate(self.parameters)}
         self.optimizer = inner_optimizer(getattr(self.engine, "optimizer", None) if optimizer is None else optimizer)
-        self.zero = self.optimizer if hasattr(self.optimizer, "averaged_gradients") else None
+        self.zero: Any = self.optimizer if hasattr(self.optimizer, "averaged_gradients") else None
         self.kind = self._kind(world)
         self.reduced = self._reduced(wrapped=wrapped and world > 1)
         self.accumulates = self.kind in {"single", "replicated"} or (
@@ -124,17 +124,37 @@ class Setup:
     def partitions(self) -> list[tuple[int, Any]]:
         """Return this rank's reduced, scaled, not yet clipped pieces of gradients in ZeRO 1, 2 and 3.
 
-        `averaged_gradients` runs parallel to the parameters of each group and may end with a padding tensor.
+        `averaged_gradients` runs parallel to the parameters of each group and may end with a padding tensor. With an
+        optimizer that is offloaded it stays empty, and the gradients lie beside the float32 weights on the host.
         """
         if self.zero is None:
             return []
         groups = self.zero.fp16_groups if self.kind == "zero3" else self.zero.params_in_partition
+        held = self._offloaded(groups) if self.offloads else self.zero.averaged_gradients
         return [
             (self.index[id(parameter)], gradient)
-            for number, gradients in self.zero.averaged_gradients.items()
+            for number, gradients in held.items()
             for parameter, gradient in zip(groups[number], gradients or [])
             if gradient is not None and id(parameter) in self.index
         ]
+
+    @property
+    def offloads(self) -> bool:
+        """Whether a ZeRO optimizer keeps reduced gradients and float32 weights on the host (or on NVMe)."""
+        # Stages 1 and 2, stage 3 (deepspeed 0.12.5 to 0.19.8).
+        return any(getattr(self.zero, name, False) is True for name in ("cpu_offload", "offload_optimizer"))
+
+    def _offloaded(self, groups: Any) -> dict[int, list[Any]]:
+        """Return the gradients of an offloaded optimizer by group: none for those that were swapped out to NVMe."""
+        if self.kind != "zero3":
+            found: dict[int, list[Any]] = self.zero.offload_gradient_dict
+            return found
+        return {number: [self._offloaded_piece(p) for p in parameters] for number, parameters in enumerate(groups)}
+
+    def _offloaded_piece(self, parameter: Any) -> Any:
+        group, offset, count = self.zero.grad_position[self.zero.get_param_id(parameter)]
+        gradient = self.zero.fp32_partitioned_groups_flat[group].grad
+        return gradient if gradient is None else gradient.narrow(0, offset, count)
 
     def gradients(self) -> list[tuple[int, Any]]:
         """Return the gradients that lie at the parameters."""

@@ -31,6 +31,7 @@ class Framework:
     lora: bool = False
     stop: bool = False
     box: bool = True
+    offload: str = ""
 
 
 CASES = {
@@ -40,6 +41,11 @@ CASES = {
     **{f"engine-zero{s}-reduction": Framework("engine", stage=s, fault="reduction") for s in (1, 2, 3)},
     **{f"engine-zero{s}-bf16": Framework("engine", stage=s, dtype="bfloat16") for s in (1, 2, 3)},
     **{f"engine-zero{s}-bf16-nan": Framework("engine", stage=s, dtype="bfloat16", fault="nan") for s in (1, 2, 3)},
+    **{
+        f"engine-zero{s}-offload{fault}": Framework("engine", stage=s, fault=fault[1:], offload="cpu", accumulation=2)
+        for s in (1, 2, 3)
+        for fault in ("", "-nan", "-reduction")
+    },
     "engine-zero2-fp16": Framework("engine", stage=2, dtype="float16"),
     "engine-zero2-stop": Framework("engine", stage=2, fault="nan", stop=True),
     "engine-zero2-without": Framework("engine", stage=2, box=False),
@@ -73,6 +79,9 @@ def config(case: Framework) -> dict[str, Any]:
             "allgather_bucket_size": 5000,
         },
     }
+    if case.offload:
+        made["zero_optimization"]["offload_optimizer"] = {"device": case.offload}
+        made["zero_force_ds_cpu_optimizer"] = False
     if case.dtype != "float32":
         made["bf16" if case.dtype == "bfloat16" else "fp16"] = {"enabled": True}
     return made
@@ -84,9 +93,12 @@ def spoil_reduction(zero: Any) -> None:
 
     def step(*args: Any, **kwargs: Any) -> Any:
         if CLOCK["step"] == 7 and dist.get_rank() == 1:
-            next(g for gradients in zero.averaged_gradients.values() for g in gradients if g.numel()).view(-1)[0] = (
-                torch.nan
-            )
+            # Of an offloaded optimizer they lie beside its float32 weights.
+            names = ("single_partition_of_fp32_groups", "fp32_partitioned_groups_flat")
+            weights = next(getattr(zero, name) for name in names if hasattr(zero, name))
+            found = [g for gradients in zero.averaged_gradients.values() for g in gradients or []]
+            held = found or [weight.grad for weight in weights]
+            next(g for g in held if g.numel()).view(-1)[0] = torch.nan
         return inner(*args, **kwargs)
 
     zero.step = step

@@ -46,6 +46,7 @@ class Case:
     every: int = 1
     box: bool = True
     by_hand: bool = False
+    offload: bool = False
 
 
 class Poison(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
@@ -125,11 +126,12 @@ def wrapped(case: Case, model: Any) -> Any:
 
         model = FullyShardedDataParallel(model, use_orig_params=True, device_id=torch.device("cpu"))
     if case.kind == "fsdp2":
-        from torch.distributed.fsdp import fully_shard
+        from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard
 
+        options: Any = {"offload_policy": CPUOffloadPolicy(pin_memory=False)} if case.offload else {}
         for layer in model.layers:
-            fully_shard(layer)
-        fully_shard(model)
+            fully_shard(layer, **options)
+        fully_shard(model, **options)
     return torch.compile(model, backend="aot_eager") if case.compiled else model
 
 
@@ -266,6 +268,9 @@ CASES = {
         for kind in ("ddp", "ddpview", "fsdp2")
         for gas in (1, 2)
     },
+    **{f"none-fsdp2-offload-{gas}": Case(kind="fsdp2", offload=True, accumulation=gas, steps=6) for gas in (1, 2)},
+    "nan-fsdp2-offload": Case(kind="fsdp2", fault="nan", offload=True),
+    "reduction-fsdp2-offload": Case(kind="fsdp2", fault="reduction", offload=True),
     "nan-single": Case(fault="nan", clip=1.0),
     "nan-compiled": Case(fault="nan", compiled=True),
     "nan-ddp": Case(kind="ddp", fault="nan", clip=1.0),

@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 UP = "layers.1.up.weight"
 SINGLE = ["nan-single", "nan-compiled"]
-SEVERAL = ["nan-ddp", "nan-ddp-reentrant", "nan-ddp-3", "nan-fsdp2"]
+SEVERAL = ["nan-ddp", "nan-ddp-reentrant", "nan-ddp-3", "nan-fsdp2", "nan-fsdp2-offload"]
 
 
 def bad(record: Opened, step: int, column: str) -> list[str]:
@@ -37,7 +37,7 @@ def test_a_clipped_nan_is_in_every_tensor_after_the_clipping(case: list[Opened])
     assert len(bad(case[0], 7, "reduced")) == 26
 
 
-@pytest.mark.parametrize("case", ["reduction-ddp", "reduction-fsdp2"], indirect=True)
+@pytest.mark.parametrize("case", ["reduction-ddp", "reduction-fsdp2", "reduction-fsdp2-offload"], indirect=True)
 def test_a_bad_reduction_leaves_every_local_gradient_finite(case: list[Opened]) -> None:
     assert [bad(record, 7, "local") for record in case] == [[], []]
     spoiled = {name for record in case for name in bad(record, 7, "reduced")}

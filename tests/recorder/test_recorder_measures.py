@@ -87,11 +87,11 @@ def test_updates_weights_and_hashes_are_those_of_the_probed_positions(cases: Pat
 
 
 @pytest.mark.parametrize("gas", [1, 2])
-@pytest.mark.parametrize("kind", ["ddpview", "fsdp2"])
+@pytest.mark.parametrize("kind", ["ddpview", "fsdp2", "fsdp2-offload"])
 def test_every_kind_measures_what_ddp_measures(cases: Path, kind: str, gas: int) -> None:
     reference = records(cases / f"none-ddp-{gas}" / "blackbox")
     found = records(cases / f"none-{kind}-{gas}" / "blackbox")
-    shard = kind == "fsdp2"
+    shard = kind != "ddpview"
     for one, other in zip(reference, found, strict=True):
         assert other.meta["kind"] == ("fsdp2" if shard else "replicated")
         assert bool(int(other.rows["x"][0, 0, 7]) & FLAG_SHARD) == shard

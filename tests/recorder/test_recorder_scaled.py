@@ -1,6 +1,7 @@
 """Gradients that a loss scaler multiplies behind our back, and sharding by FSDP1, on the CPU."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from recorder.recorder_records import Opened, records
 torch = pytest.importorskip("torch")
 
 from forensics.recorder import BlackBox  # noqa: E402
+from forensics.recorder.setups import Setup  # noqa: E402
 
 SCALE = 1024.0
 
@@ -84,3 +86,27 @@ def test_fsdp1_records_what_it_reduced_under_the_names_of_the_model(cases: Path)
     pieces = np.stack([record.column("reduced_l2") for record in sharded]).astype(np.float64)
     np.testing.assert_allclose(np.sqrt((pieces**2).sum(0)), replicated[0].column("reduced_l2"), rtol=1e-5)
     assert all((record.column("local_l2") == 0).all() for record in sharded)
+    told = (cases / "stderr.txt").read_text()
+    for rank in (0, 1):
+        line = f"rank0000{rank}, not seen here (fsdp1): gradients before their reduction; the rest is recorded"
+        assert told.count(line) == 1
+    assert told.count("not seen here") == 2
+
+
+def test_gradients_that_were_swapped_to_a_disk_are_not_seen() -> None:
+    """DeepSpeed's stage 3 with NVMe leaves no gradient beside the float32 weights."""
+    model = torch.nn.Linear(2, 2)
+    for parameter in model.parameters():
+        parameter.ds_tensor = parameter.data
+    flat = torch.nn.Parameter(torch.zeros(6))
+    zero = SimpleNamespace(
+        averaged_gradients={}, offload_optimizer=True, fp16_groups=[list(model.parameters())],
+        fp32_partitioned_groups_flat=[flat], grad_position={0: [0, 0, 4], 1: [0, 4, 2]},
+        get_param_id=lambda parameter: int(parameter is model.bias),
+    )  # fmt: skip
+    setup = Setup(model, zero, 2, wrapped=False)
+
+    assert setup.kind == "zero3"
+    assert setup.partitions() == []
+    flat.grad = torch.arange(6.0)
+    assert [(index, piece.tolist()) for index, piece in setup.partitions()] == [(0, [0, 1, 2, 3]), (1, [4, 5])]
