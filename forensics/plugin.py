@@ -60,14 +60,15 @@ class Reader:
 class Piece:
     """A part of a document that is read as a file of its own.
 
-    `name` is what it would be called as a file: readers go by it and by the content. `text` holds the part at the
-    line numbers that it has in the document, so what lies around it is blank lines; `place` says what such a line
-    is called there ("line {}", "cell 3 line {}").
+    `name` is what it would be called as a file: readers go by it and by the content. `first` is the line of the
+    document at which `text` begins; what was cut out of the text is blank lines. `place` says what a line is called
+    there ("line {}", "cell 3 line {}").
     """
 
     name: str
     text: str
     place: str = "line {}"
+    first: int = 1
 
 
 @dataclass(frozen=True, slots=True)

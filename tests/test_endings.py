@@ -13,9 +13,10 @@ import pytest
 
 import forensics
 from forensics import catalog
+from forensics.analysis.endings import groups
 from forensics.errors import NothingReadableError
 from forensics.investigate import investigate
-from forensics.model import Report
+from forensics.model import Report, Timeline
 from forensics.plugin import Rule
 from forensics.report import endings as page
 from forensics.report.json import tree
@@ -615,3 +616,20 @@ def test_what_an_earlier_attempt_died_of_is_no_cause_of_the_last_death(tmp_path:
     assert [finding.symptom for finding in report.findings if finding.severity == "error"] == ["crash-killed"]
     assert (top.cause, top.verdict) == ("host-kill", "established")
     assert all(h.verdict == "possible" for h in report.hypotheses if h.cause == "out-of-memory")
+
+
+def test_deaths_are_put_together_once_for_all_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred rules ask; a log of thousands of exceptions took a minute."""
+    asked: list[int] = []
+    made = groups._groups
+
+    def counting(timeline: Timeline) -> list[groups.Group]:
+        asked.append(id(timeline))
+        return made(timeline)
+
+    monkeypatch.setattr(groups, "_groups", counting)
+    (tmp_path / "train.log").write_text(STEPS + "RuntimeError: CUDA error: an illegal memory access was encountered\n")
+    report = investigate(tmp_path)
+
+    assert {finding.symptom for finding in report.findings} == {"crash-device"}
+    assert len(asked) == len(set(asked))

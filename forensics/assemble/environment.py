@@ -38,7 +38,11 @@ def rank_settings(settings: Iterable[Setting], checkpoints: Sequence[Checkpoint]
         found.sort(key=lambda s: (natural(s.source.path), s.source.record))
         found.reverse()
         found.sort(key=lambda s: -s.standing)
-        ranked[key] = tuple(found)
+        # What a file says again and again (a list of packages that each rank printed) is told once.
+        said: dict[tuple[str, Standing, str], Setting] = {}
+        for setting in found:
+            said.setdefault((setting.source.path, setting.standing, repr(setting.value)), setting)
+        ranked[key] = tuple(said.values())
     return Environment(ranked)
 
 

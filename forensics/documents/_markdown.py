@@ -73,7 +73,7 @@ def split(lines: Sequence[str], place: str = "line {}") -> Iterator[Piece]:
 
 
 def _piece(name: str, first: int, text: str, place: str) -> Piece:
-    return Piece(name, "\n" * (first - 1) + text, place)
+    return Piece(name, text, place, first)
 
 
 def _blank(lines: list[str], first: int, count: int) -> None:

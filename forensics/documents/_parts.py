@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from forensics.model import Artifact, Fact, Recording, Samples, Setting, Skip, Source
+from forensics.model import Artifact, Fact, Recording, Setting, Skip, Source
 from forensics.plugin import Piece
 from forensics.storage.locations import Held
 
@@ -22,29 +22,27 @@ def relocated(fact: Fact, document: Artifact, piece: Piece) -> Fact:
     A line of the piece is a line there; any other place (a key of a configuration, an entry of a history) is told
     behind the line where the piece begins.
     """
-    start = piece.place.format(_first_line(piece.text))
+    start = piece.place.format(piece.first + _blank_lines(piece.text))
     if isinstance(fact, Skip):
         if fact.what != f"{document.path}/{piece.name}":
             return fact
         return Skip(document.path, f"{start}: {fact.reason}")
     if isinstance(fact, Setting):
         return replace(fact, source=_source(fact.source, document, piece, start))
-    if isinstance(fact, Samples):
-        return replace(fact, path=document.path, place=_template(fact.place, piece, start))
     if isinstance(fact, Recording):
         return fact
-    return replace(fact, path=document.path, place=_template(fact.place, piece, start))
+    if fact.place == LINE:
+        return replace(fact, path=document.path, place=piece.place, records=fact.records + (piece.first - 1))
+    return replace(fact, path=document.path, place=f"{start}, {fact.place}")
 
 
 def _source(source: Source, document: Artifact, piece: Piece, start: str) -> Source:
     if re.fullmatch(r"line \d+", source.place):
-        return Source(document.path, piece.place.format(source.record), source.record)
+        line = source.record + piece.first - 1
+        return Source(document.path, piece.place.format(line), line)
     return Source(document.path, f"{start}, {source.place}" if source.place else start, source.record)
 
 
-def _template(place: str, piece: Piece, start: str) -> str:
-    return piece.place if place == LINE else f"{start}, {place}"
-
-
-def _first_line(text: str) -> int:
-    return 1 + len(text) - len(text.lstrip("\n"))
+def _blank_lines(text: str) -> int:
+    """Return how many empty lines a text begins with."""
+    return len(text) - len(text.lstrip("\n"))

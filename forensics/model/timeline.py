@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,8 @@ class Timeline:
     disagreements: tuple[Disagreement, ...] = ()
     samples: tuple[Samples, ...] = ()
     excerpt: bool = False
+    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was worked out of this timeline and will be asked for again: nothing in it changes."""
 
     def __getitem__(self, name: str) -> Series:
         return self.series[name]

@@ -163,6 +163,16 @@ def test_the_best_witness_of_a_setting_wins_and_the_other_is_a_conflict() -> Non
     assert run.environment.value("seed") == 2
 
 
+def test_what_a_file_says_again_and_again_is_one_witness() -> None:
+    """A list of packages that every rank printed; a value that changed and came back is told twice, not thrice."""
+    again = [setting("seed", value, path="env.txt") for value in (1, 1, 2, 1, 1)]
+    found = run_of(*again, setting("seed", 1, path="args")).environment.entries["setting", "seed"]
+
+    assert [(one.value, one.source.path) for one in found] == [(1, "env.txt"), (2, "env.txt"), (1, "args")]
+    # True equals 1, and is another answer.
+    assert len(run_of(setting("seed", 1), setting("seed", True)).environment.entries["setting", "seed"]) == 2
+
+
 @given(st.permutations(range(4)))
 def test_the_order_of_reading_does_not_matter(order: list[int]) -> None:
     facts = [

@@ -352,3 +352,16 @@ def test_a_literal_of_python_is_parsed_up_to_a_size() -> None:
 
     assert json.loads(_loosened(small) or "") == {"a": True, "b": [1, 2]}
     assert _loosened(small[:-1] + ", 'c': '" + "x" * MOST_LITERAL + "'}") is None
+
+
+def test_a_block_far_down_carries_no_empty_lines_and_is_told_at_its_place(tmp_path: Path) -> None:
+    """Thousands of blocks, each with all lines before it, took minutes for a megabyte."""
+    above = [f"word {number}" for number in range(5000)]
+    launch = ["```bash", "torchrun train.py --learning_rate 1e-3", "```"]
+    pieces = list(split([*above, *launch]))
+    report = report_of(tmp_path, "\n".join([*above, *launch]))
+    rate = report.run.environment.best("learning_rate")
+
+    assert [(piece.first, piece.text) for piece in pieces if piece.name.endswith(".sh")] == [(5002, launch[1])]
+    assert rate is not None
+    assert (rate.source.place, rate.source.record) == ("line 5002", 5002)

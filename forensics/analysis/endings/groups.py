@@ -105,8 +105,18 @@ def _died_before(death: Death, stopped: Death) -> bool:
     return own or death.ending == "hung"
 
 
-def groups_of(timeline: Timeline) -> list[Group]:
-    """Return the groups of deaths of all texts, in the natural order of their paths and lines."""
+def groups_of(timeline: Timeline) -> tuple[Group, ...]:
+    """Return the groups of deaths of all texts, in the natural order of their paths and lines.
+
+    Some two hundred rules ask for them; of thousands of deaths they are made once.
+    """
+    if "groups" not in timeline.kept:
+        timeline.kept["groups"] = tuple(_groups(timeline))
+    groups: tuple[Group, ...] = timeline.kept["groups"]
+    return groups
+
+
+def _groups(timeline: Timeline) -> list[Group]:
     finished = {events.path: events for events in timeline.events_of(Kind.TRAINING_FINISHED) if len(events)}
     found: list[Group] = []
     for _, deaths in groupby(deaths_of(timeline), key=lambda death: death.path):
