@@ -59,6 +59,9 @@ CODES = [
     ("train.service: Main process exited, code=dumped, status=11/SEGV", 11),
     ("[node01:1234:0:1234] Caught signal 11 (Segmentation fault: address not mapped to object at address 0x8)", 11),
     ("trainer-0 exited with code 139", 11),
+    ("*** SIGABRT received by PID 3173 (TID 3173) on cpu 47 from PID 3173; stack trace: ***", 6),
+    ("*** SIGSEGV (@0x8), see go/stacktraces#s15 received by PID 4411 (TID 4512) on cpu 3; stack trace: ***", 11),
+    ("exit_status  137                  (Killed)", 9),
     ("      Exit Code:    137", 9),
     ("bash: line 1:  4242 Killed                  python train.py", 9),
     ("zsh: killed     python train.py", 9),
@@ -89,11 +92,11 @@ def test_every_signature_has_an_example() -> None:
 
 
 def test_a_public_thread_is_cited_as_one() -> None:
-    """The third column names a thread in which the words stand, with other numbers and names."""
+    """The third column names a thread (`#`) or a file (`:`) in which the words stand, with other numbers and names."""
     cited = [row[2] for row in ROWS if len(row) > 2]
 
     assert len(cited) >= 15
-    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", thread) for thread in cited)
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+(?:#\d+|:[\w./+-]+)", thread) for thread in cited)
     assert all(len(row) in {2, 3} for row in ROWS)
 
 
@@ -172,6 +175,35 @@ def test_after_the_end_of_training_a_crash_is_a_warning(tmp_path: Path) -> None:
     assert report.verdict == "suspicious"
     assert report.run.attempts[-1].ending.after_finish
     assert "training finished, then" in report.headline.lower()
+
+
+def test_a_signal_that_paddle_words_as_an_exception_is_one(tmp_path: Path) -> None:
+    told = "FatalError: `Segmentation fault` is detected by the operating system."
+    text = f"{told}\n  [SignalInfo: *** SIGSEGV (@0x0) ***]\n"
+    ending = judged(tmp_path, f"{STEPS}{text}").run.attempts[-1].ending
+
+    assert (ending.kind, ending.symptom) == ("crashed", "crash-signal")
+
+
+@pytest.mark.parametrize(("said", "kind"), [("SystemExit: 3", "crashed"), ("SystemExit: 0", ""), ("SystemExit", "")])
+def test_the_code_of_an_exit_tells_whether_it_was_calm(tmp_path: Path, said: str, kind: str) -> None:
+    text = f'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n{said}\n'
+    ending = judged(tmp_path, f"{STEPS}{text}").run.attempts[-1].ending
+
+    assert ("" if ending.kind == "unknown" else ending.kind) == kind
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '[sample 3] prompt: "ERROR: the optimizer state is missing"',
+        "WARNING: retrying after: ERROR: reading the checkpoint failed",
+    ],
+)
+def test_what_is_quoted_or_tried_again_is_no_complaint(tmp_path: Path, line: str) -> None:
+    half = STEPS.splitlines(keepends=True)
+
+    assert judged(tmp_path, "".join([*half[:20], line + "\n", *half[20:]])).verdict == "healthy"
 
 
 IGNORED = (

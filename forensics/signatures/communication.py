@@ -4,7 +4,7 @@ Sources: torch 2.13 `ProcessGroupNCCL.cpp`, `ProcessGroupGloo.cpp`, `TCPStore.cp
 `transport/tcp`; NCCL 2.14 to 2.27 `debug.cc`; torch_npu `ERR02200`, HCCL `EI0002`; CPython 3.12 `faulthandler.c`.
 """
 
-from forensics.signatures.signature import Role, Signature, Words
+from forensics.signatures.signature import Record, Role, Signature, Words
 
 SIGNATURES = (
     Signature(
@@ -17,6 +17,8 @@ SIGNATURES = (
             Words("Did not get subsequent heartbeat", r"Waited [\d.]+ seconds"),
             Words("Timeout (", r"Timeout \(\d{1,4}:\d\d:\d\d(?:\.\d{1,6})?\)!\s*$"),
             Words("Megascale detects a hang"),
+            Record("One or more tensors were submitted to be reduced"),
+            Record("Stall shutdown", r"One or more ranks stalled for more than"),
             Words("Watchdog timeout (self.watchdog_timeout"),
             Words("Did not get initial heartbeat", r"Waited [\d.]+ seconds"),
         ),
@@ -69,7 +71,9 @@ SIGNATURES = (
             Words("NCCL Error", r"NCCL Error \d+: "),
             Words("DistBackendError: "),
             Words("DistNetworkError: ", r"DistNetworkError: (?!.{0,400}EADDRINUSE)"),
-            Words("Connection closed by peer", r"Connection closed by peer"),
+            Words("Connection closed by ", r"Connection closed by (?:remote )?peer"),
+            *(Words(f"nccl{what}Error: ") for what in ("Remote", "System", "Internal", "UnhandledCuda")),
+            *(Words(f"Rendezvous{what}Error") for what in ("Closed", "Connection", "Graceful", "State")),
             Words(
                 "Connection reset by peer",
                 r"(?:gloo|unbound_buffer|pair\.cc|RuntimeError|recv).{0,200}Connection reset by peer",

@@ -148,6 +148,7 @@ SIGNATURES = (
             Words("Triton Error [", r"Triton Error \[\w+\]: "),
             Record("HSA_STATUS_ERROR", r"HSA_STATUS_ERROR\w*"),
             Record("synStatus", r"synStatus ?=? ?[1-9]"),
+            Record("kIOGPUCommandBufferCallbackError", r"CallbackError(?!OutOfMemory)\w+"),
             Words("Error ", r"^Error [a-z][\w ]{1,80} at line \d+ in file \S+\.cu"),
         ),
         unless=r"out of memory|ALLOC_FAILED|device-side assert|illegal memory access|misaligned address"

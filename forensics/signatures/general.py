@@ -11,7 +11,7 @@ from functools import cache
 _COLLECTIVE = (
     r"\b(?:nccl\w*|rccl|hccl\w*|gloo|ucx|ucc|xccl|oneccl|collectives?|all[_ -]?reduce|all[_ -]?gather"
     r"|reduce[_ -]?scatter|all[_ -]?to[_ -]?all|barrier|monitoredBarrier|rendezvous|process ?group|communicator"
-    r"|TCPStore|c10d|(?:coordination|distributed) service)"
+    r"|TCPStore|c10d|pmix\w*|EI\d{4}|(?:coordination|distributed) service)"
 )
 _JOB = (
     r"\b(?:job|run|task|pod|container|session|notebook|workload|training|process|allocation|runtime|node|instance|vm"
@@ -21,11 +21,15 @@ _DEVICE = (
     r"\b(?:gpu|device|board|card|accelerator|core|npu|tpu|hpu|xpu|nvlink|chip|hbm|cuda|hip|dcu|mlu|gcu|ipu|\w*devmem)\b"
 )
 _CLIENTS = (
-    r"(?:requests|urllib3|httpx|httpcore|aiohttp|botocore|boto3|s3fs|gcsfs|google\.(?:api_core|auth|cloud)|azure|grpc|wandb"
+    r"(?:requests|urllib3|httpx|httpcore|aiohttp|botocore|boto3|s3fs|gcsfs|google\.(?:api_core|auth|cloud)|azure"
+    r"|grpc|wandb"
     r"|mlflow|comet_ml|neptune|huggingface_hub|fsspec|redis|pymongo|psycopg2?|openai|ssl|socket|http\.client)"
 )
-_VENDOR = r"(?:CUDA|CU|HSA|HIP|CUBLAS|CUDNN|CUSOLVER|CUFFT|NRT|UR|ZE|ACL|MUSA|CNRT|MIOPEN|ROCBLAS)"
-_SOFTWARE = r"(?:cuda|hip|rocm|npu|xpu|tpu|hpu|mps|musa|level_zero|metal|miopen|acl|synapse|neuron|graph launch)"
+_VENDOR = r"(?:CUDA|CU|PI|HSA|HIP|CUBLAS|CUDNN|CUSOLVER|CUFFT|NRT|UR|ZE|ACL|MUSA|CNRT|MIOPEN|ROCBLAS)"
+_SOFTWARE = (
+    r"(?:cuda|cu(?:blas(?:lt)?|dnn|fft|solver|sparse|rand)|nvrtc|nvjpeg"
+    r"|hip|rocm|npu|xpu|tpu|hpu|mps|musa|level_zero|metal|miopen|acl|synapse|neuron|graph launch)"
+)
 _EXTENT = (
     r"^(?!.{0,400}(?:state_dict|copying a param|optimizer|checkpoint)).{0,400}?(?:-dimensional\b|_shape\b|value\(s\)"
     r"|values? per|\b(?:\w+\.)?(?:shapes?|sizes?|dimensions?|dims?|channels|lengths?|subscript)\b"
@@ -38,6 +42,26 @@ _UNEQUAL = (
     r"|\b(?:cannot|could not|can't|can not) (?:be )?(?:broadcast|multipl|reshape)|\bis invalid for input\b"
     r"|\bbut (?:got|received|found|should be|input)\b|\bbut is (?:torch\.Size|[\[(])|\b(?:instead|got) \S{0,40}\d"
     r"|\bgreater than actual\b"
+)
+_DATA = (
+    r"^(?!.{0,400}(?:checkpoint|state_?dict|safetensors|PytorchStream|optimizer|\.(?:pth?|ckpt|bin)\b))"
+    r".{0,400}?\b(?:images?|pictures?|videos?|audio|frames?|clips?|png|jpe?g|webp|gif|tiff?|bmp|mp[34]|wav|flac|ogg"
+    r"|mkv|avi|webm|parquet|arrow|thrift|tfrecords?|tar(?:file|ball)?|shards?|gzip|\w{0,4}gz|zip|zstd|bz2|lz4|lzma"
+    r"|csv|jsonl?|hdf5"
+    r"|lmdb|np[yz]|records?|rows?|samples?|codecs?|packets?|streams?|data|archives?|crc|bitstream|decoder|demuxer)\b"
+)
+"""What a data set is made of; a checkpoint that does not open is told by causes of its own."""
+_UNREADABLE = (
+    r"\bcorrupt(?:ed|ion)?\b|\btruncated\b|\bbroken (?!pipe)|\bdamaged\b|\bmalformed\b|\bpremature end\b"
+    r"|\bunexpected end of\b"
+    r"|\b(?:decod|demux|decompress|deseriali[sz]|inflat|transcod)\w{0,5} (?:error|fail\w{0,3})\b"
+    r"|\b(?:fail\w{0,3}|unable|could not|couldn't|cannot|can't|error)(?: to)?(?: in| while)? ?(?:decod|demux"
+    r"|decompress|deseriali[sz]"
+    r"|identify|inflat)\w{0,5}"
+    r"|\binvalid (?:data found|header|magic|bitstream|chunk|block|frame)\b|\bbad (?:magic|header|crc|marker|block)\b"
+    r"|\b(?:crc|checksum|hash|md5)\b.{0,20}(?:fail|mismatch|error|differ|invalid)|\bun(?:recogni[sz]ed|supported"
+    r"|known) .{0,20}\bformat\b"
+    r"|\b(?:is )?not an? (?:valid )?(?:gzip|gzipped|zip|tar|parquet|png|jpe?g|hdf5|tfrecord)\b"
 )
 _NUMBERS = r"\d.{0,200}\D\d|\(None,"
 
@@ -61,7 +85,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "nccl-error",
         (
-            r"\b(?:another|remote|peer|other) (?:rank|task|process|worker)\b",
+            r"\b(?:another|remote|peer|other) (?:rank|task|process|worker|peer)\b",
             r"\b(?:died|exited|crashed|failed|disconnected|lost)\b",
         ),
     ),
@@ -69,7 +93,10 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         "nccl-error",
         (
             r"\b(?:rank|task|process|worker|peer|transport|endpoint)\b",
-            r"\b(?:different incarnation|has (?:likely )?restarted|retry count exceeded|heartbeat time ?-?out)\b",
+            (
+                r"\b(?:different incarnation|has (?:likely )?restarted|retry count exceeded|heartbeat time ?-?out"
+                r"|endpoint time ?-?out|transport error)\b"
+            ),
         ),
     ),
     (
@@ -144,8 +171,8 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             (
                 rf"\b{_VENDOR}_(?:RESULT_|STATUS_)?(?:ERROR|ERR|EXEC|NOT|INTERNAL|MAPPING|INVALID)"
-                rf"|\b{_SOFTWARE} (?:runtime |driver |kernel |graph |backend )?(?:error|failure|fault)\b"
-                r"|\bsynStatus ?=? ?[1-9]"
+                rf"|\b{_SOFTWARE} (?:runtime |driver |kernel |graph |backend |function |api )?(?:error|failure|fault)\b"
+                r"|\bsynStatus ?=? ?[1-9]|\bcurrent working operator name\b"
             ),
         ),
     ),
@@ -176,7 +203,11 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("too-many-open-files", (r"(?:errno|os error) (?:23|24)\b",)),
     ("too-many-processes", (r"\b(?:pthread_create|fork|thread creation)(?:\(\))? (?:has )?failed",)),
     ("file-system-fault", (r"\bunable to lock file\b|\bno locks available\b|errno 37\]",)),
-    ("file-system-fault", (r"(?:errno|os error) (?:5|30|70|107|108|116|117|121)\b|\(input/output error\)",)),
+    (
+        "file-system-fault",
+        (r"(?:errno|os error) (?:5|30|70|107|108|116|117|121)\b|\(input/output error\)|errno 103\].{0,80}: '",),
+    ),
+    ("row-not-decoded", (_DATA, _UNREADABLE)),
     (
         "nan-assertion",
         (
@@ -302,6 +333,15 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
                 r"\bconnection to (?:node|host|machine)\b.{0,40}\blost\b|\bnode (?:is )?dead\b"
                 r"|\blost (?:connection|contact|communication)\b|\bnot responding\b|\bnode shutdown\b|\brebooted\b"
                 r"|\b(?:is|was|been|went|going) (?:down|lost|unreachable|offline|terminated)\b"
+            ),
+        ),
+    ),
+    (
+        "actor-died",
+        (
+            (
+                r"\b(?:\w{0,12}jobs?|training|workflow|experiment|pod)\b(?: \S{1,60}){0,3}"
+                r" (?:has )?(?:failed|aborted|crashed)\b(?! to\b)"
             ),
         ),
     ),

@@ -26,6 +26,7 @@ SIGNATURES = (
             Words("The futex facility returned an unexpected error code"),
             Words("*** stack smashing detected"),
             Words("*** buffer overflow detected"),
+            Words("AddressSanitizer: ", r"ERROR: AddressSanitizer: (?!failed|out of memory)[\w-]+"),
             Words(
                 "Fatal Python error: ",
                 r"Fatal Python error: (?!(?:Segmentation fault|Aborted|Bus error|Illegal "
@@ -60,6 +61,9 @@ SIGNATURES = (
             Record("Child process with PID ", r"Child process with PID \d+ terminated with code [1-9]"),
             Record("BackoffLimitExceeded"),
             Record("Job has reached the specified backoff limit"),
+            Record("Back-off restarting failed container"),
+            Record("TERM_ZOMBIE"),
+            Record("Shadow exception!"),
             Record("is failed because ", r"is failed because \d+ \w+ replica\(s\) failed"),
             Record("Training job failed", r"Failed - Training job failed"),
             Record("FAILED_SETUP"),

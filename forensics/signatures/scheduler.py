@@ -6,6 +6,9 @@ pod and node reasons; Ray `gcs_node_manager`; SkyPilot and spot notices.
 
 from forensics.signatures.signature import Record, Role, Signature, Words
 
+_LSF = "BUCKET_KILL|CWD_NOTEXIST|EXTERNAL_SIGNAL|LOAD|PROCESSLIMIT|REMOVE_HUNG_JOB|RMS|SWAP|THREADLIMIT|UNKNOWN|WINDOW"
+"""Why LSF ended a job, but for time, memory, preemption and persons (termination reasons of `bhist -l`)."""
+
 SIGNATURES = (
     Signature(
         "time-limit",
@@ -18,6 +21,7 @@ SIGNATURES = (
             Record("DUE TO DEADLINE"),
             Record("TERM_RUNLIMIT"),
             Record("TERM_CPULIMIT"),
+            Record("TERM_DEADLINE"),
             Record("FunctionTimeoutError: "),
             Record("Your runtime has been disconnected", r"disconnected due to .{0,40}(?:inactivity|maximum duration)"),
             Record("Service reached runtime time limit"),
@@ -48,6 +52,7 @@ SIGNATURES = (
             Record("DUE TO JOB REQUEUE"),
             Record("DUE to SIGNAL Terminated", r"DUE to SIGNAL Terminated.{0,400}(?:PREEMPT|preempt)"),
             Record("TERM_PREEMPT"),
+            Record("TERM_REQUEUE_", r"\bTERM_REQUEUE_(?:OWNER|ADMIN)\b"),
             Record("PREEMPTED", r"\bPREEMPTED\b"),
             Record(
                 "Preempted",
@@ -64,6 +69,7 @@ SIGNATURES = (
             Record("Handling auto-requeue signal: "),
             Record("requeue", r"(?i)\brequeu?e?ing job \d"),
             Record("compute.instances.preempted"),
+            Record("Preempted to accommodate a workload"),
             Record("TERMINATE_ON_HOST_MAINTENANCE"),
             Record("Received preemption notice", r"[Pp]reemption notice"),
             Record("Preemption notice", r"Preemption notice (?:received|was received)"),
@@ -92,6 +98,7 @@ SIGNATURES = (
             Record("TaintManagerEviction"),
             Record("Job was evicted"),
             Record("EvictionByEvictionAPI"),
+            Record("deleting pod for node scale down"),
             Record("Usage of EmptyDir volume", r"Usage of EmptyDir volume .{0,400} exceeds the limit"),
         ),
     ),
@@ -106,6 +113,11 @@ SIGNATURES = (
             Record("BOOT_FAIL", r"\bBOOT_FAIL\b"),
             Record("Host EC2 (", r"Host EC2 \(instance i-\w+\) terminated"),
             Record("dead because its node has died"),
+            Record("The node with node id", r"has been marked dead because the detector has missed too many"),
+            Record("in response to imminent node shutdown", r"terminated in response to imminent node shutdown"),
+            Record("Job reconnection failed"),
+            Record("The system will power off now"),
+            Record("The system is going down for "),
             Record("failed because of missed heartbeats"),
             Record("NODE_FAIL", r"\bNODE_FAIL\b"),
             Record("Node failure on "),
@@ -131,7 +143,10 @@ SIGNATURES = (
         "stopped-by-user",
         Role.OUTCOME,
         "the job step was cancelled",
-        (Record("CANCELLED AT ", r"STEP \S+ ON \S+ CANCELLED AT \S+ \*\*\*"),),
+        (
+            Record("CANCELLED AT ", r"STEP \S+ ON \S+ CANCELLED AT \S+ \*\*\*"),
+            Record("srun: forcing job termination"),
+        ),
     ),
     Signature(
         "cancelled",
@@ -146,6 +161,7 @@ SIGNATURES = (
             Record("PBS: job killed: job deleted"),
             Record("Job deleted at request of "),
             Record("TERM_ADMIN"),
+            Record("TERM_FORCE_", r"\bTERM_FORCE_(?:OWNER|ADMIN)\b"),
             Record("JOB WAS CANCELLED BY USER"),
             Record("was deleted by user ", r"\bjob \d+ was deleted by user "),
             Record("via condor_rm "),
@@ -185,15 +201,24 @@ SIGNATURES = (
         Role.ROOT,
         "the cluster ended the job by a rule of its own",
         (
-            Record("PBS: job killed: ", r"PBS: job killed: (?!walltime|v?mem|pmem|job deleted).{0,80}exceeded limit"),
+            Record(
+                "PBS: job killed: ",
+                r"PBS: job killed: (?!walltime|v?mem|pmem|job deleted).{0,80}(?:exceeded limit|requested job die)",
+            ),
+            Record("qmaster enforced h_", r"qmaster enforced h_rt, h_cpu,? or h_vmem limit"),
             Record("failed liveness probe, will be restarted"),
             Record("STEPD TERMINATED ON "),
             Record("DUE to SIGNAL ", r"DUE to SIGNAL \w"),
-            Record("TERM_PROCESSLIMIT"),
-            Record("TERM_SWAP"),
-            Record("TERM_EXTERNAL_SIGNAL"),
-            Record("TERM_FORCE_OWNER"),
+            Record("TERM_", rf"\bTERM_(?:{_LSF}): "),
         ),
+    ),
+    Signature(
+        "job-held",
+        "crash-killed",
+        "killed",
+        Role.OUTCOME,
+        "the scheduler stopped the job and keeps it in its queue",
+        (Record("Job was held"), Record("job requeued in held state")),
     ),
     Signature(
         "tracker-failed",

@@ -100,6 +100,10 @@ SIGNATURES = (
             Record("setup failed with return code"),
             Record("Application launch failed", r"srun: error: Application launch failed"),
             Record("Task launch for ", r"Task launch for \S+ failed on node"),
+            Record("UnexpectedAdmissionError"),
+            Record("Failed to pull image "),
+            Record("MountVolume.", r"MountVolume\.\w{1,20} failed for volume"),
+            Record("Exec format error"),
             Record("Failed to initialize NVML"),
         ),
     ),
@@ -207,5 +211,6 @@ SIGNATURES = (
             Words("syntax error near unexpected token"),
             Words("syntax error: unexpected end of file"),
         ),
+        unless=r"SyntaxError: (?:broken PNG|not a \w{3,4} file|cannot (?:identify|read))",
     ),
 )

@@ -10,7 +10,7 @@ from forensics.names import CUT_TRACEBACK, Kind
 from forensics.signatures import BY_NAME, SIGNATURES, Role, code_told, of_last_words, signal_of
 
 INTERRUPT = expression(r"KeyboardInterrupt|^(?:click\.)?(?:exceptions\.)?Abort\b")
-CALM_EXIT = expression(r"SystemExit(?:: ?|\()?(?:0|None)?\)?(?: |$)")
+CALM_EXIT = expression(r"SystemExit(?:: ?(?:0|None)|\((?:0|None)?\)|:)?\s*(?:\(|$)")
 MERE_WARNING = expression(r"Unable to find latest file at|(?i:\bskipp(?:ing|ed)\b|\bignor(?:ing|ed)\b)")
 """DeepSpeed and Megatron print the first at every fresh start and train on (`engine.load_checkpoint` returns None)."""
 TERMINATED = expression(r"SIGTERM|got signal: 15|signal 15")

@@ -71,6 +71,7 @@ CODES = tuple(
         rb"returned non-zero exit status " + _NUMBER,
         rb"\bexit status " + _NUMBER,
         rb"^ *Exit_status ?= ?" + _NUMBER,
+        rb"^exit_status {1,12}" + _NUMBER,
         rb"(?:return|returned|exit|exited with) (?:code|status)[ :=]+" + _NUMBER,
         rb"terminated with exit code " + _NUMBER,
         rb"Command exited with non-zero status " + _NUMBER,
@@ -102,6 +103,7 @@ BY_SIGNAL = tuple(
         rb"[Pp]rocess \d+ got signal: (\d{1,3})",
         rb"Caught signal (\d{1,2}) \(",
         rb"Signal: [A-Z][\w /]+ \((\d{1,2})\)",
+        rb"\*\*\* (SIG[A-Z]+)(?: \(@0x[0-9a-f]{1,16}\))?(?:,| received by)",
         rb"\*\*\* (SIG[A-Z]+) \(@0x",
         rb"received signal (SIG[A-Z]+)\b",
         rb"status=(\d{1,2})/[A-Z]+",
@@ -116,7 +118,7 @@ BY_SIGNAL = tuple(
 """Where launchers and crash handlers name the signal."""
 ANCHORS = (
     "xits with return code = ", "xitcode", "xit code", "xit Code", "xit_code", "xitCode", "XIT CODE", "xited with ",
-    "xit status", "Exit_status", "xited on signal", "xited with signal", "Exited with", "Exit code",
+    "xit status", "Exit_status", "xit_status", "xited on signal", "xited with signal", "Exited with", "Exit code",
     "Exit Code", "EXIT CODE:",
     "signal (", "KILLED BY SIGNAL", "EXIT STRING: ", "Exited by LSF signal",
     "SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGKILL", "SIGTERM", "SIGINT", "SIGHUP",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
 from forensics.model import Integers
+from forensics.readers._events.leads import quotes
 
 LEVELS = (b"WARNING", b"WARN ", b"WARN]", b"WARN:", b"ERROR", b"CRITICAL", b"Warning: ")
 KEYS = b"keys"
@@ -52,7 +53,8 @@ _WRONG = expression(
 _QUOTED = expression(rb"(?<=[\s:=(\[])(?:'[^']{0,300}'|\"[^\"]{0,300}\")")
 """Samples, names and paths that a line quotes."""
 _DENIED = expression(
-    rb"(?i)(?<![A-Za-z])(?:if|deprecated|in future|will be removed|no (?:nans?|errors?)|0 (?:missing|nan))(?![A-Za-z])"
+    rb"(?i)(?<![A-Za-z])(?:if|retry(?:ing)?|deprecated|in future"
+    rb"|will be removed|no (?:nans?|errors?)|0 (?:missing|nan))(?![A-Za-z])"
 )
 _BOTH = expression(rb"(?i)(?<![\d.])[1-9]\d{0,6} missing(?: \w{1,12})?,? (?:keys,? )?(?:and )?[1-9]\d{0,6} unexpected")
 """Keys that are missing and others that are too many: the names are those of another model."""
@@ -78,7 +80,7 @@ def _complains(line: bytes) -> bool:
     if level is None or _OF_A_LIBRARY.search(line) or _DENIED.search(line, level.end()):
         return False
     said = _QUOTED.sub(b"", line[level.end() :])
-    return _PART.search(said) is not None and _WRONG.search(said) is not None
+    return not quotes(line[: level.start()]) and _PART.search(said) is not None and _WRONG.search(said) is not None
 
 
 def may_complain(data: bytes, places: Integers, starts: Integers) -> NDArray[np.bool_]:

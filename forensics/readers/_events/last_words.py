@@ -28,12 +28,13 @@ MAX_AFTER = 60
 
 _CLASS = rb"(?:Error|Exception|Interrupt|Failure|Fault|Overflow|Exit)"
 _DOTTED = (
-    rb"(?:Timeout|Unavailable|BrokenProcessPool|Exceeded|Refused|Requests|Empty|Full|Disconnected|Aborted|Cancell?ed|Exhausted|Denied|NotFound"
+    rb"(?:Timeout|Unavailable|BrokenProcessPool|Exceeded|Refused|Requests|Bad\w{2,12}File|Empty|Full|Disconnected"
+    rb"|Aborted|Cancell?ed|Exhausted|Denied|NotFound"
     rb"|Panic\w{0,20}|Died|Killed|Unknown)"
 )
 """How exceptions end that are not called errors (httpx, google-api-core, grpc, queue); behind a module's name only."""
 EXCEPTION = expression(
-    rb"((?:[a-zA-Z_]\w{0,60}\.){0,6}[A-Z]\w{0,80}" + _CLASS + rb"|[A-Z]\w{0,60}Error|Exception(?=: )"
+    rb"((?:[a-zA-Z_]\w{0,60}\.){0,6}_?[A-Z]\w{0,80}" + _CLASS + rb"|[A-Z]\w{0,60}Error|Exception(?=: )"
     rb"|(?:[a-z_]\w{0,60}\.){1,6}(?:[A-Z]\w{0,80})?" + _DOTTED + rb""
     rb"|(?:[a-z_]\w{0,60}\.){1,5}(?:exceptions?|errors?|exc)\.[A-Z]\w{0,80})"
     rb"(?:: \S.*|:?\s*)$"
@@ -50,27 +51,32 @@ _WENT_ON = expression(
     re.IGNORECASE,
 )
 _FATAL = expression(
-    rb"(?:^|[\[\s|])(?:F\d{3,8} (?:\d\d:){2}\d\d|(?<=\d: )F(?= \S{1,200}:\d+\])"
+    rb"(?:^|[\[\s|])(?:F\d{3,8} (?:\d\d:){2}\d\d|(?<=\d )[CF](?= \d{1,9} \d{1,9}\])|(?<=:\d\d\d {2})Fatal(?=: )"
+    rb"|(?<=\d: )F(?= \S{1,200}:\d+\])"
     rb"|(?:FATAL|CRITICAL|Fatal(?=\]))(?=[\s:\]|]|$)"
     rb"|[Ff]atal error(?=[\s:])|what\(\):  |libc\+\+abi: terminating|failed assertion `|called `Result::unwrap\(\)`)"
 )
 """How glog, TensorFlow (tsl/platform/logging), `logging`, C++ runtimes, Metal and Rust mark their last line."""
 _ERROR = expression(
-    rb"(?:^|[\[\s|])(?:E\d{3,8} (?:\d\d:){2}\d\d|(?:ERROR|EXCEPTION)(?=\s*[:\]|,\[(-])|(?<=[\d\]|] )ERROR(?=\s)"
-    rb"|Error: (?=\S)|(?<=: )error: (?=\S)|UCX {1,4}ERROR(?=\s)|E[A-Z\d]\d{4}: )"
+    rb"(?:^|[\[\s|])(?:E\d{3,8} (?:\d\d:){2}\d\d|(?<=\d )E(?= \d{1,9} \d{1,9}\])|(?:ERROR|EXCEPTION)(?=\s*[:\]"
+    rb"|,\[(-])|(?<=[\d\]|] )ERROR(?=\s)"
+    rb"|Error: (?=\S)|(?<=: )error: {1,4}(?=\S)|UCX {1,4}ERROR(?=\s)|E[A-Z\d]\d{4}: )"
+    rb"|^ {0,8}Warning {2,}(?=[A-Z]\w{3,40} {2,})"
 )
 """How glog, `logging`, loguru, UCX and C programs mark a line; absl and glog put the level before the date, CANN a
 code."""
 WARNED = expression(rb"(?:^|[\[\s])W\d{3,8} (?:\d\d:){2}\d\d|\d: W (?=\S{1,200}:\d+\])")
 """How glog and TensorFlow mark what they go on after."""
 _ENDED = expression(
-    rb"(?i)(?<![\w./-])(?:job|run|task|pod|container|session|notebook|kernel|instance|vm|machine|node|host|system|cluster|replica|worker|daemon"
+    rb"(?i)(?<![\w./-])(?:job|run|task|pod|container|session|notebook|kernel|instance|vm|machine|node|host|system"
+    rb"|cluster|replica|worker|daemon"
     rb"|workload|process|rank|training|trainer|program|allocation|unit|actor)s?\b[^!?]{0,100}?"
     rb"\b(?:killed|terminated|stopped|cancell?ed|evicted|pre-?empted|reclaimed|interrupted|interruption(?! rate)"
     rb"|aborting|aborted|cancell?ing|terminating"
     rb"|outbid|crashed|died|lost|exited|failed|expired|going down|shut ?down|disconnected|exceed(?:s|ed)|timed out|hung"
     rb"|stuck|stalled|not responding|no progress)\b"
-    rb"|\bloss\b[^!?]{0,40}\b(?:nans?|inf|infinite|non-?finite)\b[^!?]{0,60}?\b(?:exit|stop|abort|terminat|quit|kill)\w{0,5}\b"
+    rb"|\bloss\b[^!?]{0,40}\b(?:nans?|inf|infinite|non-?finite)\b[^!?]{0,60}?\b(?:exit|stop|abort|terminat|quit"
+    rb"|kill)\w{0,5}\b"
     rb"|\boom[-_ ]?kill(?:ed|er)?\b|\bout[- ]of[- ](?:\w{1,12} )?memory\b|OutOf(?:Device)?Memory\b|\bMemoryError\b"
     rb"|\ballocation fail(?:ed|ure)\b|\baccess violation\b"
     rb"|\b(?:due to|because of) (?:\w{1,12} )?pre-?empt\w{2,5}\b"
@@ -303,7 +309,7 @@ def _exception_in(line: bytes, data: bytes, start: int) -> tuple[bytes, bytes] |
     ):
         found = EXCEPTION.match(line, match.start())
         before = line[: match.start()]
-        if found and not OF_A_LAUNCHER.match(found[1]) and (leads(before) or signed(before, data, start)):
+        if found and not OF_A_LAUNCHER.match(found[0]) and (leads(before) or signed(before, data, start)):
             logged = re.search(rb"\bWARN(?:ING)?\b", before)
             return None if logged or b"java." in found[1] else (found[0].strip(), before)
     return None

@@ -45,7 +45,9 @@ MESSAGE_LINES = 16
 MESSAGE_BYTES = 200
 MOST_EMPTY = 3
 """Lines that may stand empty between the name of an exception and its message."""
-_FOREIGN = expression(rb"\[|[EWIF]\d{4} |\d{4}-\d\d-\d\d|(?:INFO|WARNING|ERROR|DEBUG)\b|\s*\d{1,3}%\||wandb: |srun: ")
+_FOREIGN = expression(
+    rb"\[(?!/)|[EWIF]\d{4} |\d{4}-\d\d-\d\d|(?:INFO|WARNING|ERROR|DEBUG)\b|\s*\d{1,3}%\||wandb: |srun: "
+)
 _PROGRAM = expression(
     rb"[\w./-]{1,80}(?:\[\d{1,9}\])?: |terminate called|Fatal Python error|[A-Z]\w{0,20} ?(?:\(core dumped\))?$"
 )
@@ -60,9 +62,11 @@ _LAUNCHER = expression(
 OF_A_LAUNCHER = expression(
     rb"(?:[\w.]+\.)?(?:ChildFailedError|CalledProcessError|ProcessExitedException|ProcessRaisedException"
     rb"|UnexpectedStatusException|ExecuteUserScriptError|AlgorithmError)\b"
+    rb"|FatalError: `[A-Z][\w ]{3,60}` is detected by"
 )
 """Last lines of tracebacks in which a launcher (torch elastic, accelerate, deepspeed, SageMaker) reports that a process
-of its own failed; what that died of stands before it."""
+of its own failed; what that died of stands before it. Paddle (`platform/init.cc`)
+writes a signal so, and its number below."""
 STOPPED_BY_SIGNAL = expression(rb"(?:[\w.]+\.)?SignalException: Process \d+ got signal: (\d{1,3})")
 """torch elastic, `multiprocessing/api.py`, when the launcher itself is told to end."""
 _IGNORED = expression(
