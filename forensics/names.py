@@ -199,7 +199,8 @@ _COST = r"^(?:train(?:ing)?[ _])?cost$|^(?:co[uû]t|cost[oe]|custo|kosten|비용
 _LOSS = expression(
     rf"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent|bce|bp[bc]|{ERRORS})(?![a-z])|cross[ _-]?entropy"
     rf"|{_COST}|[损損]失|^{FOREIGN_NAME}$|{_BRIEF}"
-    r"|^l_(?:pix|percep|style|feat|[gd])\w{0,20}$",
+    r"|^l_(?:pix|percep|style|feat|[gd])\w{0,20}$"
+    r"|(?-i:^(?:[DG]|cycle|idt)_[AB]$|^[DG]_(?:GAN|L1|Feat|VGG|real|fake)$)",  # pytorch-CycleGAN-and-pix2pix
     re.IGNORECASE,
 )
 _NO_LOSS = expression(

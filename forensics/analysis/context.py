@@ -7,7 +7,7 @@ import numpy as np
 from forensics.analysis import sentinel
 from forensics.deferred.patterns import expression
 from forensics.model import Events, Floats, Precision, Run, Series
-from forensics.names import EVALUATION, GRAD_NORM, LOSS, Kind, is_loss
+from forensics.names import EVALUATION, GRAD_NORM, LOSS, Kind, is_loss, snake_case
 
 POLICY_GRADIENT = frozenset(
     {
@@ -47,6 +47,13 @@ POLICY_GRADIENT = frozenset(
     }
 )
 """Metrics of TRL's GRPO, RLOO and PPO trainers and of verl, whose loss is no measure of progress."""
+MARGIN = "margin"
+OF_A_POLICY = expression(
+    r"(?:^|/)(?:train(?:ing)?_)?(?:policy|value|actor|critic)_(?:gradient_)?loss$|^loss(?:es)?/(?:pi|v|vf|q\d?)$"
+    r"|(?:^|[/_])(?:episode|episodic|ep)_(?:reward|return|rew)s?(?:_mean)?$"
+    r"|(?:^|[/_])(?:mean|avg|average)_(?:reward|return)s?$"
+)
+"""The same in the spelling of loops of one's own, as `snake_case` writes it: policy loss, Mean 100 episode reward."""
 
 SAME_SENTINEL = 1e-6
 """Relative difference within which two norms are the same square root in float32 and float64."""
@@ -74,8 +81,14 @@ def recorded(run: Run, name: str) -> Series:
 
 
 def policy_gradient(run: Run) -> bool:
-    """Tell whether the loss is a policy-gradient surrogate: GRPO starts at 0.0 and may stay there."""
-    return any(name in run.timeline for name in POLICY_GRADIENT)
+    """Tell whether the loss is a policy-gradient surrogate: GRPO starts at 0.0 and may stay there.
+
+    A reward model is none, whose trainer logs the mean of its rewards beside the margin between pairs (TRL).
+    """
+    return MARGIN not in run.timeline and any(
+        name in POLICY_GRADIENT or (spelled := snake_case(name)) in POLICY_GRADIENT or OF_A_POLICY.search(spelled)
+        for name in run.timeline.series
+    )
 
 
 NEAR_POWER = 5e-4
@@ -147,7 +160,7 @@ ADVERSARIAL = expression(
 
 def adversarial(run: Run) -> bool:
     """Tell whether two losses play against each other: what one wins the other loses."""
-    return any(ADVERSARIAL.search(name) and "loss" in name.lower() for name in run.timeline.series)
+    return any(ADVERSARIAL.search(name) and is_loss(name) for name in run.timeline.series)
 
 
 def token_losses(run: Run) -> bool:

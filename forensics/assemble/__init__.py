@@ -12,6 +12,7 @@ from forensics.assemble.excerpt import is_excerpt
 from forensics.assemble.main_loss import with_loss
 from forensics.assemble.merge import merge
 from forensics.assemble.order import in_order
+from forensics.assemble.rate import with_rate
 from forensics.assemble.recorded import with_recorded
 from forensics.assemble.steps import resolve_steps
 from forensics.model import (
@@ -58,7 +59,7 @@ def assemble(
         else:
             left_out.append(fact)
     environment = rank_settings(settings, checkpoints)
-    samples, assumed = global_steps(with_loss(with_recorded(samples)))
+    samples, assumed = global_steps(with_rate(with_loss(with_recorded(samples))))
     resolved, copies = resolve_steps(samples, environment)
     aligned = align(resolved)
     left_out.extend((*assumed, *copies, *aligned.skips))

@@ -12,7 +12,7 @@ NEARLY_ALL, HIGHEST, SOME, WORSE_THAN_MEAN = 0.97, 2.0, 0.01, -0.1
 EXPLAINED = expression(r"(?:^|[/_ ])(?:r[_ ]?2|r[_ ]squared|explained_var(?:iance)?)(?:[_ ]score)?$", re.IGNORECASE)
 ALWAYS = 10
 """Evaluations throughout which it must be that value: a model needs some before its first right answer."""
-PREFIX = r"(?:eval|val|valid|validation|test|dev)[/_ ]"
+PREFIX = r"(?:(?:ema|swa)[/_ ])?(?:eval|val|valid|validation|test|dev)[/_ ]"
 WHOLE = r"(?:(?:macro|micro|weighted|mean|avg|overall)[/_ ])?"
 WORST = expression(r"(?<![A-Za-z])(?:wer|cer|word_error_rate)(?![A-Za-z])", re.IGNORECASE)
 QUALITY = expression(

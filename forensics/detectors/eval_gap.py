@@ -38,6 +38,11 @@ PER_MISTAKE, COSTS = 20.0, 1.0
 """Nats of evaluation loss for each wrong answer, and in all."""
 GIVEN_BACK, LEARNT = 0.75, 0.6
 """How much of what the evaluations had gained is lost, and what is left of the training loss meanwhile."""
+WORDS, BESIDE = expression(r"[/_ -]"), 0.8
+"""What parts the words of a name, and how near two qualities of a kind begin."""
+STILL, STANDS, BETTER = 0.03, 0.95, 0.01
+"""How far the thirds of evaluations that stand lie apart, what all of them are at least of the first one, and by what
+share they may fall."""
 RIGHT = expression(r"^(?:eval|val|valid|validation|test|dev)[/_ ](?:acc|accuracy|top[-_]?1)$", re.IGNORECASE)
 LEFT, LOW = 0.25, 0.6
 """What is left of a training loss that an accuracy should have followed, and one that leaves room for it."""
@@ -61,12 +66,16 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     accuracy, or the like, of eight evaluations and more that ends below its best by half of what it had gained, a fifth
     of it and four point-to-point deviations is a warning too, and so is one that stands below 0.6 while three quarters
     of the training loss are gone.
+    So is one that stands within 3 % of where it began in eight evaluations and more, none of them better by a
+    twentieth, while three quarters of the training loss are gone since the first of them.
     So are ten evaluations and more that jump about, where the last third lies at 1.4 x the lowest median of three and
     each of them at 1.15 x, while the training loss falls; and an evaluation loss above 1 that comes to 20 and more for
     each wrong answer of the accuracy beside it, five times the training loss (13.6 at most in 65 healthy runs).
     Minimum: two finite evaluations; more than 20 are read as the medians of 20 stretches.
     Silenced by: a best evaluation loss below 0.01; below 0.1 it is a notice; a rise of less than three point-to-point
-    deviations; what is learned by heart by an accuracy, or the like, that is higher than at the best evaluation.
+    deviations; what is learned by heart by an accuracy, or the like, that is higher than at the best evaluation, unless
+    it began beside that of training and ends below half of it; evaluations that leaped up with the training loss and
+    only ever fall since.
     Known false alarms: classification, where accuracy may still rise while the loss does, as it does in the one below.
     Measured: 1 of 133 healthy runs (27 of the fixtures, 73 of first contact, 33 further public ones), a classifier
     whose precision rises all the while; no other ends above 1.26 x its best, none of 7 that overfit below 1.31 x.
@@ -79,7 +88,7 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     if found is None or found.severity == "notice":
         found = _of_another(run, lambda name: bool(WORST.search(name))) or found
     if found is None or found.severity == "notice":
-        found = _fallen_back(run) or _never_better(run) or _sure_of_the_wrong(run) or found
+        found = _fallen_back(run) or _never_better(run) or _never_follows(run) or _sure_of_the_wrong(run) or found
     if found is not None:
         yield found
 
@@ -89,9 +98,10 @@ def _is_error(name: str) -> bool:
 
 
 def _of_another(run: Run, wanted: Callable[[str], bool]) -> Finding | None:
-    """Judge other errors of evaluation as the loss is; return the first that ends well above its best."""
-    errors = (s for name, s in sorted(run.timeline.series.items()) if wanted(name))
-    return next((found for found in (_judged(run, series) for series in errors) if found), None)
+    """Judge other errors of evaluation, and no terms of one, as the loss is; return the first that ends well above."""
+    names = [name for name in sorted(run.timeline.series) if wanted(name)]
+    wholes = (name for name in names if not any(name.startswith(f"{other}_") for other in names))
+    return next((found for name in wholes if (found := _judged(run, run.timeline[name]))), None)
 
 
 def _judged(run: Run, series: Series) -> Finding | None:
@@ -108,9 +118,9 @@ def _judged(run: Run, series: Series) -> Finding | None:
     worse, both = _worse(values, best), since is not None and since.rises
     lasting = len(values) >= LEAST and best < len(values) - LAST and float(values[-LAST:].min()) >= RATIO * low
     heart = _by_heart(run, values, best) or (lasting and _given_back(run, values, best))
-    heart = (heart or _creeps(values, best, since)) and not _quality_rises(run, where)
+    heart = (heart or _creeps(values, best, since)) and (not _quality_rises(run, where) or _left_behind(run))
     jumps = low >= SMALL and _stays_above(values, since) and not _quality_rises(run, where)
-    if low < 0.01 or not (jumps or (clear and (worse or lasting or heart))):
+    if low < 0.01 or not (jumps or (clear and (worse or lasting or heart))) or (both and _comes_down(after)):
         return None
     above = min(ABOVE * low, float(values[-1]))
     first = int(index[best + 1 + int(np.argmax(values[best + 1 :] >= above))])
@@ -175,6 +185,34 @@ def _never_better(run: Run) -> Finding | None:
         step=int(quality.steps[0]),
         step_range=(None, int(quality.steps[0])),
     )
+
+
+def _never_follows(run: Run) -> Finding | None:
+    """Find an evaluation loss that stands where it began while three quarters of the training loss are gone since."""
+    training = context.recorded(run, LOSS)
+    for name, series in sorted(run.timeline.series.items()):
+        known = np.flatnonzero(np.isfinite(series.values))
+        if not _is_error(name) or len(known) < QUALITIES or series.axis != training.axis:
+            continue
+        values, start = series.values[known], int(series.steps[known[0]])
+        since = training.values[np.isfinite(training.values) & (training.steps >= start)]
+        thirds = [float(np.median(third)) for third in np.array_split(values, 3)]
+        still = max(thirds) - min(thirds) <= STILL * min(thirds) and float(values.min()) > STANDS * float(values[0])
+        better = robust.trend(values, least=BETTER).falls or _quality_rises(run, start)
+        if len(since) < QUALITIES or not still or better or min(thirds) < SMALL:
+            continue
+        then, now = float(np.median(since[:LAST])), float(np.median(since[-max(1, len(since) // 10) :]))
+        if 0 <= now < LEFT * min(then, thirds[-1]):
+            return Finding(
+                symptom="eval-gap",
+                severity="warning",
+                statement=f"{name} stands at {number(thirds[-1])} in {len(values)} evaluations while the training loss "
+                f"goes from {number(then)} to {number(now)}: what is evaluated does not learn",
+                source=series.source_at(int(known[0])),
+                step=start,
+                step_range=(None, start),
+            )
+    return None
 
 
 def _sure_of_the_wrong(run: Run) -> Finding | None:
@@ -269,6 +307,28 @@ def _quality_rises(run: Run, step: int) -> bool:
         if context.BETTER_HIGHER.search(name) and len(before) and len(after) and after[-1] > before[-1]:
             return True
     return False
+
+
+def _left_behind(run: Run) -> bool:
+    """Tell whether a quality of evaluation that began beside that of training ends below half of it."""
+    for name, evaluated in run.timeline.series.items():
+        if not QUALITY.search(name) or len(evaluated) < QUALITIES:
+            continue
+        kind = WORDS.split(name)[-1].lower()
+        for other, trained in run.timeline.series.items():
+            if EVALUATION.search(other) or WORDS.split(other)[-1].lower() != kind or len(trained) < QUALITIES:
+                continue
+            begun, third = max(1, len(evaluated) // 10), len(evaluated) // 3
+            first, last = (float(np.median(s.values[:begun])) for s in (trained, evaluated))
+            learnt, kept = (float(np.median(s.values[-third:])) for s in (trained, evaluated))
+            if len(trained) == len(evaluated) and last > BESIDE * first > 0 and kept < HALF * learnt:
+                return True
+    return False
+
+
+def _comes_down(after: Floats) -> bool:
+    """Tell whether evaluations only ever fall since they had leaped up: what was lost is learned again."""
+    return len(after) >= LAST and bool(np.all(np.diff(after) < 0))
 
 
 def _levels(series: Series) -> tuple[Floats, Integers]:

@@ -1,7 +1,7 @@
 """The loss rises and stays up: what was learned is lost again."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,10 +11,10 @@ from forensics.deferred.patterns import expression
 from forensics.detectors._divergence import Found, diverged, levels_of
 from forensics.detectors._wording import number
 from forensics.model import Finding, Run, Series, Severity
-from forensics.names import EVALUATION, GRAD_NORM, LOSS, TRAIN_LOSS
+from forensics.names import EVALUATION, GRAD_NORM, LOSS, TRAIN_LOSS, is_loss
 from forensics.plugin import detector
 
-TERM = expression(r"(?:^|[/_ ])loss$", re.IGNORECASE)
+TERM = expression(r"(?:^|[/_ ])loss$|^loss[/_ ]\w{1,20}$", re.IGNORECASE)
 ASIDE = expression(r"kl|aux|reg|entropy|z_loss|balanc|commit|smooth", re.IGNORECASE)
 """Terms that grow by design: their weight is raised, or they are no aim of training."""
 ENDLESS, TIMES, LEVEL = 1e3, 5.0, 5
@@ -56,10 +56,11 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     whole 1 over seven, and a log whose last three entries lie a quarter above the highest of the twenty before, half
     above their median, are warnings.
     Beside a sum that falls, a term that ends at three times its best and twice its first level is a warning.
-    Where the terms of a loss were logged and no sum, each is judged, and is a warning at most; of two adversaries
-    (a generator, a discriminator) it is one where the loss of one is below a hundredth of its first in the last third,
-    and that of the other at three times its first level and still rising: no gradient is left to learn from. A loss of
-    balance between experts that ends at three times its first level is one too, whatever the sum does.
+    Where the terms of a loss were logged and no sum, each is judged, and is a warning at most, unless the others fell
+    by more since than it rose (the residual of a network that learns physics is 0 before it learns the data); of two
+    adversaries (a generator, a discriminator) it is one where the loss of one is below a hundredth of its first in the
+    last third, and that of the other at three times its first level and still rising: no gradient is left to learn
+    from. A loss of balance between experts that ends at three times its first level is one too, whatever the sum does.
     A loss below -1000 whose last third is five times as low as the one before falls without end: an error.
     Silenced by: a policy-gradient trainer; another loss with negative values, whose ratios mean nothing.
     Known false alarms: a curriculum from easy to hard data, a new loss term; a rise below 0.1 is a notice unless the
@@ -83,9 +84,10 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
         return
     terms = {name: run.timeline[name] for name in sorted(run.timeline.series) if TERM.search(name)}
     if context.adversarial(run):
-        yield from _won(list(terms.values()))
+        yield from _won([s for name, s in sorted(run.timeline.series.items()) if is_loss(name) and _counts(name)])
         return
     rising = [(s, found) for name, s in terms.items() if _counts(name) and (found := _judged(s))]
+    rising = [(s, found) for s, found in rising if not _paid_for(s, found[1], terms)]
     if rising:
         first, (severity, index, best, level) = min(rising, key=lambda each: int(each[0].steps[each[1][1]]))
         yield _finding(first, ("warning" if severity == "error" else severity, index, best, level))
@@ -142,6 +144,14 @@ def _one_task_lost(run: Run) -> Iterator[Finding]:
         if found is not None and found[0] == "error" and found[3] > max(UP * found[2], 2 * float(series.values[0])):
             yield _finding(series, ("warning", *found[1:]))
             return
+
+
+def _paid_for(rising: Series, index: int, terms: Mapping[str, Series]) -> bool:
+    """Tell whether the others fell by more than a term rose since it left its level: the whole got better."""
+    beside = [s for name, s in terms.items() if _counts(name) and len(s) == len(rising) and s.axis == rising.axis]
+    before, last = slice(max(0, index - LEVEL), max(1, index)), slice(-max(1, len(rising) // 10), None)
+    moved = [float(np.median(s.values[last]) - np.median(s.values[before])) for s in beside]
+    return sum(move for move in moved if np.isfinite(move)) <= 0
 
 
 def _counts(name: str) -> bool:

@@ -27,6 +27,7 @@ CALM, FIRST, FALLS = 0.012, 0.05, 0.005
 """Shares of its level by which a loss that never moved scatters, by which its first entry may lie above it, and by
 which it would fall if more than chance did it."""
 EVALUATIONS, SMALLEST = 5, 0.1
+EPOCH_LOSS = "epoch_loss"
 MARGINS, APART, HALF = "rewards/margins", 0.01, 0.5
 """What pairs are parted by, how far it and ln 2 are off by chance, and the share by which it would still grow."""
 APPROACH, NEAR, LEARNED = 10, 0.005, 0.2
@@ -42,7 +43,8 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     Minimum: 20 finite entries; 8 that are quiet (`_guessing.QUIET`), five such evaluations; three where an accuracy
     shows that the model guesses.
     Silenced by: a policy-gradient trainer; a loss below 0.1 or one that is constant (`loss-constant`); for a training
-    loss a resume whose drop lies before the log.
+    loss a resume whose drop lies before the log. Of a level that is high as such nothing but a notice is left while
+    the rate still rises, and where the means of five epochs and more fall by more than chance.
     A loss of 20 entries that never moved is a warning too, where it scatters by 1.2 % at most and its first entry is no
     more than a twentieth above it, unless the model was trained before, the log is an excerpt, a warm-up goes on or
     something else got better.
@@ -156,7 +158,9 @@ def _plateau(run: Run, series: Series, fewest: int) -> Finding | None:
         return None
     rests = still and not _warming(run) and not robust.trend(values, least=FALLS).falls
     level = float(np.median(values))
-    high = level > (HIGH_QUIET if rests else HIGH) and (level < GUESSABLE or float(values[0]) < (1 + FIRST) * level)
+    learns = _warming(run) or _falls_by_epochs(run, series)
+    high = not learns and level > (HIGH_QUIET if rests else HIGH)
+    high = high and (level < GUESSABLE or float(values[0]) < (1 + FIRST) * level)
     never = series.name == LOSS and not moves and _never_moved(run, values)
     return Finding(
         symptom="loss-plateau",
@@ -237,6 +241,13 @@ def _no_gradient(run: Run, series: Series, index: int) -> bool:
         return False
     beside = norms.values[norms.steps >= series.steps[index]]
     return len(beside) > 0 and bool(np.all(beside == 0))
+
+
+def _falls_by_epochs(run: Run, series: Series) -> bool:
+    """Tell whether the means of whole epochs fall, which the noise of single batches hides."""
+    means = context.recorded(run, EPOCH_LOSS).values
+    means = means[np.isfinite(means)]
+    return series.name == LOSS and len(means) >= EVALUATIONS and robust.trend(means).falls
 
 
 def _warming(run: Run) -> bool:
