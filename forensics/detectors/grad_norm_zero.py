@@ -35,6 +35,8 @@ def grad_norm_zero(run: Run) -> Iterator[Finding]:
     Silenced by: a policy-gradient trainer (rewards that do not differ give 0; rewards that differ do not), a loss
     that is close to 0 and so has nothing left to teach, and a loss that falls all the same, which shows the report
     to be wrong (finetrainers #63): all three are a notice.
+    A norm of a policy that was 0 before and came back takes three entries: it is that of the last step, while the
+    shares of equal rewards beside it are means over several.
     Known false alarms: a norm that is never reported and stands at 0 beside a loss that no longer falls; from
     the first entry on it takes ten entries to be an error.
     """
@@ -92,6 +94,8 @@ def _judge(run: Run, norms: Series, index: int) -> tuple[Severity, str]:
     count = len(norms) - index
     if context.policy_gradient(run):
         spread = _reward_spread(run, norms, index)
+        if spread is not None and count < LASTING and bool((norms.values[:index] == 0).any()):
+            return "notice", "it was 0 before and came back: the last group of a step had equal rewards"
         if spread is not None:
             return ("error" if count >= SURE else "warning"), spread
         never = index == 0 and count >= 2 * SURE and _rewards_never_differ(run, norms)

@@ -20,6 +20,18 @@ REWARD = expression(
     re.IGNORECASE,
 )
 """The reward as a whole; one of several reward functions may fall for the sake of another."""
+SPELLED = (
+    "mean_reward",
+    "avg_reward",
+    "Reward",
+    "Episode Reward",
+    "Mean Reward",
+    "Average Reward",
+    "Avg Reward",
+    "Score",
+    "Return",
+)
+"""How loops of one's own spell it."""
 HALF, DEVIATIONS, SHARE = 0.5, 4.0, 0.2
 ENTROPY = expression(r"^(?:\w+/|train_)?(?:policy_|mean_|action_)?entropy(?:_mean)?$", re.IGNORECASE)
 RETURN = expression(r"(?:^|[/_ ])(?:returns?|rewards?|score|ep_rew(?:_mean)?)(?:[/_]mean)?$", re.IGNORECASE)
@@ -30,7 +42,7 @@ SPENT, ALIVE = 1e-3, 0.1
 """Nats of a policy that answers one thing only, and of one that does not."""
 
 
-@detector("reward-collapse")
+@detector("reward-collapse", any_of=(*sorted(context.POLICY_GRADIENT), "critic/score/mean", *SPELLED))
 def reward_collapse(run: Run) -> Iterator[Finding]:
     """Find a mean reward that ends far below its best level and does not come back.
 

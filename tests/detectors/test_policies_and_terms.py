@@ -103,6 +103,22 @@ def test_rewards_that_never_differ_teach_nothing() -> None:
     assert grpo(40) == ["notice"]
 
 
+@pytest.mark.parametrize(
+    ("norms", "expected"),
+    [
+        ([1.6, 1.2, 0.0, 0.8, 0.7, 0.6, 0.0, 0.0], ["notice"]),
+        ([1.6, 1.2, 0.0, 0.8, 0.7, 0.0, 0.0, 0.0], ["warning"]),
+        ([1.6, 1.2, 1.1, 0.8, 0.7, 0.6, 0.0, 0.0], ["warning"]),
+    ],
+    ids=["it came back before", "it lasts", "it never was 0"],
+)
+def test_a_norm_of_a_policy_that_came_back_before_may_again(norms: list[float], expected: list[str]) -> None:
+    """It is that of the last step of ten, the share of equal rewards a mean over all of them."""
+    run = make_run(reward=[1.0] * 8, loss=[0.01] * 8, grad_norm=norms, frac_reward_zero_std=[0.45] * 8)
+
+    assert severities("grad-norm-zero", run) == expected
+
+
 RISING = [1.9, 1.8, 1.7, 1.6, 1.55, *([4.0] * 15), *([4.1] * 10)]
 
 
