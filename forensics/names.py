@@ -208,7 +208,7 @@ _NO_LOSS = expression(
     r"|return|insertion|total_?no)[ _-]loss|-$"
     r"|(?:daten|paket|gewichts|wärme|hör|haar|druck|zeit|strom|leistungs)verlust"
     r"|^(?:no|use|log|with|has|is)_|loss.?scal|scal\w{0,40}.loss|lossless|\b[gf]loss"
-    r"|loss.?(?:weight|coef|type|fn|mask|func|lambda|alpha|beta|ratio|name|multiplier|factor|offset|limit|thresh|toler)"
+    r"|loss.?(?:weight|coef|type|fn|mask|func|lambda|alpha|beta|gamma|ratio|name|multiplier|factor|offset|limit|thresh|toler)"
     r"|best|min(?:imum)?[ _.-]loss|patience|previous|target[ _]loss",
     re.IGNORECASE,
 )

@@ -12,6 +12,7 @@ from forensics.names import LOSS, NO_LOSS, OF_ERRORS, OF_TRAINING, TRAIN_LOSS, l
 
 LOGGED_OFTEN = 3
 """A mean over the run is logged once, twice after a resume; more entries are a loss that was logged as it went."""
+_RUNTIME = "train_runtime"
 LOGGED_TWICE = 2
 """Of any other name two are a loss of training, one may be a summary."""
 
@@ -46,10 +47,12 @@ def with_loss(samples: Sequence[Samples]) -> list[Samples]:
 
 
 def _candidates(samples: Sequence[Samples]) -> dict[str, list[Samples]]:
-    """Return the blocks of every further loss that was logged as the run went."""
+    """Return the blocks of every further loss that was logged as the run went: one beside a run's time is its mean."""
     grouped: dict[str, list[Samples]] = defaultdict(list)
+    ends = {block.path: block.records for block in samples if block.name == _RUNTIME}
     for block in samples:
-        if block.name == TRAIN_LOSS or (block.name != LOSS and loss_rank(block.name) < NO_LOSS):
+        mean = block.name == TRAIN_LOSS and block.path in ends and np.isin(block.records, ends[block.path]).all()
+        if not mean and (block.name == TRAIN_LOSS or (block.name != LOSS and loss_rank(block.name) < NO_LOSS)):
             grouped[block.name].append(block)
     return {
         name: blocks

@@ -16,7 +16,7 @@ from forensics.plugin import reader
 from forensics.readers._columns import MAX_NAMES, Columns
 from forensics.readers._json_entries import NAME_KEYS
 from forensics.readers.text.interpretations import falls
-from forensics.readers.text.lexicon import TRAINING, step_named
+from forensics.readers.text.lexicon import TRAINING, Role, role_of, step_named
 from forensics.readers.text.rows import samples
 from forensics.storage.file import File
 
@@ -34,7 +34,9 @@ _STEPS = (
 )
 _TIMES = ("wall_time", "wall time", "timestamp", "_timestamp", "time", "date")
 _PLACES = frozenset({*_STEPS, *_TIMES, "epoch", "_runtime", "relative time (process)", "relative time (wall)"})
-_PLACES |= {"", "unnamed: 0", "index"}  # pandas' numbers of rows
+_ROUNDS = frozenset({"round", "server_round", "episode"})
+"""What numbers entries and is no step: rounds of federated learning, episodes."""
+_PLACES |= {"", "unnamed: 0", "index", *_ROUNDS}  # the first three number rows, as pandas does
 # DeepSpeed's csv_monitor: `Train_Samples_train_loss.csv`, header `step,train_loss`, its step counts samples.
 _MONITOR = expression(r"(?:^|/)Train_Samples_[^/]*\.csv$")
 _OF_A_RUN = expression(r"^(?P<run>.{1,200}?) - (?P<name>[^\s].*?)(?P<bound>__(?:MIN|MAX))?$")
@@ -75,7 +77,7 @@ def looks_like_table(head: bytes) -> bool:
 
 @reader("metrics-csv", match=(r"\.[ct]sv$",), sniff=looks_like_table, tested="lightning 2.6.6")
 def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
-    """CSV with a step and numbers, or without a step where a measure has a column for training and one for evaluation.
+    """CSV with a step and numbers; without a step, losses alone, or a measure of training and one of evaluation.
 
     Cells are parted by commas, semicolons (then numbers have decimal commas) or tabs. A first column without a name
     is pandas' number of the row.
@@ -145,13 +147,25 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _is_header(cells: Sequence[str]) -> bool:
-    return _counts(cells) or _evaluates(cells)
+    return _counts(cells) or _numbers_entries(cells) or _evaluates(cells) or _is_of_losses(cells)
 
 
 def _counts(cells: Sequence[str]) -> bool:
     """Tell whether a column counts steps or epochs."""
     named = any(cell.lower() in {*_STEPS, "epoch"} for cell in cells)
     return len(set(cells)) > 1 and (named or step_named(cells) is not None)
+
+
+def _numbers_entries(cells: Sequence[str]) -> bool:
+    """Tell whether a column numbers rounds or episodes beside a loss, or beside the reward of an episode."""
+    known = any(is_loss(cell) or re.search("(?i)reward|return", cell) for cell in cells)
+    return known and not _ROUNDS.isdisjoint(cell.lower() for cell in cells)
+
+
+def _is_of_losses(cells: Sequence[str]) -> bool:
+    """Tell whether a table has several losses and no column that is no metric of training."""
+    losses = [cell for cell in cells if is_loss(cell)]
+    return len(losses) > 1 and all(is_loss(cell) or role_of(cell) is Role.KNOWN for cell in cells)
 
 
 def _evaluates(cells: Sequence[str]) -> bool:
@@ -172,7 +186,7 @@ def _header(cells: Sequence[str], path: str, others: list[str], delimiter: str) 
         epoch=lowered.index("epoch") if "epoch" in lowered else None,
         times=tuple(lowered.index(name) for name in _TIMES if name in lowered),
         metrics=tuple("" if cell.lower() in _PLACES or cell == own else _metric(cell, path, runs) for cell in cells),
-        counted=_counts(cells) or not _evaluates(cells),
+        counted=_counts(cells) or not _is_header(cells),
         delimiter=delimiter,
         named=next((lowered.index(key) for key in NAME_KEYS if key in lowered and "value" in lowered), None),
     )

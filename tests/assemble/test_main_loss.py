@@ -27,6 +27,15 @@ def test_a_loss_of_training_under_another_name_is_the_loss() -> None:
     assert names(block("loss", FALLING), block("avg_train_loss", FALLING)) == ["loss", "avg_train_loss"]
 
 
+def test_means_over_several_runs_are_no_curve() -> None:
+    """The Trainer writes its mean beside the time of the run, once for each of the adapters that are trained."""
+    means = block("train_loss", FALLING)
+
+    assert names(means) == ["loss"]
+    assert names(means, block("train_runtime", FALLING)) == ["train_loss", "train_runtime"]
+    assert names(means, block("train_runtime", FALLING, "other.log")) == ["loss", "train_runtime"]
+
+
 def test_one_of_several_terms_is_not_the_loss() -> None:
     """A single one is, an actor's loss never."""
     assert names(block("kl_loss", FALLING), block("aux_loss", FALLING)) == ["kl_loss", "aux_loss"]

@@ -151,3 +151,37 @@ def test_columns_named_by_the_part_of_the_run(tmp_path: Path, first: float, name
     facts = read(tmp_path, f"Epoch,Train,Val\n{rows}")
 
     assert {fact.name for fact in facts if isinstance(fact, Samples)} == names
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "steps"),
+    [
+        ("Epoch,Batch,Gen Loss,Disc Loss", "{e},{b},{l},0.5", list(range(8))),
+        ("epoch,batch_idx,train_loss", "{e},{b},{l}", list(range(8))),
+        ("round,test_acc,test_loss,active_clients", "{n},0.5,{l},90", [UNKNOWN_STEP] * 8),
+        ("Episode,Score,Total_Reward,Epsilon", "{n},700,{l},0.9", [UNKNOWN_STEP] * 8),
+        ("d_adv_loss, f_slf_loss", "{l}, 0.5", [UNKNOWN_STEP] * 8),
+        ("train/loss_critic,total/steps", "{l},{s}", [20 * n for n in range(8)]),
+    ],
+)
+def test_what_counts_the_rows(tmp_path: Path, header: str, row: str, steps: list[int]) -> None:
+    """A batch beside its epoch is a step of it; rounds, episodes and nothing at all only number entries."""
+    losses = [4.0 - n / 8 for n in range(8)]
+    rows = [row.format(n=n, e=n // 4, b=n % 4, s=20 * n, l=loss) for n, loss in enumerate(losses)]
+    found = [fact for fact in read(tmp_path, "\n".join([header, *rows]) + "\n") if isinstance(fact, Samples)]
+
+    (kept,) = [each for each in found if each.values.tolist() == losses]
+    assert not {"epoch", "batch", "batch_idx", "round", "episode", "total/steps"} & {
+        each.name.lower() for each in found
+    }
+    assert (kept.steps + 4 * kept.epochs).tolist() == steps if kept.epochs is not None else kept.steps.tolist() == steps
+
+
+@pytest.mark.parametrize(
+    "header", ["id,loss,acc", "model,params,test_loss", "round,home,away", "episode,title,minutes"]
+)
+def test_other_tables_are_no_logs(tmp_path: Path, header: str) -> None:
+    rows = [f"{n},{n / 8},{n / 16}" for n in range(8)]
+
+    assert not [fact for fact in read(tmp_path, "\n".join([header, *rows]) + "\n") if isinstance(fact, Samples)]
+    assert not looks_like_table("\n".join([header, *rows]).encode())

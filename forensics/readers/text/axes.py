@@ -5,7 +5,7 @@ counter of their own lines take that of a heading above them; then the epoch; el
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,6 +150,7 @@ def _counter(table: Entries, role: Role) -> tuple[Floats, Floats]:
 
 def axis_of(stream: Stream, headings: "Headings") -> Axis:
     """Return the axis of a stream."""
+    stream = _done_first(stream) if stream.bar else stream
     counters = stream.counters
     kept = _without_stale(stream)
     epoch, step, inner = counters[Role.EPOCH], counters[Role.STEP], _inner(counters)
@@ -179,6 +180,22 @@ def axis_of(stream: Stream, headings: "Headings") -> Axis:
     if stream.bar and known.all():
         kept &= _last_drawing(steps, kept)
     return Axis(steps, epoch.values, kept)
+
+
+def _done_first(stream: Stream) -> Stream:
+    """Return a bar that is told of a step before it counts it (`set_postfix` in the loop) with that step counted.
+
+    It has numbers at 0/n, where nothing is done yet, and more drawings before the last step than behind it.
+    """
+    role = Role.BATCH if stream.counters[Role.BATCH].known else Role.RATIO
+    done = stream.counters[role]
+    if not done.usable or not np.isfinite(done.totals).all() or done.values[0] != 0:
+        return stream
+    at_end, before_end = ((done.values == done.totals - left).sum() for left in (0, 1))
+    if not 0 < at_end < before_end:
+        return stream
+    counted = replace(done, values=np.minimum(done.values + 1, done.totals))
+    return replace(stream, counters=stream.counters | {role: counted})
 
 
 def _inner(counters: dict[Role, Counter]) -> Counter:
@@ -259,7 +276,8 @@ def _goes_on(values: Floats, rises: Integers) -> bool:
 def _laid_end_to_end(values: Floats, totals: Floats | None, epochs: Floats, first: int) -> Floats:
     steps = values.copy()
     lowest = float(np.nanmin(epochs))
-    base = 1.0 if lowest >= 1 and first else 0.0
+    whole = lowest == 1 and np.nanmin(values[epochs == 1]) <= 1  # from its beginning: no excerpt
+    base = 1.0 if lowest >= 1 and (first or whole) else 0.0
     begins = [0, *(np.flatnonzero(np.diff(epochs) < 0) + 1).tolist(), len(values)]
     for begin, end in zip(begins, begins[1:]):  # noqa: RUF007, B905  (an epoch that falls is another run)
         part = slice(begin, end)
@@ -304,8 +322,9 @@ class Headings:
         if rows and all((table.steps != UNKNOWN_STEP).all() for table in rows):
             places = np.concatenate([table.at for table in rows])
             order = np.argsort(places, kind="stable")
-            first = np.append(True, np.diff(places[order]) > 0)
-            self._settled.append((places[order][first], np.concatenate([table.steps for table in rows])[order][first]))
+            steps = np.concatenate([table.steps for table in rows])[order]
+            first = np.append(True, np.diff(steps) != 0)  # of several lines of a step
+            self._settled.append((places[order][first], steps[first]))
 
     def _beside(self, at: Integers, *, sparse: bool) -> Floats | None:
         """Return the steps of entries of which each is followed by one of these lines, None where there are none."""

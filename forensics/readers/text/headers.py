@@ -21,6 +21,7 @@ from forensics.readers.text.shapes import NUMBER_ALONE, value_of
 
 MOST_COLUMNS = 64
 MOST_NAME = 60
+_ROW = b"row"
 _CELLS = expression(rb" *[|\t] *|  +")
 _BLANKS = expression(rb"  +|\t")
 _WORDS = expression(rb"(?:Training|Validation|Train|Valid|Eval|Val|Test) [Ll]oss|No [Ll]og|[^\s|]+")
@@ -101,6 +102,8 @@ def headers_of(line: bytes) -> Iterator[Header]:
     """Yield the headers that a line without numbers may be, by how its cells are parted."""
     for split in (_by_commas, _by_semicolons, _CELLS.split, _BLANKS.split, _WORDS.findall):
         cells = _parted(line, split)
+        if split is _by_commas and not cells[0]:
+            cells[0] = _ROW  # pandas leaves its heading empty
         names = [cell.decode("utf-8", "replace") for cell in cells]
         if not 2 <= len(names) <= MOST_COLUMNS or len(set(names)) < len(names) or not all(names):
             continue
@@ -125,7 +128,7 @@ _PARTED: tuple[Split, ...] = (_CELLS.split, _BLANKS.split)
 
 def _field(name: str, index: int) -> Field:
     role = role_of(name)
-    role = Role.LEADING if name == "#" else role
+    role = {"#": Role.LEADING, _ROW.decode(): Role.EPISODE}.get(name, role)
     return Field(name, Role.OTHER if role is Role.NOTHING else role, index)
 
 

@@ -69,7 +69,8 @@ _FOREIGN_RATE = (
     "|tasa de aprendizaje|taxa de aprendizado"
 )
 _ENDS_AS_LOSS = expression(
-    r"(?:loss\w{0,12}|ppl|perplexity|entropy|cost|[损損]失|loss (?:train|val)\w{0,40})(?: ?\([^)]{0,80}\))?$"
+    r"(?:loss[A-Za-z\d_]{0,12}[为為是]?|ppl|perplexity|entropy|cost|[损損]失|loss (?:train|val)\w{0,40})"
+    r"(?: ?\([^)]{0,80}\))?$"
     rf"|loss value$|(?:^| ){FOREIGN_NAME}$|(?<![a-z])(?:nll|xent|b?ce|bp[bc]|l[12]|{ERRORS})$",
     re.IGNORECASE,
 )
@@ -85,8 +86,10 @@ _KNOWN = expression(
     r"|^(?:(?:train(?:ing)?|val\w{0,7}|test|reconstruction|relative|l2)[ _])?err(?:or)?$",
     re.IGNORECASE,
 )
+_NO_KNOWN = expression(r"thresh|toleran|patience", re.IGNORECASE)
+"""What a limit of a metric is called."""
 _GLOBAL = expression(
-    r"(?:^|[ /_(])(?:global[_ -]?(?:steps?|iter\w{0,40})|num[_ ]updates|nupdates|total[_ ]steps?|current_steps?"
+    r"(?:^|[ /_(])(?:global[_ -]?(?:steps?|iter\w{0,40})|num[_ ]updates|nupdates|total[_ /]steps?|current_steps?"
     r"|total_?timesteps|timesteps_total|total_?env_?steps|totalenvinteracts|env_steps|num_env_steps_\w{0,40}"
     r"|train(?:er)?/(?:global_)?step|global_step/max_steps)$",
     re.IGNORECASE,
@@ -107,11 +110,11 @@ _BATCH = expression(
     re.IGNORECASE,
 )
 _EPOCH = expression(
-    rf"(?:^|[ /_(])(?:epochs?|ep|{_FOREIGN_EPOCH})(?:[ _](?:num|number|idx|no))?"
+    rf"(?:^|[ /_(])(?:epochs?|ep|{_FOREIGN_EPOCH})(?:[ _](?:num|number|idx|no|end))?"
     r"(?: ?\((?:train|val|test)\w{0,40}\))?$",
     re.IGNORECASE,
 )
-_NO_EPOCH = expression(r"(?:^|[ _])(?:num|max|total|n|of)[ _](?:train[ _])?epochs?$", re.IGNORECASE)
+_NO_EPOCH = expression(r"(?:^|[ _])(?:num|max|total|n|of|best)[ _](?:train[ _])?epochs?$", re.IGNORECASE)
 _EPISODE = expression(
     r"^(?:train(?:ing)?[ _])?(?:episodes?|rounds?|games?)(?:[ _](?:num|number|idx|no))?$", re.IGNORECASE
 )
@@ -128,7 +131,7 @@ _COUNTER_NAMES = (
 MOST_NAME = 80
 _NO_METRIC = expression(
     r"^(?:rank|global_rank|local_rank|pid|eta|v_num|seed|gpus?|device|node|port|line|host|version|[dptcev]p|worker"
-    r"|pool|size|percentage|elapsed_time|remaining_time|timestamp|_timestamp|wall_time|time|_runtime|_step|#)$"
+    r"|pool|size|percentage|elapsed_time|remaining(?:_time)?|timestamp|_timestamp|wall_time|time|_runtime|_step|#)$"
     r"|^(?:total|max|num|train)_(?:steps|epochs|iters)$|epochs?$|^micro_step$|steps? total$",
     re.IGNORECASE,
 )
@@ -151,24 +154,30 @@ def role_of(name: str) -> Role:
             return role
     if _NO_METRIC.search(name) or len(name) > MOST_NAME:
         return Role.NOTHING
-    return Role.KNOWN if _KNOWN.search(name) else Role.OTHER
+    return Role.KNOWN if _KNOWN.search(name) and not _NO_KNOWN.search(name) else Role.OTHER
 
 
 def step_named(names: Sequence[str]) -> str | None:
     """Return the name that counts optimizer steps among names of a record that holds a loss, None where none does.
 
     A bare `i` is one where a record begins with it and names no other counter; `index` and `id` number examples.
+    A batch is one beside its epoch: who reads the records makes it global.
 
     >>> step_named(["iter_num", "optimizer_step", "train_loss"]), step_named(["step", "price"])
     ('optimizer_step', None)
+    >>> step_named(["Epoch", "Batch", "Gen Loss"])
+    'Batch'
     >>> step_named(["i", "loss"])
     'i'
     """
     if not any(role_of(name) in SUBJECTS for name in names):
         return None
     found = [name for name in names if role_of(name) in {Role.GLOBAL, Role.STEP}]
-    bare = names[0] if names[0].lower() == "i" and not any(role_of(name) is Role.EPOCH for name in names) else None
-    return min(found, key=lambda name: (role_of(name) is Role.STEP, "step" not in name.lower()), default=bare)
+    if any(role_of(name) is Role.EPOCH for name in names):
+        other = next((name for name in names if role_of(name) is Role.BATCH), None)
+    else:
+        other = names[0] if names[0].lower() == "i" else None
+    return min(found, key=lambda name: (role_of(name) is Role.STEP, "step" not in name.lower()), default=other)
 
 
 def ends_as_loss(name: str) -> bool:

@@ -68,10 +68,13 @@ _INNER = expression(rb"[\])]?[,:]? ?[\[(]? ?\x00( ?/ ?\x00)?")
 """A counter right behind another, as in `[N/N][N/N]`, `N [ N/ N`, `[N, N]`."""
 _RANGE = expression(rb"- ?\x00")
 """The end of a range right behind a counter: the batches from one to another."""
+_OUTPUT = expression(rb"net output #\x00: ")
+"""What a layer of Caffe gave in the last batch, where the loss is a mean over all layers (`Solver::Step`)."""
+_SHARED = expression(rb" ?%?,? ?\( ?")
 _OF_TOTAL = expression(rb" (?:of|out of|von|sur|de|di|van|\xd0\xb8\xd0\xb7) \x00")
 _BARE_NORM = expression(r"^(?:norm|grdn|gn)$", re.IGNORECASE)
 """What a norm of the gradient is called only beside a loss."""
-_BEHIND = expression(r" ?((?:avg |mean )?(?:train(?:ing)? )?loss)\b *(?:[,;|]|$)")
+_BEHIND = expression(r"(?i) ?((?:[a-z][a-z.-]{0,14} ){0,2}(?:loss|perplexity|ppl|accuracy))\b *(?:[,;|]|$)")
 _UNITS = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _UNIT = expression(r"([KMBTk])(?![A-Za-z])")
 QUOTED = expression(rb"""\{ ?(?:['"][^{}]*)?['"](?:epoch|[\w/ ]*loss\w*|[\w/ ]*step\w*|iter\w*|[\w/]*norm)['"] ?: ?""")
@@ -83,7 +86,7 @@ _MONITORED = tuple(
     expression(pattern)
     for pattern in (
         rb"([\w/.-]{1,80}) improved from \x00 to \x00",
-        rb"'([\w/.-]{1,80})' reached \x00",
+        rb"'?([\w/.-]{1,80})'? reached \x00",
         rb"Metric ([\w/.-]{1,80}) improved(?: by \x00 >= min_delta = \x00)?\. New best score: \x00",
     )
 )
@@ -109,7 +112,8 @@ def fields_of(shape: bytes, *, quoted: bool = False) -> tuple[tuple[Field, ...],
             continue
         number, ratio = count, len(token) > 1
         count += 1 + ratio
-        if (fields and fields[-1].total == number) or is_span(tokens, place):
+        share = ratio and _is_share(fields, tokens[before:place], number)
+        if share or (fields and fields[-1].total == number) or is_span(tokens, place):
             before = place + 1
             continue  # `3 of 10`, `loss [1-10]: 2.5`
         name = paired(tokens, place) or name_before(tokens, place)
@@ -221,6 +225,12 @@ def _is_history(tokens: Sequence[bytes], place: int) -> bool:
     return before.endswith(b"[") and b"loss" in before and b"".join(tokens[place + 1 : place + 4]) == b", \x00"
 
 
+def _is_share(fields: Sequence[Field], between: Sequence[bytes], number: int) -> bool:
+    """Tell whether a ratio is that of the metric before it and no place: `Acc: 33.1% (4233/12800)`."""
+    known = bool(fields) and fields[-1].role is Role.KNOWN and fields[-1].number == number - 1
+    return known and _SHARED.fullmatch(b"".join(between)) is not None
+
+
 def _is_section(name: str) -> bool:
     return bool(EVALUATION.fullmatch(name) or TRAINING.fullmatch(name))
 
@@ -250,6 +260,8 @@ def _field(name: Name, tokens: list[bytes], place: int, number: int, *, first: b
     if glued and not is_loss(text) and role_of(text) not in COUNTERS:
         text = glued[1]
         tokens[place + 1 + behind.startswith(" ")] = b";"  # it names no other number
+    if text in {"E", "e"} and tokens[place - 1] == text.encode():
+        text = "epoch"  # [E3]
     if not text:
         found = _BEHIND.match(behind)
         text = found[1] if found else ""
@@ -261,7 +273,7 @@ def _field(name: Name, tokens: list[bytes], place: int, number: int, *, first: b
     if not name.explicit and (role is Role.OTHER or (role is Role.LOSS and not ends_as_loss(text))):
         return None
     if ratio and role not in COUNTERS:
-        text, role = "", Role.RATIO if role is not Role.LOSS else Role.NOTHING
+        text, role = "", Role.NOTHING if role in {Role.LOSS, Role.KNOWN} else Role.RATIO
     around = b"".join(tokens[max(place - 2, 0) : place + 3]).replace(b" ", b"")
     if not text and not ratio and (first or b"[\x00]" in around):
         role = Role.LEADING
@@ -303,4 +315,6 @@ def shape_of(key: bytes) -> Shape:
     if monitored is not None:
         return Shape(key, monitored, quoted)
     fields, sentence = fields_of(key, quoted=quoted or key.lstrip().startswith((b'{"', b"{'")))
+    if _OUTPUT.search(key):
+        fields = tuple(replace(field, name=f"output {field.name}") if field.name else field for field in fields)
     return Shape(key, fields, quoted, sentence=sentence and not quoted)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
-from forensics.names import NO_LOSS, loss_rank
+from forensics.names import LEARNING_RATE, NO_LOSS, OF_ERRORS, is_loss, loss_rank
 from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import is_entry
 from forensics.readers.text.interpretations import interpreted
-from forensics.readers.text.lexicon import METRICS, Role, metric_name
+from forensics.readers.text.lexicon import METRICS, SUBJECTS, Role, metric_name
 from forensics.readers.text.lines import distinct
 from forensics.readers.text.names import Shape
 from forensics.readers.text.rows import Rows
@@ -21,7 +21,6 @@ from forensics.readers.text.tables import Entries, joined
 from forensics.readers.text.trainer_steps import DictRows
 
 BAR_MARK = expression(rb"\x00 ?%\|")
-_WHOLE_RUN = expression(rb"['\"]train_runtime['\"]")
 _RESULT = expression(rb"\W*\w+ ?[:= ] ?\x00\W*")
 _RESULT_NAMES = expression(
     r"^(?:train_loss|(?:eval|test|val|predict)_\w+|(?:eval_)?perplexity|[\w ]*(?:ppl|perplexity)|grad_norm)$"
@@ -34,6 +33,8 @@ _QUOTED_VALUE = expression(rb": ?['\"]\x00['\"]")
 ROUNDED = 4
 """Decimals from which on numbers count as rounded by the printer, when several are."""
 SEVERAL = 3
+MANY = 8
+"""Lines of errors alone, without a counter, from which on they are no table of models."""
 MOST_KNOWN = 6
 """Numbers of a line that comes once and tells no loss: more are settings."""
 
@@ -62,9 +63,7 @@ def _averages_apart(rows: Sequence[Rows]) -> Iterator[Rows]:
     stepped = {name for table in rows if (table.steps != UNKNOWN_STEP).any() for name in table.names}
     for table in rows:
         if (table.steps == UNKNOWN_STEP).all() and is_epoch_axis(table.epochs):
-            names = tuple(
-                f"epoch_{name}" if name in stepped and loss_rank(name) < NO_LOSS else name for name in table.names
-            )
+            names = tuple(f"epoch_{name}" if name in stepped and is_loss(name) else name for name in table.names)
             yield replace(table, names=names)
         else:
             yield table
@@ -73,21 +72,26 @@ def _averages_apart(rows: Sequence[Rows]) -> Iterator[Rows]:
 def _without_copies(streams: Sequence[Sequence[Rows]]) -> Iterator[Rows]:
     """Leave out metrics that repeat those of another stream: step by step, or where they have no step and it has.
 
-    Of two equal ones the first in the text stays.
+    Of two equal ones the first in the text stays; of what is printed a second time now and then, the other stream.
     """
     told: dict[str, list[tuple[int, Rows]]] = defaultdict(list)
+    bare: dict[str, list[Rows]] = defaultdict(list)
     streams = sorted(streams, key=lambda stream: -min((int(table.at[0]) for table in stream if len(table)), default=0))
     for number, stream in enumerate(streams):
         for table in stream:
-            for name in table.names if _axis_of(table) is not None else ():
-                told[name].append((number, table))
+            for name in table.names:
+                if _axis_of(table) is not None:
+                    told[name].append((number, table))
+                else:
+                    bare[name].append(table)
     for number, stream in enumerate(streams):
         for table in stream:
             axis = _axis_of(table)
             kept = []
             for index, name in enumerate(table.names):
                 others = [each for other, each in told[name] if other != number and _same_process(each, table)]
-                if _repeats(table, index, [each for each in others if axis in {None, _axis_of(each)}], axis):
+                same = [each for each in others if axis in {None, _axis_of(each)}]
+                if _repeats(table, index, same, axis) or _echoes(table, index, bare[name]):
                     told[name] = [each for each in told[name] if each[1] is not table]
                 else:
                     kept.append(index)
@@ -112,6 +116,19 @@ def _repeats(table: Rows, index: int, others: Sequence[Rows], axis: str | None) 
         return False
     keys = [_keys(each, each.names.index(table.names[index]), axis) for each in others]
     return bool(np.isin(_keys(table, index, axis), np.concatenate(keys)).mean() > MOSTLY)
+
+
+def _echoes(table: Rows, index: int, others: Sequence[Rows]) -> bool:
+    """Tell whether each number is the one that another stream, far longer and without a place, told last."""
+    for other in others:
+        behind = np.searchsorted(other.at, table.at) - 1
+        longer = len(other) >= SEVERAL * len(table) and _same_process(other, table)
+        if not longer or len(table) < SEVERAL or (behind < 0).any():
+            continue
+        values = other.values[behind, other.names.index(table.names[index])]
+        if np.array_equal(values, table.values[:, index], equal_nan=True) and len(distinct(values)) >= SEVERAL:
+            return True
+    return False
 
 
 def _keys(table: Rows, index: int, axis: str | None) -> Integers:
@@ -148,8 +165,11 @@ def _by_shape(tables: Sequence[Entries]) -> dict[bytes, list[Entries]]:
 
 
 def _is_data(table: Entries) -> bool:
-    """Tell whether a line comes once and holds no metric that is known, or a dictionary an argument or a vocabulary."""
-    known = table.shape.has(Role.KNOWN) and len(table.shape.metrics) <= MOST_KNOWN
+    """Tell whether a line comes once and holds no metric but a rate, or a dictionary an argument or a vocabulary."""
+    metrics = table.shape.metrics
+    known = len(metrics) <= MOST_KNOWN and any(
+        each.role is Role.KNOWN and metric_name(each.name, evaluation=False) != LEARNING_RATE for each in metrics
+    )
     if len(table) == 1 and not table.shape.quoted and not known and not table.shape.has(Role.LOSS, Role.NORM):
         return True  # the arguments of a run: `epochs=10, batch=16, lr0=0.01, patience=100`
     whole = len(table.shape.fields) >= SEVERAL and bool((table.numbers == np.floor(table.numbers)).all())
@@ -224,14 +244,16 @@ def _is_certain(table: Entries, *, placed: bool) -> bool:
     if shape.quoted or shape.table:
         return True
     metrics = [field for field in shape.metrics if field.role is not Role.OTHER]
-    if _RESULT.fullmatch(shape.key) and all(_RESULT_NAMES.match(field.name) for field in metrics):
+    result = _RESULT.fullmatch(shape.key) and all(_RESULT_NAMES.match(field.name) for field in metrics)
+    if result or (placed and _CELLS.fullmatch(shape.key)):  # a table of one step
         return True
-    if placed and _CELLS.fullmatch(shape.key):
-        return True  # a table of one step
     if len(table) < 2 or (len(table) < SEVERAL and _single(shape) and not placed):
         return False
     if placed:
         return True
+    losses = [field.name for field in shape.metrics if field.role in SUBJECTS]
+    if losses and len(table) < MANY and all(OF_ERRORS <= loss_rank(name) < NO_LOSS for name in losses):
+        return False
     indices = [index for index, field in enumerate(shape.fields) if field in metrics]
     return any(not _is_numbering(table.numbers[:, index]) for index in indices)
 

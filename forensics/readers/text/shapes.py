@@ -33,8 +33,10 @@ _PLAIN = (
     rb"|(?:nan|NaN|NAN|inf|Inf|INF|[Ii]nfinity)(?!\w)(?!" + _UNSAID + rb"))"
 )
 NUMBER_ALONE = expression(_PLAIN)
-_NOT_WITHIN = rb"(?:(?<![\w.@\\])|(?<=\b[Ss]tep)|(?<=\b[Ss]tep_)|(?<=\b[Ii]ter)|(?<=\b[Ee]poch)|(?<=\b[Ee]poch_))"
-"""A number is no part of a word, but for those that are printed without a blank behind them: `step10`, `epoch_3`."""
+_NOT_WITHIN = (
+    rb"(?:(?<![\w.@\\])|(?<=\b[Ss]tep)|(?<=\b[Ss]tep_)|(?<=\b[Ii]ter)|(?<=\b[Ee]poch)|(?<=\b[Ee]poch_)|(?<=\[E))"
+)
+"""A number is no part of a word, but for those that are printed without a blank: `step10`, `epoch_3`, `[E3]`."""
 _ENDINGS = rb"(?:py|pyc|json|jsonl|txt|bin|pt|pth|safetensors|cpp|cc|cu|rs|go|h|log|ya?ml|so|zst|gz|csv|ckpt|md|html)"
 _JUNK = (
     rb"https?://\S+"
@@ -68,7 +70,14 @@ _DRAWING = (
 _KEY = rb"""(['"][^'"\r\n]{1,200}['"] ?:)"""
 _PARTS = expression(_KEY + rb"|(" + _JUNK + rb")|(" + _DRAWING + rb")|(" + _NOT_WITHIN + _PLAIN + rb")|([ \t]+)")
 _WIDE = dict.fromkeys(("个epoch", "个 epoch", "個epoch", "個 epoch"), " epoch ")
-_WIDE |= {"\uff1a": ":", "\uff0c": ",", "\uff08": "(", "\uff09": ")", "\uff1d": "="}  # full-width punctuation
+_WIDE |= {
+    "\uff1a": ":",
+    "\uff0c": ",",
+    "\u3001": ",",
+    "\uff08": "(",
+    "\uff09": ")",
+    "\uff1d": "=",
+}  # full-width punctuation
 _WIDE |= {"第": "| ", **dict.fromkeys(("步数", "步數", "步"), " steps ")}
 _WIDE |= dict.fromkeys(("轮次", "轮数", "輪次", "輪數", "轮", "輪"), " epoch ")
 _WIDE_BYTES = tuple((wide.encode(), narrow.encode()) for wide, narrow in _WIDE.items())
@@ -87,7 +96,7 @@ def narrowed(line: bytes) -> bytes:
 
     Upright lines of a drawn table are bars, and TensorFlow's `<tf.Tensor: ..., numpy=2.5>` is its number.
     """
-    if b"\xef\xbc" in line or b"\xe7\xac\xac" in line:
+    if b"\xef\xbc" in line or b"\xe7\xac\xac" in line or b"\xe3\x80\x81" in line:
         for wide, narrow in _WIDE_BYTES:
             line = line.replace(wide, narrow)
     if b"\xe2\x94" in line or b"\xe2\x95\x91" in line:

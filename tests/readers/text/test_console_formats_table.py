@@ -1,4 +1,4 @@
-"""Each format of the five tables is read whole: entries, values, steps."""
+"""Each format of the six tables is read whole: entries, values, steps."""
 
 from dataclasses import replace
 
@@ -7,6 +7,7 @@ import pytest
 
 from forensics.model import UNKNOWN_STEP, Samples
 from readers.text.console_formats import FORMATS, LOSSES, Format
+from readers.text.filed_formats import FILED
 from readers.text.further_formats import FURTHER
 from readers.text.log_reading import read_log
 from readers.text.own_loops import LOOPS
@@ -19,7 +20,7 @@ UNREAD = {
     "LightweightGAN",
 }  # fmt: skip
 """Known not to be read whole."""
-ALL = (*FORMATS, *FURTHER, *LOOPS, *WORLDWIDE, *SCATTERED)
+ALL = (*FORMATS, *FURTHER, *LOOPS, *WORLDWIDE, *SCATTERED, *FILED)
 ENDED = (*LOSSES[:6], np.nan, np.nan)
 
 
@@ -73,3 +74,30 @@ def test_the_tables_are_large_and_name_their_sources() -> None:
     assert (len(WORLDWIDE), sum(given.at_first_sight for given in WORLDWIDE)) == (103, 55)
     assert (len(LOOPS), sum(given.at_first_sight for given in LOOPS)) == (105, 86)
     assert (len(SCATTERED), sum(given.at_first_sight for given in SCATTERED)) == (224, 155)
+    assert (len(FILED), sum(given.at_first_sight for given in FILED)) == (24, 16)
+
+
+def test_a_loss_that_is_told_twice_now_and_then_counts_once() -> None:
+    """Every third number is printed again with its epoch (riju92/ColorNet): the rarer line is left out."""
+    numbers = [9 - number / 8 for number in range(24)]
+    lines = [f"loss: {number:.6f}\n" for number in numbers]
+    lines[2::3] = [f"{line}Train Epoch:{n + 1}\tPercent:[0/67 (0%)]\tL{line[1:]}" for n, line in enumerate(lines[2::3])]
+
+    (block,) = [each for each in read_log("".join(lines)).facts if isinstance(each, Samples) and each.name == "loss"]
+    assert block.values.tolist() == numbers
+
+
+@pytest.mark.parametrize("line", ["Acc: 33.1% (423/1280)", "Acc: 0.331 (423/1280)", "Train accuracy: 423/1280 (33%)"])
+def test_how_many_were_right_is_no_step(line: str) -> None:
+    facts = read_log("".join(f"Loss: {n / 8} | {line}\n" for n in range(1, 9))).facts
+
+    assert all((each.steps == UNKNOWN_STEP).all() for each in facts if isinstance(each, Samples))
+
+
+def test_what_a_layer_gave_is_not_the_loss_of_all() -> None:
+    """Caffe prints the mean over all layers first; what follows has its step and names of its own."""
+    (given,) = [each for each in FILED if each.name.startswith("Caffe")]
+    told = {each.name: each for each in read_log(given.text()).facts if isinstance(each, Samples)}
+
+    assert told["output center_loss"].steps.tolist() == told["output loss"].steps.tolist() == list(given.steps or ())
+    assert told["output loss"].values[0] == 0.5
