@@ -10,6 +10,9 @@ LEAST = 20
 BIN = 100
 HALF = 0.5
 LOST_TIMES, UNLEARNT = 1.5, 1.25
+LASTS, UNMISTAKABLE = 1.12, 10.0
+"""What is enough where the best level lies in the first third of a log, and the point-to-point deviations by which all
+of the last third clears it."""
 SMALL = 0.1
 """A rise below this much loss is a notice: a classifier that has converged moves by as much."""
 RISING, SURE_RISING = 5, 10
@@ -47,6 +50,9 @@ def _long(values: Floats) -> Found | None:
     scatter = robust.noise(values[: (where + 1) * width])
     lost = rise / (start - best) if start > best else float("inf")
     times = UNLEARNT if lost >= 1 and rise >= 1 else LOST_TIMES
+    third = levels[-(len(levels) // 3) :]
+    if where < len(levels) - 2 * len(third) and float(third.min()) - best >= UNMISTAKABLE * robust.noise(values):
+        times = LASTS
     if rise < 6 * scatter or level < times * best or rise <= 0:
         return None
     if lost < HALF:

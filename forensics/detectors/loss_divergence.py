@@ -39,6 +39,8 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     level minus the best before the rise. Besides, the end must be 1.5 times the best (2 times for an error; 1.25 times
     where all progress and a whole 1 of loss is lost: ln(vocabulary) is 11, not 2) and six point-to-point deviations
     above it.
+    1.12 times is enough where the best level lies in the first third of a log and all of the last third clears it by
+    ten deviations of all entries (1 of 594 faulty runs, 0 of 908 healthy ones).
     Minimum: 20 finite entries; in a shorter log the loss must leap to more than three times all that came before
     and stay there: an error with three entries before and two after, else a warning. With four entries before and
     three after, a quarter more than all before is enough where the later half is at twice the best. A loss that

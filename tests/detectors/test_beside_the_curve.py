@@ -239,3 +239,53 @@ def test_a_quality_that_rises_shows_that_a_run_went_well(name: str) -> None:
     assert too_little(stood, []) != ""
     assert too_little(named({name: [0.2, 0.9, 0.9]}), []) != ""
     assert too_little(named({"acceleration": np.linspace(0.2, 0.9, 30)}), []) != ""
+
+
+def scattered(values: Any, share: float, seed: int = 6) -> Any:
+    return np.asarray(values) * (1 + np.random.default_rng(seed).normal(0, share, len(values)))
+
+
+LEARNT = np.concatenate((np.linspace(4.46, 3.4, 10), np.full(22, 3.4)))
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (scattered([*LEARNT, *np.full(68, 4.0)], 0.005), ["warning"]),
+        (scattered([*LEARNT, *np.full(68, 4.0)], 0.03), []),
+        (scattered([*LEARNT, *np.full(68, 3.7)], 0.001), []),
+        (scattered([*LEARNT, *np.full(48, 3.4), *np.full(20, 4.0)], 0.005), []),
+        (scattered([*LEARNT, *np.full(40, 4.0), *np.full(28, 3.45)], 0.005), []),
+    ],
+    ids=["lost for good", "noise", "less than half of what was learned", "late", "won back"],
+)
+def test_a_level_that_is_lost_early_for_good_is_told_however_small_the_ratio(loss: Any, expected: list[str]) -> None:
+    """A rate that is too high: 4.46 to 3.4 in thirty epochs, then above 4; validation says the same."""
+    found = find("loss-divergence", named({"loss": loss}))
+
+    assert [f.severity for f in found] == expected
+    assert all(f.step_range == (32, 33) for f in found)
+
+
+AWAY = np.concatenate((np.linspace(0.002, 0.03, 4), np.linspace(0.5, 2.5, 10), np.full(40, 2.5)))
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, ["warning"]),
+        ({"reward": np.linspace(0.6, 0.9, 54)}, []),
+        ({"reward": np.full(15, 0.65)}, []),
+        ({"kl": AWAY * 0.3}, []),
+        ({"kl": AWAY + 0.5}, []),
+        ({"completion_length": []}, []),
+    ],
+    ids=["for nothing", "the reward rises", "few rewards", "near", "from the start on", "a sum over answers"],
+)
+def test_a_policy_that_left_its_reference_for_nothing(more: dict[str, Any], expected: list[str]) -> None:
+    """2.5 nats a token after a third of the run, where healthy runs of GRPO end at 0.36 at most."""
+    series = {"kl": AWAY, "reward": scattered(np.full(54, 0.68), 0.03), "completion_length": np.full(54, 110.0), **more}
+    found = find("kl-explosion", named({name: values for name, values in series.items() if len(values)}))
+
+    assert [f.severity for f in found] == expected
+    assert all(f.step_range == (8, 9) for f in found)
