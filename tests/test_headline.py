@@ -132,5 +132,5 @@ def test_what_was_and_was_not_judged_is_told_with_its_reason() -> None:
         ("learning rate", "none was logged"),
         ("weights", "no checkpoint was examined"),
         ("optimizer state", "no checkpoint was examined"),
-        ("messages of the log", "no line of a log was read that tells an event"),
+        ("messages of the log", "no log tells an event"),
     )

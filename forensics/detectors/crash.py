@@ -247,7 +247,6 @@ def _finding(  # noqa: PLR0913, PLR0917  (the parts of one sentence)
         after = after or ", by the user"
     waited = hang_told(run.timeline) if symptom == "crash-nccl" and group.fate == "final" else ""
     short, numbers = memory_told(death.text) if symptom == "crash-oom" else ("", "")
-    often += f" ({short})" if short else ""
     meant = waited or numbers
     quoted = f"; {meant}{quoted}" if meant else quoted
     step = group.step if group.step >= 0 else run.timeline.last
@@ -256,7 +255,7 @@ def _finding(  # noqa: PLR0913, PLR0917  (the parts of one sentence)
     return Finding(
         symptom=symptom,
         severity=severity,
-        statement=f"{before}{death.told}{often}{after}{quoted}",
+        statement=f"{before}{death.told}{f': {short}' if short else ''}{often}{after}{quoted}",
         source=death.source,
         step=step,
         step_range=(None, step),

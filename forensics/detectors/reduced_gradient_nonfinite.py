@@ -29,7 +29,10 @@ def _finding(found: Break) -> Finding:
     assert at is not None
     hit = ranks_in_words([r.rank for r, _ in found.reduced])
     if made_by_reduction(found):
-        said = f"at step {found.step} every rank's gradients were finite before the reduction and are not after it"
+        said = (
+            f"the reduction made gradients NaN or infinite at step {found.step}: every rank's were finite before it and"
+            " are not after it"
+        )
     elif not found.attempt.several:
         said = (
             f"at step {found.step} the gradients were finite in the backward pass and are not at the optimizer's step:"

@@ -126,5 +126,5 @@ def _reason(count: int) -> str:
 
 def _absent(run: Run, what: str) -> str:
     if what == "messages of the log":
-        return "no line of a log was read that tells an event"
+        return "no log tells an event"
     return "no checkpoint was examined" if run.checkpoints else "no checkpoint is there"

@@ -90,7 +90,7 @@ def _basis(report: Report, width: int) -> Iterator[Text]:
         wrapped = textwrap.wrap(row.said, width - INDENT) or [""]
         for number, line in enumerate(wrapped[:BASIS_LINES]):
             more = "..." if number == BASIS_LINES - 1 and len(wrapped) > BASIS_LINES else ""
-            said = line if not more else f"{line[: width - INDENT - 3].rstrip(' ,')}{more}"
+            said = line if not more else f"{line[: width - INDENT - 2].rpartition(' ')[0].rstrip(' ,(')}{more}"
             yield Text.assemble((f"{row.word if not number else '':<{INDENT}}", "dim"), (said, "dim"))
 
 

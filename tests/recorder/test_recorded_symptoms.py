@@ -65,7 +65,7 @@ def test_a_bad_reduction_establishes_the_mechanism(cases: Path, name: str) -> No
     finding = found(report, "reduced-gradient-nonfinite")
     mechanism = next(m for m in report.mechanisms if m.cause == "reduction-made-nan")
 
-    assert "every rank's gradients were finite before the reduction and are not after it: 1 of 26" in finding.statement
+    assert "every rank's were finite before it and are not after it: 1 of 26" in finding.statement
     assert finding.step == 7
     assert mechanism.verdict == "established"
     assert "ds-zero12-comm-corruption" not in {h.cause for h in report.hypotheses if h.holds}
