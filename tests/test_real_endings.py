@@ -1,6 +1,7 @@
 """Ends of real processes, and what schedulers, clusters and recorders tell of an end."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,31 @@ def test_a_rank_that_sleeps_is_told_by_the_dumps_of_both() -> None:
 
     assert "rank 0 waited in ALLREDUCE 11" in nccl.statement
     assert "rank 1 did not reach it" in nccl.statement or "rank 1 waited" in nccl.statement
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("lock-held", r"one process stood in hold \(\S+train\.py:\d+\)"),
+        ("loader-locked", r"one process stood in __getitem__ \(\S+train\.py:\d+\), in the data loader"),
+        ("rank-in-loader", r"rank 0 stood in all_reduce .* called from reduce .*rank 1 stood in __getitem__ "),
+    ],
+)
+def test_a_hang_names_the_rank_and_the_place(name: str, place: str) -> None:
+    report = investigate(Path(__file__).parent.parent / "fixtures" / "endings" / name / "run")
+    hung = next(f for f in report.findings if f.symptom == "run-hung")
+    first = report.hypotheses[0].cause if report.hypotheses else ""
+
+    assert re.search(place, hung.statement)
+    assert (first == "data-loader-failure") == ("loader" in name)
+
+
+def test_collectives_that_differ_are_the_cause(tmp_path: Path) -> None:
+    real = Path(__file__).parent.parent / "fixtures" / "endings" / "collectives-differ" / "run"
+    said = "RuntimeError: Received data size doesn't match expected size. Is there a distributed collective mismatch?"
+
+    assert investigate(real).hypotheses[0].cause == "collectives-differ"
+    assert judged(tmp_path, {"train.log": f"{STEPS}{said}\n"}).hypotheses[0].cause == "collectives-differ"
 
 
 SACCT = """JobID|JobName|Partition|State|ExitCode|Elapsed|NodeList

@@ -25,6 +25,8 @@ SEVERITIES: dict[str, Severity] = {
 """What each kind of ending counts for (docs/endings.md)."""
 TELLING = (Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK)
 """Events whose meaning depends on a number or a text: any symptom may come of them."""
+WAITED = frozenset({"crash-nccl", "run-hung"})
+"""Symptoms of which is told what each rank waited for, and where it stood."""
 BY_NUMBER = frozenset({Kind.SIGNAL, Kind.KILLED})
 """Deaths that are told in full by their number; the line around it adds a command only."""
 
@@ -245,7 +247,7 @@ def _finding(  # noqa: PLR0913, PLR0917  (the parts of one sentence)
     quoted = f": {death.text[:QUOTED_CHARACTERS]}" if death.text and death.name not in BY_NUMBER else ""
     if death.ending == "stopped-by-user" and "user" not in death.told:
         after = after or ", by the user"
-    waited = hang_told(run.timeline) if symptom == "crash-nccl" and group.fate == "final" else ""
+    waited = hang_told(run.timeline) if symptom in WAITED and group.fate == "final" else ""
     short, numbers = memory_told(death.text) if symptom == "crash-oom" else ("", "")
     meant = waited or numbers
     quoted = f"; {meant}{quoted}" if meant else quoted

@@ -59,6 +59,17 @@ SIGNATURES = (
         (Words("Duplicate GPU detected"),),
     ),
     Signature(
+        "collectives-differ",
+        "crash-nccl",
+        "crashed",
+        Role.ROOT,
+        "ranks called different collectives",
+        (
+            Words("Detected mismatch between collectives on ranks"),
+            Words("Received data size doesn't match expected size"),
+        ),
+    ),
+    Signature(
         "nccl-error",
         "crash-nccl",
         "crashed",

@@ -25,6 +25,7 @@ _FAULT = expression(r'^ {2,}File "([^"]+)", line (\d+) in (\S+)')
 _LIBRARY = expression(
     r"(?:site|dist)-packages/|/lib(?:64)?/python\d|<frozen |^(?:torch|transformers|accelerate|deepspeed|threading)[./]"
 )
+_LOADER = expression(r"(?:^|/)torch/utils/data/")
 _RANK = expression(r"\brank[ =:](\d{1,6})\b|\[(?:default|rank)(\d{1,6})\]")
 _MARK = expression(r"^\[(?:default|rank)\d{1,6}\]: ?")
 
@@ -94,6 +95,8 @@ def _rank(line: str) -> int:
 def _told(stack: list[Frame]) -> str:
     own = next((place for place in stack if not _LIBRARY.search(place[1])), None)
     told = f"{stack[0][0]} ({stack[0][1]}:{stack[0][2]})"
+    if any(_LOADER.search(place[1]) for place in stack):
+        told += ", in the data loader"
     if own is not None and own is not stack[0]:
         told += f", called from {own[0]} ({own[1]}:{own[2]})"
     return told
