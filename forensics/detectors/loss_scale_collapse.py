@@ -29,6 +29,7 @@ def loss_scale_collapse(run: Run) -> Iterator[Finding]:
     exception at the minimum. Sixteen halvings after the start end at 2 and are normal; one more is not.
     Minimum: one overflow at a scale of 1 or less (an error), or at 64 or less with no 200 clean steps after it (a
     warning).
+    A scale that fell in every entry until there is dated to the first of these falls.
     Silenced by: a static scale of 1.0, as bf16 and Megatron print it: the scale must have been higher before.
     Known false alarms: none known.
     """
@@ -86,15 +87,19 @@ def _from_series(run: Run) -> Finding | None:
     index = tail_onset(series.values <= FLOOR)
     if index is None:
         return None
-    step = int(series.steps[index])
+    begun = index
+    while begun > 1 and series.values[begun - 2] > series.values[begun - 1]:
+        begun -= 1
+    step = int(series.steps[begun])
     return Finding(
         symptom="loss-scale-collapse",
         severity="error",
         statement=f"the loss scale fell from {number(float(np.nanmax(series.values)))} to "
-        f"{number(float(series.values[-1]))} and stays there from step {step} on",
-        source=series.source_at(index),
+        f"{number(float(series.values[-1]))} and is at {number(FLOOR)} and below from step "
+        f"{int(series.steps[index])} on" + (f"; from step {step} on it fell in every entry" if begun < index else ""),
+        source=series.source_at(begun),
         step=step,
-        step_range=(int(series.steps[index - 1]) if index else None, step),
+        step_range=(int(series.steps[begun - 1]) if begun else None, step),
     )
 
 

@@ -306,10 +306,29 @@ def test_a_logged_scale_or_a_saved_one_tells_it_as_well() -> None:
     saved = make_run(checkpoints=[make_checkpoint(10, optimizer=high), make_checkpoint(20, optimizer=state)])
     bf16 = make_run(checkpoints=[make_checkpoint(20, optimizer=OptimizerState(loss_scale=1.0))])
 
-    assert [(f.severity, f.step_range) for f in find("loss-scale-collapse", fell)] == [("error", (2, 3))]
+    assert [(f.severity, f.step_range) for f in find("loss-scale-collapse", fell)] == [("error", (1, 2))]
     assert find("loss-scale-collapse", static) == []
     assert [(f.severity, f.step_range) for f in find("loss-scale-collapse", saved)] == [("error", (10, 20))]
     assert find("loss-scale-collapse", bf16) == []
+
+
+@pytest.mark.parametrize(
+    ("scales", "expected"),
+    [
+        ([2.0 ** (15 - i) for i in range(40)], (1, 2)),
+        ([65536.0] * 5 + [2.0 ** (15 - i) for i in range(20)], (5, 6)),
+        ([2.0 ** (16 - i) for i in range(10)] + [64.0] * 30 + [32.0, 16.0, 1.0, 1.0], (40, 41)),
+        ([65536.0, 1024.0, 1024.0, 1.0, 1.0], (3, 4)),
+        ([65536.0, 0.5], (1, 2)),
+    ],
+    ids=["from the first step on", "out of the blue", "settled between", "it stood before", "at once"],
+)
+def test_a_scale_that_falls_in_every_entry_is_lost_from_the_first_fall_on(
+    scales: list[float], expected: tuple[int, int]
+) -> None:
+    run = make_run(loss=[2.0] * len(scales), loss_scale=scales)
+
+    assert [f.step_range for f in find("loss-scale-collapse", run)] == [expected]
 
 
 @pytest.mark.parametrize(
