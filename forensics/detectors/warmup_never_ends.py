@@ -5,15 +5,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.analysis import context
+from forensics.analysis.robust import trend
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Integers, Run
-from forensics.names import LEARNING_RATE
+from forensics.names import LEARNING_RATE, LOSS
 from forensics.plugin import detector
 
 LEAST = 5
 HALF = 0.5
 LEAST_ALONE = 10
 """Entries that a line needs where no configured rate says how far it had to go."""
+LEARNT = 0.2
 NEARLY = 0.9
 """Share of the planned steps from which a run is taken to be at its end."""
 
@@ -27,6 +29,7 @@ def warmup_never_ends(run: Run) -> Iterator[Finding]:
     Minimum: the planned steps on file, and a warm-up that equals or exceeds them; or five entries at nine tenths of
     the plan, all rising, of which the last is below half the configured rate. Where no rate is configured: ten entries
     on a straight line through zero at the start, as a warm-up is.
+    It is a notice where no rate is configured to compare with and the loss fell by a fifth: it was high enough.
     Silenced by: a run far from its plan, whose warm-up may still end.
     Known false alarms: a schedule that rises by design to the end.
     Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
@@ -47,9 +50,11 @@ def warmup_never_ends(run: Run) -> Iterator[Finding]:
     )
     against = f", {number(asked)} is configured" if asked is not None else ""
     step = int(series.steps[-1])
+    losses = context.recorded(run, LOSS).values
+    learns = asked is None and not too_long and trend(losses[np.isfinite(losses)], least=LEARNT).falls
     yield Finding(
         symptom="warmup-never-ends",
-        severity="warning",
+        severity="notice" if learns else "warning",
         statement=f"the warm-up never ends: {told}; the rate is {number(last)} at step {step}{against}",
         source=series.source_at(len(series) - 1),
         step=int(series.steps[0]),

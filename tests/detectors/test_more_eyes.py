@@ -166,6 +166,15 @@ def test_a_warmup_that_never_ends(settings: dict[str, Any], rates: list[float], 
     assert severities("warmup-never-ends", make_run(learning_rate=rates, settings=settings)) == expected
 
 
+def test_a_warm_up_at_which_the_loss_fell_all_the_same_is_a_notice() -> None:
+    rates, falls = [1e-8 * i for i in range(1, 13)], [0.73 - 0.03 * i for i in range(12)]
+    one, asked = {"max_steps": 12}, {"max_steps": 12, "learning_rate": 1e-3}
+
+    assert severities("warmup-never-ends", make_run(learning_rate=rates, loss=falls, settings=one)) == ["notice"]
+    assert severities("warmup-never-ends", make_run(learning_rate=rates, loss=[0.73] * 12, settings=one)) == ["warning"]
+    assert severities("warmup-never-ends", make_run(learning_rate=rates, loss=falls, settings=asked)) == ["warning"]
+
+
 @pytest.mark.parametrize(
     ("asked", "rates", "expected"),
     [
