@@ -63,6 +63,7 @@ SIGNATURES = (
             Record("Job has reached the specified backoff limit"),
             Record("Back-off restarting failed container"),
             Record("TERM_ZOMBIE"),
+            Record("DUE TO TASK FAILURE"),
             Record("Shadow exception!"),
             Record("is failed because ", r"is failed because \d+ \w+ replica\(s\) failed"),
             Record("Training job failed", r"Failed - Training job failed"),

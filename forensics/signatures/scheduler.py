@@ -18,14 +18,13 @@ SIGNATURES = (
         "the scheduler ended the job at its time limit",
         (
             Record("DUE TO TIME LIMIT"),
-            Record("DUE TO DEADLINE"),
             Record("TERM_RUNLIMIT"),
             Record("TERM_CPULIMIT"),
             Record("TERM_DEADLINE"),
             Record("FunctionTimeoutError: "),
             Record("Your runtime has been disconnected", r"disconnected due to .{0,40}(?:inactivity|maximum duration)"),
             Record("Service reached runtime time limit"),
-            Record("PBS: job killed: walltime", r"walltime \d+ exceeded limit"),
+            Record("PBS: job killed: ", r"PBS: job killed: (?:walltime|p?cput) \d+ exceeded limit"),
             Record("DeadlineExceeded", r"DeadlineExceeded\b.{0,400}(?:Job|Pod|active)|Reason:\s*DeadlineExceeded"),
             Record("Job was active longer than specified deadline"),
             Record("Job reached terminal state TIMEOUT"),
@@ -203,7 +202,7 @@ SIGNATURES = (
         (
             Record(
                 "PBS: job killed: ",
-                r"PBS: job killed: (?!walltime|v?mem|pmem|job deleted).{0,80}(?:exceeded limit|requested job die)",
+                r"PBS: job killed: (?!walltime|p?cput|p?v?mem|job deleted).{0,80}(?:exceeded limit|requested job die)",
             ),
             Record("qmaster enforced h_", r"qmaster enforced h_rt, h_cpu,? or h_vmem limit"),
             Record("failed liveness probe, will be restarted"),
