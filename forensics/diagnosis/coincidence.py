@@ -7,6 +7,7 @@ import numpy as np
 
 from forensics.analysis.epochs import epochs_of
 from forensics.model import Coincidence, Finding, Integers, Run
+from forensics.model.sets import distinct
 from forensics.names import EVAL_LOSS, LEARNING_RATE, Kind
 
 CHANCE = 0.5
@@ -70,12 +71,12 @@ def _steps_of(run: Run, name: str) -> Integers:
 def _saves(run: Run) -> Integers:
     logged = [e.steps[e.steps >= 0] for e in run.timeline.events_of(Kind.CHECKPOINT_SAVED)]
     found = np.array([c.step for c in run.checkpoints if c.step is not None], dtype=np.int64)
-    return np.unique(np.concatenate([found, *logged]))
+    return distinct(np.concatenate([found, *logged]))
 
 
 def _skipped(run: Run) -> Integers:
     found = [e.steps[e.steps >= 0] for e in run.timeline.events_of(Kind.OVERFLOW)]
-    return np.unique(np.concatenate(found)) if found else NO_STEPS
+    return distinct(np.concatenate(found)) if found else NO_STEPS
 
 
 def _epoch_ends(run: Run) -> Integers:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model.facts import Axis, Events, Floats, Integers, Precision, Samples, Source
+from forensics.model.sets import among
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ class Series:
             for number, (path, place) in enumerate(self.places)
             if path == source.path and place.format(source.record) == source.place
         ]
-        return bool(numbers) and bool(np.any((self.records == source.record) & np.isin(self.origins, numbers)))
+        return bool(numbers) and bool(np.any((self.records == source.record) & among(self.origins, np.array(numbers))))
 
     def precision_at(self, index: int) -> Precision:
         return Precision(int(self.precisions[index]))

@@ -7,6 +7,7 @@ import numpy as np
 
 from forensics.diagnosis.judgement import onset
 from forensics.model import NOUNS, Axis, Finding, Floats, Integers, Report, Series
+from forensics.model.sets import distinct
 from forensics.names import GRAD_NORM, LOSS
 
 PLOTTED = (LOSS, GRAD_NORM)
@@ -42,7 +43,7 @@ def window(series: Series, step: int | None, before: int, after: int) -> Curve:
     """Return `before` entries before the onset and `after` from it on; evenly thinned when there is no onset."""
     count = len(series)
     if step is None:
-        keep = np.unique(np.linspace(0, count - 1, min(count, before + after)).astype(np.int64))
+        keep = distinct(np.linspace(0, count - 1, min(count, before + after)).astype(np.int64))
         return Curve(series.name, series.steps[keep], series.values[keep], series.axis)
     middle = int(np.searchsorted(series.steps, step))
     first, last = max(0, middle - before), min(count, middle + after)

@@ -16,6 +16,7 @@ from tabulate import tabulate
 
 from forensics.errors import UsageError
 from forensics.model import NOUNS, Axis, Run, Series
+from forensics.model.sets import distinct
 from forensics.redaction import Redactor
 from forensics.redaction.identities import redactor_for
 from forensics.report._masking import masked_run
@@ -169,7 +170,7 @@ def _table(chosen: Sequence[Series]) -> str:
 
 
 def _axis_table(axis: Axis, shown: Sequence[Series]) -> str:
-    steps = np.unique(np.concatenate([s.steps for s in shown])) if shown else np.array([], dtype=np.int64)
+    steps = distinct(np.concatenate([s.steps for s in shown])) if shown else np.array([], dtype=np.int64)
     rows = [[int(step), *(_cell(s.value_at(int(step))) for s in shown)] for step in steps]
     return tabulate(rows, headers=[NOUNS[axis][0], *(clean(s.name) for s in shown)], disable_numparse=True)
 

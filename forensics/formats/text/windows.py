@@ -6,7 +6,7 @@ not change what is found.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,8 +22,9 @@ class Window:
     """Text `data[begin:end]` with its surroundings.
 
     `offset` is the place of `data[0]` in the clean text, `line` the number of the line (1-based, counting LF only,
-    as an editor does) that `data[begin]` lies in, `newlines` (int64) the positions of LF in `data[begin:end]`.
-    `cut` counts overlong fragments.
+    as an editor does) that `data[begin]` lies in. `cut` counts overlong fragments.
+
+    `separators` (int64) are the positions of LF and CR in `data`, `newlines` those of LF in `data[begin:end]`.
     """
 
     data: bytes
@@ -31,10 +32,26 @@ class Window:
     end: int
     offset: int
     line: int
-    newlines: Integers
     cut: int = 0
     ahead: int = AHEAD
     behind: int = BEHIND
+    separators: Integers = field(init=False, repr=False)
+    newlines: Integers = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Look for the ends of all lines once."""
+        text = np.frombuffer(self.data, dtype=np.uint8)
+        separators = np.flatnonzero((text == ord("\n")) | (text == ord("\r")))
+        mine = separators[slice(*np.searchsorted(separators, (self.begin, self.end)))]
+        object.__setattr__(self, "separators", separators)
+        object.__setattr__(self, "newlines", mine[text[mine] == ord("\n")])
+
+    def fragments(self, places: Integers) -> tuple[Integers, Integers]:
+        """Return where the fragments that hold some places begin and end, as far as the window may look."""
+        which = np.searchsorted(self.separators, places)
+        starts = np.maximum(np.append(0, self.separators + 1)[which], places - self.behind)
+        ends = np.minimum(np.append(self.separators, len(self.data))[which], places + self.ahead)
+        return starts, ends
 
     def lines(self, positions: Sequence[int] | Integers) -> Integers:
         """Return the line numbers of positions between `begin` and `end`."""
@@ -64,17 +81,12 @@ def windows(
         begin, offset, cut = begin - gone, offset + gone, cut + piece.cut
         end = _cut(data, begin, len(data) - ahead)
         if end > begin:
-            window = Window(data, begin, end, offset, line, _newlines(data, begin, end), cut, ahead, behind)
+            window = Window(data, begin, end, offset, line, cut, ahead, behind)
             yield window
             line, begin, cut = line + len(window.newlines), end, 0
     if begin < len(data) or cut:
         end = len(data)
-        yield Window(data + beyond(), begin, end, offset, line, _newlines(data, begin, end), cut, ahead, behind)
-
-
-def _newlines(data: bytes, begin: int, end: int) -> Integers:
-    text = np.frombuffer(data, dtype=np.uint8, count=end - begin, offset=begin)
-    return np.flatnonzero(text == ord("\n")) + begin
+        yield Window(data + beyond(), begin, end, offset, line, cut, ahead, behind)
 
 
 def _cut(data: bytes, begin: int, most: int) -> int:

@@ -18,7 +18,8 @@ from forensics.readers._events.leads import quotes
 
 LEVELS = (b"WARNING", b"WARN ", b"WARN]", b"WARN:", b"ERROR", b"CRITICAL", b"Warning: ")
 KEYS = b"keys"
-_UNEXPECTED, _CATEGORY = b"unexpected", LEVELS[-1]
+UNEXPECTED = (b"xpected", b"XPECTED")
+_CATEGORY = LEVELS[-1]
 _HEADER, _LINE = 160, 600
 _OUTLINE = bytes.maketrans(b"23456789", b"11111111")
 """Nothing here asks which digit stands somewhere, but whether it is zero."""
@@ -74,7 +75,7 @@ def complains(line: bytes) -> bool:
 @lru_cache(maxsize=1 << 12)
 def _complains(line: bytes) -> bool:
     """Judge an outline once: warnings come in thousands that differ in their numbers only."""
-    if _UNEXPECTED in line.lower() and _BOTH.search(line):
+    if any(word in line for word in UNEXPECTED) and _BOTH.search(line):
         return True
     level = _LEVEL.search(line, 0, _HEADER)
     if level is None or _OF_A_LIBRARY.search(line) or _DENIED.search(line, level.end()):
@@ -83,18 +84,19 @@ def _complains(line: bytes) -> bool:
     return not quotes(line[: level.start()]) and _PART.search(said) is not None and _WRONG.search(said) is not None
 
 
-def may_complain(data: bytes, places: Integers, starts: Integers) -> NDArray[np.bool_]:
+def may_complain(data: bytes, places: Integers, starts: Integers, unexpected: Integers) -> NDArray[np.bool_]:
     """Tell which places of a level need a look at their lines, `starts` where those begin (both int64, shape (n,)).
 
-    What stands behind a letter is the name of a category (`UserWarning: `): no level, and its line a library's.
+    What stands behind a letter is the name of a category (`UserWarning: `): no level, and its line a library's, unless
+    it holds one of the words of `UNEXPECTED`, which stand in the lines that begin at `unexpected` (ascending).
     """
-    if _UNEXPECTED in data.lower():
-        return np.ones(len(places), dtype=np.bool_)
     text = np.frombuffer(data, dtype=np.uint8)
     letter = ((text[places - 1] | np.uint8(0x20)) - np.uint8(ord("a"))) < np.uint8(26)
     titled = text[places + 1] == ord("a")
     inside = (places > starts) & (places - starts < _LINE - len(_CATEGORY))
     kept: NDArray[np.bool_] = ~(letter & titled & inside)
+    if len(unexpected):
+        kept |= unexpected.take(np.searchsorted(unexpected, starts), mode="clip") == starts
     return kept
 
 

@@ -13,6 +13,7 @@ from forensics.readers._events.rows import MAX_TEXTS, NO_RANK, EventRows
 from forensics.signatures import BY_NAME
 
 TEXT_BYTES = 800
+NOWHERE = np.zeros(0, dtype=np.int64)
 Hit = tuple[int, float, int, int, bytes]
 """Where in the window (bytes), the value, the step, the rank, and the words as they are quoted."""
 
@@ -24,18 +25,8 @@ class Noted:
     window: Window
     columns: dict[str, list[Hit]] = field(default_factory=dict)
     quoted: list[tuple[int, int]] = field(default_factory=list)
-    separators: Integers | None = None
-
-    def fragments(self, places: Integers) -> tuple[Integers, Integers]:
-        """Return where the fragments that hold some places begin and end, as far as the window may look."""
-        window = self.window
-        if self.separators is None:
-            text = np.frombuffer(window.data, dtype=np.uint8)
-            self.separators = np.flatnonzero((text == ord("\n")) | (text == ord("\r")))
-        which = np.searchsorted(self.separators, places)
-        starts = np.maximum(np.append(0, self.separators + 1)[which], places - window.behind)
-        ends = np.minimum(np.append(self.separators, len(window.data))[which], places + window.ahead)
-        return starts, ends
+    unexpected: Integers = field(default_factory=lambda: NOWHERE)
+    """Where the lines begin that hold a word of `complaints.UNEXPECTED`."""
 
     def note(  # noqa: PLR0913, PLR0917  (the columns of one occurrence)
         self,

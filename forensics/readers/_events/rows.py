@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model import Events, Floats, Integers
+from forensics.model.sets import distinct
 
 PLACE = "line {}"
 NO_RANK = -1
@@ -84,7 +85,7 @@ def events(tables: Iterable[EventRows], path: str, place: str = PLACE) -> Iterat
         new = _new(records, values, texts)
         kept, ranks, records, values = kept[new], ranks[new], records[new], values[new]
         texts = [text for text, is_new in zip(texts, new.tolist(), strict=True) if is_new]
-        lone = len(np.unique(ranks)) == 1 and ranks[0] != NO_RANK
+        lone = len(distinct(ranks)) == 1 and ranks[0] != NO_RANK
         yield Events(
             kind=kind,
             steps=np.concatenate([part.steps for part in parts])[kept],

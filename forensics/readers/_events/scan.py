@@ -5,19 +5,21 @@ where a process says it of itself (`leads`), not in a sample, a prompt or a sent
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
 from forensics.formats.text import Window, fragment_end, fragment_start, strip_prefixes
-from forensics.model import UNKNOWN_STEP
+from forensics.formats.text.places import alike
+from forensics.model import UNKNOWN_STEP, Integers
 from forensics.names import Kind
 from forensics.readers._events import codes, complaints, signs
 from forensics.readers._events.last_words import WARNED, exception_alone, last_statements, rewrapped, tail_of
 from forensics.readers._events.leads import FRAMING, leads, quotes, signed
-from forensics.readers._events.noted import Noted
+from forensics.readers._events.noted import NOWHERE, Noted
 from forensics.readers._events.phrases import Positions, searchable
 from forensics.readers._events.rows import ALONE, NO_RANK, EventRows
 from forensics.readers._events.stacks import stacks
@@ -27,6 +29,11 @@ from forensics.signatures import SIGNATURES, Signature, Words, of_last_words
 REPORT_BYTES = 1 << 16
 MANY = 64
 """Places of one phrase from which on the ends of all lines of a window are sought at once."""
+CONTEXT_BYTES = 48
+_ENDED = expression(rb"[\r\n]")
+_ONE_DIGIT = bytes(ord("1") if chr(byte).isdigit() and byte < 0x80 else byte for byte in range(256))
+_DIGIT, _REPEATED = expression(rb"\d"), expression(rb"\{\d*,?\d*\}")
+"""An expression that names digits must see those of the line; how often something may come are none."""
 CODE = "code"
 LOCAL_RANK = expression(rb"\blocal_rank: (\d{1,6})\b")
 """How torch elastic names the process whose exit code it tells, on the same line or in the summary on the one above."""
@@ -59,6 +66,8 @@ def _by_anchor() -> dict[bytes, tuple[object, ...]]:
     found.setdefault(BEGIN, []).append(Kind.TRACEBACK)
     for level in (*complaints.LEVELS, complaints.KEYS):
         found.setdefault(level, []).append(Kind.COMPLAINT)
+    for word in complaints.UNEXPECTED:
+        found.setdefault(word, [])
     for anchor in (b"Python v", b"Timeout (", b"Current thread 0x"):
         found.setdefault(anchor, []).append(Kind.STACK)
     return {anchor: tuple(meanings) for anchor, meanings in found.items()}
@@ -72,10 +81,13 @@ RARE = tuple(anchor for anchor in MEANINGS if not searchable(anchor))
 
 def scan_window(window: Window, positions: Positions) -> Iterator[EventRows]:
     """Yield the events of a window, one table for each kind, at most one event of a kind for each line."""
-    noted = Noted(window)
-    _tracebacks(noted, positions.get(BEGIN, ()))
+    unexpected = [positions[word] for word in complaints.UNEXPECTED if word in positions]
+    noted = Noted(
+        window, unexpected=window.fragments(np.sort(np.concatenate(unexpected)))[0] if unexpected else NOWHERE
+    )
+    _tracebacks(noted, positions[BEGIN].tolist() if BEGIN in positions else ())
     for anchor, meanings in MEANINGS.items():
-        if anchor != BEGIN and anchor in positions:
+        if meanings and anchor != BEGIN and anchor in positions:
             _phrase(noted, meanings, positions[anchor])
     _end_of_text(noted)
     heading = complaints.title(noted.window.data) if noted.window.offset == 0 and noted.window.begin == 0 else None
@@ -88,8 +100,7 @@ def of_lines(text: bytes, first_line: int = 1) -> list[EventRows]:
     """Return the events of a text by itself (a cell, a message, an excerpt); lines are counted from `first_line`."""
     from forensics.readers._events.phrases import find_phrases, prepare
 
-    newlines = np.flatnonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n"))
-    window = Window(text, 0, len(text), 0, first_line, newlines)
+    window = Window(text, 0, len(text), 0, first_line)
     return list(scan_window(window, find_phrases(window, _prepared(prepare))))
 
 
@@ -126,7 +137,7 @@ def _in_general(noted: Noted, position: int, text: bytes, *, wrapped: bool = Fal
         noted.note(signature.name, position, text)
 
 
-def _phrase(noted: Noted, meanings: tuple[object, ...], positions: Sequence[int]) -> None:
+def _phrase(noted: Noted, meanings: tuple[object, ...], positions: Integers) -> None:
     data = noted.window.data
     ended = -1
     for position, start, end in _fragments(noted, meanings, positions):
@@ -138,24 +149,38 @@ def _phrase(noted: Noted, meanings: tuple[object, ...], positions: Sequence[int]
             _meaning(noted, meaning, position, start, line)
 
 
-def _fragments(noted: Noted, meanings: tuple[object, ...], positions: Sequence[int]) -> Iterable[tuple[int, int, int]]:
+def _fragments(noted: Noted, meanings: tuple[object, ...], places: Integers) -> Iterable[tuple[int, int, int]]:
     """Return each place with where its fragment begins and ends; where there are many, without what nobody says."""
     window = noted.window
-    if len(positions) < MANY:
+    if len(places) < MANY:
         return (
             (
                 position,
                 fragment_start(window.data, position, window.floor(position)),
                 fragment_end(window.data, position, window.reach(position)),
             )
-            for position in positions
+            for position in places.tolist()
         )
-    places = np.asarray(positions, dtype=np.int64)
-    starts, ends = noted.fragments(places)
+    starts, ends = window.fragments(places)
     if meanings == (Kind.COMPLAINT,):
-        kept = complaints.may_complain(window.data, places, starts)
+        kept = complaints.may_complain(window.data, places, starts, noted.unexpected)
+        places, starts, ends = places[kept], starts[kept], ends[kept]
+    elif all(isinstance(meaning, signs.Sign) and meaning.unless is not None for meaning in meanings):
+        kept = _not_denied(window.data, places, meanings)
         places, starts, ends = places[kept], starts[kept], ends[kept]
     return zip(places.tolist(), starts.tolist(), ends.tolist(), strict=True)
+
+
+def _not_denied(data: bytes, places: Integers, meanings: tuple[object, ...]) -> NDArray[np.bool_]:
+    """Tell which places may not be what their signs are not: what goes on alike is looked at once."""
+    like = alike(data, places, CONTEXT_BYTES)
+    kept = np.ones(len(places), dtype=np.bool_)
+    for first in np.flatnonzero(like == np.arange(len(places))).tolist():
+        behind = _ENDED.split(data[places[first] : places[first] + CONTEXT_BYTES], maxsplit=1)
+        found = [each.unless.match(behind[0]) for each in meanings if isinstance(each, signs.Sign) and each.unless]
+        # One more byte may be looked at by an expression than it takes.
+        kept[first] = not all(each and (len(behind) > 1 or each.end() < len(behind[0])) for each in found)
+    return kept[like]
 
 
 def _meaning(noted: Noted, meaning: object, position: int, start: int, line: bytes) -> None:
@@ -179,6 +204,8 @@ def _meaning(noted: Noted, meaning: object, position: int, start: int, line: byt
 
 
 def _sign(noted: Noted, sign: signs.Sign, position: int, line: bytes) -> None:
+    if sign.confirm is not None and not _may_hold(sign.confirm, line.translate(_ONE_DIGIT)):
+        return
     confirmed = sign.confirm.search(line) if sign.confirm else None
     if sign.confirm is not None and confirmed is None:
         return
@@ -194,6 +221,12 @@ def _sign(noted: Noted, sign: signs.Sign, position: int, line: bytes) -> None:
         return
     value, step = sign.read(confirmed) if sign.read and confirmed else (np.nan, UNKNOWN_STEP)
     noted.note(sign.kind, position, _clean(line), value, step)
+
+
+@lru_cache(maxsize=1 << 12)
+def _may_hold(confirm: re.Pattern[bytes], outline: bytes) -> bool:
+    """Tell whether a line that is this one but for its digits may hold what a sign asks for: lines come again."""
+    return _DIGIT.search(_REPEATED.sub(b"", confirm.pattern)) is not None or confirm.search(outline) is not None
 
 
 def _code(noted: Noted, start: int, line: bytes) -> None:
@@ -285,7 +318,7 @@ def _end_of_text(noted: Noted) -> None:
             places.append(at)
             at = data.find(anchor, at + 1, end)
         if places:
-            _phrase(noted, MEANINGS[anchor], places)
+            _phrase(noted, MEANINGS[anchor], np.array(places, dtype=np.int64))
     for position, text, wrapped in exception_alone(noted.window):
         # What a signature knows has been told by the line itself, with a more exact name.
         start = fragment_start(data, position, first)

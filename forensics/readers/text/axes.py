@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model import UNKNOWN_STEP, Floats, Integers
+from forensics.model.sets import among, distinct
 from forensics.readers.text.lexicon import Role
-from forensics.readers.text.lines import distinct
 from forensics.readers.text.rows import Rows
 from forensics.readers.text.tables import Entries
 
@@ -258,7 +258,7 @@ def over_epochs(counter: Counter, epoch: Counter, *, inner: bool, first: int) ->
     total = bool(np.isfinite(totals).mean() >= MOSTLY) if len(totals) else False
     if epoch.usable:
         rises = np.flatnonzero(np.diff(epoch.values) > 0) + 1
-        restarts = np.isin(rises, falls).mean() if len(rises) else 0.0
+        restarts = among(rises, falls).mean() if len(rises) else 0.0
         alone = inner and total and not len(falls) and not _goes_on(values, rises)
         if restarts >= MOSTLY or alone:
             return _laid_end_to_end(values, totals if total else None, epoch.values, first)

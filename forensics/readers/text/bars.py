@@ -15,6 +15,8 @@ from forensics.readers.text.columns import MARGIN, Buffer, blanks, literal, numb
 BARS_AFTER = 2
 NEAR_BYTES = 4096
 MOST = float(1 << 53)
+_REACHES = (64, 512)
+"""How far the next sign is looked for, by the bytes behind all places at once."""
 _WHOLE_BAR = expression(BAR.pattern + rb"[^\r\n]*")
 _QUOTES = (b"'", b'"')
 
@@ -50,16 +52,13 @@ def _next_bars(data: bytes, ends: Integers, found: Integers) -> Integers:
     at = blanks(buffer, at + (buffer.byte(at) == ord("\r")))
     _, at, whole = numbers(buffer, at, wanted=False)
     good &= whole & literal(buffer, at, b"%|")
-    text = buffer.bytes
-    signs = np.flatnonzero((text == ord("|")) | (text == ord("\n")) | (text == ord("\r")) | (text == ord("{")))
-    signs = np.append(signs, len(text))
-    closing = signs[np.searchsorted(signs, at + 2)]
-    good &= buffer.byte(closing) == ord("|")
+    rows, at = rows[good], at[good]
+    closing = _next_sign(data, at + 2)
     counter, at, whole = numbers(buffer, blanks(buffer, closing + 1), wanted=True)
-    good &= whole & (buffer.byte(at) == ord("/"))
+    good = whole & (buffer.byte(closing) == ord("|")) & (buffer.byte(at) == ord("/"))
     total, at, whole = numbers(buffer, at + 1, wanted=True)
     good &= whole & literal(buffer, at, b" [") & (counter < MOST) & (total < MOST)
-    behind = signs[np.minimum(np.searchsorted(signs, at), len(signs) - 1)]
+    behind = _next_sign(data, at)
     good &= ((buffer.byte(behind) == ord("\r")) | (buffer.byte(behind) == ord("{"))) & (
         behind < ends[rows] + NEAR_BYTES
     )
@@ -67,6 +66,24 @@ def _next_bars(data: bytes, ends: Integers, found: Integers) -> Integers:
     left = np.ones(len(ends), dtype=np.bool_)
     left[rows[good]] = False
     return np.flatnonzero(left)
+
+
+def _next_sign(data: bytes, at: Integers) -> Integers:
+    """Return where the next end of a line, upright or brace stands, the place itself where none is near."""
+    found = at.copy()
+    left = np.arange(len(at))
+    for size in _REACHES:
+        left = left[at[left] + size <= len(data)]
+        if not len(left):
+            break
+        behind = np.ndarray((len(data) - size + 1,), dtype=f"V{size}", buffer=data, strides=(1,))[at[left]]
+        texts = behind.view(np.uint8).reshape(len(left), size)
+        signs = (texts == ord("|")) | (texts == ord("\n")) | (texts == ord("\r")) | (texts == ord("{"))
+        first = signs.argmax(axis=1)
+        stands = signs[np.arange(len(left)), first]
+        found[left[stands]] += first[stands]
+        left = left[~stands]
+    return found
 
 
 def _counters(data: bytes, end: int) -> list[int]:

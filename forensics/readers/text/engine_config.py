@@ -57,7 +57,7 @@ _DROPPED = frozenset({"zero_enabled", "global_rank", "amp_params", "pld_params"}
 
 def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow | Unread]:
     """Yield settings in force; a text where a block could not be read."""
-    rows = [found for place in positions.get(ANCHORS[0], []) if (found := _ROW.match(window.data, place))]
+    rows = [found for place in _at(positions, ANCHORS[0]) if (found := _ROW.match(window.data, place))]
     for found, record in zip(rows, window.lines([found.start() for found in rows]).tolist(), strict=True):
         row = found[1].decode()
         if row in _DROPPED:
@@ -68,12 +68,16 @@ def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow | U
         for name, value in _row_values(row, text):
             yield SettingRow(window.offset + found.start(), record, "setting", name, value, Standing.EFFECTIVE)
     previous = b""
-    for place in positions.get(ANCHORS[1], []):
+    for place in _at(positions, ANCHORS[1]):
         user = _JSON.match(window.data, place)
         text = _block(window, user.end()) if user else previous
         if user and text != previous:
             yield from _user_json(window, user, text)
         previous = text
+
+
+def _at(positions: Positions, anchor: bytes) -> list[int]:
+    return positions[anchor].tolist() if anchor in positions else []
 
 
 def _row_values(row: str, text: str) -> Iterator[tuple[str, Scalar]]:

@@ -9,13 +9,15 @@ import numpy as np
 
 from forensics.deferred.patterns import expression
 from forensics.formats.text import Window, clock_columns, line_rank, number, pairs
+from forensics.formats.text.places import Pairs
 from forensics.model import Floats, Integers
+from forensics.model.sets import distinct
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.bars import bars_after
 from forensics.readers.text.columns import Buffer
 from forensics.readers.text.headers import Header, Row, headers_of
 from forensics.readers.text.lexicon import Role
-from forensics.readers.text.lines import Lines, distinct, fragments, relevant
+from forensics.readers.text.lines import Lines, fragments, relevant
 from forensics.readers.text.names import Shape, shape_of
 from forensics.readers.text.shapes import STAMP, STAMP_BYTES, Mask, masked, narrowed, outline, value_of
 from forensics.readers.text.tables import NO_STAMP, Entries, lines_of, times_of
@@ -253,12 +255,12 @@ def rank_of_line(line: bytes, *, quoted: bool) -> int:
     return line_rank(head.split(b"iteration")[0])
 
 
-def read_window(parser: Parser, window: Window) -> None:
+def read_window(parser: Parser, window: Window, pairs: Pairs | None = None) -> None:
     """Read the lines of a window that are of interest: by templates, or else one by one.
 
-    A part is read one by one first, then by the templates that it gave, and so on.
+    A part is read one by one first, then by the templates that it gave, and so on. `pairs` as in `relevant`.
     """
-    lines = relevant(window, rare=parser.rare)
+    lines = relevant(window, pairs, rare=parser.rare)
     if len(lines.starts) <= FEW:
         _one_by_one(parser, window, lines)
         return

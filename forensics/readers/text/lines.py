@@ -2,24 +2,21 @@
 
 Where those tell nothing the rare words are sought too, in ten times the time.
 
-Vector operations look for two neighbouring bytes of every word and compare the whole of a word only there.
+Two neighbouring bytes of every word are sought (`forensics.formats.text.places`), and the whole of a word is compared
+only there.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
-from forensics.formats.text import Window, fragment_end, fragment_start
+from forensics.formats.text import Window
+from forensics.formats.text.places import Pairs, find_pairs, table_of, words_at
 from forensics.model import Integers
 
 WORD = 8
-FEW = 256
-"""Words from which on the ends of all lines are sought at once."""
-SLICE_BYTES = 1 << 18
-"""Vector operations run over slices that stay in the processor's cache."""
 _PAIRED = {
     b"loss": b"os", b"cost": b"os", b"ppl": b"pl", b"perplex": b"pl", b"xent": b"xe", b"nll": b"nl", b"norm": b"rm",
     b"entropy": b"op", b"epoch": b"oc", b"step": b"te", b"iter": b"te", b"update": b"te", b"batch": b"tc",
@@ -48,16 +45,46 @@ _AROUND = 4
 """A word begins at most so far before its pair and ends less far behind it: one word of eight bytes holds it."""
 
 
-def _sought(folded: bytes, pair: bytes | None) -> tuple[int, np.uint64, np.uint64, np.uint64, bytes]:
-    """Return how far a word begins before its pair, two shifts that cut it out of what is around, it, and the pair."""
+_LOWER = np.uint64(0x2020202020202020)
+MARGIN = WORD
+"""How far behind a text pairs are sought for the words that begin in it."""
+
+
+def _spellings(pair: bytes) -> list[bytes]:
+    """Return a pair of bytes in capitals and small letters."""
+    return [bytes((one, other)) for one in {pair[0], pair[0] ^ 0x20} for other in {pair[1], pair[1] ^ 0x20}]
+
+
+def _sought(folded: bytes, pair: bytes | None) -> tuple[bytes, int, int, int, int]:
+    """Return the pair of a word, how far it begins before it, two shifts that cut it out of what is around, and it."""
     before = folded.index(pair) if pair else max(len(folded) - 4, 1)
-    spared = np.uint64(8 * (WORD - len(folded)))
-    wanted = np.uint64(int.from_bytes(folded.ljust(WORD, b"\0"), "little")) << spared
-    return before, np.uint64(8 * (_AROUND - before)), spared, wanted, folded[before : before + 2]
+    spared = 8 * (WORD - len(folded))
+    wanted = int.from_bytes(folded.ljust(WORD, b"\0"), "little") << spared
+    return folded[before : before + 2], before, 8 * (_AROUND - before), spared, wanted
 
 
 _SOUGHT = [_sought(folded, pair) for folded, pair in _FOLDED.items()]
-_PAIRS = sorted({int.from_bytes(pair, "little") for *_, pair in _SOUGHT})
+PAIRS = table_of(spelled for pair, *_ in _SOUGHT for spelled in _spellings(pair))
+"""The pairs of bytes that words are found by."""
+_BEFORE = np.array([each[1] for each in _SOUGHT] + [0])
+_LEAD, _SPARED, _WANTED = np.array([each[2:] for each in _SOUGHT] + [(0, 8, 1)], dtype=np.uint64).T
+"""One more than there are words: what no eight bytes are."""
+
+
+def _of_pairs() -> list[NDArray[np.uint8]]:
+    """Return which word a pair may belong to, and which others, one table for each."""
+    tables: list[NDArray[np.uint8]] = []
+    for index, (pair, *_) in enumerate(_SOUGHT):
+        spelled = [int.from_bytes(each, "little") for each in _spellings(pair)]
+        table = next((each for each in tables if each[spelled[0]] == len(_SOUGHT)), None)
+        if table is None:
+            table = np.full(1 << 16, len(_SOUGHT), dtype=np.uint8)
+            tables.append(table)
+        table[spelled] = index
+    return tables
+
+
+_OF_PAIRS = _of_pairs()
 MOST_BYTES = 1 << 15
 _RECORDS = expression(rb"""\}, ?\{['"]""")
 _RECORD = expression(rb"\{[^{}]*\}")
@@ -72,64 +99,37 @@ class Lines:
     ends: Integers
 
 
-def relevant(window: Window, *, rare: bool = False) -> Lines:
-    """Return the lines that begin in the window and hold one of `WORDS`, or of the rare words too."""
-    data, places = window.data, marked(window.data, window.begin, window.end)
+def relevant(window: Window, pairs: Pairs | None = None, *, rare: bool = False) -> Lines:
+    """Return the lines that begin in the window and hold one of `WORDS`, or of the rare words too.
+
+    `pairs` are those of the window and `MARGIN` bytes behind it, at least all of `PAIRS`, if somebody has looked for
+    them already.
+    """
+    data = window.data
+    pairs = find_pairs(data, window.begin, window.end + MARGIN, PAIRS) if pairs is None else pairs
+    places = marked(data, pairs.of(PAIRS))
+    places = places[(places >= window.begin) & (places < window.end)]
     if rare:
         more = [found.start() for found in RARE.finditer(data.lower(), window.begin, window.end)]
-        places = np.sort(np.concatenate([places, np.array(more, dtype=np.int64)]))
-    if len(places) < FEW:
-        starts = distinct(np.array([fragment_start(data, place) for place in places.tolist()], dtype=np.int64))
-        ends = np.array([fragment_end(data, start) for start in starts.tolist()], dtype=np.int64)
-    else:
-        text = np.frombuffer(data, dtype=np.uint8, count=window.end)
-        stops = np.flatnonzero((text == ord("\n")) | (text == ord("\r")))
-        which = distinct(np.searchsorted(stops, places))
-        starts = np.append(0, stops + 1)[which]
-        ends = np.append(stops, fragment_end(data, window.end))[which]
+        places = np.concatenate([places, np.array(more, dtype=np.int64)])
+    holds = np.zeros(len(window.separators) + 1, dtype=np.bool_)
+    holds[np.searchsorted(window.separators, places)] = True
+    which = np.flatnonzero(holds)
+    starts = np.append(0, window.separators + 1)[which]
+    ends = np.append(window.separators, len(data))[which]
     mine = starts >= window.begin
     return Lines(starts[mine], ends[mine])
 
 
-def distinct(values: NDArray[np.generic]) -> NDArray[Any]:
-    """Return the distinct values, ascending (`numpy.unique` imports masked arrays, 20 ms); NaN counts each time."""
-    ordered = np.sort(values)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
-
-
-def marked(data: bytes, begin: int, end: int) -> Integers:
-    """Return where words stand, ascending for each part of the text; a place may come twice."""
-    text = np.frombuffer(data, dtype=np.uint8)
+def marked(data: bytes, pairs: Pairs) -> Integers:
+    """Return where words begin that hold one of some pairs of `PAIRS`."""
+    around = words_at(data, pairs.places - _AROUND) | _LOWER
     found = [np.zeros(0, dtype=np.int64)]
-    for first in range(begin, end, SLICE_BYTES):
-        around = max(first - WORD, 0)
-        places = _paired(text[around : min(first + SLICE_BYTES, end) + WORD]) + around
-        found.append(places[(places >= first) & (places < min(first + SLICE_BYTES, end))])
+    for table in _OF_PAIRS:
+        word = table[pairs.values]
+        stands = (around >> _LEAD[word]) << _SPARED[word] == _WANTED[word]
+        found.append(pairs.places[stands] - _BEFORE[word[stands]])
     return np.concatenate(found)
-
-
-def _paired(part: NDArray[np.uint8]) -> Integers:
-    """Return where a word of `_PAIRED` begins in a part of a text."""
-    folded = np.zeros(len(part) + 2 * WORD, dtype=np.uint8)
-    np.bitwise_or(part, np.uint8(0x20), out=folded[WORD : WORD + len(part)])
-    places = np.concatenate([_pairs(folded[shift:]) * 2 + shift for shift in (0, 1)])
-    found = [np.zeros(0, dtype=np.int64)]
-    if len(places):
-        around = np.ndarray((len(folded) - WORD + 1,), dtype="V8", buffer=folded.data, strides=(1,))
-        words = around[places - _AROUND].view(np.uint64)
-        for before, lead, spared, wanted, _ in _SOUGHT:
-            found.append(places[(words >> lead) << spared == wanted] - before - WORD)
-    return np.concatenate(found)
-
-
-def _pairs(folded: NDArray[np.uint8]) -> Integers:
-    """Return which of the two-byte numbers that a text consists of is one of the pairs."""
-    twos = folded[: len(folded) // 2 * 2].view("<u2")[: -WORD // 2]
-    mark = np.zeros(len(twos), dtype=np.bool_)
-    for pair in _PAIRS:
-        mark |= twos == pair
-    places: Integers = np.flatnonzero(mark)
-    return places
 
 
 def fragments(line: bytes) -> list[tuple[int, bytes]]:

@@ -10,17 +10,20 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from forensics.deferred.patterns import expression
 from forensics.formats.flatten import scalar as bounded
 from forensics.formats.text import Window, fragment_end, fragment_start, redact, scalar
-from forensics.model import Group, Scalar, Standing
+from forensics.formats.text.places import alike
+from forensics.model import Group, Integers, Scalar, Standing
 from forensics.readers._events.phrases import Positions
 from forensics.readers.text.found import SettingRow
 
 BLOCK_BYTES = 4096
 ARGUMENT_BYTES = 1 << 16
-NEAR_BYTES, MOST_REMEMBERED = 40, 10_000
-"""Paths that are the same so far tell the same: so many of them are remembered in a window."""
+NEAR_BYTES = 48
+"""Paths that are the same so far tell the same."""
 
 Told = tuple[Group, str, Scalar, Standing]
 
@@ -244,16 +247,10 @@ def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow]:
             continue
         told: tuple[Told, ...] = ()
         ended = -1
-        near: set[bytes] = set()
-        for place, record in zip(places, window.lines(places).tolist(), strict=True):
+        places = _of_new_paths(window, places) if anchor == _IN_PATHS else places
+        for place, record in zip(places.tolist(), window.lines(places).tolist(), strict=True):
             if anchor in _ONE_FRAGMENT and place < ended:
                 continue
-            if anchor == _IN_PATHS:
-                behind = window.data[place - len(b"/lib/") : place + NEAR_BYTES]
-                if behind in near:
-                    continue
-                if len(near) < MOST_REMEMBERED:
-                    near.add(behind)
             start, ended = _extent(window, anchor, place)
             now = tuple(read(window.data[start:ended]))
             if now == told:
@@ -261,6 +258,14 @@ def scan_window(window: Window, positions: Positions) -> Iterator[SettingRow]:
             told = now
             for group, name, value, standing in now:
                 yield SettingRow(window.offset + place, record, group, name, value, standing)
+
+
+def _of_new_paths(window: Window, places: Integers) -> Integers:
+    """Return the first place of each fragment, and of those that go on with the same path the first of all."""
+    starts, _ = window.fragments(places)
+    places = places[np.append(True, starts[1:] != starts[:-1])]
+    new: Integers = places[alike(window.data, places - len(b"/lib/"), NEAR_BYTES) == np.arange(len(places))]
+    return new
 
 
 def _extent(window: Window, anchor: bytes, place: int) -> tuple[int, int]:

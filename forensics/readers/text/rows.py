@@ -14,6 +14,7 @@ from forensics.model import (
     Precision,
     Samples,
 )
+from forensics.model.sets import distinct
 from forensics.readers._events.rows import NO_RANK, PLACE, unfolded
 
 
@@ -141,7 +142,7 @@ def samples(tables: Iterable[Rows], path: str) -> Iterator[Samples]:
     for rows in tables:
         first = int(rows.ranks[0]) if len(rows) else NO_RANK
         same = bool((rows.ranks == first).all())
-        ranks = [first] if same else np.unique(rows.ranks).tolist()
+        ranks = [first] if same else distinct(rows.ranks).tolist()
         for rank in ranks:
             mine = rows if same else rows.take(rows.ranks == rank)
             for index, name in enumerate(rows.names):

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
+from forensics.model.sets import among, distinct
 from forensics.names import LEARNING_RATE, NO_LOSS, OF_ERRORS, is_loss, loss_rank
 from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import is_entry
 from forensics.readers.text.interpretations import interpreted
 from forensics.readers.text.lexicon import METRICS, SUBJECTS, Role, metric_name
-from forensics.readers.text.lines import distinct
 from forensics.readers.text.names import Shape
 from forensics.readers.text.rows import Rows
 from forensics.readers.text.tables import Entries, joined
@@ -115,7 +115,7 @@ def _repeats(table: Rows, index: int, others: Sequence[Rows], axis: str | None) 
     if not others:
         return False
     keys = [_keys(each, each.names.index(table.names[index]), axis) for each in others]
-    return bool(np.isin(_keys(table, index, axis), np.concatenate(keys)).mean() > MOSTLY)
+    return bool(among(_keys(table, index, axis), np.concatenate(keys)).mean() > MOSTLY)
 
 
 def _echoes(table: Rows, index: int, others: Sequence[Rows]) -> bool:

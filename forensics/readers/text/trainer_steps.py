@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
+from forensics.model.sets import among, counted, distinct
 from forensics.names import LOSS, canonical
 from forensics.readers.text.found import SettingRow
 from forensics.readers.text.rows import Rows
@@ -117,9 +118,9 @@ def _from_bars(before: Integers, after: Integers, epochs: Floats, schedule: Sche
     if not training:
         return steps
     wanted = np.array(sorted(training), dtype=np.int64)
-    late = np.where(np.isin(before[:, 1], wanted), before[:, 0], UNKNOWN_STEP)
+    late = np.where(among(before[:, 1], wanted), before[:, 0], UNKNOWN_STEP)
     for column in reversed(range(counters.shape[1])):
-        hit = np.isin(totals[:, column], wanted)
+        hit = among(totals[:, column], wanted)
         steps[hit] = counters[hit, column]
     # Copies of terminals lose the bars that were drawn over: then the one on the same line is all there is.
     if (steps == UNKNOWN_STEP).all() or _misfit(late, epochs) < _misfit(steps, epochs):
@@ -130,7 +131,7 @@ def _from_bars(before: Integers, after: Integers, epochs: Floats, schedule: Sche
 def _with_late_bars(steps: Integers, late: Integers) -> Integers:
     """Where no bar follows (the end of an excerpt), take the bar before, moved on as far as elsewhere."""
     both = (steps != UNKNOWN_STEP) & (late != UNKNOWN_STEP)
-    behind = np.unique(steps[both] - late[both])
+    behind = distinct(steps[both] - late[both])
     if behind.size != 1 or behind[0] < 0:
         return steps
     return np.where((steps == UNKNOWN_STEP) & (late != UNKNOWN_STEP), late + behind[0], steps)
@@ -159,7 +160,7 @@ def _counts(totals: Integers) -> dict[int, int]:
     found = totals[totals > 1]
     if found.size and (found == found[0]).all():
         return {int(found[0]): found.size}
-    values, counts = np.unique(found, return_counts=True)
+    values, counts = counted(found)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 
@@ -246,11 +247,11 @@ def _spacing(steps: Integers, guess: Floats, slack: Floats) -> int:
     """Return `logging_steps` when all entries lie on its multiples and only one multiple fits each, else 0."""
     known = steps[steps > 0]
     if known.size > 1:
-        gaps = np.diff(np.unique(known))
+        gaps = np.diff(distinct(known))
         spacing = int(gaps.min()) if gaps.size else 0
         on_grid = spacing > 0 and bool((known % spacing == 0).all())
     else:
-        finite = np.unique(guess[np.isfinite(guess)])
+        finite = distinct(guess[np.isfinite(guess)])
         spacing = round(float(finite[-1]) / finite.size) if finite.size > 2 else 0
         on_grid = spacing > 0 and bool(
             (np.abs(finite - spacing * np.arange(1, finite.size + 1)) <= slack.max() + 1).all()
@@ -278,7 +279,7 @@ def _on_grid(steps: Integers, trained: NDArray[np.bool_]) -> Integers:
     near = np.rint(found / spacing).astype(np.int64) * spacing
     inner = near[1:-1]
     apart = np.abs(found - near)[1:-1]
-    if np.count_nonzero(apart) > 0.5 * apart.size or apart.max() > 1 or np.unique(inner).size < inner.size:
+    if np.count_nonzero(apart) > 0.5 * apart.size or apart.max() > 1 or distinct(inner).size < inner.size:
         return steps
     moved = steps.copy()
     moved[at[1:-1]] = inner
