@@ -7,7 +7,7 @@ import numpy as np
 
 from forensics.analysis.epochs import epochs_of
 from forensics.model import Coincidence, Finding, Integers, Run
-from forensics.model.sets import distinct
+from forensics.model.order import distinct
 from forensics.names import EVAL_LOSS, LEARNING_RATE, Kind
 
 CHANCE = 0.5

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model.facts import Axis, Events, Floats, Integers, Precision, Samples, Source
-from forensics.model.sets import among
+from forensics.model.order import among
 
 if TYPE_CHECKING:
     import pandas as pd

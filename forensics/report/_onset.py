@@ -7,7 +7,7 @@ import numpy as np
 
 from forensics.diagnosis.judgement import onset
 from forensics.model import NOUNS, Axis, Finding, Floats, Integers, Report, Series
-from forensics.model.sets import distinct
+from forensics.model.order import distinct
 from forensics.names import GRAD_NORM, LOSS
 
 PLOTTED = (LOSS, GRAD_NORM)

@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from forensics.errors import UsageError
 from forensics.model import NOUNS, Axis, Run, Series
-from forensics.model.sets import distinct
+from forensics.model.order import distinct
 from forensics.redaction import Redactor
 from forensics.redaction.identities import redactor_for
 from forensics.report._masking import masked_run

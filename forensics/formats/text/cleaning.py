@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from forensics.deferred.patterns import expression
+from forensics.formats.text.places import has_pair
 from forensics.limits import DEFAULT
 from forensics.storage.file import File
 
@@ -95,7 +94,7 @@ def pieces(
 
 def cleaned(data: bytes, line_bytes: int = DEFAULT.text_line_bytes) -> Piece:
     """Return a text that is at hand, UTF-8 with whatever errors it has, as one piece."""
-    clean = data.replace(b"\r\n", b"\n") if b"\r" in data and _has_crlf(data) else data
+    clean = data.replace(b"\r\n", b"\n") if b"\r" in data and has_pair(data, b"\r\n") else data
     clean, cut = _shortened(clean, line_bytes)
     # One byte is sought twenty times as fast as several.
     if b'"' in clean and b'{"' in clean and any(key in clean for key in _WRAPPERS):
@@ -107,11 +106,6 @@ def cleaned(data: bytes, line_bytes: int = DEFAULT.text_line_bytes) -> Piece:
     if b"\x80" in clean and (b"\xe2\x80\x99:" in clean or b"\xe2\x80\x9d:" in clean):
         clean = _CURLY.sub(rb"'\1'", clean)
     return Piece(clean, cut)
-
-
-def _has_crlf(data: bytes) -> bool:
-    text = np.frombuffer(data, dtype=np.uint8)
-    return bool(((text[:-1] == ord("\r")) & (text[1:] == ord("\n"))).any())
 
 
 def _unwrapped(found: re.Match[bytes]) -> bytes:

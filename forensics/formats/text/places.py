@@ -29,7 +29,7 @@ class Pairs:
 
     def of(self, table: Table) -> "Pairs":
         """Return those that another table knows."""
-        mine = table[self.values]
+        mine = table.take(self.values)
         return Pairs(self.places[mine], self.values[mine])
 
     def before(self, end: int) -> "Pairs":
@@ -54,8 +54,30 @@ def find_pairs(data: bytes, begin: int, end: int, table: Table) -> Pairs:
         both = [_aligned(part[shift:], table) * 2 + (first + shift) for shift in (0, 1)]
         found.append(np.sort(np.concatenate(both)))
     places = np.concatenate(found)
-    twos = np.ndarray((max(len(data) - 1, 0),), dtype="V2", buffer=data, strides=(1,))
-    return Pairs(places, twos[places].view("<u2"))
+    return Pairs(places, text.take(places) | text.take(places + 1).astype(np.uint16) << np.uint16(8))
+
+
+def find_bytes(data: bytes, *sought: int) -> Integers:
+    """Return where one of some bytes stands, ascending."""
+    text = np.frombuffer(data, dtype=np.uint8)
+    found = [np.zeros(0, dtype=np.int64)]
+    for first in range(0, len(data), SLICE_BYTES):
+        part = text[first : first + SLICE_BYTES]
+        stands = part == sought[0]
+        for byte in sought[1:]:
+            stands |= part == byte
+        found.append(np.flatnonzero(stands) + first)
+    return np.concatenate(found)
+
+
+def has_pair(data: bytes, pair: bytes) -> bool:
+    """Tell whether two bytes stand side by side where the first of them may be frequent: it is fast with many."""
+    text = np.frombuffer(data, dtype=np.uint8)
+    for first in range(0, len(data) - 1, SLICE_BYTES):
+        part = text[first : first + SLICE_BYTES + 1]
+        if ((part[:-1] == pair[0]) & (part[1:] == pair[1])).any():
+            return True
+    return False
 
 
 def _aligned(part: NDArray[np.uint8], table: Table) -> Integers:

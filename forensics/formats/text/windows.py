@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from forensics.formats.text.cleaning import Piece
+from forensics.formats.text.places import find_bytes
 from forensics.model import Integers
 
 AHEAD = 1 << 17
@@ -41,7 +42,7 @@ class Window:
     def __post_init__(self) -> None:
         """Look for the ends of all lines once."""
         text = np.frombuffer(self.data, dtype=np.uint8)
-        separators = np.flatnonzero((text == ord("\n")) | (text == ord("\r")))
+        separators = find_bytes(self.data, ord("\n"), ord("\r"))
         mine = separators[slice(*np.searchsorted(separators, (self.begin, self.end)))]
         object.__setattr__(self, "separators", separators)
         object.__setattr__(self, "newlines", mine[text[mine] == ord("\n")])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model import Events, Floats, Integers
-from forensics.model.sets import distinct
+from forensics.model.order import distinct
 
 PLACE = "line {}"
 NO_RANK = -1

@@ -32,7 +32,7 @@ MANY = 64
 CONTEXT_BYTES = 48
 _ENDED = expression(rb"[\r\n]")
 _ONE_DIGIT = bytes(ord("1") if chr(byte).isdigit() and byte < 0x80 else byte for byte in range(256))
-_DIGIT, _REPEATED = expression(rb"\d"), expression(rb"\{\d*,?\d*\}")
+_DIGIT, _REPEATED = expression(rb"\d"), expression(rb"\{\d{0,5},?\d{0,5}\}")
 """An expression that names digits must see those of the line; how often something may come are none."""
 CODE = "code"
 LOCAL_RANK = expression(rb"\blocal_rank: (\d{1,6})\b")

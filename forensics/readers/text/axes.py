@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model import UNKNOWN_STEP, Floats, Integers
-from forensics.model.sets import among, distinct
+from forensics.model.order import among, distinct, median
 from forensics.readers.text.lexicon import Role
 from forensics.readers.text.rows import Rows
 from forensics.readers.text.tables import Entries
@@ -262,7 +262,7 @@ def over_epochs(counter: Counter, epoch: Counter, *, inner: bool, first: int) ->
         alone = inner and total and not len(falls) and not _goes_on(values, rises)
         if restarts >= MOSTLY or alone:
             return _laid_end_to_end(values, totals if total else None, epoch.values, first)
-    elif len(falls) and total and np.median(values[falls - 1] / np.maximum(totals[falls - 1], 1)) > MOSTLY:
+    elif len(falls) and total and median(values[falls - 1] / np.maximum(totals[falls - 1], 1)) > MOSTLY:
         anew = np.cumsum(np.diff(values, prepend=values[0]) < 0)
         return np.asarray(anew * np.nanmax(totals) + values, dtype=np.float64)
     return values
@@ -331,7 +331,7 @@ class Headings:
         for places, steps in self._settled if not sparse and len(at) > SEVERAL else ():
             behind = np.searchsorted(places, at) - 1
             used = len(distinct(behind[behind >= 0]))
-            near = float(np.median(at - places[behind])) if used else np.inf
+            near = median(at - places[behind]) if used else np.inf
             if used >= MOSTLY * max(len(at), len(places)) and near <= BESIDE_BYTES:
                 return np.where(behind < 0, np.nan, steps[np.maximum(behind, 0)])
         return None
@@ -351,7 +351,7 @@ class Headings:
                 continue
             picked = np.where(behind < 0, np.nan, values[np.maximum(behind, 0)])
             used = len(distinct(served))
-            near = float(np.median(np.abs(at[behind >= 0] - places[served])))
+            near = median(np.abs(at[behind >= 0] - places[served]))
             whole = bool((picked[behind >= 0] == np.floor(picked[behind >= 0])).all())
             whole &= sparse or bool((np.diff(picked[behind >= 0]) < 0).mean() <= MOST_FALLS if len(at) > 1 else True)
             alone = not sparse and (used < MOSTLY * len(at) or near > NEAR_BYTES)

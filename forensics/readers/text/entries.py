@@ -11,7 +11,7 @@ from forensics.deferred.patterns import expression
 from forensics.formats.text import Window, clock_columns, line_rank, number, pairs
 from forensics.formats.text.places import Pairs
 from forensics.model import Floats, Integers
-from forensics.model.sets import distinct
+from forensics.model.order import distinct
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.bars import bars_after
 from forensics.readers.text.columns import Buffer

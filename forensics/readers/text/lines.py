@@ -46,6 +46,8 @@ _AROUND = 4
 
 
 _LOWER = np.uint64(0x2020202020202020)
+_AT_ONCE = 1 << 14
+"""Places that are looked at together: what they need stays in the processor's cache."""
 MARGIN = WORD
 """How far behind a text pairs are sought for the words that begin in it."""
 
@@ -55,19 +57,19 @@ def _spellings(pair: bytes) -> list[bytes]:
     return [bytes((one, other)) for one in {pair[0], pair[0] ^ 0x20} for other in {pair[1], pair[1] ^ 0x20}]
 
 
-def _sought(folded: bytes, pair: bytes | None) -> tuple[bytes, int, int, int, int]:
-    """Return the pair of a word, how far it begins before it, two shifts that cut it out of what is around, and it."""
+def _sought(folded: bytes, pair: bytes | None) -> tuple[bytes, int, int, int]:
+    """Return the pair of a word, how far it begins before it, and as eight bytes around it where it stands and what."""
     before = folded.index(pair) if pair else max(len(folded) - 4, 1)
-    spared = 8 * (WORD - len(folded))
-    wanted = int.from_bytes(folded.ljust(WORD, b"\0"), "little") << spared
-    return folded[before : before + 2], before, 8 * (_AROUND - before), spared, wanted
+    lead = 8 * (_AROUND - before)
+    cut = (1 << 8 * len(folded)) - 1
+    return folded[before : before + 2], before, cut << lead, int.from_bytes(folded, "little") << lead
 
 
 _SOUGHT = [_sought(folded, pair) for folded, pair in _FOLDED.items()]
 PAIRS = table_of(spelled for pair, *_ in _SOUGHT for spelled in _spellings(pair))
 """The pairs of bytes that words are found by."""
 _BEFORE = np.array([each[1] for each in _SOUGHT] + [0])
-_LEAD, _SPARED, _WANTED = np.array([each[2:] for each in _SOUGHT] + [(0, 8, 1)], dtype=np.uint64).T
+_CUT, _WANTED = np.array([each[2:] for each in _SOUGHT] + [(0, 1)], dtype=np.uint64).T.copy()
 """One more than there are words: what no eight bytes are."""
 
 
@@ -123,12 +125,14 @@ def relevant(window: Window, pairs: Pairs | None = None, *, rare: bool = False) 
 
 def marked(data: bytes, pairs: Pairs) -> Integers:
     """Return where words begin that hold one of some pairs of `PAIRS`."""
-    around = words_at(data, pairs.places - _AROUND) | _LOWER
     found = [np.zeros(0, dtype=np.int64)]
-    for table in _OF_PAIRS:
-        word = table[pairs.values]
-        stands = (around >> _LEAD[word]) << _SPARED[word] == _WANTED[word]
-        found.append(pairs.places[stands] - _BEFORE[word[stands]])
+    for first in range(0, len(pairs.places), _AT_ONCE):
+        places, values = pairs.places[first : first + _AT_ONCE], pairs.values[first : first + _AT_ONCE]
+        around = words_at(data, places - _AROUND) | _LOWER
+        for table in _OF_PAIRS:
+            word = table.take(values)
+            stands = np.flatnonzero(around & _CUT.take(word) == _WANTED.take(word))
+            found.append(places[stands] - _BEFORE[word[stands]])
     return np.concatenate(found)
 
 

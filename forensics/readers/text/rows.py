@@ -14,7 +14,7 @@ from forensics.model import (
     Precision,
     Samples,
 )
-from forensics.model.sets import distinct
+from forensics.model.order import distinct
 from forensics.readers._events.rows import NO_RANK, PLACE, unfolded
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
-from forensics.model.sets import among, distinct
+from forensics.model.order import among, distinct
 from forensics.names import LEARNING_RATE, NO_LOSS, OF_ERRORS, is_loss, loss_rank
 from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import is_entry
@@ -198,9 +198,10 @@ def _streams(tables: Sequence[Entries]) -> dict[tuple[object, ...], list[Entries
         )
         bar = bool(BAR_MARK.search(shape.key))
         own = shape.sentence if counters else tuple(sorted(field.name for field in shape.metrics))
-        for rank in distinct(table.ranks).tolist():
+        ranks = distinct(table.ranks).tolist()
+        for rank in ranks:
             key = (counters, own, bar, _evaluates(shape), rank)
-            grouped[key].append(table.take(table.ranks == rank))
+            grouped[key].append(table.take(table.ranks == rank) if len(ranks) > 1 else table)
     return grouped
 
 
@@ -321,8 +322,10 @@ def metric_names(table: Entries) -> list[tuple[int, str]]:
             found[metric_name(field.name, field.evaluation)].append(index)
     names: list[tuple[int, str]] = []
     for name, indices in found.items():
-        own = {index: (fields[index].name != name, -len(distinct(table.numbers[:, index]))) for index in indices}
-        best = min(indices, key=lambda index: (*own[index], loss_rank(fields[index].name)))
+        best = indices[0]
+        if len(indices) > 1:
+            own = {index: (fields[index].name != name, -len(distinct(table.numbers[:, index]))) for index in indices}
+            best = min(indices, key=lambda index: (*own[index], loss_rank(fields[index].name)))
         names.extend((index, name if index == best else fields[index].name) for index in indices)
     return sorted(names)
 
@@ -334,7 +337,7 @@ def _precision(table: Entries, index: int, *, bar: bool) -> Precision:
     if table.shape.table:
         return Precision.FOUR_DECIMALS
     finite = values[np.isfinite(values)]
-    rounded = len(distinct(finite)) >= SEVERAL and bool((finite == np.round(finite, ROUNDED)).all())
+    rounded = bool((finite == np.round(finite, ROUNDED)).all()) and len(distinct(finite)) >= SEVERAL
     return Precision.FOUR_DECIMALS if rounded else Precision.DOUBLE
 
 

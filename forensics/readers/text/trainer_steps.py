@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
-from forensics.model.sets import among, counted, distinct
+from forensics.model.order import among, counted, distinct, median
 from forensics.names import LOSS, canonical
 from forensics.readers.text.found import SettingRow
 from forensics.readers.text.rows import Rows
@@ -142,7 +142,7 @@ def _misfit(steps: Integers, epochs: Floats) -> float:
     known = (steps > 0) & np.isfinite(epochs) & (epochs > 0)
     if known.sum() < 3 or known.sum() < FOLLOWED * len(steps):
         return float("inf")
-    ratio = np.median(steps[known] / epochs[known])
+    ratio = median(steps[known] / epochs[known])
     return float(np.mean(np.abs(steps[known] - epochs[known] * ratio)))
 
 
@@ -212,9 +212,9 @@ def _predicted(
     positive = at[epochs[at] > 0]
     if not ratios and not positive.size:
         return epochs, None
-    ratio = float(np.median(ratios or shown[positive] / epochs[positive]))
+    ratio = median(ratios or shown[positive] / epochs[positive])
     starts = np.array([part[0] for part in stretches])
-    begins = [float(np.median(shown[part] - epochs[part] * ratio)) for part in stretches]
+    begins = [median(shown[part] - epochs[part] * ratio) for part in stretches]
     # Epochs count from the first step of the run, unless the steps clearly say otherwise.
     slacks = [float(np.max(_slack(epochs[part], resolution[part], ratio))) for part in stretches]
     offsets = np.array([0.0 if abs(each) <= slack else each for each, slack in zip(begins, slacks, strict=True)])
@@ -273,7 +273,7 @@ def _on_grid(steps: Integers, trained: NDArray[np.bool_]) -> Integers:
     if at.size < GRID_ENTRIES:
         return steps
     found = steps[at]
-    spacing = int(np.median(np.diff(found)))
+    spacing = int(median(np.diff(found)))
     if spacing < GRID_SPACING:
         return steps
     near = np.rint(found / spacing).astype(np.int64) * spacing

@@ -4,8 +4,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forensics.formats.text.places import SLICE_BYTES, alike, find_pairs, stand_at, table_of, words_at
-from forensics.model.sets import among, counted, distinct
+from forensics.formats.text.places import (
+    SLICE_BYTES,
+    alike,
+    find_bytes,
+    find_pairs,
+    has_pair,
+    stand_at,
+    table_of,
+    words_at,
+)
+from forensics.model.order import among, counted, distinct, median
 
 TEXTS = st.text("ab\n", max_size=80).map(str.encode)
 
@@ -28,6 +37,9 @@ def test_pairs_across_slices() -> None:
         data = bytes(SLICE_BYTES + moved) + b"ab" + bytes(100)
         for begin in (0, 1):
             assert find_pairs(data, begin, len(data), table_of([b"ab"])).places.tolist() == [SLICE_BYTES + moved]
+        assert has_pair(data, b"ab")
+        assert not has_pair(data, b"ba")
+        assert find_bytes(data, ord("b"), ord("a")).tolist() == [SLICE_BYTES + moved, SLICE_BYTES + moved + 1]
 
 
 @given(TEXTS, st.lists(st.integers(-12, 90), max_size=12), st.sampled_from([b"a", b"ab", b"abab\nabab"]))
@@ -48,6 +60,13 @@ def test_what_goes_on_alike(data: bytes, draw: st.DataObject) -> None:
     behind = [data[place : place + 16].ljust(16, b"\0") for place in places]
 
     assert alike(data, np.array(places, dtype=np.int64), 16).tolist() == [behind.index(each) for each in behind]
+
+
+@given(st.lists(st.floats(), min_size=1, max_size=9))
+def test_medians(values: list[float]) -> None:
+    """As numpy tells, bit for bit."""
+    with np.errstate(all="ignore"):
+        assert np.array_equal(median(values), np.median(np.array(values)), equal_nan=True)
 
 
 @given(st.lists(st.integers(-5, 5), max_size=20), st.lists(st.integers(-5, 5), max_size=5))

@@ -1,5 +1,9 @@
-"""Columns as sets: `numpy.unique` and `numpy.isin` import masked arrays at their first call, 8 ms of the processor."""
+"""Columns in order: distinct values, medians.
 
+`numpy.unique`, `numpy.isin` and `numpy.median` import masked arrays at their first call, 8 ms of the processor.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +32,16 @@ def among(values: NDArray[np.generic], wanted: NDArray[np.generic]) -> NDArray[n
         return np.zeros(len(values), dtype=np.bool_)
     found: NDArray[np.bool_] = ordered.take(np.searchsorted(ordered, values), mode="clip") == values
     return found
+
+
+def median(values: NDArray[np.generic] | Sequence[float]) -> float:
+    """Return what `numpy.median` does: NaN where one of the values is, and without any."""
+    column = np.asarray(values, dtype=np.float64)
+    if not len(column) or np.isnan(column).any():
+        return float("nan")
+    middle = [(len(column) - 1) // 2, len(column) // 2]
+    low, high = np.partition(column, middle)[middle]
+    return float(low) if middle[0] == middle[1] else float((low + high) / 2)
 
 
 def _new(ordered: NDArray[np.generic]) -> NDArray[np.bool_]:
