@@ -51,6 +51,8 @@ _NESTED: Mapping[str, str] = MappingProxyType(
             )
         },
         "lr": "learning_rate",
+        "base_lr": "learning_rate",  # detectron2
+        "max_iter": "max_steps",
         "gradient_clip_val": "max_grad_norm",  # Lightning, NeMo
         "max_norm": "max_grad_norm",  # torchtitan
         "grad_clip": "max_grad_norm",
@@ -74,9 +76,12 @@ _NESTED_WORD = (
     r"lr|learning_rate|max_steps|max_epochs|total_epochs|weight_decay|warmup_(?:steps|ratio)|gradient_clip_val|max_norm"
     r"|clip_grad|grad_clip|max_grad_norm|max_train_(?:epochs|steps)|optimizer_type|train_batch_size|micro_batch_size|local_batch_size|global_batch_size|seq_len|mixed_precision\w*"
     r"|accumulate_grad_batches|gradient_accumulation_steps|optimizer|precision|num_epochs|epochs|batch_size"
+    r"|base_lr|max_iter|warmup_iters|ims_per_batch"
 )
 FLAT = expression(rf"^(?:[\"'])?({_WORD})[\"']?[ ]{{0,4}}[:=][ \t]{{0,8}}\S".encode(), re.MULTILINE)
-INDENTED = expression(rf"^[ \t]{{0,24}}[\"']?({_NESTED_WORD})[\"']?[ ]{{0,8}}[:=][ \t]{{0,8}}\S".encode(), re.MULTILINE)
+INDENTED = expression(
+    rf"^[ \t]{{0,24}}[\"']?((?i:{_NESTED_WORD}))[\"']?[ ]{{0,8}}[:=][ \t]{{0,8}}\S".encode(), re.MULTILINE
+)
 ENOUGH = 3
 """Different words of `_NESTED_WORD` that a nested configuration has; flat ones need two of the surer words."""
 
@@ -94,8 +99,8 @@ def told(artifact: Artifact, found: Mapping[str, object], standing: Standing) ->
         flat.add(name)
         yield Setting(setting.group, name, setting.value, setting.source, standing)
         yield from presets(setting.name, setting.value, setting.source)
-        leaf = setting.name.rpartition(".")[2]
-        if leaf != setting.name and leaf in _NESTED and (leaf != "steps" or setting.name == "training.steps"):
+        leaf = setting.name.rpartition(".")[2].lower()
+        if leaf != setting.name.lower() and leaf in _NESTED and (leaf != "steps" or setting.name == "training.steps"):
             also[_NESTED[leaf]].append(setting)
     for name, ones in also.items():
         if name not in flat and len({one.value for one in ones}) == 1:
@@ -109,4 +114,4 @@ def looks_flat(head: bytes) -> bool:
 
 def looks_nested(head: bytes) -> bool:
     """Tell whether keys at any depth are those of a training configuration."""
-    return len({match[1] for match in INDENTED.finditer(head)}) >= ENOUGH
+    return len({match[1].lower() for match in INDENTED.finditer(head)}) >= ENOUGH

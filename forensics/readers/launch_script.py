@@ -30,6 +30,8 @@ _LAUNCHER = expression(
 )
 _SHELL = expression(rb"^#!\s?\S{0,80}\b(?:ba|z|da)?sh\b")
 _SCRIPT = expression(r"\.(?:py|ya?ml)$")
+_OF_A_FILE = expression(r"^--?\w[\w-]*(?:config|file)$")
+"""An argument of a launcher whose value is no script, whatever it ends with."""
 _LAUNCH_MODULES = frozenset({"torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch"})
 _PLACES = frozenset({"launch", "train", "sft", "pt", "rlhf", "run", "export", "eval"})
 """Words that may stand between a launcher and its script: `accelerate launch`, `swift rlhf`."""
@@ -113,7 +115,7 @@ def _parse(words: Sequence[str]) -> _Call:
             started = started or words[position] not in _LAUNCH_MODULES
             position += 1
         elif word.startswith("-") and not _is_number(word):
-            taken, values = _values(words, position, started=started)
+            taken, values = _values(words, position, started=started, names_a_file=_OF_A_FILE.search(word) is not None)
             position += taken
             _keep(call.script if started else call.launcher, word, values)
         elif _SCRIPT.search(word):
@@ -124,10 +126,12 @@ def _parse(words: Sequence[str]) -> _Call:
     return call
 
 
-def _values(words: Sequence[str], position: int, *, started: bool) -> tuple[int, list[str]]:
+def _values(words: Sequence[str], position: int, *, started: bool, names_a_file: bool) -> tuple[int, list[str]]:
     values: list[str] = []
     for word in words[position : position + 100]:
-        is_script = not started and (_SCRIPT.search(word) or _LAUNCHER.search(word) or word in _PLACES)
+        is_script = (
+            not started and not names_a_file and (_SCRIPT.search(word) or _LAUNCHER.search(word) or word in _PLACES)
+        )
         if (word.startswith("-") and not _is_number(word)) or is_script:
             break
         values.append(word)

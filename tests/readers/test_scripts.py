@@ -121,6 +121,53 @@ def test_launchers(tmp_path: Path, command: str, expected: dict[str, object]) ->
     assert {s[1]: s[2] for s in found if s[0] == "setting"} == expected
 
 
+VARIABLES = {
+    "a text over several lines": """
+        GPT_ARGS="
+            --num-layers 24 \\
+            # --fp16
+            --lr $LR
+        "
+        torchrun train.py $GPT_ARGS --tail 1""",
+    "a list": """
+        GPT_ARGS=(
+            --num-layers 24  # deep
+            --lr $LR
+        )
+        torchrun train.py ${GPT_ARGS[@]} --tail 1""",
+    "a list that grows": """
+        A=(--num-layers 24)
+        A+=(--lr "$LR")
+        torchrun train.py "${A[@]}" --tail 1""",
+    "a text that grows": """
+        CMD="python train.py --num-layers 24"
+        CMD+=" --lr $LR"
+        CMD="$CMD --tail 1"
+        eval $CMD""",
+    "a shell of its own": """
+        export CMD=" \\
+            train.py --num-layers 24 \\
+            --lr $LR"
+        export LAUNCHER='accelerate launch --config_file a.yaml'
+        srun --jobid 1 bash -c "$LAUNCHER $CMD --tail 1\"""",
+}
+
+
+@pytest.mark.parametrize("text", VARIABLES.values(), ids=list(VARIABLES))
+def test_arguments_that_a_script_keeps_in_variables(tmp_path: Path, text: str) -> None:
+    """As in the examples of Megatron-LM, and in the Slurm scripts of open-r1."""
+    found = settings_of(facts_of(launch_script, tmp_path, "train.sh", f"#!/bin/bash\nLR=3e-4\n{text}\necho don't\n"))
+
+    assert {s[1]: s[2] for s in found if s[0] == "setting"} == {"num_layers": 24, "lr": 3e-4, "tail": 1}
+
+
+def test_a_lone_apostrophe_opens_nothing(tmp_path: Path) -> None:
+    text = "echo it's on\nNAME='never closed\n" + "true\n" * 500 + "python train.py --lr 1e-3\n"
+    found = settings_of(facts_of(launch_script, tmp_path, "train.sh", text))
+
+    assert ("lr", 1e-3) in {(s[1], s[2]) for s in found}
+
+
 def test_slurm_header(tmp_path: Path) -> None:
     """Options as settings, boards as hardware."""
     assert slurm_script.sniff is not None

@@ -96,6 +96,12 @@ CASES: dict[str, tuple[Reader, str, str, dict[str, object]]] = {
         '{"learning_rate": 2e-5, "bf16": true, "deepspeed": {"zero_optimization": {"stage": 2}}}',
         {"learning_rate": 2e-5, "bf16": True, "zero_optimization.stage": 2},
     ),
+    "capitals": (
+        yaml_config,
+        "output/config.yaml",
+        "CUDNN_BENCHMARK: false\nSOLVER:\n  BASE_LR: 0.02\n  IMS_PER_BATCH: 8\n  MAX_ITER: 9000\n  WARMUP_ITERS: 100\n",
+        {"SOLVER.BASE_LR": 0.02, "learning_rate": 0.02, "max_steps": 9000, "CUDNN_BENCHMARK": False},
+    ),
     "nested-json": (
         json_config,
         "experiment.json",
@@ -116,6 +122,16 @@ def test_a_configuration_is_read_in_its_notation(
     assert reader.sniff(text.encode())
     assert {key: value for _, key, value, _, _ in found if key in expected} == expected
     assert {s[4] for s in found} <= {"CONFIGURED", "INFERRED", "INTENDED"}
+
+
+def test_what_hydra_keeps_is_a_configuration_whatever_it_says(tmp_path: Path) -> None:
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra/config.yaml").write_text("task_name: test\ndataset:\n  drop_rate: 0.5\n")
+    (tmp_path / "train.log").write_text("step 10 loss 2.5\nstep 20 loss 2.25\nstep 30 loss 2.0\n")
+
+    environment = read(tmp_path).environment
+    assert environment.value("dataset.drop_rate") == 0.5
+    assert environment.best("dataset.drop_rate").source.path == ".hydra/config.yaml"  # type: ignore[union-attr]  # above
 
 
 def test_two_rates_are_no_rate(tmp_path: Path) -> None:
