@@ -60,6 +60,28 @@ def test_a_hang_names_the_rank_and_the_place(name: str, place: str) -> None:
     assert (first == "data-loader-failure") == ("loader" in name)
 
 
+QUEUED = """Thread 0x7FA6E7C01740 (idle): "MainThread"
+    wait (threading.py:302)
+    get (queue.py:170)
+    __next__ (app/data/iterators.py:648)
+"""
+IN_STEP = """Thread 0x7FA6E7C01741 (active): "MainThread"
+    synchronize (torch/cuda/streams.py:90)
+    recv_forward (app/parallel/p2p.py:437)
+    train_step (app/training.py:1010)
+"""
+
+
+def test_stacks_without_the_line_of_their_process_are_read(tmp_path: Path) -> None:
+    """As pytorch/pytorch issue 87995 and modelscope/ms-swift issue 6312 show them."""
+    report = judged(tmp_path, {"train.log": STEPS, "rank0.txt": QUEUED, "rank1.txt": IN_STEP})
+    hung = next(f for f in report.findings if f.symptom == "run-hung")
+
+    assert hung.severity == "error"
+    assert "rank 0 stood in wait" in hung.statement
+    assert "called from recv_forward (app/parallel/p2p.py:437)" in hung.statement
+
+
 def test_collectives_that_differ_are_the_cause(tmp_path: Path) -> None:
     real = Path(__file__).parent.parent / "fixtures" / "endings" / "collectives-differ" / "run"
     said = "RuntimeError: Received data size doesn't match expected size. Is there a distributed collective mismatch?"

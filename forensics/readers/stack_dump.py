@@ -14,6 +14,7 @@ from forensics.storage.file import File
 MOST_BYTES = 4 << 20
 _HEAD = expression(
     rb"(?:\A|\n)Process \d+: [^\n]*\nPython v\d"
+    rb"|(?:\A|\n)Thread (?:0x)?[0-9A-Fa-f]{1,20} \((?:idle|active)[^)\n]{0,40}\): \""
     rb"|(?:\A|\n)(?:Current t|T)hread 0x[0-9a-f]+[^\n]{0,80}\(most recent call first\)"
 )
 _RANK = expression(r"rank[-_.]?(\d+)|(?:^|/)(\d+)\.(?:stack|txt|dump)$")

@@ -77,6 +77,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
             (
                 r"\b(?:hung|stuck|stalled|hanging|unresponsive|no progress)\b|\bhang (?:was |is )?(?:detected|that)\b"
                 r"|\b(?:soft|hard|step|section|heartbeat|iteration)['\"]? time ?-?out(?: of \w+)? (?:was )?exceeded"
+                r"|\bstill waiting for\b"
                 r"|\bhangs?(?: for)? (?:more than|over|longer)|\bdetect(?:s|ed) (?:a |the )?hang\b|\w_TIMEOUT\b"
             ),
         ),

@@ -103,7 +103,7 @@ SIGNATURES = (
             Record("UnexpectedAdmissionError"),
             Record("Failed to pull image "),
             Record("MountVolume.", r"MountVolume\.\w{1,20} failed for volume"),
-            Record("Exec format error"),
+            Words("Exec format error", rf"(?:Errno 8\]|errno=8: '|os error 8|{_SHELL}: .{{0,200}}) ?Exec format error"),
             Record("Failed to initialize NVML"),
         ),
     ),

@@ -17,6 +17,7 @@ _COLLECTIVE = expression(
     r"reduce|all_?gather|all_?to_?all|barrier|broadcast|\brecv|\bscatter|_wait\b|wait_tensor", re.IGNORECASE
 )
 """Innermost functions in which a process waits for the others."""
+_FUNCTION = expression(r"(?:^|called from )(\S+) \(")
 MOST_RANKS = 8
 
 
@@ -134,7 +135,7 @@ def stood_in(timeline: Timeline) -> list[Stood]:
 def stands_still(timeline: Timeline) -> bool:
     """Tell whether dumps prove that ranks waited: two in a collective, or stacks of two of which one is in one."""
     stood = stood_in(timeline)
-    waits = any(_COLLECTIVE.search(each.place.partition(" (")[0]) for each in stood)
+    waits = any(_COLLECTIVE.search(name) for each in stood for name in _FUNCTION.findall(each.place))
     return len({each.rank for each in waiting_in(timeline)}) > 1 or (len(stood) > 1 and waits)
 
 

@@ -54,8 +54,10 @@ FATAL = expression(
 )
 _FATAL = {b"Segmentation fault": 11, b"Aborted": 6, b"Bus error": 7, b"Illegal instruction": 4}
 
-STATE = expression(rb"(?i)\b(?:state|status|phase|reason)[\"']?\s*[:=]\s*[\"']?(?:terminated|aborted)\b")
-"""What `kubectl describe` calls every container that came to its end, whatever the end was."""
+STATE = expression(
+    rb"(?i)\b(?:state|status|phase|reason)[\"']?\s*[:=]\s*[\"']?(?:terminated|aborted)\b|\bReboot=\d ExitCode=0:0"
+)
+"""What `kubectl describe` calls every container that came to its end, and Slurm's code of a job that still runs."""
 CALM = expression(rb"(?i)\bgraceful(?:ly)?\b")
 """A service of the program (a raylet, a server) that was told to end because the program had."""
 

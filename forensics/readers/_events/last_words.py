@@ -80,6 +80,7 @@ _ENDED = expression(
     rb"|\boom[-_ ]?kill(?:ed|er)?\b|\bout[- ]of[- ](?:\w{1,12} )?memory\b|OutOf(?:Device)?Memory\b|\bMemoryError\b"
     rb"|\ballocation fail(?:ed|ure)\b|\baccess violation\b"
     rb"|\b(?:due to|because of) (?:\w{1,12} )?pre-?empt\w{2,5}\b"
+    rb"|\bstill waiting for (?:the )?(?:other )?(?:ranks?|peers?|remote|response from)\b"
     rb"|\bkilling (?:the )?(?:worker|process|task|job|run)\b"
     rb"|\b(?:watchdog|heartbeat)\b[^!?]{0,60}\b(?:no progress|stuck|hung|timed out|aborting|expired|lost)\b"
 )
