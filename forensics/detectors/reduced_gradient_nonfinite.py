@@ -35,8 +35,8 @@ def _finding(found: Break) -> Finding:
         )
     elif not found.attempt.several:
         said = (
-            f"at step {found.step} the gradients were finite in the backward pass and are not at the optimizer's step:"
-            " clipping, unscaling or the code between them"
+            f"gradients turned NaN or infinite after the backward pass of step {found.step}: they were finite in it and"
+            " are not at the optimizer's step: clipping, unscaling or the code between them"
         )
     else:
         said = f"at step {found.step} the gradients were finite where that was recorded, and are not when applied"

@@ -15,6 +15,7 @@ NUMBERS = ("loss-", "grad-norm-", "eval-nan", "weights-nan", "weights-inf", "opt
 NOT_A_NUMBER = ("nan", "to-zero", "zero-transient", "inf", "sentinel")
 STILL = ("loss-plateau", "loss-constant", "loss-uniform", "loss-above-uniform", "grad-norm-zero", "weights-unchanged")
 """Symptoms of a run that does not learn: one batch shows it as well as all of them."""
+RECORDED = ("local-gradient-nonfinite", "reduced-gradient-nonfinite")
 WAITING = ("run-hung", "crash-nccl")
 SILENT = ("crash-killed", "run-cut-off", "run-preempted", "crash-memory", "crash-signal")
 
@@ -37,6 +38,11 @@ def _steps(run: Run, grave: Finding, began: Finding) -> Iterator[Experiment]:
         yield from _raised(run)
     elif symptom in STILL:
         yield from _one_batch(run)
+    elif symptom in RECORDED:
+        alone = (run.environment.number("world_size") or 1) == 1
+        if alone and symptom == "reduced-gradient-nonfinite":
+            yield _between()
+        yield from _numbers(run, began, nan=True)
     elif symptom.startswith(NUMBERS):
         yield from _numbers(run, began, nan=any(word in symptom for word in NOT_A_NUMBER))
 
@@ -64,6 +70,17 @@ def _numbers(run: Run, began: Finding, *, nan: bool) -> Iterator[Experiment]:
             "a fault that goes away is one of the reduction between processes",
             4,
         )
+
+
+def _between() -> Experiment:
+    """Return a look at what stands between the backward pass and the optimizer."""
+    code = "for n, p in model.named_parameters():\n    if p.grad is not None and not p.grad.isfinite().all(): print(n)"
+    return Experiment(
+        "Print what is not finite after each call before optimizer.step().",
+        "no name before the call that spoils the gradients",
+        1,
+        code,
+    )
 
 
 def _again(run: Run, last: int, *, nan: bool) -> Experiment:

@@ -60,10 +60,16 @@ FLOAT16_LARGEST = 65504.0
 
 
 def beyond_float16(run: Run) -> Seen | None:
-    """Tell whether a gradient that the reduction spoiled was too large for float16 before; None where none was."""
+    """Tell whether a gradient that the reduction spoiled was too large for float16 before; None where none was.
+
+    False in one process, where nothing is reduced.
+    """
     found = next((one for one in breaks(run) if made_by_reduction(one)), None)
     if found is None:
-        return None
+        made = attempts(run)
+        if not made or any(attempt.several for attempt in made):
+            return None
+        return Seen(False, "one process trains: nothing is reduced", made[0].ranks[0].source(0), "one process")
     spoiled = {name for _, names in found.reduced for name in names}
     largest, where = max(
         (float(recording.values[at, recording.names.index(name), 1]), name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from forensics.investigate import investigate
 from forensics.recorder.join import PARTS, joined
 from recorder.recorder_records import ROOT, environment, records
 
@@ -92,3 +93,22 @@ def test_the_command_writes_the_joined_file(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["recorder"])
 
     assert (done.exit_code, done.output) == (0, joined(__version__))
+
+
+def test_the_tutorial_runs_as_it_stands_and_says_what_it_promises(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "record.md").read_text()
+    section = page.partition("## Try it on a laptop")[2].partition("## ")[0]
+    code, promised = (part.partition("\n")[2] for part in section.split("```")[1::2])
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
+    )
+    report = investigate(tmp_path / "try")
+
+    assert promised.strip() in done.stderr
+    assert report.findings[0].statement.startswith(
+        "gradients turned NaN or infinite after the backward pass of step 12"
+    )
+    assert "0.weight" in report.findings[0].statement
+    # One process reduces nothing: neither a cause nor an advice may be about a reduction.
+    assert "fp16-reduction-overflow" not in {h.cause for h in report.hypotheses if h.verdict != "ruled out"}
+    assert report.hypotheses[0].experiments[0].action.startswith("Print what is not finite")
