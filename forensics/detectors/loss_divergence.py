@@ -61,8 +61,9 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     Where the terms of a loss were logged and no sum, each is judged, and is a warning at most, unless the others fell
     by more since than it rose (the residual of a network that learns physics is 0 before it learns the data); of two
     adversaries (a generator, a discriminator) it is one where the loss of one is below a hundredth of its first in the
-    last third, and that of the other at three times its first level and still rising: no gradient is left to learn
-    from. A loss of balance between experts that ends at three times its first level is one too, whatever the sum does.
+    middle of the last third, and a fiftieth in all of it, and that of the other at three times its first level and
+    still rising: no gradient is left to learn from. A loss of balance between experts that ends at three times its
+    first level is one too, whatever the sum does.
     A loss below -1000 whose last third is five times as low as the one before falls without end: an error.
     Silenced by: a policy-gradient trainer; another loss with negative values, whose ratios mean nothing.
     Known false alarms: a curriculum from easy to hard data, a new loss term; a rise below 0.1 is a notice unless the
@@ -170,7 +171,8 @@ def _won(terms: Sequence[Series]) -> Iterator[Finding]:
                 continue
             down, up = robust.trend(won), robust.trend(lost)
             begun = float(np.median(lost[: max(1, len(lost) // 10)]))
-            gone = float(won[-len(won) // 3 :].max()) < WON * float(won[0])
+            late = won[-len(won) // 3 :]
+            gone = float(np.median(late)) < WON * float(won[0]) and float(late.max()) < 2 * WON * float(won[0])
             if gone and down.falls and up.end > max(UP * begun, 1.05 * up.start):
                 yield _finding(loser, ("warning", int(np.argmax(loser.values > UP * begun)), begun, up.end))
                 return

@@ -95,8 +95,15 @@ def test_one_of_two_adversaries_has_won() -> None:
         (line(1.386, 1.386, noise=0.05), line(0.693, 0.72, noise=0.05)),
         (line(-0.5, -9.0), lost),
         (won[:15], lost[:15]),
+        ([*won[:-1], 0.03], lost),  # it loses again
     ):
         assert find("loss-divergence", make_run(d_loss=first, g_loss=second)) == []
+
+
+def test_an_adversary_that_wins_slowly_has_won_in_the_middle_of_the_last_third() -> None:
+    assert severities("loss-divergence", make_run(d_loss=power(0.6, 0.0008, 80), g_loss=line(1.2, 21, 80))) == [
+        "warning"
+    ]
 
 
 @pytest.mark.parametrize(("norm", "expected"), [(0.3, ["warning"]), (0.03, ["notice"])])
