@@ -52,7 +52,8 @@ _DATA = (
 )
 """What a data set is made of; a checkpoint that does not open is told by causes of its own."""
 _UNREADABLE = (
-    r"\bcorrupt(?:ed|ion)?\b|\btruncated\b|\bbroken (?!pipe)|\bdamaged\b|\bmalformed\b|\bpremature end\b"
+    r"(?:\b|_)corrupt(?:ed|ion)?(?:\b|error)|\bout of spec"
+    r"|\btruncated\b|\bbroken (?!pipe)|\bdamaged\b|\bmalformed\b|\bpremature end\b"
     r"|\bunexpected end of\b"
     r"|\b(?:decod|demux|decompress|deseriali[sz]|inflat|transcod)\w{0,5} (?:error|fail\w{0,3})\b"
     r"|\b(?:fail\w{0,3}|unable|could not|couldn't|cannot|can't|error)(?: to)?(?: in| while)? ?(?:decod|demux"
@@ -174,6 +175,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
                 rf"\b{_VENDOR}_(?:RESULT_|STATUS_)?(?:ERROR|ERR|EXEC|NOT|INTERNAL|MAPPING|INVALID)"
                 rf"|\b{_SOFTWARE} (?:runtime |driver |kernel |graph |backend |function |api )?(?:error|failure|fault)\b"
                 r"|\bsynStatus ?=? ?[1-9]|\bcurrent working operator name\b"
+                r"|\b(?:CudaAPIError|UNKNOWN_CUDA_ERROR)\b"
             ),
         ),
     ),

@@ -28,10 +28,12 @@ SIGNATURES = (
         "a shared library was missing or too old",
         (
             Words("cannot open shared object file"),
+            Words("error while loading shared libraries: "),
             Words("GLIBCXX_", r"version `GLIBCXX_[\d.]+' not found"),
             Words("GLIBC_", r"version `GLIBC_[\d.]+' not found"),
             Words("undefined symbol: "),
             Words("symbol lookup error: "),
+            Words("Intel MKL FATAL ERROR: "),
         ),
     ),
     Signature(

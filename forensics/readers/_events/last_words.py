@@ -28,7 +28,7 @@ MAX_AFTER = 60
 
 _CLASS = rb"(?:Error|Exception|Interrupt|Failure|Fault|Overflow|Exit)"
 _DOTTED = (
-    rb"(?:Timeout|Unavailable|BrokenProcessPool|Exceeded|Refused|Requests|Bad\w{2,12}File|Empty|Full|Disconnected"
+    rb"(?:Timeout|Unavailable|BrokenProcessPool|Exceeded|Refused|Requests|Bad\w{2,12}File|Error|Empty|Full|Disconnected"
     rb"|Aborted|Cancell?ed|Exhausted|Denied|NotFound"
     rb"|Panic\w{0,20}|Died|Killed|Unknown)"
 )
@@ -58,7 +58,8 @@ _FATAL = expression(
 )
 """How glog, TensorFlow (tsl/platform/logging), `logging`, C++ runtimes, Metal and Rust mark their last line."""
 _ERROR = expression(
-    rb"(?:^|[\[\s|])(?:E\d{3,8} (?:\d\d:){2}\d\d|(?<=\d )E(?= \d{1,9} \d{1,9}\])|(?:ERROR|EXCEPTION)(?=\s*[:\]"
+    rb"(?:^|[\[\s|])(?:E\d{3,8} (?:\d\d:){2}\d\d|(?<=\d )E(?= \d{1,9} \d{1,9}\])"
+    rb"|E(?=\] \d{1,4}: )|(?:ERROR|EXCEPTION)(?=\s*[:\]"
     rb"|,\[(-])|(?<=[\d\]|] )ERROR(?=\s)"
     rb"|Error: (?=\S)|(?<=: )error: {1,4}(?=\S)|UCX {1,4}ERROR(?=\s)|E[A-Z\d]\d{4}: )"
     rb"|^ {0,8}Warning {2,}(?=[A-Z]\w{3,40} {2,})"

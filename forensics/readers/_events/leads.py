@@ -71,7 +71,8 @@ _TOKEN = expression(
 
 
 _FIELD = expression(
-    rb"(?<![\w'])[\"']?(?:ErrorMessage|StatusMessage|statusMessage|Status message|Exception raised|FailureReason"
+    rb"(?<![\w'])[\"']?(?:level=(?:error|fatal|critical)\b.{1,200}?\bmsg"
+    rb"|ErrorMessage|StatusMessage|statusMessage|Status message|Exception raised|FailureReason"
     rb"|methodName|statusReason(?:\b.{1,200}\breason)?)(?:[\"']? ?[:=] ?[\"']?| [\"'])"
 )
 """Fields in which clouds pass on why a job ended (SageMaker, AWS Batch, Azure ML, Google Cloud)."""
