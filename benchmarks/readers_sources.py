@@ -16,6 +16,9 @@ missing. Nothing is judged.
 Of texts that are no training logs it is how many series they give: none may be. Of those called unseen, found by the
 names of files alone, the truth was written down before the first run; `first` is what that gave.
 
+Of a file drawn by its name alone it is what an expression written for that file finds (`expression`, its one group the
+number): it was written down before the first run, and a series must hold those very numbers.
+
 Of a table it is the cells below a name with `loss`, of a bare column the lines. Of a log (read by the text reader) it
 is the numbers with a fraction, or NaN, behind a word that ends with `loss`, in the last drawing of every line; best
 losses, weights and factors are none.
@@ -29,6 +32,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from forensics.errors import ForensicsError
 from forensics.investigate import read
@@ -68,6 +73,7 @@ class Source:
     counted: dict[str, int] | None = None
     taken: dict[str, int] | None = None
     first: dict[str, int] | None = None
+    expression: str | None = None
 
     @property
     def whole(self) -> bool:
@@ -83,7 +89,15 @@ def main() -> None:
     measured = [measure(source, given.folder / source.blob) for source in listed] if given.folder else listed
     print(table(measured))
     if given.write and given.folder:
-        RECORD.write_text("".join(json.dumps(asdict(source)) + "\n" for source in measured), encoding="utf-8")
+        RECORD.write_text("".join(_line(source) for source in measured), encoding="utf-8")
+
+
+def _line(source: Source) -> str:
+    told = asdict(source)
+    return (
+        json.dumps(told if source.expression is not None else {k: v for k, v in told.items() if k != "expression"})
+        + "\n"
+    )
 
 
 def measure(source: Source, path: Path) -> Source:
@@ -119,6 +133,11 @@ def _measured_by_name(source: Source, path: Path, text: str) -> Source:
         samples = read(named).timeline.samples
     except ForensicsError:
         samples = ()
+    if source.expression is not None:
+        wanted = [float(number) for number in re.findall(source.expression, text)]
+        told = [block for block in samples if len(block.values) == len(wanted)]
+        found = any(np.allclose(block.values, wanted, rtol=1e-6, atol=0, equal_nan=True) for block in told)
+        return replace(source, counted={"losses": len(wanted)}, taken={"losses": len(wanted) if found else 0})
     losses = sum(len(block.values) for block in samples if re.search(r"loss", block.name, re.IGNORECASE))
     taken = {"series": len(samples)} if source.kind == "no log" else {"losses": losses}
     return replace(source, counted=_BY_NAME[source.kind](text), taken=taken)
@@ -204,6 +223,7 @@ _BY_NAME: dict[str, Callable[[str], dict[str, int]]] = {
     "table, unseen": _in_table,
     "column, unseen": lambda text: {"losses": len([line for line in text.splitlines() if line.strip()])},
     "no log": lambda _: {"series": 0},
+    "file, its own expression": lambda _: {},
 }
 
 
