@@ -19,6 +19,9 @@ LOSS_SCALE = "loss_scale"
 SKIPPED_STEPS = "skipped_steps"
 SAMPLES_PER_SECOND = "samples_per_second"
 
+SECOND_OF_LORA = expression(r"lora_(?:embedding_)?[Bb](?![a-z])|lora[._]up(?![a-z])|lora_linear_out")
+"""What adapters call the matrix that begins at zero: PEFT, litgpt and torchtune, kohya-ss and diffusers."""
+
 RECORDED = MappingProxyType({name: f"recorded_{name}" for name in (LOSS, GRAD_NORM, LEARNING_RATE, LOSS_SCALE)})
 """What the black box of rank 0 measured: taken for the metric of the run where it has no other."""
 
@@ -126,6 +129,12 @@ ALIASES = MappingProxyType(
 )
 
 
+_SCALE = expression(
+    r"(?:^|[/. _-])(?:(?:loss|grad(?:ient)?|amp|fp16)[ _-]?(?:loss[ _-]?|grad[ _-]?)?scal(?:e|er)(?:[ _-]value)?"
+    r"|scaler/scale)$",
+    re.IGNORECASE,
+)
+"""What loops call the loss scale of fp16: `grad_scale` (icefall), `amp_scale`, `loss_scaler`, `scaler/scale`."""
 _SPACING = expression(r"[ _-]")
 _HUMPS = expression(r"(?<=[a-z\d])(?=[A-Z])")
 _SPELLED = {
@@ -156,6 +165,8 @@ def canonical(name: str) -> str:
     if name.lower().endswith("losses"):
         name = name[:-2]  # lists of a history
     known = ALIASES.get(name) or _SPELLED.get(_SPACING.sub("", name).lower()) or ALIASES.get(snake_case(name))
+    if known is None and "scale" in name.lower() and _SCALE.search(name):
+        return LOSS_SCALE
     if known is not None:
         return LOSS if known == TRAIN_LOSS and "_" not in name else known  # `TrainLoss` is no mean over the run
     for prefix, kept in (("eval/", "eval_"), ("test/", "test_"), ("train/", "")):

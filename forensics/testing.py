@@ -72,6 +72,7 @@ def make_environment(
     settings: Mapping[str, Scalar] | None = None,
     packages: Mapping[str, str] | None = None,
     hardware: Mapping[str, Scalar] | None = None,
+    variables: Mapping[str, Scalar] | None = None,
 ) -> Environment:
     """Return an environment in which every fact was recorded by the run itself."""
     entries: dict[tuple[Group, str], tuple[Setting, ...]] = {}
@@ -79,6 +80,7 @@ def make_environment(
         ("setting", settings or {}),
         ("package", packages or {}),
         ("hardware", hardware or {}),
+        ("variable", variables or {}),
     )
     for group, facts in groups:
         for name, value in facts.items():
@@ -95,6 +97,7 @@ def make_run(  # noqa: PLR0913  (every part of a run may be given, none must be)
     settings: Mapping[str, Scalar] | None = None,
     packages: Mapping[str, str] | None = None,
     hardware: Mapping[str, Scalar] | None = None,
+    variables: Mapping[str, Scalar] | None = None,
     events: Sequence[Events] = (),
     checkpoints: Sequence[Checkpoint] = (),
     skips: Sequence[Skip] = (),
@@ -120,7 +123,7 @@ def make_run(  # noqa: PLR0913  (every part of a run may be given, none must be)
     return Run(
         root=Path("run"),
         timeline=timeline,
-        environment=make_environment(settings, packages, hardware),
+        environment=make_environment(settings, packages, hardware, variables),
         checkpoints=tuple(checkpoints),
         skips=tuple(skips),
         frameworks=frameworks,

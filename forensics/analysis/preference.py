@@ -53,6 +53,8 @@ def has_reference(run: Run) -> bool:
         return True
     rewards = first_rewards(run)
     logs = [_at_step_1(run, f"logps/{kind}") for kind in ("chosen", "rejected")]
+    if rewards is not None and max(rewards) > 0:
+        return True  # Log-probabilities are negative, and so is every multiple of them that is a reward.
     known = [value for value in logs if value is not None and value < 0]
     if rewards is None or len(known) < len(logs):
         return False

@@ -9,10 +9,11 @@ from forensics.deferred.patterns import expression
 from forensics.detectors._tables import Mask, floating, matrices, scanned, source_of, with_role
 from forensics.detectors._wording import listed
 from forensics.model import Checkpoint, Finding, Run, Severity, TensorTable
+from forensics.names import SECOND_OF_LORA
 from forensics.plugin import detector
 
 DEAD = 0.9999
-START = ("lora_B", "lora_embedding_B", "lora_magnitude", "zero_conv", "gate", "vera_lambda", "adaLN")
+START = ("lora_magnitude", "zero_conv", "gate", "vera_lambda", "adaLN")
 """Parts of names of tensors that are zero at initialisation by design (PEFT `LoraLayer.reset_lora_parameters`,
 ControlNet's zero convolutions, gates of LLaMA-Adapter and DiT)."""
 
@@ -62,12 +63,12 @@ def _dead(table: TensorTable) -> Mask:
 
 def _last(run: Run, checkpoint: Checkpoint, table: TensorTable, names: list[str], tables: Tables) -> Iterator[Finding]:
     """Judge tensors that are zero in the last checkpoint and were never seen alive."""
-    adapters = [name for name in table.names if "lora_B" in name]
+    adapters = [name for name in table.names if SECOND_OF_LORA.search(name)]
     if adapters and all(name in names for name in adapters):
         if len(tables) > 1 or (checkpoint.step or 0) > 1 or _saved_at_the_end(run, checkpoint):
             yield _finding(checkpoint, adapters, "warning", "still are, so that the adapter does nothing,", tables)
         return
-    others = [name for name in names if not any(part in name for part in START)]
+    others = [n for n in names if not SECOND_OF_LORA.search(n) and not any(part in n for part in START)]
     if others:
         yield _finding(checkpoint, others, "notice", "are", tables)
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Setting, Standing
+from forensics.names import ARGUMENTS
 from forensics.readers._environment import settings
 from forensics.readers._presets import presets
 
@@ -50,13 +51,16 @@ _NESTED: Mapping[str, str] = MappingProxyType(
                 "attn_implementation",
             )
         },
+        **{
+            other: name
+            for name in ("warmup_steps", "max_steps", "gradient_accumulation_steps", "max_grad_norm")
+            for other in ARGUMENTS[name]
+            if "." not in other
+        },
         "lr": "learning_rate",
         "base_lr": "learning_rate",  # detectron2
         "max_iter": "max_steps",
-        "gradient_clip_val": "max_grad_norm",  # Lightning, NeMo
         "max_norm": "max_grad_norm",  # torchtitan
-        "grad_clip": "max_grad_norm",
-        "clip_grad": "max_grad_norm",  # Megatron, verl
         "mixed_precision_param": "mixed_precision",  # torchtitan
         "steps": "max_steps",  # torchtitan, under `training`
     }
@@ -73,7 +77,7 @@ _WORD = (
     r"|fsdp(?:_config)?|ddp_(?:timeout|find_unused_parameters)|resume_from_checkpoint|reward_funcs|num_generations"
 )
 _NESTED_WORD = (
-    r"lr|learning_rate|max_steps|max_epochs|total_epochs|weight_decay|warmup_(?:steps|ratio)|gradient_clip_val|max_norm"
+    r"lr|learning_rate|max_steps(?:_per_epoch)?|max_epochs|total_epochs|weight_decay|(?:num_)?warmup_(?:steps|ratio|epochs)|gradient_clip_val|max_norm"
     r"|clip_grad|grad_clip|max_grad_norm|max_train_(?:epochs|steps)|optimizer_type|train_batch_size|micro_batch_size|local_batch_size|global_batch_size|seq_len|mixed_precision\w*"
     r"|accumulate_grad_batches|gradient_accumulation_steps|optimizer|precision|num_epochs|epochs|batch_size"
     r"|base_lr|max_iter|warmup_iters|ims_per_batch"

@@ -1,6 +1,7 @@
 """On what kind of board the run computed: AMD's, Apple's, others without CUDA."""
 
 import re
+from collections.abc import Iterator
 
 from forensics.deferred.patterns import expression
 from forensics.model import Run
@@ -17,14 +18,42 @@ BACKENDS = (
     "torch-mlu",
     "torch-musa",
     "torch-directml",
+    "torch-neuronx",
+    "neuronx-distributed",
+    "optimum-neuron",
+    "optimum-habana",
+    "libtpu",
+    "libtpu-nightly",
+    "tensorflow-metal",
 )
-"""Packages that bring torch to a device that is neither NVIDIA's nor AMD's."""
+"""Packages that bring a framework to a device that is neither NVIDIA's nor AMD's."""
+VARIABLES = (
+    ("PJRT_DEVICE", expression("TPU|NEURON", re.IGNORECASE)),
+    ("XRT_TPU_CONFIG", expression(".")),
+    ("ASCEND_RT_VISIBLE_DEVICES", expression(".")),
+    ("HABANA_VISIBLE_MODULES", expression(".")),
+    ("HABANA_VISIBLE_DEVICES", expression(".")),
+    ("NEURON_RT_NUM_CORES", expression(".")),
+    ("NEURON_RT_VISIBLE_CORES", expression(".")),
+    ("MUSA_VISIBLE_DEVICES", expression(".")),
+    ("MLU_VISIBLE_DEVICES", expression(".")),
+    ("ZE_AFFINITY_MASK", expression(".")),
+)
+"""Variables that only the runtimes of such devices read, and values that ask for one."""
 
 
 def another_backend(run: Run) -> Seen | None:
-    """Tell whether a package or a line of the log says that the run computed on a device without CUDA."""
+    """Tell whether a package, a variable or a line of the log says that the run computed on a device without CUDA."""
     packages = (package_within(run, package, ">=0") for package in BACKENDS)
-    return first(*(held(seen) for seen in packages), happened(run, Kind.NON_CUDA_DEVICE))
+    told = (*(held(seen) for seen in packages), *_variables(run))
+    return first(*told, happened(run, Kind.NON_CUDA_DEVICE))
+
+
+def _variables(run: Run) -> Iterator[Seen]:
+    for name, asks in VARIABLES:
+        setting = run.environment.best(name, "variable")
+        if setting is not None and asks.search(str(setting.value)):
+            yield Seen(True, f"{name} is {setting.value}", setting.source, "accelerator")
 
 
 AMD = expression(r"MI[23]\d\d|gfx\d+|Radeon|Instinct", re.IGNORECASE)

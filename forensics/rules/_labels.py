@@ -51,7 +51,20 @@ def no_label_counts(run: Run, explained: Explained) -> Seen | None:
     """
     told = held(happened(run, Kind.ALL_LABELS_IGNORED)) or held(log_probabilities_zero(run))
     zero = norm_is(run, explained, "zero")
-    return told or unless(zero, finite_beside(run, explained), poisoned(run, explained), compares_samples(run))
+    others = (compares_samples(run), predicts_classes(run))
+    return told or unless(zero, finite_beside(run, explained), poisoned(run, explained), *others)
+
+
+CLASSES = expression(r"For(?:Sequence|Image|Audio|Video)Classification\b|ForMultipleChoice\b")
+
+
+def predicts_classes(run: Run) -> Seen | None:
+    """Tell whether the model gives a sample one class: no mask takes that label away, and one class alone costs 0."""
+    setting = run.environment.best("model.architectures")
+    if setting is None or not setting.value:
+        return None
+    said = f"the model is {setting.value}, of which no label is masked"
+    return Seen(CLASSES.search(str(setting.value)) is not None, said, setting.source, "head of the model")
 
 
 def log_probabilities_zero(run: Run) -> Seen | None:

@@ -47,6 +47,8 @@ def schedule_restarted(run: Run, explained: Explained) -> Seen | None:
     peak = float(np.nanmax(series.values[: index - len(near) + at + 1]))
     holds = new >= JUMP * old and HAD <= new / peak <= 1 / HAD
     said = f"learning_rate returns from {shown(old)} to {shown(new)}, where the schedule began"
+    if new > peak / HAD:
+        said = f"learning_rate leaps from {shown(old)} to {shown(new)}, above all that it had before ({shown(peak)})"
     return Seen(holds, said, series.source_at(index - len(near) + at + 1), "schedule")
 
 

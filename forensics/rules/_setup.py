@@ -230,7 +230,8 @@ def no_gradient_flows(run: Run, explained: Explained) -> Seen | None:
         return refused
     still = tensors.unmoved(run)
     falls = None if still is not None and still.holds else curves.loss_falls(run, curves.onset(explained))
-    return unless(curves.norm_is(run, explained, "zero"), falls)
+    # Only a gradient that reached a parameter can overflow.
+    return unless(curves.norm_is(run, explained, "zero"), falls, happened(run, Kind.OVERFLOW))
 
 
 def rate_stands(run: Run, _: Explained) -> Seen | None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
 from forensics.model import Checkpoint, Explained, Run, Source, TensorTable
+from forensics.names import SECOND_OF_LORA
 from forensics.rules._curves import onset
 from forensics.rules._seen import Seen
 
@@ -242,7 +243,7 @@ def zero_lora_b(run: Run) -> Seen | None:
     """Tell whether every lora_B tensor of the newest scanned checkpoint is zero, as it was initialised."""
     for checkpoint in reversed(scanned(run)):
         table = table_of(checkpoint)
-        adapters = np.array(["lora_B" in name for name in table.names], dtype=bool)
+        adapters = np.array([SECOND_OF_LORA.search(name) is not None for name in table.names], dtype=bool)
         if adapters.any():
             zero = int((table.all_zero & adapters).sum())
             name = next(table.named(adapters))

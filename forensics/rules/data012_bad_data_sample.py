@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import first_norm_bad_loss_good, norm_is, norms_grew
+from forensics.rules._inputs import odd_input
 from forensics.rules._recurrence import periodic
-from forensics.rules._seen import weigh_no, weigh_yes
+from forensics.rules._seen import first, held, weigh_no, weigh_yes
 
 
 @rule(
@@ -19,7 +20,10 @@ from forensics.rules._seen import weigh_no, weigh_yes
         "https://github.com/alibaba/Pai-Megatron-Patch/issues/366",
     ),
     requires=(
-        Condition("the same data position fails again (in every epoch, or in a second run)", lambda r, _: periodic(r)),
+        Condition(
+            "the same data position fails again (in every epoch, or in a second run), or the log shows the odd sample",
+            lambda run, explained: first(held(odd_input(run, explained)), periodic(run)),
+        ),
     ),
 )
 def bad_data_sample(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experiment]:
@@ -29,8 +33,9 @@ def bad_data_sample(run: Run, explained: Explained) -> Iterator[Evidence | Fix |
     A mean over no token is 0/0, an empty image or an extreme value explodes in the first layers.
 
     ## How to tell
-    The same data position fails again with the same seed, or once every epoch. If it fails elsewhere in a
-    second run, it is hardware or a race.
+    The same data position fails again with the same seed, or once every epoch; or the log prints an extreme, a
+    length or a count of the batch, and it is no number, 0 or far from all others in the step of the onset. If it
+    fails elsewhere in a second run, it is hardware or a race.
 
     ## What to do
     Print the batch of the failing step, and bisect it.
@@ -38,6 +43,7 @@ def bad_data_sample(run: Run, explained: Explained) -> Iterator[Evidence | Fix |
     ## Sources
     Megatron-LM issue 780 (reproducible: data; not reproducible: hardware), Pai-Megatron-Patch issue 366.
     """
+    yield from weigh_yes(odd_input(run, explained), 7, "no weight makes it")
     yield from weigh_yes(periodic(run), 5)
     yield from weigh_no(first_norm_bad_loss_good(run), 1, "the forward pass broke first")
     yield from weigh_yes(norm_is(run, explained, "recovering"), 2)

@@ -13,10 +13,12 @@ from forensics.rules._setup import NO_BF16, fp16_told, fp16_used, hardware_match
 from forensics.rules._told import happened
 
 FAMILIES = expression(
-    r"(?:code)?llama-?[23]?|qwen|glm-?4|baichuan2|gemma|mistral|\byi-|\bu?m?t5|deepseek|internlm2",
+    r"(?:code)?llama-?[23]?|qwen|glm-?4|baichuan2|gemma|mi[sx]tral|\byi-|\bu?m?t5|deepseek|internlm2"
+    r"|vicuna|llava|zephyr|falcon|\bolmo|smollm|\bphi-?[34]|internvl",
     re.IGNORECASE,
 )
-"""Families reported to overflow in fp16 because they were pretrained in bf16 (see the sources of the rule)."""
+"""Families reported to overflow in fp16 because they were pretrained in bf16 (see the sources of the rule), what was
+made from them (Vicuna, LLaVA, Zephyr), and others whose own config.json says bfloat16."""
 NAMED = ("model_name_or_path", "model._name_or_path", "_name_or_path", "model.model_type")
 
 

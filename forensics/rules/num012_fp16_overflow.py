@@ -5,16 +5,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.names import GRAD_NORM, LOSS_SCALE, Kind
+from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS_SCALE, Kind
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import eval_is_nan, norm_is, shown
-from forensics.rules._seen import Seen, holds, weigh_yes
+from forensics.rules._seen import Seen, first, held, holds, weigh_yes
 from forensics.rules._setup import fp16_told, fp16_used, pretrained_in
 from forensics.rules._tensors import weights_stored_as
 from forensics.rules._told import happened
 
 LIMIT, NEAR = 65504.0, 4096.0
 """The largest number of fp16 (IEEE 754 binary16), and a sixteenth of it: a step or two of a quantity that grows."""
+LEAST = 5
+"""Entries from which on a rate of 0 is no first step of a warm-up."""
 
 
 def near_the_limit(run: Run) -> Seen | None:
@@ -32,6 +34,15 @@ def near_the_limit(run: Run) -> Seen | None:
             said = f"{name} is infinite at {series.axis} {series.steps[at]}, where finite {shown(largest)} at most"
             return Seen(True, said, series.source_at(at), "near the limit")
     return None
+
+
+def skips_all(run: Run) -> Seen | None:
+    """Tell whether overflows are as many as the logged steps: no step was taken."""
+    rate, told = run.timeline.get(LEARNING_RATE), run.timeline.count_of(Kind.OVERFLOW)
+    if rate is None or len(rate) < LEAST or not told:
+        return None
+    said = f"{told} steps overflowed beside {len(rate)} entries, of which each has a rate of 0"
+    return Seen(told >= len(rate) and bool(np.all(rate.values == 0)), said, rate.source_at(0), "every step skipped")
 
 
 @rule(
@@ -79,7 +90,8 @@ def fp16_overflow(run: Run, explained: Explained) -> Iterator[Evidence | Fix | E
     yield from weigh_yes(near_the_limit(run), 4, "fp16 ends at 65504")
     yield from weigh_yes(happened(run, Kind.OVERFLOW), 2)
     yield from weigh_yes(happened(run, Kind.LOSS_SCALE_AT_MINIMUM), 3)
-    yield from weigh_yes(happened(run, Kind.LR_UNAVAILABLE), 3, "every step was skipped")
+    every = first(held(happened(run, Kind.LR_UNAVAILABLE)), skips_all(run))
+    yield from weigh_yes(every, 3, "every step was skipped")
     yield from weigh_yes(norm_is(run, explained, "nonfinite"), 1)
     yield from weigh_yes(eval_is_nan(run, explained), 1)
     yield from weigh_yes(weights_stored_as(run, "F16"), 1)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from forensics.deferred.patterns import expression
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.names import GRAD_NORM, Kind
+from forensics.names import GRAD_NORM, LOSS, Kind
 from forensics.plugin import Condition, rule
-from forensics.rules._curves import first_norm_bad_loss_good, norms_grew, single_steps
+from forensics.rules._curves import first_norm_bad_loss_good, norms_grew, series_of, single_steps
 from forensics.rules._deepspeed import deepspeed_used
 from forensics.rules._seen import Seen, first, held, holds, weigh_no, weigh_yes
 from forensics.rules._setup import fp16_used, is_set, precision_is, several_ranks
@@ -31,6 +33,15 @@ def backward_alone(run: Run) -> Seen | None:
     if run.frameworks or any(map(holds, others)) or next(iter(run.environment.of("package")), None) is not None:
         return None
     return first_norm_bad_loss_good(run) if single_steps(run.timeline.get(GRAD_NORM)) else None
+
+
+def _still_numbers(run: Run) -> Seen | None:
+    """Tell whether every loss and norm of the run is a number, up to the checkpoint that holds NaN."""
+    loss, norm = series_of(run, LOSS), series_of(run, GRAD_NORM)
+    if loss is None:
+        return None
+    fine = bool(np.isfinite(loss.values).all()) and (norm is None or bool(np.isfinite(norm.values).all()))
+    return Seen(fine, f"all {len(loss)} losses of the log are numbers", loss.source_at(len(loss) - 1), "curves")
 
 
 @rule(
@@ -72,7 +83,9 @@ def model_code_unstable(run: Run, explained: Explained) -> Iterator[Evidence | F
     """
     one = single(run)
     yield from weigh_yes(one, 6, "it began there")
-    if not holds(one):
+    if holds(one):
+        yield from weigh_yes(_still_numbers(run), -2, "what computes no NaN writes none")
+    else:
         yield from weigh_yes(widespread(run), -1, "the place where it began is lost")
     yield from weigh_yes(said(run, Kind.TRACEBACK, ANOMALY), 8, "anomaly detection names the operation")
     forward = first_norm_bad_loss_good(run)

@@ -7,13 +7,18 @@ import numpy as np
 from forensics.analysis.epochs import last_epoch
 from forensics.analysis.evaluation import training_since
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.names import EVAL_LOSS
+from forensics.names import EVAL_LOSS, LOSS
 from forensics.plugin import Condition, rule
-from forensics.rules._curves import loss_falls, loss_rose, series_of, shown
-from forensics.rules._seen import Seen, unless, weigh_yes
+from forensics.rules._curves import before, loss_falls, loss_rose, series_of, shown
+from forensics.rules._seen import Seen, first, held, unless, weigh_yes
 
 RISE = 1.05
 """eval_loss 5 % above its lowest value counts as rising; below that it is noise of the evaluation set."""
+APART = 3.0
+"""A first evaluation this many times the training loss beside it: of the runs with an `eval-gap` in the collected
+material, the two that evaluate something else than they train have 7 and more, those that overfit 1.7 at most."""
+EVALUATED = ("eval_acc", "eval_accuracy", "val_acc", "val_accuracy")
+TRAINED = ("train_acc", "train_accuracy", "accuracy", "acc")
 
 
 def evaluation_rises(run: Run) -> Seen | None:
@@ -48,6 +53,33 @@ def _training_follows(run: Run) -> Seen | None:
     return Seen(since.rises, said, None, "training loss since")
 
 
+def never_alike(run: Run) -> Seen | None:
+    """Tell whether the first evaluation was far from the training already, which no data learnt by heart explain."""
+    series = series_of(run, EVAL_LOSS)
+    loss = series_of(run, LOSS)
+    if series is None or loss is None or not np.isfinite(series.values[0]):
+        return None
+    step = int(series.steps[0])
+    until = before(loss, step + 1)
+    if not len(until) or not np.isfinite(until[-1]) or until[-1] <= 0:
+        return None
+    then, first = float(until[-1]), float(series.values[0])
+    said = f"the first eval_loss, at step {step}, is {shown(first)} beside a training loss of {shown(then)}"
+    return Seen(first > APART * then, said, series.source_at(0), "first evaluation")
+
+
+def guesses_from_the_start(run: Run) -> Seen | None:
+    """Tell whether the evaluated accuracy never came near that of the training at the first evaluation."""
+    told, ours = (
+        next((s for n in names if (s := series_of(run, n)) is not None), None) for names in (EVALUATED, TRAINED)
+    )
+    if told is None or ours is None:
+        return None
+    best, then = float(np.nanmax(told.values)), float(ours.values[0])
+    said = f"{told.name} is {shown(best)} at its best, where {ours.name} began at {shown(then)}"
+    return Seen(APART * best < then, said, told.source_at(0), "evaluated accuracy")
+
+
 @rule(
     "OPT011",
     "overfit",
@@ -77,6 +109,8 @@ def overfit(run: Run, explained: Explained) -> Iterator[Evidence | Fix | Experim
     del explained
     yield from weigh_yes(evaluation_rises(run), 5)
     yield from weigh_yes(loss_falls(run), 2)
+    apart = first(held(never_alike(run)), held(guesses_from_the_start(run)))
+    yield from weigh_yes(apart, -2, "what is evaluated may not be what is trained")
     epochs = last_epoch(run)
     if epochs is not None and epochs >= 3:
         yield Evidence(1, f"the data were seen {epochs:.3g} times")

@@ -77,6 +77,7 @@ SIGNATURES = (
             Words("expected sequence of length ", r"expected sequence of length \d+ at dim \d+ \(got \d+\)"),
             Words("appears not to match sizes of the same param in process"),
             Words("Expected more than 1 value per channel when training"),
+            Words("RuntimeError: both arguments to ", r"both arguments to \w{1,20} need to be at least 1D"),
             Words("Unable to create tensor, you should probably activate truncation"),
         ),
     ),

@@ -8,6 +8,7 @@ import numpy as np
 
 from forensics.deferred.patterns import expression
 from forensics.model import Checkpoint, Problem, Source, TensorTable
+from forensics.names import SECOND_OF_LORA
 from forensics.weights.layouts._trained import EMBEDDING, HEAD
 
 RANKED = expression(r"(mp_rank_[\d_]+):(.*)")
@@ -42,7 +43,7 @@ def judge_tables(checkpoint: Checkpoint, *, newest: bool = True) -> Iterator[Pro
 
 def _adapter(checkpoint: Checkpoint, table: TensorTable, source: Source) -> Iterator[Problem]:
     """PEFT begins with `lora_B` zero (`LoraLayer.reset_lora_parameters`), so zero later means never trained."""
-    rows = [i for i, name in enumerate(table.names) if "lora_B" in name and table.roles[i] == "weight"]
+    rows = [i for i, name in enumerate(table.names) if SECOND_OF_LORA.search(name) and table.roles[i] == "weight"]
     if rows and (checkpoint.step or 0) > 0 and bool(np.all(table.all_zero[rows])):
         yield Problem(
             "suspicious",

@@ -269,6 +269,8 @@ def test_rewards_of_the_other_sign_have_a_reference() -> None:
 
     assert severities("dpo-first-loss", make_run(loss=[0.3271, 1.3, 0.6], **logs, **rewards)) == ["warning"]
     assert find("dpo-first-loss", make_run(loss=[0.3271, 1.3, 0.6], **logs, **same)) == []
+    assert severities("dpo-first-loss", make_run(loss=[0.3271, 1.3, 0.6], **rewards)) == ["warning"]
+    assert find("dpo-first-loss", make_run(loss=[0.3271, 1.3, 0.6], **same)) == []
 
 
 def test_an_evaluation_that_rises_with_the_training_loss_is_no_overfitting() -> None:

@@ -11,6 +11,7 @@ from forensics.model import Checkpoint, OptimizerState, Problem, Role, Run, Sour
 from forensics.testing import make_checkpoint, make_run, make_table
 
 MLP, NORM = "model.layers.0.mlp.weight", "model.norm.weight"
+LORA_UP = "unet.down_blocks.0.attn1.to_q.lora.up.weight"
 LORA_A, LORA_B = "layers.0.q_proj.lora_A.weight", "layers.0.q_proj.lora_B.weight"
 RATES = [1e-5] * 40
 
@@ -109,6 +110,7 @@ def test_a_matrix_that_died_is_an_error() -> None:
     ("tables", "expected"),
     [
         ([matrix(make_table([LORA_A, LORA_B], zero={LORA_B: 64}))] * 2, ["warning"]),
+        ([matrix(make_table([LORA_UP], zero={LORA_UP: 64}))] * 2, ["warning"]),
         ([matrix(make_table([LORA_A, LORA_B]))] * 2, []),
         ([matrix(make_table([LORA_A, LORA_B], zero={LORA_B: 64})), matrix(make_table([LORA_A, LORA_B]))], []),
         ([matrix(make_table(zero={MLP: 64}))], ["notice"]),
@@ -121,6 +123,7 @@ def test_a_matrix_that_died_is_an_error() -> None:
     ],
     ids=[
         "lora_B",
+        "lora.up of diffusers",
         "lora trained",
         "lora_B at init",
         "one look",

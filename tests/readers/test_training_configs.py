@@ -102,6 +102,12 @@ CASES: dict[str, tuple[Reader, str, str, dict[str, object]]] = {
         "CUDNN_BENCHMARK: false\nSOLVER:\n  BASE_LR: 0.02\n  IMS_PER_BATCH: 8\n  MAX_ITER: 9000\n  WARMUP_ITERS: 100\n",
         {"SOLVER.BASE_LR": 0.02, "learning_rate": 0.02, "max_steps": 9000, "CUDNN_BENCHMARK": False},
     ),
+    "warm-up-under-another-name": (
+        yaml_config,
+        "recipe.yaml",
+        "optimizer:\n  lr: 3.0e-4\nlr_scheduler:\n  num_warmup_steps: 30000\nepochs: 1\nmax_steps_per_epoch: 100\n",
+        {"learning_rate": 3e-4, "warmup_steps": 30000},
+    ),
     "nested-json": (
         json_config,
         "experiment.json",

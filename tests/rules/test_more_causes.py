@@ -35,6 +35,14 @@ TWO = Disagreement("loss", 5, 0.0, Source("train.log"), 1.9, Source("trainer_sta
 
 
 CRASHED: dict[str, Any] = {"name": "crash-exception"}
+ENDS: dict[str, Any] = {"loss": [2.0] * 12 + [NAN] * 8, "onset": 13}
+GUESSED: dict[str, Any] = {
+    "eval_loss": [1.6, 2.4, 9.0],
+    "loss": [1.3, 0.7, 0.2],
+    "eval_acc": [0.08, 0.05, 0.03],
+    "train_acc": [0.6, 0.8, 0.9],
+}
+ALL_OVERFLOW: dict[str, Any] = {"events": [make_events(Kind.OVERFLOW, range(1, 7))]}
 GRAPHLESS = "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn"
 
 
@@ -99,7 +107,24 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ("overflow-steps-skipped", "not skipped", said(Kind.LR_UNAVAILABLE), 4),
     ("fp16-overflow", "every step was skipped", said(Kind.LR_UNAVAILABLE), 3),
     ("all-labels-masked", "no head", {**ZERO, **FIRST, **settings(model__architectures="['BertModel']")}, None),
+    ("fp16-overflow", "6 steps overflowed beside 6", {"learning_rate": [0.0] * 6, **ALL_OVERFLOW}, 3),
+    (
+        "all-labels-masked",
+        "no label is masked",
+        {**ZERO, **FIRST, **settings(model__architectures="['BertForSequenceClassification']")},
+        None,
+    ),
     # data
+    ("bad-data-sample", "no weight makes it", {**ENDS, "target_max": [3.0, 3.1] * 6 + [INF, *[3.2] * 7]}, 7),
+    ("bad-data-sample", "no weight makes it", {**ENDS, "batch/len_min": [3.0] * 12 + [0.0, *[4.0] * 7]}, 7),
+    ("bad-data-sample", "no weight makes it", {**ENDS, "x/max": [3.0, 2.0] * 6 + [900.0, *[3.2] * 7]}, 7),
+    ("overfit", "may not be what is trained", {"eval_loss": [12.1, 4.4, 7.0, 8.2], "loss": [1.2, 0.5, 0.3, 0.2]}, -2),
+    (
+        "overfit",
+        "may not be what is trained",
+        GUESSED,
+        -2,
+    ),
     ("memorised", "finite and above zero", POSITIVE, 2),
     ("memorised", "eval_loss is NaN", {"eval_loss": [2.0] * 4 + [NAN] * 3}, None),
     ("memorised", "seen 4 times", {"epoch": [1.0, 2.0, 3.0, 4.0]}, 1),
@@ -223,6 +248,7 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ("attention-impl-nan", "attn_implementation is sdpa", settings(attn_implementation="sdpa"), 1),
     ("attention-impl-nan", "a divergence, not a kernel", GREW, -2),
     ("attention-impl-nan", "is the only tensor", {"checkpoints": ONE}, -2),
+    ("model-code-unstable", "losses of the log are numbers", {"checkpoints": ONE, **ALIVE}, -2),
     ("model-code-unstable", "a root at 0", {**ALIVE, **NONFINITE}, 3),
     ("model-code-unstable", "the backward pass broke first", {**ALIVE, **NONFINITE, "frameworks": ("peft",)}, -1),
     ("model-code-unstable", "the backward pass broke first", {**ALIVE, **NONFINITE, "packages": {"torch": "2.8"}}, -1),
@@ -255,6 +281,7 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
         {**said(Kind.TRACEBACK, text="ValueError: optimizer got an empty parameter list"), **CRASHED},
         8,
     ),
+    ("nothing-trainable", "overflow", {"loss": [2.0] * 7, **FIRST, "grad_norm": [0.0] * 7, **ALL_OVERFLOW}, None),
     ("nothing-trainable", "may have cut", {**settings(gradient_checkpointing=True), **CRASHED}, -2),
     ("nothing-trainable", "something learns", {"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0], "onset": 1}, None),
     ("frozen-by-design", "peft_type is LORA", settings(adapter__peft_type="LORA"), 1),
@@ -334,3 +361,29 @@ def test_a_rate_that_others_use_says_nothing_of_a_loss_that_stands() -> None:
     facts = {**settings(learning_rate=0.05, optim="sgd"), "name": "loss-plateau"}
 
     assert ask(catalog.find_rule("lr-too-high"), facts).score == 0
+
+
+@pytest.mark.parametrize("rates", [[0.0] * 7, [*[0.0] * 5, 1e-5], [0.0] * 4], ids=["a step too many", "a rate", "few"])
+def test_a_step_that_was_taken_is_not_skipped(rates: list[float]) -> None:
+    hypothesis = ask(catalog.find_rule("fp16-overflow"), {"learning_rate": rates, **ALL_OVERFLOW})
+
+    assert not [e for e in hypothesis.evidence if e.points == 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("target_max", [3.0] * 20),
+        ("target_max", [3.0] * 12 + [INF] * 8),
+        ("target_max", [3.0, INF, *[3.0] * 18]),
+        ("hidden/max", [3.0] * 12 + [INF, *[3.0] * 7]),
+        ("batch_time", [3.0] * 12 + [900.0, *[3.0] * 7]),
+        ("x/max", [3.0, 2.0] * 6 + [30.0, *[3.2] * 7]),
+        ("target_max", [NAN, 3.0]),
+    ],
+    ids=["as ever", "to the end", "elsewhere", "of the model", "a time", "only ten times", "few"],
+)
+def test_what_is_not_odd_data_is_no_sign_of_a_bad_sample(name: str, values: list[float]) -> None:
+    hypothesis = ask(catalog.find_rule("bad-data-sample"), {**ENDS, name: values})
+
+    assert not [e for e in hypothesis.evidence if e.points == 7]

@@ -54,6 +54,9 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("neftune-handling", {"settings": {"neftune_noise_alpha": None}}, "ruled out"),
     ("non-cuda-backend", {"hardware": {"gpu": "Ascend 910B"}}, "possible"),
     ("non-cuda-backend", {"hardware": {"gpu": "NVIDIA H100"}}, "ruled out"),
+    ("non-cuda-backend", {"packages": {"torch-neuronx": "2.5.1"}}, "possible"),
+    ("non-cuda-backend", {"variables": {"PJRT_DEVICE": "TPU"}}, "possible"),
+    ("non-cuda-backend", {"variables": {"PJRT_DEVICE": "CUDA"}}, "unlikely"),
     ("optimizer-master-mismatch", {**DEAD, "settings": {"learning_rate": 1e-7}}, "unlikely"),
     ("optimizer-state-missing", {"settings": {"save_only_model": True}}, "possible"),
     ("optimizer-state-missing", {"settings": {"save_only_model": False}}, "unlikely"),
@@ -126,6 +129,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "possible",
     ),
     ("untrained-special-token-embeddings", {"settings": {"template": "llama2"}}, "unlikely"),
+    ("untrained-special-token-embeddings", {"settings": {"model_name_or_path": "Qwen2.5-7B-Instruct"}}, "unlikely"),
     ("zero3-save-without-gather", {"settings": {"zero_optimization.stage": 2}}, "ruled out"),
     ("zero3-save-without-gather", {"checkpoints": [make_checkpoint(6, make_table(elements=0))]}, "unlikely"),
     (

@@ -270,3 +270,11 @@ def test_a_damaged_file_is_found_behind_a_lesser_problem() -> None:
 
     assert found is not None
     assert not found.holds
+
+
+def test_a_rate_above_all_before_is_no_return_of_the_schedule() -> None:
+    facts = {"learning_rate": [2e-3, 1.8e-3, 1.6e-3, 1.4e-3, 1.2e-3, 8e-2], "loss": [1.0] * 6}
+    told = seen(rates.schedule_restarted, facts, asked(6))
+
+    assert not told.holds
+    assert "leaps from 0.0012 to 0.08, above all that it had before (0.002)" in told.statement

@@ -211,6 +211,34 @@ def _megatron_arguments(text: bytes) -> Iterator[Told]:
         yield "setting", name, bounded(name, scalar(_text(found[2]))), Standing.EFFECTIVE
 
 
+def _precision(value: str) -> Callable[[bytes], Iterator[Told]]:
+    def read(_: bytes) -> Iterator[Told]:
+        yield "setting", "precision", value, Standing.EFFECTIVE
+
+    return read
+
+
+_PRECISION = {
+    # Lightning, `AcceleratorConnector._check_and_init_precision` (1.5 to 2.6).
+    b"Using 16bit Automatic Mixed Precision": "16-mixed",
+    b"Using 16bit native Automatic Mixed Precision": "16-mixed",
+    b"Using native 16bit precision": "16-mixed",
+    b"Using bfloat16 Automatic Mixed Precision": "bf16-mixed",
+    b"Using bfloat16 native Automatic Mixed Precision": "bf16-mixed",
+    # accelerate, `AcceleratorState.__repr__`.
+    b"Mixed precision type: fp16": "fp16",
+    b"Mixed precision type: bf16": "bf16",
+    # The example scripts of transformers, and LLaMA-Factory, `hparams/parser.py`.
+    b"-bits training: True": "fp16",
+    b"pute dtype: torch.float16": "fp16",
+    b"pute dtype: torch.bfloat16": "bf16",
+    # transformers 4.5 to 4.8, `Trainer.__init__`; Keras, `mixed_precision/device_compatibility_check.py`.
+    b"Using amp fp16 backend": "fp16",
+    b"Mixed precision compatibility check (mixed_float16)": "fp16",
+    b"Mixed precision compatibility check (mixed_bfloat16)": "bf16",
+}
+"""Lines by which a framework tells in which precision it trains."""
+
 READERS: dict[bytes, Callable[[bytes], Iterator[Told]]] = {
     b"Running training *****": _training_block,
     b"Unsloth ": _unsloth,
@@ -231,6 +259,7 @@ READERS: dict[bytes, Callable[[bytes], Iterator[Told]]] = {
     b"You are resuming training from a checkpoint": _resumed,
     b"python3.": _path,
     b"- arguments -": _megatron_arguments,
+    **{line: _precision(value) for line, value in _PRECISION.items()},
 }
 
 

@@ -234,6 +234,13 @@ def test_training_arguments() -> None:
          Standing.RECORDED),
         ("[2025-05-01 09:57:52,000] [INFO] [launch.py:146:main] WORLD INFO DICT: {'localhost': [0, 1], 'b': [0]}",
          "setting:world_size", 3, Standing.EFFECTIVE),
+        ("Using 16bit Automatic Mixed Precision (AMP)", "setting:precision", "16-mixed", Standing.EFFECTIVE),
+        ("Using bfloat16 Automatic Mixed Precision (AMP)", "setting:precision", "bf16-mixed", Standing.EFFECTIVE),
+        ("Num processes: 1\nMixed precision type: fp16\n", "setting:precision", "fp16", Standing.EFFECTIVE),
+        ("WARNING - __main__ - Process rank: 0, device: cuda:0, n_gpu: 1, 16-bits training: True",
+         "setting:precision", "fp16", Standing.EFFECTIVE),
+        ("Process rank: 0, world size: 1, device: cuda:0, distributed training: False, compute dtype: torch.bfloat16",
+         "setting:precision", "bf16", Standing.EFFECTIVE),
         ("------------------------ arguments ------------------------\n  adam_beta1 ......................... 0.9\n"
          "-------------------- end of arguments ---------------------", "setting:adam_beta1", 0.9, Standing.EFFECTIVE),
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from forensics.names import is_loss, loss_rank
+from forensics.names import canonical, is_loss, loss_rank
 from forensics.readers.text.lexicon import Role, metric_name, role_of
 from forensics.readers.text.names import shape_of
 from forensics.readers.text.shapes import masked, narrowed, outline
@@ -118,3 +118,15 @@ def test_losses_are_ranked() -> None:
     assert loss_rank("eval_loss") == loss_rank("accuracy")
     assert is_loss("train/CrossEntropyLoss")
     assert not is_loss("packet loss")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *((name, "loss_scale") for name in ("grad_scale", "amp_scale", "train/loss_scaler", "fp16 loss scale")),
+        *((name, "loss_scale") for name in ("scaler/scale", "optim.grad_scaler", "LossScale", "amp/loss_scale")),
+        *((name, name) for name in ("logit_scale", "upscale", "lr_scale", "lossscales", "weight_scale")),
+    ],
+)
+def test_the_scale_of_fp16_has_many_names(name: str, expected: str) -> None:
+    assert canonical(name) == expected
