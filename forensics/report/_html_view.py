@@ -50,7 +50,7 @@ def page(report: Report, excerpts: Sequence[Excerpt]) -> View:
         "change_title": _change_title(shown),
         "onset": "" if finding is None else f"{view.step_text(finding)}{view.fine_text(report.run, finding)}",
         "aftermath": part("aftermath", lambda: [clean(sentence, 1000) for sentence in aftermath(report)]),
-        "causes": part("causes", lambda: [_cause(rank, h, report.run, files) for rank, h in enumerate(shown, 1)]),
+        "causes": part("causes", lambda: [_cause(rank, h, report, files) for rank, h in enumerate(shown, 1)]),
         "excluded": part("excluded", lambda: [_excluded(h) for h in view.ruled_out(report)]),
         "findings": part("findings", lambda: [_finding(f, files) for f in report.findings[:MOST_FINDINGS]]),
         "more_findings": max(0, len(report.findings) - MOST_FINDINGS),
@@ -133,7 +133,7 @@ class _Files:
         return {"text": clean(str(source)), "anchor": anchor}
 
 
-def _cause(rank: int, h: Hypothesis, run: Run, files: _Files) -> View:
+def _cause(rank: int, h: Hypothesis, report: Report, files: _Files) -> View:
     return {
         "rank": rank,
         "cause": h.cause,
@@ -143,10 +143,11 @@ def _cause(rank: int, h: Hypothesis, run: Run, files: _Files) -> View:
         "standing": "" if h.code == "UNKNOWN" else view.score_text(h),
         "experiments_title": view.experiments_title(h),
         "chain": list(reversed(h.chain)) if len(h.chain) > 1 else [],
+        "proven": [{"link": link, **_evidence(e, files)} for link, e in view.proven(report, h)],
         "evidence": [_evidence(e, files) for e in view.argued(h)],
         "decides": view.open_text(h) if h.would_decide else "",
         "missing": list(h.missing),
-        "fixes": [_fix(fix, run) for fix in h.fixes],
+        "fixes": [_fix(fix, report.run) for fix in h.fixes],
         "experiments": [
             {
                 "action": clean(e.action, 1000),

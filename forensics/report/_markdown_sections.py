@@ -63,14 +63,15 @@ def cause(report: Report) -> Iterator[Section]:
     """Yield the first hypothesis with everything that speaks for and against it."""
     shown = view.shown_hypotheses(report)
     if shown:
-        yield _argument("### Cause: ", shown[0])
+        yield _argument("### Cause: ", shown[0], report)
 
 
-def _argument(prefix: str, h: Hypothesis) -> Section:
+def _argument(prefix: str, h: Hypothesis, report: Report) -> Section:
     chain = f"\n{' ← '.join(code(link) for link in reversed(h.chain))}\n" if len(h.chain) > 1 else ""
     standing = view.standing_text(h).replace("  ", ", ")
     head = f"{prefix}{h.cause}{standing}\n\n{markdown(h.title)}.\n{chain}"
-    rows = [_evidence(e) for e in view.argued(h)]
+    rows = [f"- {code(link)} is established: {_stated(proof)}" for link, proof in view.proven(report, h)]
+    rows += [_evidence(e) for e in view.argued(h)]
     if h.would_decide:
         rows.append(f"- {markdown(view.open_text(h), 1000)}")
     if h.missing:
@@ -79,9 +80,13 @@ def _argument(prefix: str, h: Hypothesis) -> Section:
 
 
 def _evidence(e: Evidence) -> str:
-    where = f" ({code(str(e.source))})" if e.source is not None else ""
     mark = view.mark(e)
-    return f"- {f'`{mark}` ' if mark else ''}{markdown(e.statement, 600)}{where}"
+    return f"- {f'`{mark}` ' if mark else ''}{_stated(e)}"
+
+
+def _stated(e: Evidence) -> str:
+    where = f" ({code(str(e.source))})" if e.source is not None else ""
+    return f"{markdown(e.statement, 600)}{where}"
 
 
 def remedies(report: Report) -> Iterator[Section]:
@@ -183,7 +188,7 @@ def _code(text: str) -> str:
 def others(report: Report) -> Iterator[Section]:
     """Yield the other causes that may be true, each folded."""
     for rank, h in enumerate(view.shown_hypotheses(report)[1:], 2):
-        argument = _argument("", h)
+        argument = _argument("", h, report)
         summary = f"{rank}. {h.cause}{view.standing_text(h).replace('  ', ', ')}: {markdown(h.title)}"
         rows = iter((*argument.rows, *(f"- fix: {markdown(fix.action)}" for fix in h.fixes)))
         yield _folded(summary, rows)

@@ -75,18 +75,20 @@ def causes(report: Report, verbose: bool) -> Iterator[RenderableType]:
     yield title("Why")
     for rank, hypothesis in enumerate(shown, 1):
         if rank == 1 or verbose:
-            yield _argued(rank, hypothesis)
+            yield _argued(rank, hypothesis, report)
         else:
             head = f"{rank}. {hypothesis.cause}{view.standing_text(hypothesis)}"
             yield Group(Text(head), indented(Text(f"{hypothesis.title}.", style="dim")))
     yield from _excluded(report, shown[0], verbose)
 
 
-def _argued(rank: int, h: Hypothesis) -> RenderableType:
+def _argued(rank: int, h: Hypothesis, report: Report) -> RenderableType:
     head = Text.assemble(f"{rank}. ", (h.cause, "bold"), view.standing_text(h))
     lines: list[RenderableType] = [head, indented(Text(f"{h.title}."))]
     if len(h.chain) > 1:
         lines.append(indented(Text(view.chain_text(h), style="cyan")))
+    for link, proof in view.proven(report, h):
+        lines.append(indented(Text.assemble((link, "cyan"), " is established: ", _evidence(proof))))
     table = Table.grid(padding=(0, 1))
     table.add_column(justify="right", no_wrap=True, min_width=6)
     table.add_column(ratio=1, overflow="fold")

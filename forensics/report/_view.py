@@ -112,6 +112,13 @@ def chain_text(hypothesis: Hypothesis) -> str:
     return " <- ".join(reversed(hypothesis.chain))
 
 
+def proven(report: Report, hypothesis: Hypothesis) -> list[tuple[str, Evidence]]:
+    """Return the links behind a cause that are established while it is not, each with the sign that proves it."""
+    known = {m.cause: m for m in report.mechanisms if m.verdict == "established" and m.evidence}
+    links = [] if hypothesis.verdict == "established" else [link for link in hypothesis.chain if link in known]
+    return [(link, max(known[link].evidence, key=lambda sign: sign.points)) for link in links]
+
+
 def score_text(hypothesis: Hypothesis) -> str:
     measured = reliability_of(hypothesis)
     return f"{hypothesis.verdict}, {hypothesis.score:+d}{'' if measured is None else f' ({measured})'}"

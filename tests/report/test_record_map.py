@@ -2,14 +2,18 @@
 
 import base64
 import zlib
+from typing import Literal
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+import forensics
 from forensics.investigate import judge
 from forensics.report import html
 from forensics.report._record_map import BAD, COLUMNS, ROWS, ZERO, png, record_maps
 from forensics.testing import TENSORS, make_recording, make_run
+from runs import RUNS
 
 
 def pixels(url: str) -> NDArray[np.uint8]:
@@ -69,3 +73,14 @@ def test_a_png_has_its_four_parts() -> None:
 
     assert made.startswith(b"\x89PNG\r\n\x1a\n")
     assert [kind in made for kind in (b"IHDR", b"IDAT", b"IEND")] == [True] * 3
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown", "html"])
+def test_the_proof_of_the_mechanism_is_told_beside_a_cause_that_is_only_likely(
+    form: Literal["terminal", "markdown", "html"],
+) -> None:
+    report = forensics.analyze(RUNS / "broken" / "ds-zero12-comm-corruption-recorded" / "run")
+    said = " ".join(forensics.render(report, form).replace("`", "").split())
+
+    assert report.hypotheses[0].cause == "ds-zero12-comm-corruption"
+    assert "is established: finite before, not finite after the reduction" in said
