@@ -154,7 +154,7 @@ def _taken(run: Run, counted: dict[str, int], wanted: Sequence[str]) -> dict[str
     losses = sum(
         len(block.values)
         for block in run.timeline.samples
-        if re.search(r"loss", block.name, re.IGNORECASE) and not re.match(r"eval|val|test", block.name)
+        if re.search(r"loss", block.name, re.IGNORECASE) and not re.match(r"(?:epoch_)?(?:eval|val|test)", block.name)
     )
     names = {setting.name for setting in run.environment.of("setting")}
     found = sum(any(name == want or name.endswith(f".{want}") for name in names) for want in wanted)
