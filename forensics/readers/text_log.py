@@ -79,6 +79,8 @@ def read_text(
     if whole.cut:
         limit = artifact.limits.text_line_bytes
         yield Skip(artifact.path, f"{whole.cut:,} lines were read up to byte {limit:,} of the line only")
+    if whole.passed:
+        yield Skip(artifact.path, f"{whole.passed:,} lines were passed over: too many come once in their form")
     for each in whole.unread:
         yield Skip(artifact.path, f"line {each.record}: {each.reason}")
     if changed:

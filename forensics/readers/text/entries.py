@@ -28,6 +28,13 @@ MOST_SHAPES = 20_000
 """What is remembered of lines; beyond it everything is forgotten and learnt anew."""
 PREFIX_BYTES = 24
 """How far from the start of a line the rank of its process may stand."""
+MOST_LEARNT = 4096
+"""Shapes that are learnt at their first line; beyond them one must come again: to learn one takes 0.2 ms, and a text
+that is no log has as many as lines."""
+MOST_ONCE = 1 << 17
+"""Skeletons of lines that are remembered for that."""
+_LOOSE = b"0123456789.+-eE "
+"""What lines of one shape may differ in: without it they have one skeleton."""
 WRAPPED_LINES = 60
 SEVERAL = 3
 """Numbers, of whatever name, that make an entry of a line that counts steps within an epoch."""
@@ -53,6 +60,7 @@ _ARGUMENTS = expression(
 _RANK_PLACE = expression(rb"\s*[\x00\x01]: |.{0,24}\[R(?:ank |ANK:)\x00\]", re.DOTALL)
 GOOD = expression(r"(?i)(?<![a-z])(?:acc|accuracy|dice|m?iou|jaccard)(?![a-z])")
 """How good a model is."""
+_DICTIONARY = (b"{'", b'{"')
 _CLOSED = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.EPOCH)
 
 
@@ -76,6 +84,9 @@ class Parser:
         self.outlines: dict[bytes, tuple[Shape | None, Mask]] = {}
         self.rows: dict[Shape, _Rows] = defaultdict(_Rows)
         self.unread: Counter[bytes] = Counter()
+        self.passed = 0
+        self._learnt = 0
+        self._once: set[int] = set()
         self.templates: list[Template] = []
         self._of_shape: dict[Shape, Template | None] = {}
         self._met: Counter[Shape] = Counter()
@@ -146,12 +157,30 @@ class Parser:
             lines = Lines(lines.starts[left], lines.ends[left])
         return lines
 
+    def passes(self, line: bytes) -> bool:
+        """Tell whether a line is passed over: too many shapes have come, and this one not yet."""
+        if self._learnt < (2 if line.startswith(_DICTIONARY) else 1) * MOST_LEARNT:
+            return False
+        text = narrowed(line)
+        known = self.outlines.get(outline(text))
+        if known is not None and known[1].fits(text):
+            return False
+        skeleton = hash(text.translate(None, _LOOSE))
+        if skeleton in self._once:
+            return False
+        if len(self._once) >= MOST_ONCE:
+            self._once.clear()
+        self._once.add(skeleton)
+        self.passed += 1
+        return True
+
     def _learn(self, text: bytes, key: bytes) -> tuple[Shape | None, Mask]:
         if len(self.outlines) > MOST_OUTLINES or len(self.shapes) > MOST_SHAPES:
             self.outlines.clear()
             self.shapes.clear()
         mask = masked(text)
         shape = self.shapes.get(mask.shape)
+        self._learnt += shape is None
         if shape is None and mask.spans:
             shape = self.shapes[mask.shape] = shape_of(mask.shape)
         known = (shape if shape is not None and is_of_use(shape) else None, mask)
@@ -281,6 +310,8 @@ def _one_by_one(parser: Parser, window: Window, lines: Lines) -> None:
         if start < done:
             continue
         line = window.data[start:end]
+        if parser.passes(line):
+            continue
         for first, part in fragments(line):
             shape = parser.read(part, start + first)
             if shape is None and first == 0:

@@ -43,6 +43,8 @@ class Found:
     settings: list[SettingRow] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     cut: int = 0
+    passed: int = 0
+    """Lines that were passed over because their shapes were too many."""
 
     @property
     def tells_of_training(self) -> bool:
@@ -59,6 +61,7 @@ class Found:
         self.settings.extend(other.settings)
         self.unread.extend(other.unread[: MAX_UNREAD - len(self.unread)])
         self.cut += other.cut
+        self.passed += other.passed
 
     def moved(self, offset: int, lines: int) -> "Found":
         """Return the same, told of a text that stands `offset` bytes and `lines` lines further on."""
@@ -69,6 +72,7 @@ class Found:
             settings=[replace(row, at=row.at + offset, record=row.record + lines) for row in self.settings],
             unread=[replace(each, record=each.record + lines) for each in self.unread],
             cut=self.cut,
+            passed=self.passed,
         )
 
 

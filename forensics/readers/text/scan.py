@@ -45,6 +45,7 @@ def scan_window(window: Window, parser: Parser | None = None) -> Found:
     read_window(parser, window, pairs)
     found.lines.extend(parser.tables(window))
     found.beside, parser.unread = parser.unread, Counter()
+    found.passed, parser.passed = parser.passed, 0
     found.events.extend(events.scan_window(window, positions))
     found.settings.extend(printed_settings.scan_window(window, positions))
     for each in engine_config.scan_window(window, positions):

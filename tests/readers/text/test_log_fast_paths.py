@@ -82,6 +82,7 @@ def read_plainly() -> Iterator[None]:
         patch.setattr(entries, "FEW", 1 << 40)
         patch.setattr(scan, "find_phrases", _phrases)
         patch.setattr(entries, "MOST_OUTLINES", -1)
+        patch.setattr(entries, "MOST_LEARNT", 1 << 40)
         patch.setattr(events, "MANY", 1 << 40)
         yield
 
@@ -230,6 +231,19 @@ def test_memory_does_not_grow_with_a_line(tmp_path: Path) -> None:
     assert told.points("loss") == [(1, 2.5), (2, 1.5)]
     assert told.skips() == [Skip("train.log", "1 lines were read up to byte 4,096 of the line only")]
     assert peak < 12 << 20
+
+
+def test_of_too_many_shapes_those_count_that_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text in which nearly every line has a form of its own costs no more than its lines."""
+    monkeypatch.setattr(entries, "MOST_LEARNT", 20)
+    words = [f"{first}{second}" for first in "abcdf" for second in "ghijk"]
+    prose = [f"{one} {other} loss 2.5" for one in words for other in words]
+    told = read_log("\n".join([*prose, *(f"step {n} | loss {n / 8:.3f}" for n in range(1, 9)), "{'train_loss': 2.5}"]))
+
+    assert told.points("loss") == [(n, n / 8) for n in range(2, 9)]
+    assert told.samples("train_loss").values.tolist() == [2.5]
+    passed = [skip.reason for skip in told.skips() if "passed over" in skip.reason]
+    assert passed == ["606 lines were passed over: too many come once in their form"]
 
 
 @given(st.lists(st.tuples(st.sampled_from(events.ANCHORS), st.integers(1, 90)), min_size=1, max_size=8))
