@@ -17,6 +17,10 @@ from forensics.weights.blocks import Part
 from forensics.weights.tracks import Track, span_of
 
 OPEN_FILES = 256
+LEAST_TOGETHER, SMALL_BYTES = 8, 4096
+"""So many parts of so many bytes in the mean, one behind the other in a file, are read at once and dealt out."""
+_Read = tuple[str, int, int, int]
+"""Path, offset in the file, size, place in the buffer."""
 
 
 class Readable(Protocol):
@@ -189,7 +193,7 @@ def read_slots(files: Lender, slots: Sequence[Slot], buffer: memoryview) -> dict
     Return the numbers of the parts that could not be read, each with its path and the reason.
     """
     failed: dict[int, tuple[str, str]] = {}
-    for path, offset, size, target in joined(slots):
+    for path, offset, size, target in _left(files, joined(slots), buffer):
         reason = _read(files, path, offset, buffer[target : target + size])
         if reason is None:
             continue
@@ -202,6 +206,27 @@ def read_slots(files: Lender, slots: Sequence[Slot], buffer: memoryview) -> dict
             if alone:
                 failed[number] = alone[0]
     return failed
+
+
+def _left(files: Lender, reads: Sequence[_Read], buffer: memoryview) -> Iterator[_Read]:
+    """Do reads of small parts that lie one behind the other in a file at once; yield what is left to be read alone."""
+    begin = 0
+    for end in range(1, len(reads) + 1):
+        last = reads[end - 1]
+        if end < len(reads) and reads[end][:2] == (last[0], last[1] + last[2]):
+            continue
+        group, begin = reads[begin:end], end
+        path, first = group[0][:2]
+        total = last[1] + last[2] - first
+        if len(group) < LEAST_TOGETHER or total > len(group) * SMALL_BYTES:
+            yield from group
+            continue
+        raw = memoryview(bytearray(total))
+        if _read(files, path, first, raw) is not None:
+            yield from group
+            continue
+        for _, offset, size, target in group:
+            buffer[target : target + size] = raw[offset - first : offset - first + size]
 
 
 def located(files: Lender, places: Sequence[Sequence[Slot]], stack: ExitStack) -> list[tuple[int, int, int, int, int]]:
