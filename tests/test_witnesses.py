@@ -1,12 +1,14 @@
-"""What schedulers and boards told in public threads, with other numbers and names: each witness from three places."""
+"""What schedulers, clusters and boards told in public: each witness from three repositories (data/witnesses.txt)."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from forensics.investigate import investigate
 
+HERE = Path(__file__).parent
 STEPS = "".join(f"step {n} | loss {2.4 - n / 100:.3f}\n" for n in range(1, 41))
 DIAGNOSIS = """Successfully ran diagnostic for group.
 +---------------------------+------------------------------------------------+
@@ -23,144 +25,60 @@ DIAGNOSIS = """Successfully ran diagnostic for group.
 | Warning                   | GPU 1 {warning:<40} |
 +---------------------------+------------------------------------------------+
 """
-WITNESSES = {
-    "sacct, aligned": (
-        "nebius/soperator#321",
-        "sacct.txt",
-        """JobID           JobName  AllocCPUS     MaxRSS  MaxVMSize   TotalCPU      State
------------- ---------- ---------- ---------- ---------- ---------- ----------
-77                train          8                        41:00.004 OUT_OF_ME+
-77.0             python          8  61872044K          0  41:00.004 OUT_OF_ME+
-""",
-        "killed",
-    ),
-    "sacct, every field": (
-        "nauhpc/jobstats#14",
-        "sacct.txt",
-        """JobID|JobIDRaw|JobName|Partition|MaxVMSize|MaxRSS|AveRSS|Elapsed|NCPUS|State|ExitCode|
-77|77|train|gpu||||2-00:00:21|8|TIMEOUT|0:0|
-77.batch|77.batch|batch||9G|8G|8G|2-00:00:23|8|CANCELLED|0:15|
-""",
-        "time-limit",
-    ),
-    "scontrol, of a failed job": (
-        "mknoxnv/ubuntu-slurm#5",
-        "job.txt",
-        """JobId=77 JobName=train
-   UserId=jd(1004) GroupId=jd(1004) MCS_label=N/A
-   Priority=4294 Nice=0 Account=lab QOS=normal
-   JobState=FAILED Reason=NonZeroExitCode Dependency=(null)
-   Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=1:0
-   RunTime=00:12:00 TimeLimit=UNLIMITED TimeMin=N/A
-   SubmitTime=2026-11-01T14:54:02 EligibleTime=2026-11-01T14:54:02
-""",
-        "crashed",
-    ),
-    "scontrol, of a running job": (
-        "tdegeus/GooseSLURM#32",
-        "job.txt",
-        """JobId=77 JobName=velocity
-   UserId=jd(1004) GroupId=jd(1004) MCS_label=N/A
-   Priority=54 Nice=0 Account=lab QOS=normal
-   JobState=RUNNING Reason=None Dependency=(null)
-   Requeue=0 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:0
-   RunTime=20:27:30 TimeLimit=2-00:00:00 TimeMin=N/A
-""",
-        "unknown",
-    ),
-    "seff": (
-        "troycomi/reportseff#41",
-        "seff.txt",
-        """######################## JOB EFFICIENCY REPORT ########################
-# Job ID:          77
-# State:           TIMEOUT (exit code 0)
-# Cores:           8
-# CPU Utilized:    00:06:58
-# Memory Utilized: 14.86 GB (estimated maximum)
-#######################################################################
-""",
-        "time-limit",
-    ),
-    "seff, of an array": (
-        "ycrc/seff-array#24",
-        "seff.txt",
-        """Job ID: 77
-Array Job ID: 76_1
-Cluster: alpha
-User/Group: jd/jd
-State: OUT_OF_MEMORY (exit code 0)
-Nodes: 1
-Cores per node: 20
-Memory Utilized: 7.98 GB
-Memory Efficiency: 99.77% of 8.00 GB
-""",
-        "killed",
-    ),
-    "seff, on nodes": (
-        "troycomi/reportseff#16",
-        "seff.txt",
-        """Job ID: 77
-State: NODE_FAIL (exit code 0)
-Nodes: 2
-Cores per node: 8
-CPU Utilized: 4-23:56:22
-Job Wall-clock time: 07:36:03
-""",
-        "node-lost",
-    ),
-    "qacct": (
-        "marbl/canu#1279",
-        "train.log",
-        STEPS
-        + """==============================================================
-qname        gpu.q
-hostname     node008
-failed       37  : qmaster enforced h_rt, h_cpu, or h_vmem limit
-exit_status  137                  (Killed)
-""",
-        "killed",
-    ),
-    "a board that fell off, in three lines": (
-        "NVIDIA/NVSentinel#155",
-        "dmesg.txt",
-        """[ 1843.308145] NVRM: The NVIDIA GPU 0000:3b:00.0
-               NVRM: (PCI ID: 10de:20b5) installed in this system has
-               NVRM: fallen off the bus and is not responding to commands.
-[ 1843.439662] NVRM: The NVIDIA probe routine failed for 1 device(s).
-""",
-        "crashed",
-    ),
-    "a board that fell off, in the journal": (
-        "leptonai/gpud#1209",
-        "journal.txt",
-        """Feb 14 05:03:41 gpu-1 kernel: NVRM: The NVIDIA GPU 0000:3b:00.0
-Feb 14 05:03:41 gpu-1 kernel: NVRM: (PCI ID: 10de:20b5) installed in this system has
-Feb 14 05:03:41 gpu-1 kernel: NVRM: fallen off the bus and is not responding to commands.
-""",
-        "crashed",
-    ),
-    "Xid 79": (
-        "Cyridd/cmpunlocker#4",
-        "dmesg.txt",
-        """[   21.091872] NVRM: Xid (PCI:0000:01:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.
-[   21.092238] NVRM: GPU 0000:01:00.0: rm_init_adapter failed, device minor number 0
-""",
-        "crashed",
-    ),
-}
+
+
+def _witnesses() -> Iterator[tuple[str, str, str, str, str, str]]:
+    """Yield each witness: its name, where it stands, its file, the ending and what is said of it; its text."""
+    for part in (HERE / "data/witnesses.txt").read_text().split("\n=== ")[1:]:
+        line, _, text = part.partition("\n")
+        name, source, file, kind, says = (cell.strip() for cell in f"{line} ".split(" | "))
+        yield name, source, file, kind, says, text + "\n"
+
+
+WITNESSES = {witness[0]: witness[1:] for witness in _witnesses()}
+FORMS = (
+    "sacct",
+    "scontrol",
+    "seff",
+    "Xid|fell",
+    "kubectl describe",
+    "pod as YAML",
+    "pod as JSON",
+    "events",
+    "nvidia-smi -q",
+    "bug report",
+    "dcgmi",
+)
+
+
+def test_each_form_stands_in_three_repositories() -> None:
+    found = {
+        form: {w[0].split("#")[0].split(":")[0] for n, w in WITNESSES.items() if re.search(form, n)} for form in FORMS
+    }
+    found["dcgmi"] |= {"NVIDIA/go-dcgm", "NVIDIA/DCGM"}  # the diagnoses below
+
+    assert {form: len(repositories) for form, repositories in found.items() if len(repositories) < 3} == {}
 
 
 @pytest.mark.parametrize("name", WITNESSES)
 def test_a_witness_of_a_public_thread_tells_how_the_run_ended(tmp_path: Path, name: str) -> None:
-    source, file, text, kinds = WITNESSES[name]
-    (tmp_path / file).write_text(text)
+    source, file, kind, says, text = WITNESSES[name]
+    (tmp_path / file).write_text(text if file != "train.log" else STEPS + text)
     if file != "train.log":
         (tmp_path / "train.log").write_text(STEPS)
-    ending = investigate(tmp_path).run.ending
-    kind = "unknown" if ending is None else ending.kind
+    report = investigate(tmp_path)
+    ending = report.run.ending
+    told = [f.statement for f in report.findings] + [
+        each for events in report.run.timeline.events if events.path == file for each in (events.text, *events.texts)
+    ]
 
-    assert re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", source)
-    assert kind in kinds.split()
+    assert re.fullmatch(r"[\w.-]+/[\w.-]+(?:#\d+|:\S+)", source)
+    assert ("unknown" if ending is None else ending.kind) == kind
+    if says:
+        assert any(re.search(says, each) for each in told), told
+    else:
+        assert [f.symptom for f in report.findings if f.severity != "notice"] == []
+        assert not report.run.has("event gpu-health")
 
 
 @pytest.mark.parametrize(
@@ -186,6 +104,17 @@ def test_a_failed_diagnosis_is_told(  # noqa: PLR0913, PLR0917  (the parts of a 
 
     assert "#" in source
     assert investigate(tmp_path).run.has("event gpu-health")
+
+
+def test_containers_alone_tell_how_one_of_them_ended(tmp_path: Path) -> None:
+    text = WITNESSES["pod as JSON, its containers alone, which run"][-1]
+    ended = '"lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}'
+    (tmp_path / "containers.json").write_text(text.replace('"lastState": {}', ended))
+    (tmp_path / "train.log").write_text(STEPS)
+    ending = investigate(tmp_path).run.ending
+
+    assert ending is not None
+    assert (ending.kind, ending.quoted) == ("killed", "Reason: OOMKilled")
 
 
 def test_the_log_of_another_system_tells_of_no_crash(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
     | Memory                    | Fail - GPU: 2                                  |     DCGM 3
     | memory                    | Fail                                           |     DCGM 4
     |                           | GPU2: Fail                                     |
+    | Error                     | GPU 3 has uncorrectable memory errors and row  |     before any test
+    |                           |  remappings are pending                        |
 
     {"DCGM Diagnostic": {"test_categories": [{"category": "Hardware", "tests": [{"name": "memory", "results":
     [{"entity_id": 2, "status": "Fail", "warnings": [..]}]}]}]}}
 
-Captures: NVIDIA/DCGM issues 253 and 272, NVIDIA/go-dcgm issue 52, NVIDIA/NVSentinel pull request 772; the JSON form:
-NVIDIA/DCGM `nvvs/src/JsonOutput.h`.
+Captures: NVIDIA/DCGM issues 253 and 272, NVIDIA/go-dcgm issue 52, NVIDIA/NVSentinel pull request 772,
+stas00/ml-engineering `compute/accelerator/nvidia/debug.md`; the JSON form: NVIDIA/DCGM `nvvs/src/JsonOutput.h`.
 """
 
 import re
@@ -27,6 +29,7 @@ MOST_BYTES = 8 << 20
 _TABLE = expression(rb"\|\s*Diagnostic\s+\|\s*Result\s+\|")
 _JSON = expression(rb'"DCGM (?:GPU )?Diagnostic"\s*:')
 _ROW = expression(r"\|([^|]{0,80})\|(.{0,240})\|\s*")
+FAILED = " failed"
 _FAILED = expression(r"^Fail(?: - (?:GPUs?: ?)?(.{1,80}))?$|^(GPU ?\d+): Fail", re.IGNORECASE)
 
 
@@ -45,32 +48,38 @@ def dcgm_diagnostic(artifact: Artifact) -> Iterator[Fact]:
     with File(artifact.location) as file:
         data = file.head(MOST_BYTES)
     told = _of_json(parse(data).value) if data.lstrip().startswith(b"{") else _of_table(data.decode("utf-8", "replace"))
-    text = "\n".join(f"GPU health: dcgmi diag, {name} failed{on}" for name, on in dict.fromkeys(told))
+    text = "\n".join(f"GPU health: dcgmi diag, {name}{what}" for name, what in dict.fromkeys(told))
     yield from events(of_lines(text.encode()), artifact.path, "failed test {}")
 
 
 def _of_table(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each test that failed and the board; DCGM 4 lists the boards below the test."""
+    """Yield each test that failed and the board; DCGM 4 lists the boards below the test, errors go on below."""
     name = ""
     pending = ""
-    for line in text.splitlines():
+    error: list[str] = []
+    for line in [*text.splitlines(), "| | |"]:
         row = _ROW.match(line)
         test, result = (row[1].strip(), row[2].strip()) if row else ("", "")
         failed = _FAILED.match(result)
+        if error and (test or not result):
+            yield "error: ", " ".join(error)
+            error = []
         if test:
             if pending:
-                yield pending, ""
+                yield pending, FAILED
             name, pending = test, ""
+        if name == "Error" and result:
+            error.append(result)
         if failed is None:
             continue
         board = failed[1] or failed[2]
         if board:
-            yield name, f" on {board if board.upper().startswith('GPU') else f'GPU {board}'}"
+            yield name, f"{FAILED} on {board if board.upper().startswith('GPU') else f'GPU {board}'}"
             pending = ""
         else:
             pending = name
     if pending:
-        yield pending, ""
+        yield pending, FAILED
 
 
 def _of_json(tree: object) -> Iterator[tuple[str, str]]:
@@ -91,7 +100,7 @@ def _of_test(test: object) -> Iterator[tuple[str, str]]:
     results = test.get("results") if isinstance(test, Mapping) else None
     for result in results if isinstance(results, list) else []:
         if isinstance(result, Mapping) and str(result.get("status", "")).lower() == "fail":
-            yield str(test.get("name", "a test")), _board(result)  # type: ignore[attr-defined]  # a mapping, as above
+            yield str(test.get("name", "a test")), FAILED + _board(result)  # type: ignore[attr-defined]  # a mapping, as above
 
 
 def _board(result: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What Slurm kept of a job: `sacct` (as it is, with `-p` or `-P`, or `--json`), `scontrol show job`, `seff`.
+"""What Slurm kept of a job: `sacct` (as it is, with `-p` or `-P`, or `--json`), `scontrol show job` (`-o`), `seff`.
 
 Sources: Slurm 23.11 `src/sacct/print.c`, `src/plugins/data_parser`, `src/api/job_info.c` (slurm_sprint_job_info),
 `contribs/seff/seff`; the job states of slurm.schedmd.com/job_state_codes.html. Fields that count: State, ExitCode
@@ -21,7 +21,7 @@ from forensics.storage.file import File
 MOST_BYTES = 16 << 20
 _SACCT = expression(rb"\A(?:[^\n]*\n)?[^\n|]{0,80}\|?(?:[\w%]{1,40}\|){0,100}JobID(?:Raw)?\|[^\n]*\bState\b")
 _ALIGNED = expression(rb"(?:\A|\n) *JobID(?:Raw)? (?=[^\n]*\bState\b)[^\n]*\n *-{3,} -{3,}")
-_SCONTROL = expression(rb"(?:\A|\n)JobId=\d[^\n]*\n(?:[^\n]*\n){0,12}?\s{0,40}JobState=")
+_SCONTROL = expression(rb"(?:\A|\n)JobId=\d(?:[^\n]*\n(?:[^\n]*\n){0,12}?\s{0,40}|[^\n]{0,4000}? )JobState=")
 _SEFF = expression(rb"(?:\A|\n)(?:# )?Job ID: {1,20}\d[^\n]*\n(?:[^\n]*\n){0,6}?(?:# )?State: {1,20}[A-Z_]+")
 _JSON = expression(
     rb'"(?:exit_code|derived_exit_code)"\s*:.{0,4000}"state"\s*:|"state"\s*:.{0,4000}"exit_code"\s*:', re.DOTALL
@@ -75,7 +75,7 @@ def _from_text(text: str) -> Iterator[tuple[int, str, str, float]]:
             name = row.get("JobID") or row.get("JobIDRaw") or ""
             if name and "." not in name:
                 yield number, name, row.get("State", ""), _code(row.get("ExitCode", ""))
-        elif found := re.search(r"JobId=(\d+)|Job ID: {1,20}(\d+)", line):
+        elif found := re.search(r"\bJobId=(\d+)|^Job ID: {1,20}(\d+)", line):
             job, job_line = found[1] or found[2], number
         if job and (found := re.search(r"\bJobState=(\w+)|^State: {1,20}([A-Z_]+)(?: \(exit code (\d+)\))?", line)):
             code = re.search(r"\bExitCode=(\d+:\d+)", text[text.find(job) :])

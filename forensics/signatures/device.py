@@ -27,7 +27,7 @@ SIGNATURES = (
             Words("Unable to determine the device handle for gpu"),
             Record(
                 "NVRM: Xid",
-                r"NVRM: Xid \(PCI:[0-9A-Fa-f:.]+\): (?:48|62|64|74|79|92|94|95|109|110|119|120|121|136|140|143"
+                r"NVRM: Xid \((?:PCI:)?[0-9A-Fa-f:.]+\): (?:48|62|64|74|79|92|94|95|109|110|119|120|121|136|140|143"
                 r"|14[4-9]|150)\b",
             ),
             Words("CUDA_ERROR_ECC_UNCORRECTABLE"),
@@ -41,7 +41,7 @@ SIGNATURES = (
         "",
         Role.SIGN,
         "the driver reported an error of the GPU",
-        (Record("NVRM: Xid", r"NVRM: Xid \(PCI:[0-9A-Fa-f:.]+\): (\d+)"),),
+        (Record("NVRM: Xid", r"NVRM: Xid \((?:PCI:)?[0-9A-Fa-f:.]+\): (\d+)"),),
     ),
     Signature(
         "gpu-health",

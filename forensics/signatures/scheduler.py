@@ -95,6 +95,7 @@ SIGNATURES = (
             Record("Pod ephemeral local storage usage exceeds"),
             Record("Container ", r"Container \S+ exceeded its local ephemeral storage limit"),
             Record("TaintManagerEviction"),
+            Record("EvictedDueTo", r"\bEvictedDueTo(?!Preempt)[A-Z]\w{2,40}"),
             Record("Job was evicted"),
             Record("EvictionByEvictionAPI"),
             Record("deleting pod for node scale down"),
