@@ -665,3 +665,64 @@ def test_deaths_are_put_together_once_for_all_rules(tmp_path: Path, monkeypatch:
 
     assert {finding.symptom for finding in report.findings} == {"crash-device"}
     assert len(asked) == len(set(asked))
+
+
+def test_an_evaluation_that_stood_in_a_buffer_is_no_later_attempt(tmp_path: Path) -> None:
+    """The errors are written at once: what was printed before them may come last, with a step of its own."""
+    bar = " 46%|####6     | {}/2200 [10:16<10:52,  1.79it/s]"
+    text = (
+        f"{bar.format(110)}\n{{'loss': 0.71, 'grad_norm': 1.2, 'learning_rate': 1e-05, 'epoch': 0.5}}\n"
+        f"{bar.format(220)}\n{{'loss': 0.22, 'grad_norm': 0.8, 'learning_rate': 2e-05, 'epoch': 1.0}}\n"
+        f"{bar.format(1100)}Traceback (most recent call last):\n"
+        '  File "/srv/fit.py", line 71, in <module>\n    trainer.train()\n'
+        "ValueError: the adapter cannot be written\n"
+        "{'eval_loss': 0.03, 'eval_runtime': 1.0, 'epoch': 5.0}\n"
+    )
+    report = judged(tmp_path, text)
+
+    assert report.verdict == "broken"
+    assert loud(report) == ["crash-exception"]
+
+
+def test_a_shell_goes_on_behind_a_line_that_names_no_program(tmp_path: Path) -> None:
+    """Of `sbatch` scripts a line `SBATCH --time=...` without its `#` is common."""
+    complaint = "/var/spool/slurmd/job77/slurm_script: line 4: SBATCH: command not found\n"
+    trace = 'Traceback (most recent call last):\n  File "fit.py", line 9, in <module>\n    step()\n'
+    memory = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 96.00 MiB.\n"
+    report = judged(tmp_path, complaint + trace + memory)
+
+    assert loud(report) == ["crash-oom"]
+    assert report.hypotheses[0].cause == "out-of-memory"
+    assert "launch-error" not in {each.cause for each in report.hypotheses}
+    assert loud(judged(tmp_path, complaint)) == ["crash-launcher"]
+
+
+def test_a_look_up_in_passing_ends_no_run(tmp_path: Path) -> None:
+    """PEFT looks for the configuration of its base model where it saves, and warns (`check_file_exists_on_hf_hub`)."""
+    warned = "Cannot access gated repo for url https://huggingface.co/acme/base/resolve/main/config.json.\n"
+
+    assert judged(tmp_path, STEPS + warned).verdict == "healthy"
+    assert loud(judged(tmp_path, warned)) == ["crash-launcher"]
+
+
+def test_what_train_returns_in_a_notebook_is_the_end_of_training(tmp_path: Path) -> None:
+    returned = "TrainOutput(global_step=40, training_loss=1.9, metrics={'train_runtime': 99.5, 'epoch': 1.0})\n"
+    report = judged(tmp_path, STEPS + returned)
+
+    assert report.run.ending is not None
+    assert report.run.ending.kind == "finished"
+
+
+def test_a_loop_that_tries_again_and_logs_nothing_has_not_survived(tmp_path: Path) -> None:
+    """PyTracking's trainer says that it finished, whatever became of its tries (`BaseTrainer.train`)."""
+    text = (
+        "Training crashed at epoch 3\nTraceback (most recent call last):\n"
+        '  File "trainers/base_trainer.py", line 87, in train\n    self.train_epoch()\n'
+        '  File "actors/siam.py", line 40, in compute_losses\n    raise ValueError("outputs are NaN, stop")\n'
+        "ValueError: outputs are NaN, stop\n\nRestarting training from last epoch ...\nFinished training!\n"
+    )
+    report = judged(tmp_path, text)
+
+    assert report.verdict == "broken"
+    assert report.hypotheses[0].cause == "stopped-at-nan"
+    assert judged(tmp_path, STEPS + text).verdict == "healthy"

@@ -216,7 +216,8 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             (
                 r"\b(?:\w{1,20}_)?loss(?:es|_\w{1,20})?\b|\bgradients?\b|\bgrad[_ ]?norm\b|\bactivations?\b|\blogits\b"
-                r"|\b(?:labels?|inputs?|features?|targets?|outputs?|predictions?|rewards?|weights?) contain\w*"
+                r"|\b(?:labels?|inputs?|features?|targets?|outputs?|predictions?|rewards?|weights?)"
+                r" (?:contain\w*|is|are|was|were|became|has|have)\b"
             ),
             r"\bnans?\b|\binfs?\b|\binfinite\b|\binfinity\b|\bnon-?finite\b|\bnot finite\b",
         ),

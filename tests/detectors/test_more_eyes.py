@@ -116,10 +116,11 @@ def test_log_probabilities_of_zero_are_an_error() -> None:
         return make_run(loss=[0.6931] * len(chosen), **rows)
 
     zero, alive = logged([0.0] * 3, [0.0] * 3), logged([-9.0, 0.0, -8.0], [-9.0] * 3)
-    short = logged([0.0] * 2, [0.0] * 2)
+    one, half = logged([0.0], [0.0]), logged([0.0] * 2, [-9.0] * 2)
 
     assert [(f.severity, f.step) for f in find("logps-zero", zero)] == [("error", 1)]
-    assert find("logps-zero", alive) == find("logps-zero", short) == []
+    assert [f.severity for f in find("logps-zero", one)] == ["error"]
+    assert find("logps-zero", alive) == find("logps-zero", half) == []
 
 
 @pytest.mark.parametrize(

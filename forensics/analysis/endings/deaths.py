@@ -25,6 +25,7 @@ MORE = {
     Kind.SIZE_MISMATCH: "weights did not fit the model",
 }
 """Events of other tables that end a run when nothing follows them."""
+UNREACHABLE = "hub-unreachable"
 OUTSIDE = frozenset({Kind.OOM_KILL_RECORD, Kind.XID, "gpu-hardware"})
 """Records of the kernel: what follows them in the kernel's own log says nothing of the run."""
 
@@ -135,6 +136,8 @@ def _placed(events: Events, index: int, told: _Meaning, begun: int | None) -> De
     order = events.order
     if symptom == "crash-launcher" and _under_way(events, index, begun):
         symptom = "crash-exception"
+    elif name == UNREACHABLE and order is not None and order.entries - int(order.entries_after[index]) >= LEAST_BEFORE:
+        role = Role.SIGN  # a look-up that was tried in passing, as PEFT does where it saves; no exception says more
     return Death(
         name=name,
         symptom=symptom,

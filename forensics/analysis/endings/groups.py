@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal, TypeAlias
 
@@ -29,6 +29,8 @@ _OF_AN_INTERRUPT = expression(
     r"|cancel|timeout|stopiteration|resource_?tracker|shutdown|closed"
 )
 """What processes say whose partner was interrupted, and what an interrupt finds being handled (`queue.Empty`)."""
+_OF_A_SHELL = expression(r"(?:\bline \d+|\bsh|\bbash|\bzsh): .{0,200}(?:command )?not found\s*$")
+"""What a shell says of a line of its script that names no program; it goes on with the next line."""
 _DIGITS = expression(r"\d+")
 
 
@@ -70,6 +72,7 @@ def root_of(deaths: Sequence[Death]) -> Death:
     """
     ranked = sorted(deaths, key=lambda death: death.role)
     lowest = [death for death in deaths if death.role == ranked[0].role]
+    lowest = [death for death in lowest if not _OF_A_SHELL.search(death.text)] or lowest
     first = _peer_that_left(deaths, lowest) or lowest[0]
     stopped = next((death for death in lowest if death.ending == "stopped-by-user" and death.name != CANCELLED), None)
     if any(death.name == Kind.OOM_KILL_RECORD for death in lowest):
@@ -135,7 +138,16 @@ def _together(deaths: list[Death]) -> list[list[Death]]:
             groups.append([death])
         else:
             groups[-1].append(death)
-    return groups
+    return [_but_of_a_shell(group) for group in groups]
+
+
+def _but_of_a_shell(deaths: list[Death]) -> list[Death]:
+    """Take a line of a script that named no program for a mere sign where a program died after it."""
+    roots = [death for death in deaths if death.role is Role.ROOT]
+    own = [death for death in roots if _OF_A_SHELL.search(death.text)]
+    if len(own) == len(roots):
+        return deaths
+    return [replace(death, role=Role.SIGN) if death in own else death for death in deaths]
 
 
 def _apart(earlier: Death, later: Death) -> bool:
@@ -148,6 +160,8 @@ def _apart(earlier: Death, later: Death) -> bool:
 def _fate(members: Sequence[Death], timeline: Timeline, finished: dict[str, Events]) -> tuple[Fate, bool]:
     last = members[-1]
     for path, events in finished.items():
+        if last.caught and not timeline.samples and path == last.path:
+            continue  # nothing was ever logged: a loop that tries again after each exception says so all the same
         if path != last.path or int(events.records[-1]) > last.record:
             return ("survived", False) if not _restarted_after(events, last) else _went_on(members, timeline)
     after_finish = any(path == last.path and _nothing_between(events, members[0]) for path, events in finished.items())
@@ -178,16 +192,24 @@ def _went_on(members: Sequence[Death], timeline: Timeline) -> tuple[Fate, bool]:
     if last.entries_after is not None:
         if last.entries_after >= (1 if only_signs else FEW_ENTRIES):
             return "survived", False
-        if last.before >= 0 and _beyond(last.before, timeline):
+        if last.before >= 0 and _beyond(last.before, timeline, but=last.path):
             return "superseded", False
         return "final", False
     step = max(death.step for death in members)
     return ("survived" if step >= 0 and _beyond(step, timeline) else "final"), False
 
 
-def _beyond(step: int, timeline: Timeline) -> bool:
+def _beyond(step: int, timeline: Timeline, but: str = "") -> bool:
+    """Tell whether steps were logged far beyond one; those of the text `but`, of which the order is known, tell none.
+
+    The last that it printed may stand behind a death, out of a buffer: an evaluation before a checkpoint that failed.
+    """
     end = timeline.last_step
-    return end is not None and end > step + max(10, step // 20)
+    far = step + max(10, step // 20)
+    if end is None or end <= far:
+        return False
+    others = [block for block in timeline.samples if block.path != but and len(block.steps)]
+    return not but or any(block.steps.max() > far for block in others)
 
 
 def _superseded(groups: list[Group], timeline: Timeline) -> list[Group]:

@@ -121,6 +121,7 @@ SIGNS = (
     _sign("Starting training", Kind.TRAINING_STARTED, r"- Starting training!?\s{0,9}$"),
     _sign("Starting testing", Kind.TRAINING_FINISHED, r"- Starting testing!?\s{0,9}$"),
     _sign("Training completed. Do not forget", Kind.TRAINING_FINISHED),
+    _sign("TrainOutput(global_step=", Kind.TRAINING_FINISHED),  # what `Trainer.train` returns, as a notebook shows it
     _sign("`Trainer.fit` stopped: `max_", Kind.TRAINING_FINISHED),
     _sign("xiting program a", Kind.TRAINING_FINISHED, r"exiting program (?:at iteration|after [\d.]+ minutes)"),
     _sign(
