@@ -130,5 +130,5 @@ def test_the_readme_shows_the_record() -> None:
 
     assert found is not None
     assert [line.rstrip() for line in found[1].splitlines()] == [
-        line.rstrip() for line in calibration.tables(fc.claims(("held", "held2"))).splitlines()
+        line.rstrip() for line in calibration.tables(fc.claims(fc.COUNTED)).splitlines()
     ]
