@@ -50,8 +50,8 @@ class Label:
     one, its misses then read by those who mend), "unseen" (by the commit of version 0.2.0, then read as well),
     "held" (by a later frozen commit, shown to nobody before its answer, then read), "learn" (collected for those who
     mend: its misses are read at once, so it measures no version), "held2" and "held3" (of other sources each, shown to
-    nobody before its answer by a frozen commit, then read). A run that its user stopped while it trained well is labelled healthy, as
-    docs/endings.md calls that ending a notice; its cause is accepted and not asked for.
+    nobody before its answer by a frozen commit, then read). A run that its user stopped while it trained well is
+    labelled healthy, as docs/endings.md calls that ending a notice; its cause is accepted and not asked for.
     """
 
     id: str
