@@ -8,7 +8,7 @@ from forensics.analysis import context
 from forensics.model import Run
 from forensics.names import LOSS
 
-NEAR = 5
+NEAR, FEWEST = 5, 3
 RISES = 1.2
 
 
@@ -27,7 +27,7 @@ class Since:
 def training_since(run: Run, step: int) -> Since | None:
     """Return what the training loss was around `step` and is at the end; None where too few entries tell.
 
-    In a log of less than ten entries a half of them, or what there is up to `step`, is enough.
+    Three before it are enough; in a log of less than ten entries a half of them, or what there is up to `step`.
     """
     series = context.recorded(run, LOSS)
     kept = np.isfinite(series.values)
@@ -35,6 +35,6 @@ def training_since(run: Run, step: int) -> Since | None:
     enough = min(NEAR, len(values) // 2)
     near = values[: max(int(np.searchsorted(steps, step, side="right")), 1)][-NEAR:]
     end = values[steps > step][-NEAR:]
-    if len(values) < NEAR or len(end) < enough or len(near) < min(enough, 1 if len(values) < 2 * NEAR else NEAR):
+    if len(values) < NEAR or len(end) < enough or len(near) < min(enough, 1 if len(values) < 2 * NEAR else FEWEST):
         return None
     return Since(float(np.median(near)), float(np.median(end[-enough:])))

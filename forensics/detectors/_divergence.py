@@ -51,7 +51,7 @@ def _long(values: Floats) -> Found | None:
     lost = rise / (start - best) if start > best else float("inf")
     times = UNLEARNT if lost >= 1 and rise >= 1 else LOST_TIMES
     third = levels[-(len(levels) // 3) :]
-    if where < len(levels) - 2 * len(third) and float(third.min()) - best >= UNMISTAKABLE * robust.noise(values):
+    if where < len(levels) - 2 * len(third) and float(third.min()) - best >= UNMISTAKABLE * robust.noise(values) > 0:
         times = LASTS
     if rise < 6 * scatter or level < times * best or rise <= 0:
         return None

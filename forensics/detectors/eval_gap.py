@@ -31,6 +31,10 @@ QUALITIES, HALF, FIFTH = 8, 0.5, 0.2
 CREEPS, STEADY, WIDER, AFTER = 1.06, 0.75, 0.5, 10
 """How far the evaluations end above the best one where they creep up ever since, their rank correlation with time, what
 the training loss is of the evaluation loss and of itself at that one, and how many levels follow it."""
+FARTHER, NARROWER = 1.15, 0.67
+"""The same of evaluations that creep farther: less need be left between them and the training loss."""
+RUIN, LOW_RUIN = 3.0, 10.0
+"""How many times a best evaluation loss below `SMALL` the last two and the last one are where it is no wobble."""
 MANY, TIMES, ALL, FELL = 10, 1.4, 1.15, 0.85
 """Evaluations that jump about: how many; how far the median, and each one, of the last third lies above the lowest
 median of three; what is left of the training loss meanwhile."""
@@ -72,7 +76,8 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     each of them at 1.15 x, while the training loss falls; and an evaluation loss above 1 that comes to 20 and more for
     each wrong answer of the accuracy beside it, five times the training loss (13.6 at most in 65 healthy runs).
     Minimum: two finite evaluations; more than 20 are read as the medians of 20 stretches.
-    Silenced by: a best evaluation loss below 0.01; below 0.1 it is a notice; a rise of less than three point-to-point
+    Silenced by: a best evaluation loss below 0.01; below 0.1 it is a notice, unless the last of three and more after
+    the best is ten times as high, and 0.01, and the one before it three times; a rise of less than three point-to-point
     deviations; what is learned by heart by an accuracy, or the like, that is higher than at the best evaluation, unless
     it began beside that of training and ends below half of it; evaluations that leaped up with the training loss and
     only ever fall since.
@@ -120,11 +125,14 @@ def _judged(run: Run, series: Series) -> Finding | None:
     heart = _by_heart(run, values, best) or (lasting and _given_back(run, values, best))
     heart = (heart or _creeps(values, best, since)) and (not _quality_rises(run, where) or _left_behind(run))
     jumps = low >= SMALL and _stays_above(values, since) and not _quality_rises(run, where)
-    if low < 0.01 or not (jumps or (clear and (worse or lasting or heart))) or (both and _comes_down(after)):
+    ruined = _ruined(low, after) and not _quality_rises(run, where)
+    told = ruined or jumps or (clear and (worse or lasting or heart))
+    if not told or (low < 0.01 and not ruined) or (both and _comes_down(after)):
         return None
     above = min(ABOVE * low, float(values[-1]))
     first = int(index[best + 1 + int(np.argmax(values[best + 1 :] >= above))])
-    severity: Severity = "warning" if heart or jumps or (worse and low >= SMALL) or (lasting and both) else "notice"
+    grave = heart or jumps or ruined or (worse and low >= SMALL) or (lasting and both)
+    severity: Severity = "warning" if grave else "notice"
     meaning = "the training loss rises with it" if both else "later steps only fit the training data"
     name = "the evaluation loss" if series.name == EVAL_LOSS else series.name
     return Finding(
@@ -136,6 +144,13 @@ def _judged(run: Run, series: Series) -> Finding | None:
         step=int(series.steps[first]),
         step_range=(int(series.steps[index[best]]), int(series.steps[first])),
     )
+
+
+def _ruined(low: float, after: Floats) -> bool:
+    """Tell whether evaluations that were next to nothing end at a multiple of it, and at no small number."""
+    if low >= SMALL or len(after) < LAST or float(after[-1]) < 0.01:
+        return False
+    return float(after[-1]) >= LOW_RUIN * low and float(after[-2:].min()) >= RUIN * low
 
 
 def _fallen_back(run: Run) -> Finding | None:
@@ -277,6 +292,7 @@ def _creeps(values: Floats, best: int, since: Since | None) -> bool:
     low, last = float(values[best]), float(after[-LAST:].min())
     rank = float(np.sign(after[None, :] - after[:, None])[np.triu_indices(len(after), 1)].mean())
     falls = 0 < since.now < WIDER * min(since.then * 1.2, last)
+    falls = falls or (last >= FARTHER * low and 0 < since.now < NARROWER * min(since.then, last))
     return rank >= STEADY and last >= CREEPS * low and falls
 
 

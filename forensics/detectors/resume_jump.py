@@ -20,6 +20,9 @@ JUMP = 1.3
 AGAIN, SAME_LEVEL, CLOSE = 0.7, 0.95, 0.15
 """A curve that begins again: how far it had come down, how near its first level it is, and how far, as a share of what
 had been gained, the two curves may lie apart."""
+FASTER, SOFTER, LONG = 0.3, 1.2, 10
+"""The same share where the second curve lies below the first, as of a model that lost a part of what it knew; how many
+times the first level it begins at then, and the entries that it needs at least to be back."""
 SEVERAL, ROOF = 3, 2.0
 """Places where a curve without a step counter begins again, from which on it is that of several trainings,
 and how many times its first level it may lie there."""
@@ -37,9 +40,9 @@ def resume_jump(run: Run) -> Iterator[Finding]:
     Source: S. Bekman's ml-engineering, training-loss-patterns (resume spikes; a loss that looks better right
     after a resume because data are repeated): lost optimizer state, lost order of data, other weights. A loss that is
     back at the level of the first entries was resumed from nothing.
-    Where nothing tells of a restart, a curve that leaps to its first level and falls again as it did at first (40
-    entries and more) has one. A log that does so three times and more holds several trainings, one after the other,
-    as of an edit of a model for each fact, a trial for each set of arguments: nothing was lost.
+    Where nothing tells of a restart, a curve of 40 entries and more that leaps to its first level and falls again as
+    it did at first, or somewhat faster, has one. A log that does so three times and more holds several trainings, one
+    after the other, as of an edit of a model for each fact, a trial for each set of arguments: nothing was lost.
     Minimum: five finite entries before the seam and three after. A seam is a restart that the steps, the files or the
     log tell, or training that is announced again among the entries.
     Silenced by: a change below six point-to-point deviations, or below 30 %; 10 % where four fifths of the progress
@@ -116,7 +119,10 @@ def _begins_again(values: Floats) -> list[tuple[int, float, float]]:
         apart = float(np.median(np.abs(values[cut : cut + size] - values[:size])))
         falls = new - float(np.median(values[cut + size - AFTER : cut + size]))
         back = old < AGAIN * first and SAME_LEVEL < new / first < ROOF
-        if back and apart < CLOSE * gained and falls > 2 * CLOSE * gained:
+        above = float(np.median(np.maximum(values[cut : cut + size] - values[:size], 0.0)))
+        faster = above < CLOSE * gained and apart < FASTER * gained and new < SOFTER * first
+        faster = faster and bool((values[cut : cut + LONG] > old).all())
+        if back and (apart < CLOSE * gained or faster) and falls > 2 * CLOSE * gained:
             found.append((cut, old, new))
     return found
 

@@ -109,7 +109,7 @@ def test_short_logs_need_a_leap_to_three_times_all_before(loss: list[float], exp
         make_run(loss=[1.2 + 0.003 * i for i in range(60)]),
         make_run(loss=GOOD[:40] + flat(20, 6.0), reward=GOOD),
         make_run(loss=[-value for value in GOOD]),
-        make_run(loss=GOOD[:30] + flat(10, 6.0) + GOOD[40:]),
+        make_run(loss=GOOD[:30] + flat(5, 6.0) + GOOD[35:]),
     ],
     ids=["healthy", "the last point alone", "slightly rising", "policy gradient", "negative", "recovers"],
 )

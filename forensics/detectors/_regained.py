@@ -1,0 +1,68 @@
+"""How a curve tells that it had left its level for a good part of a run, though it came back."""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from forensics.analysis import robust
+from forensics.detectors._divergence import LEAST, Found
+from forensics.model import Floats, Series, Severity
+
+SHARE, MANY_TIMES, TENTH = 0.25, 2.0, 0.1
+"""What part of a log a level is lost for; more than a tenth is enough where the loss stands at twice the level."""
+ABOVE, MIDDLE, RISE = 1.2, 1.4, 1.0
+"""How far all entries meanwhile, and the middle one of them, lie above the level; and by how much loss."""
+DEVIATIONS, FALLS = 4.0, 0.1
+"""Point-to-point deviations of the logarithms that the middle one must clear the level by, and the share by which a
+loss falls that has been given other data and learns them at once."""
+SHORTEST = 6
+
+
+def regained(series: Series, evaluated: Series) -> Found | None:
+    """Return the longest time for which a level was lost, and where it began; None where none was.
+
+    A level is a median of five entries, or one entry that an evaluation at the same step confirms.
+    """
+    finite = np.flatnonzero(np.isfinite(series.values))
+    values = series.values[finite]
+    if len(values) < LEAST or bool((values <= 0).any()):
+        return None
+    middles = values.copy()
+    middles[1:-1] = np.median(sliding_window_view(values, 3), axis=1)
+    levels = np.full(len(values), np.inf)
+    levels[2:-2] = np.median(sliding_window_view(values, 5), axis=1)
+    reached = np.minimum.accumulate(np.minimum(levels, _confirmed(series, evaluated)[finite]))
+    found: Found | None = None
+    longest, begin = 0, 1
+    while begin < len(values):
+        low = float(reached[begin - 1])
+        if middles[begin] <= ABOVE * low:
+            begin += 1
+            continue
+        back = np.flatnonzero(middles[begin:] <= ABOVE * low)
+        end = begin + int(back[0]) if len(back) else len(values)
+        if end - begin > longest and _is_lost(values[begin:end], low, len(values)):
+            longest, level = end - begin, float(np.median(values[begin:end]))
+            severity: Severity = "error" if level >= max(2 * low, ABOVE * float(values[0])) else "warning"
+            found = severity, int(finite[begin]), low, level
+        begin = end
+    return found
+
+
+def _is_lost(values: Floats, low: float, size: int) -> bool:
+    """Tell whether entries stand above a level for long, by far, and without falling at once as on other data."""
+    level = float(np.median(values))
+    long = len(values) > (TENTH if level >= MANY_TIMES * low else SHARE) * size
+    if not long or len(values) < SHORTEST or level < max(MIDDLE * low, low + RISE):
+        return False
+    clear = float(np.log(level / low)) >= DEVIATIONS * robust.noise(np.log(values))
+    return clear and not robust.trend(values[: max(SHORTEST, len(values) // 2)], least=FALLS).falls
+
+
+def _confirmed(series: Series, evaluated: Series) -> Floats:
+    """Return, for each entry, the higher one of it and the evaluation at its step; infinity without one."""
+    known = np.full(len(series), np.inf)
+    if series.axis != evaluated.axis:
+        return known
+    _, places, beside = np.intersect1d(series.steps, evaluated.steps, return_indices=True)
+    known[places] = np.fmax(series.values[places], evaluated.values[beside])
+    return known
