@@ -93,6 +93,7 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "one tensor only": lambda r, _: tensors.single(r),
     "an exception": lambda r, _: told.raised(r),
     "killed by signal 9": lambda r, _: told.ended_by_signal(r, 9),
+    "killed by signal 24": lambda r, _: told.ended_by_signal(r, 24),
     "an AMD board or a ROCm build": lambda r, _: backends.on_rocm(r),
     "a native signal": lambda r, _: told.native_signal(r),
     "stopped by its user": lambda r, _: told.stopped_by_user(r),

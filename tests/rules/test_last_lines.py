@@ -341,3 +341,45 @@ def test_a_child_that_was_sent_too_little_read_no_checkpoint(tmp_path: Path) -> 
     assert causes[0].cause == "worker-not-picklable"
     assert not any(cause.holds for cause in causes if cause.cause == "truncated-write")
     assert (file[0].cause, file[0].holds) == ("truncated-write", True)
+
+
+COLLATE = '  File "/v/site-packages/torch/utils/data/_utils/collate.py", line 274, in collate_tensor_fn\n    x\n'
+
+
+@pytest.mark.parametrize("rank", ["", "[rank0]: "], ids=["plain", "of a rank"])
+def test_what_a_worker_of_the_data_loader_raised_is_what_the_run_died_of(tmp_path: Path, rank: str) -> None:
+    """torch 2.13 `ExceptionWrapper.reraise` puts the worker's own traceback below the one of the main process."""
+    passed_on = "RuntimeError: Caught RuntimeError in DataLoader worker process 0.\nOriginal " + FRAMES + COLLATE
+    told = FRAMES + passed_on + "RuntimeError: Trying to resize storage that is not resizable\n"
+    report = judged(tmp_path, STEPS + "".join(f"{rank}{line}\n" for line in told.splitlines()))
+
+    assert (report.hypotheses[0].cause, report.hypotheses[0].verdict) == ("shape-mismatch", "likely")
+    assert any("Trying to resize storage" in finding.statement for finding in report.findings)
+
+
+def test_a_worker_whose_own_words_are_cut_off_died_all_the_same(tmp_path: Path) -> None:
+    report = judged(tmp_path, STEPS + FRAMES + "RuntimeError: Caught KeyError in DataLoader worker process 0.\n")
+
+    assert any("Caught KeyError" in finding.statement for finding in report.findings)
+
+
+def test_a_traceback_that_powershell_broke_at_its_width_is_read(tmp_path: Path) -> None:
+    """Windows PowerShell 5.1 writes what `*>` redirects in UTF-16, broken at the width of the console."""
+    said = "torch._inductor.exc.TritonMissing: Cannot find a working triton installation. Either the package is not"
+    frame = (
+        '  File "G:\\envs\\search\\lib\\site-packages\\torch\\_inductor\\scheduler.py", line 5433, in create_backend'
+    )
+    text = f"{FRAMES}{frame}\n    raise TritonMissing(inspect.currentframe())\n{said}\n"
+    broken = [line[at : at + 58] for line in text.splitlines() for at in range(0, len(line), 58)]
+    config = f"Model config: {{{', '.join(map(repr, range(80)))}}}\n"
+    (tmp_path / "err.log").write_bytes((config + "\n".join(broken) + "\n").replace("\n", "\r\n").encode("utf-16"))
+    report = investigate(tmp_path)
+
+    assert "compiler-failed" in {cause.cause for cause in report.hypotheses if cause.holds}
+
+
+@pytest.mark.parametrize("code", ["run.sh: line 3:  8052 CPU time limit exceeded python train.py", "exit code 152"])
+def test_used_up_seconds_of_a_processor_are_a_time_limit(tmp_path: Path, code: str) -> None:
+    best = judged(tmp_path, STEPS + code + "\n").hypotheses[0]
+
+    assert (best.cause, best.verdict) == ("time-limit-reached", "established")

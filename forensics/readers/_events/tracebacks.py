@@ -26,6 +26,12 @@ _CELL = expression(rb"(?:File |Input In |Cell In)? ?([^ :]{1,400}|\[\d+\]):(\d{1
 """IPython >= 8 writes `File ~/x.py:12, in f(a)`."""
 _NOTEBOOK = expression(rb"(?:[A-Za-z_]\w*\.)*[A-Z]\w*")
 """IPython puts the name of the exception in front of the header."""
+_OF_A_WORKER = b"Original "
+"""What torch puts there where it passes on what a worker raised (`torch/_utils.py`, `ExceptionWrapper.reraise`)."""
+_CAUGHT = expression(rb"[\w.]{1,100}: Caught \w{1,80} in ")
+"""How it begins what it raises itself, above that header."""
+_BROKEN_FRAME = expression(rb'\s+File "[^"]{1,400}')
+"""A frame whose line was broken at the width of a terminal."""
 _MARKDOWN = frozenset({b"`", b"``", b"```"})
 """What a post may put before what it pastes, on the line itself."""
 _RANK = expression(rb"\[(?:default|rank)\d{1,6}\]:")
@@ -36,6 +42,7 @@ _NAMED = expression(
 """An exception's name; ranks that write at once may repeat it on one line."""
 _PASSED_ON = expression(rb"(?:[a-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception)\([A-Z]\w{0,80}\): ")
 """What Ray puts between the caller's frames and those of the task (`RayTaskError.make_dual_exception_type`)."""
+_NEAR = 200
 _SILENT = expression(
     rb"[\w.]{1,300}(?:Error|Exception|Failure):(?: ?|[^\n]{1,300}:| Exception encountered when calling [^\n]{1,200})"
 )
@@ -101,7 +108,7 @@ class Trace:
 def traceback_at(window: Window, position: int) -> Trace:
     """Read the traceback whose header stands at `position`; one that breaks off gives its frame only."""
     start = fragment_start(window.data, position, window.floor(position))
-    lead = window.data[start:position]
+    lead = window.data[start:position].removesuffix(_OF_A_WORKER)
     return _boxed(window, position) if _BOX.search(lead) else _plain(window, position, start, lead)
 
 
@@ -111,7 +118,7 @@ def _plain(window: Window, position: int, start: int, lead: bytes) -> Trace:
     notebook = _NOTEBOOK.fullmatch(lead.strip())
     headers = foreign = 0
     ended = position
-    for line, end in _own_lines(window, position, lead):
+    for line, end in _unbroken(_own_lines(window, position, lead)):
         found = _FRAME.match(line) or (_CELL.match(line) if notebook else None)
         if notebook and line.startswith(notebook[0]):
             last, ended = line.strip(), end
@@ -139,7 +146,7 @@ def _plain(window: Window, position: int, start: int, lead: bytes) -> Trace:
     return Trace(
         text=_text((last[:MESSAGE_BYTES] if more else last) + more or _CUT, frames),
         ended=ended,
-        launcher=bool(OF_A_LAUNCHER.match(last)) or _by_launcher(frames, last),
+        launcher=bool(OF_A_LAUNCHER.match(last)) or _by_launcher(frames, last) or _caught(window, last, ended),
         caught=bool(frames) and frames[0][3] is not None and not _OUTERMOST.match(frames[0][3]),
         quoted=(
             notebook is None
@@ -224,6 +231,12 @@ def _by_launcher(frames: list[re.Match[bytes]], last: bytes) -> bool:
     return bool(frames) and not last and all(_LAUNCHER.search(frame[1]) for frame in frames)
 
 
+def _caught(window: Window, last: bytes, ended: int) -> bool:
+    """Tell whether torch passes on here what a worker raised, whose own traceback stands below."""
+    near = window.data[ended : min(ended + _NEAR, window.reach(ended))]
+    return _CAUGHT.match(last) is not None and _OF_A_WORKER + BEGIN in near
+
+
 def _text(last: bytes, frames: list[re.Match[bytes]]) -> bytes:
     if not frames:
         return last
@@ -263,6 +276,23 @@ def _own_lines(window: Window, position: int, lead: bytes) -> Iterator[tuple[byt
                 yield line[same.end() :], end
             else:
                 yield strip_prefixes(line) if not line[:1].isspace() else line, end
+
+
+def _unbroken(lines: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
+    """Yield lines as they were before something broke them at its width, as PowerShell does where it redirects.
+
+    A place that a frame does not close tells the width; each line of that length goes on in the next.
+    """
+    width, joined = 0, b""
+    for line, end in lines:
+        joined += line
+        if not width and _BROKEN_FRAME.fullmatch(line):
+            width = len(line)
+        if not width or len(line) != width:
+            yield joined, end
+            joined = b""
+    if joined:
+        yield joined, end
 
 
 def _of_all_lines(window: Window, position: int, lead: bytes) -> bool:
