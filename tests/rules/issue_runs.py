@@ -128,6 +128,10 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
         {"events": [make_events(Kind.SIGNAL, [-1], [-9.0])]},
         {"events": [make_events(Kind.SIGNAL, [-1], [1.0])]},
     ),
+    "killed by signal 24": (
+        {"events": [make_events(Kind.SIGNAL, [-1], [-24.0])]},
+        {"events": [make_events(Kind.SIGNAL, [-1], [1.0])]},
+    ),
     "an AMD board or a ROCm build": (
         {"hardware": {"gpu": "AMD Instinct MI300"}},
         {"hardware": {"gpu": "NVIDIA A100"}},

@@ -34,6 +34,7 @@ ADAPTER: dict[str, Any] = {"adapter.peft_type": "LORA"}
 TWO = Disagreement("loss", 5, 0.0, Source("train.log"), 1.9, Source("trainer_state.json"))
 
 
+OF_496 = "The specified number of total steps is 496"
 CRASHED: dict[str, Any] = {"name": "crash-exception"}
 ENDS: dict[str, Any] = {"loss": [2.0] * 12 + [NAN] * 8, "onset": 13}
 GUESSED: dict[str, Any] = {
@@ -328,6 +329,12 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
         "negative in 0 entries",
         {"learning_rate": [1e-3] * 7, "name": "loss-divergence", "onset": 6},
         None,
+    ),
+    (
+        "scheduler-exhausted",
+        "Tried to step 497 times",
+        {**said(Kind.TRACEBACK, text="ValueError: Tried to step 497 times. " + OF_496), **CRASHED},
+        10,
     ),
     ("overfit", "seen 4 times", {"epoch": [1.0, 2.0, 3.0, 4.0]}, 1),
     (
