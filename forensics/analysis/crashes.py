@@ -1,5 +1,7 @@
 """Exceptions of the script itself."""
 
+from collections import defaultdict
+
 from forensics.analysis.endings import Death, groups_of
 from forensics.model import Run
 from forensics.names import Kind
@@ -30,8 +32,15 @@ def of_an_earlier_attempt(run: Run, kind: str) -> Death | None:
 
 def last_deaths(run: Run, kind: str) -> tuple[Death, ...]:
     """Return the deaths of a kind that the run came to in the end."""
-    groups = (group for group in groups_of(run.timeline) if group.fate == "final")
-    return tuple(death for group in groups for death in group.deaths if death.name == kind)
+    kept = run.timeline.kept
+    if "last deaths" not in kept:
+        named: dict[str, list[Death]] = defaultdict(list)
+        for group in groups_of(run.timeline):
+            for death in group.deaths if group.fate == "final" else ():
+                named[death.name].append(death)
+        kept["last deaths"] = {name: tuple(deaths) for name, deaths in named.items()}
+    deaths: dict[str, tuple[Death, ...]] = kept["last deaths"]
+    return deaths.get(kind, ())
 
 
 def outlived(run: Run) -> frozenset[tuple[str, int]]:

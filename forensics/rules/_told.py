@@ -1,15 +1,19 @@
 """What the log and the end of a run tell: events, last words, signals."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from forensics.analysis.crashes import last_deaths, of_an_earlier_attempt, outlived, own_exceptions
-from forensics.analysis.endings import deaths_of
+from forensics.analysis.endings import Death, deaths_of
 from forensics.model import Run, Source
 from forensics.names import LOSS, Kind
 from forensics.rules._seen import Seen
 from forensics.signatures import BY_NAME
+
+MOST = 500
+"""Different texts of a kind that are looked at from the first on, and as many up to the last."""
 
 
 def happened(run: Run, kind: str, *, told: str = "") -> Seen | None:
@@ -39,23 +43,37 @@ def said(run: Run, kind: str, pattern: re.Pattern[str]) -> Seen | None:
     for text, source in _texts(run, kind):
         if pattern.search(text):
             told = " ".join(text.split())[:200]
-            return Seen(True, f"the log says “{told}”", source, f"text of {kind}")
+            return Seen(True, f"the log says “{told}”", source(), f"text of {kind}")
     if run.timeline.events:
         return Seen(False, f"no {kind} line that says so is in the log", None, f"text of {kind}")
     return None
 
 
-def _texts(run: Run, kind: str) -> Iterator[tuple[str, Source]]:
-    """Yield what events of a kind say, and the last words that are of this kind in other words than its phrases.
+def _texts(run: Run, kind: str) -> Sequence[tuple[str, Callable[[], Source]]]:
+    """Return what events of a kind say, and the last words that are of this kind in other words than its phrases.
 
-    A traceback that the run outlived says nothing of what it died of in the end.
+    Each text stands at its first place; of very many the first and the last are returned. A traceback that the run
+    outlived says nothing of what it died of in the end. Some two hundred rules ask, so it is looked up once.
     """
-    survived = outlived(run) if kind == Kind.TRACEBACK else frozenset()
-    for events in run.timeline.events_of(kind):
-        for index, text in enumerate(events.texts or (events.text,) * bool(len(events))):
-            if (events.path, int(events.records[index])) not in survived:
-                yield text, events.source_at(index)
-    yield from ((death.text, death.source) for death in last_deaths(run, kind))
+    kept = run.timeline.kept
+    key = f"texts of {kind} before {run.ending.name if run.ending else ''}"
+    if key not in kept:
+        survived = outlived(run) if kind == Kind.TRACEBACK else frozenset()
+        found: dict[str, Callable[[], Source]] = {}
+        for events in run.timeline.events_of(kind):
+            for index, text in enumerate(events.texts or (events.text,) * bool(len(events))):
+                if (events.path, int(events.records[index])) not in survived:
+                    found.setdefault(text, partial(events.source_at, index))
+        for death in last_deaths(run, kind):
+            found.setdefault(death.text, partial(_source_of, death))
+        texts = list(found.items())
+        kept[key] = texts if len(texts) <= 2 * MOST else texts[:MOST] + texts[-MOST:]
+    texts_kept: Sequence[tuple[str, Callable[[], Source]]] = kept[key]
+    return texts_kept
+
+
+def _source_of(death: Death) -> Source:
+    return death.source
 
 
 def missed_on_the_way(run: Run) -> Seen | None:

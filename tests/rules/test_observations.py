@@ -1,5 +1,6 @@
 """What helpers of the rules see in a run, and that they see nothing where the run does not tell."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from forensics.rules import _known_issues as issues
 from forensics.rules import _rates as rates
 from forensics.rules import _setup as setup
 from forensics.rules import _tensors as tensors
+from forensics.rules import _told as told
 from forensics.rules import (
     data013_labels_corrupted,
     dist001_ds_zero12_comm_corruption,
@@ -278,3 +280,23 @@ def test_a_rate_above_all_before_is_no_return_of_the_schedule() -> None:
 
     assert not told.holds
     assert "leaps from 0.0012 to 0.08, above all that it had before (0.002)" in told.statement
+
+
+def test_of_thousands_of_different_texts_the_first_and_the_last_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred rules ask each: 20,000 tracebacks took a minute."""
+    monkeypatch.setattr(told, "MOST", 2)
+    texts = ("first", "again", "again", "middle", "late", "last")
+    events = replace(make_events(Kind.CHECKPOINT_REFUSED, [-1] * len(texts)), texts=texts)
+    run = make_run(events=[events])
+
+    def held(word: str) -> str | None:
+        seen = told.said(run, Kind.CHECKPOINT_REFUSED, re.compile(word))
+        return str(seen.source) if seen is not None and seen.holds else None
+
+    assert [held(word) for word in ("first", "again", "middle", "late", "last")] == [
+        "train.log:line 1",
+        "train.log:line 2",
+        None,
+        "train.log:line 5",
+        "train.log:line 6",
+    ]
