@@ -9,7 +9,7 @@ from forensics.analysis import context, robust
 from forensics.deferred.patterns import expression
 from forensics.detectors._stuck import EXPLAINED
 from forensics.model import Floats, Run, Series
-from forensics.names import EVALUATION, LOSS
+from forensics.names import EVAL_LOSS, EVALUATION, LOSS
 
 NEAR = 0.05
 SAME = 3
@@ -28,6 +28,8 @@ HIGH_QUIET = 3.5
 CHOICES = (*range(2, 11), *(2**power for power in range(4, 18)))
 """Numbers of classes, of candidates in a batch and of prototypes that are usual; others are too dense to tell."""
 CLOSE, RESTS = 0.01, 0.01
+FEW = 5
+"""Entries of an accuracy that show a coin: five of a model that knows more are never all within a hundredth of it."""
 SETTLED, EXACT, HALVES = 8, 2e-3, 0.25
 """Entries of a loss that fell to the level of guessing and rests there, how near it must come, and the mean
 square error of answering zeros and ones with 0.5."""
@@ -127,6 +129,22 @@ def at_chance(run: Run) -> tuple[Series, str] | None:
             return series, (
                 f"{name} stays at {float(np.median(shares)):.3g} in {len(known)} evaluations and the loss ends at "
                 f"{level:.4g}: guessing among {classes} classes gives as much (ln {classes} is {math.log(classes):.4g})"
+            )
+    return None
+
+
+def a_coin(run: Run) -> tuple[Series, str] | None:
+    """Return an accuracy of five entries and more that are all 0.5 while no loss is below that of guessing, ln 2."""
+    losses = [run.timeline[name].values for name in (LOSS, EVAL_LOSS) if name in run.timeline]
+    lowest = min((float(np.nanmin(each)) for each in losses if np.isfinite(each).any()), default=0.0)
+    if lowest < (1 - CLOSE) * math.log(2) or any(name in run.timeline for name in context.PAIRS):
+        return None
+    for name, series in sorted(run.timeline.series.items()):
+        known = series.values[np.isfinite(series.values)]
+        if len(known) >= FEW and ACCURACY.search(name) and bool(np.all(np.abs(known - 0.5) <= CLOSE * 0.5)):
+            return series, (
+                f"{name} is {float(known.min()):.4g} to {float(known.max()):.4g} in all of {len(known)} entries and no "
+                f"loss is below {lowest:.4g}: a coin does as well (ln 2 is {math.log(2):.4g})"
             )
     return None
 

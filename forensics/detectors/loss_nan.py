@@ -12,11 +12,13 @@ from forensics.analysis.refine import refine
 from forensics.analysis.rhythm import equal_distance
 from forensics.analysis.tails import Tail, comes_and_goes, loss_onset, loss_tail
 from forensics.detectors._wording import began, counted, joined, the_loss
-from forensics.model import Finding, Run, Series, Severity
+from forensics.model import Finding, Run, Series, Severity, Source
 from forensics.names import LOSS, TRAIN_LOSS
 from forensics.plugin import detector
 
 OFTEN = 0.05
+IN_A_ROW = 5
+"""Entries that are no number, one after the other, of a training that another one in the log took the place of."""
 RETURNS = 3
 """Equal distances: four bad entries at random places among a hundred are so evenly spread once in some 200 runs."""
 
@@ -30,6 +32,7 @@ def loss_nan(run: Run) -> Iterator[Finding]:
     warning, a title above the log that does. A lone last
     entry beside an ordinary gradient norm is a warning: a loss scaler may skip it. Entries that are a number now and
     then belong to it while a quarter is none: it is dated to the first that is none.
+    Five in a row of a training that another one in the same log took the place of are a warning.
     Silenced by: nothing.
     Known false alarms: none known for two entries and more.
     """
@@ -39,7 +42,7 @@ def loss_nan(run: Run) -> Iterator[Finding]:
         return
     tail = loss_tail(series)
     if tail is None:
-        yield from _stated(run)
+        yield from _stated(run) or _of_another_training(run, series)
     if tail is None or tail.shows_zero:
         return
     index = comes_and_goes(series, tail)
@@ -70,6 +73,32 @@ def _severity(run: Run, series: Series, tail: Tail) -> Severity:
 def _stated(run: Run) -> list[Finding]:
     found = stated(run, "loss-nan")
     return [found] if found is not None else []
+
+
+def _of_another_training(run: Run, series: Series) -> list[Finding]:
+    """Find NaN in a training that a later one of the same log took the place of, as each trial of a search does."""
+    if not bool(np.isfinite(series.values).all()):
+        return []
+    for block in run.timeline.samples:
+        if block.name != LOSS:
+            continue
+        starts, ends = stretches(~np.isfinite(block.values))
+        lasting = np.flatnonzero(ends - starts >= IN_A_ROW)
+        if not len(lasting):
+            continue
+        start, count = int(starts[lasting[0]]), int(np.sum((ends - starts)[lasting]))
+        record = int(block.records[start])
+        return [
+            Finding(
+                symptom="loss-nan",
+                severity="warning",
+                statement=f"the loss is NaN or infinite in {counted(count, 'entry', 'entries')} of an earlier training "
+                "in this log; that of the last one is a number throughout",
+                source=Source(block.path, block.place.format(record), record),
+                axis=block.axis,
+            )
+        ]
+    return []
 
 
 def _summary(run: Run) -> list[Finding]:

@@ -7,11 +7,11 @@ import numpy as np
 from forensics.analysis import context, robust
 from forensics.analysis.onset import tail_onset
 from forensics.analysis.tails import loss_tail
-from forensics.detectors._guessing import HIGH_QUIET, at_a_logarithm, at_chance, guessing, quiet
+from forensics.detectors._guessing import HIGH_QUIET, a_coin, at_a_logarithm, at_chance, guessing, quiet
 from forensics.detectors._stuck import stuck
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Floats, Precision, Run, Series, Severity
-from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS
+from forensics.names import EVAL_LOSS, EVALUATION, GRAD_NORM, LEARNING_RATE, LOSS, is_loss
 from forensics.plugin import detector
 
 LEAST = 20
@@ -27,6 +27,8 @@ CALM, FIRST, FALLS = 0.012, 0.05, 0.005
 """Shares of its level by which a loss that never moved scatters, by which its first entry may lie above it, and by
 which it would fall if more than chance did it."""
 EVALUATIONS, SMALLEST = 5, 0.1
+FAR_APART, SIXTH = 1000, 1e-5
+"""Steps between two evaluations, and the share by which all of them differ at most where nothing was learned."""
 EPOCH_LOSS = "epoch_loss"
 MARGINS, APART, HALF = "rewards/margins", 0.01, 0.5
 """What pairs are parted by, how far it and ln 2 are off by chance, and the share by which it would still grow."""
@@ -50,8 +52,10 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     something else got better.
     Whatever the loss does, nothing is learned where the evaluation loss is one number in five evaluations, an error
     rate is 97 % and more or a score 0.01 and less in ten evaluations and more, an accuracy never leaves that of
-    guessing while the loss costs as much (`_guessing.at_chance`), pairs of answers are never parted by more than 0.01,
-    or the loss repeats the same values in the same order three times: warnings too.
+    guessing while the loss costs as much (`_guessing.at_chance`), one of two classes is within a hundredth of 0.5 in
+    five entries and more while no loss is below ln 2, a measure of evaluation changes by 1e-5 of itself in a thousand
+    steps, pairs of answers are never parted by more than 0.01, or the loss repeats the same values in the same order
+    three times: warnings too.
     Known false alarms: continued training of a model that knows the data; hence a notice, and a warning only where the
     median is above 6, which a model that knows a language is not (above 3.5 where it is quiet: `_guessing.HIGH`), where
     loss and accuracy are those of guessing, within 5 %, the accuracy is one number in three evaluations, or the loss
@@ -92,7 +96,8 @@ def _never_moved(run: Run, values: Floats) -> bool:
 def _of_no_use(run: Run) -> Finding | None:
     told = stuck(run)
     if told is None:
-        told = _same_evaluation(run) or at_chance(run) or _pairs_never_part(run)
+        told = _same_evaluation(run) or at_chance(run) or a_coin(run) or _same_quality(run)
+        told = told or _pairs_never_part(run)
     if told is None and not context.policy_gradient(run):
         told = _over_and_over(context.recorded(run, LOSS))
     if told is None:
@@ -117,6 +122,24 @@ def _same_evaluation(run: Run) -> tuple[Series, str] | None:
     if not robust.trend(losses, least=SMALLEST).falls:
         return None
     return series, f"the evaluation loss is {number(float(values[0]))} in all of {len(values)} evaluations"
+
+
+def _same_quality(run: Run) -> tuple[Series, str] | None:
+    """Return a measure of evaluation that many steps change in its sixth digit: it is no count of right answers then.
+
+    One that is the very same number may be such a count, or be that of a checkpoint that was evaluated twice.
+    """
+    for name, series in sorted(run.timeline.series.items()):
+        values = series.values
+        if not EVALUATION.search(name) or not (context.BETTER_HIGHER.search(name) or is_loss(name)):
+            continue
+        if len(values) < 2 or not bool(np.isfinite(values).all()) or context.may_know(run):
+            continue
+        far = int(series.steps[-1]) - int(series.steps[0]) >= FAR_APART and series.axis == "step"
+        if far and 0 < float(np.ptp(values)) <= SIXTH * abs(float(values[0])):
+            begin, end = int(series.steps[0]), int(series.steps[-1])
+            return series, f"{name} is {float(values[0]):.5g} at step {begin} and, to the fifth digit, at step {end}"
+    return None
 
 
 def _pairs_never_part(run: Run) -> tuple[Series, str] | None:

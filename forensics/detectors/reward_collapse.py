@@ -38,6 +38,8 @@ RETURN = expression(r"(?:^|[/_ ])(?:returns?|rewards?|score|ep_rew(?:_mean)?)(?:
 MOVED = expression(r"(?:^|[/_ ])(?:approx_?kl|clip_?frac(?:tion)?)(?:_avg)?$", re.IGNORECASE)
 """How far an update takes the policy: 0 means that it takes it nowhere."""
 EPSILON, ANEW = expression(r"^eps(?:ilon)?$", re.IGNORECASE), 0.3
+STILL, UPDATES = 1e-6, 8
+"""A KL between two policies that are one and the same, and the updates in a row that show it."""
 SPENT, ALIVE = 1e-3, 0.1
 """Nats of a policy that answers one thing only, and of one that does not."""
 
@@ -54,7 +56,9 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
     got above its first level: the policy gives one answer to everything, and it is not a good one.
     Or a reward that is one number of 0 or less in all of 20 entries and more: nothing was ever earned.
     Or updates of which none changes the policy (a KL or a share of clipped ratios of exactly 0), with such a reward.
-    Minimum: 20 finite entries; a warning.
+    Or updates of which the last eight and more, half of all, change nothing (a KL below 1e-6) after one that did, while
+    the reward ends below what it was before that by a fifth: one update too large made the policy sure of everything.
+    Minimum: 20 finite entries, ten of such updates; a warning.
     Silenced by: a margin between pairs, the mark of a reward model; an exploration rate (epsilon) that leaps back up.
     Known false alarms: tasks that get harder on purpose. Measured: 0 of 133 healthy runs, 4 of which have a reward.
     """
@@ -83,8 +87,8 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
             step_range=(int(series.steps[finite[where * width]]), step),
         )
         return
-    told = [*_spent(run), *_unmoved(run)]
-    yield from told or _never_paid(run)
+    told = [*_spent(run), *_unmoved(run), *_thrown(run)]
+    yield from sorted(told, key=lambda found: found.step or 0)[:1] or _never_paid(run)
 
 
 def _explores_anew(run: Run, series: Series, start: int) -> bool:
@@ -132,6 +136,44 @@ def _unmoved(run: Run) -> Iterator[Finding]:
                 step_range=(None, int(series.steps[0])),
             )
             return
+
+
+def _thrown(run: Run) -> Iterator[Finding]:
+    """Find an update that took the policy where no later one moves it, with a reward below the one before it."""
+    for name, series in sorted(run.timeline.series.items()):
+        values = series.values
+        if not MOVED.search(name) or len(values) <= UPDATES or not bool(np.isfinite(values).all()):
+            continue
+        moved = np.flatnonzero(np.abs(values) >= STILL)
+        last = int(moved[-1]) if len(moved) else -1
+        still = len(values) - 1 - last
+        if last < 0 or still < max(UPDATES, len(values) / 2):
+            continue
+        for other, reward in sorted(run.timeline.series.items()):
+            before, after = (reward.values[side] for side in _sides(reward, series, last))
+            if reward.axis != series.axis or not REWARD.search(snake_case(other)) or not len(before) or not len(after):
+                continue
+            best, level = float(np.max(before)), float(np.max(after))
+            if best - level <= SHARE * abs(best):
+                continue
+            step = int(series.steps[last])
+            yield Finding(
+                symptom="reward-collapse",
+                severity="warning",
+                statement=f"{name} is {number(float(values[last]))} at step {step} and 0 in all of {still} updates "
+                f"since, and {other} goes from {number(best)} to {number(float(np.median(after)))}: the policy is "
+                "where no update moves it",
+                source=series.source_at(last),
+                step=step,
+                step_range=(int(series.steps[last - 1]) if last else None, step),
+            )
+            return
+
+
+def _sides(reward: Series, series: Series, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which finite rewards stand before and after an update (bool, (n,))."""
+    known, step = np.isfinite(reward.values), int(series.steps[last])
+    return known & (reward.steps < step), known & (reward.steps > step)
 
 
 def _spent(run: Run) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from forensics.analysis import context
 from forensics.analysis.robust import trend
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Integers, Run
-from forensics.names import LEARNING_RATE, LOSS
+from forensics.names import LEARNING_RATE, LOSS, Kind
 from forensics.plugin import detector
 
 LEAST = 5
@@ -26,8 +26,9 @@ def warmup_never_ends(run: Run) -> Iterator[Finding]:
 
     Source: `warmup_steps` above `max_steps` leaves the run at a fraction of its rate. 1 of 59 faulty runs that were
     called healthy, 0 of 396 others.
-    Minimum: the planned steps on file, and a warm-up that equals or exceeds them; or five entries at nine tenths of
-    the plan, all rising, of which the last is below half the configured rate. Where no rate is configured: ten entries
+    Minimum: the planned steps on file, and a warm-up that equals or exceeds them; or five rates at nine tenths of
+    the plan, or of a run that says it has finished, none below the one before, of which the last is below half the
+    configured rate (a schedule that is stepped once an epoch rises in stairs). Where no rate is configured: ten entries
     on a straight line through zero at the start, as a warm-up is.
     It is a notice where no rate is configured to compare with and the loss fell by a fifth: it was high enough.
     Silenced by: a run far from its plan, whose warm-up may still end.
@@ -37,15 +38,15 @@ def warmup_never_ends(run: Run) -> Iterator[Finding]:
     """
     planned, warmup = run.planned_steps, run.environment.number("warmup_steps")
     series = context.recorded(run, LEARNING_RATE)
-    if planned is None or not len(series):
+    if not len(series):
         return
-    too_long = warmup is not None and np.isfinite(warmup) and warmup >= planned > 1
+    too_long = warmup is not None and np.isfinite(warmup) and planned is not None and warmup >= planned > 1
     if not too_long and not _only_rises(run, planned):
         return
     last, asked = float(series.values[-1]), run.environment.number("learning_rate")
     told = (
         f"warmup_steps is {warmup:g} of {planned:,} planned steps"
-        if too_long and warmup is not None
+        if too_long and warmup is not None and planned is not None
         else ("the learning rate only rises")
     )
     against = f", {number(asked)} is configured" if asked is not None else ""
@@ -62,16 +63,21 @@ def warmup_never_ends(run: Run) -> Iterator[Finding]:
     )
 
 
-def _only_rises(run: Run, planned: int) -> bool:
-    """Tell whether the rate rises to the plan's end: to below half of the configured one, or in a line from zero."""
+def _only_rises(run: Run, planned: int | None) -> bool:
+    """Tell whether the rate rises to the run's end: to below half of the configured one, or in a line from zero."""
     series, asked = context.recorded(run, LEARNING_RATE), run.environment.number("learning_rate")
-    if series.axis != "step" or len(series) < LEAST or int(series.steps[-1]) < NEARLY * planned:
+    if series.axis != "step" or len(series) < LEAST or not bool(np.isfinite(series.values).all()):
         return False
-    if not bool(np.isfinite(series.values).all()) or not bool(np.all(np.diff(series.values) > 0)):
+    ended = run.timeline.count_of(Kind.TRAINING_FINISHED) > 0
+    if (int(series.steps[-1]) < NEARLY * planned) if planned is not None else not ended:
         return False
+    steps = np.diff(series.values)
     if asked is not None:
-        return 0 < float(series.values[-1]) < HALF * asked
-    return len(series) >= LEAST_ALONE and _from_zero(series.steps, series.values)
+        rises = bool(np.all(steps >= 0)) and int(np.count_nonzero(steps)) >= LEAST - 1
+        return rises and 0 < float(series.values[-1]) < HALF * asked
+    if planned is None or len(series) < LEAST_ALONE or not bool(np.all(steps > 0)):
+        return False
+    return _from_zero(series.steps, series.values)
 
 
 def _from_zero(steps: Integers, values: Floats) -> bool:
