@@ -88,7 +88,8 @@ def loud(report: Report) -> list[str]:
 
 
 def test_every_signature_has_an_example() -> None:
-    assert sorted({name for name, _ in LINES}) == sorted(signature.name for signature in SIGNATURES)
+    """One is told by many lines together (tests/test_standstill.py)."""
+    assert sorted({name for name, _ in LINES} | {"standstill"}) == sorted(signature.name for signature in SIGNATURES)
 
 
 def test_a_public_thread_is_cited_as_one() -> None:

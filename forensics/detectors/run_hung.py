@@ -10,14 +10,16 @@ from forensics.plugin import detector
 UNDECIDED = frozenset({"unknown", "cut-off", "running"})
 
 
-@detector("run-hung", any_of=("event collective-pending", "event stack", "event watchdog-hang"))
+@detector("run-hung", any_of=("event collective-pending", "event stack", "event watchdog-hang", "event standstill"))
 def run_hung(run: Run) -> Iterator[Finding]:
     """Find ranks that stood still: collectives that were never completed, stacks of two ranks and more.
 
     Source: torch's flight recorder (`FlightRecorder.hpp`: the state of an entry), py-spy, faulthandler, and the
-    word of a watchdog (nvidia-resiliency-ext `rank_monitor_server.py`, "Did not get subsequent heartbeat").
+    word of a watchdog (nvidia-resiliency-ext `rank_monitor_server.py`, "Did not get subsequent heartbeat"), or the end
+    of a log whose lines only wait (`readers/_events/standstill.py`).
     Minimum: two ranks that wait in a collective, or stacks of two processes of which one stands in a collective; less
-    is a notice. Of a watchdog one line.
+    is a notice. Of a watchdog one line; lines that wait must span ten minutes, or be thirty where they tell no
+    time.
     Silenced by: another ending on file, which is told under its own symptom with the ranks that waited.
     Known false alarms: a dump that was taken on demand while a slow step ran; the last lines of the log tell.
     """

@@ -24,6 +24,14 @@ SIGNATURES = (
         ),
     ),
     Signature(
+        "standstill",
+        "run-hung",
+        "hung",
+        Role.WAIT,
+        "nothing went on any more: the log ends in lines that only wait",
+        (),
+    ),
+    Signature(
         "nccl-timeout",
         "crash-nccl",
         "hung",

@@ -14,7 +14,8 @@ _WORK = expression(r"SeqNum=(\d+), OpType=(\w+)(?:, NumelIn=(\d+))?")
 _RANK = expression(r"\[Rank (\d+)\]|\brank[ :=]?(\d+)\b", re.IGNORECASE)
 _DUMPED = expression(r"^(\S+) (\d+) of (.+?), sizes (.*?)(?: at (.+))?$")
 _COLLECTIVE = expression(
-    r"reduce|all_?gather|all_?to_?all|barrier|broadcast|\brecv|\bscatter|_wait\b|wait_tensor", re.IGNORECASE
+    r"reduce|all_?gather|all_?to_?all|barrier|broadcast|\brecv|\bscatter|_wait\b|wait_tensor|\bp?nccl[A-Z]|c10d::|gloo::",
+    re.IGNORECASE,
 )
 """Innermost functions in which a process waits for the others."""
 _FUNCTION = expression(r"(?:^|called from )(\S+) \(")
@@ -123,10 +124,16 @@ class Stood:
 
 
 def stood_in(timeline: Timeline) -> list[Stood]:
-    """Return where each process stood; a dump behind which metrics go on tells of a slow step, not of a hang."""
+    """Return where each process stood; a dump behind which metrics go on tells of a slow step, not of a hang.
+
+    A file of stacks may be read as a log as well: the reading that found more of them counts.
+    """
+    by_path: dict[str, Events] = {}
+    for events in timeline.events_of(Kind.STACK):
+        by_path[events.path] = max(by_path.get(events.path, events), events, key=len)
     return [
         Stood(events.text_at(index), -1 if events.ranks is None else int(events.ranks[index]), events.source_at(index))
-        for events in timeline.events_of(Kind.STACK)
+        for events in by_path.values()
         for index in range(len(events))
         if events.order is None or int(events.order.entries_after[index]) < FEW_ENTRIES
     ]

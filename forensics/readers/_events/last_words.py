@@ -66,6 +66,11 @@ _ERROR = expression(
 )
 """How glog, `logging`, loguru, UCX and C programs mark a line; absl and glog put the level before the date, CANN a
 code."""
+_NCCL_FAILED = expression(
+    rb"NCCL WARN (?!.{0,80}(?:Service thread|shutting down|[Cc]onnection closed by))"
+    rb".{0,400}\b(?:fail\w{0,4}|errors?|abort\w{0,3}|time[sd]? ?out|unhandled)\b"
+)
+"""NCCL warns of what failed, and of connections that close when all is over (`proxy.cc`, "[Service thread] ...")."""
 WARNED = expression(rb"(?:^|[\[\s])W\d{3,8} (?:\d\d:){2}\d\d|\d: W (?=\S{1,200}:\d+\])")
 """How glog and TensorFlow mark what they go on after."""
 _ENDED = expression(
@@ -206,7 +211,7 @@ def last_statements(window: Window) -> tuple[list[tuple[int, bytes, bool]], bool
         start = fragment_start(data, max(at - 1, first), first)
         line = data[start:at].rstrip()
         fatal = _FATAL.search(line, 0, _HEADER)
-        level = fatal or _ERROR.search(line, 0, _HEADER)
+        level = fatal or _ERROR.search(line, 0, _HEADER) or _NCCL_FAILED.search(line)
         said = (level and leads(line[: level.start()])) or (number < LAST_LINES and _ended(line))
         structured = _structured(line)
         if structured is not None:

@@ -22,7 +22,8 @@ from forensics.readers._events.leads import FRAMING, leads, quotes, signed
 from forensics.readers._events.noted import NOWHERE, Noted
 from forensics.readers._events.phrases import Positions, searchable
 from forensics.readers._events.rows import ALONE, NO_RANK, EventRows
-from forensics.readers._events.stacks import stacks
+from forensics.readers._events.stacks import OF_A_DEATH, stacks
+from forensics.readers._events.standstill import standstill
 from forensics.readers._events.tracebacks import BEGIN, STOPPED_BY_SIGNAL, Trace, line_above, traceback_at
 from forensics.signatures import SIGNATURES, Signature, Words, of_last_words
 
@@ -39,16 +40,19 @@ LOCAL_RANK = expression(rb"\blocal_rank: (\d{1,6})\b")
 """How torch elastic names the process whose exit code it tells, on the same line or in the summary on the one above."""
 ABOVE_BYTES = 200
 STACK_BYTES = 1 << 16
-FATAL_BYTES = 400
+FATAL_BYTES = 4000
 DUMPED = expression(
     rb"(?:\[(?:default|rank)\d{1,6}\]: ?)?"
     rb"(?:Python v\d{1,3}\.\d{1,3}\.\d{1,3}[\w+.-]{0,40} \(|Timeout \(\d{1,6}:\d\d:\d\d"
-    rb"|Current thread 0x[0-9a-f]{1,16} )"
+    rb"|Current thread 0x[0-9a-f]{1,16} |Thread 1 \(Thread 0x[0-9a-f]{1,16} \(LWP \d{1,10}\))"
 )
-FATAL_LINE, ERROR_LINE = "fatal-line", "error-line"
+NCCL_WARNING = "nccl-warning"
+FATAL_LINE, ERROR_LINE, STANDSTILL = "fatal-line", "error-line", "standstill"
 KILLED = expression(rb"(?:^|[\s:])[Kk]illed(?:: 9)?(?= *$| {2,}\S| +\S*(?:python|torchrun|srun|bash|\.sh)\b)")
 WARNING_OF_PYTHON = expression(rb"\.py:\d{1,7}: [A-Z]\w{0,40}Warning: .{0,300}:\s*$")
 """How CPython (`warnings.formatwarning`) begins a warning of several lines that announces what it quotes."""
+RECORD = expression(rb"\"(?:msg|message|log|event|line)\" ?: ?\"[^\"]{0,400}\Z")
+"""In front of what a program says where its logger writes JSON."""
 _BAR = expression(rb"^.*(?:it/s|s/it)[^\]]{0,200}\]")
 
 
@@ -68,7 +72,7 @@ def _by_anchor() -> dict[bytes, tuple[object, ...]]:
         found.setdefault(level, []).append(Kind.COMPLAINT)
     for word in complaints.UNEXPECTED:
         found.setdefault(word, [])
-    for anchor in (b"Python v", b"Timeout (", b"Current thread 0x"):
+    for anchor in (b"Python v", b"Timeout (", b"Current thread 0x", b"Thread 1 (Thread 0x"):
         found.setdefault(anchor, []).append(Kind.STACK)
     return {anchor: tuple(meanings) for anchor, meanings in found.items()}
 
@@ -186,7 +190,7 @@ def _not_denied(data: bytes, places: Integers, meanings: tuple[object, ...]) -> 
 def _meaning(noted: Noted, meaning: object, position: int, start: int, line: bytes) -> None:
     if isinstance(meaning, signs.Sign):
         if meaning.unless is None or meaning.unless.match(line, position - start) is None:
-            _sign(noted, meaning, position, line)
+            _sign(noted, meaning, position, position - start, line)
     elif meaning == CODE:
         _code(noted, start, line)
     elif meaning == Kind.KILLED:
@@ -203,11 +207,14 @@ def _meaning(noted: Noted, meaning: object, position: int, start: int, line: byt
         _death(noted, meaning[0], meaning[1], position - start, start, line)
 
 
-def _sign(noted: Noted, sign: signs.Sign, position: int, line: bytes) -> None:
+def _sign(noted: Noted, sign: signs.Sign, position: int, at: int, line: bytes) -> None:
     if sign.confirm is not None and not _may_hold(sign.confirm, line.translate(_ONE_DIGIT)):
         return
     confirmed = sign.confirm.search(line) if sign.confirm else None
     if sign.confirm is not None and confirmed is None:
+        return
+    before = line[: min(confirmed.start(), at) if confirmed else at]
+    if quotes(before) and RECORD.search(before) is None:
         return
     if sign.anchor == b"LOAD REPORT":
         window = noted.window
@@ -247,7 +254,8 @@ def _stack(noted: Noted, start: int, line: bytes) -> None:
     """Note where a process stood of which a dump was written into the log; one of a process that died is none."""
     data, floor = noted.window.data, noted.window.floor(start)
     above = fragment_start(data, max(start - 1, floor), floor)
-    if DUMPED.match(line) is None or b"Fatal Python error" in data[max(floor, start - FATAL_BYTES) : start]:
+    before = data[max(floor, start - FATAL_BYTES) : start]
+    if DUMPED.match(line) is None or any(words in before for words in OF_A_DEATH):
         return
     begin = above if line.startswith(b"Python v") else start
     text = data[begin : min(noted.window.reach(start), begin + STACK_BYTES)].decode("utf-8", "replace")
@@ -331,6 +339,14 @@ def _end_of_text(noted: Noted) -> None:
             if signature.name not in noted.columns and _stands(signature, line):
                 noted.note(signature.name, start, _clean(line))
     _errors(noted)
+    _standstill(noted)
+
+
+def _standstill(noted: Noted) -> None:
+    """Note that the text ends in lines that only wait, where none of them says by itself that a rank stood still."""
+    stood = standstill(noted.window)
+    if stood is not None and not any(kind in noted.columns for kind in ("watchdog-hang", Kind.NCCL_TIMEOUT)):
+        noted.note(STANDSTILL, *stood)
 
 
 def _errors(noted: Noted) -> None:
@@ -338,10 +354,11 @@ def _errors(noted: Noted) -> None:
     coded = {*noted.lines(Kind.SIGNAL), *noted.lines(Kind.KILLED)}
     # A complaint says that something is wrong, not that it was the end.
     told = {start for kind in noted.columns if kind != Kind.COMPLAINT for start in noted.lines(kind)} - coded
+    warned = {*noted.lines(NCCL_WARNING)}
     lines, after_metrics = last_statements(noted.window)
     for start, line, fatal in lines:
         signature = None if start in told else of_last_words(line.decode("utf-8", "replace"))
         if signature is not None:
             noted.note(signature.name, start, _clean(line))
-        elif after_metrics and start not in told | coded:
+        elif after_metrics and (start not in told | coded or start in warned):
             noted.note(FATAL_LINE if fatal else ERROR_LINE, start, _clean(line))
