@@ -22,7 +22,7 @@ KINDS = (
     (
         "hung",
         "error, broken, exit 1",
-        "a time-out, a watchdog, flight records or stacks that prove it, and no rank that died of something else",
+        "a time-out, a watchdog, flight records or stacks that prove it, a log that ends in lines that only wait",
     ),
     ("preempted", "warning, suspicious, exit 0", "PREEMPTION, requeue, spot notices"),
     ("evicted", "warning, suspicious, exit 0", "the kubelet's reasons"),
