@@ -430,6 +430,17 @@ def test_a_log_that_ends_in_an_error_of_unknown_words_is_no_healthy_run(tmp_path
     assert report.run.ending.kind == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("count", "fine", "verdict"), [(30, 0, "suspicious"), (900, 0, "suspicious"), (900, 80, "healthy")]
+)
+def test_a_run_that_only_fails_any_more_is_no_healthy_one(tmp_path: Path, count: int, fine: int, verdict: str) -> None:
+    """However long it tries; what other work it does behind its errors shows that it got over them."""
+    failing = "".join(f"ERROR: shard {n % 7} of the stream is not answering\n" for n in range(count))
+    going_on = "".join(f"writing sample {n}\n" for n in range(fine))
+
+    assert judged(tmp_path, STEPS + failing + going_on).verdict == verdict
+
+
 def test_an_error_that_speaks_of_a_checkpoint_is_an_end(tmp_path: Path) -> None:
     """It is a complaint of the program as well, which says of no end what it was."""
     line = "[ERROR] checkpoint write failed: no space left on device"

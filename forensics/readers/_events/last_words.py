@@ -196,7 +196,8 @@ def exception_alone(window: Window) -> Iterator[tuple[int, bytes, bool]]:
 def last_statements(window: Window) -> tuple[list[tuple[int, bytes, bool]], bool]:
     """Return the lines behind the last metrics that tell of an error or an end: where, what, and whether it is fatal.
 
-    A line counts whose writer calls it an error, and one of the last few that says that something came to an end.
+    A line counts whose writer calls it an error, and one of the last few that says that something came to an end. Where
+    the last MAX_AFTER lines are mostly errors, the metrics may stand further up: a run that only fails any more.
 
     The second value tells whether metrics stand before them. A long text without any may be that of another program:
     nothing is returned then.
@@ -228,7 +229,8 @@ def last_statements(window: Window) -> tuple[list[tuple[int, bytes, bool]], bool
         if start <= first:
             return (lines, False) if first == 0 else ([], False)
         at = start - 1
-    return [], False
+    flood = len(lines) >= MAX_AFTER // 2 and _LIFE.search(data, 0, at) is not None
+    return (lines[:1], True) if flood else ([], False)
 
 
 def rewrapped(window: Window) -> Iterator[tuple[int, bytes]]:
