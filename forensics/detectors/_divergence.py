@@ -35,7 +35,8 @@ def diverged(values: Floats) -> Found | None:
     """Return how a finite curve without negative values diverged; None for one that did not."""
     if len(values) < 2 or bool((values < 0).any()):
         return None
-    found = (_long(values) or _early(values) or _creeping(values)) if len(values) >= LEAST else _short(values)
+    # A leap among the first entries is the earlier sign, and its level the better one: it lies in no full bin.
+    found = (_early(values) or _long(values) or _creeping(values)) if len(values) >= LEAST else _short(values)
     judges = (_lost, _climbed, _higher, _never_back, _unlearnt, _at_the_end)
     return found or next((told for judge in judges if (told := judge(values))), None)
 

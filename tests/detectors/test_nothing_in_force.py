@@ -168,3 +168,27 @@ def test_a_training_that_was_nan_is_told_though_another_one_follows(bad: int) ->
 @pytest.mark.parametrize("run", [searched(4), searched(9, "eval_loss"), make_run(loss=[2.0, NAN, 1.5])])
 def test_a_few_entries_or_another_metric_are_none(run: Run) -> None:
     assert find("loss-nan", run) == []
+
+
+ROUNDING = [2e-4 * float(x) for x in np.sin(np.arange(40) * 2.0) - 0.5]
+
+
+@pytest.mark.parametrize("start", [0.31, 4.0])
+def test_a_loss_that_is_nothing_but_rounding_about_0_is_a_warning(start: float) -> None:
+    run = make_run(loss=[start, start / 2, 0.1, 0.05, 0.01, *ROUNDING])
+
+    assert severities("suspiciously-low-loss", run) == ["warning"]
+
+
+@pytest.mark.parametrize("loss", [[0.2, 0.1, 0.05, *ROUNDING], [0.4, 0.2, 0.1, *[abs(x) for x in ROUNDING]]])
+def test_a_loss_that_ends_near_0_otherwise_is_a_notice(loss: list[float]) -> None:
+    assert severities("suspiciously-low-loss", make_run(loss=loss)) == ["notice"]
+
+
+@pytest.mark.parametrize(("before", "leap"), [([2.9, 1.9], 6309.0), ([0.7, 0.6, 0.55, 0.5], 40.0)])
+def test_a_leap_among_the_first_entries_is_dated_to_it_though_worse_follows(before: list[float], leap: float) -> None:
+    run = make_run(loss=[*before, leap, *np.geomspace(leap * 1e6, leap * 1e9, 30).tolist()], logging_steps=10)
+    found = find("loss-divergence", run)
+
+    step = 10 * (len(before) + 1)
+    assert [(f.severity, f.step_range) for f in found] == [("error", (step - 10, step))]
