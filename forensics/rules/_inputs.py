@@ -6,9 +6,10 @@ import numpy as np
 
 from forensics.deferred.patterns import expression
 from forensics.model import Explained, Run, Series
-from forensics.names import EPOCH, EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS, LOSS_SCALE, is_loss
+from forensics.names import EPOCH, EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS, LOSS_SCALE, Kind, is_loss
 from forensics.rules._curves import onset, shown
-from forensics.rules._seen import Seen
+from forensics.rules._seen import Seen, held
+from forensics.rules._told import said
 
 LEAST = 10
 """Entries besides the bad one that show what is usual."""
@@ -48,6 +49,24 @@ def odd_input(run: Run, explained: Explained) -> Seen | None:
             return Seen(True, said, series.source_at(odd), "data of the step")
         looked = looked or Seen(False, f"{name} is as ever at step {step}", series.source_at(int(place[0])), "data")
     return looked
+
+
+UNSEEN = expression("invalid value encountered in|Mean of empty slice|without any observed values")
+"""numpy and scikit-learn, where what is normalised has no spread, no value or a NaN."""
+
+
+def missing_values(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether the log's own look at the data shows missing values and the loss is no number from the start on."""
+    loss = run.timeline.get(LOSS)
+    if explained.name != "loss-nan" or loss is None or not len(loss) or np.isfinite(loss.values).any():
+        return None
+    for events in run.timeline.events_of(Kind.COLUMN_FILLED):
+        fewest, most = int(np.argmin(events.values)), float(np.max(events.values))
+        if events.values[fewest] < most:
+            row = " ".join((events.texts or (events.text,) * len(events))[fewest].split())
+            told = f"a column has {most - events.values[fewest]:,.0f} of {most:,.0f} values missing: “{row[:80]}”"
+            return Seen(True, told, events.source_at(fewest), "missing values")
+    return held(said(run, Kind.FRAMEWORK_WARNING, UNSEEN))
 
 
 def _odd(series: Series) -> int | None:

@@ -62,6 +62,7 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "a policy is trained": lambda r, _: rewards.policy_trained(r),
     "kl is not a number": lambda r, _: rewards.kl_is_nan(r),
     "loss rose": curves.loss_rose,
+    "all progress was lost": loading.all_lost,
     "loss of guessing": loading.guesses,
     "loss falls": lambda r, e: curves.loss_falls(r, curves.onset(e)),
     "loss fell": lambda r, _: curves.loss_falls(r),

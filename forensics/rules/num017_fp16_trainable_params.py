@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
-from forensics.names import Kind
+from forensics.names import LOSS, Kind
 from forensics.plugin import Condition, rule
+from forensics.rules._curves import series_of, shown, single_steps
 from forensics.rules._deepspeed import deepspeed_used
 from forensics.rules._seen import Seen, first, held, unless, weigh_yes
 from forensics.rules._setup import precision_is, setting_is
@@ -19,8 +22,18 @@ def _trains_in_half(run: Run) -> Seen | None:
     refused = held(happened(run, Kind.UNSCALE_FP16))
     asked = (held(setting_is(run, name, HALF)) for name in ("torch_dtype", "dtype"))
     stored = weights_stored_as(run, "F16")
-    seen = first(stored, *asked, held(setting_is(run, "precision", ("16-true",))))
+    told = held(happened(run, Kind.WEIGHTS_IN_FP16))
+    seen = first(stored, *asked, told, held(setting_is(run, "precision", ("16-true",))))
     return refused or unless(seen, deepspeed_used(run), keeps_masters(run), precision_is(run, "bf16"))
+
+
+def _after_one_update(run: Run) -> Seen | None:
+    """Tell whether the first loss is a number and each later one is not; None where single steps are not logged."""
+    loss = series_of(run, LOSS)
+    if loss is None or len(loss) < 3 or not single_steps(loss):
+        return None
+    gone = bool(np.isfinite(loss.values[0])) and not bool(np.isfinite(loss.values[1:]).any())
+    return Seen(gone, f"loss is {shown(float(loss.values[0]))} once, then NaN", loss.source_at(1), "first update")
 
 
 @rule(
@@ -62,9 +75,11 @@ def fp16_trainable_params(run: Run, explained: Explained) -> Iterator[Evidence |
     PEFT issue 1522, transformers issue 27212, litgpt issue 200 ("16-true"); measured: pure fp16 weights with
     AdamW are NaN after one step.
     """
-    del explained
     yield from weigh_yes(happened(run, Kind.UNSCALE_FP16), 10)
     yield from weigh_yes(weights_stored_as(run, "F16"), 6)
+    if explained.name in {"loss-nan", "nan-gradient-applied"}:
+        yield from weigh_yes(happened(run, Kind.WEIGHTS_IN_FP16), 3)
+        yield from weigh_yes(_after_one_update(run), 4, "the first update broke it, as an epsilon of 0 does")
     for name in ("torch_dtype", "dtype"):
         yield from weigh_yes(setting_is(run, name, HALF), 3)
     yield from weigh_yes(setting_is(run, "precision", ("16-true",)), 7, "fp16 weights without a scaler")

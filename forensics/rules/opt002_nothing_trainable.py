@@ -19,6 +19,8 @@ NOTHING_GIVEN = expression(
     "|not needed in cases when no parameters require gradient"
 )
 """torch `Optimizer.__init__` and Keras `BaseOptimizer.apply_gradients`: there is nothing to train."""
+NO_OPTIMIZER = expression("this fit will run with no optimizer|does not have any trainable weights")
+"""Lightning 2.5 `core/optimizer.py`, Keras 3.11 `trainers/trainer.py`."""
 COUNTS = ("trainable_params", "trainable_parameters", "number_of_trainable_parameters")
 
 
@@ -44,7 +46,12 @@ def _count(run: Run) -> Seen | None:
 
 
 def _nothing_flows(run: Run, explained: Explained) -> Seen | None:
-    return first(held(_count(run)), no_gradient_flows(run, explained), held(all_frozen(run)))
+    return first(
+        held(_count(run)),
+        held(said(run, Kind.FRAMEWORK_WARNING, NO_OPTIMIZER)),
+        no_gradient_flows(run, explained),
+        held(all_frozen(run)),
+    )
 
 
 def _crash(run: Run) -> Iterator[Evidence]:
@@ -88,6 +95,7 @@ def nothing_trainable(run: Run, explained: Explained) -> Iterator[Evidence | Fix
     if explained.name == "crash-exception":
         yield from _crash(run)
     yield from weigh(_count(run), 10, -2)
+    yield from weigh_yes(said(run, Kind.FRAMEWORK_WARNING, NO_OPTIMIZER), 7, "the framework has nothing to train")
     frozen = all_frozen(run)
     yield from weigh_yes(frozen, 6)
     yield from weigh_no(frozen, -2)

@@ -71,6 +71,10 @@ OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
     "norm is positive": (norms(*GOOD, 1.1, 0.9, 1.0), norms(*[0.0] * 7)),
     "norm grew": (GREW, STEADY),
     "loss rose": (GREW, STEADY),
+    "all progress was lost": (
+        {"symptom": "resume-jump", "loss": [3.5, 3.1, 3.0, 1.8, 1.7, 1.7, 3.4, 3.3, 3.2], "onset": 7},
+        {"symptom": "resume-jump", "loss": [3.5, 3.1, 3.0, 1.8, 1.7, 1.7, 2.4, 2.3, 2.2], "onset": 7},
+    ),
     "loss of guessing": ({"symptom": "loss-uniform", "loss": [10.37] * 5, "onset": 1}, None),
     "loss falls": ({"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0], "onset": 1}, {"loss": [2.0, 2.1] * 4, "onset": 1}),
     "loss fell": ({"loss": [3.0, 2.8, 2.4, 2.0, 1.6, 1.2, 1.0]}, {"loss": [2.0, 2.1] * 4}),

@@ -70,6 +70,7 @@ def _rows(kind: str, found: list[Hit], noted: Noted) -> EventRows | None:
     positions = np.asarray([hit[0] for hit in hits], dtype=np.int64)
     texts = tuple(redact(hit[4][:TEXT_BYTES].decode("utf-8", "replace")) for hit in hits[:MAX_TEXTS])
     quoted = kind in BY_NAME or kind in {Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK, Kind.COMPLAINT, Kind.STACK}
+    quoted = quoted or kind in {Kind.FRAMEWORK_WARNING, Kind.COLUMN_FILLED}
     return EventRows(
         kind=kind,
         at=positions + window.offset,

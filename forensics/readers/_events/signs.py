@@ -13,6 +13,7 @@ from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP
 from forensics.names import Kind
 from forensics.readers._events.checkpoint_names import checkpoint_step
+from forensics.readers._events.warned import NO_TRAINING_DATA, WARNED
 
 NOT_A_NUMBER = float("nan")
 REPORTED = {
@@ -80,7 +81,9 @@ _WEIGHTS = "Some weights of "
 _NAMES = r"(?:'[^']{1,200}', ){20}"
 _REPLICA = r"\b(?:[Pp]aram|[Ww]eight|[Mm]odel|checksum)\w{0,20}\b"
 _UNLIKE = r"\b(?:[Dd]iffers?|[Mm]ismatch\w{0,3}|diverged?|not (?:the same|equal|identical))"
-_IN_FP16 = r"\b(?:[Pp]aram\w{0,8}|[Ww]eights?|[Mm]odel)\b.{0,40}\bdtype\b\W{1,4}(?:torch\.)?float16\b"
+_IN_FP16 = (
+    r"\b(?:[Pp]aram\w{0,8}|[Ww]eights?|[Mm]odel)\b(?:.{0,40}\bdtype\b\W{1,4}(?:torch\.)?|\s?[:=]\s?torch\.)float16\b"
+)
 _ABSENT = (
     r"(?i:\b(?:no|not|cannot|couldn't|failed|unable)\b.{0,200}\b(?:checkpoint|ckpt|weights)\b"
     r"|\b(?:checkpoint|ckpt|weights)\b.{0,300}\b(?:not|no|missing|failed)\b)"
@@ -232,6 +235,9 @@ SIGNS = (
         Kind.GATHER_DISABLED,
         r"stage3_gather_\w{1,20}_weights_on_model_save=false",
     ),
+    *(_sign(anchor, Kind.FRAMEWORK_WARNING, confirm) for anchor, confirm in WARNED),
+    *(_sign(anchor, Kind.NO_TRAINING_DATA, confirm) for anchor, confirm in NO_TRAINING_DATA),
+    _sign(" non-null", Kind.COLUMN_FILLED, r"^\s{0,9}\d{1,5}\s{1,9}\S.{0,200}?\s(\d{1,12}) non-null\b", _value),
     # Optimizer and schedule.
     _sign("Detected call of `lr_scheduler.step()` before", Kind.LR_BEFORE_STEP),
     _sign("pping, returning lr=0", Kind.LR_UNAVAILABLE, r"tried to get lr value before"),
