@@ -203,9 +203,10 @@ _OF_ERRORS = ("mse|msle|huber|smooth[ _-]?l1", "rmse|rmsle", "mae", "mape|smape"
 """Errors that are minimised, the one that is most often trained on first."""
 ERRORS = "|".join(_OF_ERRORS)
 _BRIEF = (
-    r"^(?:(?:train|training|val|valid|test|eval|dev|avg|mean|batch|epoch)\w{0,3}'?s?[ _/.-]){0,2}(?:ce|l1|l2|learn)$"
+    r"^(?:(?:train|training|val|valid|test|eval|dev|avg|mean|batch|epoch)\w{0,3}'?s?[ _/.-]){0,2}"
+    r"(?:ce|l1|l2|learn|triplet|contrastive|info_?nce|nt_?xent|hinge)$"
 )
-"""Names that are too short to be sought within others; `learn` is CatBoost's error over the training data."""
+"""Names too short or too common to be sought within others; `learn` is CatBoost's error over the training data."""
 _COST = r"^(?:train(?:ing)?[ _])?cost$|^(?:co[uû]t|cost[oe]|custo|kosten|비용|コスト)$"
 _LOSS = expression(
     rf"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent|bce|bp[bc]|{ERRORS})(?![a-z])|cross[ _-]?entropy"
@@ -224,7 +225,8 @@ _NO_LOSS = expression(
     re.IGNORECASE,
 )
 EVALUATION = expression(
-    r"(?<![a-z])(?:val|valid|validation|validate|validating|eval|evaluation|evaluate|evaluating|test|testing|dev)"
+    r"(?<![a-z])(?:val|valid|validation|validate|validating|eval|evaluation|evaluate|evaluating|test|testing|dev"
+    r"|held[ _-]?out|prequential)"
     r"(?:(?![a-z])|(?<=(?-i:[a-z]))(?=(?-i:[A-Z])))"  # valLoss
     rf"|验证|驗證|测试|測試|评估|評估|{FOREIGN_EVALUATION}",
     re.IGNORECASE,

@@ -21,6 +21,8 @@ SPENT, GUESSED = 50, 0.3
 """Entries of a loss that has nothing left to teach, and what guessing cost at first."""
 ROUNDED = 10
 """Entries below 0 of a loss that is 0 but for the rounding of a fused cross-entropy."""
+OF_AN_EQUATION = expression(r"\bpdes?\b|residual|\bl2[ _](?:rel\w{0,5}[ _])?err", re.IGNORECASE)
+"""What is logged where an equation is solved: its residual, or how far the solution is off."""
 NAMED = expression(r"^(?:padded_)?vocab(?:ulary)?_size$", re.IGNORECASE)
 
 
@@ -32,7 +34,8 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
     labels. The Trainer of transformers < 5.0 prints a loss below 0.00005 as 0.0.
     Minimum: five finite entries; the median of the last five counts, and one of the first
     five must have been 10 times higher.
-    Silenced by: a policy-gradient trainer; a loss with negative values beyond rounding.
+    Silenced by: a policy-gradient trainer; a loss with negative values beyond rounding; the residual of an equation,
+    which may sink as far as numbers reach.
     Known false alarms: classification of separable classes; hence a notice. It is a warning where fifty entries and
     more are as low and the loss is one of tokens (a model without a causal mask on random tokens; 0 of 691 healthy
     runs), and where ten entries and more lie below 0, by less than 0.001, as does the middle one of the last ten: what
@@ -41,7 +44,7 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
     """
     series = context.recorded(run, LOSS)
     finite = np.flatnonzero(np.isfinite(series.values))
-    if len(finite) < LEAST or context.policy_gradient(run):
+    if len(finite) < LEAST or context.policy_gradient(run) or any(map(OF_AN_EQUATION.search, run.timeline.series)):
         return
     values = series.values[finite]
     if _at_the_floor(values):

@@ -19,12 +19,17 @@ OF_QUALITY = expression(
     re.IGNORECASE,
 )
 """What training itself got better at: an accuracy over its own batches, a reward. One that never rose tells nothing."""
+OF_ERROR = expression(r"(?:^|[/_ (-])(?:err|error|mpjpe)(?:$|[/_ )])", re.IGNORECASE)
+"""What sinks as a model gets better, and is no loss: the error of a pose, of a solution that is known."""
 TELLING = ("loss", "gradient norm", "evaluation", "weights", QUALITY)
 """Without one of these nothing is known of how a run went."""
 SAVED = ("weights", "optimizer state")
 ABSENT = expression(r"checkpoint|ckpt|from scratch|weights|resum", re.IGNORECASE)
 QUOTED = 100
 SEEN, QUIET = 0.03, 0.005
+OF_DISTANCES = expression(r"triplet", re.IGNORECASE)
+MARGIN = 1 / 3
+"""Share of its first entry below which such a loss has parted what it was to part."""
 
 
 def checked(run: Run) -> Checked:
@@ -68,9 +73,23 @@ def too_little(run: Run, findings: Sequence[Finding]) -> str:
     if count < FEW and not context.got_better(run):
         read = "the one entry that was read shows" if count == 1 else f"the {count} entries that were read show"
         return f"{read} no course"
+    if _may_lie_at_its_margin(run) and not any(curves[what] for what in ("evaluation", QUALITY)):
+        return "such a loss comes to its margin where all inputs get one place too, and nothing else was logged"
     rests = any(f.symptom == "loss-plateau" for f in findings) and _might_have_moved(run)
     alone = rests and not context.got_better(run, but=LOSS)
     return "the loss never moved, and nothing else that was logged got better" if alone else ""
+
+
+def _may_lie_at_its_margin(run: Run) -> bool:
+    """Tell whether a loss of triplets fell a little and no further: to its margin, if all places are one.
+
+    With equal distances `max(0, d(a, p) - d(a, n) + margin)` is the margin (F. Schroff et al., FaceNet, 2015, 3.2).
+    """
+    series = run.timeline.get(LOSS)
+    if series is None or not OF_DISTANCES.search(series.logged_as or ""):
+        return False
+    values = series.values[np.isfinite(series.values)]
+    return len(values) >= FEW and float(np.median(values[-FEW:])) > MARGIN * float(values[0])
 
 
 def _might_have_moved(run: Run) -> bool:
@@ -111,13 +130,15 @@ def _curves(run: Run) -> dict[str, list[str]]:
         "gradient norm": [name for name in names if name == GRAD_NORM or OF_A_NORM.search(name)],
         "evaluation": evaluations,
         "learning rate": [name for name in names if name == LEARNING_RATE],
-        QUALITY: [name for name in names if OF_QUALITY.search(name) and name not in evaluations and _rose(run, name)],
+        QUALITY: [name for name in names if name not in evaluations and _got_better(run, name)],
     }
 
 
-def _rose(run: Run, name: str) -> bool:
+def _got_better(run: Run, name: str) -> bool:
+    """Tell whether a quality rose or an error sank."""
+    better = 1 if OF_ERROR.search(name) else -1 if OF_QUALITY.search(name) else 0
     values = run.timeline[name].values
-    return len(values) >= FEW and robust.trend(-values[np.isfinite(values)]).falls
+    return bool(better) and len(values) >= FEW and robust.trend(better * values[np.isfinite(values)]).falls
 
 
 def _reason(count: int) -> str:

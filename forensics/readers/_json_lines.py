@@ -16,7 +16,7 @@ from forensics.errors import MalformedError
 from forensics.formats.lenient_json import parse
 from forensics.model import UNKNOWN_STEP, Floats, Integers
 from forensics.names import canonical
-from forensics.readers._columns import Columns
+from forensics.readers._columns import Columns, with_total
 from forensics.readers._json_entries import RATES, Entry, entry_of, is_data, step_of
 from forensics.readers.text.columns import MARGIN, Buffer
 from forensics.readers.text.names import Shape
@@ -91,10 +91,9 @@ class JsonLines:
     def tables(self) -> Iterator[Rows]:
         """Yield what the lines told; what the last line repeats of them only where they told nothing."""
         if not self.columns.rows and not self._blocks:
-            yield from self.history.tables()
+            yield from with_total(self.history.tables())
             return
-        yield from self.columns.tables()
-        yield from self._blocks
+        yield from with_total([*self.columns.tables(), *self._blocks])
 
     def _by_templates(
         self, told: list[_Said], buffer: Buffer, starts: Integers, ends: Integers, records: Integers

@@ -13,7 +13,7 @@ from forensics.formats.text import clock_times, number, numbered_lines
 from forensics.model import Artifact, Fact, Skip
 from forensics.names import EVALUATION, is_loss, snake_case
 from forensics.plugin import reader
-from forensics.readers._columns import MAX_NAMES, Columns
+from forensics.readers._columns import MAX_NAMES, Columns, with_total
 from forensics.readers._json_entries import NAME_KEYS
 from forensics.readers.text.interpretations import falls
 from forensics.readers.text.lexicon import TRAINING, Role, role_of, step_named
@@ -36,6 +36,7 @@ _TIMES = ("wall_time", "wall time", "timestamp", "_timestamp", "time", "date")
 _PLACES = frozenset({*_STEPS, *_TIMES, "epoch", "_runtime", "relative time (process)", "relative time (wall)"})
 _ROUNDS = frozenset({"round", "server_round", "episode"})
 """What numbers entries and is no step: rounds of federated learning, episodes."""
+_FIRST = ("0", "1")
 _PLACES |= {"", "unnamed: 0", "index", *_ROUNDS}  # the first three number rows, as pandas does
 # DeepSpeed's csv_monitor: `Train_Samples_train_loss.csv`, header `step,train_loss`, its step counts samples.
 _MONITOR = expression(r"(?:^|/)Train_Samples_[^/]*\.csv$")
@@ -60,6 +61,8 @@ class _Header:
     delimiter: str
     named: int | None = None
     """The column that names the metric of a row, whose number is in a column `value`: a table in long form."""
+    batches: bool = False
+    """Whether the first column is a batch, by its name alone: it counts from 0 or 1, a size of batches does not."""
 
 
 def looks_like_table(head: bytes) -> bool:
@@ -72,6 +75,8 @@ def looks_like_table(head: bytes) -> bool:
     if _counts(names):
         return True
     row = _cells(lines[1], delimiter) if len(lines) > 1 else []
+    if _counts_batches(names):
+        return len(row) == len(names) and row[0] in _FIRST
     return _is_header(names) and len(row) == len(names) and all(_number(cell, delimiter) is not None for cell in row)
 
 
@@ -98,7 +103,7 @@ def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
     in_samples = _MONITOR.search(artifact.path) is not None
     if in_samples:
         columns = Columns({f"Train/Samples/{name}": rows for name, rows in columns.rows.items()})
-    for block in samples(columns.tables(), artifact.path):
+    for block in samples(with_total(columns.tables()), artifact.path):
         yield replace(block, axis="samples") if in_samples else block
     if others:
         yield Skip(artifact.path, f"holds several runs; only the first was read, not {', '.join(others[:3])}")
@@ -119,6 +124,8 @@ def _read(file: File, artifact: Artifact, columns: Columns, skipped: list[int], 
             header = _header(cells[:MAX_NAMES], artifact.path, others, delimiter)
         elif len(cells) != len(header.metrics):
             skipped.append(record)
+        elif header.batches and not columns.rows and cells[0] not in _FIRST:
+            return
         else:
             _take(header, cells, record, columns)
 
@@ -147,7 +154,14 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _is_header(cells: Sequence[str]) -> bool:
-    return _counts(cells) or _numbers_entries(cells) or _evaluates(cells) or _is_of_losses(cells)
+    several = _numbers_entries(cells) or _evaluates(cells) or _is_of_losses(cells)
+    return _counts(cells) or several or _counts_batches(cells)
+
+
+def _counts_batches(cells: Sequence[str]) -> bool:
+    """Tell whether the first column is a batch, no other counts, and a loss is among the rest: a stream of data."""
+    first = role_of(cells[0]) is Role.BATCH and not _counts(cells)
+    return first and any(is_loss(cell) for cell in cells[1:])
 
 
 def _counts(cells: Sequence[str]) -> bool:
@@ -177,7 +191,7 @@ def _evaluates(cells: Sequence[str]) -> bool:
 
 def _header(cells: Sequence[str], path: str, others: list[str], delimiter: str) -> _Header:
     lowered = [cell.lower() for cell in cells]
-    own = step_named(cells)
+    own = cells[0] if _counts_batches(cells) else step_named(cells)
     counted = [*_STEPS, *([own.lower()] if own else [])]
     runs = [match["run"] for cell in cells if (match := _OF_A_RUN.match(cell))]
     others.extend(run for run in dict.fromkeys(runs) if run != runs[0] and run not in others)
@@ -188,6 +202,7 @@ def _header(cells: Sequence[str], path: str, others: list[str], delimiter: str) 
         metrics=tuple("" if cell.lower() in _PLACES or cell == own else _metric(cell, path, runs) for cell in cells),
         counted=_counts(cells) or not _is_header(cells),
         delimiter=delimiter,
+        batches=_counts_batches(cells),
         named=next((lowered.index(key) for key in NAME_KEYS if key in lowered and "value" in lowered), None),
     )
 

@@ -58,7 +58,7 @@ _ARGUMENTS = expression(
     rb"|(?i:\b(?:config\w{0,9}|args|arguments|h?params|hyper-?parameters|settings|options|parameters)) ?[:=] ?\{['\"]"
 )
 _RANK_PLACE = expression(rb"\s*[\x00\x01]: |.{0,24}\[R(?:ank |ANK:)\x00\]", re.DOTALL)
-GOOD = expression(r"(?i)(?<![a-z])(?:acc|accuracy|dice|m?iou|jaccard)(?![a-z])")
+GOOD = expression(r"(?i)(?<![a-z])(?:acc|accuracy|dice|m?iou|jaccard|mpjpe)(?![a-z])")
 """How good a model is."""
 _DICTIONARY = (b"{'", b'{"')
 _CLOSED = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.EPOCH)

@@ -26,8 +26,9 @@ _CELLS = expression(rb" *[|\t] *|  +")
 _BLANKS = expression(rb"  +|\t")
 _WORDS = expression(rb"(?:Training|Validation|Train|Valid|Eval|Val|Test) [Ll]oss|No [Ll]og|[^\s|]+")
 _RULE = expression(rb"[\s|:+=-]*")
-_UNFINISHED = expression(rb"(?<!\d)\d\d?%\|")
-_BAR = expression(rb": {0,3}100%\|.*")
+_UNFINISHED = expression(rb"(?<!\d)\d\d?%(?:\|| \xe2[\x94\x95])")
+_BAR = expression(rb": {0,3}100%(?:\|| -).*")
+"""A bar behind a row, of tqdm or, since Ultralytics 8.3.2, drawn with lines."""
 _BOXES = expression(rb"\xe2\x94[\x82\x83]|\xe2\x95\x91|(\xe2[\x94\x95][\x80-\xbf])")
 """Lines that draw a table: upright ones, then all others."""
 _PREFIX = expression(rb"\A\[[^|]{0,120}?[-:\]] {0,3}(?=\|)")
@@ -84,6 +85,9 @@ class Header:
         if len(cells) != len(self.fields):
             return None
         cells = [_RATIO.sub(rb"\1", cell) if _RATIO.fullmatch(cell) else cell for cell in cells]
+        cells = [
+            _summed(cell) if field.role is Role.LOSS else cell for field, cell in zip(self.fields, cells, strict=True)
+        ]
         present = [bool(NUMBER_ALONE.fullmatch(cell)) for cell in cells]
         counters = [
             value_of(cell) if here else np.nan
@@ -96,6 +100,18 @@ class Header:
         fields = tuple(self.fields[index] for index in kept)
         key = b"\x03%b\x03%b" % (self.text, b",".join(b"%d" % index for index in kept))
         return Shape(key, fields, table=self.counted), [value_of(cells[index]) for index in kept]
+
+
+def _summed(cell: bytes) -> bytes:
+    """Return a list of losses as the loss that is minimised, their sum (DeepXDE, `TrainState` and `training_display`).
+
+    >>> _summed(b"[1.50e+00, 5.00e-01]"), _summed(b"[]")
+    (b'2.0', b'[]')
+    """
+    parts = cell[1:-1].replace(b",", b" ").split() if cell[:1] == b"[" and cell[-1:] == b"]" else []
+    if not parts or not all(NUMBER_ALONE.fullmatch(part) for part in parts):
+        return cell
+    return repr(float(sum(value_of(part) for part in parts))).encode()
 
 
 def headers_of(line: bytes) -> Iterator[Header]:

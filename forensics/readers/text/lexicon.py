@@ -71,7 +71,8 @@ _FOREIGN_RATE = (
 _ENDS_AS_LOSS = expression(
     r"(?:loss[A-Za-z\d_]{0,12}[为為是]?|ppl|perplexity|entropy|cost|[损損]失|loss (?:train|val)\w{0,40})"
     r"(?: ?\([^)]{0,80}\))?$"
-    rf"|loss value$|(?:^| ){FOREIGN_NAME}$|(?<![a-z])(?:nll|xent|b?ce|bp[bc]|l[12]|{ERRORS})$",
+    rf"|loss value$|(?:^| ){FOREIGN_NAME}$|(?<![a-z])(?:nll|xent|b?ce|bp[bc]|l[12]|{ERRORS})$"
+    r"|(?<![a-z])(?:triplet|contrastive|info_?nce|hinge)$",
     re.IGNORECASE,
 )
 _NORM = expression(r"grad(?:ient)?s?.{0,8}norm|(?<![a-z])gnorm(?![a-z])|^\|?g(?:rad)?\|$", re.IGNORECASE)
@@ -82,7 +83,7 @@ _KNOWN = expression(
     r"|fid|bleu|rouge\w{0,4}|wer|cer|elbo|log[ _-]?likelihood|obj(?:ective)?|rewards?|return|kl|entropy"
     r"|mfu|t?flops|throughput|tps|tgs|skipped|loss[ _-]?scale|runtime|tok\w{0,40}/s\w{0,40}|samples?/s\w{0,40}"
     r"|\w{0,40}samplespersec|(?:train|val|valid|validation|test|eval)\w{0,3}[ _/-](?:err(?:or)?|score|map|auc|r2|mcc)"
-    r"|recall|ndcg|mrr|jaccard|spearman\w{0,3}|pearson\w{0,3})(?![a-z])"
+    r"|(?:pa?-)?mpjpe|recall|ndcg|mrr|jaccard|spearman\w{0,3}|pearson\w{0,3})(?![a-z])"
     r"|^(?:(?:train(?:ing)?|val\w{0,7}|test|reconstruction|relative|l2)[ _])?err(?:or)?$",
     re.IGNORECASE,
 )
@@ -197,8 +198,8 @@ _WORDS = {
     **dict.fromkeys(("ppl", "lm loss ppl", "lm_loss_ppl value", "lm_loss_ppl"), "perplexity"),
 }
 _EVALUATED = expression(
-    r"^(?:val|valid|validation|validate|eval|evaluation|evaluate|dev)[ _/.-]+(.+)$"
-    r"|^(.+?)[ /]\(?(?:val|valid|validation|eval|dev)\)?$",
+    r"^(?:val|valid|validation|validate|eval|evaluation|evaluate|dev|held[ _-]?out)[ _/.-]+(.+)$"
+    r"|^(.+?)[ /]\(?(?:val|valid|validation|eval|dev|held[ _-]?out)\)?$",
     re.IGNORECASE,
 )
 _BLANKS = expression(r"\s+")

@@ -27,7 +27,7 @@ WORDS = (*_PAIRED, *(word.encode() for word in ("损失", "步", "轮", "迭代"
 """In small letters: case does not count."""
 RARE = expression(
     (
-        r"ms[el]|mae|mape|b(?<!\wb)ce\b|c(?<!\wc)e\b|l(?<!\wl)(?:[12]\b|_)|huber|smooth|learn|bp[bc]|elbo|likelihood"
+        r"ms[el]|mae|mape|mpjpe|triplet|contrastive|hinge|b(?<!\wb)ce\b|c(?<!\wc)e\b|l(?<!\wl)(?:[12]\b|_)|huber|smooth|learn|bp[bc]|elbo|likelihood"
         r"|objective|episode|round|game"
         r"|verl(?:us|ie)t?|per(?:te|di|da)|pérdi|kay..p|mất m|förlust|ztrát|отер|лосс|Лосс|трат|ошибк"
         r"|損失|损失|誤差|ロス|손실|로스"
@@ -102,7 +102,7 @@ class Lines:
 
 
 def relevant(window: Window, pairs: Pairs | None = None, *, rare: bool = False) -> Lines:
-    """Return the lines that begin in the window and hold one of `WORDS`, or of the rare words too.
+    """Return the lines that begin in the window and hold one of `WORDS`, or of the rare words too, and lists.
 
     `pairs` are those of the window and `MARGIN` bytes behind it, at least all of `PAIRS`, if somebody has looked for
     them already.
@@ -116,11 +116,24 @@ def relevant(window: Window, pairs: Pairs | None = None, *, rare: bool = False) 
         places = np.concatenate([places, np.array(more, dtype=np.int64)])
     holds = np.zeros(len(window.separators) + 1, dtype=np.bool_)
     holds[np.searchsorted(window.separators, places)] = True
-    which = np.flatnonzero(holds)
-    starts = np.append(0, window.separators + 1)[which]
-    ends = np.append(window.separators, len(data))[which]
+    starts, ends = np.append(0, window.separators + 1), np.append(window.separators, len(data))
+    which = np.flatnonzero(holds | _are_lists(data, starts, ends))
+    starts, ends = starts[which], ends[which]
     mine = starts >= window.begin
     return Lines(starts[mine], ends[mine])
+
+
+def _are_lists(data: bytes, starts: Integers, ends: Integers) -> NDArray[np.bool_]:
+    """Tell which lines are lists that begin with a digit and end with a text: rows that fastai prints have no word."""
+    text = np.frombuffer(data, dtype=np.uint8)
+    if not len(text):
+        return np.zeros(len(starts), dtype=np.bool_)
+    found: NDArray[np.bool_] = text.take(starts, mode="clip") == ord("[")
+    rows = np.flatnonzero(found)
+    first, last = (text.take(at, mode="clip") for at in (starts[rows] + 1, ends[rows] - 1))
+    found[rows] = (first >= ord("0")) & (first <= ord("9")) & (last == ord("]"))
+    found[rows] &= text.take(ends[rows] - 2, mode="clip") == ord("'")
+    return found
 
 
 def marked(data: bytes, pairs: Pairs) -> Integers:

@@ -299,15 +299,24 @@ def _section(tokens: list[bytes], evaluation: bool) -> bool:
         dated = dated or token == b"\x01"
         if WORD.match(token) and b"/" not in token and b"_" not in token:
             words = token.decode("utf-8", "replace").split("-")
-            if any(EVALUATION.fullmatch(word) for word in words):
+            if any(EVALUATION.fullmatch(word) for word in (*words, "-".join(words))):
                 return True
             if any(TRAINING.fullmatch(word) for word in words):
                 return False
     return evaluation
 
 
+_LIST = expression(rb"\[\x00, \x00, \x00(?:, (?:\x00|None)){0,20}, '\x01'\]")
+"""A row of fastai that is printed and not drawn (`Recorder.after_epoch` with `learn.logger = print`): the epoch, both
+losses, its metrics, the time. They are named at the start of training alone, in a line that may not be on file."""
+
+
 def shape_of(key: bytes) -> Shape:
     """Parse a shape once."""
+    if _LIST.fullmatch(key):
+        names = (("epoch", Role.EPOCH), ("train loss", Role.LOSS), ("valid_loss", Role.LOSS))
+        told = tuple(Field(name, role, n, evaluation=n > 1) for n, (name, role) in enumerate(names))
+        return Shape(key, told)
     quoted = bool(QUOTED.search(key))
     if quoted and b"}" not in key[key.rindex(b"{") :]:
         return Shape(key, (), quoted=True)  # a dictionary that is cut has a number that may be cut

@@ -239,7 +239,8 @@ def _words(tokens: list[bytes], at: int, name: Name, unit: str) -> Name:
     behind_number = at >= 0 and tokens[at].startswith(b"\x00")
     if behind_number and len(words) > name.explicit and (_RATE.search(words[0][0]) or words[0][1] == at + 1):
         words.pop(0)  # a unit of the number before
-    words = _trimmed(words, explicit=name.explicit, all_of_them=bool(unit) or name.explicit)
+    measured = words[-1:] if unit and words and words[-1][0] == "Error" else []  # `Error (MPJPE): N`
+    words = _trimmed(words, explicit=name.explicit, all_of_them=bool(unit) or name.explicit) or measured
     name.text = " ".join([*(word for word, _ in words), unit] if unit and words else [word for word, _ in words])
     name.first = words[0][1] if words else name.first
     return name
