@@ -3,10 +3,10 @@
 Each wording names one fault, and causes ask for it by its words (`event = "framework-warning"`); a run that trains well
 prints some of them too, so none is a symptom. Sources: torch 2.13 `nn/functional.py`; Keras 3.11 `ops/nn.py`,
 `losses/losses.py`, `trainers/trainer.py`, `optimizers/base_optimizer.py`; Lightning 2.5 `core/optimizer.py`,
-`utilities/data.py`, `core/saving.py`, `loops/training_epoch_loop.py`; transformers 4.57 `trainer.py`,
-`trainer_callback.py`; PEFT 0.17 `peft_model.py`; LightGBM 4.6 `io/dataset_loader.cpp`, `binary_objective.hpp`;
+`utilities/data.py`, `core/saving.py`; transformers 4.57 `trainer.py`,
+`trainer_callback.py`; PEFT 0.17 `peft_model.py`; LightGBM 4.6 `io/dataset.cpp`;
 Ultralytics 8.3 `data/dataset.py`; scikit-learn 1.7 `impute/_base.py`; numpy 2.3 `ufunc` errors;
-TRL 0.11 `ppo_trainer.py`, TRL 0.24 `sft_trainer.py`.
+
 """
 
 _OF_AN_ARRAY = r"in (?:(?:true_|scalar )?divide|log\w{0,5}|sqrt)\b"
@@ -24,15 +24,10 @@ WARNED = (
     ("No labels found in ", r"WARNING.{0,20}No labels found in \S"),
     ("Found keys that are in the model state dict but not", None),
     ("Found missing adapter keys while loading", None),
-    ("Mismatch between tokenized prompt and the start", None),
-    ("You're resuming from a checkpoint that ended before", None),
     ("The following arguments do not match the ones in", None),
-    ("Contains only one class", r"\[LightGBM\].{0,60}Contains only one class"),
     ("Skipping features without any observed values", None),
     ("RuntimeWarning: invalid value encountered in", _OF_AN_ARRAY),
     ("RuntimeWarning: Mean of empty slice", None),
-    ("KL divergence is starting to become negative", None),
-    ("The average ratio of batch", r"exceeds threshold .{0,20}Skipping batch"),
 )
 """A phrase that is sought, and the expression that its line must fit besides."""
 
