@@ -15,12 +15,14 @@ DEVIATIONS, FALLS = 4.0, 0.1
 """Point-to-point deviations of the logarithms that the middle one must clear the level by, and the share by which a
 loss falls that has been given other data and learns them at once."""
 SHORTEST = 6
+FEW, STRETCHES = 5, 200
 
 
 def regained(series: Series, evaluated: Series) -> Found | None:
     """Return the longest time for which a level was lost, and where it began; None where none was.
 
-    A level is a median of five entries, or one entry that an evaluation at the same step confirms.
+    A level is a median of five entries, of a two-hundredth of a long log, or one entry that an evaluation at the same
+    step confirms. Five entries of 37,700 are a few batches of one text that repeats itself.
     """
     finite = np.flatnonzero(np.isfinite(series.values))
     values = series.values[finite]
@@ -28,8 +30,7 @@ def regained(series: Series, evaluated: Series) -> Found | None:
         return None
     middles = values.copy()
     middles[1:-1] = np.median(sliding_window_view(values, 3), axis=1)
-    levels = np.full(len(values), np.inf)
-    levels[2:-2] = np.median(sliding_window_view(values, 5), axis=1)
+    levels = _levels(values)
     reached = np.minimum.accumulate(np.minimum(levels, _confirmed(series, evaluated)[finite]))
     found: Found | None = None
     longest, begin = 0, 1
@@ -46,6 +47,18 @@ def regained(series: Series, evaluated: Series) -> Found | None:
             found = severity, int(finite[begin]), low, level
         begin = end
     return found
+
+
+def _levels(values: Floats) -> Floats:
+    """Return the level about each entry, of a long log that of the stretch that ends there; infinity without one."""
+    levels = np.full(len(values), np.inf)
+    width = len(values) // STRETCHES
+    if width <= FEW:
+        levels[2:-2] = np.median(sliding_window_view(values, FEW), axis=1)
+    else:
+        stretches = values[: len(values) // width * width].reshape(-1, width)
+        levels[width - 1 :: width][: len(stretches)] = np.median(stretches, axis=1)
+    return levels
 
 
 def _is_lost(values: Floats, low: float, size: int) -> bool:

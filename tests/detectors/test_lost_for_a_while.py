@@ -167,3 +167,13 @@ def test_evaluations_that_creep_far_up_are_overfit_before_the_training_loss_is_h
 @pytest.mark.parametrize(("end", "training"), [(1.29, 0.95), (1.12, 0.62), (1.06, 0.5)])
 def test_evaluations_that_creep_little_are_no_warning(end: float, training: float) -> None:
     assert "warning" not in severities("eval-gap", creeping(end, training))
+
+
+def test_a_few_batches_of_a_text_that_repeats_itself_are_no_level() -> None:
+    """`log.txt` of a GPT, an entry a step: 11.2 to 3.8, five steps in between at 1 (held-out set of contact)."""
+    loss = 3.7 + 7.0 * np.exp(-np.arange(20000) / 900) + np.random.default_rng(5).normal(0, 0.2, 20000)
+    loss[11000:11006] = 1.0
+
+    assert find("loss-divergence", make_run(loss=loss.tolist())) == []
+    loss[6000:9000] = 1.5
+    assert [f.severity for f in find("loss-divergence", make_run(loss=loss.tolist()))] != []
