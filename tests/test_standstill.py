@@ -35,6 +35,8 @@ STILL = {
     "a rank that does not come": ("{clock} [rank0] still waiting for the others at barrier (attempt {n})", 40, 30),
     "a wait that is counted": ("Still waiting for checkpoint barrier... {s}s elapsed", 70, 10),
     "a wait that says no more": ("Waiting for 3 workers to join", 39, 0),
+    "an iteration": ("[{clock}] Heartbeat: still alive at iteration 40", 29, 120),
+    "two lines": ("{clock} heartbeat rank 0 step 40\n{clock} gpu0 util 100% mem 71.2GiB step 40", 39, 60),
     "no progress": ("W watchdog: no progress for {s} seconds", 25, 60),
 }
 
@@ -62,6 +64,9 @@ CALM = {
     "a short time": STEPS + lines("{clock} heartbeat: rank 0 alive, step 40", 30, 10),
     "slow steps": "".join(f"step {n} | loss {2 - n / 99:.3f}\n" + lines("{clock} alive", 40) for n in range(1, 30)),
     "heartbeats among steps": "".join(f"step {n} | loss {2 - n / 99:.3f}\nheartbeat: step {n}\n" for n in range(1, 41)),
+    "a tracker": STEPS + lines("wandb: Waiting for W&B process to finish... (success).", 60),
+    "ranks that say once how long a step took": STEPS + lines("[rank{n}] step 40 took 0.81 s", 64),
+    "ranks that say once that they wait": STEPS + lines("[rank{n}] waiting for the barrier", 64),
     "a download": STEPS + lines("{clock} waiting for the download of 3 files", 60),
 }
 

@@ -39,7 +39,9 @@ _STEP = expression(
 _LIFE = expression(
     rb"(?i)\bloss\b[\"']?\s{0,20}[:=|]?\s{0,8}[\"'(]?(?:[-+]?[\d.]|nan|inf)|it/s\b|s/it\b|\bppl\b|\baccuracy\b"
 )
+_TRACKER = expression(rb"(?:wandb|mlflow|comet\w{0,8}|neptune)\b")
 _OVER = expression(rb"(?i)\b(?:finish(?:ed|ing)|completed?|done|ended|final|early stopping|exit(?:ing|ed)?)\b")
+_RANK = expression(rb"(?i)(?:rank|worker|process|pid|node|host)[^A-Za-z\d]{0,4}(\d{1,10})")
 _DATE = expression(rb"\d{4}[-/]\d\d[-/]\d\d[T ]?")
 _CLOCK = expression(rb"(?<![\d:])(\d{1,2}):(\d\d):(\d\d)(?:[.,]\d{1,9})?(?![:\d])")
 _NUMBER = expression(rb"\d+(?:\.\d+)?")
@@ -77,12 +79,14 @@ def standstill(window: Window) -> tuple[int, bytes] | None:
 
 
 def _only_waits(line: bytes) -> bool:
-    """Tell whether a line holds no metric and waits, says that it is alive, or names a step beside a duration."""
-    if _LIFE.search(line):
+    """Tell whether a line holds no metric and waits, says that it is alive, or names a step beside a gauge."""
+    if _LIFE.search(line) or _TRACKER.match(line):
         return False
     if _WAITS.search(line) or _ALIVE.search(line):
         return True
-    return _STEP.search(line) is not None and any(_duration(line, n) is not None for n in _NUMBER.finditer(line))
+    return _STEP.search(line) is not None and any(
+        _duration(line, number) is not None or _GAUGE.match(line, number.end()) for number in _NUMBER.finditer(line)
+    )
 
 
 def _followed_work(before: list[bytes]) -> bool:
@@ -102,13 +106,18 @@ def _long_enough(lines: list[bytes], seconds: float, before: list[bytes]) -> boo
         between = max(between, run)
     if len(lines) < max(LEAST_LINES, MORE_THAN_BETWEEN * between):
         return False
+    # Each rank says once that it waits, and there may be many of them.
+    ranks = {rank for line in lines for rank in _RANK.findall(line)}
+    many = not seconds and len(lines) >= MANY_LINES * max(1, len(ranks))
     if all(_WAITS.search(line) for line in lines):
-        return seconds >= LEAST_WAITED or (not seconds and len(lines) >= MANY_LINES)
-    if _BUSY.search(before[-1]) or _BUSY.search(lines[0]):
+        return many or seconds >= LEAST_WAITED
+    above = b"" if _LIFE.search(before[-1]) else before[-1]
+    if _BUSY.search(above) or _BUSY.search(lines[0]):
         return False
+    alive = _ALIVE.search(lines[0]) is not None
     if _STEP.search(lines[0]):
-        return seconds >= LEAST_WAITED or (not seconds and len(lines) >= MANY_LINES)
-    return seconds >= LEAST_ALIVE or (not seconds and between > 0 and len(lines) >= MANY_LINES)
+        return (many and alive) or seconds >= LEAST_WAITED
+    return (many and between > 0) or seconds >= LEAST_ALIVE
 
 
 def _stays(lines: list[bytes]) -> bool:
