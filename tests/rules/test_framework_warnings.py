@@ -128,6 +128,16 @@ def test_what_counts_other_things_is_no_empty_data_set(tmp_path: Path, line: str
     assert found is None or not found.holds
 
 
+def test_a_loader_of_no_length_is_read_though_its_name_stands_in_backticks(tmp_path: Path) -> None:
+    line = (
+        "/v/lightning/pytorch/utilities/data.py:105: `DataLoader` returned 0 length. Please make sure this was meant."
+    )
+    found = named(judged(tmp_path, line, [0.0] * 12), "data-set-empty")
+
+    assert found is not None
+    assert any("returned 0 length" in each.statement for each in found.evidence)
+
+
 RESUMED = "resumed from checkpoint out/300.pt\n"
 
 

@@ -3,10 +3,9 @@
 Each wording names one fault, and causes ask for it by its words (`event = "framework-warning"`); a run that trains well
 prints some of them too, so none is a symptom. Sources: torch 2.13 `nn/functional.py`; Keras 3.11 `ops/nn.py`,
 `losses/losses.py`, `trainers/trainer.py`, `optimizers/base_optimizer.py`; Lightning 2.5 `core/optimizer.py`,
-`utilities/data.py`, `core/saving.py`; transformers 4.57 `trainer.py`,
-`trainer_callback.py`; PEFT 0.17 `peft_model.py`; LightGBM 4.6 `io/dataset.cpp`;
-Ultralytics 8.3 `data/dataset.py`; scikit-learn 1.7 `impute/_base.py`; numpy 2.3 `ufunc` errors;
-
+`utilities/data.py`, `core/saving.py`; transformers 4.57 `trainer.py`, `trainer_callback.py`; PEFT 0.17 `peft_model.py`;
+LightGBM 4.6 `io/dataset.cpp`; Ultralytics 8.3 `data/dataset.py`; scikit-learn 1.7 `impute/_base.py`; numpy 2.3 `ufunc`
+errors. Where a message opens with a backtick its expression begins there, so that it is no quote.
 """
 
 _OF_AN_ARRAY = r"in (?:(?:true_|scalar )?divide|log\w{0,5}|sqrt)\b"
@@ -14,11 +13,11 @@ WARNED = (
     ("Using a target size (", r"Using a target size \(.{1,60}\) that is different to the input size"),
     ("This axis has size 1. The softmax", None),
     ("In loss ", r"expected y_pred\.shape to be \(batch_size, num_classes\) with num_classes > 1"),
-    ("LightningModule.configure_optimizers", r"returned `None`, this fit will run with no optimizer"),
+    ("LightningModule.configure_optimizers", r"`LightningModule\.configure_optimizers` returned `None`, this fit"),
     ("The model does not have any trainable weights", None),
     ("There seems not to be a single sample in your", None),
     ("Total length of `", r"across ranks is zero"),
-    ("DataLoader` returned 0 length", None),
+    ("DataLoader` returned 0 length", r"`\w{0,40}DataLoader` returned"),
     ("There are no meaningful features which satisfy", None),
     ("Labels are missing or empty in ", None),
     ("No labels found in ", r"WARNING.{0,20}No labels found in \S"),
