@@ -32,15 +32,15 @@ def of_an_earlier_attempt(run: Run, kind: str) -> Death | None:
 
 def last_deaths(run: Run, kind: str) -> tuple[Death, ...]:
     """Return the deaths of a kind that the run came to in the end."""
-    kept = run.timeline.kept
-    if "last deaths" not in kept:
-        named: dict[str, list[Death]] = defaultdict(list)
-        for group in groups_of(run.timeline):
-            for death in group.deaths if group.fate == "final" else ():
-                named[death.name].append(death)
-        kept["last deaths"] = {name: tuple(deaths) for name, deaths in named.items()}
-    deaths: dict[str, tuple[Death, ...]] = kept["last deaths"]
-    return deaths.get(kind, ())
+    return run.timeline.once("last deaths", lambda: _last_deaths(run)).get(kind, ())
+
+
+def _last_deaths(run: Run) -> dict[str, tuple[Death, ...]]:
+    named: dict[str, list[Death]] = defaultdict(list)
+    for group in groups_of(run.timeline):
+        for death in group.deaths if group.fate == "final" else ():
+            named[death.name].append(death)
+    return {name: tuple(deaths) for name, deaths in named.items()}
 
 
 def outlived(run: Run) -> frozenset[tuple[str, int]]:

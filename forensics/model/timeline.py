@@ -1,9 +1,9 @@
 """One run as it went: each metric over optimizer steps, the events, the stretches between restarts."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from forensics.model.order import among
 
 if TYPE_CHECKING:
     import pandas as pd
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,14 @@ class Timeline:
     disagreements: tuple[Disagreement, ...] = ()
     samples: tuple[Samples, ...] = ()
     excerpt: bool = False
-    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What was worked out of this timeline and will be asked for again: nothing in it changes."""
+    _made: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """Return what `make` works out of this timeline, which does not change: it is called the first time only."""
+        if name not in self._made:
+            self._made[name] = make()
+        made: T = self._made[name]
+        return made
 
     def __getitem__(self, name: str) -> Series:
         return self.series[name]

@@ -1,9 +1,10 @@
 """What the log and the end of a run tell: events, last words, signals."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TypeAlias
 
 from forensics.analysis.crashes import last_deaths, of_an_earlier_attempt, outlived, own_exceptions
 from forensics.analysis.endings import Death, deaths_of
@@ -49,27 +50,30 @@ def said(run: Run, kind: str, pattern: re.Pattern[str]) -> Seen | None:
     return None
 
 
-def _texts(run: Run, kind: str) -> Sequence[tuple[str, Callable[[], Source]]]:
+_Place: TypeAlias = Callable[[], Source]
+
+
+def _texts(run: Run, kind: str) -> list[tuple[str, _Place]]:
     """Return what events of a kind say, and the last words that are of this kind in other words than its phrases.
 
     Each text stands at its first place; of very many the first and the last are returned. A traceback that the run
     outlived says nothing of what it died of in the end. Some two hundred rules ask, so it is looked up once.
     """
-    kept = run.timeline.kept
-    key = f"texts of {kind} before {run.ending.name if run.ending else ''}"
-    if key not in kept:
-        survived = outlived(run) if kind == Kind.TRACEBACK else frozenset()
-        found: dict[str, Callable[[], Source]] = {}
-        for events in run.timeline.events_of(kind):
-            for index, text in enumerate(events.texts or (events.text,) * bool(len(events))):
-                if (events.path, int(events.records[index])) not in survived:
-                    found.setdefault(text, partial(events.source_at, index))
-        for death in last_deaths(run, kind):
-            found.setdefault(death.text, partial(_source_of, death))
-        texts = list(found.items())
-        kept[key] = texts if len(texts) <= 2 * MOST else texts[:MOST] + texts[-MOST:]
-    texts_kept: Sequence[tuple[str, Callable[[], Source]]] = kept[key]
-    return texts_kept
+    ended = run.ending.name if run.ending else ""
+    return run.timeline.once(f"texts of {kind} before {ended}", lambda: _looked_up(run, kind))
+
+
+def _looked_up(run: Run, kind: str) -> list[tuple[str, _Place]]:
+    survived = outlived(run) if kind == Kind.TRACEBACK else frozenset()
+    found: dict[str, _Place] = {}
+    for events in run.timeline.events_of(kind):
+        for index, text in enumerate(events.texts or (events.text,) * bool(len(events))):
+            if (events.path, int(events.records[index])) not in survived:
+                found.setdefault(text, partial(events.source_at, index))
+    for death in last_deaths(run, kind):
+        found.setdefault(death.text, partial(_source_of, death))
+    texts = list(found.items())
+    return texts if len(texts) <= 2 * MOST else texts[:MOST] + texts[-MOST:]
 
 
 def _source_of(death: Death) -> Source:

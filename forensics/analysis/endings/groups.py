@@ -72,7 +72,6 @@ def root_of(deaths: Sequence[Death]) -> Death:
     """
     ranked = sorted(deaths, key=lambda death: death.role)
     lowest = [death for death in deaths if death.role == ranked[0].role]
-    lowest = [death for death in lowest if not _OF_A_SHELL.search(death.text)] or lowest
     first = _peer_that_left(deaths, lowest) or lowest[0]
     stopped = next((death for death in lowest if death.ending == "stopped-by-user" and death.name != CANCELLED), None)
     if any(death.name == Kind.OOM_KILL_RECORD for death in lowest):
@@ -113,10 +112,7 @@ def groups_of(timeline: Timeline) -> tuple[Group, ...]:
 
     Some two hundred rules ask for them; of thousands of deaths they are made once.
     """
-    if "groups" not in timeline.kept:
-        timeline.kept["groups"] = tuple(_groups(timeline))
-    groups: tuple[Group, ...] = timeline.kept["groups"]
-    return groups
+    return timeline.once("groups of deaths", lambda: tuple(_groups(timeline)))
 
 
 def _groups(timeline: Timeline) -> list[Group]:
