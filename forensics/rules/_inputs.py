@@ -57,8 +57,7 @@ UNSEEN = expression("invalid value encountered in|Mean of empty slice|without an
 
 def missing_values(run: Run, explained: Explained) -> Seen | None:
     """Tell whether the log's own look at the data shows missing values and the loss is no number from the start on."""
-    loss = run.timeline.get(LOSS)
-    if explained.name != "loss-nan" or loss is None or not len(loss) or np.isfinite(loss.values).any():
+    if not _never_a_number(run, explained):
         return None
     for events in run.timeline.events_of(Kind.COLUMN_FILLED):
         fewest, most = int(np.argmin(events.values)), float(np.max(events.values))
@@ -66,7 +65,17 @@ def missing_values(run: Run, explained: Explained) -> Seen | None:
             row = " ".join((events.texts or (events.text,) * len(events))[fewest].split())
             told = f"a column has {most - events.values[fewest]:,.0f} of {most:,.0f} values missing: “{row[:80]}”"
             return Seen(True, told, events.source_at(fewest), "missing values")
-    return held(said(run, Kind.FRAMEWORK_WARNING, UNSEEN))
+    return None
+
+
+def spoiled_values(run: Run, explained: Explained) -> Seen | None:
+    """Tell whether a library met a NaN, in the data or in a metric, while the loss is no number from the start on."""
+    return held(said(run, Kind.FRAMEWORK_WARNING, UNSEEN)) if _never_a_number(run, explained) else None
+
+
+def _never_a_number(run: Run, explained: Explained) -> bool:
+    loss = run.timeline.get(LOSS)
+    return explained.name == "loss-nan" and loss is not None and len(loss) > 0 and not np.isfinite(loss.values).any()
 
 
 def _odd(series: Series) -> int | None:

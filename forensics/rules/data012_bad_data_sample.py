@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import first_norm_bad_loss_good, norm_is, norms_grew
-from forensics.rules._inputs import missing_values, odd_input
+from forensics.rules._inputs import missing_values, odd_input, spoiled_values
 from forensics.rules._recurrence import periodic
 from forensics.rules._seen import first, held, weigh_no, weigh_yes
 
@@ -48,6 +48,7 @@ def bad_data_sample(run: Run, explained: Explained) -> Iterator[Evidence | Fix |
     """
     yield from weigh_yes(odd_input(run, explained), 7, "no weight makes it")
     yield from weigh_yes(missing_values(run, explained), 7, "a missing value is NaN, and one makes the loss NaN")
+    yield from weigh_yes(spoiled_values(run, explained), 3, "what is normalised may have no spread, or no value")
     yield from weigh_yes(periodic(run), 5)
     yield from weigh_no(first_norm_bad_loss_good(run), 1, "the forward pass broke first")
     yield from weigh_yes(norm_is(run, explained, "recovering"), 2)

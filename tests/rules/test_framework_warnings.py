@@ -6,6 +6,8 @@ import pytest
 
 from forensics.investigate import investigate
 from forensics.model import Hypothesis, Report
+from forensics.names import Kind
+from forensics.readers._events.warned import NO_TRAINING_DATA, WARNED
 
 NAN = float("nan")
 BROADCAST = (
@@ -80,7 +82,6 @@ FAULTS = [
     ("data-set-empty", NO_SAMPLE, [0.0] * 12),
     ("data-set-empty", NO_FEATURE, CONSTANT),
     ("bad-data-sample", COLUMNS.format(2920), [NAN] * 12),
-    ("bad-data-sample", DIVIDED, [NAN] * 12),
     ("fp16-trainable-params", HALF, BROKE),
 ]
 
@@ -160,3 +161,56 @@ def test_a_resume_that_lost_a_part_may_have_lost_other_things(tmp_path: Path) ->
     found = named(resumed(tmp_path, [2.5, 2.4, 2.3, 2.1, 1.9, 1.8, 1.7, 1.7, 1.7, 1.7]), "weights-not-loaded")
 
     assert found is None or not found.holds
+
+
+WORDINGS = [
+    BROADCAST,
+    SOFTMAX,
+    ONE_CLASS,
+    NO_OPTIMIZER,
+    NOT_TRAINABLE,
+    NO_SAMPLE,
+    NO_FEATURE,
+    DIVIDED,
+    "Total length of `DataLoader` across ranks is zero. Please make sure this was your intention.",
+    "`DataLoader` returned 0 length. Please make sure this was your intention.",
+    "WARNING Labels are missing or empty in /data/labels.cache, training may not work correctly.",
+    "train: WARNING No labels found in /data/labels.cache.",
+    "Found keys that are in the model state dict but not in the checkpoint: ['head.weight']",
+    "UserWarning: Found missing adapter keys while loading the checkpoint: ['h.0.lora_A.weight'].",
+    "Warning: The following arguments do not match the ones in the `trainer_state.json`:",
+    "UserWarning: Skipping features without any observed values: ['width']. At least one value is needed.",
+    "/x/scale.py:4: RuntimeWarning: Mean of empty slice",
+]
+COUNTS = [
+    NO_EXAMPLES,
+    NO_PAIRS,
+    "Training samples: 0",
+    "Training examples: 0",
+    "Train samples: 0",
+    "Train examples: 0",
+    "Loaded 0 samples from /data/train",
+    "Found 0 image files in /data/train",
+]
+
+
+def test_every_wording_has_its_line() -> None:
+    told = "\n".join([*WORDINGS, *COUNTS])
+
+    assert [phrase for phrase, _ in (*WARNED, *NO_TRAINING_DATA) if phrase not in told] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [*((Kind.FRAMEWORK_WARNING, line) for line in WORDINGS), *((Kind.NO_TRAINING_DATA, line) for line in COUNTS)],
+)
+def test_each_wording_is_noted(tmp_path: Path, kind: str, line: str) -> None:
+    assert judged(tmp_path, line, FALLS).run.timeline.count_of(kind) == 1
+
+
+def test_a_nan_that_a_library_met_is_a_hint_at_the_data_only(tmp_path: Path) -> None:
+    """It may have met it in a metric, or in a loss of one's own."""
+    found = named(judged(tmp_path, DIVIDED, [NAN] * 12), "bad-data-sample")
+
+    assert found is not None
+    assert (found.score, found.verdict) == (3, "possible")

@@ -265,6 +265,16 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
         },
         7,
     ),
+    (
+        "bad-data-sample",
+        "Mean of empty slice",
+        {
+            "name": "loss-nan",
+            "loss": [NAN] * 7,
+            **said(Kind.FRAMEWORK_WARNING, text="/x/a.py:4: RuntimeWarning: Mean of empty slice"),
+        },
+        3,
+    ),
     ("fp16-trainable-params", "bf16", settings(bf16=True), None),
     ("fp16-trainable-params", "keeps fp32 masters", {"frameworks": ("deepspeed",)}, None),
     ("fp16-trainable-params", "fp32 master", MASTERS, None),
