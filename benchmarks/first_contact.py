@@ -8,7 +8,7 @@ answer of the same entry stands beside the first one and counts for nothing but 
 python benchmarks/first_contact.py label NEW.json --material DIR    # append labels; the material itself stays outside
 python benchmarks/first_contact.py answer --material DIR [--tool medforensics] [--commit C] [--set NAME ...]
 python benchmarks/first_contact.py check                            # the order of commits, nothing rewritten
-python benchmarks/first_contact.py score [--set NAME ...] [--first GROUP:N]   # the tables
+python benchmarks/first_contact.py score [--set NAME ...] [--first GROUP:N] [--by-origin]   # the tables
 python benchmarks/first_contact.py reliability                      # what reports say beside a word, from COUNTED
 
 The material of an entry is DIR/NAME, a file or a folder; its SHA-256 stands in the label. NEW.json is a list of objects
@@ -268,10 +268,17 @@ def claim(one: Label, said: Answer, group: str) -> Claim:
     )
 
 
-def claims(groups: Sequence[str] = (), first: str | None = None) -> list[Claim]:
+def claims(groups: Sequence[str] = (), first: str | None = None, *, by_origin: bool = False) -> list[Claim]:
     """Return the first answer to every labelled entry; `first` is GROUP:N, no more than N entries of that group."""
     told = first_answers(groups, first)
-    return [claim(one, said, f"first contact, {one.group}") for one, said in told]
+    return [claim(one, said, f"first contact, {origin(one) if by_origin else one.group}") for one, said in told]
+
+
+def origin(one: Label) -> str:
+    """Return where an entry is from: a run of ours, a thread or a public file."""
+    if "ours" in one.source:
+        return "runs of ours"
+    return "threads" if "/issues/" in one.source or "/discussions/" in one.source else "public files"
 
 
 def first_answers(groups: Sequence[str] = (), first: str | None = None) -> list[tuple[Label, Answer]]:
@@ -313,6 +320,7 @@ def main() -> int:
     parser.add_argument("--commit", help="which version of the product the tool is; the checkout's when not given")
     parser.add_argument("--set", dest="groups", nargs="+", default=(), metavar="NAME")
     parser.add_argument("--first", metavar="GROUP:N", help="score no more than N entries of a group, in their order")
+    parser.add_argument("--by-origin", action="store_true", help="score runs of ours, threads and public files apart")
     asked = parser.parse_args()
     if asked.action in {"label", "answer"} and asked.material is None:
         parser.error("--material DIR is needed")
@@ -329,7 +337,7 @@ def main() -> int:
     elif asked.action == "reliability":
         MEASURED.write_text(json.dumps(reliability(), indent=1) + "\n", encoding="utf-8")
     else:
-        print(tables(claims(asked.groups, asked.first)))
+        print(tables(claims(asked.groups, asked.first, by_origin=asked.by_origin)))
     return 0
 
 
