@@ -49,9 +49,10 @@ class Label:
     that an entry belongs to: "baseline" (answered by version 0.1.0), "fresh" (by a frozen commit), "shown" (by a later
     one, its misses then read by those who mend), "unseen" (by the commit of version 0.2.0, then read as well),
     "held" (by a later frozen commit, shown to nobody before its answer, then read), "learn" (collected for those who
-    mend: its misses are read at once, so it measures no version), "held2" and "held3" (of other sources each, shown to
-    nobody before its answer by a frozen commit, then read). A run that its user stopped while it trained well is
-    labelled healthy, as docs/endings.md calls that ending a notice; its cause is accepted and not asked for.
+    mend: its misses are read at once, so it measures no version), "held2", "held3" and "held4" (of other
+    sources each, shown to nobody before its answer by a frozen commit, then read). A run that its user stopped while it
+    trained well is labelled healthy, as docs/endings.md calls that ending a notice; its cause is accepted and not asked
+    for.
     """
 
     id: str
