@@ -12,12 +12,16 @@ import sys
 
 SPARSE = 100_000
 """Objects more than were freed, after which the collector looks for circles (Python's own number is 700): hundreds of
-modules are made at the start, none of which is garbage, and looking through them took a fifth of a short analysis."""
+modules are made at the start, none of which is garbage, and looking through them took a fifth of a short analysis.
+
+OpenBLAS starts a thread for each core while numpy is imported, and they spin before they sleep: 0.03 s of processor
+time on two cores. No product of ours is long enough to be shared among threads (`weights.bits.CHUNK`)."""
 
 
 def start() -> None:
     """Run the command line as a process of its own, which ends when it is done."""
     try:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         gc.set_threshold(SPARSE)
         atexit.register(gc.freeze)
         import signal

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from functools import cache
 
 import forensics.detectors
 import forensics.documents
 import forensics.readers
 import forensics.rules
+from forensics.deferred.records import dataclass
 from forensics.errors import UsageError
 from forensics.plugin import Detector, Document, Reader, Rule, collect
 from forensics.signatures import SIGNATURES

@@ -1,6 +1,8 @@
 """How much one input may cost. Frozen, validated, passed down, never global."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
+
+from forensics.deferred.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import ModuleType
 from typing import TypeVar
 
+from forensics.deferred.records import dataclass
 from forensics.model import (
     Artifact,
     Evidence,

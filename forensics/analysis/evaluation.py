@@ -1,10 +1,9 @@
 """What the training loss did since an evaluation."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from forensics.analysis import context
+from forensics.deferred.records import dataclass
 from forensics.model import Run
 from forensics.names import LOSS
 

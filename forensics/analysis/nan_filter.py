@@ -14,10 +14,10 @@ printed, so that one bad rank among several gives a mixture which this does not 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.model import Floats, Integers
 
 PLAUSIBLE = (0.3, 6.0)

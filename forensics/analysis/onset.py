@@ -5,11 +5,10 @@ before: `loss` of the Trainer is the mean since the last entry (`Trainer._maybe_
 `grad_norm` belongs to the last step of the window only.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.model import Integers, Series, StepRange
 
 Mask = NDArray[np.bool_]

@@ -1,10 +1,10 @@
 """What the black boxes of one run say together: attempts, ranks, and the first step that was not finite."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.model import Recording, Run
 from forensics.model.recording import LOCAL, REDUCED
 

@@ -1,11 +1,10 @@
 """Robust statistics over trailing windows, vectorised: a million points in tenths of a second."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.model import Floats
 
 WINDOW = 64

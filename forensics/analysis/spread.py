@@ -7,13 +7,13 @@ layers, unstable code or a bad bit as one tensor.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.model import TensorRecord, TensorTable
 
 Extent: TypeAlias = Literal["one tensor", "contiguous layers", "one rank's slice", "everything trainable", "scattered"]

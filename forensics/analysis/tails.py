@@ -1,11 +1,10 @@
 """The end of a dead run: from which entry its loss and its gradient norm are no numbers any more."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from forensics.analysis import context, nan_filter, robust
 from forensics.analysis.onset import Onset, mean_onset, point_onset, tail_onset, window_start
+from forensics.deferred.records import dataclass
 from forensics.model import Run, Series
 from forensics.names import GRAD_NORM, LOSS
 

@@ -1,13 +1,14 @@
 """One family of accounts in the order it was written: attempts, rewinds, and the history that was kept."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forensics.assemble.joins import rounding
+from forensics.deferred.records import dataclass
 from forensics.model import Floats, Integers, Samples
 
 MAXIMUM_REWINDS = 1_000

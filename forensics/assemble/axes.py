@@ -2,10 +2,10 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.model import NOUNS, UNKNOWN_STEP, Axis, Samples, Skip
 from forensics.names import LOSS
 

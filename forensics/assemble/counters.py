@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Samples, Skip
 from forensics.names import LOSS
 

@@ -1,11 +1,12 @@
 """Lines that tell no step: one number for all metrics of a line, none for the lines between, copies once."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from forensics.assemble.joins import Column, Columns
+from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Axis, Floats, Integers, Samples
 from forensics.names import EPOCH, GRAD_NORM, LEARNING_RATE, LOSS
 

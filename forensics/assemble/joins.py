@@ -8,11 +8,11 @@ distance, is placed by them.
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Floats, Integers
 from forensics.names import LOSS
 

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from forensics.assemble.attempts import Account, attempts_of
 from forensics.assemble.environment import natural
+from forensics.deferred.records import dataclass
 from forensics.model import (
     Disagreement,
     Events,

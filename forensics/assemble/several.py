@@ -8,7 +8,6 @@ two of one kind (`lr_1e-3.csv`, `lr_1e-4.csv`) that both reach the same step and
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from forensics.assemble.environment import natural
 from forensics.assemble.joins import rounding
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Events, Fact, Floats, Integers, Samples, Setting
 from forensics.names import LOSS, OF_TRAINING, Kind, loss_rank
 from forensics.signatures import BY_NAME

@@ -6,11 +6,12 @@ lies there is evidence, not configuration.
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from forensics import catalog
+from forensics.deferred.records import dataclass
 from forensics.diagnosis.selection import Selection
 from forensics.errors import ForensicsError, UsageError
 from forensics.limits import DEFAULT

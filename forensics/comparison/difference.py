@@ -1,8 +1,8 @@
 """The nouns of a comparison."""
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from forensics.deferred.records import dataclass
 from forensics.model import Axis, Group, Hypothesis, Report, Scalar, Source
 
 Relevance: TypeAlias = Literal["decides", "counts", "concerned", "other"]

@@ -6,12 +6,12 @@ reduced one, another rate or optimizer in the update (docs/how-to/record.md).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from forensics.analysis.recorded import Attempt, attempts, index_of
 from forensics.comparison.difference import RecordsCompared
+from forensics.deferred.records import dataclass
 from forensics.model import Floats, Recording, Run
 from forensics.model.recording import LOCAL, REDUCED, STILL, UPDATE
 

@@ -1,9 +1,10 @@
 """How much each difference matters: BAD is judged again with GOOD's value in its place."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from forensics.comparison.difference import RELEVANCES, Difference
+from forensics.deferred.records import dataclass
 from forensics.diagnosis.judgement import leading_cause, leading_finding
 from forensics.diagnosis.reason import reason
 from forensics.model import Environment, Events, Finding, Group, Hypothesis, Report, Run

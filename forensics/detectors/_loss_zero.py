@@ -1,13 +1,12 @@
 """What speaks for and against a logged loss of 0.0 being a loss that is no number."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from forensics.analysis import context
 from forensics.analysis.refine import poisoned_checkpoint
 from forensics.analysis.tails import Tail
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.model import Integers, Run, Series
 from forensics.names import EVAL_LOSS, GRAD_NORM
 

@@ -1,11 +1,11 @@
 """Optimizer steps were skipped because gradients were not finite."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from forensics.analysis import sentinel
+from forensics.deferred.records import dataclass
 from forensics.detectors._tables import source_of
 from forensics.detectors._wording import counted
 from forensics.model import Events, Finding, Precision, Run, Severity, Source

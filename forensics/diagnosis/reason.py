@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from forensics.deferred.records import dataclass
 from forensics.diagnosis.judgement import ENDS
 from forensics.model import (
     SEVERITIES,

@@ -1,10 +1,10 @@
 """How often a word was right of runs that nobody had seen while the rules were written."""
 
 import json
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from forensics.deferred.records import dataclass
 from forensics.model import Hypothesis
 
 LEAST = 20

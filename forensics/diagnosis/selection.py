@@ -1,7 +1,8 @@
 """Rules and symptoms that a user selects or ignores, and the report judged again without the rest."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from forensics.deferred.records import dataclass
 from forensics.diagnosis.headline import headline_of, verdict_of
 from forensics.model import Report
 

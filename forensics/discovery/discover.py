@@ -4,10 +4,10 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
 from forensics.model import Artifact, Skip

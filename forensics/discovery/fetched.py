@@ -8,10 +8,11 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.discovery.discover import Discovery
 from forensics.discovery.remote import discover_remote
 from forensics.errors import ForensicsError

@@ -8,9 +8,9 @@ import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.errors import ForensicsError
 from forensics.formats.lenient_json import parse
 

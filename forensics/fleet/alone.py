@@ -7,10 +7,10 @@ and of evaluations, nor a copy of a checkpoint whose history is that of the run 
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.discovery.discover import discover
 from forensics.errors import ForensicsError, SeveralRunsError
 from forensics.fleet.find import LOG, find_runs

@@ -11,10 +11,11 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.discovery.aside import aside
 from forensics.discovery.discover import IGNORED_FOLDERS
 from forensics.discovery.remote import discover_remote

@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from forensics.deferred.records import dataclass
 from forensics.fleet.row import Row
 
 ORDER = ("broken", "suspicious", "failed", "unreadable", "unknown", "healthy")

@@ -4,11 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import forensics
+from forensics.deferred.records import dataclass
 from forensics.errors import UnreadableError, UsageError
 from forensics.fleet.row import Row, row_from, row_to
 from forensics.redaction import Redactor

@@ -1,9 +1,10 @@
 """One run as one row."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from typing import Any, Literal, TypeAlias
 
+from forensics.deferred.records import dataclass
 from forensics.diagnosis.judgement import leading_cause, leading_finding, onset
 from forensics.fleet.curve import Points, small_curve
 from forensics.fleet.fingerprint import fingerprint_of

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from forensics.deferred.records import dataclass
 from forensics.errors import NothingReadableError
 from forensics.fleet.find import Found, RemoteFound, find_remote, find_runs
 from forensics.fleet.resume import StateFile

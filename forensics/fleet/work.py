@@ -5,9 +5,9 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
+from forensics.deferred.records import dataclass
 from forensics.discovery.discover import discover
 from forensics.discovery.remote import discover_remote
 from forensics.errors import ForensicsError, NothingReadableError, SeveralRunsError

@@ -6,13 +6,13 @@ of 8 bits and less follow the OCP documents "8-bit Floating Point Specification"
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.errors import MalformedError
 
 Kind: TypeAlias = Literal["float", "table", "integer", "bool", "complex", "opaque"]

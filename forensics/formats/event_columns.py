@@ -6,12 +6,12 @@ in order one at a time, so that at the peak little more than one copy of the poi
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.formats.event_walk import Walked
 from forensics.model import Floats, Integers, Precision
 

@@ -6,10 +6,11 @@ reading goes on behind it. Both are told, as are torn tails, zeros and records o
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.errors import ChangedError, MalformedError
 from forensics.formats.crc32c import Bytes
 from forensics.formats.event_columns import Columns, Point, Points, decode_tag

@@ -7,11 +7,11 @@ images, audio, graphs) are named and passed over without a copy.
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.errors import MalformedError
 from forensics.formats.protobuf import BYTES, FIXED32, FIXED64, VARINT, Field, fields, packed_varints
 from forensics.model import Precision, Scalar

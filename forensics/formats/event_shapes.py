@@ -6,12 +6,12 @@ checksum is linear: that of a record is that of the first, changed by what each 
 Floats are moved as bits, which is exact for every NaN.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.formats.crc32c import Bytes, Checksums, crc32c, effects, masked
 from forensics.formats.event_frames import HEADER_BYTES, WORD
 from forensics.formats.protobuf import VARINT_BYTES

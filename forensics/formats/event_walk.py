@@ -4,12 +4,13 @@ Records that come once or twice in a block, and those that are no plain scalars,
 there is one decoder for the unusual; what is read many at once (`event_shapes`) is what it would read.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.formats.crc32c import Bytes, masked_checksums
 from forensics.formats.event_frames import HEADER_BYTES, Frames, unaligned
 from forensics.formats.event_shapes import USUAL_BYTES, Alike, Shape, shape_of

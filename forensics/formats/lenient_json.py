@@ -12,12 +12,12 @@ containers still open.
 import codecs
 import json
 import re
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.errors import LimitError, MalformedError, PlaceholderError
 from forensics.formats.placeholder import HEAD_BYTES, recognise
 from forensics.limits import DEFAULT, Limits

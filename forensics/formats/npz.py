@@ -4,10 +4,10 @@ Format: numpy `lib/format.py` (versions 1.0 to 3.0) and NEP 1. An array of objec
 """
 
 import re
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.errors import MalformedError, TruncatedError
 from forensics.formats.pickle_values import DTYPE_BYTES
 from forensics.formats.zip_index import STORED, ZipIndex, read_index

@@ -9,9 +9,10 @@ integers can be made to collide. So only flat, small keys are hashed by value (`
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from forensics.deferred.records import dataclass
 from forensics.errors import LimitError, MalformedError, TruncatedError
 from forensics.formats.pickle_names import canonical, is_unsafe
 from forensics.formats.pickle_values import Mapped, Name, Record, StoredTensor

@@ -5,8 +5,9 @@ Semantics: CPython 3.13 `Lib/pickle.py` (`_Unpickler`) and `Lib/pickletools.py`.
 
 import gc
 import struct
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from forensics.deferred.records import dataclass
 from forensics.errors import MalformedError
 from forensics.formats.pickle_machine import Machine
 from forensics.formats.pickle_scalars import text_number

@@ -5,8 +5,10 @@ the state that its pickle carries. Tensors and storages say where their bytes li
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
+
+from forensics.deferred.records import dataclass
 
 # Bytes of one element, by the safetensors spelling. C32 (complex of two halves) and the Q types (torch's
 # quantized integers) have no spelling there; theirs follow the same pattern.

@@ -7,8 +7,8 @@ read here uses them. Reference: protobuf.dev, "Encoding".
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from forensics.deferred.records import dataclass
 from forensics.errors import MalformedError
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5

@@ -5,7 +5,7 @@ PyYAML's safe loader still recurses, copies merge keys (an exponential bomb) and
 to the same object, and `<<` is merged within the budget of events.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import yaml
 from yaml.events import (
@@ -19,6 +19,7 @@ from yaml.events import (
 )
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.errors import LimitError, MalformedError
 from forensics.formats.lenient_json import refuse_placeholder
 from forensics.formats.plain_scalar import plain

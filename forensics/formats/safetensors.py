@@ -7,9 +7,10 @@ broken checkpoint is what a post-mortem is about.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from forensics.deferred.records import dataclass
 from forensics.errors import LimitError, MalformedError, PlaceholderError, TruncatedError
 from forensics.formats.dtypes import DType, dtype_named
 from forensics.formats.placeholder import HEAD_BYTES, recognise

@@ -7,8 +7,8 @@ swanlab 0.10.3, `swanlab/proto/swanlab/{record,run,metric}/`.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from forensics.deferred.records import dataclass
 from forensics.errors import MalformedError
 from forensics.formats.protobuf import Field, fields
 from forensics.formats.wandb_log import Damage, Record, read_records

@@ -7,8 +7,9 @@
 Only names, numbers, text and places of tensors are built (`pickle_values`). Tensors are not read here.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from forensics.deferred.records import dataclass
 from forensics.errors import MalformedError, PlaceholderError
 from forensics.formats.pickle_handlers import HANDLERS
 from forensics.formats.pickle_machine import Machine, Work

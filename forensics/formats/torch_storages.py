@@ -1,9 +1,10 @@
 """The storages that a torch file's persistent ids stand for, and where their bytes lie."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
+from forensics.deferred.records import dataclass
 from forensics.formats.pickle_machine import Work
 from forensics.formats.pickle_values import DTYPE_BYTES, STORAGE_DTYPES, UNKNOWN_OFFSET, Name, Record, Storage
 

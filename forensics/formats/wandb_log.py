@@ -10,8 +10,8 @@ what can be framed again starts at the next one.
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from forensics.deferred.records import dataclass
 from forensics.limits import DEFAULT, Limits
 from forensics.storage.file import File
 

@@ -6,9 +6,9 @@ summary and configuration are JSON texts; releases after 0.21 may write plain nu
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from forensics.deferred.records import dataclass
 from forensics.errors import MalformedError
 from forensics.formats.protobuf import Field, fields
 

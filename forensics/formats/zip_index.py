@@ -8,9 +8,9 @@ ever extracted. Structures: PKWARE APPNOTE 6.3.10, sections 4.3 to 4.5.
 import struct
 import zlib
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from forensics.deferred.records import dataclass
 from forensics.errors import LimitError, MalformedError, TruncatedError
 from forensics.limits import DEFAULT, Limits
 from forensics.storage.file import READ_BYTES, File

@@ -1,11 +1,11 @@
 """Counts of which some were never taken: a column in which "not counted" is no number."""
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.model.facts import Floats, Integers
 
 Numbers: TypeAlias = int | Integers | NDArray[np.floating[Any]]

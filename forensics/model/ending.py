@@ -1,8 +1,8 @@
 """How a process ended: one ending for each attempt of a run."""
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from forensics.deferred.records import dataclass
 from forensics.model.facts import Source
 
 EndingKind: TypeAlias = Literal[

@@ -1,8 +1,9 @@
 """What the dead run ran on and with, and how well each piece of it is attested."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from forensics.deferred.records import dataclass
 from forensics.model.facts import Group, Scalar, Setting, Standing
 from forensics.names import ARGUMENTS
 

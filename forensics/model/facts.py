@@ -1,7 +1,7 @@
 """What a reader may say: samples, events, settings, skips, each with the place it was read from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
 from forensics.storage.locations import Held, Packed, Place, Root

@@ -1,12 +1,13 @@
 """What the black box of one process wrote (docs/blackbox.md), in columns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.model.facts import Events, Floats, Integers, Samples, Setting, Skip, Source
 
 LOCAL, REDUCED = "local", "reduced"

@@ -1,9 +1,10 @@
 """The product: findings, the hypotheses that compete to explain them, and the verdict."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
+from forensics.deferred.records import dataclass
 from forensics.model.facts import Axis, Scalar, Source
 from forensics.model.run import Run
 

@@ -1,8 +1,9 @@
 """All that was read of one run."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from forensics.deferred.records import dataclass
 from forensics.model.ending import Attempt, Ending
 from forensics.model.environment import Environment
 from forensics.model.facts import Artifact, Skip

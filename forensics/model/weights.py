@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.model.counts import Counts
 from forensics.model.facts import Floats, Integers, Source
 

@@ -6,8 +6,8 @@ rung adds.
 """
 
 import shlex
-from dataclasses import dataclass
 
+from forensics.deferred.records import dataclass
 from forensics.model import Run, Scalar
 from forensics.rules._setup import whole_number
 

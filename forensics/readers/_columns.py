@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Precision
 from forensics.names import LEARNING_RATE, LOSS, canonical, is_loss
 from forensics.readers.text.rows import Rows, plain_rows

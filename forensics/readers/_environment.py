@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.formats.flatten import flatten, scalar
 from forensics.formats.lenient_json import Document, load
 from forensics.formats.text import decoded

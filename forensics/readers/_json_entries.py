@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.formats.flatten import scalar as bounded
 from forensics.formats.text import number
 from forensics.model import UNKNOWN_STEP

@@ -8,10 +8,11 @@ templates cost no correctness.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.errors import MalformedError
 from forensics.formats.lenient_json import parse
 from forensics.model import UNKNOWN_STEP, Floats, Integers

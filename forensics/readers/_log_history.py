@@ -1,10 +1,11 @@
 """Rows of `log_history` to columns of samples, in one pass however many rows and keys there are."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.formats.flatten import printable
 from forensics.model import Artifact, Floats, Integers, Precision, Samples, Skip
 from forensics.names import LOSS, canonical

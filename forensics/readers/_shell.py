@@ -8,9 +8,9 @@ that `bash -c` is given as a text. Loops, conditions and substitutions are left 
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.readers._environment import Line
 
 MAX_COMMAND = 65_536

@@ -1,11 +1,12 @@
 """What trackers have in common: columns of metrics that grow entry by entry, and console text they captured."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.formats.text import AHEAD, BEHIND, pieces, windows
 from forensics.formats.wandb_records import NONFINITE
 from forensics.model import UNKNOWN_STEP, Artifact, Events, Fact, Samples, Setting, Standing

@@ -2,12 +2,13 @@
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.errors import ForensicsError, LimitError, MalformedError, UnreadableError
 from forensics.formats.lenient_json import load, parse
 from forensics.formats.text import number, numbered_lines

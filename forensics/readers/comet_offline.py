@@ -12,8 +12,9 @@ NaN is the text "NaN" (comet_ml 3.58, `offline.py`, `schemas/`). The archive is 
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from forensics.deferred.records import dataclass
 from forensics.errors import LimitError
 from forensics.formats.comet_archive import is_comet
 from forensics.formats.flatten import flatten

@@ -11,9 +11,9 @@ GPU[0]          : Card Series:          AMD Instinct MI300X
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.model import Artifact, Fact, Source
 from forensics.plugin import reader
 from forensics.readers._environment import LINE, hardware, read_lines, sniffed, too_long

@@ -12,9 +12,10 @@ What a script says was meant, not measured: everything is INTENDED.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.formats.flatten import REDACTED, is_secret, scalar
 from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Scalar, Setting, Source, Standing

@@ -3,11 +3,12 @@
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.errors import ChangedError, TruncatedError
 from forensics.formats.text import clock_times, number, numbered_lines
 from forensics.model import Artifact, Fact, Skip

@@ -14,10 +14,10 @@ A file with a range or a bare name is a wish, not a capture: then everything in 
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.formats.lenient_json import parse
 from forensics.model import Artifact, Fact, Setting, Standing
 from forensics.plugin import reader

@@ -14,9 +14,10 @@ program could tell is left out. All of it was meant, none of it measured.
 import ast
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.errors import LimitError
 from forensics.formats.flatten import flatten, scalar
 from forensics.model import Artifact, Fact, Setting, Standing

@@ -11,10 +11,11 @@ step where one is logged, and `_step` only where there is neither. A killed run 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.errors import MalformedError
 from forensics.formats.wandb_log import MAGIC, Damage, read_records
 from forensics.formats.wandb_records import Found, decode_record

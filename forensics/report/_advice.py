@@ -3,9 +3,9 @@
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.model import Checkpoint, Fix, Report, Run, Scalar
 from forensics.report._safe import clean
 

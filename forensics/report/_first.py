@@ -1,8 +1,8 @@
 """The first screen: what every output says before anything else, each in one line."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from forensics.deferred.records import dataclass
 from forensics.diagnosis import judgement
 from forensics.model import NOUNS, Checkpoint, Evidence, Finding, Hypothesis, Report, Run
 from forensics.report import _view as view

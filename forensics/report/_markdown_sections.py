@@ -1,9 +1,9 @@
 """The parts of the Markdown report, each a section of rows that may be cut at any row."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from forensics.deferred.records import dataclass
 from forensics.diagnosis import judgement
 from forensics.diagnosis.brevity import brief
 from forensics.model import Checkpoint, Evidence, Finding, Hypothesis, Report

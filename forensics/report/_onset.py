@@ -1,10 +1,10 @@
 """Where it broke: the onset, what surrounds it, and what was lost after it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.diagnosis.judgement import onset
 from forensics.model import NOUNS, Axis, Finding, Floats, Integers, Report, Series
 from forensics.model.order import distinct

@@ -5,10 +5,10 @@ of the three, and its version 6 has another interface.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.model import NOUNS, Floats
 from forensics.report._onset import Curve
 

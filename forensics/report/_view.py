@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from forensics.analysis.places import place
+from forensics.deferred.records import dataclass
 from forensics.diagnosis.reliability import reliability_of
 from forensics.model import Axis, Checkpoint, Evidence, Finding, Group, Hypothesis, Report, Run, Setting, Skip
 from forensics.report._safe import clean

@@ -5,13 +5,13 @@ import fnmatch
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
+from forensics.deferred.records import dataclass
 from forensics.model import Checkpoint, Skip, TensorTable
 from forensics.report._heat import heat_map
 from forensics.report._safe import cell, clean

@@ -1,11 +1,11 @@
 """What the curves show around an onset: the loss before it, the gradient norm on both sides, the learning rate."""
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.model import Explained, Floats, Run, Series, Source
 from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS
 from forensics.rules._seen import Seen

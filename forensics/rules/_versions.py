@@ -1,11 +1,11 @@
 """Versions as evidence. A version that nobody recorded, or that cannot be parsed, is never "affected"."""
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from forensics.deferred.records import dataclass
 from forensics.model import Run, Seen, Setting
 
 By: TypeAlias = Literal["commit and tag", "release note", "thread", "unknown"]

@@ -2,8 +2,8 @@
 
 import math
 import signal as posix
-from dataclasses import dataclass
 
+from forensics.deferred.records import dataclass
 from forensics.signatures.signature import Role
 
 SHELL_BASE = 128

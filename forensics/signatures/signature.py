@@ -1,8 +1,9 @@
 """What one signature is."""
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
+
+from forensics.deferred.records import dataclass
 
 
 class Role(IntEnum):

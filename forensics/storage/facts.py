@@ -1,6 +1,6 @@
 """What is known of a remote file: the answer that every kind of store gives, in a file that all of them may import."""
 
-from dataclasses import dataclass
+from forensics.deferred.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Where a file lies: on this machine, in a store that a URL names, or in memory as a part of another file."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 from urllib.parse import quote
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 
 _SCHEME = expression(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _NO_USER = frozenset({"hf", "abfs", "abfss", "az", "wasb", "wasbs"})

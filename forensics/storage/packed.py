@@ -8,10 +8,10 @@ import lzma
 import threading
 import zlib
 from bisect import bisect_right
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forensics.deferred.records import dataclass
 from forensics.errors import ChangedError, LimitError
 from forensics.storage.file import READ_BYTES, File, Signature
 from forensics.storage.locations import Held, Packed, Place

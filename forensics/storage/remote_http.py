@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ import yarl
 from fsspec.asyn import sync
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.errors import AbsentError, ChangedError, RemoteError
 from forensics.storage.facts import Facts
 from forensics.storage.locations import RemotePath

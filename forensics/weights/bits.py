@@ -9,12 +9,12 @@ is left to float64 (`plain`). Two BF16 elements lie in a word: the high one is m
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.formats.dtypes import Bytes, DType
 from forensics.model.facts import Floats
 from forensics.weights import statistics as columns

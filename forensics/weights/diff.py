@@ -1,11 +1,11 @@
 """What changed from one checkpoint to another."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.model.facts import Floats
 from forensics.model.weights import Depth, Role, TensorRecord, TensorTable, Trained
 from forensics.storage.locations import Root

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from forensics.cluster import Cluster
+from forensics.deferred.records import dataclass
 from forensics.errors import ForensicsError
 from forensics.formats.dtypes import DTYPES
 from forensics.model import Checkpoint, Depth, Skip

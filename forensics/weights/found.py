@@ -1,8 +1,9 @@
 """What a layout says about one checkpoint before anything of it is scanned."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from forensics.deferred.records import dataclass
 from forensics.errors import ChangedError, ForensicsError, LimitError, UnreadableError
 from forensics.formats.pickle_values import StoredTensor
 from forensics.formats.safetensors import read_layout

@@ -1,11 +1,11 @@
 """Tensors of a checkpoint put together by layer and by what they are: the short view of a long table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.model.facts import Floats, Integers
 from forensics.model.weights import TensorTable
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.cluster import Cluster
+from forensics.deferred.records import dataclass
 from forensics.discovery.discover import discover
 from forensics.discovery.remote import discover_remote
 from forensics.errors import NothingReadableError, UsageError

@@ -6,10 +6,10 @@ master is of another step, or one of the two files is damaged.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.errors import ForensicsError
 from forensics.formats.dtypes import Bytes
 from forensics.model import Checkpoint, Problem, Source, TensorRecord

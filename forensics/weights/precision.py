@@ -9,11 +9,10 @@ Adam's step is lr * m / (sqrt(v) + eps) with m, v corrected for their bias (King
 `torch/optim/adam.py`, `_single_tensor_adam`), decoupled decay adds lr * decay * w (`adamw.py`).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.model import Floats
 
 STORED_BITS = {"BF16": 7, "F16": 10}

@@ -10,12 +10,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from forensics.cluster import Cluster
+from forensics.deferred.records import dataclass
 from forensics.model.facts import Floats
 from forensics.model.weights import Depth, TensorRecord, TensorTable, Trained
 from forensics.storage.locations import Locations, Root

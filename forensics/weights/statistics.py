@@ -9,11 +9,11 @@ The compiled kernels hold these numbers as constants and are kept on disk by num
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.model.counts import Counts
 from forensics.model.facts import Floats, Integers
 from forensics.model.weights import TensorRecord, TensorTable, Trained

@@ -1,9 +1,10 @@
 """Tensors followed through a series of checkpoints, so that each can be read once and compared on the way."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
+from forensics.deferred.records import dataclass
 from forensics.errors import ForensicsError, MalformedError
 from forensics.formats.dtypes import DType, dtype_named
 from forensics.model.weights import Piece, Role, TensorRecord

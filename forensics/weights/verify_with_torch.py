@@ -6,10 +6,10 @@ avoids.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from forensics.deferred.records import dataclass
 from forensics.errors import UsageError
 from forensics.model import Checkpoint, TensorRecord, TensorTable
 

@@ -1,13 +1,14 @@
 """The attempts of a run and how each ended."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from forensics.analysis.endings.freshness import written_ago
 from forensics.analysis.endings.groups import Group, groups_of, root_of, unknown
 from forensics.analysis.endings.hangs import hang_told, stands_still
+from forensics.deferred.records import dataclass
 from forensics.model import Attempt, Ending, EndingKind, Timeline
 from forensics.names import LOSS, Kind
 from forensics.signatures import Role

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Events, Source, Timeline
 from forensics.names import CUT_TRACEBACK, Kind
 from forensics.signatures import BY_NAME, SIGNATURES, Role, code_told, of_last_words, signal_of

@@ -3,12 +3,13 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import Literal, TypeAlias
 
 from forensics.analysis.endings.deaths import Death, deaths_of
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Events, Timeline
 from forensics.names import Kind
 from forensics.signatures import Role

@@ -3,10 +3,10 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from forensics.analysis.endings.groups import FEW_ENTRIES
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.model import Events, Source, Timeline
 from forensics.names import Kind
 

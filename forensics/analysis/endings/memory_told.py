@@ -5,9 +5,9 @@ Sources: torch `CUDACachingAllocator.cpp` (1.8 to 2.13: "total capacity", "alrea
 """
 
 import re
-from dataclasses import dataclass
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 
 _SIZE = r"(\d{1,9}(?:\.\d{1,9})?) ?([KMGT]i?B|bytes)"
 _UNITS = {"b": 1 / 2**30, "K": 1 / 2**20, "M": 1 / 2**10, "G": 1.0, "T": 2.0**10}

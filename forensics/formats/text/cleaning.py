@@ -7,9 +7,9 @@ that the same file gives the same text whatever the size of the chunks it is rea
 import codecs
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.formats.text.places import has_pair
 from forensics.limits import DEFAULT
 from forensics.storage.file import File

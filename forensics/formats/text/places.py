@@ -6,11 +6,11 @@ compared where they are, and nowhere else.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.model import Integers
 
 Table = NDArray[np.bool_]

@@ -6,10 +6,11 @@ not change what is found.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.formats.text.cleaning import Piece
 from forensics.formats.text.places import find_bytes
 from forensics.model import Integers

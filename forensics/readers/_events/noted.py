@@ -2,10 +2,11 @@
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.formats.text import Window, fragment_end, fragment_start, line_rank, redact
 from forensics.model import UNKNOWN_STEP, Integers
 from forensics.names import Kind

@@ -7,11 +7,11 @@ where those are such as it goes on with, the phrases that begin so are compared.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.formats.text import Window
 from forensics.formats.text.places import Pairs, Table, find_pairs, stand_at, table_of, words_at
 from forensics.model import Integers

@@ -7,9 +7,9 @@ One table: what is searched, which kind it is, which number belongs to it. Sourc
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP
 from forensics.names import Kind
 from forensics.readers._events.checkpoint_names import checkpoint_step

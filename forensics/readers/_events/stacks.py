@@ -17,9 +17,10 @@ native frames those of a communication library.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 
 _PROCESS = expression(
     r"^(?:Process \d{1,10}: |Timeout \(\d{1,4}:\d\d:\d\d|Attaching to process \d|\[New LWP \d{1,10}\]|\$ ?gdb "

@@ -6,10 +6,10 @@ do not, two headers in a row tell that what follows is a mixture, of which the e
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.formats.text import Window, fragment_end, fragment_start, strip_prefixes
 from forensics.names import CUT_TRACEBACK
 from forensics.readers._events.leads import alike, leads, quotes

@@ -5,11 +5,12 @@ counter of their own lines take that of a heading above them; then the epoch; el
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Floats, Integers
 from forensics.model.order import among, distinct, median
 from forensics.readers.text.lexicon import Role

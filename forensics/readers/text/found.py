@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from forensics.deferred.records import dataclass
 from forensics.model import Group, Scalar, Setting, Source, Standing
 from forensics.readers._events.rows import PLACE, EventRows
 from forensics.readers.text.entries import is_entry

@@ -9,11 +9,12 @@ A cell without a number (`No log`) leaves its metric out of that row.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.lexicon import COUNTERS, TRAINING, Role, role_of
 from forensics.readers.text.names import Field, Shape

@@ -6,12 +6,11 @@ Two neighbouring bytes of every word are sought (`forensics.formats.text.places`
 only there.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.formats.text import Window
 from forensics.formats.text.places import Pairs, find_pairs, table_of, words_at
 from forensics.model import Integers

@@ -7,9 +7,10 @@ loss N N, train N val N                may be more than one thing: `interpretati
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.lexicon import COUNTERS, METRICS, SUBJECTS, TRAINING, Role, ends_as_loss, role_of
 from forensics.readers.text.words_before import (

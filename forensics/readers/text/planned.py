@@ -1,10 +1,10 @@
 """How long a run was meant to be, from the totals beside its counters: `iteration 800/ 2000`, `Epoch 4/30`, a bar."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from forensics.deferred.records import dataclass
 from forensics.model import Floats, Integers, Standing
 from forensics.readers.text.found import SettingRow
 from forensics.readers.text.lexicon import Role

@@ -5,9 +5,9 @@ number and is none (paths, dates, times, versions, addresses, format specificati
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.formats.text import number
 
 NUMBER, JUNK, DRAWING = b"\x00", b"\x01", b"\x02"

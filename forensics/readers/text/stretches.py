@@ -7,8 +7,8 @@ more than it saves: then one process reads, cleans and pickles what the others w
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from forensics.deferred.records import dataclass
 from forensics.errors import ChangedError, TruncatedError, UnreadableError
 from forensics.formats.text import BEHIND, pieces, windows
 from forensics.readers.text.entries import Parser

@@ -1,11 +1,12 @@
 """The table of lines: those of one shape, with their numbers in columns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.formats.text import Window, clock_times
 from forensics.model import Floats, Integers
 from forensics.readers.text.names import Shape

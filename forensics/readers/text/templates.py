@@ -5,11 +5,12 @@ shape and the same numbers as the general parser gives; what does not is left to
 correctness: they know neither drawings nor junk that they have not met.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.model import Floats, Integers
 from forensics.readers.text.columns import MARGIN, Buffer, blanks, literal, numbers, outlined
 from forensics.readers.text.names import Shape

@@ -7,11 +7,12 @@ steps per epoch must do, and where that is not fine enough the step stays unknow
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.model.order import among, counted, distinct, median
 from forensics.names import LOSS, canonical

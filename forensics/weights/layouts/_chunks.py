@@ -7,8 +7,8 @@ made of pieces of several chunks.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from forensics.deferred.records import dataclass
 from forensics.formats.pickle_values import DTYPE_BYTES
 from forensics.model import Piece, Role, TensorRecord
 

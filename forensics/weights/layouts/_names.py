@@ -1,8 +1,7 @@
 """Names of tensors in flattened training states: which are weights, which belong to the optimizer."""
 
-from dataclasses import dataclass
-
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.model import Role
 
 STATES = ("model", "state_dict", "module", "app", "net", "network", "weights", "model_state_dict")

@@ -11,8 +11,9 @@ lie end to end over its sub-groups.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from forensics.deferred.records import dataclass
 from forensics.formats.pickle_values import StoredTensor
 from forensics.model import Piece, Role
 from forensics.weights.optimizer import record_state, whole

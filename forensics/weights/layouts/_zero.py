@@ -5,8 +5,9 @@ No state dict is rebuilt. The rules are those of `deepspeed/utils/zero_to_fp32.p
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from forensics.deferred.records import dataclass
 from forensics.model import Artifact, OptimizerState, Role, TensorRecord
 from forensics.weights.found import Found, open_torch
 from forensics.weights.layouts._partitions import Partition, named_pieces, unaccounted

@@ -8,9 +8,10 @@ Megatron's `torch_dist` format (with `common.pt`) and Lightning. `.metadata` is 
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.errors import ForensicsError, MalformedError
 from forensics.formats.pickle_values import Record, StoredTensor
 from forensics.formats.torch_file import TorchFile, read_elements, read_pickle, read_torch

@@ -7,9 +7,9 @@ accelerate names such files `pytorch_model_fsdp_rank0.bin` (LOCAL_STATE_DICT).
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 from forensics.formats.pickle_values import Record, StoredTensor
 from forensics.model import Artifact, OptimizerState, Piece, Role
 from forensics.weights.folders import Folder, Folders, step_of
