@@ -1,16 +1,14 @@
 """A deferred dataclass is what `dataclasses` makes of the same lines, but that its `__init__` is compiled later."""
 
-import ast
 import copy
 import dataclasses
 import importlib
 import inspect
 import pickle
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,27 +154,6 @@ def test_init_is_compiled_when_it_is_looked_at() -> None:
     assert not inspect.isfunction(vars(made)["__init__"])
     assert made("x").only == "x"
     assert inspect.isfunction(vars(made)["__init__"])
-
-
-def sources() -> Iterator[tuple[Path, ast.Module]]:
-    for path in Path(forensics.__file__).parent.rglob("*.py"):
-        yield path, ast.parse(path.read_text(encoding="utf-8"))
-
-
-def test_the_package_declares_no_other_dataclasses() -> None:
-    """But for the recorder, which stands alone in somebody's training."""
-    others = [
-        path.name
-        for path, tree in sources()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        and node.module == "dataclasses"
-        and "dataclass" in {alias.name for alias in node.names}
-        and "recorder" not in path.parts
-        and path.name != "records.py"
-    ]
-
-    assert others == []
 
 
 def test_every_class_of_the_package_has_the_signature_of_its_fields() -> None:

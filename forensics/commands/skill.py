@@ -1,7 +1,5 @@
 """`medforensics skill`: what an agent should know to use the tool, as a skill file."""
 
-from importlib import resources
-
 import click
 
 from forensics.commands.errors import EXIT_FINE
@@ -17,6 +15,8 @@ def skill() -> int:
     Example:
         medforensics skill > SKILL.md
     """
+    from importlib import resources
+
     text = resources.files("forensics.commands").joinpath("assets/SKILL.md").read_text(encoding="utf-8")
     click.echo(text, nl=False)
     return EXIT_FINE

@@ -1,6 +1,5 @@
 """`medforensics timeline RUN`: every metric over steps, as a table, a plot, or a file for other tools."""
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -67,6 +66,8 @@ def timeline(  # noqa: PLR0913, PLR0917  (the options of the command)
     tell_traffic(run)
     redactor = redactor_of(run, identities=hides_identities(form, output, no_redact=no_redact))
     if plot:
+        import shutil
+
         encoding = getattr(sys.stdout, "encoding", None) or "ascii"
         width = shutil.get_terminal_size((80, 24)).columns
         unicode = encoding.lower().startswith("utf")

@@ -5,7 +5,6 @@ What holds tensors is opened where it lies, so that a header costs one request.
 """
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -47,6 +46,7 @@ def fetched(place: RemotePath, limits: Limits = DEFAULT) -> Iterator[Fetched]:
     _, artifacts, skips = discover_remote(place, limits)
     alone = len(artifacts) == 1 and artifacts[0].path == place.url
     base = place.parent if alone else place
+    import tempfile
     from concurrent.futures import ThreadPoolExecutor
 
     with tempfile.TemporaryDirectory(prefix="medforensics-") as made, ThreadPoolExecutor(AT_ONCE) as pool:

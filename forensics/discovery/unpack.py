@@ -5,12 +5,6 @@ directory: regular files only, names kept inside it, sizes counted while they ar
 itself is believed (no `extractall`). Of an archive that is cut, what lies before the cut is there.
 """
 
-import gzip
-import lzma
-import tarfile
-import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -29,8 +23,6 @@ TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 PACKED_ENDINGS = (".gz", ".xz")
 FREE_BYTES = 256 << 20
 """Up to here nothing is asked about how far an archive was packed."""
-CUT = (EOFError, zlib.error, lzma.LZMAError, tarfile.ReadError)
-"""What a damaged archive raises; a disk that is full, or not to be read, raises something else."""
 RATIO = 250
 """Bytes that one packed byte may become beyond `FREE_BYTES`: the logs of the fixtures become 4 to 30, deflate can
 reach 1,032 with one byte repeated."""
@@ -56,6 +48,8 @@ def opened(path: Path, limits: Limits = DEFAULT) -> Iterator[tuple[Path | Packed
         with _streamed(path, limits) as place:
             yield place
         return
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="medforensics-") as made:
         folder = Path(made)
         if str(path) == STANDARD_INPUT:
@@ -115,16 +109,21 @@ def _unpacked(path: Path, name: str, folder: Path, limits: Limits, lost: list[Sk
     if name.endswith(TAR_ENDINGS):
         _tar(path, folder, limits, lost)
         return _inner(folder)
+    import gzip
+    import lzma
+
     target = folder / path.name[:-3]
     with gzip.open(path) if name.endswith(".gz") else lzma.open(path) as packed, target.open("wb") as out:
         try:
             _copy(cast("IO[bytes]", packed), out, _most(path, limits), path.name)
-        except CUT as error:
+        except _cut() as error:
             lost.extend(_lost(path, str(error), out.tell()))
     return target
 
 
 def _zip(path: Path, folder: Path, limits: Limits) -> None:
+    import zipfile
+
     left = _most(path, limits)
     with zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if not m.is_dir()]
@@ -138,6 +137,8 @@ def _zip(path: Path, folder: Path, limits: Limits) -> None:
 
 
 def _tar(path: Path, folder: Path, limits: Limits, lost: list[Skip]) -> None:
+    import tarfile
+
     left = _most(path, limits)
     try:
         with tarfile.open(path) as archive:
@@ -148,10 +149,19 @@ def _tar(path: Path, folder: Path, limits: Limits, lost: list[Skip]) -> None:
                     target = _inside(folder, member.name)
                     with packed, target.open("wb") as out:
                         left -= _copy(packed, out, left, path.name)
-    except CUT as error:
+    except _cut() as error:
         if not any(folder.iterdir()):
             raise
         lost.extend(_lost(path, str(error), sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())))
+
+
+def _cut() -> tuple[type[Exception], ...]:
+    """Return what a damaged archive raises; a disk that is full, or not to be read, raises something else."""
+    import lzma
+    import tarfile
+    import zlib
+
+    return EOFError, zlib.error, lzma.LZMAError, tarfile.ReadError
 
 
 def _most(path: Path, limits: Limits) -> int:

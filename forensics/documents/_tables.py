@@ -1,6 +1,5 @@
 """Tables in HTML and in Markdown as comma-separated values, where they count steps or epochs."""
 
-import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -62,6 +61,8 @@ def _cells(line: str) -> list[str]:
 
 
 def _row(cells: Sequence[str]) -> str:
+    import csv
+
     written = io.StringIO()
     csv.writer(written, lineterminator="").writerow(cells)
     return written.getvalue()

@@ -8,7 +8,6 @@ folder beside its log. Two folders that are surely runs never share one row.
 
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import field
@@ -122,6 +121,8 @@ def find_remote(root: RemotePath, limits: Limits = DEFAULT) -> tuple[RemoteFound
     The store is listed once, and only names are looked at. Raises `RemoteError` when it does not answer or has nothing
     there, `UsageError` when nothing installed speaks its protocol.
     """
+    import tempfile
+
     _, artifacts, _ = discover_remote(root, limits)
     paths = [a.path.removeprefix(f"{root.url}/") for a in artifacts if a.path != root.url]
     if not paths:

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterator
 
-from packaging.utils import canonicalize_name
-
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.formats.flatten import flatten, scalar
@@ -41,6 +39,7 @@ _PREFIX = expression(r"^(?:\[default\d+\]:|\[rank\d+\]:)\s?")
 EXACT = expression(r"(?:^|[\s\"'])([A-Za-z0-9][\w.\-]{0,80})(?:\[[\w,]{0,60}\])?==(\d[\w.!+\-]{0,80})(?![\w.*])")
 """A requirement of one version, as it is given to an installer."""
 _VERSION = expression(r"\d[\w.!+*\-]{0,99}")
+_JOINTS = expression(r"[-_.]+")
 _CUDA_TAG = expression(r"\+cu(\d{2,3})(\d)\b")
 
 
@@ -83,12 +82,21 @@ def read_lines(artifact: Artifact) -> Iterator[Line]:
     return split_lines(read_head(artifact), artifact.limits.text_line_bytes)
 
 
+def distribution_name(name: str) -> str:
+    """Return the name of a distribution as an index writes it (PEP 503); `packaging.utils` costs 8 ms to import.
+
+    >>> distribution_name("Flash_Attn"), distribution_name("ruamel..yaml")
+    ('flash-attn', 'ruamel-yaml')
+    """
+    return _JOINTS.sub("-", name).lower()
+
+
 def package(name: str, version: str, source: Source, standing: Standing) -> Iterator[Setting]:
     """Yield a package, and what its version tells about CUDA and NCCL; nothing when it was not installed."""
     version = version.strip().rstrip(",;")
     if version.lower() in ABSENT or not _VERSION.fullmatch(version):
         return
-    canonical = canonicalize_name(name.strip())
+    canonical = distribution_name(name.strip())
     yield Setting("package", canonical, version, source, standing)
     if canonical == "torch" and (tag := _CUDA_TAG.search(version)):
         # pytorch.org wheels carry the CUDA they were built with: +cu118, +cu121.

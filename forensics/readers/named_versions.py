@@ -18,13 +18,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from packaging.utils import canonicalize_name
 
 from forensics.deferred.patterns import expression
 from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Setting, Source, Standing
 from forensics.plugin import reader
-from forensics.readers._environment import LINE, Line, hardware, package, read_lines, settings, sniffed, too_long
+from forensics.readers._environment import (
+    LINE,
+    Line,
+    distribution_name,
+    hardware,
+    package,
+    read_lines,
+    settings,
+    sniffed,
+    too_long,
+)
 from forensics.readers._images import IMAGE, image_settings
 from forensics.readers._known_names import HARDWARE, PACKAGES
 
@@ -131,10 +140,10 @@ def _package_of(line: str) -> tuple[str, str] | None:
     if match is None or (match["between"].isspace() and line[match.end("version") :].lstrip()[:1] == ","):
         return None  # a sentence goes on behind a comma
     name = match["name"].strip().lower()
-    known = PACKAGES.get(name) or PACKAGES.get(canonicalize_name(name))
+    known = PACKAGES.get(name) or PACKAGES.get(distribution_name(name))
     told = "version" in match["said"] and line.lstrip(" >")[:1] in "-*" and name not in HARDWARE
     if known is None and told and f"{name} version" not in HARDWARE:
-        known = canonicalize_name(name)
+        known = distribution_name(name)
     return None if known is None else (known, match["version"])
 
 

@@ -7,7 +7,6 @@ steps = 1000
 mixed_precision_param = "bfloat16"
 """
 
-import configparser
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -61,6 +60,8 @@ def _parsed(text: str) -> Mapping[str, object] | None:
             return tomllib.loads(text)
         except (tomllib.TOMLDecodeError, RecursionError):
             pass
+    import configparser
+
     parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
     try:
         parser.read_string(text)

@@ -157,7 +157,7 @@ def test_detectors_know_nothing_of_readers_or_rules() -> None:
     folder = Path(next(iter(forensics.detectors.__path__)))
     allowed = (
         "forensics.analysis",
-        "forensics.deferred.patterns",
+        "forensics.deferred",
         "forensics.detectors",
         "forensics.model",
         "forensics.names",
