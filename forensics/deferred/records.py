@@ -14,8 +14,6 @@ Method = Callable[..., Any]
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as dataclass  # noqa: PLC0414  (handed on)
-
-    from _typeshed import DataclassInstance
 else:
 
     def dataclass(*, slots: bool, frozen: bool = False, eq: bool = True, repr: bool = True) -> Method:  # noqa: A002
@@ -112,11 +110,11 @@ def _keep_from_deletion(_: object, name: str) -> None:
     raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
 
 
-def _state(self: "DataclassInstance") -> list[object]:
+def _state(self: Any) -> list[object]:  # noqa: ANN401  (an instance of any of the classes)
     return [getattr(self, name) for name in self.__dataclass_fields__]
 
 
-def _restore(self: "DataclassInstance", state: list[object]) -> None:
+def _restore(self: Any, state: list[object]) -> None:  # noqa: ANN401  (the same)
     for name, value in zip(self.__dataclass_fields__, state, strict=True):
         object.__setattr__(self, name, value)
 

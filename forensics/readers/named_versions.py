@@ -18,7 +18,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-
 from forensics.deferred.patterns import expression
 from forensics.formats.plain_scalar import plain
 from forensics.model import Artifact, Fact, Setting, Source, Standing
