@@ -18,6 +18,17 @@ def distinct(values: NDArray[np.generic]) -> NDArray[Any]:
     return ordered[_new(ordered)]
 
 
+def varied(values: NDArray[np.generic], count: int) -> bool:
+    """Tell whether a column has at least so many distinct values; NaN counts each time.
+
+    Most have them near their beginning: the column is sorted only where it does not.
+
+    >>> varied(np.array([1, 1, 2]), 2), varied(np.array([1, 1, 2]), 3)
+    (True, False)
+    """
+    return any(len(distinct(values[:size])) >= count for size in (64 * count, len(values)))
+
+
 def counted(values: NDArray[np.generic]) -> tuple[NDArray[Any], Integers]:
     """Return the distinct values, ascending, and how often each comes."""
     ordered = np.sort(values)

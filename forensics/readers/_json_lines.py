@@ -107,9 +107,10 @@ class JsonLines:
             read = said.template.read(buffer, starts[left], ends[left])
             rows, numbers = read.rows, read.numbers
             if said.step >= 0:
-                steps = numbers[:, said.step]
+                steps = numbers[said.step]
                 whole = (steps == np.floor(steps)) & (steps >= 0) & (steps < _EXACT)
-                rows, numbers = rows[whole], numbers[whole]
+                if not whole.all():
+                    rows, numbers = rows[whole], [column[whole] for column in numbers]
             if len(rows):
                 said.template.hits += len(rows)
                 self._take(said, numbers, records[left[rows]])
@@ -118,17 +119,18 @@ class JsonLines:
                 left = left[taken]
         return left
 
-    def _take(self, said: _Said, numbers: Floats, records: Integers) -> None:
+    def _take(self, said: _Said, numbers: list[Floats], records: Integers) -> None:
         if said.total >= 0:
-            totals = numbers[:, said.total]
+            totals = numbers[said.total]
             for row in np.flatnonzero(np.append(True, totals[1:] != totals[:-1])).tolist():
                 self._total(int(totals[row]), int(records[row]))
-        steps = numbers[:, said.step].astype(np.int64) if said.step >= 0 else np.full(len(records), UNKNOWN_STEP)
-        rest = [numbers[:, index] if index >= 0 else None for index in (said.epoch, said.time)]
+        steps = numbers[said.step].astype(np.int64) if said.step >= 0 else np.full(len(records), UNKNOWN_STEP)
+        rest = [numbers[index] if index >= 0 else None for index in (said.epoch, said.time)]
         doubtful = [pair for pair in said.values if said.rounded and pair[0] in RATES]
         for pairs in ([pair for pair in said.values if pair not in doubtful], *([pair] for pair in doubtful)):
             if pairs:
-                names, values = tuple(canonical(name) for name, _ in pairs), numbers[:, [index for _, index in pairs]]
+                names = tuple(canonical(name) for name, _ in pairs)
+                values = np.stack([numbers[index] for _, index in pairs]).T
                 rows = plain_rows(names, values, records, records, steps, epochs=rest[0], wall_times=rest[1])
                 self._blocks.append(rows.take(values[:, 0] != 0) if pairs[0] in doubtful else rows)
 

@@ -96,14 +96,14 @@ def cleaned(data: bytes, line_bytes: int = DEFAULT.text_line_bytes) -> Piece:
     """Return a text that is at hand, UTF-8 with whatever errors it has, as one piece."""
     clean = data.replace(b"\r\n", b"\n") if b"\r" in data and has_pair(data, b"\r\n") else data
     clean, cut = _shortened(clean, line_bytes)
-    # One byte is sought twenty times as fast as several.
-    if b'"' in clean and b'{"' in clean and any(key in clean for key in _WRAPPERS):
+    # One byte is sought twenty times as fast as several, two side by side six times.
+    if b'"' in clean and has_pair(clean, b'{"') and any(key in clean for key in _WRAPPERS):
         clean = _WRAPPED.sub(_unwrapped, clean)
     if b"\x1b" in clean:
         clean = _ANSI.sub(b"", clean)
-    if (b"#" in clean and b"#033[" in clean) or (b"^" in clean and b"^[[" in clean):
+    if (b"#" in clean and has_pair(clean, b"#0")) or (b"^" in clean and has_pair(clean, b"^[")):
         clean = _SPELLED.sub(b"", clean)
-    if b"\x80" in clean and (b"\xe2\x80\x99:" in clean or b"\xe2\x80\x9d:" in clean):
+    if b"\x80" in clean and (has_pair(clean, b"\x99:") or has_pair(clean, b"\x9d:")):
         clean = _CURLY.sub(rb"'\1'", clean)
     return Piece(clean, cut)
 

@@ -69,9 +69,10 @@ def _rows(kind: str, found: list[Hit], noted: Noted) -> EventRows | None:
     if not hits:
         return None
     positions = np.asarray([hit[0] for hit in hits], dtype=np.int64)
-    texts = tuple(redact(hit[4][:TEXT_BYTES].decode("utf-8", "replace")) for hit in hits[:MAX_TEXTS])
     quoted = kind in BY_NAME or kind in {Kind.SIGNAL, Kind.KILLED, Kind.TRACEBACK, Kind.COMPLAINT, Kind.STACK}
     quoted = quoted or kind in {Kind.FRAMEWORK_WARNING, Kind.COLUMN_FILLED}
+    kept = hits[: MAX_TEXTS if quoted else 1]
+    texts = tuple(redact(hit[4][:TEXT_BYTES].decode("utf-8", "replace")) for hit in kept)
     return EventRows(
         kind=kind,
         at=positions + window.offset,

@@ -18,7 +18,7 @@ from forensics.model import UNKNOWN_STEP, Integers
 from forensics.names import Kind
 from forensics.readers._events import codes, complaints, signs
 from forensics.readers._events.last_words import WARNED, exception_alone, last_statements, rewrapped, tail_of
-from forensics.readers._events.leads import FRAMING, leads, quotes, signed
+from forensics.readers._events.leads import FRAMING, ONE_DIGIT, leads, quotes, signed
 from forensics.readers._events.noted import NOWHERE, Noted
 from forensics.readers._events.phrases import Positions, searchable
 from forensics.readers._events.rows import ALONE, NO_RANK, EventRows
@@ -32,7 +32,6 @@ MANY = 64
 """Places of one phrase from which on the ends of all lines of a window are sought at once."""
 CONTEXT_BYTES = 48
 _ENDED = expression(rb"[\r\n]")
-_ONE_DIGIT = bytes(ord("1") if chr(byte).isdigit() and byte < 0x80 else byte for byte in range(256))
 _DIGIT, _REPEATED = expression(rb"\d"), expression(rb"\{\d{0,5},?\d{0,5}\}")
 """An expression that names digits must see those of the line; how often something may come are none."""
 CODE = "code"
@@ -144,11 +143,19 @@ def _in_general(noted: Noted, position: int, text: bytes, *, wrapped: bool = Fal
 def _phrase(noted: Noted, meanings: tuple[object, ...], positions: Integers) -> None:
     data = noted.window.data
     ended = -1
+    judged: dict[bytes, bool] | None = {} if len(positions) >= MANY else None
     for position, start, end in _fragments(noted, meanings, positions):
         if position < ended:
             continue
         ended = end
         line = data[start:ended]
+        if judged is not None:
+            outline = line.translate(ONE_DIGIT)
+            tells = judged.get(outline)
+            if tells is None:
+                tells = judged[outline] = any(_may_be(meaning, outline) for meaning in meanings)
+            if not tells:
+                continue
         for meaning in meanings:
             _meaning(noted, meaning, position, start, line)
 
@@ -208,8 +215,6 @@ def _meaning(noted: Noted, meaning: object, position: int, start: int, line: byt
 
 
 def _sign(noted: Noted, sign: signs.Sign, position: int, at: int, line: bytes) -> None:
-    if sign.confirm is not None and not _may_hold(sign.confirm, line.translate(_ONE_DIGIT)):
-        return
     confirmed = sign.confirm.search(line) if sign.confirm else None
     if sign.confirm is not None and confirmed is None:
         return
@@ -230,9 +235,15 @@ def _sign(noted: Noted, sign: signs.Sign, position: int, at: int, line: bytes) -
     noted.note(sign.kind, position, _clean(line), value, step)
 
 
-@lru_cache(maxsize=1 << 12)
-def _may_hold(confirm: re.Pattern[bytes], outline: bytes) -> bool:
-    """Tell whether a line that is this one but for its digits may hold what a sign asks for: lines come again."""
+def _may_be(meaning: object, outline: bytes) -> bool:
+    """Tell whether a line that is this one but for its digits may be of a meaning: many lines have one outline."""
+    confirm = None
+    if isinstance(meaning, signs.Sign):
+        confirm = meaning.confirm
+    elif isinstance(meaning, tuple) and meaning[1].confirm:
+        confirm = _expression(meaning[1].confirm)
+    if confirm is None:
+        return True
     return _DIGIT.search(_REPEATED.sub(b"", confirm.pattern)) is not None or confirm.search(outline) is not None
 
 
@@ -310,8 +321,19 @@ def _says(signature: Signature, words: Words, line: bytes, at: int, within: tupl
 
 def _clean(line: bytes) -> bytes:
     """Return a line as it is quoted: without prefixes, bars and the framing bytes of a tracker's binary log."""
+    return line[_cleaned(line.translate(ONE_DIGIT))]
+
+
+@lru_cache(maxsize=1 << 12)
+def _cleaned(line: bytes) -> slice:
+    """Return which part of a line is quoted, whatever its digits are: lines come again."""
     bar = _BAR.match(line)
-    return max(FRAMING.split(strip_prefixes(line[bar.end() :] if bar else line).strip()), key=len)
+    text = strip_prefixes(line[bar.end() :] if bar else line)
+    first = len(line) - len(text.lstrip())
+    parts = FRAMING.split(text.strip())
+    best = max(range(len(parts)), key=lambda index: len(parts[index]))
+    first += sum(len(part) + 1 for part in parts[:best])
+    return slice(first, first + len(parts[best]))
 
 
 def _end_of_text(noted: Noted) -> None:

@@ -25,26 +25,30 @@ def bars_after(window: Window, ends: Integers) -> Integers:
     """Return counter and total of the bars behind each place, shape (n, 2 * BARS_AFTER), -1 where there is none."""
     found = np.full((len(ends), 2 * BARS_AFTER), -1, dtype=np.int64)
     data, percent = window.data, -1
-    for row in _next_bars(data, ends, found).tolist():
-        end = int(ends[row])
-        if percent < end:
-            percent = data.find(b"%", end)
+    rows, places, count = _next_bars(data, ends, found)
+    for row, place, known in zip(rows.tolist(), places.tolist(), count.tolist(), strict=True):
+        if percent < place:
+            percent = data.find(b"%", place)
         if percent < 0:
             break
-        if percent < end + NEAR_BYTES:
-            counters = _counters(data, end)
-            found[row, : len(counters)] = counters
+        limit = int(ends[row]) + NEAR_BYTES
+        if percent < limit:
+            counters = _counters(data, place, min(len(data), limit), BARS_AFTER - known)
+            found[row, 2 * known : 2 * known + len(counters)] = counters
     return found
 
 
-def _next_bars(data: bytes, ends: Integers, found: Integers) -> Integers:
-    r"""Fill in the bars that stand alone on the next line, and return the rows that have none.
+def _next_bars(data: bytes, ends: Integers, found: Integers) -> tuple[Integers, Integers, Integers]:
+    r"""Fill in the bars that stand alone on the next line.
 
-    Such a bar is `\n\r 10%|##   | 5/50 [00:10<01:00, 1.2s/it]` with a CR, a brace or nothing behind its line.
+    Return which rows may have more, from where on, and how many each has already.
+
+    Such a bar is `\n\r 10%|##   | 5/50 [00:10<01:00, 1.2s/it]`; behind it there is a CR, a brace or nothing, or an LF.
     """
+    left, places, known = np.arange(len(ends)), ends.copy(), np.zeros(len(ends), dtype=np.int64)
     rows = np.flatnonzero(ends + NEAR_BYTES + MARGIN < len(data))
     if not len(rows):
-        return np.arange(len(ends))
+        return left, places, known
     buffer = Buffer(data)
     at = ends[rows]
     good = buffer.byte(at) == ord("\n")
@@ -59,13 +63,15 @@ def _next_bars(data: bytes, ends: Integers, found: Integers) -> Integers:
     total, at, whole = numbers(buffer, at + 1, wanted=True)
     good &= whole & literal(buffer, at, b" [") & (counter < MOST) & (total < MOST)
     behind = _next_sign(data, at)
-    good &= ((buffer.byte(behind) == ord("\r")) | (buffer.byte(behind) == ord("{"))) & (
-        behind < ends[rows] + NEAR_BYTES
-    )
+    sign = buffer.byte(behind)
+    goes_on = sign == ord("\n")
+    good &= (goes_on | (sign == ord("\r")) | (sign == ord("{"))) & (behind < ends[rows] + NEAR_BYTES)
     found[rows[good], 0], found[rows[good], 1] = counter[good], total[good]
-    left = np.ones(len(ends), dtype=np.bool_)
-    left[rows[good]] = False
-    return np.flatnonzero(left)
+    more = good & goes_on
+    places[rows[more]], known[rows[more]] = behind[more], 1
+    open_ = np.ones(len(ends), dtype=np.bool_)
+    open_[rows[good & ~goes_on]] = False
+    return left[open_], places[open_], known[open_]
 
 
 def _next_sign(data: bytes, at: Integers) -> Integers:
@@ -86,28 +92,27 @@ def _next_sign(data: bytes, at: Integers) -> Integers:
     return found
 
 
-def _counters(data: bytes, end: int) -> list[int]:
-    limit = min(len(data), end + NEAR_BYTES)
+def _counters(data: bytes, place: int, limit: int, most: int) -> list[int]:
+    """Return counters and totals of up to `most` bars from a place on, as long as an LF stands behind each."""
     counters: list[int] = []
-    position = end
-    while len(counters) < 2 * BARS_AFTER:
-        place = data.find(b"%", position, _next_opening(data, position, limit))
-        if place < 0:
+    while len(counters) < 2 * most:
+        start, place = place, data.find(b"%", place, limit)
+        if place < 0 or _opens(data, start, place):
             break
         found = _WHOLE_BAR.match(data, place, limit)
-        position = place + 1
+        place += 1
         if found is not None:
             short = max(len(found[1]), len(found[2])) <= 18
             counters += [int(found[1]), int(found[2])] if short else [-1, -1]
-            position = found.end()
-            if data[position : position + 1] != b"\n":
+            place = found.end()
+            if data[place : place + 1] != b"\n":
                 break
     return counters
 
 
-def _next_opening(data: bytes, position: int, limit: int) -> int:
-    """Return where the next brace with a quote behind it stands, `limit` when there is none before."""
-    brace = data.find(b"{", position, limit)
+def _opens(data: bytes, start: int, end: int) -> bool:
+    """Tell whether a dictionary, a brace with a quote behind it, begins in a part of a text."""
+    brace = data.find(b"{", start, end)
     while brace >= 0 and data[brace + 1 : brace + 2] not in _QUOTES:
-        brace = data.find(b"{", brace + 1, limit)
-    return limit if brace < 0 else brace
+        brace = data.find(b"{", brace + 1, end)
+    return brace >= 0

@@ -21,7 +21,7 @@ from forensics.readers.text.lexicon import Role
 from forensics.readers.text.lines import Lines, fragments, relevant
 from forensics.readers.text.names import Shape, shape_of
 from forensics.readers.text.shapes import STAMP, STAMP_BYTES, Mask, masked, narrowed, outline, value_of
-from forensics.readers.text.tables import NO_STAMP, Entries, lines_of, times_of
+from forensics.readers.text.tables import NO_STAMP, Entries, joined, lines_of, times_of
 from forensics.readers.text.templates import Read, Template, compiled
 
 MOST_OUTLINES = 1 << 17
@@ -192,9 +192,15 @@ class Parser:
         return known
 
     def tables(self, window: Window) -> Iterator[Entries]:
-        """Yield what was filed since the last call, by shape."""
-        yield from self._blocks
+        """Yield what was filed since the last call, one table for each shape, in the order of the text."""
+        grouped: dict[bytes, list[Entries]] = defaultdict(list)
+        for table in (*self._blocks, *self._filed(window)):
+            grouped[table.shape.key].append(table)
         self._blocks = []
+        yield from map(joined, grouped.values())
+
+    def _filed(self, window: Window) -> Iterator[Entries]:
+        """Yield the lines that were read one by one."""
         for shape, rows in self.rows.items():
             starts = np.array([start for start, _ in rows.places], dtype=np.int64)
             yield Entries(
@@ -216,15 +222,16 @@ class Parser:
 def _block(window: Window, buffer: Buffer, template: Template, lines: Lines, read: Read) -> Entries:
     """Return the lines that a template took as entries."""
     shape, starts = template.shape, lines.starts[read.rows]
-    chosen = [each.number for each in shape.fields]
-    factors = np.array([each.factor for each in shape.fields])
-    numbers = read.numbers[:, chosen] * factors
+    numbers = np.empty((len(starts), len(shape.fields)), order="F")
     totals = np.full_like(numbers, np.nan)
     for index, each in enumerate(shape.fields):
+        numbers[:, index] = read.numbers[each.number]
+        if each.factor != 1:
+            numbers[:, index] *= each.factor
         if each.scale >= 0:
-            numbers[:, index] *= read.numbers[:, each.scale]
+            numbers[:, index] *= read.numbers[each.scale]
         if each.total >= 0:
-            totals[:, index] = read.numbers[:, each.total]
+            totals[:, index] = read.numbers[each.total]
     ends = (lines.ends[read.rows] - template.tail)[: None if shape.quoted else 0]
     return Entries(
         shape=shape,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
-from forensics.model.order import among, distinct
+from forensics.model.order import among, distinct, varied
 from forensics.names import LEARNING_RATE, NO_LOSS, OF_ERRORS, is_loss, loss_rank
 from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import is_entry
@@ -126,7 +126,7 @@ def _echoes(table: Rows, index: int, others: Sequence[Rows]) -> bool:
         if not longer or len(table) < SEVERAL or (behind < 0).any():
             continue
         values = other.values[behind, other.names.index(table.names[index])]
-        if np.array_equal(values, table.values[:, index], equal_nan=True) and len(distinct(values)) >= SEVERAL:
+        if np.array_equal(values, table.values[:, index], equal_nan=True) and varied(values, SEVERAL):
             return True
     return False
 
@@ -172,8 +172,10 @@ def _is_data(table: Entries) -> bool:
     )
     if len(table) == 1 and not table.shape.quoted and not known and not table.shape.has(Role.LOSS, Role.NORM):
         return True  # the arguments of a run: `epochs=10, batch=16, lr0=0.01, patience=100`
+    if len(table) != 1 or not table.shape.quoted:
+        return False
     whole = len(table.shape.fields) >= SEVERAL and bool((table.numbers == np.floor(table.numbers)).all())
-    return table.shape.quoted and len(table) == 1 and (whole or _DATA.search(table.shape.key) is not None)
+    return whole or _DATA.search(table.shape.key) is not None
 
 
 def _is_trainer_dict(shape: Shape) -> bool:
@@ -337,7 +339,7 @@ def _precision(table: Entries, index: int, *, bar: bool) -> Precision:
     if table.shape.table:
         return Precision.FOUR_DECIMALS
     finite = values[np.isfinite(values)]
-    rounded = bool((finite == np.round(finite, ROUNDED)).all()) and len(distinct(finite)) >= SEVERAL
+    rounded = bool((finite == np.round(finite, ROUNDED)).all()) and varied(finite, SEVERAL)
     return Precision.FOUR_DECIMALS if rounded else Precision.DOUBLE
 
 

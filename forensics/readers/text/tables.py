@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ NO_STAMP = b"NaT"
 @dataclass(frozen=True, slots=True)
 class Entries:
     """Lines of one shape: `numbers` and `totals` have shape (n, fields), every other column shape (n,).
+
+    In memory these two lie column by column where lines are many.
 
     `at` (int64) is the place of a line in the clean text, `records` its number, `ranks` -1 where no process is
     named. `times` are seconds since the epoch, NaN where no date stands in the line. `bars` (n, 4) holds counter and
@@ -57,9 +60,17 @@ def joined(tables: Sequence[Entries]) -> Entries:
         return tables[0]
     whole = Entries(
         tables[0].shape,
-        *(np.concatenate([getattr(table, name) for table in tables]) for name in Entries.__slots__[1:]),
+        *(_stacked([getattr(table, name) for table in tables]) for name in Entries.__slots__[1:]),
     )
     return whole if (whole.at[1:] >= whole.at[:-1]).all() else whole.take(np.argsort(whole.at, kind="stable"))
+
+
+def _stacked(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return the parts as one, two dimensions column by column: whatever comes behind looks at one column at a time."""
+    if parts[0].ndim == 1:
+        return np.concatenate(parts)
+    whole = np.empty((sum(map(len, parts)), parts[0].shape[1]), dtype=parts[0].dtype, order="F")
+    return np.concatenate(parts, out=whole)
 
 
 def lines_of(window: Window, starts: Integers) -> Integers:

@@ -46,10 +46,10 @@ class _Piece:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Lines that a template took: which of them, their numbers (n, numbers of the shape), where their dates stand."""
+    """Lines that a template took: which of them, a column for each number of the shape, where their dates stand."""
 
     rows: Integers
-    numbers: Floats
+    numbers: list[Floats]
     stamps: Integers
     stamp_bytes: Integers
 
@@ -101,14 +101,12 @@ class Template:
             stamps, stamp_bytes = stamps[good], stamp_bytes[good]
             columns = [column[good] for column in columns]
             if not len(rows):
-                break
+                return Read(rows, [np.zeros(0)] * sum(each.mark == NUMBER for each in self.pieces), stamps, stamp_bytes)
         whole = at == ends[rows]
-        matrix = np.column_stack(columns) if columns and len(rows) else np.zeros((len(rows), self.count))
-        return Read(rows[whole], matrix[whole], stamps[whole], stamp_bytes[whole])
-
-    @property
-    def count(self) -> int:
-        return sum(piece.mark == NUMBER for piece in self.pieces)
+        if not whole.all():
+            rows, stamps, stamp_bytes = rows[whole], stamps[whole], stamp_bytes[whole]
+            columns = [column[whole] for column in columns]
+        return Read(rows, columns, stamps, stamp_bytes)
 
     @staticmethod
     def _junk(
