@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import field, replace
 
+from forensics.analysis.last_error import KEY, guessed
 from forensics.deferred.records import dataclass
 from forensics.diagnosis.judgement import ENDS
 from forensics.model import (
@@ -80,6 +81,9 @@ def argued(rule: Rule, run: Run, explained: Explained) -> Hypothesis:
             fixes.append(said)
         else:
             experiments.append(said)
+    if explained.finding.symptom.startswith("crash-") and not any(e.points > 0 for e in weighed.values()):
+        guess = guessed(run, rule.name)
+        weighed |= {} if guess is None else {KEY: guess}
     # A condition that holds and is weighed as well is told once, with its points.
     needed = {
         seen.key or that: Evidence(0, seen.statement, seen.source, seen.key, state=seen.holds)
@@ -127,13 +131,33 @@ def reason(run: Run, findings: Sequence[Finding], rules: Sequence[Rule]) -> Reas
         search.explain(Explained(finding.symptom, finding))
     order = {id(finding): i for i, finding in enumerate(findings)}
     merged = [_strongest(argued, order) for argued in search.argued.values()]
-    causes = sorted((h for h in merged if not h.mechanism), key=rank)
+    causes = sorted(_without_guesses([h for h in merged if not h.mechanism]), key=rank)
     mechanisms = sorted((h for h in merged if h.mechanism), key=rank)
     judged = _calm(findings, causes)
     causes = _ordered(judged, _told_by_others(causes, {rule.name for rule in rules if rule.echo}))
     alone = {rule.name for rule in rules if rule.stands_alone}
     causes = _with_unknown(search, judged, causes, mechanisms, alone)
     return Reasoned(judged, tuple(causes), tuple(mechanisms), tuple(dict.fromkeys(search.failures)))
+
+
+def _without_guesses(causes: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Leave out a cause that only the build of the last error speaks for, where anything else points to a cause."""
+
+    def told(guess: Hypothesis) -> bool:
+        return any(
+            h.score >= CONVINCING
+            and h.verdict not in {"unlikely", "ruled out"}
+            and not (h.benign or _guessed(h))
+            and _pointed_to(h)
+            and not set(h.explains).isdisjoint(guess.explains)
+            for h in causes
+        )
+
+    return [h for h in causes if not _guessed(h) or not told(h)]
+
+
+def _guessed(hypothesis: Hypothesis) -> bool:
+    return any(e.key == KEY for e in hypothesis.evidence)
 
 
 def _bound(mechanism: Hypothesis | None) -> Verdict:

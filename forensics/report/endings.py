@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from forensics.plugin import Rule
 from forensics.signatures import SIGNALS, SIGNATURES, Signature
+from forensics.signatures.structure import BUILDS, Build
 
 KINDS = (
     (
@@ -53,6 +54,13 @@ last words: the last line of a traceback, a line behind the last metrics that it
 six lines that says that a process, or what it runs on, came to an end. What suits nothing even then is quoted: the log
 ends with words of an error (`run-cut-off`, a warning).
 """
+BUILT = """## Exceptions in words that are not listed
+
+Where neither a signature nor the words of a cause know an exception that ended a run, its build is asked
+(`forensics/signatures/structure.py`): its class, whose code raised it and where, whether training had begun, the number
+of the system, what its words are about. The first row that suits makes its cause possible and no more, and says nothing
+where anything else points to a cause.
+"""
 
 
 def render(rules: Sequence[Rule]) -> str:
@@ -68,6 +76,8 @@ def render(rules: Sequence[Rule]) -> str:
         ),
         "## Signatures\n",
         _table(("event", "symptom", "ending", "role", "what is said", "words"), map(_row, SIGNATURES)),
+        BUILT,
+        _table(("cause", "because", "raised by", "when"), dict.fromkeys(map(_built, BUILDS))),
         "## Causes behind the symptoms\n",
         _table(("symptom", "causes"), ((name, ", ".join(causes)) for name, causes in behind.items())),
     ]
@@ -85,6 +95,12 @@ def _row(signature: Signature) -> tuple[str, ...]:
         signature.told,
         (words + more).replace("|", "\\|"),
     )
+
+
+def _built(build: Build) -> tuple[str, ...]:
+    when = {None: "at any time", True: "after the first step", False: "before the first step"}[build.begun]
+    by = {"": "anybody", "own": "the run's own code", "library": "a library"}[build.by]
+    return build.cause, build.because, by, when
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

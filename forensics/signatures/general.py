@@ -40,6 +40,7 @@ _UNEQUAL = (
     r"\bmismatch|\bincompatible\b|\binconsistent\b|\bnot compatible\b|\bunequal\b|\bdiffers?\b|\bdifferent\b"
     r"|\bmust (?:agree|match|be (?:the same|equal)|have the same)|(?:\bnot|n't) (?:match|broadcast|equal|fit)\b"
     r"|\b(?:cannot|could not|can't|can not) (?:be )?(?:broadcast|multipl|reshape)|\bis invalid for input\b"
+    r"|\bexpected\b.{0,80}\b(?:received|got|given|found)\b|\bshould have (?:the )?same\b"
     r"|\bbut (?:got|received|found|should be|input)\b|\bbut is (?:torch\.Size|[\[(])|\b(?:instead|got) \S{0,40}\d"
     r"|\bgreater than actual\b"
 )
@@ -184,7 +185,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
         "remote-service-failed",
         (
             (
-                rf"^{_CLIENTS}\.[\w.]{{1,120}}(?<!UsageError)(?<!ValidationError): "
+                rf"^{_CLIENTS}\.[\w.]{{1,120}}(?<!UsageError)(?<!ValidationError)(?<!errors\.Error): "
                 r"|(?:errno|os error) (?:101|110|111|113|-2|-3)\b"
                 r"|\b(?:429|50[0234]) (?:client|server) error\b|\bHTTP (?:\w+ )?code: (?:429|50[0234])\b"
                 r"|\b(?:429|50[0234])\W{1,3}(?:too many req|internal server|bad gateway|service unavail|gateway time)"
@@ -311,7 +312,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
                 r"inhomogeneous shape|data cardinality is ambiguous|non-rectangular python sequence"
                 r"|split sizes doesn't match"
                 r"|resize storage that is not resizable|\bmulti-target not supported"
-                r"|number of dims don't match"
+                r"|number of dims don't match|\b(?:must|should) have (?:the )?same (?:length|shape|size|number)\b"
             ),
         ),
     ),

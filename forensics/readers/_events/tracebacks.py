@@ -44,9 +44,11 @@ _PASSED_ON = expression(rb"(?:[a-z_]\w{0,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Except
 """What Ray puts between the caller's frames and those of the task (`RayTaskError.make_dual_exception_type`)."""
 _NEAR = 200
 _SILENT = expression(
-    rb"[\w.]{1,300}(?:Error|Exception|Failure):(?: ?|[^\n]{1,300}:| Exception encountered when calling [^\n]{1,200})"
+    rb"[\w.]{1,300}(?:Error|Exception|Failure):(?: ?|[^\n]{1,300}:| Exception encountered when calling [^\n]{1,200}"
+    rb"| \d{1,4} validation errors? for \w{1,200})"
 )
-"""An exception whose first line only announces what it says: a name alone, a line that ends in a colon, a layer."""
+"""An exception whose first line only announces what it says: a name alone, a line that ends in a colon, a layer, the
+count of pydantic's."""
 MESSAGE_LINES = 16
 """Lines of a message that are looked at where its first one tells nothing known."""
 MESSAGE_BYTES = 200
