@@ -13,7 +13,14 @@ from forensics.rules._seen import first, held, weigh_no, weigh_yes
 @rule(
     "DATA012",
     "bad-data-sample",
-    explains=("nan-gradient-applied", "loss-nan-transient", "grad-norm-nan-isolated", "loss-spike", "loss-nan"),
+    explains=(
+        "nan-gradient-applied",
+        "loss-nan-transient",
+        "grad-norm-nan-isolated",
+        "loss-spike",
+        "loss-nan",
+        "crash-exception",
+    ),
     helps=("grad_norm", "loss", "epoch"),
     references=(
         "https://github.com/NVIDIA/Megatron-LM/issues/780",

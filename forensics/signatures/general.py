@@ -37,7 +37,8 @@ _EXTENT = (
 )
 """Something has an extent; names and sizes that do not fit those of a checkpoint are told by its own cause."""
 _UNEQUAL = (
-    r"\bmismatch|\bincompatible\b|\binconsistent\b|\bnot compatible\b|\bunequal\b|\bdiffers?\b|\bdifferent\b"
+    r"mismatch|\bmatching (?:shapes|sizes|dimensions|lengths)\b"
+    r"|\bincompatible\b|\binconsistent\b|\bnot compatible\b|\bunequal\b|\bdiffers?\b|\bdifferent\b"
     r"|\bmust (?:agree|match|be (?:the same|equal)|have the same)|(?:\bnot|n't) (?:match|broadcast|equal|fit)\b"
     r"|\b(?:cannot|could not|can't|can not) (?:be )?(?:broadcast|multipl|reshape)|\bis invalid for input\b"
     r"|\bexpected\b.{0,80}\b(?:received|got|given|found)\b|\bshould have (?:the )?same\b"

@@ -17,9 +17,9 @@ from forensics.deferred.patterns import expression
 _PLACE = expression(
     r" \(((?:[^()]|\([^()]{0,400}\)){1,400}?):\d{1,9}(?: in ([^(),]{1,200}))?(?:, called from .{0,600})?\)$"
 )
-_LIBRARY = expression(r"(?:(?:site|dist)-packages|lib(?:64)?/python\d[\d.]*|<frozen)[/\\ ]([\w-]{1,60})")
+_LIBRARY = expression(r"(?:(?:site|dist)-packages|lib(?:64)?/python\d[\d.]*|<frozen)[/\\ ]([\w-]{1,60})|\.pyx$")
 _RAISED = expression(r"((?:[A-Za-z_]\w{0,80}\.){0,12})([A-Z]\w{0,80})(?::|\s|$)")
-_NAMED = expression(r"(?:Error|Exception|Exit|Failed|Unsupported|Hit|NotFound|Invalid)$")
+_NAMED = expression(r"(?:Error|Exception|Exit|Failed|Unsupported|Hit|NotFound|Invalid|Iteration)$")
 _OF_ERRORS = expression(r"(?:^|\.)(?:errors?|exceptions?|exc)\.$")
 """Exceptions are called so, or stand in a module that is."""
 
@@ -32,8 +32,9 @@ _NOT = (
 _LOST = r"\b(?:not found|(?:could not|couldn't|unable to|cannot|can't) find|missing|unexpected|no such)\b"
 _BOARD = r"\b(?:cpu|cuda|gpu|xpu|npu|mps|hpu|tpu|xla|mlu|musa|hip|privateuseone)\b"
 _NUMBER_TYPE = (
-    r"\b(?:torch\.)?(?:b?float(?:8|16|32|64)\w{0,8}|half\w{0,5}|double|bf16|fp(?:8|16|32)\w{0,8}|u?int(?:8|16|32|64)"
-    r"|complex(?:64|128)|isfloatingtype)\b|\bd-?types?\b|scalar_?types?\b|\bdata ?types?\b"
+    r"\bd-?types?\b|scalar_?types?\b|\bdata ?types?\b|\bisfloatingtype\b"
+    r"|\b(?:support\w{0,3}|expect\w{0,3}|got|found|with|from|to|for|and|type)\b[^.,;:]{0,25}\b(?:torch\.)?"
+    r"(?:b?float(?:8|16|32|64)\w{0,8}|half\w{0,5}|double|bf16|fp(?:8|16|32)\w{0,8}|u?int(?:8|16|32|64)|complex(?:64|128))\b"
 )
 _CODE = (
     r"\bcall(?:s|ed|ing)?\b|\bmethods?\b|\bdecorat|\boverrid|\bsubclass|\bwrapped\b|\bself\.|\bfunctions?\b|\binside\b"
@@ -43,9 +44,10 @@ _CODE = (
 _DAMAGED = (
     r"deseriali[sz]|\bheader|\barchive\b|\bpickle data|\bmagic\b|\bcorrupt|\btruncat|\bincomplete\b|\bconsistency check"
     r"|\bunexpected (?:eof|end)|\bunable to load weights|\bran out of input|\binvalid load key"
+    r"|\bfailed (?:locating|finding|reading)\b"
 )
 _WEIGHTS = r"\.(?:safetensors|bin|pth?|ckpt|distcp|gguf)\b|\bcheckpoint\b|\bweights\b|safetensor"
-_PARAMETER = r"['\"][\w./]{0,200}[./_](?:weight|bias|scale|gamma|beta|kernel|embedding)s?['\"]"
+_PARAMETER = r"['\"][\w./]{0,200}[./](?:weight|bias|scale|gamma|beta|kernel|embedding)s?['\"]"
 _KEYS = (
     r"\bcheckpoint\b.{0,60}\b(?:keys?|tensors?)\b"
     r"|\b(?:keys?|tensors?|variables?|param(?:eter)?s?)\b.{0,80}\b(?:checkpoint|scope|state_dict)\b"
@@ -58,8 +60,14 @@ _CHECKS = (
 _RESTORES = r"checkpoint|ckpt|serializ|state_dict|safetensors|restore|resume|planner|modeling_|file_download"
 _READS = (
     r"dataset|data_?load|collat|_utils[/\\]fetch|arrow|tfrecord|webdataset|torchcodec|decord|PIL[/\\]|image_utils"
-    r"|audio_utils|video_utils"
+    r"|audio_utils|video_utils|__getitem__|_transforms?\b"
 )
+_ROWS = r"\b(?:data ?sets?|num_data|samples?|rows?|features?|targets?|labels?|batch(?:es)?|examples?|images?)\b"
+_EMPTY = (
+    r"\bempty\b|\bat least (?:one|1)\b|\bonly (?:one|1) (?:unique|class)|> ?\(?0\b|\b(?:not|n't) contain any\b"
+    r"|\b(?:no|zero|0) (?:\w{1,20} )?(?:samples?|rows?|features?|batch(?:es)?|examples?|images?|data)\b"
+)
+"""What data are made of, and how it is said that there are none."""
 
 _CODES = {
     "launch-error": ((2, 8, 17, 20, 21, 36, 40, 48, 98, 99), (2, 3, 87, 126, 127, 182, 193, 1114, 10013, 10048)),
@@ -138,7 +146,7 @@ BUILDS = (
     Build(
         "extension-of-another-torch",
         "a compiled part of a library lacks what is looked for in it",
-        says=(r"_OpNamespace|\bsymbols?\b|\bABI\b|torch\.ops\b|attribute '_?C'", _NOT),
+        says=(r"_OpNamespace|\bsymbols?\b|\bABI\b|torch\.ops\b|attribute '_?C'|\boperators? \w{1,60}::\w", _NOT),
     ),
     Build("truncated-write", "a file of weights or states is not whole", says=(_DAMAGED,), place=_RESTORES),
     Build("truncated-write", "a file of weights or states is not whole", says=(_DAMAGED, _WEIGHTS)),
@@ -154,6 +162,11 @@ BUILDS = (
             _NOT + "|<",
         ),
         but=r"\bmodel (?:type|architectures?)\b|\barchitectures? .{0,60}\bmodel\b",
+    ),
+    Build(
+        "kernel-for-another-architecture",
+        "a library of kernels does not support what it was asked for",
+        says=(r"\bcu(?:dnn|blas|solver|fft|sparse)|\bmiopen|\bkernels?\b", r"\bno\b|\bnot\b|n't\b", r"\bsupport"),
     ),
     Build(
         "kernel-needs-too-much",
@@ -187,7 +200,7 @@ BUILDS = (
     Build(
         "shape-mismatch",
         "one board was expected and another one came",
-        says=(_BOARD, r"\bdevices?\b|\bgenerator\b", r"\b(?:but|got|found|instead|different)\b", _NOT),
+        says=(_BOARD, r"\bdevices?\b|\bgenerator\b", r"\b(?:but|instead|different|expected)\b"),
     ),
     Build(
         "dtypes-do-not-fit",
@@ -195,6 +208,7 @@ BUILDS = (
         raised="^(?!AttributeError|KeyError|ImportError)",
         says=(_NUMBER_TYPE, _NOT + r"|\bmatch|\bconver|\bcast\b|\bpromot"),
     ),
+    Build("data-set-empty", "there are no data, or none of a kind", says=(_ROWS, _EMPTY)),
     Build(
         "argument-of-another-release",
         "a function was given an argument that it does not take in this form",
@@ -217,14 +231,21 @@ BUILDS = (
         "releases-do-not-fit",
         "a library asks an object or a module for what it does not have",
         raised="^AttributeError$",
-        says=(r"(?:'[A-Z]\w+' object|module '[\w.]+'|class '[\w.]+'|type object '\w+') has no attribute",),
+        says=(r"(?:'_?[A-Z]\w+' object|module '[\w.]+'|class '[\w.]+'|type object '\w+') has no attribute",),
         by="library",
     ),
     Build(
-        "row-not-decoded",
+        "bad-data-sample",
         "it was raised where data is read, after other batches had been",
         place=_READS,
         begun=True,
+    ),
+    Build(
+        "ds-config-refused",
+        "DeepSpeed does not take what its configuration asks for",
+        raised="^(?:NotImplemented|Value|Assertion)Error$|Config",
+        says=(_NOT,),
+        place=r"deepspeed[/\\]",
     ),
     Build(
         "script-error",
@@ -255,13 +276,13 @@ BUILDS = (
     Build(
         "script-error",
         "the run's own code raised it",
-        raised="^(?:Type|Attribute|Key|Index|Value|ZeroDivision|UnboundLocal|NotImplemented)Error$",
+        raised="^(?:Type|Attribute|Key|Index|Value|ZeroDivision|UnboundLocal|NotImplemented)Error$|^StopIteration$",
         by="own",
     ),
     Build(
         "script-error",
         "a function was called with what it cannot use",
-        raised="^(?:Type|Index)Error$|Misconfiguration",
+        raised="^(?:Type|Index|Overflow|ZeroDivision)Error$|Misconfiguration",
     ),
 )
 """The first row that suits counts."""
@@ -274,7 +295,7 @@ def taken_apart(text: str, *, begun: bool | None = None) -> LastError | None:
     """Return the parts of a last error, with its place in brackets as readers write it; None for no exception.
 
     >>> taken_apart("flax.errors.ScopeParamNotFoundError: no 'latents' (m/site-packages/flax/core/scope.py:9 in f)")
-    LastError(raised='ScopeParamNotFoundError', says="no 'latents'", place='m/site-packages/flax/core/scope.py f', \
+    LastError(raised='ScopeParamNotFoundError', says="no 'latents'", place='site-packages/flax/core/scope.py f', \
 library=True, begun=None)
     """
     found = _PLACE.search(text)
@@ -283,11 +304,14 @@ library=True, begun=None)
     if raised is None or not (_NAMED.search(raised[2]) or _OF_ERRORS.search(raised[1])):
         return None
     path, function = (found[1], found[2] or "") if found else ("", "")
+    library = _LIBRARY.search(path)
+    # Folders of the user's own say nothing: /data/sets/train.py reads no data.
+    place = path[library.start() :] if library else "/".join(re.split(r"[/\\]", path)[-2:])
     return LastError(
         raised=raised[2],
         says=told[raised.end() :].strip(),
-        place=f"{path} {function}".strip(),
-        library=_LIBRARY.search(path) is not None,
+        place=f"{place} {function}".strip(),
+        library=library is not None,
         begun=begun,
     )
 

@@ -76,7 +76,8 @@ WARNED = expression(rb"(?:^|[\[\s])W\d{3,8} (?:\d\d:){2}\d\d|\d: W (?=\S{1,200}:
 _ENDED = expression(
     rb"(?i)(?<![\w./-])(?:job|run|task|pod|container|session|notebook|kernel|instance|vm|machine|node|host|system"
     rb"|cluster|replica|worker|daemon"
-    rb"|workload|process|rank|training|trainer|program|allocation|unit|actor)s?\b[^!?]{0,100}?"
+    rb"|workload|process|rank|training|trainer|program|allocation|unit|actor|process ?group|communicator"
+    rb"|collective)s?\b[^!?]{0,100}?"
     rb"\b(?:killed|terminated|stopped|cancell?ed|evicted|pre-?empted|reclaimed|interrupted|interruption(?! rate)"
     rb"|aborting|aborted|cancell?ing|terminating"
     rb"|outbid|crashed|died|lost|exited|failed|expired|going down|shut ?down|disconnected|exceed(?:s|ed)|timed out|hung"
