@@ -9,10 +9,10 @@ row of `BUILDS` joins a few of these; none repeats a program's phrase. What a ro
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 
 from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
 
 _PLACE = expression(
     r" \(((?:[^()]|\([^()]{0,400}\)){1,400}?):\d{1,9}(?: in ([^(),]{1,200}))?(?:, called from .{0,600})?\)$"
