@@ -175,11 +175,11 @@ def test_the_rules_of_a_symptom_are_all_that_lead_to_it(symptom: str) -> None:
 
 def test_an_issue_that_is_written_in_another_way_is_parsed() -> None:
     """A quick look at the text says which files a run does not need; where it cannot tell, the file is needed."""
-    names = frozenset({"loss-nan"})
+    names = frozenset({b"loss-nan"})
 
-    assert _issue_files.may_explain('explains = [\n    "loss-nan",\n]\n', names)
-    assert _issue_files.may_explain('"explains" = ["loss-constant"]\n', names)
-    assert not _issue_files.may_explain('title = "loss-nan"\nexplains = ["loss-constant"]\n', names)
+    assert _issue_files.may_explain(b'explains = [\n    "loss-nan",\n]\n', names)
+    assert _issue_files.may_explain(b'"explains" = ["loss-constant"]\n', names)
+    assert not _issue_files.may_explain(b'title = "loss-nan"\nexplains = ["loss-constant"]\n', names)
 
 
 def test_bytes_are_asked_of_readers_of_bytes_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,8 +33,11 @@ def rank_settings(settings: Iterable[Setting], checkpoints: Sequence[Checkpoint]
             groups[("setting", "world_size")].append(
                 Setting("setting", "world_size", checkpoint.world_size, source, Standing.RECORDED)
             )
-    ranked = {}
+    ranked: dict[tuple[Group, str], tuple[Setting, ...]] = {}
     for key, found in groups.items():
+        if len(found) == 1:
+            ranked[key] = (found[0],)
+            continue
         found.sort(key=lambda s: (natural(s.source.path), s.source.record))
         found.reverse()
         found.sort(key=lambda s: -s.standing)

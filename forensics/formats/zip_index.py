@@ -184,7 +184,7 @@ def _is_unsafe(name: str) -> bool:
         or "\\" in name
         or ":" in name.split("/", 1)[0]
         or ".." in name.split("/")
-        or any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in name)
+        or (not name.isprintable() and any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in name))
     )
 
 
