@@ -74,6 +74,10 @@ class Stream:
         """Whether the lines have counters of their own."""
         return any(counter.known for role, counter in self.counters.items() if role is not Role.LEADING)
 
+    def take(self, kept: NDArray[np.bool_]) -> "Stream":
+        counters = {role: Counter(each.values[kept], each.totals[kept]) for role, each in self.counters.items()}
+        return replace(self, at=self.at[kept], counters=counters)
+
 
 @dataclass(frozen=True, slots=True)
 class Axis:
@@ -82,6 +86,13 @@ class Axis:
     steps: Integers
     epochs: Floats
     kept: NDArray[np.bool_]
+
+    def among(self, lines: NDArray[np.bool_]) -> "Axis":
+        """Return the axis of more lines, of which these (bool) are those that it knows; the others are left out."""
+        steps = np.full(len(lines), UNKNOWN_STEP, dtype=np.int64)
+        epochs, kept = np.full(len(lines), np.nan), np.zeros(len(lines), dtype=np.bool_)
+        steps[lines], epochs[lines], kept[lines] = self.steps, self.epochs, self.kept
+        return Axis(steps, epochs, kept)
 
 
 def stream_of(tables: Sequence[Entries], *, bar: bool, evaluation: bool) -> tuple[Stream, Integers]:
@@ -152,8 +163,15 @@ def _counter(table: Entries, role: Role) -> tuple[Floats, Floats]:
 def axis_of(stream: Stream, headings: "Headings") -> Axis:
     """Return the axis of a stream."""
     stream = _done_first(stream) if stream.bar else stream
+    fresh = _without_stale(stream)
+    axis = _fresh_axis(stream if fresh.all() else stream.take(fresh), headings)
+    return axis if fresh.all() else axis.among(fresh)
+
+
+def _fresh_axis(stream: Stream, headings: "Headings") -> Axis:
+    """Return the axis of lines of which none is a bar that nothing was counted on."""
     counters = stream.counters
-    kept = _without_stale(stream)
+    kept = np.ones(len(stream.at), dtype=np.bool_)
     epoch, step, inner = counters[Role.EPOCH], counters[Role.STEP], _inner(counters)
     if _says_nothing(inner, epoch):
         inner = counters[Role.STEP]
@@ -165,15 +183,16 @@ def axis_of(stream: Stream, headings: "Headings") -> Axis:
         lines = Counter(above, np.full(len(above), np.nan)) if above is not None else lines
     if not epoch.known:
         above = headings.above(stream.at, (Role.EPOCH,), sparse=True)
+        named = above is not None
         epoch = Counter(above, np.full(len(above), np.nan)) if above is not None else epoch
+    else:
+        named = bool(np.isfinite(epoch.totals).any())
     if lines.usable:
         values = lines.values
     elif step.usable:
         values = over_epochs(step, epoch, inner=False, first=1)
     elif inner.usable and not stream.evaluation and not _always_full(inner):
-        values = over_epochs(
-            inner, epoch, inner=True, first=0 if stream.bar and not np.isfinite(epoch.totals).any() else 1
-        )
+        values = over_epochs(inner, epoch, inner=True, first=1 if named or not stream.bar else 0)
     else:
         values = np.full(len(stream.at), np.nan)
     known = np.isfinite(values) & (values >= 0) & (values < MOST_STEP)

@@ -91,6 +91,14 @@ _RECORDS = expression(rb"""\}, ?\{['"]""")
 _RECORD = expression(rb"\{[^{}]*\}")
 _BARS = expression(rb"(?<=\])(?=[A-Za-z][\w ]{0,40}:? {1,4}\d{1,3}%\|)|(?<=\])(?= *\d{1,3}%\|)")
 
+_DRAWN = expression(rb"\d%\|[^|\r\n]{0,400}\| {0,20}\d{1,12}/\d{1,12} \[[^\[\]\r\n]{0,200}\]")
+"""A bar to its end."""
+_OF_ITS_OWN = expression(
+    rb"[\s\[(]{0,4}(?:\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d"
+    rb"|(?i:epoch|step|iter(?:ation)?|episode|round)s?[ :=#\[(]{1,4}\d)"
+)
+"""How a line begins that has a date or a counter of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lines:
@@ -149,7 +157,9 @@ def marked(data: bytes, pairs: Pairs) -> Integers:
 
 
 def fragments(line: bytes) -> list[tuple[int, bytes]]:
-    """Part a line that holds many records or many drawings of a bar; places count from its beginning.
+    """Part a line that holds many records, many drawings of a bar, or a line that was printed behind one.
+
+    Places count from its beginning.
 
     >>> fragments(b"A: 1%|#| 1/9 [, loss=2]A:   2%|#| 2/9 [, loss=1]")
     [(0, b'A: 1%|#| 1/9 [, loss=2]'), (23, b'A:   2%|#| 2/9 [, loss=1]')]
@@ -158,5 +168,24 @@ def fragments(line: bytes) -> list[tuple[int, bytes]]:
         return [(found.start(), found[0]) for found in _RECORD.finditer(line)]
     if line.count(b"%|") > 1:
         cuts = [0, *(found.start() for found in _BARS.finditer(line)), len(line)]
-        return [(first, line[first:last][:MOST_BYTES]) for first, last in zip(cuts, cuts[1:]) if last > first]  # noqa: RUF007, B905
+        return [
+            (first + behind, part[:MOST_BYTES])
+            for first, last in zip(cuts, cuts[1:])  # noqa: RUF007, B905
+            if last > first
+            for behind, part in _behind_a_bar(line[first:last])
+        ]
+    if b"%|" in line:
+        return [(first, part[:MOST_BYTES]) for first, part in _behind_a_bar(line)]
     return [(0, line[:MOST_BYTES])]
+
+
+def _behind_a_bar(line: bytes) -> list[tuple[int, bytes]]:
+    """Part a drawing from the line behind it: another stream was not told of the end of the bar's line.
+
+    >>> _behind_a_bar(b"Train: 100%|#| 9/9 [00:12<00:00, 1.5it/s]Epoch 1: loss 2.5")
+    [(0, b'Train: 100%|#| 9/9 [00:12<00:00, 1.5it/s]'), (41, b'Epoch 1: loss 2.5')]
+    """
+    drawn = _DRAWN.search(line)
+    if drawn is None or not _OF_ITS_OWN.match(line, drawn.end()):
+        return [(0, line)]
+    return [(0, line[: drawn.end()]), (drawn.end(), line[drawn.end() :])]

@@ -14,8 +14,9 @@ from forensics.names import LEARNING_RATE, NO_LOSS, OF_ERRORS, is_loss, loss_ran
 from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import is_entry
 from forensics.readers.text.interpretations import interpreted
-from forensics.readers.text.lexicon import METRICS, SUBJECTS, Role, metric_name
+from forensics.readers.text.lexicon import SUBJECTS, Role, metric_name
 from forensics.readers.text.names import Shape
+from forensics.readers.text.printed import QUOTED_VALUE, metric_names, precision_of, told_anew
 from forensics.readers.text.rows import Rows
 from forensics.readers.text.tables import Entries, joined
 from forensics.readers.text.trainer_steps import DictRows
@@ -29,9 +30,6 @@ _CELLS = expression(rb"\| [\w/ .-]{1,60}\| \x00 \|")
 _ECHO = b">> {"
 _DATA = expression(rb"\w=\{['\"]|['\"](?:betas|exp_avg\w*)['\"]:")
 """A dictionary that is the value of an argument (`coefficients={'loss_fine': 1.0}`), or the state of an optimizer."""
-_QUOTED_VALUE = expression(rb": ?['\"]\x00['\"]")
-ROUNDED = 4
-"""Decimals from which on numbers count as rounded by the printer, when several are."""
 SEVERAL = 3
 MANY = 8
 """Lines of errors alone, without a counter, from which on they are no table of models."""
@@ -234,11 +232,13 @@ def _stream_rows(tables: list[Entries], headings: Headings, unread: Counter[byte
         axis = axis_of(stream, headings)
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
+    new = told_anew(tables, back, axis) if bar else {}
     first = 0
     for table in tables:
         place = back[first : first + len(table)]
         first += len(table)
-        yield from _rows(table, Axis(axis.steps[place], axis.epochs[place], axis.kept[place]), bar=bar)
+        own = Axis(axis.steps[place], axis.epochs[place], axis.kept[place])
+        yield from _rows(table, own, {name: kept[place] for name, kept in new.items()}, bar=bar)
 
 
 def _is_certain(table: Entries, *, placed: bool) -> bool:
@@ -273,9 +273,9 @@ def _is_numbering(values: Floats) -> bool:
     return bool((gaps == gaps[0]).all()) and bool((values == np.floor(values)).all() or gaps[0] == 0)
 
 
-def _rows(table: Entries, axis: Axis, *, bar: bool) -> Iterator[Rows]:
+def _rows(table: Entries, axis: Axis, new: dict[str, NDArray[np.bool_]], *, bar: bool) -> Iterator[Rows]:
     names = metric_names(table)
-    exact = [_precision(table, index, bar=bar) for index, _ in names]
+    exact = [precision_of(table, index, bar=bar) for index, _ in names]
     base = Rows(
         names=(),
         values=table.numbers[:, :0],
@@ -288,13 +288,12 @@ def _rows(table: Entries, axis: Axis, *, bar: bool) -> Iterator[Rows]:
     )
     for precision in sorted(set(exact)):
         chosen = [pair for pair, each in zip(names, exact, strict=True) if each is precision]
-        plain = [(index, name) for index, name in chosen if not (bar and name.startswith("eval"))]
+        plain = [(index, name) for index, name in chosen if name not in new]
         if plain:
             yield _chosen(base, table, plain, axis.kept, precision)
         for pair in chosen:
             if pair not in plain:
-                changed = axis.kept & _changed(table.numbers[:, pair[0]])
-                yield _chosen(base, table, [pair], changed, precision)
+                yield _chosen(base, table, [pair], new[pair[1]], precision)
 
 
 def _chosen(
@@ -303,49 +302,6 @@ def _chosen(
     values = table.numbers[:, [index for index, _ in pairs]]
     rows = replace(base, names=tuple(name for _, name in pairs), values=values, precision=precision)
     return rows if kept.all() else rows.take(kept)
-
-
-def _changed(values: Floats) -> NDArray[np.bool_]:
-    """Tell which values differ from the one before: a bar repeats its last evaluation."""
-    same = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
-    return np.append(True, ~same)
-
-
-def metric_names(table: Entries) -> list[tuple[int, str]]:
-    """Return the metrics of a table of lines: index of the field and canonical name.
-
-    Of several that mean the same the one with that very name keeps it, else that with more distinct values; the
-    others keep their own.
-    """
-    found: dict[str, list[int]] = defaultdict(list)
-    fields = table.shape.fields
-    for index, field in enumerate(fields):
-        if field.role in METRICS:
-            found[metric_name(field.name, field.evaluation)].append(index)
-    names: list[tuple[int, str]] = []
-    for name, indices in found.items():
-        best = indices[0]
-        if len(indices) > 1:
-            own = {index: (fields[index].name != name, -len(distinct(table.numbers[:, index]))) for index in indices}
-            best = min(indices, key=lambda index: (*own[index], loss_rank(fields[index].name)))
-        names.extend((index, name if index == best else fields[index].name) for index in indices)
-    return sorted(names)
-
-
-def _precision(table: Entries, index: int, *, bar: bool) -> Precision:
-    field, values = table.shape.fields[index], table.numbers[:, index]
-    if bar or field.factor != 1 or _QUOTED_VALUE.search(table.shape.key) or _is_lossy(table.shape):
-        return Precision.FOUR_DIGITS
-    if table.shape.table:
-        return Precision.FOUR_DECIMALS
-    finite = values[np.isfinite(values)]
-    rounded = bool((finite == np.round(finite, ROUNDED)).all()) and varied(finite, SEVERAL)
-    return Precision.FOUR_DECIMALS if rounded else Precision.DOUBLE
-
-
-def _is_lossy(shape: Shape) -> bool:
-    """NeMo prints four digits of its loss."""
-    return b"reduced_train_loss: \x00" in shape.key
 
 
 def _dict_rows(table: Entries) -> Iterator[DictRows]:
@@ -370,7 +326,7 @@ def _dict_rows(table: Entries) -> Iterator[DictRows]:
         before=_bar_before(table),
         after=table.bars,
         echoed=_ECHO in shape.key,
-        quoted=bool(_QUOTED_VALUE.search(shape.key)),
+        quoted=bool(QUOTED_VALUE.search(shape.key)),
     )
 
 
