@@ -27,7 +27,7 @@ RECORDED = MappingProxyType({name: f"recorded_{name}" for name in (LOSS, GRAD_NO
 
 ARGUMENTS = MappingProxyType(
     {
-        "learning_rate": ("lr", "peak_lr", "max_lr", "optimizer.params.lr"),
+        "learning_rate": ("lr", "peak_lr", "max_lr", "initial_lr", "init_lr", "adam_lr", "optimizer.params.lr"),
         "warmup_steps": (
             "num_warmup_steps",
             "lr_warmup_steps",

@@ -10,16 +10,18 @@ from forensics.analysis.printed import rounded_away
 from forensics.analysis.robust import trend
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Run, Series, Severity
-from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS
+from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS, is_loss
 from forensics.plugin import detector
 
 LEAST = 3
 SURE = 5
 SHARE = 0.1
 LONG, EARLY = 20, 0.3
+LEARNED = 0.1
+"""Share by which a loss falls where something is learned at all; batches differ by less in their medians."""
 
 
-@detector("lr-zero", needs=("learning_rate",))
+@detector("lr-zero")
 def lr_zero(run: Run) -> Iterator[Finding]:
     """Find a learning rate of 0 in every entry, or in the last tenth and more of them.
 
@@ -32,16 +34,20 @@ def lr_zero(run: Run) -> Iterator[Finding]:
     A rate below 0 is a warning: no optimizer means that.
     Silenced, too, by a source that prints three decimals, where gradients above 0 stand beside the zeros, and by zeros
     that follow one or two units of the last digit that is printed (`analysis.printed.rounded_away`).
+    A rate that is configured as 0 and not logged is an error where neither a loss fell nor a quality rose.
     Known false alarms: a scheduler set up for fewer steps than were trained, which is what the warning says.
     Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
     (docs/design/0004-evidence.md); as written it is silent on 39 healthy runs.
     """
     series = context.recorded(run, LEARNING_RATE)
+    if not len(series):
+        yield from _configured(run)
+        return
     if bool((series.values < 0).any()):
         yield _below(series)
         return
     index = tail_onset(series.values == 0)
-    if not len(series) or _printed_as_zero(run, series):
+    if _printed_as_zero(run, series):
         return
     if index is None:
         yield from _early(series)
@@ -63,6 +69,34 @@ def lr_zero(run: Run) -> Iterator[Finding]:
             step=step,
             step_range=(int(series.steps[index - 1]), step),
         )
+
+
+def _configured(run: Run) -> Iterator[Finding]:
+    """Tell a rate of 0 that stands among the settings, of a run that got better at nothing."""
+    setting = run.environment.best(LEARNING_RATE)
+    curve = next((run.timeline[name] for name in (LOSS, *sorted(run.timeline.series)) if name in run.timeline), None)
+    if setting is None or run.environment.number(LEARNING_RATE) != 0 or curve is None or not len(curve):
+        return
+    if not context.policy_gradient(run) and _learned(run):
+        return
+    yield Finding(
+        symptom="lr-zero",
+        severity="error",
+        statement=f"the learning rate is set to {setting.value}, so that no weight can move, and nothing got better",
+        source=setting.source,
+        step=int(curve.steps[0]),
+        step_range=(None, int(curve.steps[0])),
+    )
+
+
+def _learned(run: Run) -> bool:
+    """Tell whether a loss fell or a quality rose by a tenth and by more than chance."""
+    for name, series in run.timeline.series.items():
+        known = series.values[np.isfinite(series.values)]
+        sign = 1 if is_loss(name) else -1 if context.BETTER_HIGHER.search(name) else 0
+        if sign and trend(sign * known, least=LEARNED).falls:
+            return True
+    return False
 
 
 def _below(series: Series) -> Finding:

@@ -7,7 +7,7 @@ TrainingArgument is told under that name too, where the file has one such value.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from forensics.deferred.patterns import expression
@@ -86,8 +86,26 @@ FLAT = expression(rf"^(?:[\"'])?({_WORD})[\"']?[ ]{{0,4}}[:=][ \t]{{0,8}}\S".enc
 INDENTED = expression(
     rf"^[ \t]{{0,24}}[\"']?((?i:{_NESTED_WORD}))[\"']?[ ]{{0,8}}[:=][ \t]{{0,8}}\S".encode(), re.MULTILINE
 )
+_KEY = expression(rb"^[ \t]{0,24}[\"']?([A-Za-z][\w.]{0,40})[\"']?[ ]{0,8}:[ \t]{0,8}\S", re.MULTILINE)
+_A_RATE = expression(
+    rb"^[ \t]{0,24}[\"']?(?:\w{1,20}_)?(?:lr|learning_rate)0?[\"']?[ ]{0,8}:[ \t]{0,8}(?:\d{0,9}\.\d|\de|0\b)",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""A rate is a fraction; a vocabulary that holds the word has a whole number beside it."""
 ENOUGH = 3
 """Different words of `_NESTED_WORD` that a nested configuration has; flat ones need two of the surer words."""
+_RATES = frozenset({"lr", "learning_rate", "base_lr", "adam_lr", "lr0", "initial_lr", "init_lr", "peak_lr", "max_lr"})
+_BESIDE = frozenset(
+    {
+        *("epochs", "num_epochs", "n_epochs", "max_epochs", "max_epoch", "iterations", "num_iterations", "n_iters"),
+        *("steps", "num_steps", "max_steps", "total_steps", "max_iters", "total_timesteps", "episodes", "num_episodes"),
+        *("updates", "rounds", "num_rounds", "n_rounds", "batch_size", "train_batch_size", "bs", "batch", "seed"),
+        *("optimizer", "optim", "scheduler", "momentum", "weight_decay", "wd", "dropout", "warmup_steps", "warmup"),
+        *("hidden_size", "hidden_dim", "hidden", "n_layers", "num_layers", "dataset", "device", "num_workers"),
+        *("gamma", "clip_range", "ent_coef", "temperature", "margin", "latent_dim", "timesteps", "num_train_epochs"),
+    }
+)
+"""Words that loops of one's own name beside a rate."""
 
 
 def told(artifact: Artifact, found: Mapping[str, object], standing: Standing) -> Iterator[Setting]:
@@ -114,6 +132,17 @@ def told(artifact: Artifact, found: Mapping[str, object], standing: Standing) ->
 def looks_flat(head: bytes) -> bool:
     """Tell whether two keys or more at the margin are those of training arguments."""
     return len({match[1] for match in FLAT.finditer(head)}) >= 2
+
+
+def is_plain(names: Iterable[str]) -> bool:
+    """Tell whether names are those of a loop of one's own: a rate, and another word of a training."""
+    found = {name.rpartition(".")[2].lower() for name in names}
+    return not found.isdisjoint(_RATES) and not found.isdisjoint(_BESIDE)
+
+
+def looks_plain(head: bytes) -> bool:
+    """Tell whether keys at any depth are those of a loop of one's own."""
+    return _A_RATE.search(head) is not None and is_plain(match[1].decode() for match in _KEY.finditer(head))
 
 
 def looks_nested(head: bytes) -> bool:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Fact, Standing
 from forensics.plugin import reader
-from forensics.readers._arguments import looks_flat, looks_nested, told
+from forensics.readers._arguments import looks_flat, looks_nested, looks_plain, told
 from forensics.readers._environment import damage, load_object
 
 _FOREIGN = expression(
     rb'"(?:log_history|global_step|weight_map|architectures|peft_type|cells|'
-    rb'swift_version|train_loss|eval_loss|loss|body)"\s*:'
+    rb'swift_version|body)"\s*:|"(?:train_loss|eval_loss|loss)"\s*:\s*[\d\[-]'
 )
 _ENGINE = expression(rb'"(?:zero_optimization|train_micro_batch_size_per_gpu)"\s*:')
 _WITH_ENGINE = expression(rb'"deepspeed"\s*:\s*\{')
@@ -31,7 +31,7 @@ def _sniff(head: bytes) -> bool:
     if _ENGINE.search(start) and not _WITH_ENGINE.search(start):
         return False
     lines = _BROKEN_UP.sub(rb'\1\n"', start)  # one key a line, however it was written
-    return looks_flat(lines) or looks_nested(lines)
+    return looks_flat(lines) or looks_nested(lines) or looks_plain(lines)
 
 
 @reader("json-config", sniff=_sniff)

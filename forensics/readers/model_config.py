@@ -13,10 +13,12 @@
 in `checkpoint-N` the one that trained; elsewhere perhaps the one of the base model's author.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from forensics.model import Artifact, Fact, Skip
+from forensics.model import Artifact, Fact, Skip, Standing
 from forensics.plugin import reader
+from forensics.readers._arguments import is_plain, told
+from forensics.readers._environment import load_object
 from forensics.readers._hf_config import read_config
 
 _KEYS = frozenset({"model_type", "architectures", "transformers_version", "hidden_size", "vocab_size", "torch_dtype"})
@@ -24,6 +26,17 @@ _KEYS = frozenset({"model_type", "architectures", "transformers_version", "hidde
 
 @reader("model-config", match=(r"(^|/)config\.json$",))
 def model_config(artifact: Artifact) -> Iterator[Fact]:
-    """`config.json` of a Hugging Face model, as settings under `model.`."""
+    """`config.json` of a Hugging Face model, as settings under `model.`; of a loop of one's own, its arguments."""
     facts = list(read_config(artifact, "model", {"transformers_version": "transformers"}, _KEYS))
+    if not facts:
+        _, found = load_object(artifact)
+        facts.extend(told(artifact, found, Standing.CONFIGURED) if found and is_plain(_names(found)) else ())
     yield from facts or [Skip(artifact.path, "is not the configuration of a Hugging Face model")]
+
+
+def _names(found: Mapping[str, object]) -> Iterator[str]:
+    """Yield the names of a configuration and of its sections."""
+    for name, value in found.items():
+        yield name
+        if isinstance(value, dict):
+            yield from value

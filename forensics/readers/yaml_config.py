@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Fact, Standing
 from forensics.plugin import reader
-from forensics.readers._arguments import looks_flat, looks_nested, told
+from forensics.readers._arguments import looks_flat, looks_nested, looks_plain, told
 from forensics.readers._yaml import load_yaml, yaml_damage
 
 _FOREIGN = expression(
@@ -31,7 +31,7 @@ def looks_like_arguments(head: bytes) -> bool:
     """Tell whether text is YAML of training arguments, flat or in sections, and no other YAML file."""
     if head.lstrip().startswith((b"{", b"#!")) or _FOREIGN.search(head):
         return False
-    return looks_flat(head) or (_SECTION.search(head) is not None and looks_nested(head))
+    return looks_flat(head) or looks_plain(head) or (_SECTION.search(head) is not None and looks_nested(head))
 
 
 @reader("yaml-config", sniff=looks_like_arguments)
