@@ -59,13 +59,16 @@ def printed_configuration(artifact: Artifact) -> Iterator[Fact]:
     if artifact.path.lower().endswith(_OTHERS):
         return
     block: dict[str, tuple[object, int]] = {}
+    nested = False
     for line in split_lines(read_head(artifact)[:HEAD_BYTES], artifact.limits.text_line_bytes):
-        pairs = _of_one_line(line.text)
+        # A section within a dictionary that is printed over lines: its settings are not those of the program.
+        nested = not line.text.startswith("}") if nested else line.text[:1].isspace() and line.text.endswith(("{", "["))
+        pairs = {} if nested else _of_one_line(line.text)
         if pairs:
             yield from _settings(artifact, {name: (value, line.number) for name, value in pairs.items()})
             continue
         name, value = _of_a_line(_STAMP.sub("", line.text))
-        if name and name not in block:
+        if name and name not in block and not nested:
             block[name] = value, line.number
             continue
         yield from _block(artifact, block)
