@@ -107,6 +107,8 @@ def _settings(artifact: Artifact, found: Mapping[str, tuple[object, int]]) -> It
 def _of_one_line(text: str) -> Mapping[str, object]:
     """Return the settings of a line that names several of them, a rate among them; none where it does not."""
     start, found = text.find("{"), dict[str, object]()
+    if start > 0 and text[:start].strip() and not _TITLE.search(text[:start]):
+        return {}
     if 0 <= start < len(text) - 2 and text.rstrip().endswith("}") and len(text) <= _LONG:
         with contextlib.suppress(*UNSPELLED):
             value = ast.literal_eval(text[start:].strip())
