@@ -16,7 +16,7 @@ Words = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
 
 _U = np.uint64
-_ZEROS, _ONES = _U(0x3030303030303030), _U(0x0101010101010101)
+ZEROS, _ONES = _U(0x3030303030303030), _U(0x0101010101010101)
 _HIGH, _LOW = _U(0x8080808080808080), _U(0x7F7F7F7F7F7F7F7F)
 _ABOVE_NINE = _U(0x7676767676767676)
 """Added to a byte below 128, it sets the high bit of those above 9."""
@@ -107,7 +107,7 @@ def numbers(buffer: Buffer, at: Integers, *, wanted: bool) -> tuple[Floats, Inte
         mantissa = _integers(buffer, point, np.minimum(whole, _MOST_DIGITS))
         parts = _integers(buffer, end_of_fraction(point, fraction), np.minimum(fraction, _MOST_DIGITS))
         mantissa = mantissa * _WHOLE_POWERS[np.minimum(fraction, _MOST_DIGITS)] + parts
-        values = _scaled(mantissa, fraction - exponent, good)
+        values = scaled(mantissa, fraction - exponent, good)
         values = np.where(negative, -values, values)
     lost = np.flatnonzero(~good)
     if len(lost):
@@ -122,7 +122,7 @@ def end_of_fraction(point: Integers, fraction: Integers) -> Integers:
 
 def _not_digits(word: Words) -> Words:
     """Return words whose bytes have their high bit set where the byte is no digit."""
-    plain: Words = word ^ _ZEROS
+    plain: Words = word ^ ZEROS
     return ((plain & _LOW) + _ABOVE_NINE | plain) & _HIGH
 
 
@@ -159,7 +159,13 @@ def _integers(buffer: Buffer, end: Integers, count: Integers) -> Words:
 def _eight(word: Words, count: Integers) -> Words:
     """Return the number that the last `count` bytes of a word spell, each a digit."""
     spared = (WORD * (WORD - count)).astype(np.uint64)
-    digits = np.where(count > 0, (word ^ _ZEROS) >> np.minimum(spared, _U(63)) << np.minimum(spared, _U(63)), _U(0))
+    return spelled_by(
+        np.where(count > 0, (word ^ ZEROS) >> np.minimum(spared, _U(63)) << np.minimum(spared, _U(63)), _U(0))
+    )
+
+
+def spelled_by(digits: Words) -> Words:
+    """Return the numbers that words spell: each byte is a digit from 0 to 9, the lowest byte the first of them."""
     digits = digits * _U(10) + (digits >> _U(8))
     return ((digits & _PAIRS) * _HUNDREDS + ((digits >> _U(16)) & _PAIRS) * _TENTHS) >> _U(32)
 
@@ -181,7 +187,7 @@ def _exponents(buffer: Buffer, end: Integers, good: Mask) -> Integers:
     return exponent
 
 
-def _scaled(mantissa: Words, scale: Integers, good: Mask) -> Floats:
+def scaled(mantissa: Words, scale: Integers, good: Mask) -> Floats:
     """Return mantissa / 10**scale, correctly rounded; `good` is taken from those that `float` must read."""
     plain = mantissa.astype(np.float64)
     shift = np.abs(scale)

@@ -1,34 +1,30 @@
-"""From lines to tables: every line that holds a metric or a counter is read once by shape, then by template."""
+"""From lines to tables: every line that holds a metric or a counter is read once by itself, then in bulk."""
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import field
 
 import numpy as np
 
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
-from forensics.formats.text import Window, clock_columns, line_rank, number, pairs
+from forensics.formats.text import Window, number, pairs
 from forensics.formats.text.places import Pairs
-from forensics.model import Floats, Integers
-from forensics.model.order import distinct
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.bars import bars_after
+from forensics.readers.text.bulk import Bulk
 from forensics.readers.text.columns import Buffer
 from forensics.readers.text.headers import Header, Row, headers_of
 from forensics.readers.text.lexicon import Role
 from forensics.readers.text.lines import Lines, fragments, relevant
 from forensics.readers.text.names import Shape, shape_of
+from forensics.readers.text.ranks import rank_of_line
 from forensics.readers.text.shapes import STAMP, STAMP_BYTES, Mask, masked, narrowed, outline, value_of
 from forensics.readers.text.tables import NO_STAMP, Entries, joined, lines_of, times_of
-from forensics.readers.text.templates import Read, Template, compiled
 
 MOST_OUTLINES = 1 << 17
 MOST_SHAPES = 20_000
 """What is remembered of lines; beyond it everything is forgotten and learnt anew."""
-PREFIX_BYTES = 24
-"""How far from the start of a line the rank of its process may stand."""
 MOST_LEARNT = 4096
 """Shapes that are learnt at their first line; beyond them one must come again: to learn one takes 0.2 ms, and a text
 that is no log has as many as lines."""
@@ -40,15 +36,8 @@ WRAPPED_LINES = 60
 SEVERAL = 3
 """Numbers, of whatever name, that make an entry of a line that counts steps within an epoch."""
 FEW = 64
-"""Lines that are read one by one before templates are tried again."""
-OFTEN = 8
-"""Lines of a shape from which on it is worth a template."""
-MOST_LESSONS = 4096
-_OTHER_DIGITS = bytes.maketrans(b"0123456789", b"1234567890")
+"""Lines that are read one by one before the others are read by what they taught."""
 
-_HOST = expression(rb"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3}): ")
-HOSTS = 1 << 32
-"""From here on a rank is the address of a host."""
 _OPEN = expression(rb"""\{['"][^{}]*\Z""")
 _BESIDE = expression(
     rb"(?i)(?:loss|perplexity|ppl|grad[ _-]?norm)(?![\w ]{0,12}(?:scal|weight|coef|type|fn|clip|thresh|window))"
@@ -58,7 +47,6 @@ _ARGUMENTS = expression(
     rb"\b(?:Namespace|\w{0,40}(?:Arguments|Args|Config|Options|Params))\(\w+="
     rb"|(?i:\b(?:config\w{0,9}|args|arguments|h?params|hyper-?parameters|settings|options|parameters)) ?[:=] ?\{['\"]"
 )
-_RANK_PLACE = expression(rb"\s*[\x00\x01]: |.{0,24}\[R(?:ank |ANK:)\x00\]", re.DOTALL)
 GOOD = expression(r"(?i)(?<![a-z])(?:acc|accuracy|dice|m?iou|jaccard|mpjpe)(?![a-z])")
 """How good a model is."""
 _DICTIONARY = (b"{'", b'{"')
@@ -88,9 +76,7 @@ class Parser:
         self.passed = 0
         self._learnt = 0
         self._once: set[int] = set()
-        self.templates: list[Template] = []
-        self._of_shape: dict[Shape, Template | None] = {}
-        self._met: Counter[Shape] = Counter()
+        self.bulk = Bulk()
         self._blocks: list[Entries] = []
 
     def read(self, line: bytes, start: int) -> Shape | None:
@@ -102,6 +88,8 @@ class Parser:
             known = self._learn(text, key)
         shape, spans = known[0], known[1].spans
         if shape is None:
+            if key in self.outlines and not _OPEN.search(line):
+                self.bulk.meet(None, line, known[1], key)
             return None
         numbers, totals = [], []
         for each in shape.fields:
@@ -112,7 +100,7 @@ class Parser:
             numbers.append(value)
             totals.append(value_of(text[slice(*spans[each.total])]) if each.total >= 0 else np.nan)
         self.add(shape, line, start, numbers, totals)
-        self._meet(shape, line)
+        self.bulk.meet(shape, line, known[1], key)
         return shape
 
     def add(self, shape: Shape, line: bytes, start: int, numbers: list[float], totals: list[float]) -> None:
@@ -129,33 +117,10 @@ class Parser:
         known = self.outlines.get(outline(text))
         return bool((known[1] if known else masked(text)).spans)
 
-    def _meet(self, shape: Shape, line: bytes) -> None:
-        """Compile a shape that came often; let a template learn what it did not take."""
-        self._met[shape] += 1
-        if self._met[shape] < OFTEN:
-            return
-        if shape not in self._of_shape:
-            rank = rank_of_line(line, quoted=shape.quoted)
-            alike = rank == rank_of_line(line.translate(_OTHER_DIGITS), quoted=shape.quoted) or not _numbered(shape)
-            self._of_shape[shape] = template = compiled(shape, line, rank) if alike else None
-            if template is not None:
-                self.templates.append(template)
-        elif (template := self._of_shape[shape]) is not None and self._met[shape] < MOST_LESSONS:
-            template.learn(line)
-
-    def by_templates(self, window: Window, buffer: Buffer, lines: Lines, templates: Sequence[Template]) -> Lines:
-        """Read lines by templates; return those that none took."""
-        for template in templates:
-            if not len(lines.starts):
-                break
-            read = template.read(buffer, lines.starts, lines.ends)
-            if not len(read.rows):
-                continue
-            template.hits += len(read.rows)
-            self._blocks.append(_block(window, buffer, template, lines, read))
-            left = np.ones(len(lines.starts), dtype=np.bool_)
-            left[read.rows] = False
-            lines = Lines(lines.starts[left], lines.ends[left])
+    def in_bulk(self, window: Window, buffer: Buffer, lines: Lines, since: tuple[int, int] = (0, 0)) -> Lines:
+        """Read lines by what is known of those before; return those that are left. `since` as in `Bulk.read`."""
+        lines, told = self.bulk.read(window, buffer, lines, since)
+        self._blocks += told
         return lines
 
     def passes(self, line: bytes) -> bool:
@@ -218,47 +183,6 @@ class Parser:
         self.rows = defaultdict(_Rows)
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def _block(window: Window, buffer: Buffer, template: Template, lines: Lines, read: Read) -> Entries:
-    """Return the lines that a template took as entries."""
-    shape, starts = template.shape, lines.starts[read.rows]
-    numbers = np.empty((len(starts), len(shape.fields)), order="F")
-    totals = np.full_like(numbers, np.nan)
-    for index, each in enumerate(shape.fields):
-        numbers[:, index] = read.numbers[each.number]
-        if each.factor != 1:
-            numbers[:, index] *= each.factor
-        if each.scale >= 0:
-            numbers[:, index] *= read.numbers[each.scale]
-        if each.total >= 0:
-            totals[:, index] = read.numbers[each.total]
-    ends = (lines.ends[read.rows] - template.tail)[: None if shape.quoted else 0]
-    return Entries(
-        shape=shape,
-        at=starts + window.offset,
-        records=lines_of(window, starts),
-        ranks=np.full(len(starts), template.rank, dtype=np.int64),
-        times=_times_at(buffer, read.stamps, read.stamp_bytes),
-        numbers=numbers,
-        totals=totals,
-        bars=bars_after(window, ends).reshape(len(starts), -1 if shape.quoted else 0),
-    )
-
-
-def _times_at(buffer: Buffer, at: Integers, size: Integers) -> Floats:
-    """Return the times that stand at some places of the text, NaN where the place is unknown."""
-    times = np.full(len(at), np.nan)
-    for length in distinct(size[at >= 0]).tolist():
-        rows = np.flatnonzero((at >= 0) & (size == length))
-        times[rows] = clock_columns(buffer.bytes[at[rows][:, None] + np.arange(length)])
-    return times
-
-
-def _numbered(shape: Shape) -> bool:
-    """Tell whether a number or an address stands where the rank of a process may."""
-    return bool(_RANK_PLACE.match(shape.key))
-
-
 def is_of_use(shape: Shape) -> bool:
     """Tell whether lines of a shape are entries, or headings that may give entries their step."""
     if _ARGUMENTS.search(shape.key):
@@ -283,32 +207,23 @@ def is_entry(shape: Shape) -> bool:
     return len(shape.metrics) >= SEVERAL and shape.has(Role.EPOCH) and shape.has(Role.STEP, Role.BATCH, Role.GLOBAL)
 
 
-def rank_of_line(line: bytes, *, quoted: bool) -> int:
-    """Return the rank or, beyond `HOSTS`, the host that a line names before it says anything else."""
-    host = _HOST.match(line)
-    if host:
-        return HOSTS + int.from_bytes(bytes(min(int(part), 255) for part in host.groups()), "big")
-    head = line[: line.find(b"{")] if quoted else line[:PREFIX_BYTES]
-    return line_rank(head.split(b"iteration")[0])
-
-
 def read_window(parser: Parser, window: Window, pairs: Pairs | None = None) -> None:
-    """Read the lines of a window that are of interest: by templates, or else one by one.
+    """Read the lines of a window that are of interest: in bulk, or else one by one.
 
-    A part is read one by one first, then by the templates that it gave, and so on. `pairs` as in `relevant`.
+    A part is read one by one first, then the others by what it taught, and so on. `pairs` as in `relevant`.
     """
     lines = relevant(window, pairs, rare=parser.rare)
     if len(lines.starts) <= FEW:
         _one_by_one(parser, window, lines)
         return
     buffer = Buffer(window.data)
-    parser.templates.sort(key=lambda template: -template.hits)
-    lines = parser.by_templates(window, buffer, lines, parser.templates)
+    parser.bulk.templates.sort(key=lambda template: -template.hits)
+    lines = parser.in_bulk(window, buffer, lines)
     while len(lines.starts):
-        known = len(parser.templates)
+        known = len(parser.bulk.templates), parser.bulk.made
         _one_by_one(parser, window, Lines(lines.starts[:FEW], lines.ends[:FEW]))
         lines = Lines(lines.starts[FEW:], lines.ends[FEW:])
-        lines = parser.by_templates(window, buffer, lines, parser.templates[known:])
+        lines = parser.in_bulk(window, buffer, lines, known)
 
 
 def _one_by_one(parser: Parser, window: Window, lines: Lines) -> None:

@@ -107,6 +107,12 @@ class Lines:
     starts: Integers
     ends: Integers
 
+    def without(self, rows: Integers) -> "Lines":
+        """Return the others."""
+        left = np.ones(len(self.starts), dtype=np.bool_)
+        left[rows] = False
+        return Lines(self.starts[left], self.ends[left])
+
 
 def relevant(window: Window, pairs: Pairs | None = None, *, rare: bool = False) -> Lines:
     """Return the lines that begin in the window and hold one of `WORDS`, or of the rare words too, and lists.

@@ -21,7 +21,7 @@ from forensics.model import Artifact, Skip
 from forensics.readers._events import phrases
 from forensics.readers._events import scan as events
 from forensics.readers._events.phrases import LONGEST, Positions
-from forensics.readers.text import columns, engine_config, entries, printed_settings, scan, stretches
+from forensics.readers.text import bulk, columns, engine_config, entries, printed_settings, scan, stretches
 from forensics.readers.text.columns import MARGIN
 from forensics.readers.text.lines import RARE, WORDS, Lines
 from forensics.readers.text_log import read_text
@@ -92,7 +92,8 @@ def read_eagerly() -> Iterator[None]:
     """Compile every shape at once, and use it at once, in short texts too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(entries, "FEW", 2)
-        patch.setattr(entries, "OFTEN", 1)
+        for name in ("OFTEN", "MANY", "FEWEST", "LEAST"):
+            patch.setattr(bulk, name, 1)
         patch.setattr(events, "MANY", 1)
         patch.setattr(phrases, "MANY", 1)
         yield

@@ -1,0 +1,155 @@
+"""Lines of one outline, many at once: every number stands in the same columns of all of them.
+
+Lines of equal length lie below each other as a matrix of bytes. One comparison tells which of them have an outline, and
+a number is read from the words of eight bytes that end with its digits: no search for where it begins or ends. What
+has an outline has, by the general parser, the same shape and the same places of numbers; so a layout costs no
+correctness. Whatever is not spelled with digits, a point and an exponent (`1,234`, `nan`) is read by `value_of`.
+"""
+
+from dataclasses import field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
+from forensics.formats.text import clock_columns
+from forensics.model import Floats, Integers
+from forensics.readers.text.columns import WORD, ZEROS, Words, scaled, spelled_by
+from forensics.readers.text.names import Shape
+from forensics.readers.text.shapes import STAMP, STAMP_BYTES, Mask, outline, value_of
+
+Bytes = NDArray[np.uint8]
+_NUMBER = expression(rb"([-+])?(\d*)(?:\.(\d*))?(?:[eE]([-+])?(\d{1,3}))?")
+_DIGIT = expression(rb"\d")
+_MOST_DIGITS, _EXACT_DIGITS = 19, 15
+"""Digits that eight bytes hold without a sign, and those of which any number is exact in double precision."""
+_HIGHEST = [np.uint64(((1 << 64) - 1) ^ ((1 << 8 * (WORD - count)) - 1)) for count in range(WORD + 1)]
+"""Masks of the last bytes of a word, by their number."""
+
+
+@dataclass(slots=True, eq=False)
+class Layout:
+    """An outline that often comes: `text` (its length) with zeros for the digits of numbers and junk, `spare` 9 there.
+
+    `spans` are the places of its numbers, `stamp` that of its date, `rank` the process of all its lines; without a
+    shape its lines tell nothing. `closing` is where its last brace ends, `number` how many layouts there were before,
+    `hits` how many lines it took.
+    """
+
+    shape: Shape | None
+    text: Bytes
+    spare: Bytes
+    spans: tuple[tuple[int, int], ...]
+    stamp: tuple[int, int] | None
+    rank: int
+    closing: int
+    number: int = 0
+    hits: int = field(default=0)
+
+    @property
+    def wanted(self) -> set[int]:
+        """Which numbers the fields of its shape are made of."""
+        fields = self.shape.fields if self.shape else ()
+        return {index for each in fields for index in (each.number, each.total, each.scale) if index >= 0}
+
+    def fits(self, lines: Bytes) -> NDArray[np.bool_]:
+        """Tell which lines of a matrix (n, WORD + length) have this outline."""
+        return np.asarray((lines[:, WORD:] - self.text <= self.spare).all(axis=1))
+
+    def number_of(self, lines: Bytes, index: int) -> Floats:
+        """Return a number of each line."""
+        first, end = self.spans[index]
+        text = bytes(self.text[first:end])
+        found = _NUMBER.fullmatch(text)
+        if not _DIGIT.search(text):
+            return np.full(len(lines), value_of(text))
+        if found is None or len(found[2]) + len(found[3] or b"") > _MOST_DIGITS:
+            return _one_by_one(lines, first, end)
+        (start, point), (begin, stop) = found.span(2), found.span(3)
+        decimals = stop - begin
+        mantissa = _mantissa(lines, first + start, first + point, decimals)
+        good = np.ones(len(lines), dtype=np.bool_)
+        if found[5] is None and point - start + decimals <= _EXACT_DIGITS:
+            values = mantissa.astype(np.float64)
+            if decimals:
+                values /= 10.0**decimals
+        else:
+            scale = np.full(len(lines), decimals, dtype=np.int64)
+            if found[5] is not None:
+                power = _integer(lines, first + found.start(5), first + found.end(5)).astype(np.int64)
+                scale += power if found[4] == b"-" else -power
+            values = scaled(mantissa, scale, good)
+        if found[1] == b"-":
+            np.negative(values, out=values)
+        if not good.all():
+            values[~good] = _one_by_one(lines[~good], first, end)
+        return values
+
+    def times(self, lines: Bytes) -> Floats:
+        """Return the time of each line, NaN where no date stands in it."""
+        if self.stamp is None:
+            return np.full(len(lines), np.nan)
+        return clock_columns(lines[:, WORD + self.stamp[0] : WORD + self.stamp[1]])
+
+
+def layout_of(shape: Shape | None, line: bytes, mask: Mask, rank: int, number: int) -> Layout:
+    """Return the layout of a line whose mask is known."""
+    text = bytearray(outline(line))
+    literal = np.ones(len(line), dtype=np.bool_)
+    literal[[place for place, byte in enumerate(text) if byte == ord("0")]] = False
+    for start, word in mask.words:
+        text[start : start + len(word)] = word
+        literal[start : start + len(word)] = True
+    stamp = STAMP.search(line, 0, STAMP_BYTES)
+    return Layout(
+        shape,
+        np.frombuffer(bytes(text), dtype=np.uint8),
+        np.where(literal, 0, 9).astype(np.uint8),
+        mask.spans,
+        stamp.span() if stamp else None,
+        rank,
+        line.rfind(b"}") + 1,
+        number,
+    )
+
+
+def matrix(data: bytes, starts: Integers, size: int) -> Bytes:
+    """Return the lines of one size that begin at some places, each behind the word before it: (n, WORD + size)."""
+    width = WORD + size
+    rows = np.ndarray((len(data) - width + 1,), dtype=f"V{width}", buffer=data, strides=(1,))[starts - WORD]
+    return rows.view(np.uint8).reshape(len(starts), width)
+
+
+def _words(lines: Bytes, end: int) -> Words:
+    """Return the words of eight bytes that end at a column of each line."""
+    return np.ndarray((len(lines),), dtype="<u8", buffer=lines, offset=end, strides=(lines.shape[1],)) ^ ZEROS
+
+
+def _integer(lines: Bytes, first: int, end: int) -> Words:
+    """Return the integers whose digits stand in some columns, at most 19."""
+    count = min(end - first, WORD)
+    value = spelled_by(_words(lines, end) & _HIGHEST[count])
+    if end - first > WORD:
+        value += _integer(lines, first, end - WORD) * np.uint64(10**WORD)
+    return value
+
+
+def _mantissa(lines: Bytes, first: int, point: int, decimals: int) -> Words:
+    """Return the digits before and behind a point as one integer."""
+    end = point + 1 + decimals
+    if not decimals:
+        return _integer(lines, first, point)
+    if point == first:
+        return _integer(lines, point + 1, end)
+    whole = point - first
+    if whole + decimals < WORD:  # within one word: what stands before the point is moved onto it
+        word = _words(lines, end)
+        before = _HIGHEST[whole + decimals] ^ _HIGHEST[decimals]
+        return spelled_by(word & _HIGHEST[decimals] | word << np.uint64(8) & before)
+    return _integer(lines, first, point) * np.uint64(10**decimals) + _integer(lines, point + 1, end)
+
+
+def _one_by_one(lines: Bytes, first: int, end: int) -> Floats:
+    texts = np.ascontiguousarray(lines[:, WORD + first : WORD + end])
+    return np.array([value_of(row.tobytes()) for row in texts], dtype=np.float64)

@@ -1,0 +1,75 @@
+"""Numbers of lines of one outline, read as columns, against each read by itself."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forensics.readers.text.columns import WORD
+from forensics.readers.text.layouts import layout_of, matrix
+from forensics.readers.text.shapes import masked, outline, value_of
+from readers.text.log_reading import read_log
+
+SPELLED = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True).map(repr),
+    st.floats(-1e6, 1e6).map("{:.4f}".format),
+    st.floats(-1e6, 1e6).map("{:+.2f}".format),
+    st.floats(allow_nan=False, allow_infinity=False).map("{:.6E}".format),
+    st.integers(-(10**21), 10**21).map(str),
+    st.integers(0, 10**9).map("{:,}".format),
+    st.sampled_from(["nan", "inf", "-inf", "5.", ".5", "0,0003", "1e5", "0.00012345678901234567"]),
+)
+
+
+@given(st.lists(SPELLED, min_size=1, max_size=5), st.integers(0, 1 << 30))
+def test_numbers_of_lines_of_one_outline(spelled: list[str], seed: int) -> None:
+    """Whatever digits stand there, each number is the one that its text spells."""
+    line = " ".join(f"a{index} loss={text}" for index, text in enumerate(spelled)).encode()
+    digits = random.Random(seed)
+    mask = masked(line)
+    lines = [line]
+    for _ in range(4):
+        other = bytearray(line)
+        for start, end in mask.spans:
+            for at in range(start, end):
+                if line[at : at + 1].isdigit():
+                    other[at] = ord(digits.choice("0123456789"))
+        lines.append(bytes(other))
+    data = b"." * WORD + b"\n".join(lines)
+    starts = WORD + np.arange(len(lines)) * (len(line) + 1)
+    layout = layout_of(None, line, mask, -1, 0)
+
+    texts = matrix(data, starts, len(line))
+
+    assert layout.fits(texts).all()
+    for index, (start, end) in enumerate(mask.spans):
+        wanted = [value_of(each[start:end]) for each in lines]
+        np.testing.assert_array_equal(layout.number_of(texts, index), wanted)
+        assert (np.signbit(layout.number_of(texts, index)) == np.signbit(wanted)).all()
+
+
+@pytest.mark.parametrize(
+    "other", [b"step 12 Acc@5: 0.91", b"stop 12 Acc@1: 0.91", b"step 1a Acc@1: 0.91", b"step 12 Acc@1: 0:91"]
+)
+def test_lines_of_another_outline_do_not_fit(other: bytes) -> None:
+    line = b"step 10 Acc@1: 0.90"
+    layout = layout_of(None, line, masked(line), -1, 0)
+
+    fits = layout.fits(matrix(b"." * WORD + line + other, WORD + np.array([0, len(line)]), len(line)))
+
+    assert fits.tolist() == [True, False]
+    assert outline(line) != outline(other) or b"@5" in other
+
+
+def test_a_long_log_of_bars_is_read_in_bulk() -> None:
+    """Drawings change from line to line, which no template takes: each drawing has a layout."""
+    text = "".join(
+        f"train: {step // 100:3d}%|{'#' * (step // 1000):10}| {step}/10000 [00:12, loss={step / 7:.4f}]\n"
+        for step in range(10000)
+    )
+
+    points = read_log(text).points("loss")
+
+    assert points == [(step, float(f"{step / 7:.4f}")) for step in range(10000)]
