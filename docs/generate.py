@@ -130,7 +130,7 @@ def _symptoms() -> str:
 
 def _tests_of(names: set[str]) -> dict[str, list[str]]:
     """Return the tests of each rule: the files that name it, and for data entries the one that walks all branches."""
-    files = sorted((TESTS / "rules").glob("test_*.py"))
+    files = sorted(each for names in ("test_*.py", "rows_of_*.py") for each in (TESTS / "rules").glob(names))
     texts = {path.relative_to(DOCS.parent).as_posix(): path.read_text(encoding="utf-8") for path in files}
     entries = {file.removesuffix(".toml").replace("_", "-") for file, _ in load()}
     walked = "tests/rules/test_known_issues.py"
