@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 from forensics import analyze
 from forensics.cli import main
 from forensics.model import Report
-from hostile.hostile_bytes import (
+from fuzz.hostile.assembled import (
     Member,
     call,
     mapping,

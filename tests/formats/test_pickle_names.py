@@ -36,7 +36,7 @@ from forensics.formats.pickle_search import unsafe_names
 from forensics.formats.torch_file import read_pickle
 from forensics.limits import DEFAULT, Limits
 from forensics.storage.file import File
-from hostile.hostile_bytes import (
+from fuzz.hostile.assembled import (
     Member,
     call,
     data,
@@ -49,7 +49,7 @@ from hostile.hostile_bytes import (
     text,
     zipped,
 )
-from hostile.old_cases import npy
+from fuzz.hostile.old_cases import npy
 
 # Unsafe: the kinds of the advisories and tests of picklescan 1.0 and fickling 0.1.12, and what lies beside them.
 # Ordinary: what the fixtures ask for, and objects of torch, numpy, transformers, accelerate, Lightning, Megatron.

@@ -23,7 +23,7 @@ from forensics.formats.zip_index import read_index
 from forensics.limits import DEFAULT
 from forensics.redaction import Redactor
 from forensics.storage.file import File
-from hostile.hostile_bytes import Member, call, mapping, name, number, pickled, text, torch_zip, zipped
+from fuzz.hostile.assembled import Member, call, mapping, name, number, pickled, text, torch_zip, zipped
 
 FLOOR = 4 << 20
 FOLD = 140

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import forensics
-from hostile.hostile_case import Case, Payload
-from hostile.old_cases import joblib_case, legacy_cases, numpy_cases, tar_cases
-from hostile.pickle_cases import pickle_cases
-from hostile.zip_cases import zip_cases
+from fuzz.hostile.case import Case, Payload
+from fuzz.hostile.old_cases import joblib_case, legacy_cases, numpy_cases, tar_cases
+from fuzz.hostile.pickle_cases import pickle_cases
+from fuzz.hostile.zip_cases import zip_cases
 
 
 def every_case(payload: Payload) -> list[Case]:

@@ -5,7 +5,7 @@ import struct
 import tarfile
 from collections.abc import Iterator
 
-from hostile.hostile_bytes import (
+from fuzz.hostile.assembled import (
     NONE,
     Member,
     call,
@@ -19,7 +19,7 @@ from hostile.hostile_bytes import (
     text,
     zipped,
 )
-from hostile.hostile_case import Case, Payload
+from fuzz.hostile.case import Case, Payload
 
 MAGIC = pickled(b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19")
 HEAD = MAGIC + pickled(number(1001)) + pickled(mapping(protocol_version=number(1001)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hostile.hostile_bytes import (
+from fuzz.hostile.assembled import (
     NONE,
     ORDERED_DICT,
     Member,
@@ -20,7 +20,7 @@ from hostile.hostile_bytes import (
     torch_zip,
     zipped,
 )
-from hostile.hostile_case import Case, Payload
+from fuzz.hostile.case import Case, Payload
 
 GOOD = pickled(mapping(w=tensor()))
 BOMB = deflated(bytes(256 << 20))

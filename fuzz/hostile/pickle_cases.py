@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator
 
-from hostile.hostile_bytes import (
+from fuzz.hostile.assembled import (
     NONE,
     call,
     data,
@@ -18,7 +18,7 @@ from hostile.hostile_bytes import (
     text,
     torch_zip,
 )
-from hostile.hostile_case import Case, Payload
+from fuzz.hostile.case import Case, Payload
 
 SYSTEM = name("os", "system")
 HASH_MODULUS = (1 << 61) - 1  # CPython, 64 bits: integers that differ by it have the same hash

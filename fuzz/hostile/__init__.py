@@ -1,0 +1,1 @@
+"""Hostile inputs of every class, made in a temporary folder, and the commands run on each under watch."""
