@@ -1,4 +1,4 @@
-"""What a file system can do: links, FIFOs, sockets, devices, names, depth, holes, files that change while they are read."""
+"""What a file system can do: links, FIFOs, sockets, devices, names, depth, holes, files that change while read."""
 
 import os
 import shutil
@@ -14,7 +14,14 @@ from fuzz.hostile.inputs import Input
 from fuzz.hostile.text_cases import STEPS
 from fuzz.hostile.weights_cases import safetensors
 
-READ_NAMES = ("train.log", "trainer_state.json", "config.yaml", "model.safetensors", "pytorch_model.bin", ".metadata")
+READ_NAMES: tuple[str, ...] = (
+    "train.log",
+    "trainer_state.json",
+    "config.yaml",
+    "model.safetensors",
+    "pytorch_model.bin",
+    ".metadata",
+)
 READ_NAMES += ("events.out.tfevents.1.h", "metrics.csv", "train.log.gz", "optimizer.pt", "training_args.bin", "latest")
 LINKS = (
     "/",
@@ -44,6 +51,10 @@ def _pipes(folder: Path) -> None:
         os.mkfifo(folder / name)
 
 
+def _pipe(name: str) -> Callable[[Path], object]:
+    return lambda folder: os.mkfifo(folder / name)
+
+
 def _sockets(folder: Path) -> None:
     for name in READ_NAMES:
         with socket.socket(socket.AF_UNIX) as bound:
@@ -69,7 +80,7 @@ def _folders(folder: Path) -> None:
 
 
 def _names(folder: Path) -> None:
-    names = (
+    names: tuple[bytes, ...] = (
         b"tr\nain.log",
         b"\x1b[31mred.log",
         "\u202egol.log".encode(),
@@ -194,7 +205,7 @@ def inputs() -> Iterator[Input]:
     ):
         yield Input("folder", name, make)
     for name in PIPE_NAMES:
-        yield Input("folder", f"the FIFO {name} itself", lambda folder, name=name: os.mkfifo(folder / name), name)
+        yield Input("folder", f"the FIFO {name} itself", _pipe(name), name)
     holes = (
         ("train.log", STEPS),
         ("trainer_state.json", b"{"),

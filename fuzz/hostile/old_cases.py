@@ -138,7 +138,7 @@ def npy(content: bytes, dtype: str, shape: str) -> bytes:
 
 
 def joblib_case(payload: Payload) -> Case:
-    """A joblib file: a pickle with raw array bytes in between, and a call behind them."""
+    """Return a joblib file: a pickle with raw array bytes in between, and a call behind them."""
     wrapper = name("joblib.numpy_pickle", "NumpyArrayWrapper") + b")\x81" + mapping(shape=numbers(2)) + b"b"
     evil = call(name("os", "system"), text(payload.command))
     return Case("joblib", pickled(wrapper + evil + b"0"), r"os\.system")

@@ -33,9 +33,9 @@ def _states() -> dict[str, bytes | Callable[[], bytes]]:
         + b"8" * 4_000
         + b"}]}",
         "NaN as a step": b'{"global_step": NaN, "log_history": [{"loss": Infinity, "step": NaN}, {"step": -Infinity}]}',
-        "other types": b'{"global_step": [], "max_steps": {}, "log_history": [1, null, "x", [], {"step": {}, "loss": []}]}',
+        "other types": b'{"global_step": [], "max_steps": {}, "log_history": [1, null, "x", [], {"step": {}}]}',
         "history an object": b'{"log_history": {"0": {"loss": 1}}}',
-        "doubled keys": b'{"global_step": 1, "global_step": 2, "log_history": [], "log_history": [{"loss": 1, "step": 1}]}',
+        "doubled keys": b'{"global_step": 1, "global_step": 2, "log_history": [], "log_history": [{"loss": 1}]}',
         "UTF-16": _state().decode().encode("utf-16"),
         "bad UTF-8": _state().replace(b"epoch", b"ep\xff\xfeoch"),
         "cut": _state()[:90],
@@ -54,7 +54,7 @@ def _configurations(payload: Payload) -> dict[str, bytes | Callable[[], bytes]]:
     return {
         "billion laughs": laughs.encode(),
         "python/object/apply": f"x: !!python/object/apply:os.system [{json.dumps(payload.command)}]\n".encode(),
-        "python/object/new": b"x: !!python/object/new:os.system [true]\ny: !!python/name:os.system\nz: !!python/module:os\n",
+        "python/object/new": b"x: !!python/object/new:os.system [true]\ny: !!python/name:os.system\n",
         "lists nested 20,000 deep": b"a: " + b"[" * 20_000,
         "maps nested 900 deep": "".join(f"{' ' * n}a:\n" for n in range(900)).encode(),
         "an alias of itself": b"a: &a [*a]\nb: &b {c: *b}\n",

@@ -1,4 +1,4 @@
-"""Commands run on one hostile input, each in a process of its own under limits, and what is wrong with what they did."""
+"""Commands run on one hostile input, each in a process of its own under limits, and what was wrong with it."""
 
 import os
 import re
@@ -23,7 +23,8 @@ ADDRESS_SPACE = 8 << 30
 HANGS = 240.0
 """Seconds of the wall after which a command hangs; the machine may be busy."""
 ALLOWED = HARMLESS | {"os.fork"}
-"""`triage` shares its work out among processes of its own."""
+"""`triage` shares its work out among processes of its own, whose answers come by pickle."""
+OWN = ("concurrent.futures.", "forensics.", "pathlib")
 CODES = frozenset({0, 1, 3})
 CONTROL = re.compile(rb"[\0-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]")
 DEATH = b"""{'loss': 2.31, 'grad_norm': 1.1, 'learning_rate': 5e-05, 'epoch': 0.01}
@@ -41,7 +42,6 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("bundle", "TARGET", "-q", "-o", "OUT"),
     ("triage", "TARGET", "-q", "-j", "1"),
 )
-CLAIMS_READ = ("shrinks", "is replaced", "comes and goes")
 
 
 @dataclass(slots=True)
@@ -118,17 +118,7 @@ def _run(words: Sequence[str], place: Path) -> Ended:
     child = os.fork()
     if not child:
         _become(words, place, temporary)
-    until = time.monotonic() + HANGS
-    while True:
-        ended, status, used = os.wait4(child, os.WNOHANG)
-        if ended:
-            break
-        if time.monotonic() > until:
-            os.kill(child, signal.SIGKILL)
-            _, _, used = os.wait4(child, 0)
-            status = None
-            break
-        time.sleep(0.005)
+    status, used = _waited(child)
     out, err = ((place / name).read_bytes() for name in ("stdout", "stderr"))
     for name in ("stdout", "stderr", "evidence.zip"):
         (place / name).unlink(missing_ok=True)
@@ -137,6 +127,17 @@ def _run(words: Sequence[str], place: Path) -> Ended:
     removed(temporary)
     grown = max(0, used.ru_maxrss * 1024 - begin)
     return Ended(status, used.ru_utime + used.ru_stime, grown, out, err)
+
+
+def _waited(child: int) -> tuple[int | None, resource.struct_rusage]:
+    until = time.monotonic() + HANGS
+    while time.monotonic() < until:
+        ended, status, used = os.wait4(child, os.WNOHANG)
+        if ended:
+            return status, used
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    return None, os.wait4(child, 0)[2]
 
 
 def _become(words: Sequence[str], place: Path, temporary: Path) -> None:
@@ -165,7 +166,7 @@ def _become(words: Sequence[str], place: Path, temporary: Path) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         if "multiprocessing.util" in sys.modules:  # its folder is removed at an exit that this is none of
-            sys.modules["multiprocessing.util"]._exit_function()
+            sys.modules["multiprocessing.util"]._exit_function()  # noqa: SLF001
         os._exit(code)
 
 
@@ -191,38 +192,50 @@ class _Watch:
 
 
 def _is_local(event: str, arguments: tuple[object, ...]) -> bool:
-    """Tell whether a socket is one between processes of this machine."""
+    """Tell whether this is processes of one command that speak to each other."""
+    if event == "pickle.find_class" and str(arguments[0]).startswith(OWN):
+        return True
     family = arguments[1] if event == "socket.__new__" else getattr(arguments[0], "family", None)
     return event.startswith("socket.") and family in {socket.AF_UNIX, -1}
 
 
 def _judge(seen: Tried, command: Sequence[str], ended: Ended, size: int) -> None:
     """Note what is wrong with how a command ended."""
-    said = seen.faults.append
-    name = " ".join(word for word in command if word.islower() and not word.startswith("-"))
+    name = command[0]
     if ended.seconds > seen.seconds:
         seen.seconds, seen.slowest = ended.seconds, name
     if ended.grown > seen.grown:
         seen.grown, seen.hungriest = ended.grown, name
+    told = (*_ill_ended(ended), *_too_dear(ended, size), *_ill_said(seen.one, name, ended))
+    seen.faults.extend(f"{name}: {fault}" for fault in told)
+
+
+def _ill_ended(ended: Ended) -> Iterator[str]:
     if ended.status is None:
-        said(f"{name}: hangs")
+        yield "hangs"
     elif os.WIFSIGNALED(ended.status):
-        said(f"{name}: died of signal {os.WTERMSIG(ended.status)}")
+        yield f"died of signal {os.WTERMSIG(ended.status)}"
     elif os.WEXITSTATUS(ended.status) not in CODES:
-        said(f"{name}: exit code {os.WEXITSTATUS(ended.status)}: {ended.err.decode(errors='replace')[-200:]}")
-    if ended.seconds > SECONDS + SECONDS_A_GB * size / 1e9:
-        said(f"{name}: {ended.seconds:.1f} s for {size:,} bytes")
-    if ended.grown > MEMORY + MEMORY_FOLD * size:
-        said(f"{name}: {ended.grown / 1e6:,.0f} MB for {size:,} bytes")
+        yield f"exit code {os.WEXITSTATUS(ended.status)}: {ended.err.decode(errors='replace')[-200:]}"
     for word in (b"FORBIDDEN: ", b"LEFT: ", b"Traceback"):
         if word in ended.err:
-            said(f"{name}: {ended.err[ended.err.index(word) :].splitlines()[0].decode(errors='replace')[:200]}")
+            yield ended.err[ended.err.index(word) :].splitlines()[0].decode(errors="replace")[:200]
+
+
+def _too_dear(ended: Ended, size: int) -> Iterator[str]:
+    if ended.seconds > SECONDS + SECONDS_A_GB * size / 1e9:
+        yield f"{ended.seconds:.1f} s for {size:,} bytes"
+    if ended.grown > MEMORY + MEMORY_FOLD * size:
+        yield f"{ended.grown / 1e6:,.0f} MB for {size:,} bytes"
+
+
+def _ill_said(one: Input, name: str, ended: Ended) -> Iterator[str]:
     if CONTROL.search(ended.out + ended.err):
-        said(f"{name}: control characters in the output")
-    if not seen.one.target and command[:2] == ("analyze", "TARGET") and DEATH_TOLD not in ended.out.lower():
-        said(f"{name}: the log beside it is not told")
-    if command[0] == "scan" and b"clean" in ended.out and seen.one.name.endswith(CLAIMS_READ):
-        said(f"{name}: called clean while it changed")
+        yield "control characters in the output"
+    if name == "analyze" and not one.target and DEATH_TOLD not in ended.out.lower():
+        yield "the log beside it is not told"
+    if name == "scan" and b"clean" in ended.out and one.group == "changing" and one.name.startswith("weights"):
+        yield "called clean while it changed"
 
 
 def _entries(folder: Path) -> Iterator[Path]:

@@ -75,7 +75,7 @@ def _headers() -> dict[str, bytes | Callable[[], bytes]]:
         "NaN": safetensors(b'{"w":{"dtype":"F32","shape":[NaN],"data_offsets":[0,16]}}'),
         "metadata of objects": safetensors({"__metadata__": {"a": {"b": 1}}, "w": ONE}),
         "metadata of markup": safetensors({"__metadata__": {"a": "<img src=x onerror=alert(1)>\x1b[2J"}, "w": ONE}),
-        "hostile names": safetensors({one: ONE for one in HOSTILE_NAMES}),
+        "hostile names": safetensors(dict.fromkeys(HOSTILE_NAMES, ONE)),
         "byte order mark": safetensors(b"\xef\xbb\xbf" + json.dumps({"w": ONE}).encode()),
         "escapes in every name": lambda: many(20_000).replace(b'"model.', b'"\\u006dodel.'),
         "a pickle": pickled(mapping(w=number(1))),
@@ -131,7 +131,7 @@ def _special_shards(kind: str) -> Callable[[Path], object]:
 
 
 def _distributed(count: int) -> bytes:
-    """Return a `.metadata` in the spelling of torch.distributed.checkpoint, of so many names and nothing behind them."""
+    """Return a `.metadata` as torch.distributed.checkpoint spells it, of so many names and nothing behind them."""
     keys = b"".join(text(f"model.layers.{n}.weight") + number(n) for n in range(count))
     state = b"}(" + text("state_dict_metadata") + b"}(" + keys + b"uub"
     return pickled(name("torch.distributed.checkpoint.metadata", "Metadata") + b")\x81" + state)
