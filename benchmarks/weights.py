@@ -24,7 +24,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from forensics.formats.safetensors import read_layout, tensor_records
-from forensics.model.weights import TensorRecord
+from forensics.model.tensors import TensorRecord
 from forensics.storage.file import File
 from forensics.weights.series import examine_series
 from weights_data import write_pair
@@ -90,7 +90,7 @@ def _cpu() -> float:
 
 def checkpoint(path: Path) -> tuple[TensorRecord, ...]:
     with File(path) as file:
-        return tensor_records(read_layout(file), path.name)
+        return tuple(tensor_records(read_layout(file), path.name))
 
 
 def ours(folder: Path, checkpoints: Sequence[Sequence[TensorRecord]], threads: int) -> Callable[[], object]:

@@ -83,7 +83,7 @@ def _counting(folder: Path, paths: Sequence[Path], threads: int) -> dict[str, Ca
     pair = []
     for path in paths:
         with File(path) as file:
-            pair.append(tensor_records(read_layout(file), path.name))
+            pair.append(tuple(tensor_records(read_layout(file), path.name)))
     runs: dict[str, Callable[[], object]] = {READ: partial(plain_read, paths, threads)}
     for name, kernels in (("numpy", False), ("kernels", True)):
         runs[f"diff, {name}"] = partial(examine_series, folder, pair, threads=threads, kernels=kernels)

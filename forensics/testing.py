@@ -30,6 +30,7 @@ from forensics.model import (
     Timeline,
     Trained,
 )
+from forensics.model.tensors import Coded, Names, Shapes
 
 MADE = "trainer_state.json"
 PLACE = "log_history[{}]"
@@ -153,11 +154,11 @@ def make_table(  # noqa: PLR0913  (columns of a table)
     compared = column(same) if isinstance(same, Mapping) else Counts.of([same] * size)
     ones = np.ones(size)
     return TensorTable(
-        names=tuple(names),
-        roles=(role,) * size,
-        dtypes=(dtype,) * size,
-        shapes=((elements,),) * size,
-        trained=tuple((trained or {}).get(name, "trainable") for name in names),
+        names=Names(names),
+        roles=Coded.all(role, size),
+        dtypes=Coded.all(dtype, size),
+        shapes=Shapes.of([(elements,)] * size),
+        trained=Coded.of((trained or {}).get(name, "trainable") for name in names),
         elements=np.full(size, elements, dtype=np.int64),
         nan=column(nan),
         positive_infinity=column(infinite),

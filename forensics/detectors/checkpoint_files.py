@@ -1,6 +1,7 @@
 """Checkpoints that are broken as files."""
 
 from collections.abc import Iterator
+from itertools import compress
 
 from forensics.detectors._tables import source_of
 from forensics.detectors._wording import counted, listed
@@ -64,7 +65,8 @@ def checkpoint_empty_tensors(run: Run) -> Iterator[Finding]:
     for checkpoint in run.checkpoints:
         if checkpoint.kind.startswith(("deepspeed", "zero")):
             continue
-        names = [record.name for record in checkpoint.records if record.elements == 0 and record.role == "weight"]
+        held = checkpoint.tensors
+        names = list(compress(held.names.texts, (held.elements == 0) & held.roles.among({"weight"})))
         if not names:
             continue
         weights = [name for name in names if name.endswith(".weight") or "lora_" in name]

@@ -1,6 +1,7 @@
 """Weights that grew out of all proportion."""
 
 from collections.abc import Iterator
+from itertools import compress
 
 import numpy as np
 
@@ -29,19 +30,21 @@ def weights_exploded(run: Run) -> Iterator[Finding]:
     before: Checkpoint | None = None
     for checkpoint, table in scanned(run):
         judged = _judged(table)
-        then = np.array([earliest.get(name, np.nan) for name in table.names])
+        then = np.array(
+            [earliest.get(name, np.nan) for name in table.names.texts] if earliest else np.full(len(table), np.nan)
+        )
         grown = judged & (table.max_abs > LARGE) & (table.max_abs > TIMES * then)
         huge = judged & np.isnan(then) & (table.max_abs > HUGE)
         if bool(grown.any()) or bool(huge.any()):
             yield _finding(checkpoint, table, grown if bool(grown.any()) else huge, then, before)
             return
-        for index in np.flatnonzero(judged & np.isnan(then)):
-            earliest[table.names[index]] = float(table.max_abs[index])
+        new = judged & np.isnan(then)
+        earliest.update(zip(compress(table.names.texts, new), table.max_abs[new].tolist(), strict=True))
         before = checkpoint
 
 
 def _judged(table: TensorTable) -> Mask:
-    plain = np.array([not any(part in name for part in STATISTICS) for name in table.names], dtype=bool)
+    plain = ~table.names.where(lambda name: any(part in name for part in STATISTICS))
     return np.asarray(with_role(table, "weight") & floating(table) & plain & np.isfinite(table.max_abs), dtype=bool)
 
 

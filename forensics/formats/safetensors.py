@@ -7,15 +7,18 @@ broken checkpoint is what a post-mortem is about.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from typing import Any
+
+import numpy as np
 
 from forensics.deferred.records import dataclass
 from forensics.errors import LimitError, MalformedError, PlaceholderError, TruncatedError
 from forensics.formats.dtypes import DType, dtype_named
 from forensics.formats.placeholder import HEAD_BYTES, recognise
+from forensics.formats.safetensors_header import columns
 from forensics.limits import DEFAULT, Limits
-from forensics.model.weights import Piece, Role, TensorRecord
+from forensics.model.facts import Integers
+from forensics.model.tensors import Coded, Column, Flags, Names, Role, Shapes, Tensors
 from forensics.storage.file import File
 
 _LENGTH_BYTES = 8
@@ -47,22 +50,56 @@ class Entry:
     nbytes: int
 
 
+class Entries(Column[Entry]):
+    """The tensors of a header in the order of the file, in columns; `offsets` and `sizes` in bytes, int64 (n,)."""
+
+    __slots__ = ("dtypes", "names", "offsets", "shapes", "sizes")
+
+    def __init__(self, names: Names, dtypes: Coded, shapes: Shapes, offsets: Integers, sizes: Integers) -> None:
+        self.names, self.dtypes, self.shapes, self.offsets, self.sizes = names, dtypes, shapes, offsets, sizes
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def _item(self, row: int) -> Entry:
+        shape, dtype = self.shapes[row], self.dtypes[row]
+        return Entry(self.names[row], dtype, shape, int(self.offsets[row]), int(self.sizes[row]))
+
+    @property
+    def ends(self) -> Integers:
+        return self.offsets + self.sizes
+
+    def taken(self, rows: Integers) -> "Entries":
+        names, dtypes, shapes = self.names.taken(rows), self.dtypes.taken(rows), self.shapes.taken(rows)
+        return Entries(names, dtypes, shapes, self.offsets[rows], self.sizes[rows])
+
+    def in_order(self) -> "Entries":
+        """Return them as they lie in the file, those of no bytes first."""
+        order = np.lexsort((self.sizes, self.offsets))
+        return self if (np.diff(order) == 1).all() else self.taken(order)
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """What a header declares, in file order.
 
     `problems` are sentences about holes, overlaps, doubled names and bytes after the last tensor. `missing_bytes`
-    is how much of the data part the file lacks; `cut` names the entries that it lacks in part or whole. All other
-    entries are intact as far as lengths can tell. `refused` tells that the library itself does not open the file, for
-    a hole, an overlap or bytes behind the last tensor (`Metadata::validate`).
+    is how much of the data part the file lacks; `lacking` (n,) marks the entries that it lacks in part or whole. All
+    other entries are intact as far as lengths can tell. `refused` tells that the library itself does not open the
+    file, for a hole, an overlap or bytes behind the last tensor (`Metadata::validate`).
     """
 
-    entries: tuple[Entry, ...]
+    entries: Entries
     metadata: Mapping[str, str]
-    problems: tuple[str, ...] = ()
-    missing_bytes: int = 0
-    cut: frozenset[str] = field(default_factory=frozenset)
-    refused: bool = False
+    problems: tuple[str, ...]
+    missing_bytes: int
+    lacking: Flags
+    refused: bool
+
+    @property
+    def cut(self) -> frozenset[str]:
+        """The names of the entries that the file lacks in part or whole."""
+        return frozenset(self.entries.names[int(row)] for row in np.flatnonzero(self.lacking))
 
 
 def read_layout(file: File, limits: Limits = DEFAULT) -> Layout:
@@ -73,27 +110,74 @@ def read_layout(file: File, limits: Limits = DEFAULT) -> Layout:
     `ShapeError` and `OffsetsError`. A file that ends within its data is no error: see `Layout.missing_bytes`.
     """
     length = _header_length(file, limits)
+    start = _LENGTH_BYTES + length
+    raw = file.read(_LENGTH_BYTES, length)
     doubled: list[str] = []
-    header = _parse(file, length, doubled, limits)
+    found = _as_written(raw, start, limits)
+    if found is None:
+        found = _as_json(raw, start, doubled, file.path.name, limits)
+    return _laid_out(found[0].in_order(), found[1], doubled, start, file.size)
+
+
+def _as_written(raw: bytes, start: int, limits: Limits) -> tuple[Entries, Mapping[str, str]] | None:
+    """Return the tensors of a header as the library writes it; None where it has to be read as any JSON."""
+    found = columns(raw)
+    if found is None:
+        return None
+    held, metadata = found
+    shapes = Shapes(held.sizes, held.starts)
+    try:
+        dtypes = [dtype_named(name) for name in held.dtype_names]
+    except MalformedError:
+        return None
+    if len(held.names) > limits.tensors or int(shapes.dimensions.max()) > limits.dimensions:
+        return None
+    elements, bits = shapes.elements, np.array([dtype.bits for dtype in dtypes])[held.dtypes]
+    if int(elements.max()) >= 1 << 58 or ((held.last - held.first) * 8 != elements * bits).any():
+        return None
+    coded = Coded(held.dtypes, [dtype.name for dtype in dtypes])
+    return Entries(Names(held.names), coded, shapes, start + held.first, held.last - held.first), _metadata(metadata)
+
+
+def _as_json(
+    raw: bytes, start: int, doubled: list[str], file: str, limits: Limits
+) -> tuple[Entries, Mapping[str, str]]:
+    header = _parse(raw, doubled, limits)
     metadata = _metadata(header.pop("__metadata__", {}))
     if len(header) > limits.tensors:
-        raise LimitError(f"{file.path.name} declares {len(header)} tensors, more than {limits.tensors}")
-    start = _LENGTH_BYTES + length
-    entries = sorted(
-        (
-            _placed(name, value, start) if type(value) is tuple else _entry(name, value, start, limits)
-            for name, value in header.items()
-        ),
-        key=lambda entry: (entry.offset, entry.nbytes),
+        raise LimitError(f"{file} declares {len(header)} tensors, more than {limits.tensors}")
+    entries = [
+        _placed(name, value, start) if type(value) is tuple else _entry(name, value, start, limits)
+        for name, value in header.items()
+    ]
+    offsets = np.array([min(entry.offset, _LARGEST) for entry in entries], np.int64)
+    held = Entries(
+        Names([entry.name for entry in entries]),
+        Coded.of(entry.dtype for entry in entries),
+        Shapes.of([entry.shape for entry in entries]),
+        offsets,
+        np.minimum([entry.nbytes for entry in entries], _LARGEST - offsets).astype(np.int64),
     )
-    return _laid_out(tuple(entries), metadata, doubled, start, file.size)
+    return held, metadata
 
 
-def tensor_records(layout: Layout, path: str, role: Role = "weight") -> tuple[TensorRecord, ...]:
-    """Describe the entries as tensors of the file `path` (relative to the run)."""
-    return tuple(
-        TensorRecord(entry.name, role, entry.dtype, entry.shape, (Piece(path, entry.offset, entry.nbytes),))
-        for entry in layout.entries
+def tensor_records(layout: Layout, path: str, role: Role = "weight", chosen: Flags | None = None) -> Tensors:
+    """Describe the entries, or those that `chosen` (n,) marks, as tensors of the file `path` (relative to the run)."""
+    held = layout.entries if chosen is None or chosen.all() else layout.entries.taken(np.flatnonzero(chosen))
+    count = len(held)
+    return Tensors(
+        names=held.names,
+        roles=Coded.all(role, count),
+        dtypes=held.dtypes,
+        shapes=held.shapes,
+        trained=Coded.all("unknown", count),
+        files=(path,),
+        piece_starts=np.arange(count + 1),
+        piece_files=np.zeros(count, np.int32),
+        piece_offsets=held.offsets,
+        piece_sizes=held.sizes,
+        strides={},
+        aliases={},
     )
 
 
@@ -114,7 +198,7 @@ def _header_length(file: File, limits: Limits) -> int:
     return length
 
 
-def _parse(file: File, length: int, doubled: list[str], limits: Limits) -> dict[str, Any]:
+def _parse(raw: bytes, doubled: list[str], limits: Limits) -> dict[str, Any]:
     known: dict[tuple[str, tuple[int, ...]], tuple[str, tuple[int, ...], int]] = {}
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any] | tuple[str, tuple[int, ...], int, int]:
@@ -130,8 +214,7 @@ def _parse(file: File, length: int, doubled: list[str], limits: Limits) -> dict[
         raise ValueError(f"{name} is no JSON")
 
     try:
-        text = file.read(_LENGTH_BYTES, length).decode()
-        header = json.loads(text, object_pairs_hook=unique, parse_constant=constant)
+        header = json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=constant)
     except (ValueError, RecursionError) as error:
         raise HeaderError(f"the safetensors header is no JSON: {str(error)[:120]}") from error
     if not isinstance(header, dict):
@@ -234,24 +317,27 @@ def _declared(name: str, dtype: DType, shape: Sequence[int]) -> int:
     return dtype.nbytes(elements)
 
 
-def _laid_out(
-    entries: tuple[Entry, ...], metadata: Mapping[str, str], doubled: list[str], start: int, size: int
-) -> Layout:
+def _laid_out(entries: Entries, metadata: Mapping[str, str], doubled: list[str], start: int, size: int) -> Layout:
     problems = [f"the header names {name[:80]!r} more than once; the last one counts" for name in doubled]
-    position = start
-    for entry in entries:
-        if entry.offset > position:
-            problems.append(f"{entry.offset - position} bytes before tensor {entry.name[:80]!r} belong to no tensor")
-        elif entry.offset < position and entry.nbytes:
-            problems.append(f"tensor {entry.name[:80]!r} overlaps the one before it")
-        position = max(position, entry.offset + entry.nbytes)
+    ends = entries.ends
+    reached = np.maximum.accumulate(np.append(start, ends))
+    holes = entries.offsets > reached[:-1]
+    odd = np.flatnonzero(holes | ((entries.offsets < reached[:-1]) & (entries.sizes > 0)))
+    for row in odd[:_PROBLEMS_NAMED].tolist():
+        name = entries.names[row][:80]
+        if holes[row]:
+            before = int(entries.offsets[row] - reached[row])
+            problems.append(f"{before} bytes before tensor {name!r} belong to no tensor")
+        else:
+            problems.append(f"tensor {name!r} overlaps the one before it")
+    position = int(reached[-1])
     missing = max(position - size, 0)
     if missing:
         problems.insert(0, f"the file ends {missing} bytes before its last tensor does")
     elif size > position:
         problems.append(f"{size - position} bytes follow the last tensor")
-    refused = len(problems) > len(doubled)
-    if len(problems) > _PROBLEMS_NAMED:
-        problems[_PROBLEMS_NAMED:] = [f"and {len(problems) - _PROBLEMS_NAMED} more problems of this kind"]
-    cut = frozenset(entry.name for entry in entries if entry.offset + entry.nbytes > size)
-    return Layout(entries, metadata, tuple(problems), missing, cut, refused)
+    count = len(problems) + len(odd[_PROBLEMS_NAMED:])
+    if count > _PROBLEMS_NAMED:
+        problems[_PROBLEMS_NAMED:] = [f"and {count - _PROBLEMS_NAMED} more problems of this kind"]
+    refused = count > len(doubled)
+    return Layout(entries, metadata, tuple(problems), missing, ends > size, refused)

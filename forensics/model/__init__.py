@@ -49,19 +49,16 @@ from forensics.model.report import (
     Verdict,
 )
 from forensics.model.run import Run
+from forensics.model.tensors import Piece, Role, TensorRecord, Trained
 from forensics.model.timeline import Disagreement, Segment, Series, Timeline
 from forensics.model.weights import (
     Checkpoint,
     Depth,
     OptimizerState,
-    Piece,
     Problem,
-    Role,
     Status,
-    TensorRecord,
     TensorTable,
     TokenRows,
-    Trained,
     UpdateResolution,
 )
 

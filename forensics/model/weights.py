@@ -1,7 +1,6 @@
 """Checkpoints as evidence: what each holds, and what a scan saw in every tensor."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field, fields
 from typing import Any, Literal, TypeAlias
 
@@ -11,48 +10,10 @@ from numpy.typing import NDArray
 from forensics.deferred.records import dataclass
 from forensics.model.counts import Counts
 from forensics.model.facts import Floats, Integers, Source
+from forensics.model.tensors import Coded, Names, Role, Shapes, TensorRecord, Tensors
 
-Role: TypeAlias = Literal["weight", "buffer", "master", "exp_avg", "exp_avg_sq", "optimizer"]
 Status: TypeAlias = Literal["clean", "poisoned", "damaged", "incomplete", "unsafe", "not examined"]
 Depth: TypeAlias = Literal["full", "quick", "off"]
-Trained: TypeAlias = Literal["trainable", "frozen", "tied", "buffer", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A run of bytes of one file (path relative to the run) that holds a part of a tensor, in order."""
-
-    path: str
-    offset: int
-    nbytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class TensorRecord:
-    """A tensor as its file declares it.
-
-    `dtype` is the safetensors spelling (F32, BF16, F8_E4M3, ...). `strides` counts elements and is None for a
-    C-contiguous tensor. `alias_of` names the tensor whose bytes this one shares. A tensor may lie in several
-    pieces (a parameter that straddles two ZeRO ranks); pieces are in element order. `trained` says whether the
-    run meant to move it, as far as optimizer and adapter files tell.
-    """
-
-    name: str
-    role: Role
-    dtype: str
-    shape: tuple[int, ...]
-    pieces: tuple[Piece, ...]
-    strides: tuple[int, ...] | None = None
-    alias_of: str | None = None
-    trained: Trained = "unknown"
-
-    @property
-    def elements(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        return sum(piece.nbytes for piece in self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +29,11 @@ class TensorTable:
     nothing to compare.
     """
 
-    names: tuple[str, ...]
-    roles: tuple[Role, ...]
-    dtypes: tuple[str, ...]
-    shapes: tuple[tuple[int, ...], ...]
-    trained: tuple[Trained, ...]
+    names: Names
+    roles: Coded
+    dtypes: Coded
+    shapes: Shapes
+    trained: Coded
     elements: Integers
     nan: Counts
     positive_infinity: Counts
@@ -109,12 +70,12 @@ class TensorTable:
     @property
     def poisoned(self) -> NDArray[np.bool_]:
         """NaN anywhere, or an infinity outside a buffer: attention masks hold -inf on purpose."""
-        buffer = np.array([t == "buffer" or r == "buffer" for t, r in zip(self.trained, self.roles, strict=True)])
-        return np.asarray((self.nan > 0) | ((self.infinite > 0) & ~buffer.astype(bool)), dtype=bool)
+        buffer = self.trained.among({"buffer"}) | self.roles.among({"buffer"})
+        return np.asarray((self.nan > 0) | ((self.infinite > 0) & ~buffer), dtype=bool)
 
     @property
     def is_weight(self) -> NDArray[np.bool_]:
-        return np.array([role in {"weight", "buffer"} for role in self.roles], dtype=bool)
+        return self.roles.among({"weight", "buffer"})
 
     @property
     def all_zero(self) -> NDArray[np.bool_]:
@@ -126,25 +87,18 @@ class TensorTable:
 
     @property
     def frozen(self) -> NDArray[np.bool_]:
-        return np.array([state in {"frozen", "tied", "buffer"} for state in self.trained], dtype=bool)
+        return self.trained.among({"frozen", "tied", "buffer"})
 
     def index(self, name: str, role: Role = "weight") -> int | None:
-        for i, (candidate, kind) in enumerate(zip(self.names, self.roles, strict=True)):
-            if candidate == name and kind == role:
-                return i
-        return None
+        of_role = self.roles.among({role})
+        return next((row for row, held in enumerate(self.names) if held == name and of_role[row]), None)
 
     def taken(self, rows: Integers) -> "TensorTable":
         """Return a table of these rows, in the order given; a row may be named several times."""
         made: dict[str, Any] = {}
         for column in fields(self):
             values = getattr(self, column.name)
-            if isinstance(values, Counts):
-                made[column.name] = values.taken(rows)
-            elif isinstance(values, np.ndarray):
-                made[column.name] = values[rows]
-            else:
-                made[column.name] = tuple(values[row] for row in rows.tolist())
+            made[column.name] = values[rows] if isinstance(values, np.ndarray) else values.taken(rows)
         return TensorTable(**made)
 
     def named(self, mask: NDArray[np.bool_]) -> Iterator[str]:
@@ -234,7 +188,7 @@ class Checkpoint:
     path: str
     kind: str
     step: int | None = None
-    records: tuple[TensorRecord, ...] = ()
+    records: Sequence[TensorRecord] = ()
     table: TensorTable | None = None
     problems: tuple[Problem, ...] = ()
     optimizer: OptimizerState | None = None
@@ -246,6 +200,15 @@ class Checkpoint:
     resolution: tuple[UpdateResolution, ...] = ()
     lacks: tuple[str, ...] = ()
     token_rows: TokenRows | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "records", Tensors.of(self.records))
+
+    @property
+    def tensors(self) -> Tensors:
+        """The records as the columns that they are held in."""
+        assert isinstance(self.records, Tensors)
+        return self.records
 
     @property
     def resumable(self) -> bool:

@@ -122,10 +122,11 @@ def tensors(run: Run) -> Json | None:
         return None
     names = _row_names(scanned)
     columns = _columns(run, scanned, len(names))
+    shown = next(c.table.names.shown for c in scanned if c.table is not None)
     rows = names[: max(1, min(MOST_TENSORS, MOST_CELLS // (len(columns) * len(MEASURES))))]
     index = {name: i for i, name in enumerate(rows)}
     return {
-        "names": [clean(name, 200) + ("" if role == "weight" else f" ({role})") for name, role in rows],
+        "names": [clean(shown(name), 200) + ("" if role == "weight" else f" ({role})") for name, role in rows],
         "total": len(names),
         "measures": MEASURES,
         "checkpoints": [
@@ -136,12 +137,13 @@ def tensors(run: Run) -> Json | None:
 
 
 def _row_names(scanned: Sequence[Checkpoint]) -> list[tuple[str, str]]:
-    """Return (name, role) of every tensor, those first that are worst in the latest checkpoint."""
+    """Return (name as it is, role) of every tensor, those first that are worst in the latest checkpoint."""
     order: dict[tuple[str, str], None] = {}
     for c in reversed(scanned):
         assert c.table is not None
+        texts, roles = c.table.names.texts, list(c.table.roles)
         for i in worst_first(c.table).tolist():
-            order.setdefault((c.table.names[i], c.table.roles[i]))
+            order.setdefault((texts[i], roles[i]))
     return list(order)
 
 
@@ -163,7 +165,7 @@ def _cells(checkpoint: Checkpoint, index: dict[tuple[str, str], int]) -> dict[st
     assert table is not None
     values = _measures(table)
     cells: dict[str, list[float | None]] = {name: [None] * len(index) for name in MEASURES}
-    for i, key in enumerate(zip(table.names, table.roles, strict=True)):
+    for i, key in enumerate(zip(table.names.texts, table.roles, strict=True)):
         row = index.get(key)
         if row is not None:
             for name in MEASURES:

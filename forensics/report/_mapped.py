@@ -5,6 +5,8 @@ from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
+from forensics.model.tensors import Names
+
 Value = TypeVar("Value")
 TextFunction = Callable[[str], str]
 
@@ -35,6 +37,8 @@ def mapped(value: Value, function: TextFunction) -> Value:
 def _mapped(value: Any, function: TextFunction) -> Any:  # noqa: ANN401  (any field of any dataclass)
     if isinstance(value, str):
         return function(value)
+    if isinstance(value, Names):
+        return value.mapped(function)
     if isinstance(value, tuple):
         return tuple(_mapped(item, function) for item in value)
     if isinstance(value, Mapping):

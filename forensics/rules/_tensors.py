@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -260,7 +261,8 @@ def wrapped_names(run: Run) -> Seen | None:
     """Tell whether every weight of a saved model bears the prefix of a wrapper, as only the wrapper can load it."""
     looked: Checkpoint | None = None
     for checkpoint in run.checkpoints:
-        weights = [record.name for record in checkpoint.records if record.role == "weight"]
+        held = checkpoint.tensors
+        weights = list(compress(held.names.texts, held.roles.among({"weight"})))
         if not weights or not checkpoint.kind.startswith("huggingface"):
             continue
         looked = checkpoint
@@ -309,7 +311,8 @@ def empty_shapes(run: Run) -> Seen | None:
         if "deepspeed" in checkpoint.kind or not checkpoint.records:
             continue
         looked = True
-        empty = [r for r in checkpoint.records if r.role == "weight" and 0 in r.shape]
+        held = checkpoint.tensors
+        empty = list(held.only(held.roles.among({"weight"}) & (held.elements == 0)))
         if empty:
             share = f"{len(empty)} of {len(checkpoint.records)}"
             said = f"{share} tensors of {name_of(checkpoint)} have a 0 in their shape"
@@ -335,13 +338,16 @@ def _empty_among(run: Run, wanted: Callable[[str], bool], what: str, key: str) -
     for checkpoint in run.checkpoints:
         if "deepspeed" in checkpoint.kind:
             continue
-        weights = [record for record in checkpoint.records if record.role == "weight"]
-        empty = [record.name for record in weights if 0 in record.shape]
+        held = checkpoint.tensors
+        weights = held.roles.among({"weight"})
+        empty = list(compress(held.names.texts, weights & (held.elements == 0)))
         if empty:
             hit = [name for name in empty if wanted(name)]
             said = f"{len(hit)} of {len(empty)} empty tensors of {name_of(checkpoint)} are {what}"
             source = Source(checkpoint.path, f"tensor {empty[0]}")
-            return Seen(hit == empty and len(empty) < len(weights) + (key != "modules"), said, source, key)
+            return Seen(
+                hit == empty and len(empty) < int(np.count_nonzero(weights)) + (key != "modules"), said, source, key
+            )
     return None
 
 

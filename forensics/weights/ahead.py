@@ -15,7 +15,8 @@ from forensics.storage.file import File
 from forensics.storage.remote_file import REQUEST_BYTES
 from forensics.weights.blocks import BUFFER_BYTES
 from forensics.weights.reading import Files, Readable, extents
-from forensics.weights.work import Task
+from forensics.weights.small import Small
+from forensics.weights.work import Task, places_of
 
 HELD_BYTES = 32 << 20
 GAP_BYTES = 64 << 10
@@ -29,7 +30,7 @@ class Ahead:
 
     def __init__(self, files: Files, batch: Sequence[Task]) -> None:
         self._files = files
-        places = max((len(task[0].track.places) for task in batch), default=1)
+        places = max(map(places_of, batch), default=1)
         self._window = min(max(HELD_BYTES // places, BUFFER_BYTES), REQUEST_BYTES)
         self._most = max(HELD_BYTES, places * self._window)
         self._ranges: Mapping[str, Sequence[tuple[int, int]]] = _ranges(batch)
@@ -93,6 +94,9 @@ def _ranges(batch: Iterable[Task]) -> dict[str, list[tuple[int, int]]]:
     """Return what a batch reads of each file, as ranges (first byte, byte after the last) in order."""
     wanted: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for task in batch:
+        if isinstance(task, Small):
+            _add_small(task, wanted)
+            continue
         for part in task:
             if part.track.gathered:
                 continue
@@ -101,6 +105,13 @@ def _ranges(batch: Iterable[Task]) -> dict[str, list[tuple[int, int]]]:
                 for path, offset, size in extents(place.pieces, part.first * bits // 8, part.stop * bits // 8):
                     wanted[path].append((offset, offset + size))
     return {path: _merged(sorted(ranges)) for path, ranges in wanted.items()}
+
+
+def _add_small(task: Small, wanted: dict[str, list[tuple[int, int]]]) -> None:
+    for place in range(task.places):
+        for first, stop in task.extents(place):
+            end = int(task.offsets[place, stop - 1] + task.sizes[stop - 1])
+            wanted[task.files[task.file_codes[place, first]]].append((int(task.offsets[place, first]), end))
 
 
 def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -5,7 +5,6 @@
 """
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -25,9 +24,8 @@ def judge_checksums(root: Root, checkpoint: Checkpoint, budget: int) -> Iterator
     Entries that hold a tensor with NaN, Inf or nothing but zeros come first, then the smallest. Files in a store are
     left out: they would be fetched twice.
     """
-    places = _places(checkpoint)
-    odd = _odd_places(checkpoint)
-    for path, held in places.items():
+    paths = checkpoint.tensors.files
+    for path in paths:
         location = root / path
         if isinstance(location, RemotePath):
             continue
@@ -36,29 +34,34 @@ def judge_checksums(root: Root, checkpoint: Checkpoint, budget: int) -> Iterator
                 if file.head(2) != b"PK":
                     continue
                 index = read_index(file)
-                damaged = damaged_entries(file, index, budget // len(places), _entries_at(index, odd[path]))
+                damaged = damaged_entries(
+                    file, index, budget // len(paths), _entries_at(index, _odd_places(checkpoint, path))
+                )
         except (ForensicsError, OSError):
             continue  # The scan tells which file could not be read.
         if damaged:
-            yield Problem("damaged", _told(path, damaged, held), Source(path, damaged[0].entry.name))
+            yield Problem(
+                "damaged", _told(path, damaged, _places(checkpoint, path)), Source(path, damaged[0].entry.name)
+            )
 
 
-def _places(checkpoint: Checkpoint) -> Mapping[str, dict[int, str]]:
-    """Return the tensors by file and offset of their first byte in it."""
-    found: dict[str, dict[int, str]] = defaultdict(dict)
-    for record in checkpoint.records:
-        for piece in record.pieces:
-            found[piece.path].setdefault(piece.offset, record.name)
+def _places(checkpoint: Checkpoint, path: str) -> Mapping[int, str]:
+    """Return the tensors of a file by the offset of their first byte in it."""
+    held, found = checkpoint.tensors, dict[int, str]()
+    for row in held.in_files({path}).tolist():
+        for piece in held.pieces(row):
+            if piece.path == path:
+                found.setdefault(piece.offset, held.names[row])
     return found
 
 
-def _odd_places(checkpoint: Checkpoint) -> Mapping[str, list[int]]:
-    found: dict[str, list[int]] = defaultdict(list)
-    if checkpoint.table is not None:
-        for row in np.flatnonzero(_odd(checkpoint.table)).tolist():
-            for piece in checkpoint.records[row].pieces:
-                found[piece.path].append(piece.offset)
-    return found
+def _odd_places(checkpoint: Checkpoint, path: str) -> list[int]:
+    """Return where in a file those tensors lie that hold what few do."""
+    if checkpoint.table is None:
+        return []
+    held = checkpoint.tensors
+    rows = np.intersect1d(held.in_files({path}), np.flatnonzero(_odd(checkpoint.table)))
+    return [piece.offset for row in rows.tolist() for piece in held.pieces(row) if piece.path == path]
 
 
 def _odd(table: TensorTable) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":

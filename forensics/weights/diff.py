@@ -7,7 +7,8 @@ import numpy as np
 
 from forensics.deferred.records import dataclass
 from forensics.model.facts import Floats
-from forensics.model.weights import Depth, Role, TensorRecord, TensorTable, Trained
+from forensics.model.tensors import Role, TensorRecord, Trained
+from forensics.model.weights import Depth, TensorTable
 from forensics.storage.locations import Root
 from forensics.weights.series import Progress, scan_series
 

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from forensics.cluster import Cluster
 from forensics.deferred.records import dataclass
 from forensics.errors import ForensicsError
 from forensics.formats.dtypes import DTYPES
-from forensics.model import Checkpoint, Depth, Skip
+from forensics.model import Checkpoint, Depth, Piece, Skip
 from forensics.storage.file import READ_BYTES, File
 from forensics.storage.locations import Root
 from forensics.weights.checksums import judge_checksums
@@ -40,7 +42,7 @@ def examine_checkpoints(
     A save without a step (the final model at the top of a run) is scanned alone: it may be a copy of the last
     checkpoint, and equality with it would prove nothing.
     """
-    held = [i for i, c in enumerate(checkpoints) if c.records]
+    held = [i for i, c in enumerate(checkpoints) if len(c.records)]
     if weights == "off" or not held:
         left = [Skip(checkpoints[i].path, "weights were not examined (--weights off)") for i in held]
         return tuple(checkpoints), tuple(left)
@@ -107,11 +109,12 @@ def _looked_at(checkpoint: Checkpoint) -> tuple[int, int]:
     """Return the bytes of the elements that a scan counted, and of all in the tensors that it could read."""
     looked = there = 0
     if checkpoint.table is not None:
-        counted = zip(checkpoint.table.elements.tolist(), checkpoint.table.nan.tolist(), strict=True)
-        for record, (elements, nan) in zip(checkpoint.records, counted, strict=True):
-            if record.alias_of is None and nan is not None:
-                looked += elements * DTYPES[record.dtype].bits // 8
-                there += record.elements * DTYPES[record.dtype].bits // 8
+        held, table = checkpoint.tensors, checkpoint.table
+        bits = np.array([DTYPES[word].bits if word in DTYPES else 0 for word in held.dtypes.words] or [0])
+        read = held.own & table.nan.known
+        of = bits[held.dtypes.codes[read]]
+        looked = int((table.elements[read] * of // 8).sum())
+        there = int((held.elements[read] * of // 8).sum())
     return looked, there
 
 
@@ -134,7 +137,7 @@ def _series(checkpoints: Sequence[Checkpoint], held: Sequence[int]) -> tuple[lis
 
 
 def _chosen(root: Root, checkpoints: Sequence[Checkpoint], weights: WeightsDepth) -> _Chosen:
-    total = sum(record.nbytes for c in checkpoints for record in c.records if record.alias_of is None)
+    total = sum(sum(c.tensors.nbytes[c.tensors.own].tolist()) for c in checkpoints)
     if weights != "auto":
         return _Chosen(weights, total)
     if total <= PROBE_BYTES:
@@ -145,10 +148,11 @@ def _chosen(root: Root, checkpoints: Sequence[Checkpoint], weights: WeightsDepth
 
 def _read_rate(root: Root, checkpoints: Sequence[Checkpoint]) -> float:
     """Measure bytes per second on the largest piece of the newest checkpoint."""
-    pieces = [piece for record in checkpoints[-1].records for piece in record.pieces]
-    if not pieces:
+    held = checkpoints[-1].tensors
+    if not len(held.piece_sizes):
         return float(PROBE_BYTES)
-    largest = max(pieces, key=lambda piece: piece.nbytes)
+    at = int(np.argmax(held.piece_sizes))
+    largest = Piece(held.files[held.piece_files[at]], int(held.piece_offsets[at]), int(held.piece_sizes[at]))
     started, done = time.perf_counter(), 0
     try:
         with File(root / largest.path) as file:

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import compress
+
+import numpy as np
 
 from forensics.errors import ForensicsError, InternalError, contained
-from forensics.model import Artifact, Checkpoint, OptimizerState, Problem, Skip, Source, TensorRecord, Trained
+from forensics.model import Artifact, Checkpoint, OptimizerState, Problem, Skip, Source, Trained
+from forensics.model.tensors import Coded, Tensors
 from forensics.weights.folders import Folder, Folders, folders_of, natural, step_of
-from forensics.weights.found import Found
+from forensics.weights.found import Found, Records
 from forensics.weights.judge import judge_files, judge_tags
 from forensics.weights.judge_config import judge_config
 from forensics.weights.layouts import (
@@ -108,13 +112,15 @@ def _is_one_save(path: str, folders: Folders) -> bool:
 
 def _joined(outer: Found, inner: Found) -> Found:
     """Join the parts of one save: weights of the outer folder win, shards of the inner one are added."""
-    known = {(record.name, record.role) for record in outer.records if record.elements}
-    has_weights = any(role == "weight" for _, role in known)
-    added = [
-        record
-        for record in inner.records
-        if (record.name, record.role) not in known and not (has_weights and record.role == "weight")
+    held, more = outer.records.tensors, inner.records.tensors
+    filled = held.elements > 0
+    known = set(compress(zip(held.names, held.roles, strict=True), filled))
+    has_weights = bool((filled & held.roles.among({"weight"})).any())
+    new = [
+        key not in known and not (has_weights and key[1] == "weight")
+        for key in zip(more.names, more.roles, strict=True)
     ]
+    added = more.taken(np.flatnonzero(np.array(new, dtype=bool)))
     # The engine knows its parameters by name, better than their shapes tell; what is a buffer stays one.
     trained = {**outer.trained, **inner.trained}
     trained.update((name, label) for name, label in outer.trained.items() if label == "buffer")
@@ -126,7 +132,7 @@ def _joined(outer: Found, inner: Found) -> Found:
         outer,
         kind=f"{outer.kind}+{inner.kind}" if outer.kind not in {"", inner.kind} else inner.kind,
         step=outer.step if outer.step is not None else inner.step,
-        records=[*outer.records, *added],
+        records=Records(Tensors.joined([held, added])),
         trained=trained,
         problems=problems,
         skips=[*outer.skips, *inner.skips],
@@ -161,7 +167,7 @@ def _frozen(found: Found, folders: Folders) -> Checkpoint:
         path=found.path,
         kind=found.kind,
         step=found.step,
-        records=tuple(_labelled(record, found.trained) for record in found.records),
+        records=_labelled(found.records.tensors, found.trained),
         problems=tuple(dict.fromkeys(problems)),
         optimizer=found.optimizer,
         world_size=found.world_size,
@@ -170,6 +176,12 @@ def _frozen(found: Found, folders: Folders) -> Checkpoint:
     )
 
 
-def _labelled(record: TensorRecord, trained: Mapping[str, Trained]) -> TensorRecord:
-    label = "tied" if record.alias_of is not None else trained.get(record.name, "unknown")
-    return record if label == record.trained else replace(record, trained=label)
+def _labelled(tensors: Tensors, trained: Mapping[str, Trained]) -> Tensors:
+    labels = Coded.of(trained.get(name, "unknown") for name in tensors.names) if trained else None
+    labels = labels or Coded.all("unknown", len(tensors))
+    if tensors.aliases:
+        words = [*labels.words, "tied"]
+        codes = labels.codes.copy()
+        codes[list(tensors.aliases)] = len(words) - 1
+        labels = Coded(codes, words)
+    return tensors.changed(trained=labels)

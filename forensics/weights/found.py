@@ -1,16 +1,57 @@
 """What a layout says about one checkpoint before anything of it is scanned."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import field
+
+import numpy as np
 
 from forensics.deferred.records import dataclass
 from forensics.errors import ChangedError, ForensicsError, LimitError, UnreadableError
 from forensics.formats.pickle_values import StoredTensor
-from forensics.formats.safetensors import read_layout
+from forensics.formats.safetensors import read_layout, tensor_records
 from forensics.formats.torch_file import TorchFile, read_torch
 from forensics.model import Artifact, OptimizerState, Piece, Problem, Role, Skip, Source, TensorRecord, Trained
+from forensics.model.tensors import Tensors
 from forensics.storage.file import File
 from forensics.weights.unsafe import asked_for
+
+
+class Records:
+    """Tensors in the making: columns of whole files and records one by one, in the order in which they were added."""
+
+    def __init__(self, records: Iterable[TensorRecord] = ()) -> None:
+        self._parts: list[Tensors] = []
+        self._single: list[TensorRecord] = []
+        self.extend(records)
+
+    def append(self, record: TensorRecord) -> None:
+        self._single.append(record)
+
+    def extend(self, records: Iterable[TensorRecord]) -> None:
+        if isinstance(records, Tensors):
+            self._settle()
+            self._parts.append(records)
+        else:
+            self._single.extend(records)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts)) + len(self._single)
+
+    def __iter__(self) -> Iterator[TensorRecord]:
+        return iter(self.tensors)
+
+    @property
+    def tensors(self) -> Tensors:
+        """All of them in columns."""
+        self._settle()
+        if len(self._parts) != 1:
+            self._parts = [Tensors.joined(self._parts)]
+        return self._parts[0]
+
+    def _settle(self) -> None:
+        if self._single:
+            self._parts.append(Tensors.of(self._single))
+            self._single = []
 
 
 @dataclass(slots=True)
@@ -20,7 +61,7 @@ class Found:
     path: str
     kind: str
     step: int | None = None
-    records: list[TensorRecord] = field(default_factory=list)
+    records: Records = field(default_factory=Records)
     trained: dict[str, Trained] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
@@ -125,21 +166,21 @@ def grepable(problem: str) -> str:
     return f"{problem} ({', '.join(words)})" if words else problem
 
 
-def safetensors_records(found: Found, artifact: Artifact, role: Role = "weight") -> list[TensorRecord]:
+def safetensors_records(found: Found, artifact: Artifact, role: Role = "weight") -> Tensors:
     """Return the tensors of a safetensors file that are there in full."""
     try:
         with File(artifact.location) as file:
             layout = read_layout(file, artifact.limits)
             if is_hollow(found, artifact, file):
-                return []
+                return Tensors.of(())
     except ForensicsError as error:
         report_error(found, artifact, error)
-        return []
+        return Tensors.of(())
     found.files.append(artifact.path)
     if layout.missing_bytes:
         found.damaged(
-            f"{artifact.path} is cut off: {layout.missing_bytes:,} bytes are missing, {len(layout.cut)} of "
-            f"{len(layout.entries)} tensors are affected",
+            f"{artifact.path} is cut off: {layout.missing_bytes:,} bytes are missing, "
+            f"{np.count_nonzero(layout.lacking)} of {len(layout.entries)} tensors are affected",
             artifact.path,
         )
     elif layout.problems:
@@ -148,11 +189,7 @@ def safetensors_records(found: Found, artifact: Artifact, role: Role = "weight")
             found.damaged(f"{artifact.path}: {told}; the library of the format does not open it", artifact.path)
         else:
             found.suspicious(f"{artifact.path}: {told}", artifact.path)
-    return [
-        TensorRecord(e.name, role, e.dtype, e.shape, (Piece(artifact.path, e.offset, e.nbytes),))
-        for e in layout.entries
-        if e.name not in layout.cut
-    ]
+    return tensor_records(layout, artifact.path, role, ~layout.lacking)
 
 
 def stored_records(

@@ -57,14 +57,26 @@ def kind_of(name: str) -> str:
 
 def by_layer(table: TensorTable) -> list[str]:
     """Return the layer of each row; what an optimizer holds is one group a role, behind the layers it is of."""
-    rows = zip(table.names, table.roles, strict=True)
-    return [layer_of(name) if role in {"weight", "buffer"} else f"({role})" for name, role in rows]
+    kinds, of = table.names.kinds
+    # Names of a kind have their digits at the same places.
+    ends = np.array([len(layer_of(kind)) for kind in kinds] or [0])[of].tolist()
+    rows = zip(table.names.texts, ends, table.roles, strict=True)
+    labels = [name[:end] if role in {"weight", "buffer"} else f"({role})" for name, end, role in rows]
+    return _shown(table, labels)
 
 
 def by_kind(table: TensorTable) -> list[str]:
     """Return the kind of each row, with the role where it is no weight."""
-    rows = zip(table.names, table.roles, strict=True)
-    return [kind_of(name) + ("" if role in {"weight", "buffer"} else f" ({role})") for name, role in rows]
+    rows = zip(table.names.texts, table.roles, strict=True)
+    return _shown(
+        table, [kind_of(name) + ("" if role in {"weight", "buffer"} else f" ({role})") for name, role in rows]
+    )
+
+
+def _shown(table: TensorTable, labels: list[str]) -> list[str]:
+    """Return labels as the names of the table are given out, each asked for once."""
+    shown = {label: table.names.shown(label) for label in dict.fromkeys(labels)}
+    return [shown[label] for label in labels]
 
 
 def grouped(table: TensorTable, labels: Sequence[str]) -> Groups:

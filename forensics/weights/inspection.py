@@ -102,8 +102,9 @@ def hint(checkpoints: Sequence[Checkpoint]) -> str:
     """Say in a line that compiled loops would have been worth their installation; empty where they would not."""
     if installed():
         return ""
-    looked_at = (record for one in checkpoints if one.table is not None for record in one.records)
-    counted = sum(r.nbytes for r in looked_at if r.alias_of is None and bits.handles(DTYPES[r.dtype]))
+    looked_at = [one.tensors for one in checkpoints if one.table is not None]
+    quick = {name for name, dtype in DTYPES.items() if bits.handles(dtype)}
+    counted = sum(int(held.nbytes[held.own & held.dtypes.among(quick)].sum()) for held in looked_at)
     saved = counted / 1e9 * SECONDS_A_GB
     if saved < WORTH_TELLING:
         return ""

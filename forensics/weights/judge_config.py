@@ -2,12 +2,15 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+
+import numpy as np
 
 from forensics.deferred.patterns import expression
 from forensics.errors import ForensicsError
 from forensics.formats.lenient_json import load
-from forensics.model import Artifact, Problem, Source, TensorRecord
+from forensics.model import Artifact, Problem, Source
+from forensics.model.tensors import Tensors
 from forensics.storage.file import File
 from forensics.weights.folders import Folder, Folders
 from forensics.weights.found import Found
@@ -27,7 +30,8 @@ def judge_config(found: Found, folders: Folders) -> Iterator[Problem]:
     if folder is None or not found.kind.startswith(("huggingface", "deepspeed", "dcp", "fsdp")):
         return
     adapter = _load(folder, "adapter_config.json")
-    weights = [record for record in found.records if record.role == "weight"]
+    held = found.records.tensors
+    weights = held.taken(np.flatnonzero(held.roles.among({"weight"})))
     if adapter is not None:
         yield from _adapter(found, folder, adapter, weights)
         return
@@ -42,7 +46,7 @@ def judge_config(found: Found, folders: Folders) -> Iterator[Problem]:
     yield from _vocabulary(text, weights, source)
     yield from _head(config, tied, weights, source)
     if tied is True:
-        found.trained.update(dict.fromkeys((r.name for r in weights if HEAD.fullmatch(r.name)), "tied"))
+        found.trained.update(dict.fromkeys((r.name for r in weights.only(weights.names.where(HEAD.fullmatch))), "tied"))
 
 
 def _load(folder: Folder, name: str) -> Mapping[object, object] | None:
@@ -61,22 +65,20 @@ def _number(config: Mapping[object, object], *names: str) -> int | None:
     return next((known for name in names if (known := whole(config.get(name))) is not None and known > 0), None)
 
 
-def _sizes(
-    found: Found, config: Mapping[object, object], weights: Sequence[TensorRecord], source: Source
-) -> Iterator[Problem]:
+def _sizes(found: Found, config: Mapping[object, object], weights: Tensors, source: Source) -> Iterator[Problem]:
     layers = _number(config, "num_hidden_layers", "n_layer", "num_layers")
     hidden = _number(config, "hidden_size", "n_embd", "d_model")
     if layers is None or hidden is None:
         return
-    held = sum(record.elements for record in weights if record.alias_of is None)
-    if any(record.dtype in {"U8", "I8", "I32", "QI8"} for record in weights) or "quantization_config" in config:
+    held = int(weights.elements[weights.own].sum(dtype=np.float64))
+    if weights.dtypes.among({"U8", "I8", "I32", "QI8"}).any() or "quantization_config" in config:
         return  # Packed weights: an element is no parameter.
     if "num_hidden_groups" in config:
         return  # ALBERT: its layers share their weights.
     # Every layer has two matrices of this size at least; all that a family adds only makes it more.
     implied = layers * 2 * hidden * hidden + (_number(config, "vocab_size") or 0) * hidden
     if held < FAR_SMALLER * implied:
-        beside = any(record.role == "master" for record in found.records)
+        beside = bool(found.records.tensors.roles.among({"master"}).any())
         where = (
             "; the ZeRO shards beside them hold the weights (zero_to_fp32.py puts them together)"
             if beside
@@ -96,24 +98,28 @@ def _sizes(
         yield Problem("incomplete", f"{len(missing)} of {layers} layers are missing: {shown}{more}", source)
 
 
-def _layers(weights: Sequence[TensorRecord]) -> set[int]:
+def _layers(weights: Tensors) -> set[int]:
     """Return the numbers of the layers of the stack with the most of them (a vision tower has its own)."""
     stacks: dict[str, set[int]] = defaultdict(set)
-    for record in weights:
-        match = LAYER.match(record.name)
-        if match is not None:
-            stacks[match[1]].add(int(match[2]))
+    kinds, of = weights.names.kinds
+    for number, kind in enumerate(kinds):
+        match = LAYER.match(kind)
+        if match is None:
+            continue
+        # Names of a kind have their digits at the same places.
+        names = {weights.names[row][: match.end(2)] for row in np.flatnonzero(of == number).tolist()}
+        for name in names:
+            stacks[name[match.start(1) : match.end(1)]].add(int(name[match.start(2) :]))
     return max(stacks.values(), key=len, default=set())
 
 
-def _vocabulary(config: Mapping[object, object], weights: Sequence[TensorRecord], source: Source) -> Iterator[Problem]:
+def _vocabulary(config: Mapping[object, object], weights: Tensors, source: Source) -> Iterator[Problem]:
     """Compare rows with `vocab_size`: a resize that reached only one of the two makes other tokens of some."""
     size = _number(config, "vocab_size")
     if size is None:
         return
-    for record in weights:
-        named = EMBEDDING.fullmatch(record.name) or HEAD.fullmatch(record.name)
-        if named is None or len(record.shape) != 2 or record.shape[0] in {size, 0}:
+    for record in weights.only(weights.names.where(EMBEDDING.fullmatch) | weights.names.where(HEAD.fullmatch)):
+        if len(record.shape) != 2 or record.shape[0] in {size, 0}:
             continue
         yield Problem(
             "suspicious",
@@ -122,14 +128,12 @@ def _vocabulary(config: Mapping[object, object], weights: Sequence[TensorRecord]
         )
 
 
-def _head(
-    config: Mapping[object, object], tied: object, weights: Sequence[TensorRecord], source: Source
-) -> Iterator[Problem]:
+def _head(config: Mapping[object, object], tied: object, weights: Tensors, source: Source) -> Iterator[Problem]:
     """Tell a missing head: only with `tie_word_embeddings` true does a loader know where to take it from."""
     classes = config.get("architectures")
     causal = isinstance(classes, list) and any("CausalLM" in str(c) or "LMHead" in str(c) for c in classes)
-    embeds = any(EMBEDDING.fullmatch(record.name) for record in weights)
-    if tied is False and causal and embeds and not any(HEAD.fullmatch(record.name) for record in weights):
+    embeds = any(map(EMBEDDING.fullmatch, weights.names.kinds[0]))
+    if tied is False and causal and embeds and not any(map(HEAD.fullmatch, weights.names.kinds[0])):
         yield Problem(
             "suspicious",
             "lm_head.weight is missing while tie_word_embeddings is false: a loader makes a random head",
@@ -137,19 +141,17 @@ def _head(
         )
 
 
-def _adapter(
-    found: Found, folder: Folder, config: Mapping[object, object], weights: Sequence[TensorRecord]
-) -> Iterator[Problem]:
+def _adapter(found: Found, folder: Folder, config: Mapping[object, object], weights: Tensors) -> Iterator[Problem]:
     """Judge a PEFT adapter: only its own tensors are trained."""
     source = Source(folder.files["adapter_config.json"].path)
-    names = [record.name for record in weights]
+    names = list(weights.names)
     inner = [name for name in names if _is_adapter(name)]
     saved = config.get("modules_to_save")
     modules = [str(module) for module in saved] if isinstance(saved, list) else []
-    for record in weights:
-        own = _is_adapter(record.name) or any(f".{module}." in f".{record.name}." for module in modules)
+    for name in names:
+        own = _is_adapter(name) or any(f".{module}." in f".{name}." for module in modules)
         beside_base = len(inner) < len(names) and inner
-        found.trained.setdefault(record.name, "trainable" if own or not beside_base else "frozen")
+        found.trained.setdefault(name, "trainable" if own or not beside_base else "frozen")
     for module in modules:
         if names and not any(f".{module}." in f".{name}." for name in names):
             yield Problem(

@@ -43,8 +43,8 @@ def judge_tables(checkpoint: Checkpoint, *, newest: bool = True) -> Iterator[Pro
 
 def _adapter(checkpoint: Checkpoint, table: TensorTable, source: Source) -> Iterator[Problem]:
     """PEFT begins with `lora_B` zero (`LoraLayer.reset_lora_parameters`), so zero later means never trained."""
-    rows = [i for i, name in enumerate(table.names) if SECOND_OF_LORA.search(name) and table.roles[i] == "weight"]
-    if rows and (checkpoint.step or 0) > 0 and bool(np.all(table.all_zero[rows])):
+    rows = np.flatnonzero(table.names.where(SECOND_OF_LORA.search) & table.roles.among({"weight"}))
+    if len(rows) and (checkpoint.step or 0) > 0 and bool(np.all(table.all_zero[rows])):
         yield Problem(
             "suspicious",
             f"all {len(rows)} lora_B tensors are zero, as they were initialised: the adapter does nothing",
@@ -53,7 +53,7 @@ def _adapter(checkpoint: Checkpoint, table: TensorTable, source: Source) -> Iter
 
 
 def _moments(checkpoint: Checkpoint, table: TensorTable, source: Source) -> Iterator[Problem]:
-    second = np.array([role == "exp_avg_sq" for role in table.roles], dtype=bool) & (table.elements > 0)
+    second = table.roles.among({"exp_avg_sq"}) & (table.elements > 0)
     if not bool(second.any()):
         return
     negative = second & (table.minimum < 0)
@@ -78,16 +78,14 @@ def _moments(checkpoint: Checkpoint, table: TensorTable, source: Source) -> Iter
 
 def _replicas(table: TensorTable, source: Source) -> Iterator[Problem]:
     """Compare copies by what was measured of them: equal bits give equal numbers, other numbers other bits."""
-    copies: dict[str, list[int]] = defaultdict(list)
-    ranked = False
-    for row, name in enumerate(table.names):
-        match = RANKED.fullmatch(name)
-        ranked = ranked or match is not None
-        plain = match[2] if match is not None else name
-        if table.roles[row] == "weight" and REPLICATED.fullmatch(plain):
-            copies[plain].append(row)
-    if not ranked:
+    if not any(map(RANKED.fullmatch, table.names.kinds[0])):
         return
+    copies: dict[str, list[int]] = defaultdict(list)
+    for row in np.flatnonzero(table.roles.among({"weight"})).tolist():
+        match = RANKED.fullmatch(table.names[row])
+        plain = match[2] if match is not None else table.names[row]
+        if REPLICATED.fullmatch(plain):
+            copies[plain].append(row)
     differing = [name for name, rows in copies.items() if len(rows) > 1 and _differ(table, rows)]
     if differing:
         yield Problem(
@@ -103,9 +101,9 @@ def _tied(table: TensorTable, source: Source) -> Iterator[Problem]:
 
     A loader keeps the embedding: what the head learnt on its own is lost.
     """
-    weights = [row for row in range(len(table)) if table.roles[row] == "weight" and table.nan[row] is not None]
-    heads = [row for row in weights if table.trained[row] == "tied" and HEAD.fullmatch(table.names[row])]
-    embeddings = [row for row in weights if EMBEDDING.fullmatch(table.names[row])]
+    read = table.roles.among({"weight"}) & table.nan.known
+    heads = np.flatnonzero(read & table.trained.among({"tied"}) & table.names.where(HEAD.fullmatch)).tolist()
+    embeddings = np.flatnonzero(read & table.names.where(EMBEDDING.fullmatch)).tolist()
     if len(heads) != 1 or len(embeddings) != 1:
         return
     head, embedding = heads[0], embeddings[0]
@@ -122,7 +120,7 @@ def _tied(table: TensorTable, source: Source) -> Iterator[Problem]:
 
 def _scales(table: TensorTable, source: Source) -> Iterator[Problem]:
     """Find scales of quantised weights that are zero throughout: what they scale is zero, whatever was stored."""
-    named = np.array([SCALE.search(name) is not None for name in table.names], dtype=bool)
+    named = table.names.where(SCALE.search)
     dead = named & table.all_zero
     if bool(dead.any()):
         names = list(table.named(dead))

@@ -33,7 +33,9 @@ class _Sums:
 
 def judge_masters(root: Root, checkpoint: Checkpoint, budget: int = BUDGET_BYTES) -> Iterator[Problem]:
     """Yield where 16-bit weights are not their fp32 masters rounded to nearest even, in up to `budget` bytes."""
-    pairs = list(_pairs(checkpoint.records))
+    held = checkpoint.tensors
+    masters = held.roles.among({"master"})
+    pairs = list(_pairs(list(held.only(masters | held.roles.among({"weight"}))))) if masters.any() else []
     if not pairs:
         return
     each = max(budget // (6 * len(pairs)), 1024)

@@ -11,7 +11,7 @@ from forensics.storage.file import File, Signature
 from forensics.storage.locations import Root
 from forensics.weights.ahead import Ahead
 from forensics.weights.reading import Files
-from forensics.weights.work import Done, Task, Worker, compiled
+from forensics.weights.work import Done, Task, Worker, compiled, paths_of
 
 BATCH_BYTES = 64 << 20
 """What a worker reads of each checkpoint for one answer: a file is opened once for it."""
@@ -67,7 +67,7 @@ def _examined(root: Root, kernels: bool, job: tuple[int, Sequence[Task]]) -> Ans
 
 
 def _check(cluster: Cluster, root: Root, files: Files, batch: Sequence[Task], kernels: bool) -> None:
-    path = batch[0][0].track.places[0].pieces[0].path
+    path = min(paths_of(batch))
     here = files.signature(path)
     for found in cluster.everywhere(_ability, root, path, kernels):
         where = f"a worker of {cluster.address}"

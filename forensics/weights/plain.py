@@ -27,9 +27,8 @@ def accumulate(dtype: DType, previous: Bytes | None, current: Bytes, runs: Integ
     nothing is to be compared.
     """
     done = _alike(dtype, previous, current, runs, into)
-    for (_, start, size, row_length, first), row, counted in zip(runs.tolist(), into, done.tolist(), strict=True):
-        if counted:
-            continue
+    for number in np.flatnonzero(~done).tolist():
+        (_, start, size, row_length, first), row = runs[number].tolist(), into[number]
         before = None if previous is None else previous[start : start + size]
         zeros = row[columns.ZERO]
         _accumulate_run(dtype, before, current[start : start + size], row)

@@ -4,13 +4,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from forensics.errors import ChangedError, ForensicsError, TruncatedError
 from forensics.formats.dtypes import Bytes
-from forensics.model.weights import Piece
+from forensics.model.tensors import Piece
 from forensics.storage.file import File, Signature
 from forensics.storage.locations import Root
 from forensics.weights.blocks import Part
@@ -19,6 +19,8 @@ from forensics.weights.tracks import Track, span_of
 OPEN_FILES = 256
 LEAST_TOGETHER, SMALL_BYTES = 8, 4096
 """So many parts of so many bytes in the mean, one behind the other in a file, are read at once and dealt out."""
+Failed: TypeAlias = dict[int, tuple[str, str]]
+"""Rows that could not be read: path and reason."""
 _Read = tuple[str, int, int, int]
 """Path, offset in the file, size, place in the buffer."""
 

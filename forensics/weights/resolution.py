@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress, islice
 
 import numpy as np
 
@@ -30,14 +31,16 @@ def resolution_of(root: Root, checkpoint: Checkpoint, rate: float | None) -> tup
     state = checkpoint.optimizer
     if state is None or state.kind != "adam" or not rate or checkpoint.table is None:
         return ()
-    masters = {record.name for record in checkpoint.records if record.role == "master"}
-    weights = [record for record in checkpoint.records if _is_judged(record, masters)][:MOST_TENSORS]
+    held = checkpoint.tensors
+    masters = set(compress(held.names, held.roles.among({"master"})))
+    halves = held.only(held.roles.among({"weight"}) & held.dtypes.among(HALVES) & held.own)
+    weights = list(islice((record for record in halves if _is_judged(record, masters)), MOST_TENSORS))
     if not weights or (masters and not weights):
         return ()
     files = Files(root)
     made = []
     try:
-        for weight, moments in _matched(weights, checkpoint.records):
+        for weight, moments in _matched(weights, list(held.only(held.roles.among({"exp_avg", "exp_avg_sq"})))):
             found = _resolution(files, weight, moments, _settings(state, checkpoint, rate))
             if found is not None:
                 made.append(found)

@@ -34,7 +34,7 @@ def _below(checkpoint: Checkpoint, paths: Iterable[str]) -> frozenset[str]:
 
 
 def _lacks(checkpoint: Checkpoint, below: Collection[str]) -> tuple[str, ...]:
-    roles = {record.role for record in checkpoint.records}
+    roles = {word for word in checkpoint.tensors.roles.words if checkpoint.tensors.roles.among({word}).any()}
     optimizer = bool(roles & MOMENTS) or any(map(OF_AN_OPTIMIZER.search, below))
     if not below:  # one file that holds everything
         optimizer = optimizer or checkpoint.optimizer is not None

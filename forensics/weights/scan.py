@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from forensics.model.weights import Depth, TensorRecord, TensorTable, Trained
+from forensics.model.tensors import TensorRecord, Trained
+from forensics.model.weights import Depth, TensorTable
 from forensics.storage.locations import Root
 from forensics.weights.series import Progress, scan_series
 

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -17,7 +18,8 @@ import numpy as np
 from forensics.cluster import Cluster
 from forensics.deferred.records import dataclass
 from forensics.model.facts import Floats
-from forensics.model.weights import Depth, TensorRecord, TensorTable, Trained
+from forensics.model.tensors import Coded, TensorRecord, Tensors, Trained
+from forensics.model.weights import Depth, TensorTable
 from forensics.storage.locations import Locations, Root
 from forensics.storage.remote_file import REQUEST_BYTES
 from forensics.weights import ahead, on_cluster, sampling, statistics
@@ -25,6 +27,7 @@ from forensics.weights.ahead import Ahead
 from forensics.weights.blocks import GATHER_BYTES, TASK_BYTES, Part, tasks
 from forensics.weights.on_cluster import Answer, answers
 from forensics.weights.reading import Files
+from forensics.weights.small import Small, taken
 from forensics.weights.tracks import Plan, Track, follow
 from forensics.weights.work import Done, Task, Worker, batches, compiled, installed
 
@@ -89,18 +92,21 @@ def examine_series(  # noqa: PLR0913  # options, by keyword
     with the same result; then `UsageError` is raised when they cannot. Never raises because of a
     file: see `Examination.failures`.
     """
-    files = Files(root)
-    plan = follow(checkpoints, GATHER_BYTES, files.size if depth != "off" else _any_size)
+    files, held = Files(root), [Tensors.of(records) for records in checkpoints]
+    size_of = files.size if depth != "off" else _any_size
+    small, rest = taken(held, size_of, sampling.BLOCK_BYTES if depth == "quick" else sys.maxsize)
+    plan = follow(held, GATHER_BYTES, size_of, rest)
     failures = dict(plan.unreadable.values())
-    ranges = list(_ranges(plan, checkpoints, depth))
+    ranges = list(_ranges(plan, held, depth))
     nbytes = sum(Part(*item).nbytes * len(item[0].places) for item in ranges)
+    nbytes += sum(one.nbytes * one.places for one in small)
     use_kernels = nbytes >= KERNEL_BYTES and installed() if kernels is None else kernels
-    work = _Total(sum(len(records) for records in checkpoints))
+    work = _Total(sum(map(len, held)))
     changed: Mapping[str, str] = {}
     if depth != "off":
-        todo = tasks(ranges)
+        todo: Iterator[Task] = chain(chain.from_iterable(one.tasks() for one in small), tasks(ranges))
         if cluster is None:
-            far = isinstance(root, Locations) and root.has_remote(_paths(plan))
+            far = isinstance(root, Locations) and root.has_remote(chain(_paths(plan), *(one.paths() for one in small)))
             batched = batches(todo, REQUEST_BYTES if far else 0)
             _Threads(files, batched, work, use_kernels).run(threads or _threads(far), nbytes, progress)
         else:
@@ -110,10 +116,11 @@ def examine_series(  # noqa: PLR0913  # options, by keyword
         changed = {**changed, **files.changed}
     failures.update(work.failures)
     failures.update(changed)
-    work.failed.update(_rows_in(checkpoints, changed))
+    work.failed.update(_rows_in(held, changed))
     work.failed.update(plan.unreadable)
-    tables = _tables(checkpoints, plan, work, depth, trained or _declared)
-    return Examination(tables, failures, _limits(checkpoints, depth), work.read)
+    labels = [Coded.of(map(trained, one)) if trained is not None else one.trained for one in held]
+    tables = _tables(held, _judged(plan, small, work, depth), work, labels)
+    return Examination(tables, failures, _limits(held, depth), work.read)
 
 
 def _on_cluster(
@@ -132,20 +139,16 @@ def _on_cluster(
     return changed
 
 
-def _declared(record: TensorRecord) -> Trained:
-    return record.trained
-
-
 def _any_size(_path: str) -> int:
     return sys.maxsize
 
 
-def _rows_in(checkpoints: Sequence[Sequence[TensorRecord]], paths: Container[str]) -> Iterator[int]:
+def _rows_in(checkpoints: Sequence[Tensors], paths: Container[str]) -> Iterator[int]:
     """Yield the rows of tensors that have a piece in one of the files."""
-    records = (record for records in checkpoints for record in records)
-    for row, record in enumerate(records):
-        if any(piece.path in paths for piece in record.pieces):
-            yield row
+    base = 0
+    for held in checkpoints:
+        yield from (held.in_files(paths) + base).tolist()
+        base += len(held)
 
 
 def _paths(plan: Plan) -> Iterator[str]:
@@ -158,9 +161,7 @@ def _threads(far: bool) -> int:
     return max(cores, ahead.THREADS) if far else cores
 
 
-def _ranges(
-    plan: Plan, checkpoints: Sequence[Sequence[TensorRecord]], depth: Depth
-) -> Iterator[tuple[Track, int, int]]:
+def _ranges(plan: Plan, checkpoints: Sequence[Tensors], depth: Depth) -> Iterator[tuple[Track, int, int]]:
     """Yield what to read of each tensor, in the order of the files of the checkpoint that has it first."""
     present = [track for track in plan.tracks if track.elements and track.places]
     present.sort(key=lambda track: track.places[0].pieces[0].offset)
@@ -177,17 +178,17 @@ def _ranges(
             yield from ((track, first, stop) for first, stop in sampling.drawn(track, smallest[1]))
 
 
-def _limits(checkpoints: Sequence[Sequence[TensorRecord]], depth: Depth) -> tuple[float | None, ...]:
+def _limits(checkpoints: Sequence[Tensors], depth: Depth) -> tuple[float | None, ...]:
     if depth != "quick":
         return (None,) * len(checkpoints)
     blocks_there = [math.ceil(_size(records)[0] / sampling.BLOCK_BYTES) for records in checkpoints]
     return tuple(sampling.detection_limit(sampling.BLOCKS, of=count) for count in blocks_there)
 
 
-def _size(records: Sequence[TensorRecord]) -> tuple[int, int]:
+def _size(held: Tensors) -> tuple[int, int]:
     """Return bytes and elements of the tensors with bytes of their own."""
-    own = [record for record in records if record.alias_of is None]
-    return sum(record.nbytes for record in own), sum(record.elements for record in own)
+    own = held.own
+    return sum(held.nbytes[own].tolist()), sum(held.elements[own].tolist())
 
 
 class _Total:
@@ -207,7 +208,7 @@ class _Total:
         self._early[number] = batch
         while self._next in self._early:
             for done in self._early.pop(self._next):
-                statistics.merge(self.matrix, done.rows, done.found)
+                statistics.merge(self.matrix, done.rows, done.found, whole=done.whole)
                 self.failed.update(done.failed)
                 self.failures.update(done.failed.values())
             self._next += 1
@@ -255,13 +256,8 @@ class _Threads:
                 self._total.add(number, done)
 
 
-def _tables(
-    checkpoints: Sequence[Sequence[TensorRecord]],
-    plan: Plan,
-    work: _Total,
-    depth: Depth,
-    trained: Callable[[TensorRecord], Trained],
-) -> tuple[TensorTable, ...]:
+def _judged(plan: Plan, small: Sequence[Small], work: _Total, depth: Depth) -> statistics.Known:
+    """Return what is known of all rows; rows of zeros that follow from other counts are noted in the matrix."""
     rows = len(work.matrix)
     examined = np.full(rows, depth != "off")
     examined[np.fromiter(work.failed, dtype=np.intp)] = False
@@ -273,17 +269,28 @@ def _tables(
             before = place.row
             opaque[place.row] = track.dtype.kind == "opaque"
             counted[place.row] = depth == "full" and _count_rows(track, work.matrix[place.row])
+    for one in small:
+        compared[one.rows[1:]] = examined[one.rows[:-1]] & examined[one.rows[1:]]
+        opaque[one.rows] = one.opaque
+        if depth == "full":
+            counted[one.rows] = one.one_row | one.no_elements | (one.row_lengths > 0)
+            alone, elements = one.rows[:, one.one_row], one.elements[one.one_row]
+            work.matrix[alone, statistics.DEAD_ROWS] = work.matrix[alone, statistics.ZERO] == elements
     for row, target in plan.copies.items():
         work.matrix[row] = work.matrix[target]
         for flags in (examined, compared, counted, opaque):
             flags[row] = flags[target]
+    return statistics.Known(examined, compared, counted, opaque)
+
+
+def _tables(
+    checkpoints: Sequence[Tensors], known: statistics.Known, work: _Total, trained: Sequence[Coded]
+) -> tuple[TensorTable, ...]:
     tables, base = [], 0
-    for records in checkpoints:
-        own = slice(base, base + len(records))
-        known = statistics.Known(examined[own], compared[own], counted[own], opaque[own])
-        states = [trained(record) for record in records]
-        tables.append(statistics.table_of(records, states, work.matrix[own], known))
-        base += len(records)
+    for held, labels in zip(checkpoints, trained, strict=True):
+        own = slice(base, base + len(held))
+        tables.append(statistics.table_of(held, labels, work.matrix[own], known.taken(own)))
+        base += len(held)
     return tuple(tables)
 
 

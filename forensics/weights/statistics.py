@@ -8,15 +8,14 @@ The compiled kernels hold these numbers as constants and are kept on disk by num
 `kernels.py` alone: touch that file when a number changes here.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from forensics.deferred.records import dataclass
 from forensics.model.counts import Counts
 from forensics.model.facts import Floats, Integers
-from forensics.model.weights import TensorRecord, TensorTable, Trained
+from forensics.model.tensors import Coded, Tensors
+from forensics.model.weights import TensorTable
 
 NAN, POSITIVE_INFINITY, NEGATIVE_INFINITY, ZERO, SUBNORMAL = 0, 1, 2, 3, 4
 LOOKED_AT, FINITE, TOTAL, SQUARES = 5, 6, 7, 8
@@ -36,8 +35,14 @@ def fresh(rows: int) -> Floats:
     return matrix
 
 
-def merge(total: Floats, rows: Integers, part: Floats) -> None:
-    """Add the rows of `part` to the named rows of `total`; a row may be named several times."""
+def merge(total: Floats, rows: Integers, part: Floats, *, whole: bool = False) -> None:
+    """Add the rows of `part` to the named rows of `total`; a row may be named several times, unless `whole`.
+
+    Those of a `whole` part are its own: nothing was added to them, and nothing will be.
+    """
+    if whole:
+        total[rows] = part
+        return
     with np.errstate(over="ignore", invalid="ignore"):  # sums of huge F64 elements leave float64
         np.add.at(total[:, :ADDITIVE], rows, part[:, :ADDITIVE])
     np.minimum.at(total[:, MINIMUM], rows, part[:, MINIMUM])
@@ -53,20 +58,22 @@ class Known:
     rows_counted: NDArray[np.bool_]
     opaque: NDArray[np.bool_]
 
+    def taken(self, rows: slice) -> "Known":
+        return Known(self.examined[rows], self.compared[rows], self.rows_counted[rows], self.opaque[rows])
 
-def table_of(records: Sequence[TensorRecord], trained: Sequence[Trained], matrix: Floats, known: Known) -> TensorTable:
+
+def table_of(tensors: Tensors, trained: Coded, matrix: Floats, known: Known) -> TensorTable:
     """Turn summed rows into the table of one checkpoint."""
     examined, counted = known.examined, known.examined & ~known.opaque
     finite = np.where(counted, matrix[:, FINITE], 0.0)
     seen, both = finite > 0, known.compared & ~known.opaque & (matrix[:, BOTH_FINITE] > 0)
-    declared = np.array([min(record.elements, 2**63 - 1) for record in records], dtype=np.int64)
     return TensorTable(
-        names=tuple(record.name for record in records),
-        roles=tuple(record.role for record in records),
-        dtypes=tuple(record.dtype for record in records),
-        shapes=tuple(record.shape for record in records),
-        trained=tuple(trained),
-        elements=np.where(examined, matrix[:, LOOKED_AT].astype(np.int64), declared),
+        names=tensors.names,
+        roles=tensors.roles,
+        dtypes=tensors.dtypes,
+        shapes=tensors.shapes,
+        trained=trained,
+        elements=np.where(examined, matrix[:, LOOKED_AT].astype(np.int64), tensors.elements),
         nan=_count(matrix, NAN, examined),
         positive_infinity=_count(matrix, POSITIVE_INFINITY, examined),
         negative_infinity=_count(matrix, NEGATIVE_INFINITY, examined),
@@ -75,7 +82,7 @@ def table_of(records: Sequence[TensorRecord], trained: Sequence[Trained], matrix
         minimum=np.where(seen, matrix[:, MINIMUM], np.nan),
         maximum=np.where(seen, matrix[:, MAXIMUM], np.nan),
         max_abs=np.where(seen, matrix[:, LARGEST], np.nan),
-        mean=np.divide(matrix[:, TOTAL], finite, out=np.full(len(records), np.nan), where=seen),
+        mean=np.divide(matrix[:, TOTAL], finite, out=np.full(len(tensors), np.nan), where=seen),
         l2=np.where(seen, np.sqrt(matrix[:, SQUARES]), np.nan),
         dead_rows=_count(matrix, DEAD_ROWS, counted & known.rows_counted),
         same=_count(matrix, SAME, known.compared),

@@ -29,7 +29,8 @@ TEMPLATE_BYTES = 1 << 20
 
 def token_rows(root: Root, checkpoint: Checkpoint) -> TokenRows | None:
     """Return the norms of the template's rows; None without a template, a plain embedding or its bytes."""
-    record = next((r for r in checkpoint.records if _is_table(r)), None)
+    held = checkpoint.tensors
+    record = next((r for r in held.only(held.names.where(EMBEDDING.fullmatch)) if _is_table(r)), None)
     if record is None or checkpoint.table is None:
         return None
     tokens = {number: text for number, text in _tokens(root, checkpoint.path) if number < record.shape[0]}

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from forensics.deferred.records import dataclass
 from forensics.errors import ForensicsError, MalformedError
 from forensics.formats.dtypes import DType, dtype_named
-from forensics.model.weights import Piece, Role, TensorRecord
+from forensics.model.facts import Integers
+from forensics.model.tensors import Piece, Role, TensorRecord, Tensors
 
 EXPANDED_BYTES = 64 << 20
 """A strided view may hold this much, or four times the bytes that it views; more is a hostile expansion."""
@@ -54,17 +55,24 @@ class Plan:
     unreadable: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
-def follow(checkpoints: Sequence[Sequence[TensorRecord]], gather_bytes: int, size_of: Callable[[str], int]) -> Plan:
+def follow(
+    checkpoints: Sequence[Tensors],
+    gather_bytes: int,
+    size_of: Callable[[str], int],
+    rows: Sequence[Integers] | None = None,
+) -> Plan:
     """Match the tensors of the checkpoints by name and role.
 
     A tensor whose dtype, shape or memory order changes starts anew: nothing is compared across the change. Strided
     tensors that span up to `gather_bytes` are gathered. `size_of` returns the bytes of a file or raises what
-    `File` raises; a tensor that does not lie within its files is unreadable from the start.
+    `File` raises; a tensor that does not lie within its files is unreadable from the start. `rows` are those of each
+    checkpoint that are followed, all without it.
     """
     plan, latest, base = Plan(), dict[tuple[str, Role], Track](), 0
     for number, records in enumerate(checkpoints):
-        firsts = _firsts(records, base) if any(record.alias_of for record in records) else {}
-        for row, record in enumerate(records, base):
+        firsts = _firsts(records, base) if records.aliases else {}
+        for place in range(len(records)) if rows is None else rows[number].tolist():
+            row, record = base + place, records[place]
             target = _target(record, row, firsts, records, base) if record.alias_of is not None else None
             if target is not None:
                 plan.copies[row] = target
@@ -89,13 +97,13 @@ def follow(checkpoints: Sequence[Sequence[TensorRecord]], gather_bytes: int, siz
     return plan
 
 
-def _firsts(records: Sequence[TensorRecord], base: int) -> dict[tuple[str, Role | None], int]:
+def _firsts(records: Tensors, base: int) -> dict[tuple[str, Role | None], int]:
     """Return the row of each tensor with bytes of its own, by name and role and by name alone."""
     found: dict[tuple[str, Role | None], int] = {}
-    for row, record in enumerate(records, base):
-        if record.alias_of is None:
-            found.setdefault((record.name, record.role), row)
-            found.setdefault((record.name, None), row)
+    for row, (name, role, own) in enumerate(zip(records.names, records.roles, records.own.tolist(), strict=True), base):
+        if own:
+            found.setdefault((name, role), row)
+            found.setdefault((name, None), row)
     return found
 
 
@@ -103,7 +111,7 @@ def _target(
     record: TensorRecord,
     row: int,
     firsts: dict[tuple[str, Role | None], int],
-    records: Sequence[TensorRecord],
+    records: Tensors,
     base: int,
 ) -> int | None:
     assert record.alias_of is not None

@@ -14,24 +14,36 @@ from forensics.formats.dtypes import Bytes, DType
 from forensics.model.facts import Floats, Integers
 from forensics.weights import plain, statistics
 from forensics.weights.blocks import BUFFER_BYTES, Block, Part, block_of, steps
-from forensics.weights.reading import Lender, Pieces, gather, located, read_slots, slots_of
+from forensics.weights.reading import Failed, Lender, Pieces, gather, located, read_slots, slots_of
+from forensics.weights.small import Small, fill
 
-Failed: TypeAlias = dict[int, tuple[str, str]]
-"""Rows that could not be read: path and reason."""
-Task: TypeAlias = tuple[Part, ...]
+Task: TypeAlias = tuple[Part, ...] | Small
 
 
 class Done(NamedTuple):
-    """What a task found: `found` (n, COLUMNS) adds to the rows `rows` (n,) of the matrix, after `nbytes` read."""
+    """What a task found: `found` (n, COLUMNS) adds to the rows `rows` (n,) of the matrix, after `nbytes` read.
+
+    `whole` tells that each row is named once and by no other task.
+    """
 
     rows: Integers
     found: Floats
     nbytes: int
     failed: Failed
+    whole: bool = False
+
+
+def places_of(task: Task) -> int:
+    """Return how many checkpoints a task reads."""
+    return task.places if isinstance(task, Small) else len(task[0].track.places)
+
+
+def _bytes_each(task: Task) -> int:
+    return task.nbytes if isinstance(task, Small) else sum(part.nbytes for part in task)
 
 
 def bytes_of(task: Task) -> int:
-    return sum(part.nbytes for part in task) * len(task[0].track.places)
+    return _bytes_each(task) * places_of(task)
 
 
 def batches(tasks: Iterable[Task], nbytes: int) -> Iterator[tuple[Task, ...]]:
@@ -40,7 +52,7 @@ def batches(tasks: Iterable[Task], nbytes: int) -> Iterator[tuple[Task, ...]]:
     size = 0
     for task in tasks:
         batch.append(task)
-        size += sum(part.nbytes for part in task)
+        size += _bytes_each(task)
         if size >= nbytes:
             yield tuple(batch)
             batch, size = [], 0
@@ -75,6 +87,8 @@ class Worker:
 
     def do(self, files: Lender, task: Task) -> Done:
         """Count a task; what cannot be read stands in `Done.failed`."""
+        if isinstance(task, Small):
+            return self._small(files, task)
         places = len(task[0].track.places)
         shape = places, len(task), statistics.COLUMNS
         found = statistics.fresh(places * len(task)).reshape(shape)
@@ -88,6 +102,20 @@ class Worker:
             failed = (self._streamed if large else self._buffered)(files, block, found)
         rows = np.array([[task[part].track.places[place].row for part in block.order] for place in range(places)])
         return Done(rows.reshape(-1), found.reshape(-1, statistics.COLUMNS), bytes_of(task), failed)
+
+    def _small(self, files: Lender, task: Small) -> Done:
+        """Count small tensors, checkpoint by checkpoint."""
+        found = statistics.fresh(task.places * len(task)).reshape(task.places, len(task), statistics.COLUMNS)
+        order, groups = task.groups()
+        failed: Failed = {}
+        previous, (current, spare) = None, self._buffers
+        for place in range(task.places):
+            failed.update(fill(files, task, place, current))
+            for dtype, runs, rows in groups:
+                self._engine(dtype, previous, current, runs, found[place, rows])
+            previous, current, spare = current, spare, current
+        rows_of = task.rows[:, order].reshape(-1)
+        return Done(rows_of, found.reshape(-1, statistics.COLUMNS), bytes_of(task), failed, whole=True)
 
     def _walk(self, files: Lender, block: Block, large: bool, found: Floats) -> bool:
         """Let compiled code read and count; say no when it cannot, or when a file fails it."""
@@ -165,5 +193,7 @@ class Worker:
 
 def paths_of(batch: Iterable[Task]) -> frozenset[str]:
     """Return the files that the tasks read."""
-    tracks = {id(part.track): part.track for part in chain.from_iterable(batch)}
-    return frozenset(piece.path for track in tracks.values() for place in track.places for piece in place.pieces)
+    parts = chain.from_iterable(task for task in batch if not isinstance(task, Small))
+    tracks = {id(part.track): part.track for part in parts}
+    found = {piece.path for track in tracks.values() for place in track.places for piece in place.pieces}
+    return frozenset(found.union(*(task.paths() for task in batch if isinstance(task, Small))))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from forensics.analysis.spread import depth_of, spread_of
-from forensics.model import Counts, Piece, Role, TensorRecord, TensorTable, Trained
+from forensics.model import Counts, Piece, TensorRecord, TensorTable
+from forensics.model.tensors import Coded, Names, Shapes
 
 MODEL = [
     "lm_head.weight",
@@ -20,14 +21,12 @@ def table(names: list[str], frozen: Collection[str] = ()) -> TensorTable:
     ones = np.ones(len(names), dtype=np.int64)
     counts = Counts.of([1] * len(names))
     floats = np.ones(len(names))
-    weight: Role = "weight"
-    labels: tuple[Trained, ...] = tuple("frozen" if name in frozen else "trainable" for name in names)
     return TensorTable(
-        names=tuple(names),
-        roles=(weight,) * len(names),
-        dtypes=("F32",) * len(names),
-        shapes=((1,),) * len(names),
-        trained=labels,
+        names=Names(names),
+        roles=Coded.all("weight", len(names)),
+        dtypes=Coded.all("F32", len(names)),
+        shapes=Shapes.of([(1,)] * len(names)),
+        trained=Coded.of("frozen" if name in frozen else "trainable" for name in names),
         elements=ones,
         nan=counts,
         positive_infinity=counts,

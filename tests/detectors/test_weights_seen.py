@@ -8,6 +8,7 @@ import pytest
 
 from detectors.detecting import NAN, falling, find, severities
 from forensics.model import Checkpoint, OptimizerState, Problem, Role, Run, Source, TensorRecord, TensorTable
+from forensics.model.tensors import Shapes
 from forensics.testing import make_checkpoint, make_run, make_table
 
 MLP, NORM = "model.layers.0.mlp.weight", "model.norm.weight"
@@ -17,7 +18,7 @@ RATES = [1e-5] * 40
 
 
 def matrix(table: TensorTable) -> TensorTable:
-    return replace(table, shapes=((8, 8),) * len(table))
+    return replace(table, shapes=Shapes.of([(8, 8)] * len(table)))
 
 
 def run_of(*tables: TensorTable, **metrics: list[float]) -> Run:

@@ -22,7 +22,7 @@ from forensics.formats.safetensors import (
     tensor_records,
 )
 from forensics.limits import Limits
-from forensics.model.weights import Piece
+from forensics.model.tensors import Piece
 from forensics.storage.file import File
 
 GOOD: dict[str, Any] = {"a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}}

@@ -13,6 +13,7 @@ import pytest
 import chromium
 from forensics.investigate import investigate
 from forensics.model import Report, Timeline
+from forensics.model.tensors import Names
 from forensics.report import html
 from forensics.report._html_data import data, thinned
 from forensics.report.excerpts import excerpts
@@ -63,7 +64,7 @@ def big(report: Report) -> Report:
     for checkpoint in report.run.checkpoints[:2]:
         assert checkpoint.table is not None
         table = repeated(checkpoint.table, 5_000)
-        wide.append(replace(checkpoint, table=replace(table, names=tuple(f"layer.{i}.weight" for i in range(5_000)))))
+        wide.append(replace(checkpoint, table=replace(table, names=Names(f"layer.{i}.weight" for i in range(5_000)))))
     return replace(report, run=replace(report.run, timeline=Timeline(series), checkpoints=tuple(wide)))
 
 

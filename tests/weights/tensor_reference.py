@@ -10,7 +10,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from forensics.formats.dtypes import DTYPES, decode
-from forensics.model.weights import Piece, TensorRecord, TensorTable
+from forensics.model.tensors import Piece, TensorRecord
+from forensics.model.weights import TensorTable
 
 Raw = NDArray[np.uint8]
 SPECIAL = {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from forensics.formats.dtypes import DTYPES, Bytes
 from forensics.model.facts import Floats
-from forensics.model.weights import Piece, TensorRecord
+from forensics.model.tensors import Piece, TensorRecord
 from forensics.weights import bits, plain, statistics
 from forensics.weights.series import examine_series
 from weights.tensor_reference import SPECIAL, Raw, raw_tensors

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forensics.model.weights import Piece
+from forensics.model.tensors import Piece
 from forensics.weights.groups import by_kind, by_layer, grouped, kind_of, layer_of
 from forensics.weights.series import scan_series
 from weights.tensor_reference import record, save

@@ -108,10 +108,10 @@ def test_small_inputs_never_import_the_compiler() -> None:
     """A checkpoint below the bound is scanned without numba in the process."""
     script = (
         "import sys, pathlib, tempfile, numpy as np\n"
-        "from forensics.model.weights import Piece, TensorRecord\n"
+        "from forensics.model.tensors import Piece, TensorRecord\n"
         "from forensics.weights.series import scan_series\n"
         "folder = pathlib.Path(tempfile.mkdtemp())\n"
-        "(folder / 'a').write_bytes(np.ones(1000, np.float32).tobytes())\n"
+        "(folder / 'a').write_bytes(np.ones(10_000, np.float32).tobytes())\n"
         "record = TensorRecord('w', 'weight', 'F32', (1000,), (Piece('a', 0, 4000),))\n"
         "print(int(scan_series(folder, [(record,)])[0].elements[0]), 'numba' in sys.modules)\n"
     )
@@ -130,17 +130,17 @@ def test_large_inputs_use_the_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path:
         called.append(arguments[0].name)
         return original(*arguments)
 
-    monkeypatch.setattr(series, "KERNEL_BYTES", 4000)
+    monkeypatch.setattr(series, "KERNEL_BYTES", 40_000)
     monkeypatch.setattr(kernels, "walk", watching)
-    (tmp_path / "a").write_bytes(np.ones(1000, np.float32).tobytes())
-    from forensics.model.weights import Piece, TensorRecord
+    (tmp_path / "a").write_bytes(np.ones(10_000, np.float32).tobytes())
+    from forensics.model.tensors import Piece, TensorRecord
 
-    record = TensorRecord("w", "weight", "F32", (1000,), (Piece("a", 0, 4000),))
+    record = TensorRecord("w", "weight", "F32", (10_000,), (Piece("a", 0, 40_000),))
 
     (table,) = series.scan_series(tmp_path, [(record,)])
 
-    assert (called, int(table.elements[0])) == (["F32"], 1000)
-    assert np.sqrt(1000) == pytest.approx(table.l2[0])
+    assert (called, int(table.elements[0])) == (["F32"], 10_000)
+    assert np.sqrt(10_000) == pytest.approx(table.l2[0])
 
 
 @pytest.mark.parametrize("refused", [{"cache"}, {"_nrt"}, {"cache", "_nrt"}])

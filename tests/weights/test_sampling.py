@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from forensics.formats.dtypes import DTYPES
-from forensics.model.weights import Piece
+from forensics.model.tensors import Piece, Tensors
 from forensics.weights import sampling
 from forensics.weights.series import examine_series
 from forensics.weights.tracks import follow
@@ -39,7 +39,7 @@ def test_drawn_ranges_are_a_sorted_sample_in_proportion(name: str, groups: int, 
     """Ranges lie within the tensor, do not overlap, begin at whole bytes, and are as many as promised."""
     elements = groups * DTYPES[name].group
     piece = Piece("a", 0, DTYPES[name].nbytes(elements))
-    (track,) = follow([[record("w", name, (elements,), [piece])]], 0, lambda _: piece.nbytes).tracks
+    (track,) = follow([Tensors.of([record("w", name, (elements,), [piece])])], 0, lambda _: piece.nbytes).tracks
     whole = int(elements / share)
 
     ranges = sampling.drawn(track, whole)

@@ -83,7 +83,7 @@ def _compare(
         shown = ", ".join(shard[:LONGEST_SHOWN] for shard in missing[:SHOWN])
         found.incomplete(f"{len(missing)} of {len(shards)} shards are missing: {shown}", artifact.path)
         return
-    present = {record.name for record in found.records}
+    present = set(found.records.tensors.names)
     lost = sorted(name for name, shard in mapping.items() if name not in present and shard in folder.files)
     if lost and not found.problems:
         found.damaged(f"{len(lost)} tensors of the index are in no shard: {', '.join(lost[:SHOWN])}", artifact.path)

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from forensics.deferred.patterns import expression
 from forensics.formats.pickle_values import StoredTensor
-from forensics.model import TensorRecord
+from forensics.model.tensors import Tensors
 from forensics.weights.found import Found
 
 BUFFER = expression(
@@ -27,44 +29,43 @@ def mark_trained(found: Found, saved: Mapping[object, object]) -> None:
     does not occur there is frozen. Where the counts differ, the order tells input embeddings from the head: a
     model's parameters come in the order of its modules, embeddings before the layers and the head behind them.
     """
-    weights = [record for record in found.records if record.role == "weight"]
-    mark_buffers(found, weights)
-    weights = [record for record in weights if found.trained.get(record.name) != "buffer"]
+    held = found.records.tensors
+    held = held.taken(np.flatnonzero(held.roles.among({"weight"})))
+    mark_buffers(found, held)
+    weights = [one for one in zip(held.names, held.shapes, strict=True) if found.trained.get(one[0]) != "buffer"]
     state, groups = saved.get("state"), saved.get("param_groups")
     if isinstance(state, Mapping) and state and all(isinstance(key, str) for key in state):
-        for record in weights:
-            found.trained[record.name] = "trainable" if record.name in state else "frozen"
+        found.trained.update((name, "trainable" if name in state else "frozen") for name, _ in weights)
         return
     listed = _numbers(groups)
     shapes = _state_shapes(state)
     if len(shapes) != sum(len(numbers) for numbers in listed):
         if sum(len(numbers) for numbers in listed) == len(weights):
-            found.trained.update(dict.fromkeys((record.name for record in weights), "trainable"))
+            found.trained.update(dict.fromkeys((name for name, _ in weights), "trainable"))
         return
-    counts, present = Counter(shapes.values()), Counter(record.shape for record in weights)
-    for record in weights:
-        known = counts.get(record.shape, 0)
-        if known == present[record.shape]:
-            found.trained[record.name] = "trainable"
+    counts, present = Counter(shapes.values()), Counter(shape for _, shape in weights)
+    for name, shape in weights:
+        known = counts.get(shape, 0)
+        if known == present[shape]:
+            found.trained[name] = "trainable"
         elif known == 0:
-            found.trained[record.name] = "frozen"
+            found.trained[name] = "frozen"
     _by_order(found, weights, [[shapes[n] for n in numbers if n in shapes] for numbers in listed])
 
 
-def mark_buffers(found: Found, weights: Sequence[TensorRecord]) -> None:
-    for record in weights:
-        if BUFFER.fullmatch(record.name) or record.dtype in {"BOOL", "I64"}:
-            found.trained[record.name] = "buffer"
+def mark_buffers(found: Found, weights: Tensors) -> None:
+    for row in np.flatnonzero(weights.names.where(BUFFER.fullmatch) | weights.dtypes.among({"BOOL", "I64"})).tolist():
+        found.trained[weights.names[row]] = "buffer"
 
 
-def _by_order(found: Found, weights: Sequence[TensorRecord], groups: Sequence[Sequence[Shape]]) -> None:
+def _by_order(found: Found, weights: Sequence[tuple[str, Shape]], groups: Sequence[Sequence[Shape]]) -> None:
     """Tell which of embedding and head is trained when they have one shape and the optimizer has it once."""
-    inner = {record.shape for record in weights if LAYER.match(record.name)}
-    open_ = [record for record in weights if record.name not in found.trained]
-    for shape in {record.shape for record in open_} - inner:
-        same = [record for record in weights if record.shape == shape]
-        embeddings = [record.name for record in same if EMBEDDING.fullmatch(record.name)]
-        heads = [record.name for record in same if HEAD.fullmatch(record.name)]
+    inner = {shape for name, shape in weights if LAYER.match(name)}
+    unknown = {shape for name, shape in weights if name not in found.trained}
+    for shape in unknown - inner:
+        same = [name for name, held in weights if held == shape]
+        embeddings = [name for name in same if EMBEDDING.fullmatch(name)]
+        heads = [name for name in same if HEAD.fullmatch(name)]
         if len(same) != 2 or len(embeddings) != 1 or len(heads) != 1:
             continue
         group = next((group for group in groups if shape in group), ())

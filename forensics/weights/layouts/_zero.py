@@ -76,7 +76,8 @@ def _named(found: Found, shard: Shard, partitions: list[Partition], counts: list
     ]
     if left:
         _experts(found, shard, partitions, counts)
-    known = {(record.name, record.role) for record in found.records}
+    held = found.records.tensors
+    known = set(zip(held.names, held.roles, strict=True))
     for role in ROLES:
         records = {
             name: TensorRecord(shard.prefix + name, role, pieces.dtype, shape, pieces.pieces)

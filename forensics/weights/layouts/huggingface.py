@@ -6,11 +6,11 @@ and, last, trainer_state.json (`Trainer._save_checkpoint`): what is missing at t
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from forensics.deferred.patterns import expression
 from forensics.formats.torch_file import named_tensors
 from forensics.model import Artifact
+from forensics.model.tensors import Names
 from forensics.weights.folders import Folder, Folders, step_of
 from forensics.weights.found import Found, open_torch, safetensors_records, stored_records
 from forensics.weights.layouts._index import check_index
@@ -59,7 +59,9 @@ def _weights(found: Found, folder: Folder) -> None:
     for match, artifact in folder.matching(SAFE):
         prefix = _prefix(match)
         records = safetensors_records(found, artifact)
-        found.records.extend(replace(r, name=prefix + r.name) if prefix else r for r in records)
+        found.records.extend(
+            records.changed(names=Names(prefix + name for name in records.names)) if prefix else records
+        )
         if not records and not found.problems and not found.skips:
             _empty(found, artifact)
     if found.records:
@@ -91,7 +93,7 @@ def _optimizer(found: Found, folder: Folder) -> None:
         found.records.extend(moment_records(found, artifact, read.value))
         mark_trained(found, read.value)
     else:
-        mark_buffers(found, found.records)
+        mark_buffers(found, found.records.tensors)
     for name in SCHEDULER:
         if name in folder.files:
             found.optimizer = add_scheduler(found, found.optimizer, folder.files[name])

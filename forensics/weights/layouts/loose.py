@@ -58,8 +58,8 @@ def _called_so(path: str) -> bool:
 
 
 def _shows(found: Found) -> bool:
-    state = found.optimizer is not None or any(record.role != "weight" for record in found.records)
-    return state or any(NAMED_AS_WEIGHTS.search(record.name) for record in found.records)
+    state = found.optimizer is not None or not found.records.tensors.roles.among({"weight"}).all()
+    return state or any(map(NAMED_AS_WEIGHTS.search, found.records.tensors.names.kinds[0]))
 
 
 def _begins_as_torch(artifact: Artifact) -> bool:
