@@ -338,6 +338,8 @@ class Kind:
     """Where the main thread of a process stood still."""
     COMPLAINT = "complaint"
     """The program's own warning that its weights, gradients, ranks ... are not as they should be, or such a title."""
+    REPORTED = "reported"
+    """A sentence of an account that states a symptom in words (`forensics.signatures.reported`)."""
     DISK_FULL = "disk-full"
     DATA_LOADER = "data-loader-worker"
     TRACEBACK = "traceback"

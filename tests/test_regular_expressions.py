@@ -99,6 +99,12 @@ def _builds() -> Iterable[str]:
     return (w for one in BUILDS for w in (one.raised, one.place, one.but, *one.says) if w)
 
 
+def _said() -> Iterable[str]:
+    from forensics.signatures.reported import SAID
+
+    return (said.words for said in SAID)
+
+
 def _stated() -> Iterable[str]:
     stated = importlib.import_module("forensics.analysis.endings.stated")  # the package names a function so
     return (stated.STATED_STEP, *(words for _, words in stated.STATES))
@@ -117,6 +123,7 @@ BUILT: dict[str, tuple[str, Callable[[], Iterable[str | bytes]]]] = {
     "forensics/signatures/signature.py:matches": ("search", _signatures),
     "forensics/signatures/signature.py:excludes": ("search", _signatures),
     "forensics/signatures/general.py:_expression": ("search", _general),
+    "forensics/signatures/reported.py:_compiled": ("search", _said),
     "forensics/signatures/structure.py:_compiled": ("search", _builds),
     "forensics/readers/text/printed_settings.py:_training_block": ("search", lambda: _settings("_BLOCK")),
     "forensics/readers/text/printed_settings.py:_unsloth": ("search", lambda: _settings("_UNSLOTH")),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from json import JSONDecoder
 
 from forensics.deferred.patterns import expression
+from forensics.documents._account import account_in
 from forensics.documents._blocks import Block, dedented, is_configuration, is_mapping, name_of, recognised
 from forensics.documents._tables import tables_in, take_tables
 from forensics.plugin import Piece
@@ -49,8 +50,14 @@ MOST_OBJECTS = 200
 """Lines that may begin an object are tried this often: each try reads on to the end of what it may be."""
 
 
-def split(lines: Sequence[str], place: str = "line {}") -> Iterator[Piece]:
-    """Yield the pieces of a text and, last, the rest of it as a log; a line of them is called `place`."""
+def split(lines: Sequence[str], place: str = "line {}", title: str = "") -> Iterator[Piece]:
+    """Yield the pieces of a text and, last, the rest of it as a log; a line of them is called `place`.
+
+    A `title` that does not stand in the text belongs to what its author says.
+    """
+    told = account_in([*lines, "", f"# {title}"] if title else lines)
+    if told:
+        yield Piece("told.account", "\n".join(told), place)
     rest = _without_quotes(lines)
     blocks = list(_fenced(rest))
     for block in blocks:

@@ -21,6 +21,7 @@ _OF_AN_ISSUE = expression(
 )
 PLACE = "line {} of the text"
 MOST_TEXTS = 2000
+MOST_OF_A_TITLE = 400
 
 
 def _sniff(head: bytes) -> bool:
@@ -31,11 +32,13 @@ def _sniff(head: bytes) -> bool:
 def issue_json(artifact: Artifact) -> Iterator[Piece | Skip]:
     """JSON of an issue from an API: what its author wrote in the issue and in comments, as one text."""
     with File(artifact.location) as file:
-        texts = list(_texts(load(file, artifact.limits).value, 0))
+        value = load(file, artifact.limits).value
+    texts = list(_texts(value, 0))
+    title = str(value.get("title") or "")[:MOST_OF_A_TITLE] if isinstance(value, Mapping) else ""
     author = next((who for who, _ in texts if who), "")
     others = [who for who, _ in texts if author and who and who != author]
     lines = [line for who, text in texts if not author or who in {"", author} for line in [*text.splitlines(), ""]]
-    yield from split(lines, PLACE)
+    yield from split(lines, PLACE, title)
     if others:
         yield Skip(artifact.path, f"{len(others)} comments of others than the author were not read")
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 from forensics.deferred.patterns import expression
+from forensics.documents._account import account_in
 from forensics.documents._markdown import split
 from forensics.model import Artifact, Skip
 from forensics.plugin import Piece, document
@@ -34,11 +35,17 @@ _NAMES = (
 _CODE = expression(r"^(?:import \w|from [\w.]+ import |def \w+\(|#!|\{|\[|<!DOCTYPE|<html)", re.IGNORECASE)
 
 
+_SPOKEN = (b" my ", b" My ", b"I ", b"I'm", b"I've", b" we ", b"We ")
+SHORT = 1 << 15
+"""Bytes of what somebody writes in words; a log of that size is recognised by its own signs as well."""
+
+
 def _sniff(head: bytes) -> bool:
-    if not any(mark in head for mark in _MARKS):
+    marked, spoken = any(mark in head for mark in _MARKS), any(word in head for word in _SPOKEN)
+    text = _text(head) if marked or (spoken and len(head) < SHORT) else None
+    if text is None:
         return False
-    text = _text(head)
-    return text is not None and _SIGNS.search(text) is not None
+    return _SIGNS.search(text) is not None or (spoken and bool(account_in(text.split("\n"))))
 
 
 def _text(head: bytes) -> str | None:

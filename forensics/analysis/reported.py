@@ -1,0 +1,44 @@
+"""Symptoms that an account states in words, where nothing that was read shows them."""
+
+from collections.abc import Collection, Iterator
+from typing import cast
+
+from forensics.model import Axis, Finding, Run, Source
+from forensics.names import Kind
+from forensics.signatures.reported import Statement, stated_in
+
+KIN = (
+    frozenset({"loss-nan", "loss-nan-transient", "grad-norm-nan", "eval-nan"}),
+    frozenset({"loss-plateau", "loss-constant", "loss-uniform", "update-stalled", "loss-above-uniform"}),
+    frozenset({"loss-divergence", "loss-spike", "loss-absurd-entry", "loss-erratic"}),
+    frozenset({"loss-to-zero", "loss-zero-transient", "suspiciously-low-loss"}),
+    frozenset({"weights-zero", "weights-unchanged"}),
+)
+"""Names of one thing: what numbers show of it is not told once more in words."""
+
+
+def reported(run: Run, seen: Collection[str]) -> Iterator[Finding]:
+    """Yield a warning for each symptom that the author states and that none of those `seen` is, or is kin to.
+
+    Of several sentences that state it the first one counts that says from when on.
+    """
+    told: dict[frozenset[str], tuple[Statement, Source]] = {}
+    for events in run.timeline.events_of(Kind.REPORTED):
+        for index in range(len(events)):
+            text = events.text_at(index)
+            for said in stated_in(text.removeprefix("# "), title=text.startswith("# ")):
+                kin = next((names for names in KIN if said.symptom in names), frozenset({said.symptom}))
+                before = told.get(kin)
+                if before is None or (before[0].last is None and said.last is not None):
+                    told[kin] = (said, events.source_at(index))
+    for kin, (said, source) in told.items():
+        if kin.isdisjoint(seen):
+            yield Finding(
+                symptom=said.symptom,
+                severity="warning",
+                statement=f"reported, not seen in numbers: “{said.text}”",
+                source=source,
+                step=said.last,
+                step_range=(said.first, said.last),
+                axis=cast("Axis", said.axis),
+            )

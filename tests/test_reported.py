@@ -1,0 +1,150 @@
+"""What an account states in words: told as reported; what is denied, asked, wished, quoted or over is not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from forensics.errors import NothingReadableError
+from forensics.investigate import investigate
+from forensics.model import Report
+from forensics.report.json import tree
+from forensics.signatures.reported import SAID, stated_in
+
+STATED = (
+    ("After some 300 iterations my loss turns to NaN.", "loss-nan", (240, 360), "step"),
+    ("I train on two boards and the loss became nan during the fourth epoch.", "loss-nan", (3, 4), "epoch"),
+    ("My gradient norm is NaN at step 812.", "grad-norm-nan", (812, 812), "step"),
+    ("I am getting nan from the first iteration on.", "loss-nan", (0, 1), "step"),
+    ("In my run the loss drops to 0.0 after 15 steps.", "loss-to-zero", (15, 18), "step"),
+    ("The validation loss increases from epoch 3, I do not know why.", "eval-gap", (3, 3), "epoch"),
+    ("When I resume from a checkpoint, my loss jumps to 8.", "resume-jump", (None, None), "step"),
+    ("We see that the loss stays constant.", "loss-constant", (None, None), "step"),
+    ("My loss does not go down, whatever the rate.", "loss-plateau", (None, None), "step"),
+    ("The model doesn't learn anything in my case.", "loss-plateau", (None, None), "step"),
+    ("I see that the loss suddenly spikes around step 4000.", "loss-spike", (4000, 4000), "step"),
+    ("With my data the loss diverges within 2k steps.", "loss-divergence", (0, 2000), "step"),
+    ("I noticed that the gradient norm explodes.", "grad-norm-explosion", (None, None), "step"),
+    ("All my gradients are zero.", "grad-norm-zero", (None, None), "step"),
+    ("The reward collapses after about 100 updates in our run.", "reward-collapse", (80, 120), "step"),
+    ("KL divergence keeps increasing and we see no progress.", "kl-explosion", (None, None), "step"),
+    ("My training hangs at step 1200.", "run-hung", (1200, 1200), "step"),
+    ("I find that the lora_B weights are still zero.", "weights-zero", (None, None), "step"),
+    ("My adapter weights do not change.", "weights-unchanged", (None, None), "step"),
+    ("In my log the learning rate is always 0.", "lr-zero", (None, None), "step"),
+    ("My training gets slower and slower.", "throughput-drop", (None, None), "step"),
+    ("Why is my loss NaN?", "loss-nan", (None, None), "step"),
+    ("I get it between 100-200 iterations: the loss is nan.", "loss-nan", (100, 200), "step"),
+)
+SILENT = (
+    "My loss never became NaN.",
+    "I wonder whether the loss becomes NaN with fp16.",
+    "Does the loss become NaN?",
+    "If the loss becomes NaN, lower the rate.",
+    "The loss may explode with a rate of 1.",
+    "I would stop when training hangs.",
+    "We want a callback that saves before training diverges.",
+    "My loss no longer becomes NaN.",
+    "With the first release my loss used to become NaN after 500 steps.",
+    "I solved it: the loss was nan as the labels were wrong.",
+    'I read "the loss becomes NaN" in the log of a friend.',
+    "According to the documentation the loss becomes NaN with T5, so I did not try.",
+    "In other papers the loss diverges without warm-up, and I wonder why.",
+    "Your loss becomes NaN if a label lies outside.",
+    "My model converged and the loss dropped to 0.02.",
+    "I export the model and it is stuck in my queue.",
+)
+PAGES = (
+    "# Troubleshooting\n\nWe list what may be wrong.\n\nThe loss is NaN after a few steps.\n",
+    "# Changelog\n\n## 1.2.0\n- My fix: the loss is NaN after 500 steps\n",
+    "# Stable training\n\n## Abstract\nWe show that the loss diverges at step 1000.\n\n## References\n",
+    "User: my loss turns to NaN after 20 steps\nAssistant: lower the rate\nUser: thanks\n",
+    "# Loss\n\nIt is the mean over tokens. The loss is NaN for an empty row. Your run stops there.\n",
+)
+
+
+def judged(folder: Path, text: str, name: str = "issue.md") -> Report:
+    (folder / name).write_text(text)
+    return investigate(folder)
+
+
+def silent(folder: Path, text: str) -> bool:
+    """Tell whether nothing is found, or nothing is readable."""
+    try:
+        return all(finding.severity == "notice" for finding in judged(folder, text).findings)
+    except NothingReadableError:
+        return True
+
+
+@pytest.mark.parametrize(("sentence", "symptom", "bracket", "axis"), STATED)
+def test_a_statement_is_a_warning_that_says_it_was_reported(
+    tmp_path: Path, sentence: str, symptom: str, bracket: tuple[int | None, int | None], axis: str
+) -> None:
+    report = judged(tmp_path, f"# A question\n\nHello! {sentence} Any help?\n")
+    found = next(f for f in report.findings if f.symptom == symptom)
+
+    assert (found.severity, found.step_range, found.axis) == ("warning", bracket, axis)
+    assert found.statement.startswith("reported, not seen in numbers: ")
+    assert found.source.place == "line 3"
+    assert report.verdict == "suspicious"
+    assert not any(cause.holds for cause in report.hypotheses)
+
+
+def test_each_way_to_state_something_has_a_sentence() -> None:
+    assert {said.symptom for said in SAID} == {symptom for _, symptom, _, _ in STATED}
+
+
+@pytest.mark.parametrize("sentence", SILENT)
+def test_what_states_nothing_is_no_finding(tmp_path: Path, sentence: str) -> None:
+    text = f"# About this\n\nI use it every day. {sentence}\n\n```\nstep 1 | loss 2.0\nstep 2 | loss 1.9\n```\n"
+
+    assert stated_in(sentence) == []
+    assert [f for f in judged(tmp_path, text).findings if f.severity != "notice"] == []
+
+
+@pytest.mark.parametrize("text", PAGES)
+def test_pages_lists_of_changes_papers_and_dialogues_are_no_accounts(tmp_path: Path, text: str) -> None:
+    assert silent(tmp_path, text)
+
+
+def test_numbers_that_show_it_are_told_in_its_place(tmp_path: Path) -> None:
+    log = "".join(f"step {n} | loss {'nan' if n > 20 else 2.4 - n / 100}\n" for n in range(1, 41))
+    report = judged(tmp_path, f"# It breaks\n\nMy loss is nan after 500 steps.\n\n```\n{log}```\n")
+    found = [f for f in report.findings if f.symptom == "loss-nan"]
+
+    assert len(found) == 1
+    assert "reported" not in found[0].statement
+
+
+def test_a_title_counts_as_a_sentence_but_not_that_of_a_change_or_a_wish(tmp_path: Path) -> None:
+    stated = judged(tmp_path, "# Training freezes\n\nOn executing train.py it freezes at the last step.\n")
+
+    assert [f.symptom for f in stated.findings] == ["run-hung"]
+    assert silent(tmp_path, "# Add advice for training that hangs\n\nI wrote it down.\n")
+
+
+def test_the_title_of_an_issue_in_json_is_read(tmp_path: Path) -> None:
+    issue = {"title": "Loss becomes NaN at step 40", "user": {"login": "ada"}, "body": "I use the script as it is."}
+    (tmp_path / "issue.json").write_text(json.dumps(issue))
+    report = investigate(tmp_path)
+
+    assert [(f.symptom, f.step_range) for f in report.findings] == [("loss-nan", (40, 40))]
+
+
+def test_a_text_without_any_mark_is_read_where_somebody_tells_of_his_training(tmp_path: Path) -> None:
+    report = judged(tmp_path, "Hi all,\nI train a small model and my loss is NaN after 20 steps.\n", "mail.txt")
+
+    assert [f.symptom for f in report.findings] == ["loss-nan"]
+    assert tree(report)["findings"][0]["severity"] == "warning"
+
+
+def test_of_several_sentences_the_one_that_says_when_counts(tmp_path: Path) -> None:
+    report = judged(tmp_path, "# Loss is NaN\n\nI ran it twice. Each time my loss is nan after 50 steps.\n")
+
+    assert [f.step_range for f in report.findings if f.symptom == "loss-nan"] == [(50, 60)]
+
+
+def test_what_is_quoted_or_fenced_is_not_the_authors(tmp_path: Path) -> None:
+    quoted = "> my loss turns to NaN after 5 steps"
+
+    assert silent(tmp_path, f"# Hello\n\nI have a question.\n\n{quoted}\n\n```\nmy loss turns to NaN\n```\n")
