@@ -61,6 +61,7 @@ CHAPTERS = (
     Chapter("readers_sources", "Public notebooks, issues and logs"),
     Chapter("weights", "Checkpoints: scan and diff", ("--gigabytes", "4", "--cold")),
     Chapter("weights_commands", "Checkpoints: with and without compiled loops", asks=(("--before", "{before}"),)),
+    Chapter("weights_passes", "Checkpoints: the passes of numpy"),
     Chapter("zero_shards", "ZeRO shards", ("--size", "4000", "--repeat", "2"), (("--deepspeed", "{deepspeed}"),)),
     Chapter("recorder", "The black box: what it costs"),
     Chapter("scale", "Thousands of runs, long logs"),
