@@ -11,7 +11,8 @@ from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run, Series
 from forensics.plugin import detector
 
-LEAST = 20
+LEAST, SHOWN = 6, 3
+"""Entries that are asked for, and those of them at the end that are spent."""
 QUANTIZED = expression(
     r"(?:^|[/_ ])(?:vq|rvq|fsq|commit(?:ment)?|codebook\w{0,8}|quanti[sz]\w{0,8})(?:[/_ ]|$)", re.IGNORECASE
 )
@@ -36,7 +37,13 @@ def _named(pattern: str) -> re.Pattern[str]:
 
 
 MEASURES = (
-    Measure(_named("perplexity"), 4.0, 1.1, "one code stands for every input", quantized=True),
+    Measure(
+        _named(r"(?:\w{1,20}[_ ])?(?:perplexity|ppl)|(?:code)?s?_?ppl\w{0,6}|ppl_codes|(?:used|active)[_ ]codes"),
+        4.0,
+        1.1,
+        "one code stands for every input",
+        quantized=True,
+    ),
     Measure(
         _named(r"(?:codebook|router|routing|gate|gating|expert|moe|attn|attention)\w{0,12}[/_ ]entropy(?:[/_ ]mean)?"),
         0.3,
@@ -46,6 +53,7 @@ MEASURES = (
     Measure(
         _named(
             r"max[/_ ](?:expert[/_ ])?(?:load|share|usage|fraction|util\w{0,8})"
+            r"|top[/_ ]expert(?:[/_ ](?:share|fraction))?"
             r"|(?:expert|load|router)[/_ ](?:load[/_ ])?max(?:[/_ ](?:share|fraction))?"
         ),
         0.6,
@@ -59,7 +67,20 @@ MEASURES = (
         1e-4,
         "every input is given the same place",
     ),
+    Measure(
+        _named(r"(?:neg(?:ative)?[/_ ]?dist\w{0,6}|d(?:ist)?[/_ ]?(?:neg\w{0,6}|an)|d\(a, ?n\))"),
+        0.02,
+        0.002,
+        "what should be far apart is given one place",
+    ),
+    Measure(_named(r"(?:n[/_ ])?(?:active[/_ ]units|au)"), 1.0, 0.0, "no latent tells anything of its input"),
+    Measure(_named(r"(?:n[/_ ])?modes(?:[/_ ]covered)?"), 3.0, 1.0, "everything that is made is alike"),
 )
+TERM = expression(r"^(?:train[/_ ]|loss/)?(?:kld?|kl[/_ ](?:loss|div(?:ergence)?))$", re.IGNORECASE)
+RECONSTRUCTION = expression(r"(?:^|[/_ ])rec(?:on)?\w{0,12}(?:[/_ ]|$)", re.IGNORECASE)
+POSTERIOR, NATS = 1e-3, 0.05
+"""What is left of the divergence from the prior: its share of the reconstruction, and nats. Both are means over the
+same things, so that their ratio does not depend on how they are averaged."""
 
 
 @detector("diversity-collapse")
@@ -69,7 +90,10 @@ def diversity_collapse(run: Run) -> Iterator[Finding]:
     Source: the perplexity of a codebook is the number of codes in use, 1 when one is (van den Oord et al., arXiv
     1711.00937); an entropy of a router of 0 and a largest share of 1 are one expert for all tokens (Shazeer et al.,
     arXiv 1701.06538); the deviation of embeddings falls to 0 where they collapse (Chen and He, arXiv 2011.10566).
-    Minimum: 20 finite entries, whose last third is spent throughout and of which one was alive.
+    So does the divergence of an autoencoder from its prior, to a thousandth of the reconstruction and 0.05 nats, where
+    its decoder learns without its latents (Bowman et al., arXiv 1511.06349).
+    Minimum: six finite entries, whose last third (three at least) is spent throughout and of which one was alive; codes
+    may be spent in all but the first third of the entries.
     Silenced by: a perplexity where nothing says that codes are quantized.
     Known false alarms: none known; no healthy run of 691 logs such a metric at all, so that only simulated
     ones say how they look.
@@ -85,6 +109,7 @@ def diversity_collapse(run: Run) -> Iterator[Finding]:
                 if index is not None:
                     yield _finding(series, finite[index], measure)
                     return
+    yield from _of_a_posterior(run)
 
 
 def _spent(values: Floats, measure: Measure) -> int | None:
@@ -93,13 +118,40 @@ def _spent(values: Floats, measure: Measure) -> int | None:
         return None
     spent = values >= 1 - measure.spent if measure.largest else values <= measure.spent
     alive = values <= measure.alive if measure.largest else values >= measure.alive
-    if not bool(spent[-(len(values) // 3) :].all()) or not bool(alive.any()):
+    if measure.quantized and bool(spent[len(values) // 3 :].all()):
+        return int(np.argmax(spent))
+    if not bool(spent[-max(SHOWN, len(values) // 3) :].all()) or not bool(alive.any()):
         return None
     return int(np.flatnonzero(~spent)[-1]) + 1
 
 
+def _of_a_posterior(run: Run) -> Iterator[Finding]:
+    """Find an autoencoder whose latents follow the prior whatever the input: their divergence from it is spent."""
+    rebuilt = next((series for name, series in run.timeline.series.items() if RECONSTRUCTION.search(name)), None)
+    for name, series in sorted(run.timeline.series.items()):
+        values, third = series.values, max(SHOWN, len(series) // 3)
+        if rebuilt is None or not TERM.search(name) or len(values) < LEAST or len(rebuilt) < LEAST:
+            continue
+        last, against = values[-third:], float(np.median(np.abs(rebuilt.values[-third:])))
+        if not bool(np.isfinite(last).all()) or float(np.abs(last).max()) > min(NATS, POSTERIOR * against):
+            continue
+        alive = np.flatnonzero(~(np.abs(values) <= min(NATS, POSTERIOR * against)))
+        index = int(alive[-1]) + 1 if len(alive) else 0
+        step = int(series.steps[index])
+        yield Finding(
+            symptom="diversity-collapse",
+            severity="warning",
+            statement=f"{name} is {number(float(np.median(last)))} beside a reconstruction of {number(against)}: "
+            "no latent tells anything of its input",
+            source=series.source_at(index),
+            step=step,
+            step_range=(int(series.steps[index - 1]) if index else None, step),
+        )
+        return
+
+
 def _finding(series: Series, index: int, measure: Measure) -> Finding:
-    known = series.values[:index][np.isfinite(series.values[:index])]
+    known = series.values[: max(index, 1)][np.isfinite(series.values[: max(index, 1)])]
     best = float(known.min() if measure.largest else known.max())
     step = int(series.steps[index])
     return Finding(

@@ -8,6 +8,7 @@ from forensics.analysis import context, robust
 from forensics.analysis.onset import tail_onset
 from forensics.analysis.tails import loss_tail
 from forensics.detectors._guessing import HIGH_QUIET, a_coin, at_a_logarithm, at_chance, guessing, quiet
+from forensics.detectors._rate_on_file import thrown_by_its_rate
 from forensics.detectors._stuck import stuck
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Floats, Precision, Run, Series, Severity
@@ -55,7 +56,8 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     guessing while the loss costs as much (`_guessing.at_chance`), one of two classes is within a hundredth of 0.5 in
     five entries and more while no loss is below ln 2, a measure of evaluation changes by 1e-5 of itself in a thousand
     steps, pairs of answers are never parted by more than 0.01, or the loss repeats the same values in the same order
-    three times: warnings too.
+    three times: warnings too. So is a loss that rests where a configured rate that its optimizer does not bear threw it
+    (`_rate_on_file`).
     Known false alarms: continued training of a model that knows the data; hence a notice, and a warning only where the
     median is above 6, which a model that knows a language is not (above 3.5 where it is quiet: `_guessing.HIGH`), where
     loss and accuracy are those of guessing, within 5 %, the accuracy is one number in three evaluations, or the loss
@@ -71,7 +73,7 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
         evaluated = _plateau(run, context.recorded(run, EVAL_LOSS), EVALUATIONS)
         found = evaluated if evaluated is not None and evaluated.severity == "warning" else found
     if found is None or found.severity == "notice":
-        found = _of_no_use(run) or found
+        found = _of_no_use(run) or thrown_by_its_rate(run) or found
     if found is not None:
         yield found
 

@@ -1,7 +1,7 @@
 """What one JSON object of a log says: where it stands, and its numbers."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
@@ -9,7 +9,7 @@ from forensics.formats.flatten import scalar as bounded
 from forensics.formats.text import number
 from forensics.model import UNKNOWN_STEP
 from forensics.names import EVALUATION
-from forensics.readers.text.lexicon import step_named
+from forensics.readers.text.lexicon import METRICS, Role, role_of, step_named
 
 STEP_KEYS = (
     "step",
@@ -119,7 +119,7 @@ def _lifted(row: dict[str, object]) -> dict[str, object]:
 
 def _numbers(row: dict[str, object]) -> Iterator[tuple[str, float]]:
     """Yield the metrics of an entry; of mappings within mappings (Ray's `info`) under names joined by slashes."""
-    own = None if any(key in row for key in STEP_KEYS) else step_named(tuple(row))
+    own = None if any(key in row for key in STEP_KEYS) else counter_named(tuple(row))
     pending: list[tuple[str, object, int]] = [
         (name, value, 0) for name, value in row.items() if name not in {"data", own}
     ]
@@ -131,10 +131,21 @@ def _numbers(row: dict[str, object]) -> Iterator[tuple[str, float]]:
             yield name, number_of
 
 
+def counter_named(names: Sequence[str]) -> str | None:
+    """Return the name that counts the records: a step, or the round or episode that a record of metrics begins with.
+
+    >>> counter_named(["round", "accuracy", "loss"]), counter_named(["round", "score"])
+    ('round', None)
+    """
+    of_metrics = any(role_of(name) in METRICS - {Role.OTHER} for name in names)
+    begins = of_metrics and role_of(names[0]) is Role.EPISODE
+    return step_named(names) or (names[0] if begins else None)
+
+
 def step_of(row: dict[str, object]) -> tuple[int, int]:
     """Return the step of a row and the planned number of steps, 0 where it does not tell."""
     step, total = UNKNOWN_STEP, 0
-    for key in STEP_KEYS if any(key in row for key in STEP_KEYS) else filter(None, [step_named(tuple(row))]):
+    for key in STEP_KEYS if any(key in row for key in STEP_KEYS) else filter(None, [counter_named(tuple(row))]):
         value = row.get(key)
         found = _COUNTER.fullmatch(value.strip()) if isinstance(value, str) else None
         if found:

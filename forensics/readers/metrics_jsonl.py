@@ -7,9 +7,8 @@ from forensics.errors import ChangedError, TruncatedError
 from forensics.formats.text import Piece, pieces
 from forensics.model import Artifact, Fact, Setting, Skip, Standing
 from forensics.plugin import reader
-from forensics.readers._json_entries import STEP_KEYS
+from forensics.readers._json_entries import STEP_KEYS, counter_named
 from forensics.readers._json_lines import JsonLines
-from forensics.readers.text.lexicon import step_named
 from forensics.readers.text.rows import samples
 from forensics.storage.file import File
 
@@ -30,7 +29,9 @@ def looks_like_metrics(head: bytes) -> bool:
         return False
     if not any(_FRACTION.search(line) for line in lines):
         return False
-    return any(_COUNTED.search(line) or step_named([name.decode() for name in _NAMES.findall(line)]) for line in lines)
+    return any(
+        _COUNTED.search(line) or counter_named([name.decode() for name in _NAMES.findall(line)]) for line in lines
+    )
 
 
 @reader(

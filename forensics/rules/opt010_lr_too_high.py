@@ -20,6 +20,8 @@ HIGH_FULL, USUAL_FULL = 1e-4, 3e-5
 EXTREME = 0.02
 """Adam moves every weight by about the rate in one step, and this is how wide weights are drawn: `initializer_range` of
 BERT, GPT-2 and Llama (transformers 5.x, `configuration_llama.py`)."""
+LARGE = 0.5
+"""A rate that only plain gradient descent on well scaled data bears (`detectors._rate_on_file`)."""
 CONVINCING = 4
 """Points of a rate that alone explains why nothing was learned."""
 ABSURD = 1.0
@@ -41,6 +43,8 @@ def _rate(run: Run, *, alone: bool) -> Iterator[Evidence]:
     elif rate >= EXTREME and _adam(run):
         said = f"the highest learning rate is {shown(rate)}: Adam moves every weight by as much as weights are wide"
         yield Evidence(4, said, source, "learning rate")
+    elif rate >= LARGE:
+        yield Evidence(4, f"the highest learning rate is {shown(rate)}: few trainings bear it", source, "learning rate")
     elif rate >= high:
         said = f"the highest learning rate is {shown(rate)}; {high:g} and more is high for {what}"
         yield Evidence(1 if alone else 2, said, source, "learning rate")
@@ -65,8 +69,8 @@ def _scaling(run: Run) -> Seen | None:
     return Seen(alpha / rank >= 2, f"lora_alpha / r is {alpha / rank:g}", setting.source, "scaling")
 
 
-STANDS = frozenset({"loss-plateau", "loss-constant"})
-"""A loss that stands says nothing of its rate, unless the first steps threw the weights away."""
+STANDS = frozenset({"loss-plateau", "loss-constant", "diversity-collapse"})
+"""What stands, and what is left alone, says nothing of its rate unless the first steps threw the weights away."""
 LOOKS = ("loss-divergence", "loss-erratic", "grad-norm-explosion", "weights-exploded")
 
 
@@ -109,6 +113,7 @@ def _argue(run: Run, explained: Explained) -> Iterator[Evidence]:
         "eval-gap",
         "reward-collapse",
         "kl-explosion",
+        "diversity-collapse",
     ),
     helps=("learning_rate", "grad_norm", "loss", "warmup_steps", "adapter.r"),
     cases=2,

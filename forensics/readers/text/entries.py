@@ -49,6 +49,12 @@ _ARGUMENTS = expression(
 )
 GOOD = expression(r"(?i)(?<![a-z])(?:acc|accuracy|dice|m?iou|jaccard|mpjpe)(?![a-z])")
 """How good a model is."""
+_OF_A_POLICY = expression(
+    r"(?i)(?:^|[/_ ])(?:(?:ep(?:isode)?_)?rew(?:ard)?s?(?:[/_ ]mean)?|(?:episod(?:e|ic)_)?returns?(?:_mean)?"
+    r"|(?:approx_)?kl|entropy|clip_?frac(?:tion)?)$"
+)
+_ALONE = expression(rb"[\s|>*-]{0,20}[A-Za-z][\w/ .-]{0,60}[:=|] {0,40}\x00[\s|]{0,40}")
+"""A line of a block that holds one number: what SB3 and loops of one's own print of a policy."""
 _DICTIONARY = (b"{'", b'{"')
 _CLOSED = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.EPOCH)
 
@@ -189,7 +195,19 @@ def is_of_use(shape: Shape) -> bool:
         return False
     if shape.has(Role.LOSS, Role.NORM):
         return True
-    return shape.has(*_CLOSED) or (shape.has(Role.EPISODE) and shape.has(Role.KNOWN)) or _evaluates(shape)
+    return (
+        shape.has(*_CLOSED)
+        or (shape.has(Role.EPISODE) and shape.has(Role.KNOWN))
+        or _evaluates(shape)
+        or _tells_of_a_policy(shape)
+    )
+
+
+def _tells_of_a_policy(shape: Shape) -> bool:
+    """Tell whether lines of a shape hold one number each that tells how a policy is: its reward, its divergence."""
+    if len(shape.metrics) != 1 or _ALONE.fullmatch(shape.key) is None:
+        return False
+    return any(each.role is Role.KNOWN and _OF_A_POLICY.search(each.name) for each in shape.fields)
 
 
 def _evaluates(shape: Shape) -> bool:

@@ -81,6 +81,7 @@ _KNOWN = expression(
     rf"{_FOREIGN_ACCURACY}|{_FOREIGN_RATE}|"
     r"(?<![a-z])(?:lr|learning[ _-]?rate|acc|accuracy|acc@\d+|prec@\d+|top[-_ ]?\d|f1|auc|auroc|dice|m?iou|psnr|ssim"
     r"|fid|bleu|rouge\w{0,4}|wer|cer|elbo|log[ _-]?likelihood|obj(?:ective)?|rewards?|return|kl|entropy"
+    r"|rew_mean|clip_?frac(?:tion)?|explained_variance"
     r"|mfu|t?flops|throughput|tps|tgs|skipped|loss[ _-]?scale|runtime|tok\w{0,40}/s\w{0,40}|samples?/s\w{0,40}"
     r"|\w{0,40}samplespersec|(?:train|val|valid|validation|test|eval)\w{0,3}[ _/-](?:err(?:or)?|score|map|auc|r2|mcc)"
     r"|(?:pa?-)?mpjpe|recall|ndcg|mrr|jaccard|spearman\w{0,3}|pearson\w{0,3})(?![a-z])"

@@ -20,6 +20,7 @@ _PAIRED = {
     b"loss": b"os", b"cost": b"os", b"ppl": b"pl", b"perplex": b"pl", b"xent": b"xe", b"nll": b"nl", b"norm": b"rm",
     b"entropy": b"op", b"epoch": b"oc", b"step": b"te", b"iter": b"te", b"update": b"te", b"batch": b"tc",
     b"acc": b"cc", b"dice": b"ic", b"iou": b"io",
+    b"rew": b"ew", b"return": b"tu", b"approx": b"ox", b"clip": b"ip",
 }  # fmt: skip
 """Words, and two neighbouring bytes in each that are sought: as few pairs as will do, none that is frequent."""
 WORDS = (*_PAIRED, *(word.encode() for word in ("损失", "步", "轮", "迭代")))
