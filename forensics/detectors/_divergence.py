@@ -61,7 +61,7 @@ def _long(values: Floats) -> Found | None:
     high = tail_onset(levels > best + rise / 2)
     about = len(values) - 1 if high is None else high * width
     usual = float(values[where * width : (where + 1) * width].max()) + 2 * scatter
-    index = _leaving(values, about, min(usual, best + rise / 2), best + rise / 2)
+    index = leaving(values, about, min(usual, best + rise / 2), best + rise / 2)
     severe = lost >= 1 and level >= 2 * best and level >= 1.2 * start
     severity: Severity = "notice" if rise < SMALL else "error" if severe else "warning"
     return severity, index, best, level
@@ -194,7 +194,7 @@ def levels_of(values: Floats) -> tuple[Floats, int]:
     return levels, width
 
 
-def _leaving(values: Floats, about: int, low: float, middle: float) -> int:
+def leaving(values: Floats, about: int, low: float, middle: float) -> int:
     """Return the entry after the last low one before the loss is first above the middle, around `about`."""
     width = max(5, -(-len(values) // BIN))
     start = max(0, about - width)

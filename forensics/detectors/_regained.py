@@ -9,8 +9,9 @@ from forensics.model import Floats, Series, Severity
 
 SHARE, MANY_TIMES, TENTH = 0.25, 2.0, 0.1
 """What part of a log a level is lost for; more than a tenth is enough where the loss stands at twice the level."""
-ABOVE, MIDDLE, RISE = 1.2, 1.4, 1.0
-"""How far all entries meanwhile, and the middle one of them, lie above the level; and by how much loss."""
+ABOVE, MIDDLE, RISE, HALF = 1.2, 1.4, 1.0, 0.5
+"""How far all entries meanwhile, and the middle one of them, lie above the level; and by how much loss, or what share
+of the way down to it."""
 DEVIATIONS, FALLS = 4.0, 0.1
 """Point-to-point deviations of the logarithms that the middle one must clear the level by, and the share by which a
 loss falls that has been given other data and learns them at once."""
@@ -41,7 +42,7 @@ def regained(series: Series, evaluated: Series) -> Found | None:
             continue
         back = np.flatnonzero(middles[begin:] <= ABOVE * low)
         end = begin + int(back[0]) if len(back) else len(values)
-        if end - begin > longest and _is_lost(values[begin:end], low, len(values)):
+        if end - begin > longest and _is_lost(values[begin:end], low, float(values[0]), len(values)):
             longest, level = end - begin, float(np.median(values[begin:end]))
             severity: Severity = "error" if level >= max(2 * low, ABOVE * float(values[0])) else "warning"
             found = severity, int(finite[begin]), low, level
@@ -61,11 +62,12 @@ def _levels(values: Floats) -> Floats:
     return levels
 
 
-def _is_lost(values: Floats, low: float, size: int) -> bool:
+def _is_lost(values: Floats, low: float, first: float, size: int) -> bool:
     """Tell whether entries stand above a level for long, by far, and without falling at once as on other data."""
     level = float(np.median(values))
+    enough = min(RISE, HALF * (first - low)) if level < first else RISE
     long = len(values) > (TENTH if level >= MANY_TIMES * low else SHARE) * size
-    if not long or len(values) < SHORTEST or level < max(MIDDLE * low, low + RISE):
+    if not long or len(values) < SHORTEST or level < max(MIDDLE * low, low + enough):
         return False
     clear = float(np.log(level / low)) >= DEVIATIONS * robust.noise(np.log(values))
     return clear and not robust.trend(values[: max(SHORTEST, len(values) // 2)], least=FALLS).falls

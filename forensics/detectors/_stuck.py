@@ -17,7 +17,8 @@ WHOLE = r"(?:(?:macro|micro|weighted|mean|avg|overall)[/_ ])?"
 WORST = expression(r"(?<![A-Za-z])(?:wer|cer|word_error_rate)(?![A-Za-z])", re.IGNORECASE)
 QUALITY = expression(
     rf"^{PREFIX}{WHOLE}(?:acc|accuracy|(?:acc|prec)@1|top[-_]?1|f1|f1_score|recall|precision|mcc|matthews_correlation|bleu|rouge\w{{0,5}}|auc"
-    r"|m?ap|m?iou|dice|exact_match|em|score)(?:[-_ ](?:macro|micro|weighted|score))?$"
+    r"|m?ap|m?iou|dice|exact_match|em|score|psnr|ssim|ndcg|mrr|token_acc(?:uracy)?|(?:recall|precision|ndcg|hits?|hr|map)"
+    r"@\d{1,3}|map\d{2})(?:[-_ ](?:macro|micro|weighted|score))?$"
     r"|^metrics/(?:precision|recall|map\d{0,3}(?:-\d{1,3})?)(?:\([a-z]\))?$",
     re.IGNORECASE,
 )

@@ -1,6 +1,5 @@
 """The evaluation loss rises again while the training loss falls."""
 
-import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -8,11 +7,19 @@ import numpy as np
 from forensics.analysis import context, robust
 from forensics.analysis.evaluation import Since, training_since
 from forensics.deferred.patterns import expression
-from forensics.detectors._names import ERROR
+from forensics.detectors._behind import (
+    is_error,
+    never_better,
+    never_follows,
+    quality_rises,
+    stays_behind,
+    sure_of_the_wrong,
+    training_of,
+)
 from forensics.detectors._stuck import QUALITY, WORST
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Integers, Run, Series, Severity
-from forensics.names import EVAL_LOSS, EVALUATION, LOSS, is_loss
+from forensics.names import EVAL_LOSS, EVALUATION
 from forensics.plugin import detector
 
 LEAST = 4
@@ -28,6 +35,8 @@ BY_HEART, FEWEST, GAINED, RISEN = 0.5, 5, 0.1, 0.05
 """By heart: what is left of the training loss; evaluations; what they had gained at their best, and lost since."""
 QUALITIES, HALF, FIFTH = 8, 0.5, 0.2
 """Evaluations of a quality, and what of its gain and of itself must be lost, as in `reward-collapse`."""
+SHORT, RUINED = 5, 0.5
+"""Evaluations of a quality of which the last two lie below half of every one before: no more are needed then."""
 CREEPS, STEADY, WIDER, AFTER = 1.06, 0.75, 0.5, 10
 """How far the evaluations end above the best one where they creep up ever since, their rank correlation with time, what
 the training loss is of the evaluation loss and of itself at that one, and how many levels follow it."""
@@ -38,18 +47,10 @@ RUIN, LOW_RUIN = 3.0, 10.0
 MANY, TIMES, ALL, FELL = 10, 1.4, 1.15, 0.85
 """Evaluations that jump about: how many; how far the median, and each one, of the last third lies above the lowest
 median of three; what is left of the training loss meanwhile."""
-PER_MISTAKE, COSTS = 20.0, 1.0
-"""Nats of evaluation loss for each wrong answer, and in all."""
 GIVEN_BACK, LEARNT = 0.75, 0.6
 """How much of what the evaluations had gained is lost, and what is left of the training loss meanwhile."""
 WORDS, BESIDE = expression(r"[/_ -]"), 0.8
 """What parts the words of a name, and how near two qualities of a kind begin."""
-STILL, STANDS, BETTER = 0.03, 0.95, 0.01
-"""How far the thirds of evaluations that stand lie apart, what all of them are at least of the first one, and by what
-share they may fall."""
-RIGHT = expression(r"^(?:eval|val|valid|validation|test|dev)[/_ ](?:acc|accuracy|top[-_]?1)$", re.IGNORECASE)
-LEFT, LOW = 0.25, 0.6
-"""What is left of a training loss that an accuracy should have followed, and one that leaves room for it."""
 LEVELS = 20
 """A log with more evaluations prints batches of them, or evaluates so often that single ones say little."""
 
@@ -75,6 +76,8 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     So are ten evaluations and more that jump about, where the last third lies at 1.4 x the lowest median of three and
     each of them at 1.15 x, while the training loss falls; and an evaluation loss above 1 that comes to 20 and more for
     each wrong answer of the accuracy beside it, five times the training loss (13.6 at most in 65 healthy runs).
+    So are five evaluations and more that creep down near what training began with while training leaves it, and a
+    quality of five and more whose last two lie below half of every one before.
     Minimum: two finite evaluations; more than 20 are read as the medians of 20 stretches.
     Silenced by: a best evaluation loss below 0.01; below 0.1 it is a notice, unless the last of three and more after
     the best is ten times as high, and 0.01, and the one before it three times; a rise of less than three point-to-point
@@ -89,17 +92,15 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     if EVAL_LOSS in run.timeline:
         found = _judged(run, run.timeline[EVAL_LOSS])
     elif not context.adversarial(run):
-        found = _of_another(run, _is_error)
+        found = _of_another(run, is_error)
     if found is None or found.severity == "notice":
         found = _of_another(run, lambda name: bool(WORST.search(name))) or found
     if found is None or found.severity == "notice":
-        found = _fallen_back(run) or _never_better(run) or _never_follows(run) or _sure_of_the_wrong(run) or found
+        found = _fallen_back(run) or never_better(run) or never_follows(run) or stays_behind(run) or found
+    if found is None or found.severity == "notice":
+        found = sure_of_the_wrong(run) or found
     if found is not None:
         yield found
-
-
-def _is_error(name: str) -> bool:
-    return bool(ERROR.search(name)) or (is_loss(name) and bool(EVALUATION.search(name)))
 
 
 def _of_another(run: Run, wanted: Callable[[str], bool]) -> Finding | None:
@@ -123,9 +124,9 @@ def _judged(run: Run, series: Series) -> Finding | None:
     worse, both = _worse(values, best), since is not None and since.rises
     lasting = len(values) >= LEAST and best < len(values) - LAST and float(values[-LAST:].min()) >= RATIO * low
     heart = _by_heart(run, values, best) or (lasting and _given_back(run, values, best))
-    heart = (heart or _creeps(values, best, since)) and (not _quality_rises(run, where) or _left_behind(run))
-    jumps = low >= SMALL and _stays_above(values, since) and not _quality_rises(run, where)
-    ruined = _ruined(low, after) and not _quality_rises(run, where)
+    heart = (heart or _creeps(values, best, since)) and (not quality_rises(run, where) or _left_behind(run))
+    jumps = low >= SMALL and _stays_above(values, since) and not quality_rises(run, where)
+    ruined = _ruined(low, after) and not quality_rises(run, where)
     told = ruined or jumps or (clear and (worse or lasting or heart))
     if not told or (low < 0.01 and not ruined) or (both and _comes_down(after)):
         return None
@@ -158,12 +159,16 @@ def _fallen_back(run: Run) -> Finding | None:
     for name, series in sorted(run.timeline.series.items()):
         finite = np.flatnonzero(np.isfinite(series.values))
         values = series.values[finite]
-        if series.axis == "entry" or len(values) < QUALITIES or not QUALITY.search(name):
+        if len(values) < SHORT or not QUALITY.search(name):
+            continue
+        ruined = 0 <= float(values[-2:].max()) < RUINED * float(values[:-2].min())
+        if not ruined and (series.axis == "entry" or len(values) < QUALITIES):
             continue
         best = int(np.argmax(values))
         top, level, first = float(values[best]), float(values[-LAST:].max()), float(values[0])
         lost = max(HALF * (top - first), FIFTH * top, 4 * robust.noise(values))
-        if best >= len(values) - LAST or top <= 0 or top - level <= lost:
+        level = float(values[-2:].max()) if ruined else level
+        if not ruined and (best >= len(values) - LAST or top <= 0 or top - level <= lost):
             continue
         low = best + 1 + int(np.argmax(values[best + 1 :] < (top + level) / 2))
         return Finding(
@@ -178,104 +183,9 @@ def _fallen_back(run: Run) -> Finding | None:
     return None
 
 
-def _never_better(run: Run) -> Finding | None:
-    """Find an accuracy that stands where it began, far from 1, while the training loss is halved and halved again."""
-    training = _training(run, QUALITIES)
-    if training is None or context.policy_gradient(run):
-        return None
-    then, now = training
-    losses = context.recorded(run, LOSS).values
-    if not 0 <= now < LEFT * then or not robust.trend(losses[np.isfinite(losses)], least=FIFTH).falls:
-        return None
-    qualities = [s for name, s in sorted(run.timeline.series.items()) if QUALITY.search(name) and len(s) >= QUALITIES]
-    if not qualities or any(not _rests_low(s.values[np.isfinite(s.values)]) for s in qualities):
-        return None
-    quality = qualities[0]
-    return Finding(
-        symptom="eval-gap",
-        severity="warning",
-        statement=f"{quality.name} stands at {number(float(np.median(quality.values)))} in {len(quality)} evaluations "
-        f"while the training loss goes from {number(then)} to {number(now)}: what is learned is learned by heart",
-        source=quality.source_at(0),
-        step=int(quality.steps[0]),
-        step_range=(None, int(quality.steps[0])),
-    )
-
-
-def _never_follows(run: Run) -> Finding | None:
-    """Find an evaluation loss that stands where it began while three quarters of the training loss are gone since."""
-    training = context.recorded(run, LOSS)
-    for name, series in sorted(run.timeline.series.items()):
-        known = np.flatnonzero(np.isfinite(series.values))
-        if not _is_error(name) or len(known) < QUALITIES or series.axis != training.axis:
-            continue
-        values, start = series.values[known], int(series.steps[known[0]])
-        since = training.values[np.isfinite(training.values) & (training.steps >= start)]
-        thirds = [float(np.median(third)) for third in np.array_split(values, 3)]
-        still = max(thirds) - min(thirds) <= STILL * min(thirds) and float(values.min()) > STANDS * float(values[0])
-        better = robust.trend(values, least=BETTER).falls or _quality_rises(run, start)
-        if len(since) < QUALITIES or not still or better or min(thirds) < SMALL:
-            continue
-        then, now = float(np.median(since[:LAST])), float(np.median(since[-max(1, len(since) // 10) :]))
-        if 0 <= now < LEFT * min(then, thirds[-1]):
-            return Finding(
-                symptom="eval-gap",
-                severity="warning",
-                statement=f"{name} stands at {number(thirds[-1])} in {len(values)} evaluations while the training loss "
-                f"goes from {number(then)} to {number(now)}: what is evaluated does not learn",
-                source=series.source_at(int(known[0])),
-                step=start,
-                step_range=(None, start),
-            )
-    return None
-
-
-def _sure_of_the_wrong(run: Run) -> Finding | None:
-    """Find an evaluation loss that no share of wrong answers explains: other statistics, or another model, are used."""
-    evaluated, training = context.recorded(run, EVAL_LOSS), context.recorded(run, LOSS)
-    losses, trained = (s.values[np.isfinite(s.values)][-LEVELS:] for s in (evaluated, training))
-    third = max(LAST, len(losses) // 3)
-    if len(losses) < LEAST or len(trained) < LEAST or float(np.median(losses[-third:])) < COSTS:
-        return None
-    loss = float(np.median(losses[-third:]))
-    for name, series in sorted(run.timeline.series.items()):
-        known = series.values[np.isfinite(series.values)][-third:]
-        if len(known) < LAST or not RIGHT.search(name) or not 0 < float(known.min()) <= float(known.max()) <= 100:
-            continue
-        right = float(np.median(known)) / (100 if float(known.max()) > 1 else 1)
-        if right < 1 and loss > PER_MISTAKE * (1 - right) and float(np.median(trained[-third:])) < loss / 5:
-            return Finding(
-                symptom="eval-gap",
-                severity="warning",
-                statement=f"the evaluation loss stands at {number(loss)} where {name} is {number(right)}: "
-                f"{number(loss / (1 - right))} for each wrong answer, and the training loss is "
-                f"{number(float(np.median(trained[-third:])))}: what is evaluated is not what is trained",
-                source=evaluated.source_at(0),
-                step=int(evaluated.steps[0]),
-                step_range=(None, int(evaluated.steps[0])),
-            )
-    return None
-
-
-def _rests_low(values: Floats) -> bool:
-    if len(values) < QUALITIES:
-        return False
-    third = len(values) // 3
-    first, last = float(np.median(values[:third])), float(np.median(values[-third:]))
-    return 0 < float(values.max()) <= LOW and last <= 1.1 * first and float(values.max()) < 1.3 * first
-
-
-def _training(run: Run, fewest: int) -> tuple[float, float] | None:
-    """Return the medians of the first and the last tenth of the training loss; None of fewer than `fewest` entries."""
-    series = context.recorded(run, LOSS)
-    known = series.values[np.isfinite(series.values)]
-    some = max(1, len(known) // 10)
-    return (float(np.median(known[:some])), float(np.median(known[-some:]))) if len(known) >= fewest else None
-
-
 def _by_heart(run: Run, values: Floats, best: int) -> bool:
     """Tell whether the training loss fell and fell while the evaluation loss gained next to nothing and lost it."""
-    training = _training(run, FEWEST)
+    training = training_of(run, FEWEST)
     if training is None or len(values) < FEWEST or values[best] < SMALL:
         return False
     then, now = training
@@ -308,21 +218,12 @@ def _stays_above(values: Floats, since: Since | None) -> bool:
 
 def _given_back(run: Run, values: Floats, best: int) -> bool:
     """Tell whether the evaluation loss lost most of what it had gained while the training loss fell on."""
-    training = _training(run, FEWEST)
+    training = training_of(run, FEWEST)
     if training is None or values[best] < SMALL:
         return False
     then, now = training
     first, low, last = float(values[0]), float(values[best]), float(values[-LAST:].min())
     return last - low >= GIVEN_BACK * (first - low) and now < LEARNT * min(then, last)
-
-
-def _quality_rises(run: Run, step: int) -> bool:
-    """Tell whether an accuracy, or another number that is better when it is higher, still rises after a step."""
-    for name, series in run.timeline.series.items():
-        before, after = series.values[series.steps <= step], series.values[series.steps > step]
-        if context.BETTER_HIGHER.search(name) and len(before) and len(after) and after[-1] > before[-1]:
-            return True
-    return False
 
 
 def _left_behind(run: Run) -> bool:

@@ -14,6 +14,8 @@ LEAST = 20
 SCATTER = 0.10
 HIGH = 3.0
 WIDE = 2.0
+BEGUN, CAME_DOWN = 3, 2.0
+"""The first entries, and how many times all that is judged one of them is where the loss came down to its scatter."""
 
 
 @detector("loss-erratic", needs=("loss",))
@@ -26,7 +28,8 @@ def loss_erratic(run: Run) -> Iterator[Finding]:
     Minimum: 20 finite entries; a median above 3, a highest entry above twice the lowest.
     Silenced by: a policy-gradient trainer; a loss with values of 0 or less, or one that falls.
     Known false alarms: a mean over very few tokens (batch size 1, short answers), where entries differ that much.
-    A loss that falls is left alone since a regression that went from 25 to 14 was met (1 of 133 healthy runs, now 0).
+    A loss that falls is left alone since a regression that went from 25 to 14 was met (1 of 133 healthy runs, now 0),
+    and so is one that came down to this level within its first entries (an error of small batches, in its own units).
     Counts of healthy and missed runs are those of the simulation that chose the thresholds, not of this code
     (docs/design/0004-evidence.md); as written it is silent on 39 healthy runs.
     """
@@ -37,7 +40,7 @@ def loss_erratic(run: Run) -> Iterator[Finding]:
     late = values[len(values) // 5 :]
     middle, scatter = float(np.median(late)), robust.noise(late)
     narrow = scatter <= SCATTER * middle or float(late.max()) <= WIDE * float(late.min())
-    if middle <= HIGH or narrow or robust.trend(values).falls:
+    if middle <= HIGH or narrow or robust.trend(values).falls or float(values[:BEGUN].max()) > CAME_DOWN * late.max():
         return
     yield Finding(
         symptom="loss-erratic",

@@ -79,7 +79,7 @@ def test_what_two_entries_had_learned_is_gone_for_good() -> None:
         [*UNLEARNT[:5], 0.4, *UNLEARNT[6:]],
         UNLEARNT[4:],
         [*([0.7] * 20), *UNLEARNT],
-        [0.9, 0.3, 0.69, 0.31, 0.4, 0.183, 0.842, 0.758, *([0.747, 0.715, 0.771, 0.702] * 8)],
+        [0.9, 0.3, 0.69, 0.31, 0.4, 0.183, 0.642, 0.458, *([0.747, 0.315, 0.771, 0.302] * 8)],
     ],
     ids=[
         "a single low entry",

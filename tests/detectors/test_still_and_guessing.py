@@ -51,16 +51,19 @@ def around(level: float, size: int = 50, noise: float = 0.016) -> list[float]:
         (1.11, {"accuracy": [33.1, 33.4]}, "warning"),
         (1.11, {"eval_accuracy": [0.52, 0.55]}, "notice"),
         (1.11, {"eval_accuracy": [0.33, 0.33, 0.9]}, "notice"),
-        (1.11, {"eval_accuracy": [0.33]}, "notice"),
-        (1.25, {"eval_accuracy": [0.33, 0.332]}, "notice"),
+        (1.11, {"eval_accuracy": [0.33]}, "warning"),
+        (1.25, {"eval_accuracy": [0.33, 0.332]}, "warning"),
         (0.3, {"eval_accuracy": [0.99, 0.99]}, "notice"),
-        (1.11, {}, "notice"),
+        (1.11, {}, "warning"),
     ],
 )
 def test_a_plateau_whose_accuracy_is_that_of_guessing_is_a_warning(
     level: float, more: dict[str, Any], expected: str
 ) -> None:
-    """Three classes, a loss of 1.11 and an accuracy of a third after 500 steps at a rate of 1e-3."""
+    """Three classes, a loss of 1.11 and an accuracy of a third after 500 steps at a rate of 1e-3.
+
+    A model from scratch that stands so from its first entry on is one without any accuracy as well.
+    """
     assert severities("loss-plateau", make_run(loss=around(level), **more)) == [expected]
 
 
