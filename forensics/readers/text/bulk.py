@@ -6,10 +6,11 @@ one length, and where an outline came often whose shape has no template or tells
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
@@ -22,7 +23,7 @@ from forensics.readers.text.layouts import Layout, layout_of, matrix
 from forensics.readers.text.lines import Lines, fragments
 from forensics.readers.text.names import Shape
 from forensics.readers.text.ranks import rank_of_line
-from forensics.readers.text.shapes import Mask, masked, narrowed
+from forensics.readers.text.shapes import Mask, masked, narrowed, outline
 from forensics.readers.text.tables import Entries, lines_of
 from forensics.readers.text.templates import Template, compiled
 
@@ -38,6 +39,9 @@ LEAST = 16
 MOST_WASTED = 32
 """Layouts of a shape that cost more than they saved, from which on no more are made: its numbers are too various."""
 MOST_OF_A_LENGTH = 16
+MOST_LEARNT_AT_ONCE = 8
+ASKED, SHARE = 32, 8
+"""Lines of one length whose outlines are compared, and the part of them that one outline must have."""
 MOST_OUTLINES = 1 << 16
 LONGEST = 1 << 11
 """Bytes of a line that has a layout."""
@@ -50,10 +54,24 @@ Told = tuple[Entries, Integers]
 """Lines of a shape, still without bars, and where each ends, a dictionary with its brace."""
 
 
+Anchored = Callable[[bytes], "tuple[tuple[bytes, int], ...] | None"]
+"""Tells which phrases stand in a line and where, whatever digits stand elsewhere in it; None where that is not sure."""
+
+
+@dataclass(slots=True)
+class Known:
+    """Which of some lines layouts took, what they tell, still without bars, and where phrases stand in them."""
+
+    taken: NDArray[np.bool_]
+    told: list[Told]
+    phrases: dict[bytes, list[Integers]]
+
+
 @dataclass(slots=True)
 class Bulk:
     """What is known of lines that come again: `templates` in the order of their use, `layouts` by the line's length."""
 
+    anchored: Anchored
     templates: list[Template] = field(default_factory=list)
     layouts: dict[int, list[Layout]] = field(default_factory=lambda: defaultdict(list))
     made: int = 0
@@ -63,7 +81,7 @@ class Bulk:
     _came: Counter[bytes] = field(default_factory=Counter)
     _wasted: Counter[bytes] = field(default_factory=Counter)
 
-    def meet(self, shape: Shape | None, line: bytes, mask: Mask, outline: bytes) -> None:
+    def meet(self, shape: Shape | None, line: bytes, mask: Mask, text: bytes) -> None:
         """Learn from a line that was read by itself."""
         if shape is not None:
             self._met[shape] += 1
@@ -78,18 +96,23 @@ class Bulk:
                 if self._met[shape] < MOST_LESSONS:
                     template.learn(line)
                 return
-        self._came[outline] += 1
-        if self._came[outline] % OFTEN == 0:
+        self._came[text] += 1
+        if self._came[text] % OFTEN == 0:
             self._lay_out(shape, line, mask)
         if len(self._came) > MOST_OUTLINES:
             self._came.clear()
+
+    def known(self, window: Window, lines: Lines) -> Known:
+        """Read those of some lines, in order, that layouts know, before anything is sought in their text."""
+        return self._by_layouts(window, lines, 0)
 
     def read(self, window: Window, buffer: Buffer, lines: Lines, since: tuple[int, int]) -> tuple[Lines, list[Entries]]:
         """Read lines; return those that are left, and what the others tell.
 
         `since` are how many templates and layouts are not to be asked, because they have been.
         """
-        lines, told = self._by_layouts(window, lines, since[1])
+        known = self._by_layouts(window, lines, since[1])
+        lines, told = lines.without(np.flatnonzero(known.taken)), known.told
         for template in self.templates[since[0] :]:
             if not len(lines.starts):
                 break
@@ -103,51 +126,74 @@ class Bulk:
             told.append((entries, mine.ends - template.tail))
             self._learn_lengths(window, template, mine)
             lines = lines.without(read.rows)
-        return lines, list(_with_bars(window, told))
+        return lines, list(with_bars(window, told))
 
-    def _by_layouts(self, window: Window, lines: Lines, since: int) -> tuple[Lines, list[Told]]:
-        told: list[Told] = []
-        taken = [NOWHERE]
-        sizes = np.where((lines.starts < MARGIN) | (lines.ends - lines.starts > LONGEST), 0, lines.ends - lines.starts)
+    def _by_layouts(self, window: Window, lines: Lines, since: int) -> Known:
+        found = Known(np.zeros(len(lines.starts), dtype=np.bool_), [], defaultdict(list))
+        sizes = lines.ends - lines.starts
+        sizes[(lines.starts < max(MARGIN, window.begin)) | (lines.ends > window.end) | (sizes > LONGEST)] = 0
         for size in np.flatnonzero(np.bincount(sizes) >= LEAST).tolist() if since < self.made and len(sizes) else ():
-            known = [layout for layout in self.layouts.get(size, ()) if layout.number >= since]
-            rows = np.flatnonzero(sizes == size) if known else NOWHERE
-            texts = matrix(window.data, lines.starts[rows], size) if len(rows) else np.zeros((0, 0), dtype=np.uint8)
-            for layout in known if size else ():
-                fit = layout.fits(texts) if len(rows) else np.zeros(0, dtype=np.bool_)
-                mine, texts_of = (rows, texts) if fit.all() else (rows[fit], texts[fit])
-                layout.hits += len(mine)
-                if len(mine) < FEWEST <= len(rows):
-                    self._give_up(layout)
-                if not len(mine):
-                    continue
-                taken.append(mine)
-                if layout.shape is not None:
-                    starts = lines.starts[mine]
-                    numbers = {each: layout.number_of(texts_of, each) for each in layout.wanted}
-                    entries = _entries(window, layout.shape, starts, layout.rank, numbers, layout.times(texts_of))
-                    told.append((entries, starts + layout.closing))
-                rows, texts = rows[~fit], texts[~fit]
-        return lines.without(np.concatenate(taken)), told
+            layouts = [layout for layout in self.layouts.get(size, ()) if layout.number >= since]
+            if size and layouts:
+                self._of_a_size(window, lines, np.flatnonzero(sizes == size), layouts, found)
+        return found
+
+    def _of_a_size(self, window: Window, lines: Lines, rows: Integers, layouts: Sequence[Layout], found: Known) -> None:
+        asked, texts = len(rows), matrix(window.data, lines.starts[rows], len(layouts[0].text))
+        for layout in layouts:
+            fit = layout.fits(texts)
+            mine, texts_of = (rows, texts) if fit.all() else (rows[fit], texts[fit])
+            layout.hits += len(mine)
+            if len(mine) < FEWEST <= asked:
+                self._give_up(layout)
+            if not len(mine):
+                continue
+            found.taken[mine] = True
+            starts = lines.starts[mine]
+            for phrase, column in layout.phrases:
+                found.phrases[phrase].append(starts + column)
+            if layout.shape is not None:
+                numbers = {each: layout.number_of(texts_of, each) for each in layout.wanted}
+                entries = _entries(window, layout.shape, starts, layout.rank, numbers, layout.times(texts_of))
+                found.told.append((entries, starts + layout.closing))
+            rows, texts = rows[~fit], texts[~fit]
+            if not len(rows):
+                break
+
+    def learn_silent(self, window: Window, lines: Lines) -> None:
+        """Make layouts of lines that tell nothing of metrics, of the commonest outline of each length."""
+        sizes = np.minimum(lines.ends - lines.starts, LONGEST + 1)
+        counts = np.bincount(sizes, minlength=1)[: LONGEST + 1]
+        counts[0] = 0
+        for size in np.argsort(-counts, kind="stable")[:MOST_LEARNT_AT_ONCE].tolist():
+            if counts[size] < MANY:
+                break
+            line = _commonest(window.data, lines.starts[sizes == size], size)
+            if line is not None:
+                self._lay_out(None, line, Mask(b"", (), ()))
 
     def _learn_lengths(self, window: Window, template: Template, lines: Lines) -> None:
-        """Make a layout of the last line of each length that a template took many of."""
+        """Make a layout of the commonest outline of each length that a template took many lines of."""
         sizes = lines.ends - lines.starts
         for size in np.flatnonzero(np.bincount(sizes) >= MANY).tolist():
-            last = int(np.flatnonzero(sizes == size)[-1])
-            line = window.data[int(lines.starts[last]) : int(lines.ends[last])]
-            mask = masked(line)
-            if mask.shape == template.shape.key:
+            line = _commonest(window.data, lines.starts[sizes == size], size)
+            mask = masked(line or b"")
+            if line is not None and mask.shape == template.shape.key:
                 self._lay_out(template.shape, line, mask)
 
     def _lay_out(self, shape: Shape | None, line: bytes, mask: Mask) -> None:
         rank = -1 if shape is None else _rank_of_all(shape, line)
         plain = len(line) <= LONGEST and narrowed(line) == line and fragments(line) == [(0, line)]
-        if rank is None or not plain or not mask.spans or self._wasted[_key(shape)] > MOST_WASTED:
+        if rank is None or not plain or self._wasted[_key(shape)] > MOST_WASTED:
             return
-        known = self.layouts[len(line)]
-        known.insert(0, layout_of(shape, line, mask, rank, self.made))
+        phrases = self.anchored(line)
+        if phrases is None:
+            return
+        layout = layout_of(shape, line, mask, rank, phrases)
+        layout.number = self.made
         self.made += 1
+        known = self.layouts[len(line)]
+        known.insert(0, layout)
         for layout in known[MOST_OF_A_LENGTH:]:
             self._give_up(layout)
 
@@ -156,6 +202,14 @@ class Bulk:
         self.layouts[len(layout.text)].remove(layout)
         template = layout.shape is not None and self._of_shape.get(layout.shape)
         self._wasted[_key(layout.shape)] += layout.hits < (2 * MANY if template else FEWEST)
+
+
+def _commonest(data: bytes, starts: Integers, size: int) -> bytes | None:
+    """Return a line of the commonest outline of some lines of a size, None where each has its own: some are asked."""
+    asked = [data[start : start + size] for start in starts[:: max(len(starts) // ASKED, 1)].tolist()]
+    outlines = [outline(line) for line in asked]
+    best, count = Counter(outlines).most_common(1)[0]
+    return asked[outlines.index(best)] if count * SHARE >= len(asked) else None
 
 
 def _key(shape: Shape | None) -> bytes:
@@ -202,7 +256,7 @@ def _entries(  # noqa: PLR0913, PLR0917  (the columns of a table)
     )
 
 
-def _with_bars(window: Window, told: Sequence[Told]) -> Iterator[Entries]:
+def with_bars(window: Window, told: Sequence[Told]) -> Iterator[Entries]:
     """Yield tables, those of dictionaries with the bars behind them, which are looked for together."""
     closings = np.concatenate([NOWHERE, *(closings for entries, closings in told if entries.shape.quoted)])
     order = np.argsort(closings, kind="stable")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
@@ -12,11 +13,11 @@ from forensics.formats.text import Window, number, pairs
 from forensics.formats.text.places import Pairs
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.bars import bars_after
-from forensics.readers.text.bulk import Bulk
+from forensics.readers.text.bulk import Anchored, Bulk, Known, with_bars
 from forensics.readers.text.columns import Buffer
 from forensics.readers.text.headers import Header, Row, headers_of
 from forensics.readers.text.lexicon import Role
-from forensics.readers.text.lines import Lines, fragments, relevant
+from forensics.readers.text.lines import Lines, all_of, fragments, relevant
 from forensics.readers.text.names import Shape, shape_of
 from forensics.readers.text.ranks import rank_of_line
 from forensics.readers.text.shapes import STAMP, STAMP_BYTES, Mask, masked, narrowed, outline, value_of
@@ -71,9 +72,12 @@ class _Rows:
 
 
 class Parser:
-    """Reads lines one by one, and remembers what lines of an outline are; `rare` if rare words are sought too."""
+    """Reads lines one by one, and remembers what lines of an outline are; `rare` if rare words are sought too.
 
-    def __init__(self, *, rare: bool = False) -> None:
+    `anchored` as in `Bulk`.
+    """
+
+    def __init__(self, anchored: Anchored, *, rare: bool = False) -> None:
         self.rare = rare
         self.shapes: dict[bytes, Shape] = {}
         self.outlines: dict[bytes, tuple[Shape | None, Mask]] = {}
@@ -82,7 +86,7 @@ class Parser:
         self.passed = 0
         self._learnt = 0
         self._once: set[int] = set()
-        self.bulk = Bulk()
+        self.bulk = Bulk(anchored)
         self._blocks: list[Entries] = []
 
     def read(self, line: bytes, start: int) -> Shape | None:
@@ -123,7 +127,13 @@ class Parser:
         known = self.outlines.get(outline(text))
         return bool((known[1] if known else masked(text)).spans)
 
-    def in_bulk(self, window: Window, buffer: Buffer, lines: Lines, since: tuple[int, int] = (0, 0)) -> Lines:
+    def known(self, window: Window, lines: Lines) -> Known:
+        """Read lines that layouts know, before anything is sought in them; the result is that of `Bulk.known`."""
+        found = self.bulk.known(window, lines)
+        self._blocks += with_bars(window, found.told)
+        return found
+
+    def in_bulk(self, window: Window, buffer: Buffer, lines: Lines, since: tuple[int, int]) -> Lines:
         """Read lines by what is known of those before; return those that are left. `since` as in `Bulk.read`."""
         lines, told = self.bulk.read(window, buffer, lines, since)
         self._blocks += told
@@ -225,18 +235,27 @@ def is_entry(shape: Shape) -> bool:
     return len(shape.metrics) >= SEVERAL and shape.has(Role.EPOCH) and shape.has(Role.STEP, Role.BATCH, Role.GLOBAL)
 
 
-def read_window(parser: Parser, window: Window, pairs: Pairs | None = None) -> None:
+def read_window(
+    parser: Parser, window: Window, pairs: Pairs | None = None, taken: NDArray[np.bool_] | None = None
+) -> None:
     """Read the lines of a window that are of interest: in bulk, or else one by one.
 
-    A part is read one by one first, then the others by what it taught, and so on. `pairs` as in `relevant`.
+    A part is read one by one first, then the others by what it taught, and so on. `pairs` and `taken` as in
+    `relevant`; lines that are taken have been read.
     """
-    lines = relevant(window, pairs, rare=parser.rare)
+    lines = relevant(window, pairs, rare=parser.rare, taken=taken)
+    asked = 0 if taken is None else parser.bulk.made
+    if taken is not None and not parser.rare:
+        every = all_of(window)
+        silent = ~taken & (every.starts >= window.begin) & (every.ends <= window.end)
+        silent[np.searchsorted(every.starts, lines.starts)] = False
+        parser.bulk.learn_silent(window, Lines(every.starts[silent], every.ends[silent]))
     if len(lines.starts) <= FEW:
         _one_by_one(parser, window, lines)
         return
     buffer = Buffer(window.data)
     parser.bulk.templates.sort(key=lambda template: -template.hits)
-    lines = parser.in_bulk(window, buffer, lines)
+    lines = parser.in_bulk(window, buffer, lines, (0, asked))
     while len(lines.starts):
         known = len(parser.bulk.templates), parser.bulk.made
         _one_by_one(parser, window, Lines(lines.starts[:FEW], lines.ends[:FEW]))

@@ -6,7 +6,7 @@ has an outline has, by the general parser, the same shape and the same places of
 correctness. Whatever is not spelled with digits, a point and an exponent (`1,234`, `nan`) is read by `value_of`.
 """
 
-from dataclasses import field
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ _NUMBER = expression(rb"([-+])?(\d*)(?:\.(\d*))?(?:[eE]([-+])?(\d{1,3}))?")
 _DIGIT = expression(rb"\d")
 _MOST_DIGITS, _EXACT_DIGITS = 19, 15
 """Digits that eight bytes hold without a sign, and those of which any number is exact in double precision."""
+_AT_ONCE = 1 << 17
+"""Bytes of lines that are compared together: what that needs stays in the processor's cache."""
 _HIGHEST = [np.uint64(((1 << 64) - 1) ^ ((1 << 8 * (WORD - count)) - 1)) for count in range(WORD + 1)]
 """Masks of the last bytes of a word, by their number."""
 
@@ -33,8 +35,9 @@ class Layout:
     """An outline that often comes: `text` (its length) with zeros for the digits of numbers and junk, `spare` 9 there.
 
     `spans` are the places of its numbers, `stamp` that of its date, `rank` the process of all its lines; without a
-    shape its lines tell nothing. `closing` is where its last brace ends, `number` how many layouts there were before,
-    `hits` how many lines it took.
+    shape its lines tell nothing. `closing` is where its last brace ends. `phrases` are what else is sought in a text
+    and stands in its lines, with its columns. `number` is how many layouts there were before, `hits` how many lines it
+    took.
     """
 
     shape: Shape | None
@@ -44,8 +47,9 @@ class Layout:
     stamp: tuple[int, int] | None
     rank: int
     closing: int
+    phrases: tuple[tuple[bytes, int], ...]
     number: int = 0
-    hits: int = field(default=0)
+    hits: int = 0
 
     @property
     def wanted(self) -> set[int]:
@@ -54,8 +58,18 @@ class Layout:
         return {index for each in fields for index in (each.number, each.total, each.scale) if index >= 0}
 
     def fits(self, lines: Bytes) -> NDArray[np.bool_]:
-        """Tell which lines of a matrix (n, WORD + length) have this outline."""
-        return np.asarray((lines[:, WORD:] - self.text <= self.spare).all(axis=1))
+        """Tell which lines of a matrix have this outline."""
+        count, width = lines.shape
+        step = max(_AT_ONCE // width, 1)
+        text, spare = np.zeros(width, dtype=np.uint8), np.full(width, 255, dtype=np.uint8)
+        text[width - len(self.text) :], spare[width - len(self.text) :] = self.text, self.spare
+        texts, spares = (np.tile(row, min(step, count)) for row in (text, spare))
+        good = np.ones(count, dtype=np.bool_)
+        for first in range(0, count, step):
+            part = lines[first : first + step].reshape(-1)
+            other = part - texts[: len(part)] > spares[: len(part)]
+            good[first + np.flatnonzero(other.view(np.uint64)) // (width // WORD)] = False
+        return good
 
     def number_of(self, lines: Bytes, index: int) -> Floats:
         """Return a number of each line."""
@@ -65,10 +79,10 @@ class Layout:
         if not _DIGIT.search(text):
             return np.full(len(lines), value_of(text))
         if found is None or len(found[2]) + len(found[3] or b"") > _MOST_DIGITS:
-            return _one_by_one(lines, first, end)
+            return self._one_by_one(lines, first, end)
         (start, point), (begin, stop) = found.span(2), found.span(3)
-        decimals = stop - begin
-        mantissa = _mantissa(lines, first + start, first + point, decimals)
+        decimals, at = stop - begin, lines.shape[1] - len(self.text) + first
+        mantissa = _mantissa(lines, at + start, at + point, decimals)
         good = np.ones(len(lines), dtype=np.bool_)
         if found[5] is None and point - start + decimals <= _EXACT_DIGITS:
             values = mantissa.astype(np.float64)
@@ -77,53 +91,63 @@ class Layout:
         else:
             scale = np.full(len(lines), decimals, dtype=np.int64)
             if found[5] is not None:
-                power = _integer(lines, first + found.start(5), first + found.end(5)).astype(np.int64)
+                power = _integer(lines, at + found.start(5), at + found.end(5)).astype(np.int64)
                 scale += power if found[4] == b"-" else -power
             values = scaled(mantissa, scale, good)
         if found[1] == b"-":
             np.negative(values, out=values)
         if not good.all():
-            values[~good] = _one_by_one(lines[~good], first, end)
+            values[~good] = self._one_by_one(lines[~good], first, end)
         return values
 
     def times(self, lines: Bytes) -> Floats:
         """Return the time of each line, NaN where no date stands in it."""
         if self.stamp is None:
             return np.full(len(lines), np.nan)
-        return clock_columns(lines[:, WORD + self.stamp[0] : WORD + self.stamp[1]])
+        before = lines.shape[1] - len(self.text)
+        return clock_columns(lines[:, before + self.stamp[0] : before + self.stamp[1]])
+
+    def _one_by_one(self, lines: Bytes, first: int, end: int) -> Floats:
+        before = lines.shape[1] - len(self.text)
+        texts = np.ascontiguousarray(lines[:, before + first : before + end])
+        return np.array([value_of(row.tobytes()) for row in texts], dtype=np.float64)
 
 
-def layout_of(shape: Shape | None, line: bytes, mask: Mask, rank: int, number: int) -> Layout:
-    """Return the layout of a line whose mask is known."""
-    text = bytearray(outline(line))
-    literal = np.ones(len(line), dtype=np.bool_)
-    literal[[place for place, byte in enumerate(text) if byte == ord("0")]] = False
-    for start, word in mask.words:
-        text[start : start + len(word)] = word
-        literal[start : start + len(word)] = True
+def layout_of(
+    shape: Shape | None, line: bytes, mask: Mask, rank: int, phrases: Sequence[tuple[bytes, int]] = ()
+) -> Layout:
+    """Return the layout of a line whose mask is known, and the phrases in it whose digits count."""
+    text = np.frombuffer(outline(line), dtype=np.uint8).copy()
+    spare = np.where(text == ord("0"), 9, 0).astype(np.uint8)
+    for start, word in (*mask.words, *((column, phrase) for phrase, column in phrases)):
+        text[start : start + len(word)] = np.frombuffer(word, dtype=np.uint8)
+        spare[start : start + len(word)] = 0
     stamp = STAMP.search(line, 0, STAMP_BYTES)
     return Layout(
         shape,
-        np.frombuffer(bytes(text), dtype=np.uint8),
-        np.where(literal, 0, 9).astype(np.uint8),
+        text,
+        spare,
         mask.spans,
         stamp.span() if stamp else None,
         rank,
         line.rfind(b"}") + 1,
-        number,
+        tuple(phrases),
     )
 
 
 def matrix(data: bytes, starts: Integers, size: int) -> Bytes:
-    """Return the lines of one size that begin at some places, each behind the word before it: (n, WORD + size)."""
-    width = WORD + size
-    rows = np.ndarray((len(data) - width + 1,), dtype=f"V{width}", buffer=data, strides=(1,))[starts - WORD]
+    """Return the lines of one size that begin at some places, each behind at least a word of what stands before it.
+
+    Rows are whole words wide; a line ends with its row.
+    """
+    width = size + WORD + -size % WORD
+    rows = np.ndarray((len(data) - width + 1,), dtype=f"V{width}", buffer=data, strides=(1,))[starts - (width - size)]
     return rows.view(np.uint8).reshape(len(starts), width)
 
 
 def _words(lines: Bytes, end: int) -> Words:
-    """Return the words of eight bytes that end at a column of each line."""
-    return np.ndarray((len(lines),), dtype="<u8", buffer=lines, offset=end, strides=(lines.shape[1],)) ^ ZEROS
+    """Return the words of eight bytes that end at a column of a matrix, digits as the numbers from 0 to 9."""
+    return np.ndarray((len(lines),), dtype="<u8", buffer=lines, offset=end - WORD, strides=(lines.shape[1],)) ^ ZEROS
 
 
 def _integer(lines: Bytes, first: int, end: int) -> Words:
@@ -148,8 +172,3 @@ def _mantissa(lines: Bytes, first: int, point: int, decimals: int) -> Words:
         before = _HIGHEST[whole + decimals] ^ _HIGHEST[decimals]
         return spelled_by(word & _HIGHEST[decimals] | word << np.uint64(8) & before)
     return _integer(lines, first, point) * np.uint64(10**decimals) + _integer(lines, point + 1, end)
-
-
-def _one_by_one(lines: Bytes, first: int, end: int) -> Floats:
-    texts = np.ascontiguousarray(lines[:, WORD + first : WORD + end])
-    return np.array([value_of(row.tobytes()) for row in texts], dtype=np.float64)

@@ -115,9 +115,17 @@ class Lines:
         return Lines(self.starts[left], self.ends[left])
 
 
-def relevant(window: Window, pairs: Pairs | None = None, *, rare: bool = False) -> Lines:
+def all_of(window: Window) -> Lines:
+    """Return all lines, those around the window too."""
+    return Lines(np.append(0, window.separators + 1), np.append(window.separators, len(window.data)))
+
+
+def relevant(
+    window: Window, pairs: Pairs | None = None, *, rare: bool = False, taken: NDArray[np.bool_] | None = None
+) -> Lines:
     """Return the lines that begin in the window and hold one of `WORDS`, or of the rare words too, and lists.
 
+    Lines that are `taken`, of `all_of` the lines, are left out.
     `pairs` are those of the window and `MARGIN` bytes behind it, at least all of `PAIRS`, if somebody has looked for
     them already.
     """
@@ -130,9 +138,12 @@ def relevant(window: Window, pairs: Pairs | None = None, *, rare: bool = False) 
         places = np.concatenate([places, np.array(more, dtype=np.int64)])
     holds = np.zeros(len(window.separators) + 1, dtype=np.bool_)
     holds[np.searchsorted(window.separators, places)] = True
-    starts, ends = np.append(0, window.separators + 1), np.append(window.separators, len(data))
-    which = np.flatnonzero(holds | _are_lists(data, starts, ends))
-    starts, ends = starts[which], ends[which]
+    lines = all_of(window)
+    holds |= _are_lists(data, lines.starts, lines.ends)
+    if taken is not None:
+        holds &= ~taken
+    which = np.flatnonzero(holds)
+    starts, ends = lines.starts[which], lines.ends[which]
     mine = starts >= window.begin
     return Lines(starts[mine], ends[mine])
 

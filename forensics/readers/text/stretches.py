@@ -13,9 +13,8 @@ import numpy as np
 from forensics.deferred.records import dataclass
 from forensics.errors import ChangedError, TruncatedError, UnreadableError
 from forensics.formats.text import BEHIND, pieces, windows
-from forensics.readers.text.entries import Parser
 from forensics.readers.text.found import Found
-from forensics.readers.text.scan import scan_window
+from forensics.readers.text.scan import parser_of, scan_window
 from forensics.storage.file import File
 from forensics.storage.locations import Held, Packed, Place
 
@@ -75,7 +74,7 @@ def _scanned(reading: Reading, stretches: Sequence[Stretch], processes: int) -> 
 
 def scan_stretch(reading: Reading, stretch: Stretch) -> Scanned:
     """Scan the records that begin in one stretch; they may end in the next."""
-    found, parser = Found(), Parser(rare=reading.rare)
+    found, parser = Found(), parser_of(rare=reading.rare)
     newlines = 0
     changed = ""
     try:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forensics.readers.text.columns import WORD
+from forensics.readers.text.columns import MARGIN
 from forensics.readers.text.layouts import layout_of, matrix
 from forensics.readers.text.shapes import masked, outline, value_of
 from readers.text.log_reading import read_log
@@ -37,9 +37,9 @@ def test_numbers_of_lines_of_one_outline(spelled: list[str], seed: int) -> None:
                 if line[at : at + 1].isdigit():
                     other[at] = ord(digits.choice("0123456789"))
         lines.append(bytes(other))
-    data = b"." * WORD + b"\n".join(lines)
-    starts = WORD + np.arange(len(lines)) * (len(line) + 1)
-    layout = layout_of(None, line, mask, -1, 0)
+    data = b"." * MARGIN + b"\n".join(lines)
+    starts = MARGIN + np.arange(len(lines)) * (len(line) + 1)
+    layout = layout_of(None, line, mask, -1)
 
     texts = matrix(data, starts, len(line))
 
@@ -55,9 +55,9 @@ def test_numbers_of_lines_of_one_outline(spelled: list[str], seed: int) -> None:
 )
 def test_lines_of_another_outline_do_not_fit(other: bytes) -> None:
     line = b"step 10 Acc@1: 0.90"
-    layout = layout_of(None, line, masked(line), -1, 0)
+    layout = layout_of(None, line, masked(line), -1)
 
-    fits = layout.fits(matrix(b"." * WORD + line + other, WORD + np.array([0, len(line)]), len(line)))
+    fits = layout.fits(matrix(b"." * MARGIN + line + other, MARGIN + np.array([0, len(line)]), len(line)))
 
     assert fits.tolist() == [True, False]
     assert outline(line) != outline(other) or b"@5" in other
