@@ -33,7 +33,7 @@ _SOFTWARE = (
 _EXTENT = (
     r"^(?!.{0,400}(?:state_dict|copying a param|optimizer|checkpoint)).{0,400}?(?:-dimensional\b|_shape\b|value\(s\)"
     r"|values? per|\b(?:\w+\.)?(?:shapes?|sizes?|dimensions?|dims?|channels|lengths?|subscript)\b"
-    r"|\bnumbers? of (?:samples|classes|features|elements))"
+    r"|\bnumbers? of (?:samples|classes|features|elements)|\d features\b)"
 )
 """Something has an extent; names and sizes that do not fit those of a checkpoint are told by its own cause."""
 _UNEQUAL = (
@@ -42,6 +42,7 @@ _UNEQUAL = (
     r"|\bmust (?:agree|match|be (?:the same|equal)|have the same)|(?:\bnot|n't) (?:match|broadcast|equal|fit)\b"
     r"|\b(?:cannot|could not|can't|can not) (?:be )?(?:broadcast|multipl|reshape)|\bis invalid for input\b"
     r"|\bexpected\b.{0,80}\b(?:received|got|given|found)\b|\bshould have (?:the )?same\b"
+    r"|\bbut\b.{0,60}\bexpect(?:s|ed|ing)\b"
     r"|\bbut (?:got|received|found|should be|input)\b|\bbut is (?:torch\.Size|[\[(])|\b(?:instead|got) \S{0,40}\d"
     r"|\bgreater than actual\b"
 )
@@ -181,6 +182,7 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
             ),
         ),
     ),
+    ("port-in-use", (r"\bport\b", r"\bin use\b|\banother process\b|\boccupied\b|\balready taken\b")),
     # A connection that was reset (errno 104) is that of a data loader's worker as often as one to a service.
     (
         "remote-service-failed",
@@ -313,7 +315,8 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
                 r"inhomogeneous shape|data cardinality is ambiguous|non-rectangular python sequence"
                 r"|split sizes doesn't match"
                 r"|resize storage that is not resizable|\bmulti-target not supported"
-                r"|number of dims don't match|\b(?:must|should) have (?:the )?same (?:length|shape|size|number)\b"
+                r"|number of dims don't match|\bshape mismatch"
+                r"|\b(?:must|should) have (?:the )?same (?:length|shape|size|number)\b"
             ),
         ),
     ),

@@ -13,7 +13,10 @@ from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 
 _GAP = r"[^.;!?\n]"
-_LOSS = r"\b(?:\w{1,20}[_ ])?loss(?:es)?(?: (?:values?|curves?|functions?|terms?))?\b"
+_LOSS = (
+    r"\b(?:(?:\w{1,20}[_ ])?loss(?:es)?(?: (?:values?|curves?|functions?|terms?))?"
+    r"|(?:generator|discriminator|train(?:ing)?) errors?)\b"
+)
 _GRADIENT = r"\bgrad(?:ient)?s?(?:[ _-]?norms?)?\b"
 _TRAINING = r"\b(?:training|train|run|process(?:es)?|program|script|job|trainer|everything)\b"
 _BECOMES = (
@@ -74,12 +77,12 @@ SAID = (
     ),
     Said(
         "loss-constant",
-        rf"{_LOSS}{_GAP}{{0,25}}?\b(?:constant|unchanged|exactly the same|always the same|identical"
+        rf"{_LOSS}{_GAP}{{0,60}}?\b(?:constant|unchanged|exactly the same|always the same|identical"
         r"|(?:is|stays?|was) always \d)|\bconstant (?:\w{1,12} )?loss\b",
     ),
     Said(
         "loss-plateau",
-        rf"{_LOSS}{_GAP}{{0,25}}?{_NOT}{_GAP}{{0,25}}?{_FALLS}|{_LOSS}{_GAP}{{0,30}}?(?:\bstuck\b|\bflat\b|\bplateau"
+        rf"{_LOSS}{_GAP}{{0,60}}?{_NOT}{_GAP}{{0,25}}?{_FALLS}|{_LOSS}{_GAP}{{0,30}}?(?:\bstuck\b|\bflat\b|\bplateau"
         r"|\b(?:stays?|stayed|remain(?:s|ed)?|hovers?) (?:at|around|near|about) ?(?:about |around )?\d)"
         rf"|\bun-?decreas\w{{0,4}}\b|\bno change {_GAP}{{0,15}}\bloss\b|{_MODEL} {_NOT}{_GAP}{{0,12}}{_LEARNS}"
         rf"|{_MODEL} (?:does|do|did|is|are|was|can|ca|wo)n['\u2019]?t\b{_GAP}{{0,12}}{_LEARNS}",
@@ -102,7 +105,7 @@ SAID = (
     Said("grad-norm-zero", rf"{_GRADIENT}{_GAP}{{0,25}}?{_BECOMES} ?{_ZERO}"),
     Said(
         "reward-collapse",
-        rf"\b(?:rewards?|returns?|scores?|success rate){_GAP}{{0,30}}?\b(?:collaps\w{{1,3}}|drop(?:s|ped)?"
+        rf"\b(?:rewards?|returns?|scores?|success rate){_GAP}{{0,60}}?\b(?:collaps\w{{1,3}}|drop(?:s|ped)?"
         r"|decreas(?:es|ed|ing)|falls?|declin\w{1,3}|crash\w{1,3}|go(?:es)? down)\b"
         rf"|\b(?:policy|training|model|grpo|ppo){_GAP}{{0,40}}?\bcollaps\w{{1,3}}\b"
         rf"|\bagent\b{_GAP}{{0,30}}?\bworse policy\b",
@@ -226,7 +229,8 @@ def stated_in(sentence: str, *, title: bool = False) -> list[Statement]:
     found: dict[str, Statement] = {}
     for said in SAID:
         match = _compiled(said.words).search(text)
-        if match is None or said.symptom in found or not _holds(text, match, denies=said.denies):
+        of_another = said.symptom == "loss-divergence" and "eval-gap" in found
+        if match is None or of_another or said.symptom in found or not _holds(text, match, denies=said.denies):
             continue
         first, last, axis = began(text) if said.symptom in DATED else (None, None, "step")
         found[said.symptom] = Statement(said.symptom, " ".join(sentence.split())[:240], first, last, axis)

@@ -30,7 +30,7 @@ _NOT = (
 )
 """Words that refuse, miss or demand something."""
 _LOST = r"\b(?:not found|(?:could not|couldn't|unable to|cannot|can't) find|missing|unexpected|no such)\b"
-_BOARD = r"\b(?:cpu|cuda|gpu|xpu|npu|mps|hpu|tpu|xla|mlu|musa|hip|privateuseone)\b"
+_BOARD = r"\b(?:cpu|cuda|gpu|xpu|npu|mps|hpu|tpu|xla|mlu|musa|hip|privateuseone)s?\b"
 _NUMBER_TYPE = (
     r"\bd-?types?\b|scalar_?types?\b|\bdata ?types?\b|\bisfloatingtype\b"
     r"|\b(?:support\w{0,3}|expect\w{0,3}|got|found|with|from|to|for|and|type)\b[^.,;:]{0,25}\b(?:torch\.)?"
@@ -200,7 +200,11 @@ BUILDS = (
     Build(
         "shape-mismatch",
         "one board was expected and another one came",
-        says=(_BOARD, r"\bdevices?\b|\bgenerator\b", r"\b(?:but|instead|different|expected)\b"),
+        says=(
+            _BOARD,
+            r"\bdevices?\b|\bgenerator\b|\bon (?:the )?[cg]pus?\b",
+            r"\b(?:but|different|expected)\b|\bgot .{1,40}\binstead\b",
+        ),
     ),
     Build(
         "dtypes-do-not-fit",
@@ -253,6 +257,14 @@ BUILDS = (
         raised="^(?!.{0,60}NotFound)",
         says=(_CODE, _NOT),
         by="library",
+    ),
+    Build(
+        "script-error",
+        "a library was given what it does not take",
+        raised="^(?:Value|Type|Attribute|Assertion|NotImplemented)Error$",
+        says=(_NOT,),
+        by="library",
+        begun=True,
     ),
     Build(
         "launch-error",
