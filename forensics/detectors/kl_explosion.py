@@ -24,7 +24,10 @@ FAR, FEW = 1.0, 3
 """Nats a token: seven healthy runs of GRPO end at 0.36 at most."""
 
 
-@detector("kl-explosion", any_of=(*sorted(context.POLICY_GRADIENT), "kl", "actor/kl_loss"))
+@detector(
+    "kl-explosion",
+    any_of=(*sorted(context.POLICY_GRADIENT), "kl", "KL", "mean_kl", "approx_kl", "train/approx_kl", "actor/kl_loss"),
+)
 def kl_explosion(run: Run) -> Iterator[Finding]:
     """Find a KL divergence to the reference whose last tenth is far above all of its first half.
 

@@ -17,20 +17,23 @@ LEAST, FEW = 20, 6
 """Entries of a reward that falls back; of a policy that cannot move, which shows in fewer."""
 REWARD = expression(
     r"^(?:(?:critic|train|rollout|charts|objective|env|episode)[/_])?(?:rewards?(?:[/_]mean)?|score(?:s/|/|_)mean|"
-    r"(?:ep_rew|episode_reward|rlhf_reward|episodic_return|mean_reward|avg_reward)(?:_mean)?)$",
+    r"(?:ep_rew|ep_ret|rlhf_reward|(?:episode|episodic|mean|avg|average)_(?:reward|return))s?(?:_mean)?|returns?)$",
     re.IGNORECASE,
 )
 """The reward as a whole; one of several reward functions may fall for the sake of another."""
 SPELLED = (
-    "mean_reward",
-    "avg_reward",
-    "Reward",
-    "Episode Reward",
-    "Mean Reward",
-    "Average Reward",
-    "Avg Reward",
-    "Score",
-    "Return",
+    *("mean_reward", "avg_reward", "average_reward", "episode_reward", "reward_mean", "ep_reward"),
+    *(
+        "return",
+        "returns",
+        "mean_return",
+        "avg_return",
+        "average_return",
+        "episode_return",
+        "episodic_return",
+        "ep_ret",
+    ),
+    *("Reward", "Episode Reward", "Mean Reward", "Average Reward", "Avg Reward", "mean reward", "Score", "Return"),
 )
 """How loops of one's own spell it."""
 HALF, DEVIATIONS, SHARE = 0.5, 4.0, 0.2
@@ -39,6 +42,8 @@ RETURN = expression(r"(?:^|[/_ ])(?:returns?|rewards?|score|ep_rew(?:_mean)?)(?:
 MOVED = expression(r"(?:^|[/_ ])(?:approx_?kl|clip_?frac(?:tion)?)(?:_avg)?$", re.IGNORECASE)
 """How far an update takes the policy: 0 means that it takes it nowhere."""
 EPSILON, ANEW = expression(r"^eps(?:ilon)?$", re.IGNORECASE), 0.3
+SPREAD = expression(r"(?:^|[/_ ])(?:rewards?|group|adv(?:antages?)?|scores?)[/_ ]std$", re.IGNORECASE)
+MOSTLY, SEEN, LOST = 0.9, 8, 0.6
 STILL, UPDATES = 1e-6, 8
 """A KL between two policies that are one and the same, and the updates in a row that show it."""
 SPENT, ALIVE = 1e-3, 0.1
@@ -55,7 +60,9 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
     that is spent: half of what was gained is lost, four point-to-point deviations and a fifth of the best level.
     Besides: an entropy of 0 (below 0.001 in the middle of the second half, above 0.1 at first) while the reward never
     got above its first level: the policy gives one answer to everything, and it is not a good one.
-    Or a reward that is one number of 0 or less in all of 20 entries and more: nothing was ever earned.
+    Or a reward that is one number of 0 or less in all of eight entries and more: nothing was ever earned.
+    Or rewards within groups that do not differ at all in nine of ten entries, while their mean never rose.
+    Or a reward of less than 20 entries that loses six tenths of its first third and never got above it.
     Or updates of which none changes the policy (a KL or a share of clipped ratios of exactly 0), with such a reward.
     Or updates of which the last eight and more, half of all, change nothing (a KL below 1e-6) after one that did, while
     the reward ends below what it was before that by a fifth: one update too large made the policy sure of everything.
@@ -88,7 +95,7 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
             step_range=(int(series.steps[finite[where * width]]), step),
         )
         return
-    told = [*_spent(run), *_unmoved(run), *_thrown(run)]
+    told = [*_spent(run), *_unmoved(run), *_thrown(run), *_alike(run), *_fell(run)]
     yield from sorted(told, key=lambda found: found.step or 0)[:1] or _never_paid(run)
 
 
@@ -105,7 +112,7 @@ def _never_paid(run: Run) -> list[Finding]:
     for name in sorted(run.timeline.series):
         series = run.timeline[name]
         values = series.values
-        if len(values) < LEAST or not REWARD.search(snake_case(name)):
+        if len(values) < SEEN or not REWARD.search(snake_case(name)):
             continue
         if float(values[0]) <= 0 and bool((values == values[0]).all()):
             return [
@@ -135,6 +142,53 @@ def _unmoved(run: Run) -> Iterator[Finding]:
                 source=series.source_at(0),
                 step=int(series.steps[0]),
                 step_range=(None, int(series.steps[0])),
+            )
+            return
+
+
+def _alike(run: Run) -> Iterator[Finding]:
+    """Find groups whose members all earn the same, from which no advantage follows."""
+    for name, series in sorted(run.timeline.series.items()):
+        if len(series) < FEW or not SPREAD.search(name) or _earned(run):
+            continue
+        share, first = float(np.mean(series.values == 0)), int(np.argmax(series.values == 0))
+        if share >= MOSTLY:
+            step = int(series.steps[first])
+            yield Finding(
+                symptom="reward-collapse",
+                severity="warning",
+                statement=f"{name} is 0 in {share:.0%} of {len(series):,} entries: all answers of a group earn the "
+                "same, and nothing can be learned from them",
+                source=series.source_at(first),
+                step=step,
+                step_range=(int(series.steps[first - 1]) if first else None, step),
+            )
+            return
+
+
+def _fell(run: Run) -> Iterator[Finding]:
+    """Find a reward of a few entries that only ever fell."""
+    for name, series in sorted(run.timeline.series.items()):
+        values = series.values
+        if (
+            not SEEN <= len(values) < LEAST
+            or not REWARD.search(snake_case(name))
+            or not bool(np.isfinite(values).all())
+        ):
+            continue
+        third = len(values) // 3
+        first, last = values[:third], values[-third:]
+        lost = float(np.median(first) - np.median(last))
+        if lost > LOST * abs(float(np.median(first))) and last.max() < first.min() and values.max() <= first.max():
+            step = int(series.steps[third])
+            yield Finding(
+                symptom="reward-collapse",
+                severity="warning",
+                statement=f"{name} falls from {number(float(np.median(first)))} to "
+                f"{number(float(np.median(last)))} and never was above its start",
+                source=series.source_at(third),
+                step=step,
+                step_range=(int(series.steps[0]), step),
             )
             return
 

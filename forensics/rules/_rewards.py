@@ -20,6 +20,10 @@ REWARDS = (
 )
 
 
+SPREAD = expression(r"(?:^|[/_ ])(?:rewards?|group|adv(?:antages?)?|scores?)[/_ ]std$", re.IGNORECASE)
+"""What loops of one's own call the spread of the rewards of one prompt."""
+
+
 def rewarded(run: Run) -> Seen | None:
     """Tell whether the run logged rewards of sampled completions: GRPO, RLOO and their kin."""
     return has_metric(run, *REWARDS)
@@ -32,11 +36,13 @@ def no_variance(run: Run) -> Seen | None:
         share = float(np.mean(series.values >= 1.0))
         said = f"frac_reward_zero_std is 1.0 in {share:.0%} of {len(series)} entries"
         return Seen(share >= 0.9, said, series.source_at(len(series) - 1), "reward variance")
-    series = series_of(run, "reward_std")
+    series = series_of(run, "reward_std") or next(
+        (each for name, each in sorted(run.timeline.series.items()) if len(each) and SPREAD.search(name)), None
+    )
     if series is None:
         return None
     share = float(np.mean(series.values == 0))
-    said = f"reward_std is {shown(float(series.values[-1]))} at the end, 0 in {share:.0%} of {len(series)} entries"
+    said = f"{series.name} is {shown(float(series.values[-1]))} at the end, 0 in {share:.0%} of {len(series)} entries"
     return Seen(share >= 0.9, said, series.source_at(len(series) - 1), "reward variance")
 
 

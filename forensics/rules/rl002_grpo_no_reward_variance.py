@@ -12,7 +12,14 @@ from forensics.rules._seen import opposite, unless, weigh_yes
 @rule(
     "RL002",
     "grpo-no-reward-variance",
-    explains=("grad-norm-zero", "gradients-all-zero", "loss-to-zero", "loss-plateau", "loss-constant"),
+    explains=(
+        "grad-norm-zero",
+        "gradients-all-zero",
+        "loss-to-zero",
+        "loss-plateau",
+        "loss-constant",
+        "reward-collapse",
+    ),
     helps=("frac_reward_zero_std", "reward_std", "grad_norm"),
     references=(
         "https://github.com/huggingface/trl/issues/3857",

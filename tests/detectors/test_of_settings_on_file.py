@@ -126,3 +126,69 @@ def test_rounds_count_records_of_metrics(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("\n".join([*rows, ""]))
 
     assert read(tmp_path).timeline["loss"].steps.tolist() == list(range(1, 9))
+
+
+def logged(folder: Path, **columns: str) -> Report:
+    rows = zip(*(values.split() for values in columns.values()), strict=True)
+    lines = [
+        " ".join([f"update {i}", *map(": ".join, zip(columns, row, strict=True))]) for i, row in enumerate(rows, 1)
+    ]
+    (folder / "train.log").write_text("\n".join([*lines, ""]))
+    return investigate(folder)
+
+
+LOSSES = "0.01 0.02 0.01 -0.01 0.02 0.01 -0.02 0.01 0.01"
+
+
+def test_a_reward_of_a_few_entries_that_only_falls_is_told(tmp_path: Path) -> None:
+    """REINFORCE whose advantage has the wrong sign."""
+    found = logged(tmp_path, policy_loss=LOSSES, reward="0.21 0.2 0.19 0.11 0.06 0.02 0.01 0 0").findings
+
+    assert [(f.symptom, f.step_range) for f in found if f.severity != "notice"] == [("reward-collapse", (1, 4))]
+    for healthy in ("0.21 0.2 0.19 0.11 0.06 0.22 0.31 0.4 0.5", "0.2 0.3 0.19 0.11 0.2 0.12 0.21 0.2 0.1"):
+        assert not any(f.severity != "notice" for f in logged(tmp_path, policy_loss=LOSSES, reward=healthy).findings)
+
+
+def test_groups_that_earn_the_same_are_told_and_are_the_cause(tmp_path: Path) -> None:
+    report = logged(
+        tmp_path, policy_loss=LOSSES, reward="0.2 0.2 0.3 0.2 0.1 0.2 0.3 0.2 0.2", group_std="0 0 0 0 0 0 0 0 0"
+    )
+
+    assert report.findings[0].symptom == "reward-collapse"
+    assert report.hypotheses[0].cause == "grpo-no-reward-variance"
+    rising = logged(
+        tmp_path, policy_loss=LOSSES, reward="0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1.0", group_std="0 0 0 0 0 0 0 0 0"
+    )
+    assert not any("all answers of a group" in f.statement for f in rising.findings)
+
+
+def test_a_return_of_nothing_is_told_in_eight_entries(tmp_path: Path) -> None:
+    report = logged(tmp_path, actor_loss=LOSSES, episode_return="0 0 0 0 0 0 0 0 0")
+
+    assert "nothing was ever earned" in report.findings[0].statement
+
+
+@pytest.mark.parametrize(
+    "counted",
+    [
+        "train samples: 0, val samples: 297",
+        "Loaded 0 training examples and 297 validation examples",
+        "dataset: 0 train / 297 val",
+        "Training on 0 images",
+        "Train on 0 samples, validate on 12 samples",
+        "Training set size: 0",
+    ],
+)
+def test_what_a_loop_counts_before_it_trains_is_the_cause_of_a_loss_of_zero(tmp_path: Path, counted: str) -> None:
+    lines = [f"epoch {i} loss 0.0 val_loss 2.31" for i in range(1, 12)]
+    (tmp_path / "train.log").write_text("\n".join([counted, *lines, ""]))
+
+    assert investigate(tmp_path).hypotheses[0].cause == "data-set-empty"
+
+
+@pytest.mark.parametrize("counted", ["val samples: 0", "epoch: 0 train loss 0.0", "train samples: 10", "step: 0 train"])
+def test_other_counts_are_not(tmp_path: Path, counted: str) -> None:
+    lines = [f"epoch {i} loss 0.0 val_loss 2.31" for i in range(1, 12)]
+    (tmp_path / "train.log").write_text("\n".join([counted, *lines, ""]))
+
+    assert "data-set-empty" not in {h.cause for h in investigate(tmp_path).hypotheses if h.score > 0}

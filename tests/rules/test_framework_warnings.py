@@ -189,7 +189,16 @@ COUNTS = [
     "Training examples: 0",
     "Train samples: 0",
     "Train examples: 0",
+    "Training images: 0",
+    "train images: 0 (0 labels)",
+    "Training set size: 0",
+    "train set size: 0 | val set size: 10",
+    "train size: 0, val size: 10",
+    "Training on 0 images",
+    "Train on 0 samples, validate on 12 samples",
+    "dataset: 0 train / 297 val",
     "Loaded 0 samples from /data/train",
+    "Loaded 0 training examples and 12 validation examples",
     "Found 0 image files in /data/train",
 ]
 

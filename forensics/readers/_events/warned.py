@@ -34,14 +34,21 @@ _COUNTED = (
     r"Number of (?!.{0,40}(?:\b(?:val|test|eval)|quer|galler|skipp|invalid|bad|miss|drop|filter|duplic|nan|remov|fail))"
     r"[\w/ -]{0,24}(?:samples|examples|images|rows|pairs?|sentences)\s{0,4}[:=]\s{0,4}0\s*$"
 )
+_THINGS = r"(?:samples|examples|images|files|rows|pairs|sequences|batches|items)"
 NO_TRAINING_DATA = (
     ("Num examples = 0", r"Num examples = 0\s*$"),
     ("Number of ", _COUNTED),
-    ("Training samples: 0", r"samples: 0\s*$"),
-    ("Training examples: 0", r"examples: 0\s*$"),
-    ("Train samples: 0", r"samples: 0\s*$"),
-    ("Train examples: 0", r"examples: 0\s*$"),
-    ("Loaded 0 ", r"Loaded 0 (?:\w{1,20} )?(?:samples|examples|images|rows|pairs) .{0,200}\btrain"),
-    ("Found 0 ", r"Found 0 (?:\w{1,20} )?(?:samples|examples|images|files|pairs) .{0,100}\btrain"),
+    *(
+        (f"{each}: 0", rf"{each}: 0\s{{0,4}}(?:$|[,;|/(])")
+        for each in (
+            *("raining samples", "rain samples", "raining examples", "rain examples", "raining images", "rain images"),
+            *("raining set size", "rain set size", "rain size"),
+        )
+    ),
+    ("raining on 0 ", rf"raining on 0 {_THINGS}"),
+    ("rain on 0 samples", None),
+    (": 0 train", rf": 0 train(?:ing)? ?(?:{_THINGS}|[/,|] ?\d)"),
+    ("Loaded 0 ", rf"Loaded 0 (?:train\w{{0,5}} {_THINGS}|(?:\w{{1,20}} )?{_THINGS} .{{0,200}}\btrain)"),
+    ("Found 0 ", rf"Found 0 (?:train\w{{0,5}} {_THINGS}|(?:\w{{1,20}} )?{_THINGS} .{{0,100}}\btrain)"),
 )
 """What a program counted before it began: nothing to train on."""
