@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,10 +144,16 @@ def in_child(work: Callable[[], Answer]) -> tuple[Answer | None, int]:
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        os.close(reading)
-        with os.fdopen(writing, "wb") as out:
-            pickle.dump(work(), out)
-        os._exit(0)
+        status = 1
+        try:
+            os.close(reading)
+            with os.fdopen(writing, "wb") as out:
+                pickle.dump(work(), out)
+            status = 0
+        except BaseException:  # noqa: BLE001  (a child that goes on would be a second parent)
+            traceback.print_exc()
+        finally:
+            os._exit(status)
     os.close(writing)
     with os.fdopen(reading, "rb") as told:
         answer = told.read()

@@ -6,7 +6,7 @@ import time
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from forensics.redaction import Redactor, visible
@@ -317,3 +317,41 @@ def test_a_value_that_was_masked_by_its_name_is_masked_everywhere(elsewhere: str
     redactor.learn([elsewhere.format(secret), f"COMET_API_KEY={secret}"])
 
     assert secret not in redactor(elsewhere.format(secret))
+
+
+@given(
+    parts=st.lists(
+        st.sampled_from(
+            [
+                "layers",
+                "w1",
+                "10",
+                "192",
+                "168",
+                "7",
+                "999",
+                "hf_" + "aB3" * 8,
+                "gpu17",
+                "0123",
+                "a-b",
+                "x.edu",
+                "1.2.3.4",
+            ]
+        ),
+        min_size=1,
+        max_size=7,
+    ),
+    more=st.lists(st.sampled_from(["3", "10", "17", "255", "experts"]), max_size=3),
+    learnt=st.none() | st.sampled_from(["gpu17", "7.w1", "999", "layers"]),
+)
+@settings(max_examples=300)
+def test_names_of_tensors_are_masked_as_any_text(parts: list[str], more: list[str], learnt: str | None) -> None:
+    """What one name is told of others that differ in a number is what each would be told."""
+    quick, slow = (Redactor(identities=True) for _ in range(2))
+    for redactor in (quick, slow):
+        if learnt is not None:
+            redactor.learn_value("host", learnt)
+    names = [".".join(parts), ".".join([*parts, *more]), ".".join([*more, *parts]), ".".join(parts).replace("10", "11")]
+    names += [name.replace("7", "8").replace("192", "123") for name in names]
+
+    assert [quick.of_name(name) for name in names] == [slow(name) for name in names]

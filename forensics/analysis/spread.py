@@ -69,10 +69,8 @@ def spread_of(table: TensorTable, bad: NDArray[np.bool_], records: Sequence[Tens
     names = sorted(dict.fromkeys(table.named(bad)), key=depth_of)
     if not names:
         return None
-    weights = [name for name, role in zip(table.names, table.roles, strict=True) if role in {"weight", "master"}]
-    trained = {
-        name for name, frozen in zip(table.names, table.frozen, strict=True) if not frozen and name in set(weights)
-    }
+    weights = set(table.named(table.roles.among({"weight", "master"})))
+    trained = weights.intersection(table.named(~table.frozen))
     layers = [int(match[1]) for name in names if (match := LAYER.match(name))]
     span = (min(layers), max(layers)) if layers else None
     hit = trained & set(names)

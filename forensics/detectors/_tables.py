@@ -14,24 +14,24 @@ HALVES = ("BF16", "F16")
 
 
 def with_role(table: TensorTable, *roles: str) -> Mask:
-    return np.array([role in roles for role in table.roles], dtype=bool)
+    return table.roles.among(roles)
 
 
 def floating(table: TensorTable) -> Mask:
-    return np.array([dtype.startswith(FLOATS) for dtype in table.dtypes], dtype=bool)
+    return table.dtypes.among({word for word in table.dtypes.words if word.startswith(FLOATS)})
 
 
 def halves(table: TensorTable) -> Mask:
-    return np.array([dtype in HALVES for dtype in table.dtypes], dtype=bool)
+    return table.dtypes.among(HALVES)
 
 
 def matrices(table: TensorTable) -> Mask:
     """Tell which tensors have two dimensions or more: kernels and embeddings, not biases and norms."""
-    return np.array([len(shape) >= 2 for shape in table.shapes], dtype=bool)
+    return np.asarray(table.shapes.dimensions >= 2, dtype=bool)
 
 
 def trainable(table: TensorTable) -> Mask:
-    return np.array([state == "trainable" for state in table.trained], dtype=bool)
+    return table.trained.among({"trainable"})
 
 
 def scanned(run: Run) -> Iterator[tuple[Checkpoint, TensorTable]]:

@@ -28,7 +28,8 @@ def weights_exploded(run: Run) -> Iterator[Finding]:
     """
     earliest: dict[str, float] = {}
     before: Checkpoint | None = None
-    for checkpoint, table in scanned(run):
+    looked = list(scanned(run))
+    for checkpoint, table in looked:
         judged = _judged(table)
         then = np.array(
             [earliest.get(name, np.nan) for name in table.names.texts] if earliest else np.full(len(table), np.nan)
@@ -38,8 +39,9 @@ def weights_exploded(run: Run) -> Iterator[Finding]:
         if bool(grown.any()) or bool(huge.any()):
             yield _finding(checkpoint, table, grown if bool(grown.any()) else huge, then, before)
             return
-        new = judged & np.isnan(then)
-        earliest.update(zip(compress(table.names.texts, new), table.max_abs[new].tolist(), strict=True))
+        if checkpoint is not looked[-1][0]:
+            new = judged & np.isnan(then)
+            earliest.update(zip(compress(table.names.texts, new), table.max_abs[new].tolist(), strict=True))
         before = checkpoint
 
 

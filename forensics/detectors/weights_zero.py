@@ -48,7 +48,8 @@ def weights_zero(run: Run) -> Iterator[Finding]:
             yield _finding(checkpoint, killed, "error", "were alive in an earlier checkpoint and are now", tables)
             return
         living = with_role(table, "weight") & (table.elements > 0) & (table.zero < DEAD * table.elements)
-        alive.update(table.named(np.asarray(living, dtype=bool)))
+        if position < len(tables) - 1:
+            alive.update(table.named(np.asarray(living, dtype=bool)))
         if position == len(tables) - 1 and names:
             yield from _last(run, checkpoint, table, names, tables)
 

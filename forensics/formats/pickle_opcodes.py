@@ -8,13 +8,15 @@ import struct
 from dataclasses import field
 
 from forensics.deferred.records import dataclass
-from forensics.errors import MalformedError
+from forensics.errors import LimitError, MalformedError
 from forensics.formats.pickle_machine import Machine
 from forensics.formats.pickle_scalars import text_number
 from forensics.formats.pickle_table import COSTS, OPERATIONS, StopReachedError, opcode
 from forensics.formats.pickle_values import Name, Record
 
 BATCH = 256
+DEEPEST_MARKS = 100_000
+"""Python's own pickler stops at its recursion limit, a thousand or so."""
 
 _UNSIGNED = struct.Struct("<I").unpack
 
@@ -77,6 +79,8 @@ def _run(machine: Machine) -> object:
 
 @opcode(b"(", 70)
 def _mark(machine: Machine) -> None:
+    if len(machine.marks) >= DEEPEST_MARKS:
+        raise LimitError(f"the pickle opens more than {DEEPEST_MARKS:,} containers within each other")
     machine.marks.append(machine.stack)
     machine.stack = []
 

@@ -111,17 +111,16 @@ def read_layout(file: File, limits: Limits = DEFAULT) -> Layout:
     """
     length = _header_length(file, limits)
     start = _LENGTH_BYTES + length
-    raw = file.read(_LENGTH_BYTES, length)
     doubled: list[str] = []
-    found = _as_written(raw, start, limits)
+    found = _as_written(file, length, limits)
     if found is None:
-        found = _as_json(raw, start, doubled, file.path.name, limits)
+        found = _as_json(file, length, doubled, limits)
     return _laid_out(found[0].in_order(), found[1], doubled, start, file.size)
 
 
-def _as_written(raw: bytes, start: int, limits: Limits) -> tuple[Entries, Mapping[str, str]] | None:
+def _as_written(file: File, length: int, limits: Limits) -> tuple[Entries, Mapping[str, str]] | None:
     """Return the tensors of a header as the library writes it; None where it has to be read as any JSON."""
-    found = columns(raw)
+    found = columns(lambda place, size: file.read(_LENGTH_BYTES + place, size), length)
     if found is None:
         return None
     held, metadata = found
@@ -136,16 +135,16 @@ def _as_written(raw: bytes, start: int, limits: Limits) -> tuple[Entries, Mappin
     if int(elements.max()) >= 1 << 58 or ((held.last - held.first) * 8 != elements * bits).any():
         return None
     coded = Coded(held.dtypes, [dtype.name for dtype in dtypes])
+    start = _LENGTH_BYTES + length
     return Entries(Names(held.names), coded, shapes, start + held.first, held.last - held.first), _metadata(metadata)
 
 
-def _as_json(
-    raw: bytes, start: int, doubled: list[str], file: str, limits: Limits
-) -> tuple[Entries, Mapping[str, str]]:
-    header = _parse(raw, doubled, limits)
+def _as_json(file: File, length: int, doubled: list[str], limits: Limits) -> tuple[Entries, Mapping[str, str]]:
+    start = _LENGTH_BYTES + length
+    header = _parse(file.read(_LENGTH_BYTES, length), doubled, limits)
     metadata = _metadata(header.pop("__metadata__", {}))
     if len(header) > limits.tensors:
-        raise LimitError(f"{file} declares {len(header)} tensors, more than {limits.tensors}")
+        raise LimitError(f"{file.path.name} declares {len(header)} tensors, more than {limits.tensors}")
     entries = [
         _placed(name, value, start) if type(value) is tuple else _entry(name, value, start, limits)
         for name, value in header.items()

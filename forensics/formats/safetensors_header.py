@@ -7,6 +7,7 @@ slowly, and finds the words for it.
 """
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -46,51 +47,65 @@ class _UnusualError(Exception):
     """The header is not as the library writes it."""
 
 
-def columns(raw: bytes) -> tuple[Columns, object] | None:
-    """Return the tensors of a header and its `__metadata__`; None for one that is not as the library writes it."""
+def columns(read: Callable[[int, int], bytes], length: int) -> tuple[Columns, object] | None:
+    """Return the tensors of a header and its `__metadata__`; None for one that is not as the library writes it.
+
+    `read` returns so many bytes (second number) of the header from a place on; never all of it is held.
+    """
     try:
-        begin, metadata = _metadata(raw)
-        end = len(raw.rstrip(b" ")) - 1
-        if begin >= end or raw[end - 1 : end + 1] != b"}}":
-            return None
-        return _joined([_Part(raw, *each) for each in _chunks(raw, begin, end)]), metadata
+        metadata: object = {}
+        parts: list[_Part] = []
+        for chunk in _chunks(read, length):
+            begin = 0
+            if not parts:
+                begin, metadata = _metadata(chunk)
+            if begin < len(chunk):
+                parts.append(_Part(chunk[begin:] if begin else chunk))
+        return _joined(parts), metadata
     except (_UnusualError, ValueError, RecursionError):
         return None
 
 
-def _metadata(raw: bytes) -> tuple[int, object]:
+def _metadata(head: bytes) -> tuple[int, object]:
     """Return the place of the first tensor, and what stands before it."""
-    head = b'{"__metadata__":'
-    if not raw.startswith(head):
+    mark = b'{"__metadata__":'
+    if not head.startswith(mark):
         return 1, {}
-    close = raw.find(b'},"', len(head))
+    close = head.find(b'},"', len(mark))
     if close < 0:
         raise _UnusualError
-    return close + 2, json.loads(raw[len(head) : close + 1])
+    return close + 2, json.loads(head[len(mark) : close + 1])
 
 
-def _chunks(raw: bytes, begin: int, end: int) -> list[tuple[int, int]]:
-    """Return where the tensors of each chunk begin and end, without the comma behind them."""
-    made = []
-    while begin < end:
-        cut = raw.find(_BETWEEN, min(begin + CHUNK_BYTES, end), end)
-        stop = end if cut < 0 else cut + 2
-        made.append((begin, stop))
-        begin = stop + 1
-    return made
+def _chunks(read: Callable[[int, int], bytes], length: int) -> Iterator[bytes]:
+    """Yield the text of some tensors at a time, without the comma behind them and the brace that ends the header."""
+    rest, place = b"", 0
+    while place < length:
+        data = rest + read(place, min(CHUNK_BYTES, length - place))
+        place = min(place + CHUNK_BYTES, length)
+        cut = data.rfind(_BETWEEN) + 2
+        if place < length and cut > 1:
+            yield data[:cut]
+            rest = data[cut + 1 :]
+        else:
+            rest = data
+    rest = rest.rstrip(b" ")
+    if not rest.endswith(b"}}"):
+        raise _UnusualError
+    yield rest[:-1]
 
 
 class _Part:
-    """The tensors between two places of a header; quotes are numbered ten to a tensor."""
+    """The tensors of a stretch of a header; quotes are numbered ten to a tensor."""
 
-    def __init__(self, raw: bytes, begin: int, end: int) -> None:
-        self.bytes: _Bytes = np.frombuffer(raw, np.uint8, end - begin, begin)
-        quotes = self._quotes(b"\\" in raw[begin:end])
+    def __init__(self, text: bytes) -> None:
+        self.bytes: _Bytes = np.frombuffer(text, np.uint8)
+        quotes = self._quotes(b"\\" in text)
         if len(quotes) % 10 or not len(quotes):
             raise _UnusualError
         q = self.quotes = quotes.reshape(-1, 10)
         # The byte behind each tensor but the last is a comma, and the next begins after it.
-        self.ends = np.append(q[1:, 0] - 1, end - begin)
+        self.ends = np.append(q[1:, 0] - 1, len(text))
         self._check()
         self.names = self._names()
         self.dtypes, self.dtype_names = self._dtypes()
@@ -104,6 +119,7 @@ class _Part:
         kept = np.ones(len(numbers), bool)
         kept[last - 1] = kept[last] = False
         self.sizes, self.dimensions = numbers[kept], counts[::2]
+        del self.bytes, self.quotes, self.ends  # three times what is kept
 
     def _quotes(self, escapes: bool) -> Integers:
         quotes = np.flatnonzero(self.bytes == _QUOTE)
@@ -203,6 +219,8 @@ class _Part:
 
 
 def _joined(parts: list[_Part]) -> Columns:
+    if not parts:
+        raise _UnusualError
     names = [name for part in parts for name in part.names] if len(parts) > 1 else parts[0].names
     once = set(names)
     if len(once) != len(names) or "__metadata__" in once:

@@ -20,6 +20,7 @@ Trained: TypeAlias = Literal["trainable", "frozen", "tied", "buffer", "unknown"]
 Flags: TypeAlias = NDArray[np.bool_]
 Item = TypeVar("Item")
 LARGEST = 2**63 - 1
+_TOGETHER = 20_000
 _SAME_DIGIT = str.maketrans("123456789", "000000000")
 
 
@@ -123,7 +124,12 @@ class Names(Column[str]):
 
     def taken(self, rows: Integers) -> "Names":
         texts = self._texts
-        return Names([texts[row] for row in rows.tolist()], self._shown)
+        made = Names([texts[row] for row in rows.tolist()], self._shown)
+        if self._kinds is not None:
+            kinds, of = self._kinds
+            left, numbers = np.unique(of[rows], return_inverse=True)
+            made._kinds = [kinds[number] for number in left.tolist()], numbers.reshape(-1)
+        return made
 
     def where(self, matches: Callable[[str], object]) -> Flags:
         """Return the names that match, shape (n,), by one question for all that differ in digits only.
@@ -137,12 +143,16 @@ class Names(Column[str]):
     def kinds(self) -> tuple[Sequence[str], Integers]:
         """The names with each digit 0, every one once, and which of them each name is of, shape (n,)."""
         if self._kinds is None:
-            joined = "\n".join(self._texts)
-            flat = joined.translate(_SAME_DIGIT).split("\n")
-            if len(flat) != len(self._texts):  # a name of several lines, or no name
-                flat = [text.translate(_SAME_DIGIT) for text in self._texts]
-            numbers = {kind: number for number, kind in enumerate(dict.fromkeys(flat))}
-            of = np.fromiter(map(numbers.__getitem__, flat), np.intp, len(flat))
+            numbers: dict[str, int] = {}
+            of = np.empty(len(self._texts), np.int64)
+            for first in range(0, len(of), _TOGETHER):
+                part = self._texts[first : first + _TOGETHER]
+                flat = "\n".join(part).translate(_SAME_DIGIT).split("\n")
+                if len(flat) != len(part):  # a name of several lines
+                    flat = [text.translate(_SAME_DIGIT) for text in part]
+                for kind in dict.fromkeys(flat):
+                    numbers.setdefault(kind, len(numbers))
+                of[first : first + _TOGETHER] = np.fromiter(map(numbers.__getitem__, flat), np.int64, len(flat))
             self._kinds = list(numbers), of
         return self._kinds
 
@@ -344,6 +354,8 @@ class Tensors(Column[TensorRecord]):
 
     def taken(self, rows: Integers) -> "Tensors":
         """Return some of the rows, each once, in the order given."""
+        if len(rows) == len(self) and (np.diff(rows) == 1).all():
+            return self
         old = {int(row): place for place, row in enumerate(rows)} if self.strides or self.aliases else {}
         files, starts = _ragged(self.piece_files, self.piece_starts, rows)
         return Tensors(

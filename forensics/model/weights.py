@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import field, fields
+from itertools import compress
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -102,7 +103,7 @@ class TensorTable:
         return TensorTable(**made)
 
     def named(self, mask: NDArray[np.bool_]) -> Iterator[str]:
-        return (self.names[int(i)] for i in np.flatnonzero(mask))
+        return map(self.names.shown, compress(self.names.texts, mask))
 
 
 @dataclass(frozen=True, slots=True)

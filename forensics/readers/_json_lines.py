@@ -6,6 +6,7 @@ once more with numbers that cannot be mistaken for each other. A line that no te
 templates cost no correctness.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import field, replace
@@ -230,5 +231,8 @@ def _says(said: _Said, line: bytes, mask: Mask, entry: Entry | None, total: int)
     if any(index < 0 for _, index in said.values) or at(said.total, 0.0) != total:
         return False
     values = tuple((name, numbers[index]) for name, index in said.values)
-    told = Entry(int(at(said.step, UNKNOWN_STEP)), at(said.epoch, np.nan), at(said.time, np.nan), values, said.rounded)
+    step = at(said.step, UNKNOWN_STEP)
+    if not math.isfinite(step):
+        return False
+    told = Entry(int(step), at(said.epoch, np.nan), at(said.time, np.nan), values, said.rounded)
     return repr(told) == repr(entry) if said.values or entry else not said.values

@@ -27,6 +27,9 @@ _ESCAPES = expression(
 )
 _INVISIBLE = expression("[\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\x00]")
 _IN_BASE64 = expression(r"[A-Za-z0-9+/_=-]*")
+_ONE, _TWO, _THREE = (expression(rf"(?<=\.)[0-9]{{{digits}}}(?=\.)") for digits in (1, 2, 3))
+_FOUR = expression(r"(?<![0-9])[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_NUMBER = expression(r"(?:^|\.)[0-9]{1,3}(?:\.|$)")
 Match = re.Match[str]
 
 
@@ -57,6 +60,7 @@ class Redactor:
         self._encoded_pattern: re.Pattern[str] | None = None
         self._commits: set[str] = set()
         self._masked: dict[str, str] = {}
+        self._plain: dict[str, bool] = {}
 
     def learn(self, texts: Iterable[str]) -> None:
         """Take up secrets by the names that they stand behind, and users, hosts and jobs that the texts give away."""
@@ -86,7 +90,11 @@ class Redactor:
         if value and value not in self._literals:
             self._literals[value] = kind
             self._literal_pattern = None
-            self._masked.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._masked.clear()
+        self._plain.clear()
 
     def learn_secrets(self, values: Iterable[str]) -> None:
         """Take up values that are known to be secrets."""
@@ -112,7 +120,7 @@ class Redactor:
         if new:
             self._encoded.update(dict.fromkeys(new))
             self._encoded_pattern = None
-            self._masked.clear()
+            self._forget()
 
     @property
     def knows_encodings(self) -> bool:
@@ -158,6 +166,23 @@ class Redactor:
             if len(self._masked) < REMEMBERED:
                 self._masked[text] = known
         return known
+
+    def of_name(self, text: str) -> str:
+        """Return the name of a tensor masked, asked once for all that differ in short numbers between dots only.
+
+        `experts.17.w1` and `experts.29.w1` are masked alike: what looks at digits asks for more of them, for an
+        address (four numbers in a row), or for a value that was learnt; where such a value has a number there, each
+        name is asked.
+        """
+        alike = _THREE.sub("000", _TWO.sub("00", _ONE.sub("0", text)))
+        known = self._plain.get(alike)
+        if known is None:
+            masked = self(text)
+            exact = _FOUR.search(text) is not None or any(map(_NUMBER.search, (*self._literals, *self._encoded)))
+            if not exact and len(self._plain) < REMEMBERED:
+                self._plain[alike] = masked == text
+            return masked
+        return text if known else self(text)
 
     def _mask(self, text: str) -> str:
         shown = visible(text)

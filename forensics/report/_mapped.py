@@ -38,7 +38,7 @@ def _mapped(value: Any, function: TextFunction) -> Any:  # noqa: ANN401  (any fi
     if isinstance(value, str):
         return function(value)
     if isinstance(value, Names):
-        return value.mapped(function)
+        return value.mapped(getattr(function, "of_name", function))
     if isinstance(value, tuple):
         return tuple(_mapped(item, function) for item in value)
     if isinstance(value, Mapping):

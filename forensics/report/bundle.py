@@ -19,6 +19,8 @@ from forensics.report.excerpts import Excerpt, masked_excerpts
 MOST_BYTES = 24 << 20
 MEMBER_BYTES = 64 << 20
 """Of one file before compression: nothing that a person or an editor still opens."""
+TENSORS = 10_000
+"""Rows of a checkpoint in the table of tensors, the worst of them: what a spreadsheet opens at once."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that zip knows: the same run always gives the same archive."""
 
@@ -28,7 +30,9 @@ def render(report: Report, found: Sequence[Excerpt], redactor: Redactor) -> byte
     excerpts = masked_excerpts(found, redactor)
     shown = masked_by(report, redactor)
     members = [*_reports(shown, excerpts, masked=redactor.identities), *_logs(excerpts)]
-    return _archive(members, redactor)
+    many = any(c.table is not None and len(c.table) > TENSORS for c in shown.run.checkpoints)
+    note = f"tensors.csv holds the {TENSORS:,} worst tensors of a checkpoint that has more." if many else ""
+    return _archive(members, redactor, note)
 
 
 def _reports(shown: Report, excerpts: Sequence[Excerpt], *, masked: bool) -> Iterator[tuple[str, str]]:
@@ -40,7 +44,7 @@ def _reports(shown: Report, excerpts: Sequence[Excerpt], *, masked: bool) -> Ite
     yield "environment.json", environment.render(run, "json")
     yield "timeline.csv", timeline.render(run, (), "csv")
     if any(c.table is not None for c in run.checkpoints):
-        yield "tensors.csv", tensors.render(run.checkpoints, (), tensors.Choice(top=0), "csv")
+        yield "tensors.csv", tensors.render(run.checkpoints, (), tensors.Choice(most=TENSORS), "csv")
 
 
 def _logs(excerpts: Sequence[Excerpt]) -> Iterator[tuple[str, str]]:
@@ -53,7 +57,7 @@ def _logs(excerpts: Sequence[Excerpt]) -> Iterator[tuple[str, str]]:
         yield f"logs/{number:02}-{safe}.log", f"{head}{left}{lines}\n"
 
 
-def _archive(members: Sequence[tuple[str, str]], redactor: Redactor) -> bytes:
+def _archive(members: Sequence[tuple[str, str]], redactor: Redactor, note: str) -> bytes:
     out = io.BytesIO()
     left: list[str] = []
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
@@ -63,7 +67,7 @@ def _archive(members: Sequence[tuple[str, str]], redactor: Redactor) -> bytes:
                 left.append(name)
             else:
                 _write(archive, name, data)
-        _write(archive, "README.txt", _readme(members, left, redactor).encode())
+        _write(archive, "README.txt", _readme(members, left, redactor, note).encode())
     return out.getvalue()
 
 
@@ -81,10 +85,11 @@ def _write(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
     archive.writestr(info, data)
 
 
-def _readme(members: Sequence[tuple[str, str]], left: Sequence[str], redactor: Redactor) -> str:
+def _readme(members: Sequence[tuple[str, str]], left: Sequence[str], redactor: Redactor, note: str) -> str:
     lines = [f"Evidence of a training run, collected by medforensics {forensics.__version__}.", ""]
     lines += [name for name, _ in members if name not in left]
     lines += [f"{name}: left out, the archive would be too large" for name in left]
+    lines += ["", note] if note else []
     lines += ["", "It holds no weights and no file of the run as a whole. Start with report.html or report.md."]
     if redactor.identities:
         lines += [

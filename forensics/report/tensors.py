@@ -48,12 +48,16 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which rows are shown: name patterns, properties, how many (0: all); `by` puts rows of the table together."""
+    """Which rows are shown: name patterns, properties, how many (0: all); `by` puts rows of the table together.
+
+    `top` is of tables; of csv and json `most` are written of each checkpoint, the worst of them (0: all).
+    """
 
     select: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     top: int = 20
     by: By = "tensor"
+    most: int = 0
 
 
 def render(
@@ -221,7 +225,7 @@ def _records(checkpoints: Sequence[Checkpoint], choice: Choice) -> Iterator[dict
         if table is None:
             continue
         change = relative_change(table)
-        for i in (int(i) for i in chosen_rows(table, choice)):
+        for i in chosen_rows(table, choice)[: choice.most or None].tolist():
             yield {
                 "checkpoint": clean(checkpoint.path),
                 "tensor": clean(table.names[i]),

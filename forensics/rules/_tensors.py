@@ -209,7 +209,7 @@ def weights_stored_as(run: Run, *dtypes: str) -> Seen | None:
     training = table.is_weight & ~table.frozen
     if not training.any():
         return None
-    stored = [table.dtypes[int(i)] for i in np.flatnonzero(training)]
+    stored = list(compress(table.dtypes, training))
     hit = sum(dtype in dtypes for dtype in stored)
     usual = max(set(stored), key=stored.count)
     said = f"the tensors that train are stored as {usual} in {name_of(checkpoints[-1])}"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fuzz.hostile.case import Payload
 from fuzz.hostile.inputs import every
-from fuzz.hostile.watch import Tried, tried
+from fuzz.hostile.watch import Tried, tried, warmed
 
 MARK = re.compile(r"(?<=<!-- hostile -->\n).*?(?=<!-- /hostile -->)", re.DOTALL)
 
@@ -55,12 +55,11 @@ def main() -> int:
     asked.add_argument("--write", type=Path, help="a page whose table is written anew")
     asked.add_argument("--list", action="store_true", help="each input with its time and memory")
     given = asked.parse_args()
-    import forensics.cli  # noqa: F401  (what is imported once is no cost of an input)
-
     seen: list[Tried] = []
     counts: dict[str, int] = defaultdict(int)
     with tempfile.TemporaryDirectory(prefix="medforensics-hostile-") as base:
         marker = Path(base, "executed")
+        warmed(Path(base, "input"))
         for one in every(Payload(str(marker))):
             counts[one.group] += 1
             if not re.search(given.only, f"{one.group}, {one.name}") or (counts[one.group] - 1) % given.every:

@@ -40,6 +40,10 @@ def _nested(depth: int) -> bytes:
     return content
 
 
+def _empty(count: int) -> list[Member]:
+    return [Member(name=b"run/%d.txt" % number) for number in range(count)]
+
+
 def _log(name: bytes = b"run/train.log", **lies: object) -> Member:
     return Member(name=name, content=STEPS, **lies)  # type: ignore[arg-type]  # fields of the member
 
@@ -86,7 +90,7 @@ def _archives() -> Iterator[tuple[str, str, bytes | Callable[[], bytes]]]:
         ),
     )
     yield "zip in a zip in a zip", "run.zip", _nested(12)
-    yield "zip of 100,000 files", "run.zip", lambda: zipped([Member(name=b"run/%d.txt" % n) for n in range(100_000)])
+    yield "zip of 100,000 files", "run.zip", lambda: zipped(_empty(100_000), wide=True)
 
 
 def inputs() -> Iterator[Input]:

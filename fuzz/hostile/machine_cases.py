@@ -1,10 +1,10 @@
 """What a file system can do: links, FIFOs, sockets, devices, names, depth, holes, files that change while read."""
 
 import os
-import shutil
 import socket
 import stat
 import struct
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -228,7 +228,5 @@ def inputs() -> Iterator[Input]:
 
 def removed(folder: Path) -> None:
     """Remove a made folder, whatever its depth and its permissions."""
-    for path in (folder / "closed",):
-        if path.is_dir():
-            path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
+    # Python's own removal recurses, and gives up where a path is longer than the system takes.
+    subprocess.run(["rm", "-rf", "--", str(folder)], check=False)  # noqa: S603, S607  (of our own folder)

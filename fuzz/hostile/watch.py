@@ -4,16 +4,18 @@ import os
 import re
 import resource
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from forensics.redaction.identities import redactor_for
+from forensics.report import tensors
 from fuzz.harness import FORBIDDEN, HARMLESS, in_child
 from fuzz.hostile.inputs import Input
 from fuzz.hostile.machine_cases import removed
+from fuzz.hostile.weights_cases import many
 
 SECONDS, SECONDS_A_GB = 2.0, 10.0
 """Processor time that a command may take on an input, and what each gigabyte on disk adds."""
@@ -22,9 +24,6 @@ MEMORY, MEMORY_FOLD = 100_000_000, 3
 ADDRESS_SPACE = 8 << 30
 HANGS = 240.0
 """Seconds of the wall after which a command hangs; the machine may be busy."""
-ALLOWED = HARMLESS | {"os.fork"}
-"""`triage` shares its work out among processes of its own, whose answers come by pickle."""
-OWN = ("concurrent.futures.", "forensics.", "pathlib")
 CODES = frozenset({0, 1, 3})
 CONTROL = re.compile(rb"[\0-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]")
 DEATH = b"""{'loss': 2.31, 'grad_norm': 1.1, 'learning_rate': 5e-05, 'epoch': 0.01}
@@ -66,6 +65,29 @@ class Ended:
     grown: int
     out: bytes
     err: bytes
+
+
+def warmed(place: Path) -> None:
+    """Import in this process what the commands need: it is no cost of an input."""
+    import forensics
+    from forensics.commands import bundle, triage  # noqa: F401
+    from forensics.fleet import alone, group, pool, resume, run  # noqa: F401
+    from forensics.report import bundle as archive
+    from forensics.report import fleet  # noqa: F401
+    from forensics.report.excerpts import excerpts
+    from forensics.weights import inspection
+
+    save = place / "run" / "checkpoint-5"
+    save.mkdir(parents=True)
+    (save / "model.safetensors").write_bytes(many(300))
+    (place / "run" / DEATH_FILE).write_bytes(DEATH)
+    report = forensics.analyze(place / "run")
+    for form in ("terminal", "json", "html", "markdown", "sarif"):
+        forensics.render(report, form)
+    archive.render(report, tuple(excerpts(report)), redactor_for(report.run, identities=True, names={}))
+    checkpoints, skips = inspection.scan(place / "run")
+    tensors.render(checkpoints, skips, tensors.Choice(), "table")
+    removed(place)
 
 
 def tried(one: Input, place: Path, marker: Path) -> Tried:
@@ -156,7 +178,9 @@ def _become(words: Sequence[str], place: Path, temporary: Path) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         sys.addaudithook(_Watch(place).notice)
         from forensics.cli import main
+        from forensics.fleet import pool, work
 
+        pool.run_here = lambda tasks, workers: map(work.analysed, tasks)  # noqa: ARG005  (a pool imports all anew)
         main(list(words))
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 70
@@ -165,8 +189,6 @@ def _become(words: Sequence[str], place: Path, temporary: Path) -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        if "multiprocessing.util" in sys.modules:  # its folder is removed at an exit that this is none of
-            sys.modules["multiprocessing.util"]._exit_function()  # noqa: SLF001
         os._exit(code)
 
 
@@ -187,16 +209,8 @@ class _Watch:
             ):
                 return
             os.write(2, f"FORBIDDEN: open {path!r} {mode}\n".encode())
-        elif event.startswith(FORBIDDEN) and event not in ALLOWED and not _is_local(event, arguments):
+        elif event.startswith(FORBIDDEN) and event not in HARMLESS:
             os.write(2, f"FORBIDDEN: {event} {str(arguments)[:100]}\n".encode())
-
-
-def _is_local(event: str, arguments: tuple[object, ...]) -> bool:
-    """Tell whether this is processes of one command that speak to each other."""
-    if event == "pickle.find_class" and str(arguments[0]).startswith(OWN):
-        return True
-    family = arguments[1] if event == "socket.__new__" else getattr(arguments[0], "family", None)
-    return event.startswith("socket.") and family in {socket.AF_UNIX, -1}
 
 
 def _judge(seen: Tried, command: Sequence[str], ended: Ended, size: int) -> None:

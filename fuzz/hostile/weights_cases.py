@@ -20,7 +20,7 @@ def safetensors(header: object, data: int = 16, length: int | None = None) -> by
     return struct.pack("<Q", len(raw) if length is None else length) + raw + bytes(data)
 
 
-def many(count: int, experts: int = 384) -> bytes:
+def many(count: int, experts: int = 384, value: float = 1.0) -> bytes:
     """Return a file of so many tensors of one element, named as those of a mixture of experts."""
     rows = (
         f'"model.layers.{n // (3 * experts)}.mlp.experts.{n // 3 % experts}.w{n % 3}.weight_scale":'
@@ -28,7 +28,7 @@ def many(count: int, experts: int = 384) -> bytes:
         for n in range(count)
     )
     raw = ("{" + ",".join(rows) + "}").encode()
-    return struct.pack("<Q", len(raw)) + raw + struct.pack("<f", 1.0) * count
+    return struct.pack("<Q", len(raw)) + raw + struct.pack("<f", value) * count
 
 
 def _one(**changed: object) -> bytes:
@@ -81,7 +81,8 @@ def _headers() -> dict[str, bytes | Callable[[], bytes]]:
         "a pickle": pickled(mapping(w=number(1))),
         "100,000 tensors": lambda: many(100_000),
         "700,000 tensors": lambda: many(700_000),
-        "100,000 names of 400 letters": lambda: many(100_000).replace(b"experts", b"experts" * 50)[: 48 << 20],
+        "100,000 tensors of NaN": lambda: many(100_000, value=float("nan")),
+        "100,000 names of 400 letters": lambda: many(100_000).replace(b"experts", b"experts" * 50),
     }
 
 

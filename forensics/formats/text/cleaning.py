@@ -46,7 +46,7 @@ _BEFORE = rb'(?:"[\w@./-]{1,40}": ?' + _VALUE + rb", ?){0,12}"
 _BEHIND = rb'(?:, ?"[\w@./-]{1,40}": ?' + _VALUE + rb"){0,12}"
 _WRAPPED = expression(
     rb"^[,\[]?\{" + _BEFORE + rb'(?:"(?:jsonPayload|_source|fields|attributes)": ?\{' + _BEFORE + rb")?"
-    rb'"(?:log|message|msg|data|line|text|textPayload|MESSAGE|body)": ?"((?:[^"\\\n]|\\.)*)"'
+    rb'"(?:log|message|msg|data|line|text|textPayload|MESSAGE|body)": ?"([^"\\\n]*(?:\\.[^"\\\n]*){0,20000})"'
     + _BEHIND
     + rb"(?:\}"
     + _BEHIND

@@ -16,6 +16,8 @@ from forensics.readers._events.leads import alike, leads, quotes
 from forensics.signatures import of_last_words
 
 MAX_LINES = 400
+MOST_WRITERS = 24
+"""Headers of other writers that may stand between a header and its first frame."""
 MAX_FOREIGN = 30
 """Lines of other writers that may stand between the frames and the exception."""
 
@@ -128,7 +130,7 @@ def _plain(window: Window, position: int, start: int, lead: bytes) -> Trace:
         if BEGIN in line:
             if frames and not headers and _ENDED.match(line):
                 return Trace(b"", ended, launcher=True)
-            if frames and not headers:
+            if (frames and not headers) or headers == MOST_WRITERS:
                 break
             headers += 1
         elif found:
