@@ -13,6 +13,7 @@ from forensics.formats.text import Window, number, pairs
 from forensics.formats.text.places import Pairs
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.bars import bars_after
+from forensics.readers.text.blocks import Block, block_at
 from forensics.readers.text.bulk import Anchored, Bulk, Known, with_bars
 from forensics.readers.text.columns import Buffer
 from forensics.readers.text.headers import Header, Row, headers_of
@@ -122,6 +123,10 @@ class Parser:
         rows.numbers.append(numbers)
         rows.totals.append(totals)
 
+    def add_block(self, block: Block, line: bytes) -> None:
+        made = block.shape()
+        self.add(self.shapes.setdefault(made.key, made), line, block.start, [*block.numbers.values()], block.totals)
+
     def has_numbers(self, line: bytes) -> bool:
         text = narrowed(line)
         known = self.outlines.get(outline(text))
@@ -230,7 +235,8 @@ def _evaluates(shape: Shape) -> bool:
 
 def is_entry(shape: Shape) -> bool:
     """Tell whether the lines of a shape are entries of metrics, and no headings."""
-    if shape.has(Role.LOSS, Role.NORM, Role.PART) or (bool(shape.metrics) and (shape.quoted or shape.has(Role.KNOWN))):
+    known = bool(shape.metrics) and (shape.quoted or shape.has(Role.KNOWN))
+    if shape.block or known or shape.has(Role.LOSS, Role.NORM, Role.PART):
         return True
     return len(shape.metrics) >= SEVERAL and shape.has(Role.EPOCH) and shape.has(Role.STEP, Role.BATCH, Role.GLOBAL)
 
@@ -251,31 +257,40 @@ def read_window(
         silent[np.searchsorted(every.starts, lines.starts)] = False
         parser.bulk.learn_silent(window, Lines(every.starts[silent], every.ends[silent]))
     if len(lines.starts) <= FEW:
-        _one_by_one(parser, window, lines)
+        _one_by_one(parser, window, lines, -1)
         return
     buffer = Buffer(window.data)
     parser.bulk.templates.sort(key=lambda template: -template.hits)
     lines = parser.in_bulk(window, buffer, lines, (0, asked))
+    done = -1
     while len(lines.starts):
         known = len(parser.bulk.templates), parser.bulk.made
-        _one_by_one(parser, window, Lines(lines.starts[:FEW], lines.ends[:FEW]))
+        done = _one_by_one(parser, window, Lines(lines.starts[:FEW], lines.ends[:FEW]), done)
         lines = Lines(lines.starts[FEW:], lines.ends[FEW:])
         lines = parser.in_bulk(window, buffer, lines, known)
 
 
-def _one_by_one(parser: Parser, window: Window, lines: Lines) -> None:
-    """Read lines one by one; those below the header of a table are its rows."""
-    done = -1
+def _one_by_one(parser: Parser, window: Window, lines: Lines, done: int) -> int:
+    """Read lines one by one from where reading is `done`, and return how far it is.
+
+    Those below the header of a table are its rows, those of a block are read with it.
+    """
     for start, end in zip(lines.starts.tolist(), lines.ends.tolist(), strict=True):
         if start < done:
             continue
         line = window.data[start:end]
+        block = block_at(window.data, (start, end), window.begin, window.reach(start))
+        if block is not None:
+            parser.add_block(block, line)
+            done = block.end
+            continue
         if parser.passes(line):
             continue
         for first, part in fragments(line):
             shape = parser.read(part, start + first)
             if shape is None and first == 0:
                 done = max(_below(parser, window, part, start, end), done)
+    return done
 
 
 def _below(parser: Parser, window: Window, line: bytes, start: int, end: int) -> int:

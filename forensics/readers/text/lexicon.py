@@ -92,7 +92,7 @@ _NO_KNOWN = expression(r"thresh|toleran|patience", re.IGNORECASE)
 """What a limit of a metric is called."""
 _GLOBAL = expression(
     r"(?:^|[ /_(])(?:global[_ -]?(?:steps?|iter\w{0,40})|num[_ ]updates|nupdates|total[_ /]steps?|current_steps?"
-    r"|total_?timesteps|timesteps_total|total_?env_?steps|totalenvinteracts|env_steps|num_env_steps_\w{0,40}"
+    r"|total[_ ]?timesteps|timesteps_total|total_?env_?steps|totalenvinteracts|env_steps|num_env_steps_\w{0,40}"
     r"|train(?:er)?/(?:global_)?step|global_step/max_steps)$",
     re.IGNORECASE,
 )

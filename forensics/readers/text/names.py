@@ -41,12 +41,13 @@ class Field:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """A shape and what its numbers are. `rank` is what its prefix names, `ranked` the number that names it."""
+    """A shape and what its numbers are: of a line, a row of a table, or of a block of lines."""
 
     key: bytes
     fields: tuple[Field, ...]
     quoted: bool = False
     table: bool = False
+    block: bool = False
     sentence: bool = False
 
     @property

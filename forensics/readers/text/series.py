@@ -164,6 +164,8 @@ def _by_shape(tables: Sequence[Entries]) -> dict[bytes, list[Entries]]:
 
 def _is_data(table: Entries) -> bool:
     """Tell whether a line comes once and holds no metric but a rate, or a dictionary an argument or a vocabulary."""
+    if table.shape.block:
+        return False
     metrics = table.shape.metrics
     known = len(metrics) <= MOST_KNOWN and any(
         each.role is Role.KNOWN and metric_name(each.name, evaluation=False) != LEARNING_RATE for each in metrics
@@ -216,6 +218,8 @@ def _stream_rows(tables: list[Entries], headings: Headings, unread: Counter[byte
     stream, order = stream_of(tables, bar=bar, evaluation=evaluation)
     axis = axis_of(stream, headings)
     placed = not (axis.steps == UNKNOWN_STEP).all() or is_epoch_axis(axis.epochs)
+    if tables[0].shape.block and not _is_periodic(tables, axis):
+        return
     if not placed or not stream.counted or tables[0].shape.sentence:
         certain = [table for table in tables if _is_certain(table, placed=placed)]
         unread.update(
@@ -239,6 +243,12 @@ def _stream_rows(tables: list[Entries], headings: Headings, unread: Counter[byte
         first += len(table)
         own = Axis(axis.steps[place], axis.epochs[place], axis.kept[place])
         yield from _rows(table, own, {name: kept[place] for name, kept in new.items()}, bar=bar)
+
+
+def _is_periodic(tables: Sequence[Entries], axis: Axis) -> bool:
+    """Tell whether blocks tell of several places, or of a loss: one that comes once tells arguments."""
+    several = varied(axis.steps, 2) or varied(axis.epochs[np.isfinite(axis.epochs)], 2)
+    return several or (len(axis.steps) == 1 and tables[0].shape.has(Role.LOSS))
 
 
 def _is_certain(table: Entries, *, placed: bool) -> bool:

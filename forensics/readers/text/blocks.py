@@ -1,0 +1,100 @@
+"""Blocks: one metric a line, name and number in cells, printed again and again with another place among them.
+
+| rollout/           |      |      OpenAI baselines and its kin (Stable-Baselines3, Spinning Up), between ruled lines
+|    ep_rew_mean     | 12.1 |
+|    total_timesteps | 2048 |
+AverageReturn          -172.2       garage, rllab
+Iteration               3
+
+A block is one entry of all its numbers, whether the lexicon knows their names or not.
+"""
+
+import math
+import re
+
+from forensics.deferred.patterns import expression
+from forensics.deferred.records import dataclass
+from forensics.readers.text.lexicon import COUNTERS, Role, role_of
+from forensics.readers.text.lines import WORDS
+from forensics.readers.text.names import Field, Shape
+from forensics.readers.text.shapes import NUMBER_ALONE, value_of
+
+FEWEST = 3
+"""Numbers from which on lines are a block."""
+MOST_ROWS = 400
+_WALLED = expression(rb"[ \t]{0,40}\|[ \t]{0,40}(?=[A-Za-z_])([^|\r\n]{1,80})\|([^|\r\n]{0,60})\|[ \t]{0,40}\r?")
+_ALIGNED = expression(
+    rb"[ \t]{0,8}([A-Za-z_][\w/().%-]{0,60}(?: [\w/().%-]{1,40}){0,3})"
+    rb"(?: {2,40}|[ ]?\t)[ \t]{0,40}([^ \t\r\n]{1,40})[ \t\r]*"
+)
+_RULE = expression(rb"[ \t]{0,40}[-=+|*]{5}[-=+|* \t]*\r?")
+_WORDED = expression(b"(?i)" + b"|".join(WORDS))
+_TRAIN = "train/"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The numbers of a block by name, and where its lines begin and end."""
+
+    numbers: dict[str, float]
+    start: int
+    end: int
+
+    @property
+    def totals(self) -> list[float]:
+        return [math.nan] * len(self.numbers)
+
+    def shape(self) -> Shape:
+        names = list(self.numbers)
+        fields = tuple(Field(name, _role(name), index) for index, name in enumerate(names))
+        return Shape(b"\x04" + "|".join(names).encode(), fields, block=True)
+
+
+def block_at(data: bytes, line: tuple[int, int], begin: int, reach: int) -> Block | None:
+    """Return the block that a line (its start and end) lies in, None where there is none or a window has read it.
+
+    The line is the first of its block with a usual word from `begin` on; text may be read up to `reach`.
+    """
+    form = next((form for form in (_WALLED, _ALIGNED) if _number(form.fullmatch(data, *line)) is not None), None)
+    if form is None:
+        return None
+    start = _begin(data, line[0], form)
+    if start < begin and _WORDED.search(data, start, begin):
+        return None  # the window before has read it
+    numbers: dict[str, float] = {}
+    at = start
+    while at < reach and len(numbers) < MOST_ROWS:
+        end = data.find(b"\n", at, reach)
+        end = reach if end < 0 else end
+        row = form.fullmatch(data, at, end)
+        value = _number(row)
+        if row is not None and value is not None:
+            name = row[1].decode("utf-8", "replace").strip().removeprefix(_TRAIN)
+            if name in numbers:
+                break  # the next block
+            numbers[name] = value
+        elif form is _ALIGNED or (row is None and not _RULE.fullmatch(data, at, end)):
+            break
+        at = end + 1
+    counted = any(_role(name) in COUNTERS for name in numbers)
+    return Block(numbers, start, at) if counted and len(numbers) >= FEWEST else None
+
+
+def _begin(data: bytes, start: int, form: re.Pattern[bytes]) -> int:
+    """Return where the rows begin that stand above a line without a break."""
+    while start > 0:
+        above = data.rfind(b"\n", 0, start - 1) + 1
+        if form.fullmatch(data, above, start - 1) is None:
+            break
+        start = above
+    return start
+
+
+def _number(row: re.Match[bytes] | None) -> float | None:
+    number = row[2].strip() if row is not None else b""
+    return value_of(number) if NUMBER_ALONE.fullmatch(number) else None
+
+
+def _role(name: str) -> Role:
+    role = role_of(name)
+    return Role.OTHER if role is Role.NOTHING else role

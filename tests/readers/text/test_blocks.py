@@ -1,0 +1,45 @@
+"""Blocks of one metric a line, between ruled lines or in two columns."""
+
+import pytest
+
+from readers.text.log_reading import read_log
+
+STEPS = [2048 * place for place in range(1, 41)]
+REWARDS = [round(20 + place * 0.37, 2) for place in range(40)]
+
+
+def _walled(place: int) -> str:
+    rows = [("rollout/", ""), ("   ep_rew_mean", REWARDS[place]), ("   ep_len_mean", 200 - place), ("time/", "")]
+    rows += [("   iterations", place + 1), ("   total_timesteps", STEPS[place])]
+    rows += [("   value_loss", round(50 / (place + 1), 3)), ("   policy_loss", round(0.1 - place / 500, 4))]
+    rows += [("train/", ""), ("   entropy_of_ours", round(-0.7 + place / 100, 3))] if place else []
+    return "-" * 34 + "\n" + "".join(f"| {name:<20} | {value!s:<8} |\n" for name, value in rows) + "-" * 34 + "\n"
+
+
+def _aligned(place: int) -> str:
+    rows = [("AverageReturn", REWARDS[place]), ("Total Timesteps", STEPS[place]), ("PolicyEntropy", -place / 7)]
+    return "".join(f"{name:<24}  {value}\n" for name, value in rows) + "-" * 24 + "  " + "-" * 8 + "\nsaved\n"
+
+
+@pytest.mark.parametrize("chunk_bytes", [512, 1000, 4096, 1 << 20])
+def test_a_block_is_one_entry_of_all_its_numbers(chunk_bytes: int) -> None:
+    walled = read_log("".join(map(_walled, range(40))), chunk_bytes=chunk_bytes)
+    assert walled.points("ep_rew_mean") == list(zip(STEPS, REWARDS, strict=True))
+    assert [step for step, _ in walled.points("value_loss")] == STEPS
+    assert [step for step, _ in walled.points("entropy_of_ours")] == STEPS[1:]
+    aligned = read_log("".join(map(_aligned, range(40))), chunk_bytes=chunk_bytes)
+    assert aligned.points("AverageReturn") == list(zip(STEPS, REWARDS, strict=True))
+    assert aligned.names() == {"AverageReturn", "PolicyEntropy"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| epochs | 100 |\n| batch_size | 32 |\n| dropout | 0.1 |\n| lr | 0.001 |\n",
+        "| epochs | 100 |\n| batch_size | 32 |\n| dropout | 0.1 |\n\n" * 3,
+        "| GPU | 0 |\n| Temp | 41.5 |\n| Power | 77.0 |\n\n| GPU | 0 |\n| Temp | 42.5 |\n| Power | 79.0 |\n",
+        "epochs        10\nwidth         32\nheads         4\n",
+    ],
+)
+def test_what_tells_no_place_twice_is_no_block(text: str) -> None:
+    assert read_log(text).names() == set()
