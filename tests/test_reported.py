@@ -33,6 +33,8 @@ STATED = (
     ("My adapter weights do not change.", "weights-unchanged", (None, None), "step"),
     ("In my log the learning rate is always 0.", "lr-zero", (None, None), "step"),
     ("My training gets slower and slower.", "throughput-drop", (None, None), "step"),
+    ("My loss does not decrease any more once it reaches 3.3.", "loss-plateau", (None, None), "step"),
+    ("In my run the loss no longer decreases.", "loss-plateau", (None, None), "step"),
     ("Why is my loss NaN?", "loss-nan", (None, None), "step"),
     ("I get it between 100-200 iterations: the loss is nan.", "loss-nan", (100, 200), "step"),
 )
@@ -45,6 +47,7 @@ SILENT = (
     "I would stop when training hangs.",
     "We want a callback that saves before training diverges.",
     "My loss no longer becomes NaN.",
+    "Is my model overfitting.",
     "With the first release my loss used to become NaN after 500 steps.",
     "I solved it: the loss was nan as the labels were wrong.",
     'I read "the loss becomes NaN" in the log of a friend.',
@@ -148,3 +151,13 @@ def test_what_is_quoted_or_fenced_is_not_the_authors(tmp_path: Path) -> None:
     quoted = "> my loss turns to NaN after 5 steps"
 
     assert silent(tmp_path, f"# Hello\n\nI have a question.\n\n{quoted}\n\n```\nmy loss turns to NaN\n```\n")
+
+
+def test_sentences_of_one_line_are_all_told(tmp_path: Path) -> None:
+    found = judged(
+        tmp_path, "# NaN\n\nI see that my gradients are NaN after 150 steps. My reward drops as well.\n"
+    ).findings
+    assert {(finding.symptom, finding.step_range) for finding in found} >= {
+        ("grad-norm-nan", (150, 180)),
+        ("reward-collapse", (None, None)),
+    }

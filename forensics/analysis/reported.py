@@ -5,7 +5,7 @@ from typing import cast
 
 from forensics.model import Axis, Finding, Run, Source
 from forensics.names import Kind
-from forensics.signatures.reported import Statement, stated_in
+from forensics.signatures.reported import BETWEEN, Statement, stated_in
 
 KIN = (
     frozenset({"loss-nan", "loss-nan-transient", "grad-norm-nan", "eval-nan"}),
@@ -25,8 +25,7 @@ def reported(run: Run, seen: Collection[str]) -> Iterator[Finding]:
     told: dict[frozenset[str], tuple[Statement, Source]] = {}
     for events in run.timeline.events_of(Kind.REPORTED):
         for index in range(len(events)):
-            text = events.text_at(index)
-            for said in stated_in(text.removeprefix("# "), title=text.startswith("# ")):
+            for said in _statements(events.text_at(index)):
                 kin = next((names for names in KIN if said.symptom in names), frozenset({said.symptom}))
                 before = told.get(kin)
                 if before is None or (before[0].last is None and said.last is not None):
@@ -42,3 +41,8 @@ def reported(run: Run, seen: Collection[str]) -> Iterator[Finding]:
                 step_range=(said.first, said.last),
                 axis=cast("Axis", said.axis),
             )
+
+
+def _statements(line: str) -> Iterator[Statement]:
+    for sentence in line.split(BETWEEN):
+        yield from stated_in(sentence.removeprefix("# "), title=sentence.startswith("# "))

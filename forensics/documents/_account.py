@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from forensics.deferred.patterns import expression
-from forensics.signatures.reported import stated_in
+from forensics.signatures.reported import BETWEEN, stated_in
 
 _FENCE = expression(r"^\s{0,16}(?:[-*+]\s{1,4})?(?:`{3,}|~{3,})")
 _QUOTE = expression(r"^\s{0,3}>")
@@ -91,5 +91,6 @@ def account_in(lines: Sequence[str]) -> list[str]:
     kept = [""] * len(lines)
     for line, sentence, title in sentences(lines):
         if stated_in(sentence, title=title):
-            kept[line - 1] = f"{'# ' if title else ''}{' '.join(sentence.split())}"
+            told = f"{'# ' if title else ''}{' '.join(sentence.split())}"
+            kept[line - 1] += BETWEEN + told if kept[line - 1] else told
     return kept if any(kept) else []

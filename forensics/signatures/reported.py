@@ -37,6 +37,10 @@ _FALLS = r"\b(?:decreas|go(?:es|ing)? down|drop|converg|improv|reduc|chang|fall|
 _HUGE = r"(?:(?:very|extremely|too|really) (?:large|high|big)|huge|enormous)\b"
 
 
+BETWEEN = "  "
+"""What parts the sentences that share a line of an account; within one there are single spaces."""
+
+
 class Statement(NamedTuple):
     """One symptom that a sentence states; `first` and `last` bracket where it began, None where nothing is said."""
 
@@ -59,7 +63,7 @@ class Said:
 SAID = (
     Said(
         "loss-nan",
-        rf"{_LOSS}{_GAP}{{0,40}}?{_BECOMES}{_GAP}{{0,15}}?\b(?:nans?|inf|infinite|infinity)\b"
+        rf"{_LOSS}{_GAP}{{0,60}}?{_BECOMES}{_GAP}{{0,15}}?\b(?:nans?|inf|infinite|infinity)\b"
         r"|\b(?:nan|inf)[ -](?:training |train |validation )?loss(?:es)?\b|\bloss(?:es)? (?:of )?(?:nan|inf)\b"
         rf"|\b(?:nan|inf)s?\b{_GAP}{{0,20}}\b(?:in|for|as) (?:the |my |our )?(?:\w{{1,20}} )?loss\b",
     ),
@@ -141,6 +145,11 @@ _FIXED = expression(
     r"|works? (?:fine |well |great )?now|trains? (?:fine|well)|turned out)\b",
     re.IGNORECASE,
 )
+_GOES_ON = expression(
+    r"(?i)\bno longer (?=decreas|improv|learn|converg|go|fall|drop|chang)"
+    r"|\b(?:decreas|improv|learn|converg|chang|go(?:es|ing)? down)(?:es?|ed|ing)? any ?more\b"
+)
+"""Words that sound like an end of a fault and tell of one."""
 _WISHED = expression(
     r"(?i)^\W{0,8}(?:\[?(?:add|fix|support|implement|feature|docs?|update|remove|improve|refactor|detect|stop|allow|feat"
     r"|chore|test)\b)"
@@ -164,6 +173,12 @@ _PRESUPPOSES = expression(
     r".{0,60}\bmy\b"
 )
 """Questions that ask for the reason of what they take for a fact."""
+
+_ASKS = expression(
+    r"(?i)^\W*(?:is|are|do|does|did|was|will|can|could|should|has|would)"
+    r" (?:it|this|that|my|the|there|any ?one|any ?body|you|we|i|your)\b"
+)
+"""Questions that lack their mark."""
 
 _UNIT = r"(?:steps?|iterations?|iters?|epochs?|batch(?:es)?|updates?|rounds?|episodes?)"
 _NEAR = r"(?:about|around|approximately|approx\.?|roughly|nearly|almost|some|~)"
@@ -223,8 +238,8 @@ def stated_in(sentence: str, *, title: bool = False) -> list[Statement]:
     ([], [])
     """
     text = _QUOTED.sub(" ", sentence).replace("*", "").replace("`", "").replace("_loss", " loss").strip()
-    asked = text.endswith("?") and not _PRESUPPOSES.search(text)
-    if asked or _FIXED.search(text) or (title and _WISHED.search(text)):
+    asked = (text.endswith("?") and not _PRESUPPOSES.search(text)) or (not title and _ASKS.search(text))
+    if asked or _FIXED.search(_GOES_ON.sub("", text)) or (title and _WISHED.search(text)):
         return []
     found: dict[str, Statement] = {}
     for said in SAID:

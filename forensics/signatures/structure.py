@@ -32,7 +32,7 @@ _NOT = (
 _LOST = r"\b(?:not found|(?:could not|couldn't|unable to|cannot|can't) find|missing|unexpected|no such)\b"
 _BOARD = r"\b(?:cpu|cuda|gpu|xpu|npu|mps|hpu|tpu|xla|mlu|musa|hip|privateuseone)s?\b"
 _NUMBER_TYPE = (
-    r"\bd-?types?\b|scalar_?types?\b|\bdata ?types?\b|\bisfloatingtype\b"
+    r"\bd-?types?\b|scalar[_ ]?types?\b|\bdata ?types?\b|\bisfloatingtype\b"
     r"|\b(?:support\w{0,3}|expect\w{0,3}|got|found|with|from|to|for|and|type)\b[^.,;:]{0,25}\b(?:torch\.)?"
     r"(?:b?float(?:8|16|32|64)\w{0,8}|half\w{0,5}|double|bf16|fp(?:8|16|32)\w{0,8}|u?int(?:8|16|32|64)|complex(?:64|128))\b"
 )
@@ -205,12 +205,29 @@ BUILDS = (
             r"\bdevices?\b|\bgenerator\b|\bon (?:the )?[cg]pus?\b",
             r"\b(?:but|different|expected)\b|\bgot .{1,40}\binstead\b",
         ),
+        but=r"\bone of\b",
     ),
     Build(
         "dtypes-do-not-fit",
         "one type of numbers was expected and another one came",
         raised="^(?!AttributeError|KeyError|ImportError)",
         says=(_NUMBER_TYPE, _NOT + r"|\bmatch|\bconver|\bcast\b|\bpromot"),
+    ),
+    Build(
+        "shape-mismatch",
+        "another number of dimensions was expected",
+        says=(
+            r"\b\d ?-?d(?:im(?:ension)?s?|imensional)?\b|\b\w{1,9}-dimensional\b",
+            r"\bmust\b|\bexpect|\bshould\b|\bgot\b",
+        ),
+    ),
+    Build(
+        "releases-do-not-fit",
+        "it works from another release on",
+        says=(
+            r"\b(?:starting (?:from|with)|since|from|on|requires?|needs?)\b.{0,12}\b(?:mac ?os|version|v)? ?\d+\.\d",
+            r"\b(?:supported|available)\b",
+        ),
     ),
     Build("data-set-empty", "there are no data, or none of a kind", says=(_ROWS, _EMPTY)),
     Build(
