@@ -31,6 +31,9 @@ SEEN, QUIET = 0.03, 0.005
 OF_DISTANCES = expression(r"triplet", re.IGNORECASE)
 MARGIN = 1 / 3
 """Share of its first entry below which such a loss has parted what it was to part."""
+DISPLAYED = ("loss-to-zero", "loss-zero-transient")
+"""Left among the findings of a run that is not faulty, these say that what was shown is not the loss."""
+NOTHING_BETTER = "nothing that was logged gets better by more than its own noise"
 
 
 def checked(run: Run) -> Checked:
@@ -86,8 +89,9 @@ def _shows_nothing(run: Run, findings: Sequence[Finding]) -> str:
     if rests and not context.got_better(run, but=LOSS):
         return "the loss never moved, and nothing else that was logged got better"
     judged = curves["loss"] or curves["evaluation"]
-    shown = not judged or curves[QUALITY] or may_rest(run) or learned(run) or context.got_better(run, but=LOSS)
-    return "" if shown else "nothing that was logged gets better by more than its own noise"
+    displayed = any(f.symptom in DISPLAYED for f in findings)
+    shown = not judged or displayed or curves[QUALITY] or may_rest(run) or learned(run)
+    return "" if shown or context.got_better(run, but=LOSS) else NOTHING_BETTER
 
 
 def _may_lie_at_its_margin(run: Run) -> bool:

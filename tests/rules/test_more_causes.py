@@ -336,6 +336,7 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ),
     ("no-clipping", "it clips by itself", settings(optim="adafactor"), -2),
     ("lr-too-high", "moves every weight by its own size", settings(learning_rate=30.0), 5),
+    ("lr-too-high", "few trainings bear it", settings(learning_rate=0.6, optim="sgd"), 4),
     ("lr-too-high", "is high for full", {**settings(learning_rate=1e-3), "loss": [1.0, 0.0], "onset": 2}, 1),
     ("lr-too-high", "is high for full", {**GREW, **settings(learning_rate=1e-3)}, 2),
     ("lr-too-high", "what follows is its doing", {**LEAPT, "learning_rate": [1e-4] * 10 + [1e-2] * 6}, 6),
