@@ -12,6 +12,9 @@ SHARE, MANY_TIMES, TENTH = 0.25, 2.0, 0.1
 ABOVE, MIDDLE, RISE, HALF = 1.2, 1.4, 1.0, 0.5
 """How far all entries meanwhile, and the middle one of them, lie above the level; and by how much loss, or what share
 of the way down to it."""
+PART, LEAST_TIMES, LONGEST, TINY = 0.3, 1.05, 2000, 1e-12
+"""The share for all entries meanwhile, the ratio below which none counts, the most entries of a log whose single ones
+are asked so, and what stands for a loss of 0."""
 DEVIATIONS, FALLS = 4.0, 0.1
 """Point-to-point deviations of the logarithms that the middle one must clear the level by, and the share by which a
 loss falls that has been given other data and learns them at once."""
@@ -27,26 +30,31 @@ def regained(series: Series, evaluated: Series) -> Found | None:
     """
     finite = np.flatnonzero(np.isfinite(series.values))
     values = series.values[finite]
-    if len(values) < LEAST or bool((values <= 0).any()):
+    if len(values) < LEAST or bool((values < 0).any()):
         return None
+    values = np.maximum(values, TINY)
     middles = values.copy()
     middles[1:-1] = np.median(sliding_window_view(values, 3), axis=1)
     levels = _levels(values)
     reached = np.minimum.accumulate(np.minimum(levels, _confirmed(series, evaluated)[finite]))
+    highs = ABOVE * reached
+    if len(values) <= LONGEST:
+        base = np.minimum(reached, values[0])
+        way = np.maximum(LEAST_TIMES * base, base + PART * (values[0] - base))
+        highs = np.where(reached < values[0], np.minimum(highs, way), highs)
     found: Found | None = None
-    longest, begin = 0, 1
-    while begin < len(values):
-        low = float(reached[begin - 1])
-        if middles[begin] <= ABOVE * low:
-            begin += 1
-            continue
-        back = np.flatnonzero(middles[begin:] <= ABOVE * low)
+    longest, place = 0, 0
+    places = np.flatnonzero(middles[1:] > highs[:-1]) + 1
+    while place < len(places):
+        begin = int(places[place])
+        low, high = float(reached[begin - 1]), highs[begin - 1]
+        back = np.flatnonzero(middles[begin:] <= high)
         end = begin + int(back[0]) if len(back) else len(values)
-        if end - begin > longest and _is_lost(values[begin:end], low, float(values[0]), len(values)):
+        if end - begin > longest and _is_lost(values, begin, end, low):
             longest, level = end - begin, float(np.median(values[begin:end]))
             severity: Severity = "error" if level >= max(2 * low, ABOVE * float(values[0])) else "warning"
             found = severity, int(finite[begin]), low, level
-        begin = end
+        place = int(np.searchsorted(places, end))
     return found
 
 
@@ -62,15 +70,19 @@ def _levels(values: Floats) -> Floats:
     return levels
 
 
-def _is_lost(values: Floats, low: float, first: float, size: int) -> bool:
+def _is_lost(values: Floats, begin: int, end: int, low: float) -> bool:
     """Tell whether entries stand above a level for long, by far, and without falling at once as on other data."""
-    level = float(np.median(values))
-    enough = min(RISE, HALF * (first - low)) if level < first else RISE
-    long = len(values) > (TENTH if level >= MANY_TIMES * low else SHARE) * size
-    if not long or len(values) < SHORTEST or level < max(MIDDLE * low, low + enough):
+    lost, first = values[begin:end], float(values[0])
+    level = float(np.median(lost))
+    long = len(lost) > (TENTH if level >= MANY_TIMES * low else SHARE) * len(values)
+    enough = max(MIDDLE * low, low + RISE)
+    if low < level < first:
+        enough = min(enough, max(LEAST_TIMES * low, low + HALF * (first - low)))
+    if not long or len(lost) < SHORTEST or level < enough:
         return False
-    clear = float(np.log(level / low)) >= DEVIATIONS * robust.noise(np.log(values))
-    return clear and not robust.trend(values[: max(SHORTEST, len(values) // 2)], least=FALLS).falls
+    scatter = max(robust.noise(np.log(part)) for part in (values[:begin], lost))
+    clear = float(np.log(level / low)) >= DEVIATIONS * scatter
+    return clear and not robust.trend(lost[: max(SHORTEST, len(lost) // 2)], least=FALLS).falls
 
 
 def _confirmed(series: Series, evaluated: Series) -> Floats:

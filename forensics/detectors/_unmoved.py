@@ -3,14 +3,15 @@
 import numpy as np
 
 from forensics.analysis import context, robust
-from forensics.analysis.learning import ERROR, LOSSES, finite, losses, may_rest, qualities, rose
+from forensics.analysis.learning import ERROR, finite, losses, may_rest, qualities, rose
 from forensics.analysis.tails import loss_tail
 from forensics.detectors._wording import number
 from forensics.model import Floats, Run, Series
 from forensics.names import EVAL_LOSS, LEARNING_RATE, LOSS
 
-LEAST, EVALUATIONS, SAME = 8, 5, 5
-"""Entries of a training loss and of an evaluation that show no descent, and of a quality that is one number."""
+LEAST, QUIETLY, QUIET, SAME = 8, 5, 0.002, 5
+"""Entries of a curve that shows no descent, and of one whose points scatter by this share at most, as of an evaluation
+over the same data; entries of a quality that is one number."""
 MOST, ERRORS, SURE = 0.02, 2.5, 0.005
 """The descent that a curve which learned nothing may have had at most, with so many standard errors of it, and one that
 counts where it is more than chance."""
@@ -26,10 +27,10 @@ def unmoved(run: Run) -> tuple[Series, str] | None:
     """Return the steadiest curve of a run from scratch in which nothing moves, and how to say so.
 
     The descent from the first third to the last, with 2.5 standard errors of these medians (`analysis.robust.trend`),
-    is below 2 % of the level in a loss of eight entries or an evaluation of five and more, and chance in all; no loss
-    fell by 3 % or began above its level, and no quality rises or is high. Without any loss, each quality is one number
-    in five entries.
-    0 of 342 healthy runs; a model that was trained before, an excerpt and a resumed run may rest so.
+    is below 2 % of the level in a curve of eight entries and more, of five where it is as quiet as an evaluation, and
+    chance in all; no loss fell by 3 % or began above its level, and no quality rises or is high. Without any loss, each
+    quality is one number in five entries.
+    0 of 447 healthy runs; a model that was trained before, an excerpt and a resumed run may rest so.
     """
     if may_rest(run) or _warming(run):
         return None
@@ -40,14 +41,13 @@ def unmoved(run: Run) -> tuple[Series, str] | None:
         return _one_number(run)
     if (alone := curves.get(LOSS)) is not None and len(alone) and (np.ptp(alone) == 0 or loss_tail(run.timeline[LOSS])):
         return None  # `loss-constant` and what became of it tell
-    least = {name: EVALUATIONS if name == EVAL_LOSS else LEAST for name in LOSSES if name in curves}
-    bounds = [(_most_descent(curves[name], fewest), name) for name, fewest in least.items()]
+    bounds = [(_most_descent(values), name) for name, values in sorted(curves.items())]
     steady = [(bound, name) for bound, name in bounds if bound is not None]
     if not steady or min(steady)[0] > MOST:
         return None
     series = run.timeline[min(steady)[1]]
     level = number(float(np.median(finite(series))))
-    name = "the evaluation loss" if series.name == EVAL_LOSS else "the loss"
+    name = {EVAL_LOSS: "the evaluation loss", LOSS: "the loss"}.get(series.name, series.name)
     return series, f"{name} stays at {level} in {len(series)} entries, and nothing else that was logged got better"
 
 
@@ -56,13 +56,13 @@ def _warming(run: Run) -> bool:
     return len(rates) > 1 and bool(np.all(np.diff(rates) > 0))
 
 
-def _most_descent(values: Floats, least: int) -> float | None:
+def _most_descent(values: Floats) -> float | None:
     """Return the largest share that a curve may have fallen by; None where it cannot tell, or rose.
 
     Of one that is not positive no shares are known: it must stand still within a thousandth.
     """
-    level = abs(float(np.median(values))) if len(values) >= least else 0.0
-    if level < LOW:
+    level = abs(float(np.median(values))) if len(values) >= QUIETLY else 0.0
+    if level < LOW or (len(values) < LEAST and robust.noise(values) > QUIET * level):
         return None
     if float(values.min()) <= 0:
         return float(np.ptp(values)) / level if np.ptp(values) <= STANDS * level else None

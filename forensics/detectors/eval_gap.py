@@ -44,6 +44,8 @@ FARTHER, NARROWER = 1.15, 0.67
 """The same of evaluations that creep farther: less need be left between them and the training loss."""
 RUIN, LOW_RUIN = 3.0, 10.0
 """How many times a best evaluation loss below `SMALL` the last two and the last one are where it is no wobble."""
+MANY_AFTER, NEVER_AGAIN = 5, 3.0
+"""Evaluations after the best one that are all so many times as high, however they jump about."""
 MANY, TIMES, ALL, FELL = 10, 1.4, 1.15, 0.85
 """Evaluations that jump about: how many; how far the median, and each one, of the last third lies above the lowest
 median of three; what is left of the training loss meanwhile."""
@@ -127,12 +129,13 @@ def _judged(run: Run, series: Series) -> Finding | None:
     heart = (heart or _creeps(values, best, since)) and (not quality_rises(run, where) or _left_behind(run))
     jumps = low >= SMALL and _stays_above(values, since) and not quality_rises(run, where)
     ruined = _ruined(low, after) and not quality_rises(run, where)
-    told = ruined or jumps or (clear and (worse or lasting or heart))
+    never = len(after) >= MANY_AFTER and low >= SMALL and float(after.min()) >= NEVER_AGAIN * low
+    told = ruined or jumps or never or (clear and (worse or lasting or heart))
     if not told or (low < 0.01 and not ruined) or (both and _comes_down(after)):
         return None
     above = min(ABOVE * low, float(values[-1]))
     first = int(index[best + 1 + int(np.argmax(values[best + 1 :] >= above))])
-    grave = heart or jumps or ruined or (worse and low >= SMALL) or (lasting and both)
+    grave = heart or jumps or ruined or never or (worse and low >= SMALL) or (lasting and both)
     severity: Severity = "warning" if grave else "notice"
     meaning = "the training loss rises with it" if both else "later steps only fit the training data"
     name = "the evaluation loss" if series.name == EVAL_LOSS else series.name

@@ -29,6 +29,8 @@ CALM, FIRST, FALLS = 0.012, 0.05, 0.005
 """Shares of its level by which a loss that never moved scatters, by which its first entry may lie above it, and by
 which it would fall if more than chance did it."""
 EVALUATIONS, SMALLEST = 5, 0.1
+DIP = 0.01
+"""Share by which a curve was lower meanwhile that ends where it began."""
 FAR_APART, SIXTH = 1000, 1e-5
 """Steps between two evaluations, and the share by which all of them differ at most where nothing was learned."""
 EPOCH_LOSS = "epoch_loss"
@@ -177,7 +179,7 @@ def _plateau(run: Run, series: Series, fewest: int) -> Finding | None:
     chance = ("" if moves else guessing(run, moved.end)) or (
         "" if _warming(run) else at_a_logarithm(run, values, fewest)
     )
-    if moved.start <= 0.1 or np.ptp(values) == 0 or (moves and not chance):
+    if moved.start <= 0.1 or np.ptp(values) == 0 or (moves and not chance) or (_dips(values) and not chance):
         return None
     still = len(values) >= fewest and quiet(values)
     if len(values) < LEAST and not chance and not still:
@@ -267,6 +269,13 @@ def _no_gradient(run: Run, series: Series, index: int) -> bool:
         return False
     beside = norms.values[norms.steps >= series.steps[index]]
     return len(beside) > 0 and bool(np.all(beside == 0))
+
+
+def _dips(values: Floats) -> bool:
+    """Tell whether a curve that ends where it began had come down meanwhile: it learned, and lost it."""
+    third = max(FEW, len(values) // 3)
+    lowest = min(float(np.median(part)) for part in np.array_split(values, max(1, len(values) // third * 2)))
+    return min(float(values[0]), robust.trend(values).end) - lowest > max(DIP * lowest, 3 * robust.noise(values))
 
 
 def _falls_by_epochs(run: Run, series: Series) -> bool:

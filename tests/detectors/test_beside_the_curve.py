@@ -252,10 +252,10 @@ LEARNT = np.concatenate((np.linspace(4.46, 3.4, 10), np.full(22, 3.4)))
     ("loss", "expected"),
     [
         (scattered([*LEARNT, *np.full(68, 4.0)], 0.005), ["warning"]),
-        (scattered([*LEARNT, *np.full(68, 4.0)], 0.03), []),
+        (scattered([*LEARNT, *np.full(68, 4.0)], 0.06), []),
         (scattered([*LEARNT, *np.full(68, 3.7)], 0.001), []),
         (scattered([*LEARNT, *np.full(48, 3.4), *np.full(20, 3.8)], 0.005), []),
-        (scattered([*LEARNT, *np.full(40, 4.0), *np.full(28, 3.45)], 0.005), []),
+        (scattered([*LEARNT, *np.full(20, 4.0), *np.full(48, 3.45)], 0.005), []),
     ],
     ids=["lost for good", "noise", "less than half of what was learned", "late and less than half", "won back"],
 )

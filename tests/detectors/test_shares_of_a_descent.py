@@ -111,7 +111,7 @@ def test_an_evaluation_that_stands_still_tells_what_the_noise_of_training_hides(
         make_run(loss=NO_STEP, reward=NO_STEP),
         make_run(loss=[x / 200 for x in NO_STEP]),
         make_run(loss=[2.9, *NO_STEP]),
-        make_run(loss=NO_STEP[:7]),
+        make_run(loss=NO_STEP[:4]),
         make_run(loss=[x - 0.004 * i for i, x in enumerate(NO_STEP)]),
         make_run(loss=NO_STEP, eval_loss=line(2.3, 2.0, 4)),
         make_run(loss=NO_STEP, eval_accuracy=[0.95, 0.95]),
@@ -202,3 +202,65 @@ def test_healthy_needs_a_curve_that_shows_it() -> None:
     assert too_little(make_run(loss=noisy(2.0, 45, 0.3), eval_accuracy=line(0.2, 0.6, 6)), []) == ""
     assert not running_sum(np.array([float("nan")] * 6))
     assert not rose(np.array([0.4]))
+
+
+OTHER_WORDS = [
+    *(
+        3.297,
+        3.19,
+        3.075,
+        2.964,
+        2.881,
+        2.85,
+        2.692,
+        2.622,
+        2.56,
+        2.505,
+        2.366,
+        2.393,
+        2.273,
+        3.221,
+        3.212,
+        3.215,
+        3.107,
+    ),
+    *(3.106, 3.125, 3.118, 3.053, 3.015, 2.958, 2.952, 2.867, 2.836, 2.916, 2.852, 2.875, 2.872, 2.876, 2.863, 2.884),
+]
+"""The words have other numbers from step 14 on; what is learned anew is half of what was lost."""
+
+
+def test_half_of_the_way_down_is_a_level_however_small_the_ratio() -> None:
+    found = find("loss-divergence", make_run(loss=OTHER_WORDS))
+
+    assert [(f.severity, f.step_range) for f in found] == [("warning", (13, 14))]
+    assert find("loss-divergence", make_run(loss=[*OTHER_WORDS[:14], *OTHER_WORDS[12:0:-1], *([2.3] * 7)])) == []
+
+
+def test_a_rate_that_was_too_high_may_end_at_a_loss_of_nothing() -> None:
+    hot = [2.2, 0.9, 1.4, 0.8, 0.9, 1.0, *noisy(9.0, 40, 0.2), 3.5, 0.4, *([0.0] * 12)]
+
+    assert severities("loss-divergence", make_run(loss=hot)) == ["error"]
+
+
+def test_evaluations_that_never_come_near_the_first_again_however_they_jump() -> None:
+    evaluated = [1.564, 15.98, 44.38, 39.14, 14.39, 18.3, 35.31, 13.2, 25.9, 13.03, 9.495, 11.66, 10.12, 9.401]
+    loss = [11.36, 29.3, 23.96, 21.14, 27.88, 31.13, 18.57, 25.71, 19.13, 20.5, 10.11, 10.79, 11.01, 9.714]
+
+    assert severities("eval-gap", make_run(loss=loss, eval_loss=evaluated)) == ["warning"]
+    assert severities("eval-gap", make_run(loss=loss, eval_loss=[4.0, *evaluated[1:]])) == []
+    assert severities("eval-gap", make_run(loss=loss[:5], eval_loss=[*evaluated[:4], 14.0])) == []
+
+
+def test_an_evaluation_that_came_down_and_rose_again_learned() -> None:
+    """Words of a small text, 4.04 to 3.73 and slowly up to 3.83: overfit, and no plateau."""
+    evaluated = [4.041, 3.886, 3.792, 3.747, 3.731, 3.73, 3.732, 3.743, 3.755, 3.767, 3.78, 3.793, 3.802, 3.811, 3.82]
+
+    assert "warning" not in severities("loss-plateau", make_run(loss=line(4.1, 2.9, 15), eval_loss=evaluated))
+
+
+def test_a_curve_under_a_name_of_its_own_that_stands_still() -> None:
+    still = [633.9, 633.9, 633.9, 633.8, 633.8, 633.8, 633.8, 633.7]
+    restless = noisy(730.0, 8, 0.03)
+
+    told = quality(quality(make_run(), "te_loss", still), "tr_loss", restless)
+    assert "te_loss stays at 633.8 in 8 entries" in find("loss-plateau", told)[0].statement
