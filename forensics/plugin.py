@@ -12,6 +12,7 @@ from dataclasses import field
 from types import ModuleType
 from typing import TypeVar
 
+from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.model import (
     Artifact,
@@ -171,7 +172,7 @@ def reader(  # noqa: PLR0913  (each is a column of the generated index of format
     """Declare a reader; the decorated generator function becomes its `read`."""
 
     def declare(function: ReadFunction) -> Reader:
-        matched = tuple(re.compile(p) for p in match)
+        matched = tuple(expression(p) for p in match)
         return Reader(name, function, matched, sniff, _text(function), tested, alone, binary)
 
     return declare
@@ -188,7 +189,7 @@ def document(
     """Declare a document; the decorated generator function becomes its `split`."""
 
     def declare(function: SplitFunction) -> Document:
-        return Document(name, function, tuple(re.compile(p) for p in match), sniff, _text(function), limit, tested)
+        return Document(name, function, tuple(expression(p) for p in match), sniff, _text(function), limit, tested)
 
     return declare
 

@@ -144,10 +144,10 @@ print(*sorted(made - {"forensics.deferred.patterns"}))
 
 
 def test_no_module_compiles_an_expression_while_it_is_imported() -> None:
-    """But for the names of files, which every file is compared with; the recorder stands alone, and has few."""
+    """But for the recorder, which stands alone and has few."""
     done = subprocess.run([sys.executable, "-c", COMPILES], capture_output=True, text=True, check=True)
 
-    assert done.stdout.split() == ["forensics.plugin"]
+    assert done.stdout.split() == []
 
 
 def test_every_deferred_expression_compiles() -> None:
@@ -156,7 +156,7 @@ def test_every_deferred_expression_compiles() -> None:
 
     assert len(found) > 40
     for name, one in found.items():
-        assert one.search is not None, name
+        assert one.groups >= 0, name
 
 
 def test_a_healthy_run_loads_no_rules() -> None:
