@@ -162,7 +162,7 @@ def _same_lines(lines: Lines) -> Integers:
         # Absent, NaN and each number have a code of their own.
         codes = np.zeros(len(lines.keys), dtype=np.int64)
         codes[np.searchsorted(lines.keys, keys)] = np.unique(values, return_inverse=True)[1] + 1
-        same = np.unique(np.stack([same, codes]), axis=1, return_inverse=True)[1].reshape(-1)
+        same = np.unique(same * (int(codes.max(initial=0)) + 1) + codes, return_inverse=True)[1].reshape(-1)
     return same
 
 
@@ -170,7 +170,7 @@ def _kinds(blocks: Sequence[Samples]) -> list[Lines]:
     """Group blocks by the lines that they share. The epoch stands in lines of every kind and joins none."""
     kinds: list[Lines] = []
     for block, keys in sorted(_keyed(blocks), key=lambda each: each[0].name == EPOCH):
-        sharing = [lines for lines in kinds if len(np.intersect1d(lines.keys, keys, assume_unique=True))]
+        sharing = [lines for lines in kinds if _meet(lines.keys, keys)]
         if block.name == EPOCH and sharing:
             there = _in(keys, sharing[0].keys)
             joined = Lines(sharing[0].keys, (*sharing[0].blocks, (block.take(there), keys[there])))
@@ -178,10 +178,16 @@ def _kinds(blocks: Sequence[Samples]) -> list[Lines]:
             continue
         merged = Lines(keys, ((block, keys),))
         for lines in sharing:
-            merged = Lines(np.union1d(merged.keys, lines.keys), (*lines.blocks, *merged.blocks))
+            every = merged.keys if np.array_equal(merged.keys, lines.keys) else np.union1d(merged.keys, lines.keys)
+            merged = Lines(every, (*lines.blocks, *merged.blocks))
         kinds = [lines for lines in kinds if not any(lines is each for each in sharing)]
         kinds.append(merged)
     return kinds
+
+
+def _meet(one: Integers, other: Integers) -> bool:
+    """Tell whether two rows of distinct keys share one; most are the same rows."""
+    return (len(one) > 0 and np.array_equal(one, other)) or len(np.intersect1d(one, other, assume_unique=True)) > 0
 
 
 def _keyed(blocks: Sequence[Samples]) -> Iterator[tuple[Samples, Integers]]:
