@@ -26,7 +26,7 @@ PATTERNS: tuple[re.Pattern[str], ...] = (
     expression(_B + r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{10,200}"),  # Stripe
     expression(_B + r"gh[oprsu]_[A-Za-z0-9]{16,300}"),  # GitHub
     expression(_B + r"github_pat_[A-Za-z0-9_]{16,300}"),
-    expression(_B + r"glpat-[A-Za-z0-9_-]{16,200}"),  # GitLab
+    expression(_B + r"gl(?:pat|rt|dt|ft|cbt|soat|imt|ptt|oas|agent)-[A-Za-z0-9_-]{16,200}"),  # GitLab
     expression(_B + r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA)[A-Z0-9]{12,128}" + _E),  # AWS key ids
     expression(_B + r"AIza[A-Za-z0-9_-]{30,60}"),  # Google API key
     expression(_B + r"(?:ya29\.|1//0)[A-Za-z0-9_-]{16,500}"),  # Google OAuth
@@ -37,7 +37,8 @@ PATTERNS: tuple[re.Pattern[str], ...] = (
     expression(_B + r"eyJ[A-Za-z0-9_-]{4,600}\.[A-Za-z0-9_-]{4,4000}(?:\.[A-Za-z0-9_-]{0,4000})?"),  # JWT
     expression(_B + r"eyJ[A-Za-z0-9_-]{40,4000}={0,2}"),  # base64 JSON: Neptune API token
     expression(_B + r"(?:gsk|r8|nvapi|xai|tvly|dckr_pat|npm|pypi|lsv2_[ps]t|dop_v1|doo_v1|rpa|tgp_v1|pplx|csk|pcsk|sbp"
-               r"|glsa|glcbt|KGAT|ALTAK|lin_api|shpat|shpss|PMAK|NRAK|HRKU|sntry[su]|jina|figd|pscale_(?:tkn|pw|oauth)|rubygems)"
+               r"|glsa|glcbt|KGAT|ALTAK|lin_api|shpat|shpss|PMAK|NRAK|HRKU|sntry[su]|jina|figd|pscale_(?:tkn|pw|oauth)|rubygems"
+               r"|esecret|fm[12]|rdme|CLOJARS|tskey-(?:auth|api|client)|xkeysib)"
                r"[_-][A-Za-z0-9_-]{20,300}"),
     # Modal, Fireworks, Notion, ModelScope.
     expression(_B + r"(?:a[ks]-|fw_|ntn_)(?=[A-Za-z]{0,30}[0-9])[A-Za-z0-9]{20,60}" + _E),
@@ -50,7 +51,17 @@ PATTERNS: tuple[re.Pattern[str], ...] = (
     expression(_B + r"[MNO][A-Za-z0-9_-]{22,28}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}" + _E),
     expression(_B + r"(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz)[A-Za-z0-9/+=]{40,2000}"),
     expression(r"(?<![A-Za-z0-9_~-])[A-Za-z0-9_~-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34}"),
-    expression(_B + r"(?:dapi|key-)[0-9a-f]{32}(?:-[0-9])?" + _E),
+    expression(_B + r"(?:dapi|dose|key-)[0-9a-f]{32}(?:-[0-9])?" + _E),
+    # Atlassian, Bitbucket, Artifactory, Terraform, Twilio, Mailchimp, Airtable, Square, Dynatrace, Dropbox, Scaleway.
+    expression(_B + r"(?:ATATT3x|AKCp)[A-Za-z0-9_=-]{40,300}"),
+    expression(_B + r"ATBB[A-Za-z0-9]{28,40}" + _E),
+    expression(_B + r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{40,120}"),
+    expression(_B + r"(?:SK[0-9a-f]{32}|[0-9a-f]{32}-us[0-9]{1,2})" + _E),
+    expression(_B + r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}" + _E),
+    expression(_B + r"sq0(?:atp|csp)-[A-Za-z0-9_-]{22,60}"),
+    expression(_B + r"dt0[a-z][0-9]{2}\.[A-Z0-9]{24}\.[A-Z0-9]{64}" + _E),
+    expression(_B + r"sl\.[A-Za-z0-9_-]{100,300}"),
+    expression(_B + r"SCW[A-Z0-9]{17}" + _E),
     # Clouds of China: Aliyun, Tencent, Volcengine, Zhipu.
     expression(_B + r"LTAI[A-Za-z0-9]{12,30}" + _E),
     expression(_B + r"AKID[A-Za-z0-9]{28,40}" + _E),
