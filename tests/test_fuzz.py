@@ -1,7 +1,12 @@
 """The fuzzer sees what it is there to see, and its mutants repeat by their seed."""
 
+import os
 import random
+import signal
 import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +14,12 @@ import pytest
 from fuzz.corpora import judged
 from fuzz.foreign import Input, Repository, inputs
 from fuzz.harness import apart, kept
+from fuzz.hostile import inputs as hostile_inputs
+from fuzz.hostile import watch
+from fuzz.hostile.__main__ import table
+from fuzz.hostile.case import Payload
+from fuzz.hostile.inputs import written
+from fuzz.hostile.watch import Tried
 from fuzz.mutations import LARGEST, mutated
 from fuzz.targets import TARGETS, Target
 
@@ -127,3 +138,94 @@ def test_what_is_said_of_a_hostile_file_is_judged(
     tmp_path: Path, content: bytes, asks: tuple[str, ...], answer: str
 ) -> None:
     assert judged(Input("there", "one.pkl", content, asks, hostile=True), tmp_path).answer == answer
+
+
+def hostile(run: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, group: str = "made") -> Tried:
+    """Try an input on commands that all do what `run` does."""
+    monkeypatch.setattr("forensics.cli.main", run)
+    monkeypatch.setattr(watch, "MEMORY", 60_000_000)
+    return watch.tried(hostile_inputs.Input(group, "one", written(b"x", "a.bin")), tmp_path, tmp_path / "executed")
+
+
+def _writes(words: list[str]) -> None:
+    (Path(words[1]) / "left.txt").write_text("x")
+
+
+def _runs(_words: list[str]) -> None:
+    subprocess.run(["true"], check=True)
+
+
+def _ends_with_4(_words: list[str]) -> None:
+    raise SystemExit(4)
+
+
+def _raises(_words: list[str]) -> None:
+    raise KeyError("x")
+
+
+def _speaks(_words: list[str]) -> None:
+    sys.stdout.write("\x1b[31mred")
+
+
+def _leaves(_words: list[str]) -> None:
+    tempfile.mkdtemp()
+
+
+def _takes(_words: list[str]) -> None:
+    _ = bytearray(200 << 20)
+
+
+def _works(_words: list[str]) -> None:
+    until = time.process_time() + 2.2
+    while time.process_time() < until:
+        pass
+
+
+def _is_killed(_words: list[str]) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _executes(words: list[str]) -> None:
+    (Path(words[1]).parent / "executed").touch()
+
+
+@pytest.mark.parametrize(
+    ("run", "word"),
+    [
+        (_writes, "written into the run"),
+        (_runs, "FORBIDDEN: subprocess.Popen"),
+        (_ends_with_4, "exit code 4"),
+        (_raises, "Traceback: KeyError"),
+        (_speaks, "control characters"),
+        (_leaves, "LEFT: "),
+        (_takes, " MB for "),
+        (_works, " s for "),
+        (_is_killed, "signal 9"),
+        (_executes, "payload was executed"),
+        (lambda _words: None, "the log beside it is not told"),
+    ],
+)
+def test_what_no_command_may_do_with_a_hostile_input(
+    run: object, word: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert any(word in fault for fault in hostile(run, monkeypatch, tmp_path).faults)
+
+
+def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(watch, "HANGS", 0.05)
+    monkeypatch.setattr(watch, "COMMANDS", watch.COMMANDS[:1])
+
+    assert any("hangs" in fault for fault in hostile(lambda _: time.sleep(60), monkeypatch, tmp_path).faults)
+
+
+def test_hostile_inputs_have_names_and_a_table(tmp_path: Path) -> None:
+    """Every class is there; the commands themselves survive one input of it that is quickly made."""
+    inputs = list(hostile_inputs.every(Payload(str(tmp_path / "executed"))))
+    names = [(one.group, one.name) for one in inputs]
+
+    assert len(set(names)) == len(names) > 380
+    assert {"pickle", "log", "folder", "1 TB of holes", "changing", "archive"} <= {group for group, _ in names}
+    chosen = [one for one in inputs if (one.group, one.name) in {("folder", "FIFOs"), ("pickle", "system_protocol_2")}]
+    seen = [watch.tried(one, tmp_path / "place", tmp_path / "executed") for one in chosen]
+    assert [one.faults for one in seen if not one.left_out] == [[], []]
+    assert "| folder | 1 | 1 |" in table(seen, "made")
