@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -164,7 +163,7 @@ def _raises(_words: list[str]) -> None:
 
 
 def _speaks(_words: list[str]) -> None:
-    sys.stdout.write("\x1b[31mred")
+    os.write(1, b"\x1b[31mred")
 
 
 def _leaves(_words: list[str]) -> None:

@@ -43,13 +43,13 @@ class Small:
 
     dtypes: tuple[str, ...]
     files: tuple[str, ...]
-    codes: Integers
-    sizes: Integers
-    row_lengths: Integers
+    codes: NDArray[np.integer[Any]]
+    sizes: NDArray[np.integer[Any]]
+    row_lengths: NDArray[np.integer[Any]]
     one_row: Flags
     no_elements: Flags
-    elements: Integers
-    file_codes: Integers
+    elements: NDArray[np.integer[Any]]
+    file_codes: NDArray[np.integer[Any]]
     offsets: Integers
     rows: Integers
 
@@ -67,7 +67,7 @@ class Small:
 
     @property
     def opaque(self) -> Flags:
-        return np.array([DTYPES[name].kind == "opaque" for name in self.dtypes], bool)[self.codes]
+        return np.asarray(np.array([DTYPES[name].kind == "opaque" for name in self.dtypes])[self.codes], dtype=bool)
 
     def paths(self) -> frozenset[str]:
         return frozenset(self.files[code] for code in np.unique(self.file_codes).tolist())
@@ -123,10 +123,10 @@ class Small:
     def starts(self) -> Integers:
         """The first byte of each in a buffer, divisible by 8."""
         padded = _padded(self.sizes)
-        return np.cumsum(padded) - padded
+        return np.cumsum(padded, dtype=np.int64) - padded.astype(np.int64)
 
 
-def _padded(sizes: Integers) -> Integers:
+def _padded(sizes: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
     return -(-sizes // _ALIGNMENT) * _ALIGNMENT
 
 
@@ -160,7 +160,7 @@ def _read(files: Lender, path: str, offset: int, into: Bytes) -> str | None:
     return None
 
 
-def _scatter(raw: Bytes, offsets: Integers, sizes: Integers, starts: Integers, buffer: Bytes) -> None:
+def _scatter(raw: Bytes, offsets: Integers, sizes: NDArray[np.integer[Any]], starts: Integers, buffer: Bytes) -> None:
     """Copy each tensor from where it lay in its file to its start in the buffer."""
     large = sizes >= SCATTER_BYTES
     for size in np.unique(sizes[~large]).tolist():
@@ -306,13 +306,13 @@ def _small(  # noqa: PLR0913, PLR0917  (columns of several tables, put into one)
     return Small(
         dtypes=tuple(dtype.name for dtype in dtypes),
         files=files,
-        codes=codes,
-        sizes=elements * seen[places[0]].bits[own] // 8,
-        row_lengths=lengths,
+        codes=codes.astype(np.uint8),
+        sizes=(elements * seen[places[0]].bits[own] // 8).astype(np.int32),
+        row_lengths=lengths.astype(np.int32),
         one_row=several & (elements > 0) & (leading == 1) & ~opaque,
         no_elements=several & (elements == 0),
-        elements=elements,
-        file_codes=np.stack([seen[p].file_codes[r] for p, r in zip(places, rows, strict=True)]),
+        elements=elements.astype(np.int32),
+        file_codes=np.stack([seen[p].file_codes[r].astype(np.int32) for p, r in zip(places, rows, strict=True)]),
         offsets=np.stack([seen[p].offsets[r] for p, r in zip(places, rows, strict=True)]),
         rows=np.stack([r + bases[p] for p, r in zip(places, rows, strict=True)]),
     )
