@@ -40,7 +40,7 @@ def check_index(found: Found, folder: Folder, folders: Folders, artifact: Artifa
         )
     shards = set(texts.values())
     above = artifact.location.parent
-    beside = str(above) if isinstance(above, Path) else None
+    beside = _Beside(str(above)) if isinstance(above, Path) else None
     refused = {s: why for s in sorted(shards) if (why := _refusal(folder, artifact, beside, s)) is not None}
     for shard, why in list(refused.items())[:SHOWN]:
         found.suspicious(f"{artifact.path} names the shard {shard[:LONGEST_SHOWN]!r}, which {why}", artifact.path)
@@ -49,24 +49,41 @@ def check_index(found: Found, folder: Folder, folders: Folders, artifact: Artifa
     _compare(found, folder, artifact, kept, missing)
 
 
-def _refusal(folder: Folder, artifact: Artifact, beside: str | None, shard: str) -> str | None:
+class _Beside:
+    """The folder of an index on this machine, listed once: an index may name 300,000 shards."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        try:
+            self._names = frozenset(os.listdir(folder))  # noqa: PTH208  (texts)
+        except OSError:
+            self._names = frozenset()
+
+    def place(self, shard: str) -> str:
+        return os.path.join(self._folder, shard)  # noqa: PTH118  (texts)
+
+    def has(self, shard: str) -> bool:
+        return (
+            shard in self._names if "/" not in shard and shard not in {"", "."} else os.path.lexists(self.place(shard))
+        )
+
+
+def _refusal(folder: Folder, artifact: Artifact, beside: "_Beside | None", shard: str) -> str | None:
     """Say why a shard must not be opened, None when it may (whether it is there is another question).
 
-    `beside` is the folder of the index, None where it is not on this machine. Texts: an index may name 300,000 shards.
+    `beside` is the folder of the index, None where it is not on this machine.
     """
     if shard in folder.files:
         return None
     if shard.startswith("/") or ".." in shard.split("/") or "\0" in shard or "\\" in shard:
         return "leads outside the run folder: it was not opened"
     try:
-        return None if beside is None else _kind(artifact, os.path.join(beside, shard))  # noqa: PTH118  (texts)
+        return None if beside is None or not beside.has(shard) else _kind(artifact, beside.place(shard))
     except (OSError, ValueError):
         return "cannot be looked at: it was not opened"
 
 
 def _kind(artifact: Artifact, where: str) -> str | None:
-    if not os.path.lexists(where):
-        return None
     inside = os.path.realpath(str(artifact.root / "."))
     if os.path.commonpath([os.path.realpath(where), inside]) != inside:
         return "is a link that leads outside the run folder: it was not opened"
@@ -89,12 +106,12 @@ def _compare(
         found.damaged(f"{len(lost)} tensors of the index are in no shard: {', '.join(lost[:SHOWN])}", artifact.path)
 
 
-def _is_there(folder: Folder, folders: Folders, beside: str | None, shard: str) -> bool:
+def _is_there(folder: Folder, folders: Folders, beside: "_Beside | None", shard: str) -> bool:
     """Tell whether the run has the shard: beside the index, below it, or as a link inside the run."""
     if shard in folder.files:
         return True
     if beside is not None:
-        return os.path.lexists(os.path.join(beside, shard))  # noqa: PTH118  (texts)
+        return beside.has(shard)
     inner, _, name = shard.rpartition("/")
     below = folders.get(folder.below(inner)) if inner else None
     return below is not None and name in below.files
