@@ -68,6 +68,9 @@ Progress = Callable[[str, int, int], None]
 Apart = Callable[[Path, Path], Collection[str]]
 """Names the folders of a place (as opened, as the user named it) that are runs of their own."""
 
+HOLLOW_BYTES, HOLLOW_SHARE = 64 << 30, 1 / 64
+"""A file of this size and less than this share on disk is not read."""
+
 
 def investigate(
     path: Place,
@@ -298,6 +301,10 @@ def _facts(artifact: Artifact, failures: list[str], unread: list[Artifact]) -> I
     if document is None and head.startswith(COMPRESSED) and not artifact.path.endswith((".pt", ".bin", ".ckpt")):
         yield Skip(artifact.path, "compressed; unpack it, or name it alone")
         return
+    hollow = _hollow(artifact)
+    if hollow:
+        yield Skip(artifact.path, hollow)
+        return
     if document is not None:
         facts = list(_parts(document, artifact, failures))
         if not facts:
@@ -307,6 +314,20 @@ def _facts(artifact: Artifact, failures: list[str], unread: list[Artifact]) -> I
     if not chosen:
         unread.append(artifact)
     yield from _read_by(chosen, artifact, failures)
+
+
+def _hollow(artifact: Artifact) -> str:
+    """Say that a file is larger than any log and hardly more than holes, which would be read for an hour."""
+    if artifact.size < HOLLOW_BYTES:
+        return ""
+    try:
+        with File(artifact.location) as file:
+            held = file.held_bytes()
+    except ForensicsError:
+        return ""  # Its reader tells it.
+    if held >= artifact.size * HOLLOW_SHARE:
+        return ""
+    return f"is sparse: {artifact.size / 1e9:,.0f} GB declared, {held / 1e3:,.0f} KB on disk; it was not read"
 
 
 def _parts(document: Document, artifact: Artifact, failures: list[str]) -> Iterator[Fact]:

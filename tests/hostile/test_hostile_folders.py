@@ -66,6 +66,12 @@ def _blob(folder: Path) -> None:
     made.close()
 
 
+def _sparse(folder: Path) -> None:
+    with (folder / "train.log").open("w") as out:
+        out.write(STEPS)
+        out.truncate(100 << 30)
+
+
 def _memo(folder: Path) -> None:
     raw = b"\x80\x02]" + b"".join(b"r" + struct.pack("<I", 2**32 - 1 - n) for n in range(1000)) + b"."
     (folder / "pytorch_model.bin").write_bytes(raw)
@@ -104,6 +110,7 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (_empty, "too few for a safetensors header"),
     "blob": (_blob, "mlflow.db"),
     "memo": (_memo, ""),
+    "sparse": (_sparse, "is sparse"),
     "line": (
         _written("train.log", STEPS + "{'loss': 1.0, " + ", ".join(f"'m{n}': 1" for n in range(20_000))),
         "65,536",
