@@ -161,3 +161,10 @@ def test_sentences_of_one_line_are_all_told(tmp_path: Path) -> None:
         ("grad-norm-nan", (150, 180)),
         ("reward-collapse", (None, None)),
     }
+
+
+def test_what_a_program_printed_is_nobodys_account(tmp_path: Path) -> None:
+    """A log that shows what its model writes holds sentences of the data, and a person of whom they speak."""
+    said = "[sample] My loss becomes NaN after 50 steps, what can I do.\n"
+    log = "".join(f"{{'loss': {2.0 * 0.97**step:.4f}, 'epoch': {step / 30:.3f}}}\n{said}" for step in range(30))
+    assert silent(tmp_path, log)

@@ -30,12 +30,19 @@ _PAGE = expression(
     r"|quick ?start|getting started|meeting notes|agenda|minutes)\b"
     r"|^\s{0,3}(?:in this (?:tutorial|guide|post|article))"
 )
+_MACHINE = expression(
+    r"\{['\"]\w|\b\d\d:\d\d(?::\d\d)?\b|\b(?:it|s)/(?:s|it)\b|\d%\||\b(?:INFO|WARNING|DEBUG)\b"
+    r"|^\s*Traceback \(most recent|^\s*File \"|(?:[\w/.]{1,40}\s?[:=]\s?-?\d[\d.e+-]{0,20}[,;|\s]{1,9}){2}"
+)
+"""Lines that a program printed: dictionaries, clocks, bars, levels, frames, several names with numbers."""
 _HEADING = expression(r"^\s{0,3}#{1,3}\s+(?=\S)")
 _END = expression(r"(?<=[.!?\u3002\uff01\uff1f])(?=\s|$)|\n\s*\n|\n(?=\s{0,4}(?:[-*+#]|\d{1,2}[.)])\s)")
-_ADVISES = expression(r"\byou(?:r|['\u2019]re)?\b", re.IGNORECASE)
+_ADVISES = expression(
+    r"(?<!can )(?<!could )(?<!would )(?<!do )(?<!did )(?<!have )(?<!thank )\byou(?:r|['\u2019]re)?\b", re.IGNORECASE
+)
 FEW, MANY = 2, 8
 """Headings of an account without a form: of one that says nothing of its author or speaks of us, and of any."""
-MOST_LINES = 4000
+MOST_LINES, MOST_OF_A_LINE = 4000, 2000
 
 
 def sentences(lines: Sequence[str]) -> Iterator[tuple[int, str, bool]]:
@@ -58,19 +65,30 @@ def sentences(lines: Sequence[str]) -> Iterator[tuple[int, str, bool]]:
 
 
 def _prose(lines: Sequence[str]) -> list[str]:
-    """Return the lines with what is fenced, quoted or drawn left empty."""
+    """Return the lines with what is fenced, quoted, drawn or printed left empty."""
     kept, fenced = [], False
     for line in lines[:MOST_LINES]:
         fence = _FENCE.match(line) is not None
         fenced ^= fence
         drawn = line.startswith(("    ", "\t")) or line.lstrip().startswith(("|", "<"))
-        out = fence or fenced or drawn or _QUOTE.match(line)
+        out = fence or fenced or drawn or _QUOTE.match(line) or _MACHINE.search(line[:MOST_OF_A_LINE])
         kept.append("" if out else line)
     return kept
 
 
+def _printed(lines: Sequence[str]) -> bool:
+    """Tell whether a program wrote a text: it prints before anybody speaks, and a quarter of the lines at least."""
+    said = [line[:MOST_OF_A_LINE] for line in lines[:MOST_LINES] if line.strip()]
+    printed = [_MACHINE.search(line) is not None for line in said]
+    spoken = [any(sign.search(line) for sign in (_HEADING, _SPEAKS, _SPEAK)) for line in said]
+    first = next((prints for prints, speaks in zip(printed, spoken, strict=True) if prints or speaks), False)
+    return first and 4 * sum(printed) > len(said)
+
+
 def is_account(lines: Sequence[str]) -> bool:
     """Tell whether a text is somebody's account of what happened to him."""
+    if _printed(lines):
+        return False
     prose = "\n".join(_prose(lines))
     if len(_DIALOGUE.findall(prose)) > 1 or _CHANGES.search(prose) or _PAPER.search(prose) or _PAGE.search(prose):
         return False

@@ -21,7 +21,8 @@ _GRADIENT = r"\bgrad(?:ient)?s?(?:[ _-]?norms?)?\b"
 _TRAINING = r"\b(?:training|train|run|process(?:es)?|program|script|job|trainer|everything)\b"
 _BECOMES = (
     r"(?:\b(?:is|are|was|were|be|becom(?:e|es|ing)|became|turn(?:s|ed)?|go(?:es)?|went|get(?:s|ting)?|got|returns?|shows?"
-    r"|stays?|stayed|remain(?:s|ed)?|always|all|drop(?:s|ped)?|equals?|to|of)\b|[=:])"
+    r"|stays?|stayed|remain(?:s|ed)?|always|all|drop(?:s|ped)?|equals?|to|of)\b|[=:]"
+    r"|\u4e3a|\u662f|\u53d8\u6210|\u7b49\u4e8e|\u51fa\u73b0)"
 )
 _NOT = r"(?:\b(?:not|never|no longer|cannot|hardly|barely|only)\b|n['\u2019]t\b|\b(?:do|does|did|is|are|wo|ca)nt\b)"
 _GROWS = (
@@ -310,4 +311,4 @@ def _axis(unit: str) -> str:
 
 @cache
 def _compiled(words: str) -> re.Pattern[str]:
-    return re.compile(words, re.IGNORECASE)
+    return re.compile(words, re.IGNORECASE | re.ASCII)  # words of Chinese have no blanks around them

@@ -122,24 +122,25 @@ def test_a_title_names_the_symptom_that_the_lines_below_it_do_not_show(
 
 
 @pytest.mark.parametrize(
-    ("title", "clause"),
+    "title",
     [
-        ("[Bug] After 2.5 epochs on my own data, the loss is nan, and never comes back.", "the loss is nan"),
-        ("loss: nan! What now?", "loss: nan"),
-        ("Training: nan in the loss", "nan in the loss"),
+        "[Bug] After 2.5 epochs on my own data, the loss is nan, and never comes back.",
+        "loss: nan! What now?",
+        "Training: nan in the loss",
     ],
 )
-def test_of_a_title_the_clause_is_told_that_says_it(title: str, clause: str, tmp_path: Path) -> None:
+def test_a_title_that_names_a_fault_is_told_as_reported(title: str, tmp_path: Path) -> None:
     (tmp_path / "issue.md").write_text(f"# {title}\n```\nstep 1 loss 2.5\nstep 2 loss 2.4\n```\n")
-    found = find("loss-nan", investigate(tmp_path).run)
+    (found,) = [f for f in investigate(tmp_path).findings if f.symptom == "loss-nan"]
 
-    assert [each.statement for each in found] == [f"the title says “{clause}”"]
+    assert found.statement.startswith("reported, not seen in numbers: ")
+    assert found.severity == "warning"
 
 
-def test_a_title_about_a_norm_beside_a_finite_one(tmp_path: Path) -> None:
+def test_a_title_about_a_norm_beside_finite_ones_leaves_the_run_open(tmp_path: Path) -> None:
     lines = [f"step {i} loss {2.0 * 0.97**i:.4f} grad_norm {1 + i % 3:.2f}\n" for i in range(1, 31)]
     (tmp_path / "issue.md").write_text("".join(["# grad_norm: nan\n```\n", *lines, "```\n"]))
-    found = find("grad-norm-nan", investigate(tmp_path).run)
+    report = investigate(tmp_path)
 
-    assert [(f.severity, f.step) for f in found] == [("warning", None)]
-    assert found[0].statement == "the title says “grad_norm: nan”"
+    assert report.verdict == "unknown"
+    assert [f.severity for f in report.findings if f.symptom == "grad-norm-nan"] == ["notice"]
