@@ -46,7 +46,11 @@ class Block:
 
     def shape(self) -> Shape:
         names = list(self.numbers)
-        fields = tuple(Field(name, _role(name), index) for index, name in enumerate(names))
+        stepped = any(_role(name) is Role.GLOBAL and "step" in name.lower() for name in names)
+        fields = tuple(
+            Field(name, Role.OTHER if stepped and _is_of_updates(name) else _role(name), index)
+            for index, name in enumerate(names)
+        )
         return Shape(b"\x04" + "|".join(names).encode(), fields, block=True)
 
 
@@ -93,6 +97,11 @@ def _begin(data: bytes, start: int, form: re.Pattern[bytes]) -> int:
 def _number(row: re.Match[bytes] | None) -> float | None:
     number = row[2].strip() if row is not None else b""
     return value_of(number) if NUMBER_ALONE.fullmatch(number) else None
+
+
+def _is_of_updates(name: str) -> bool:
+    """Tell whether a name counts updates; beside them steps of an environment number the rows of `progress.csv`."""
+    return _role(name) is Role.GLOBAL and "step" not in name.lower()
 
 
 def _role(name: str) -> Role:

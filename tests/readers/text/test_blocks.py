@@ -10,7 +10,7 @@ REWARDS = [round(20 + place * 0.37, 2) for place in range(40)]
 
 def _walled(place: int) -> str:
     rows = [("rollout/", ""), ("   ep_rew_mean", REWARDS[place]), ("   ep_len_mean", 200 - place), ("time/", "")]
-    rows += [("   iterations", place + 1), ("   total_timesteps", STEPS[place])]
+    rows += [("   iterations", place + 1), ("   nupdates", place * 10 + 1), ("   total_timesteps", STEPS[place])]
     rows += [("   value_loss", round(50 / (place + 1), 3)), ("   policy_loss", round(0.1 - place / 500, 4))]
     rows += [("train/", ""), ("   entropy_of_ours", round(-0.7 + place / 100, 3))] if place else []
     return "-" * 34 + "\n" + "".join(f"| {name:<20} | {value!s:<8} |\n" for name, value in rows) + "-" * 34 + "\n"
