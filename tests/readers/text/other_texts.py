@@ -120,6 +120,9 @@ TEXTS = {
     * 3,
     "etcd": '{"level":"info","ts":"2024-01-01T10:00:00.123Z","msg":"leader changed, step down 3, loss of quorum 1","term":5}\n'
     * 3,
+    "variables of a graph": "".join(
+        f"INFO:absl:  name = crf_loss/transition:0, shape = ({size}, {size})\n" for size in (10, 10, 12)
+    ),
     "french shop": "Coût : 12,50\nCoût : 13,10\nCoût : 9,99\nPerte : 1,20\n",
     "german report": "Verlust 2023: 12,5 Mio\nVerlust 2024: 9,1 Mio\nPaketverlust: 0,1 %\n",
     "russian news": "Потери: 12 человек\nПотери в 2023: 4,5 млрд\nШаг 1. Откройте файл\nШаг 2. Закройте файл\n",
