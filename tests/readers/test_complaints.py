@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from detectors.detecting import find
 from forensics.investigate import investigate
 from forensics.readers._events.complaints import complains, title
 
