@@ -26,7 +26,7 @@ from forensics.discovery.aside import of_the_run
 from forensics.discovery.discover import Discovery, discover, discover_packed
 from forensics.discovery.fetched import fetched
 from forensics.discovery.unpack import opened
-from forensics.documents._parts import part_of, relocated
+from forensics.documents._parts import head_of, part_of, relocated
 from forensics.errors import ForensicsError, InternalError, NothingReadableError, SeveralRunsError, contained
 from forensics.formats.text import looks_binary, redact
 from forensics.limits import DEFAULT, Limits
@@ -338,8 +338,7 @@ def _parts(document: Document, artifact: Artifact, failures: list[str]) -> Itera
                 yield piece
             else:
                 part = part_of(artifact, piece)
-                head = piece.text.lstrip("\n")[:HEAD_BYTES].encode("utf-8", "replace")
-                facts = _read_by(readers_of(part, head), part, failures)
+                facts = _read_by(readers_of(part, head_of(part, piece, HEAD_BYTES)), part, failures)
                 yield from (relocated(fact, artifact, piece) for fact in facts)
     except ForensicsError as error:
         yield Skip(artifact.path, str(error))

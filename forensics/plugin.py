@@ -26,6 +26,7 @@ from forensics.model import (
     Seen,
     Skip,
 )
+from forensics.storage.locations import Unpacked
 
 Declared = TypeVar("Declared")
 ReadFunction = Callable[[Artifact], Iterator[Fact]]
@@ -64,13 +65,14 @@ class Piece:
 
     `name` is what it would be called as a file: readers go by it and by the content. `first` is the line of the
     document at which `text` begins; what was cut out of the text is blank lines. `place` says what a line is called
-    there ("line {}", "cell 3 line {}").
+    there ("line {}", "cell 3 line {}"). What is too large to be held is a `file` instead of a text.
     """
 
     name: str
     text: str
     place: str = "line {}"
     first: int = 1
+    file: Unpacked | None = None
 
 
 @dataclass(frozen=True, slots=True)

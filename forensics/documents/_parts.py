@@ -5,15 +5,27 @@ from dataclasses import replace
 
 from forensics.model import Artifact, Fact, Recording, Setting, Skip, Source
 from forensics.plugin import Piece
-from forensics.storage.locations import Held
+from forensics.storage.file import File
+from forensics.storage.locations import Held, Packed
 
 LINE = "line {}"
 
 
 def part_of(artifact: Artifact, piece: Piece) -> Artifact:
-    """Return the artifact that readers get: in memory, below the path of its document."""
+    """Return the artifact that readers get, below the path of its document: in memory, or read as it is unpacked."""
+    if piece.file is not None:
+        place = Packed(piece.file, piece.name)
+        return Artifact(place, f"{artifact.path}/{piece.name}", piece.file.size, artifact.modified, artifact.limits)
     data = piece.text.encode("utf-8", "surrogatepass")
     return Artifact(Held(data), f"{artifact.path}/{piece.name}", len(data), artifact.modified, artifact.limits)
+
+
+def head_of(part: Artifact, piece: Piece, size: int) -> bytes:
+    """Return the first bytes of a piece by which readers know it, without the blank lines before them."""
+    if piece.file is None:
+        return piece.text.lstrip("\n")[:size].encode("utf-8", "replace")
+    with File(part.location) as file:
+        return file.head(size).lstrip(b"\n")
 
 
 def relocated(fact: Fact, document: Artifact, piece: Piece) -> Fact:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from forensics.errors import MalformedError
 from forensics.model import Artifact, Skip
 from forensics.plugin import Piece, document
-from forensics.storage.packed import unpacked
+from forensics.storage.packed import PackedFile
 
 _TEXTS = r"(?:log|out|err|txt|jsonl|ndjson|json|csv|tsv|stdout|stderr)(?:[.-]\d{1,8})?"
 _GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
@@ -24,9 +24,12 @@ def _sniff(head: bytes) -> bool:
 @document("packed-text", match=(rf"(?i)\.{_TEXTS}\.(?:gz|xz)$",), sniff=_sniff)
 def packed_text(artifact: Artifact) -> Iterator[Piece | Skip]:
     """Text that was packed with gzip or xz, a log or metrics, read as the file that it was."""
-    text, fault = unpacked(artifact.location, MOST_BYTES)
-    if fault and not text:
-        raise MalformedError(f"cannot be unpacked: {fault}")
-    if fault:
-        yield Skip(artifact.path, f"the end was not unpacked: {fault}")
-    yield Piece(PurePosixPath(artifact.path).name.rpartition(".")[0], text.decode("utf-8", "replace"))
+    file = PackedFile(artifact.location, MOST_BYTES, whole=False)
+    try:
+        if file.fault and not file.size:
+            raise MalformedError(f"cannot be unpacked: {file.fault}")
+        if file.fault:
+            yield Skip(artifact.path, f"the end was not unpacked: {file.fault}")
+        yield Piece(PurePosixPath(artifact.path).name.rpartition(".")[0], "", file=file)
+    finally:
+        file.close()

@@ -8,7 +8,6 @@ import lzma
 import threading
 import zlib
 from bisect import bisect_right
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forensics.deferred.records import dataclass
@@ -90,46 +89,33 @@ def _machine(file: File) -> "Inflater | lzma.LZMADecompressor":
     return zlib.decompressobj(wbits=31)
 
 
-def unpacked(path: Place | Held | Packed, most: int) -> tuple[bytes, str]:
-    """Return the first `most` bytes that a .gz or .xz file unpacks to, and why the rest is missing; empty if it is not.
-
-    Raises `UnreadableError` when the file cannot be opened.
-    """
-    parts: list[bytes] = []
-    left = most
-    with File(path) as file:
-        cursor = _Cursor(file, _machine(file))
-        try:
-            while left >= 0 and (block := cursor.next()):
-                parts.append(block[:left])
-                left -= len(block)
-        except FAULTS as error:
-            return b"".join(parts), str(error)
-    return b"".join(parts), "" if left >= 0 else f"no more than {most:,} bytes are unpacked"
-
-
 class PackedFile:
     """What a .gz or .xz file unpacks to, behind the interface of `File`; safe to share among threads.
 
     `fault` says why the rest of a cut or corrupt file is missing, empty where nothing is. Raises `UnreadableError`
-    when the file cannot be opened, `LimitError` when it unpacks to more than `most` bytes.
+    when the file cannot be opened, `LimitError` when it unpacks to more than `most` bytes; where it need not be
+    `whole`, what lies behind them is left out, and `fault` says so.
     """
 
-    def __init__(self, path: Path, most: int) -> None:
+    def __init__(self, path: Place | Held | Packed, most: int, *, whole: bool = True) -> None:
         self._file = File(path)
         self._lock = threading.Lock()
         self._marks = [_Cursor(self._file, _machine(self._file))]
         self._block, self._start, self.fault = b"", 0, ""
         self._cursor = self._begun(0)
         try:
-            while self._advance():
-                if self._cursor.position > most:
-                    raise LimitError(
-                        f"{path.name} unpacks to more than an archive of its size may ({most:,} bytes are allowed)"
-                    )
+            while self._cursor.position <= most and self._advance():
+                pass
         except FAULTS as error:
             self.fault = str(error)
-        self.size = self._cursor.position
+        self.size = min(self._cursor.position, most)
+        if self.size < self._cursor.position:
+            if whole:
+                self._file.close()
+                raise LimitError(
+                    f"{path.name} unpacks to more than an archive of its size may ({most:,} bytes are allowed)"
+                )
+            self.fault = f"no more than {most:,} bytes are unpacked"
 
     @property
     def modified(self) -> float:

@@ -5,6 +5,7 @@ import json
 import lzma
 import math
 import pickle
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from forensics import catalog
 from forensics.documents.notebook import notebook
 from forensics.documents.packed_text import packed_text
 from forensics.errors import MalformedError
-from forensics.model import Artifact, Events, Skip
+from forensics.investigate import _parts
+from forensics.model import Artifact, Events, Fact, Samples, Skip
 from forensics.names import EVALUATION
 from forensics.plugin import Piece
 from forensics.readers.flight_recorder import flight_recorder
@@ -144,7 +146,11 @@ def test_a_packed_log(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes
     data = pack(b"step 1 loss 2.5\n") + pack(b"step 2 loss 2.0\n")
     artifact = artifact_of(tmp_path, f"train.log.1.{ending}", data)
     assert packed_text.takes(artifact, data[:64])
-    assert list(packed_text.split(artifact)) == [Piece("train.log.1", "step 1 loss 2.5\nstep 2 loss 2.0\n")]
+    assert [text_of(piece) for piece in packed_text.split(artifact)] == ["step 1 loss 2.5\nstep 2 loss 2.0\n"]
+    facts, failures = told_of(artifact, data)
+    assert samples_of(facts)["loss"].values.tolist() == [2.5, 2.0]
+    assert {fact.path for fact in facts if isinstance(fact, Samples)} == {artifact.path}
+    assert not failures
 
     cut = artifact_of(tmp_path, f"cut.log.{ending}", data[:-4])
     assert skips_of(list(packed_text.split(cut))) == [  # type: ignore[arg-type]  # skips and pieces
@@ -155,19 +161,53 @@ def test_a_packed_log(tmp_path: Path, ending: str, pack: Callable[[bytes], bytes
 def test_a_packed_log_of_more_than_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("forensics.documents.packed_text.MOST_BYTES", 6)
     monkeypatch.setattr("forensics.storage.packed.READ_BYTES", 4)
-    skip, piece = packed_text.split(artifact_of(tmp_path, "a.log.gz", gzip.compress(b"step 1 loss 2.5")))
+    artifact = artifact_of(tmp_path, "a.log.gz", gzip.compress(b"step 1 loss 2.5"))
+    skip, text = map(text_of, packed_text.split(artifact))
 
-    assert isinstance(skip, Skip)
-    assert isinstance(piece, Piece)
-    assert (skip.reason, piece.text) == ("the end was not unpacked: no more than 6 bytes are unpacked", "step 1")
+    assert (skip, text) == ("the end was not unpacked: no more than 6 bytes are unpacked", "step 1")
     with pytest.raises(MalformedError, match="cannot be unpacked"):
         list(packed_text.split(artifact_of(tmp_path, "b.log.gz", b"\x1f\x8bnothing")))
+
+
+def test_a_packed_log_is_read_in_windows(tmp_path: Path) -> None:
+    """What is held of it at once does not grow with what it unpacks to: a log ten times as long takes no more."""
+
+    def held(lines: int) -> int:
+        log = b"".join(b"step %d loss 2.5 %s\n" % (n, b"." * 4_000) for n in range(lines))
+        artifact = artifact_of(tmp_path, "train.log.gz", gzip.compress(log))
+        length = len(log)
+        del log
+        tracemalloc.start()
+        pieces = [piece for piece in packed_text.split(artifact) if isinstance(piece, Piece)]
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert [piece.file and piece.file.size for piece in pieces] == [length]
+        return most
+
+    assert held(5_000) < 1.5 * held(500)
 
 
 def test_what_is_not_unpacked(tmp_path: Path) -> None:
     data = gzip.compress(b"weights")
     assert not any(document.takes(_named("w.bin.gz"), data[:64]) for document in catalog.documents())
     assert not packed_text.takes(_named("train.log.gz"), b"step 1 loss 2\n")
+
+
+def text_of(piece: Piece | Skip) -> str:
+    """Return what a piece of a packed file holds, or why it was not read."""
+    if isinstance(piece, Skip):
+        return piece.reason
+    assert piece.file is not None
+    made = bytearray(piece.file.size)
+    piece.file.read_into(0, memoryview(made))
+    return made.decode()
+
+
+def told_of(artifact: Artifact, head: bytes) -> tuple[list[Fact], list[str]]:
+    """Return what the readers tell of a document, and the failures."""
+    failures: list[str] = []
+    (document,) = (each for each in catalog.documents() if each.takes(artifact, head))
+    return list(_parts(document, artifact, failures)), failures
 
 
 def _named(path: str) -> Artifact:
