@@ -738,3 +738,16 @@ def test_a_loop_that_tries_again_and_logs_nothing_has_not_survived(tmp_path: Pat
     assert report.verdict == "broken"
     assert report.hypotheses[0].cause == "stopped-at-nan"
     assert judged(tmp_path, STEPS + text).verdict == "healthy"
+
+
+def test_what_a_run_went_on_after_before_it_goes_on_after_again(tmp_path: Path) -> None:
+    """Two pictures that cannot be read are met in each epoch; in the last one few entries are left behind them."""
+    met = (
+        'Traceback (most recent call last):\n  File "a.py", line 12, in <module>\n    image = load(i)\n'
+        "ValueError: picture_{}.png: cannot identify image file, left out\n"
+    )
+    entries = [f"{{'step': {n}, 'loss': {0.4 + 0.9**n:.3f}}}\n" for n in range(3, 49, 3)]
+    text = [met.format(5 + n % 4) * (n % 4 in {1, 2}) + entry for n, entry in enumerate(entries)]
+
+    assert judged(tmp_path, "".join(text)).verdict == "healthy"
+    assert judged(tmp_path, "".join([*entries[:13], *text[13:]])).verdict == "broken"

@@ -51,7 +51,7 @@ MARGIN = "margin"
 OF_A_POLICY = expression(
     r"(?:^|/)(?:train(?:ing)?_)?(?:policy|value|actor|critic)_(?:gradient_)?loss$|^loss(?:es)?/(?:pi|v|vf|q\d?)$"
     r"|(?:^|[/_])(?:episode|episodic|ep)_(?:reward|return|rew)s?(?:_mean)?$"
-    r"|(?:^|[/_])(?:mean|avg|average)_(?:reward|return)s?$"
+    r"|(?:^|[/_])(?:mean|avg|average)_(?:reward|return)s?$|^(?:return|reward)s?$"
 )
 """The same in the spelling of loops of one's own, as `snake_case` writes it: policy loss, Mean 100 episode reward."""
 

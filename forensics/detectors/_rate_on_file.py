@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from forensics.analysis import context, robust
+from forensics.analysis.learning import qualities, rose
 from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Finding, Run
@@ -36,6 +37,8 @@ def thrown_by_its_rate(run: Run) -> Finding | None:
     if rate is None or setting is None or rate < (BEARABLE if adaptive else ANY) or OF_ITS_OWN.search(told):
         return None
     if context.policy_gradient(run) or context.adversarial(run) or context.is_excerpt(run):
+        return None
+    if any(map(rose, qualities(run))):
         return None
     for name in (EVAL_LOSS, LOSS):
         series = context.recorded(run, name)

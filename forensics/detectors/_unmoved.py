@@ -1,10 +1,13 @@
 """Nothing that was logged moves: not the loss, not its evaluation, not a quality."""
 
+import re
+
 import numpy as np
 
 from forensics.analysis import context, robust
 from forensics.analysis.learning import ERROR, finite, losses, may_rest, qualities, rose
 from forensics.analysis.tails import loss_tail
+from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Floats, Run, Series
 from forensics.names import EVAL_LOSS, LEARNING_RATE, LOSS
@@ -19,6 +22,9 @@ FELL, ABOVE, SPREADS = 0.03, 0.05, 3.0
 """Share by which a curve that learned fell, or by which its first entry lies above the rest: it came down within it."""
 STANDS = 1e-3
 """Share of its level within which a curve stands still whose zero means nothing."""
+ACCURACY = expression(r"(?:^|[/_ ])(?:acc|accuracy)(?:$|[/_ ])", re.IGNORECASE)
+KNEW = 0.75
+"""An accuracy that more than guessing gives; where most labels are one class a curve that stands says as little."""
 LOW = 0.02
 """A loss that has nothing left to teach."""
 
@@ -32,7 +38,7 @@ def unmoved(run: Run) -> tuple[Series, str] | None:
     quality is one number in five entries.
     0 of 447 healthy runs; a model that was trained before, an excerpt and a resumed run may rest so.
     """
-    if may_rest(run) or _warming(run):
+    if may_rest(run) or _warming(run) or _knew(run):
         return None
     curves = losses(run)
     if any(map(_fell, curves.values())) or any(map(rose, qualities(run))):
@@ -49,6 +55,12 @@ def unmoved(run: Run) -> tuple[Series, str] | None:
     level = number(float(np.median(finite(series))))
     name = {EVAL_LOSS: "the evaluation loss", LOSS: "the loss"}.get(series.name, series.name)
     return series, f"{name} stays at {level} in {len(series)} entries, and nothing else that was logged got better"
+
+
+def _knew(run: Run) -> bool:
+    """Tell whether an accuracy is high from its first entry on, as that of a model that was trained before is."""
+    known = [finite(series) for name, series in run.timeline.series.items() if ACCURACY.search(name)]
+    return any(len(each) and float(each[0]) >= KNEW * (100.0 if each.max() > 1 else 1.0) for each in known)
 
 
 def _warming(run: Run) -> bool:

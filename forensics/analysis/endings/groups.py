@@ -120,8 +120,14 @@ def _groups(timeline: Timeline) -> list[Group]:
     finished = {events.path: events for events in timeline.events_of(Kind.TRAINING_FINISHED) if len(events)}
     found: list[Group] = []
     for _, deaths in groupby(deaths_of(timeline), key=lambda death: death.path):
+        outlived: set[str] = set()
         for members in _together([*deaths]):
             fate, after_finish = _fate(members, timeline, finished)
+            said = {_DIGITS.sub("#", death.text) for death in members}
+            if fate == "survived":
+                outlived |= said
+            elif fate == "final" and members[-1].entries_after and said <= outlived:
+                fate = "survived"  # what the run went on after before, it went on after again
             found.append(Group(tuple(members), fate, after_finish=after_finish))
     return _superseded(found, timeline)
 
