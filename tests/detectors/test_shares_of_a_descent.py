@@ -268,7 +268,7 @@ def test_a_curve_under_a_name_of_its_own_that_stands_still() -> None:
 
 def test_a_model_that_knew_its_task_may_rest_where_it_is() -> None:
     """Fine-tuned gently from a good start: all rests, at an accuracy that guessing does not give."""
-    rests = {"loss": line(0.3375, 0.3367, 15), "eval_loss": line(0.4308, 0.4302, 15)}
+    rests: dict[str, Any] = {"loss": line(0.3375, 0.3367, 15), "eval_loss": line(0.4308, 0.4302, 15)}
 
     assert alarms(make_run(**rests, eval_accuracy=[0.81, 0.811, 0.812] * 5)) == []
     assert alarms(make_run(**rests, eval_accuracy=[0.25, 0.251, 0.252] * 5)) != []
