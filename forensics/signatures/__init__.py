@@ -11,6 +11,7 @@ from forensics.deferred.patterns import expression
 from forensics.signatures import communication, data, device, host, memory, native, network, numeric, scheduler, start
 from forensics.signatures.codes import SIGNALS, Signal, code_told, signal_of
 from forensics.signatures.general import in_general
+from forensics.signatures.kinds import Possible, kind_of, possible
 from forensics.signatures.signature import Role, Signature, Words
 
 SIGNATURES: tuple[Signature, ...] = (
@@ -27,6 +28,7 @@ SIGNATURES: tuple[Signature, ...] = (
 )
 """Every signature; where several fit one line, the first one that is no mere outcome decides."""
 
+_DEADLY = tuple(signature for signature in SIGNATURES if signature.ending)
 BY_NAME = {signature.name: signature for signature in SIGNATURES}
 
 
@@ -48,11 +50,17 @@ def of_last_words(text: str) -> Signature | None:
     return _of_words(_FRAME.sub("", text)[:LAST_WORDS])
 
 
+@lru_cache(maxsize=4_096)
+def _possible(kind: str) -> Possible:
+    return possible(kind, _DEADLY)
+
+
 @lru_cache(maxsize=16_384)
 def _of_words(text: str) -> Signature | None:
     """Remembered, since every detector and rule of endings asks for the same words; 7 MB at most."""
-    exact = next((signature for signature in SIGNATURES if signature.ending and signature.matches(text)), None)
-    suited = (BY_NAME[name] for name in in_general(text))
+    left = _possible(kind_of(text))
+    exact = next((signature for signature in left.signatures if signature.matches(text)), None)
+    suited = (BY_NAME[name] for name in in_general(text, left.general))
     return exact or next((signature for signature in suited if not signature.excludes(text)), None)
 
 

@@ -6,6 +6,7 @@ an error, a sentence that says that something came to an end) is also asked whet
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 _COLLECTIVE = (
@@ -69,7 +70,8 @@ _UNREADABLE = (
 )
 _NUMBERS = r"\d.{0,200}\D\d|\(None,"
 
-GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
+General = tuple[str, tuple[str, ...]]
+GENERAL: tuple[General, ...] = (
     ("data-loader-timeout", (r"\bdata ?loader\b", r"\btime[sd]? ?-?out\b")),
     ("watchdog-hang", (r"\bwatchdog (?:timeout|expired)\b(?!.{0,80}collective)",)),
     ("nccl-timeout", (_COLLECTIVE, r"\b(?:time[sd]? ?-?out|timeout|hung|hangs?|stuck|deadlock|no heartbeat)\b")),
@@ -360,11 +362,12 @@ GENERAL: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Names of signatures, and expressions that must all be found (letters of any case); the first row that fits counts."""
 
 
-def in_general(text: str) -> list[str]:
+def in_general(text: str, rows: Iterable[General] = GENERAL) -> list[str]:
     """Return the names of the signatures that last words suit in general terms, the nearest first."""
-    return [name for name, together in GENERAL if all(_expression(words).search(text) for words in together)]
+    return [name for name, together in rows if all(general(words).search(text) for words in together)]
 
 
 @cache
-def _expression(words: str) -> re.Pattern[str]:
+def general(words: str) -> re.Pattern[str]:
+    """Return one expression of a row, compiled at its first use."""
     return re.compile(words, re.IGNORECASE)
