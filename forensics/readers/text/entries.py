@@ -48,7 +48,8 @@ _BESIDE = expression(
 _ARGUMENTS = expression(
     rb"\b(?:Namespace|\w{0,40}(?:Arguments|Args|Config|Options|Params))\(\w+="
     rb"|(?i:\b(?:config\w{0,9}|args|arguments|h?params|hyper-?parameters|settings|options|parameters)) ?[:=] ?\{['\"]"
-    rb"|\bshape ?[=:] ?[(\[]"  # a variable of TensorFlow, `name = crf_loss/transition:0, shape = (10, 10)`
+    # A variable of TensorFlow: `name = crf_loss/transition:0, shape = (10, 10)`.
+    rb"|\bname ?= ?[^ ,]{1,200}, shape ?= ?\("
 )
 GOOD = expression(r"(?i)(?<![a-z])(?:acc|accuracy|dice|m?iou|jaccard|mpjpe)(?![a-z])")
 """How good a model is."""

@@ -41,6 +41,8 @@ _OF_A_MODEL = expression(
 _MODEL = expression(r"(?i)(?:model|author|method|architecture|variant|system|baseline|experiment|config(?:uration)?)s?")
 """Columns of tables that compare models: those of which several numbers say so, and those of names."""
 _DIGIT = expression(rb"\d")
+_WORD = expression(rb"\S+")
+_NAME = expression(rb"\S+(?: \S+)*")
 _RATIO = expression(rb"(?<!\d)(\d+)/\d+")
 
 Split = Callable[[bytes], list[bytes]]
@@ -55,6 +57,8 @@ class Header:
     split: Split
     text: bytes
     fields: tuple[Field, ...]
+    spans: tuple[tuple[int, int], ...] = ()
+    """Where each name stands in its line, where blanks part them."""
 
     @property
     def counted(self) -> bool:
@@ -84,6 +88,8 @@ class Header:
         if len(cells) != len(self.fields):
             cells = line.split()  # columns that are as wide as their numbers
         if len(cells) != len(self.fields):
+            cells = self._below_their_names(line)
+        if len(cells) != len(self.fields):
             return None
         cells = [_RATIO.sub(rb"\1", cell) if _RATIO.fullmatch(cell) else cell for cell in cells]
         cells = [
@@ -101,6 +107,21 @@ class Header:
         fields = tuple(self.fields[index] for index in kept)
         key = b"\x03%b\x03%b" % (self.text, b",".join(b"%d" % index for index in kept))
         return Shape(key, fields, table=self.counted), [value_of(cells[index]) for index in kept]
+
+    def _below_their_names(self, line: bytes) -> list[bytes]:
+        """Return the cells of a row that leaves some empty, each below one name; none where that is not clear."""
+        found = [*_WORD.finditer(line)] if self.spans and self.counted else []
+        if sum(NUMBER_ALONE.fullmatch(each[0]) is not None for each in found) < 2:
+            return []
+        below = [
+            [index for index, (begin, end) in enumerate(self.spans) if each.start() < end and begin < each.end()]
+            for each in found
+        ]
+        places = [at[0] for at in below if len(at) == 1]
+        if len(places) != len(found) or len({*places}) != len(found):
+            return []
+        cells = dict(zip(places, (each[0] for each in found), strict=True))
+        return [cells.get(index, b"") for index in range(len(self.fields))] if cells else []
 
 
 def _summed(cell: bytes) -> bytes:
@@ -127,11 +148,16 @@ def headers_of(line: bytes) -> Iterator[Header]:
         if any(len(name) > MOST_NAME or ":" in name or "=" in name or "{" in name for name in names):
             continue
         fields = tuple(_field(name, index) for index, name in enumerate(names))
-        header = Header(split, b"|".join(cells), fields)
+        header = Header(split, b"|".join(cells), fields, _spans(line, len(fields)) if split in _PARTED else ())
         if any(is_loss(name) for name in names) and (header.counted or split in _PARTED):
             yield header
         elif header.counted and any(map(TRAINING.fullmatch, names)) and any(map(EVALUATION.fullmatch, names)):
             yield replace(header, fields=tuple(_part(field) for field in fields))
+
+
+def _spans(line: bytes, count: int) -> tuple[tuple[int, int], ...]:
+    spans = () if b"|" in line or b"\t" in line else tuple(found.span() for found in _NAME.finditer(line))
+    return spans if len(spans) == count else ()
 
 
 def _part(field: Field) -> Field:
