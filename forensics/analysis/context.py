@@ -85,10 +85,14 @@ def policy_gradient(run: Run) -> bool:
 
     A reward model is none, whose trainer logs the mean of its rewards beside the margin between pairs (TRL).
     """
-    return MARGIN not in run.timeline and any(
-        name in POLICY_GRADIENT or (spelled := snake_case(name)) in POLICY_GRADIENT or OF_A_POLICY.search(spelled)
-        for name in run.timeline.series
+    return MARGIN not in run.timeline and run.timeline.once(
+        "a policy", lambda: any(map(_of_a_policy, run.timeline.series))
     )
+
+
+def _of_a_policy(name: str) -> bool:
+    spelled = snake_case(name)
+    return name in POLICY_GRADIENT or spelled in POLICY_GRADIENT or OF_A_POLICY.search(spelled) is not None
 
 
 NEAR_POWER = 5e-4

@@ -83,7 +83,10 @@ def attempts_of(blocks: Sequence[Samples]) -> Account:
     new entries and is not taken for a restart.
     """
     places = tuple((block.path, block.place) for block in blocks)
-    kept = _account(blocks[0], 0, places).take(slice(0, 0))
+    alone = _account(blocks[0], 0, places)
+    if len(blocks) == 1 and bool(np.all(alone.steps[1:] > alone.steps[:-1])):
+        return alone
+    kept = alone.take(slice(0, 0))
     for number, block in enumerate(blocks):
         opened = bool(len(kept)) and not block.place.startswith("log_history")
         for piece in _rising_pieces(_account(block, number, places)):

@@ -94,6 +94,8 @@ def _families(blocks: Sequence[Samples]) -> list[list[Samples]]:
 
 
 def _combine(name: str, accounts: Sequence[Account], like: Samples) -> tuple[Series, list[Disagreement]]:
+    if len(accounts) == 1:
+        return _alone(name, accounts[0], like), []
     steps = np.concatenate([a.steps for a in accounts])
     precisions = np.concatenate([a.precisions for a in accounts])
     family = np.concatenate([np.full(len(a.steps), i, dtype=np.int32) for i, a in enumerate(accounts)])
@@ -127,6 +129,22 @@ def _combine(name: str, accounts: Sequence[Account], like: Samples) -> tuple[Ser
         whole = Series(name, steps, values, walls, records, origins, precisions, places)
         differing = _disagreements(whole, keeper, first)
     return merged, differing
+
+
+def _alone(name: str, account: Account, like: Samples) -> Series:
+    """Return the series of a metric that one family tells: most of those of a run with thousands of metrics."""
+    return Series(
+        name,
+        account.steps,
+        account.values,
+        np.where(np.isinf(account.wall_times), np.nan, account.wall_times),
+        account.records,
+        account.origins,
+        account.precisions,
+        account.places,
+        like.axis,
+        like.logged_as,
+    )
 
 
 def _earliest(walls: Floats, keeper: Integers, first: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Floats:

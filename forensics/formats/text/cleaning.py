@@ -19,7 +19,6 @@ SEARCHED_BYTES = 1 << 20
 """How far a line end is looked for where a file is to be cut into stretches."""
 
 _ANSI = expression(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\r\n]{0,400}\x07)")
-_SEPARATOR = expression(rb"[\r\n]")
 # Word processors and some issue forms turn the quotes of a pasted dictionary into curly ones.
 _CURLY = expression(rb"\xe2\x80[\x98\x9c]([\w/.@() -]{1,80})\xe2\x80[\x99\x9d](?=[:,}])")
 # Colours that a viewer of logs wrote out: `#033[34m`, `^[[34m`.
@@ -194,10 +193,10 @@ def _whole_fragments(chunks: Iterable[bytes], line_bytes: int) -> Iterator[tuple
         data = rest + chunk
         rest = b""
         if dropping:
-            separator = _SEPARATOR.search(data)
-            if separator is None:
+            separator = _separator(data)
+            if separator < 0:
                 continue
-            data = data[separator.start() :]
+            data = data[separator:]
             dropping = False
         cut_at = _last_cut(data)
         body, rest = data[:cut_at], data[cut_at:]
@@ -208,6 +207,13 @@ def _whole_fragments(chunks: Iterable[bytes], line_bytes: int) -> Iterator[tuple
         yield body, int(dropping)
     if rest:
         yield _CUT_NUMBER.sub(b"", rest), 0
+
+
+def _separator(data: bytes, start: int = 0) -> int:
+    """Return where the first LF or CR stands, -1 without one. `find` is fifty times as fast as an expression."""
+    feed = data.find(b"\n", start)
+    back = data.find(b"\r", start) if feed < 0 else data.find(b"\r", start, feed)
+    return back if back >= 0 else feed
 
 
 def _last_cut(data: bytes) -> int:
@@ -225,8 +231,8 @@ def _shortened(data: bytes, line_bytes: int) -> tuple[bytes, int]:
         if last >= 0:
             start = last + 1
             continue
-        separator = _SEPARATOR.search(data, stop)
-        end = separator.start() if separator else len(data)
+        separator = _separator(data, stop)
+        end = separator if separator >= 0 else len(data)
         kept.append(data[done : start + line_bytes])
         done = start = end
         cuts += 1
