@@ -44,7 +44,7 @@ def accumulate(dtype: DType, previous: Bytes | None, current: Bytes, runs: Integ
 def _alike(dtype: DType, previous: Bytes | None, current: Bytes, runs: Integers, into: Floats) -> Flags:
     """Add the statistics of small runs of one size together; return which runs that was (n,).
 
-    Left to the others are runs of which rows are counted, and those that hold what is not finite.
+    Left to the others are runs of which rows are counted, and those that hold finite elements beside others.
     """
     done = np.zeros(len(runs), dtype=bool)
     if len(runs) < LEAST_ALIKE or dtype.kind in {"opaque", "complex"} or dtype.bits % 8:
@@ -62,14 +62,20 @@ def _alike(dtype: DType, previous: Bytes | None, current: Bytes, runs: Integers,
 
 
 def _add_rows(dtype: DType, previous: Bytes | None, current: Bytes, rows: Integers, into: Floats) -> Flags:
-    """Add the statistics of the rows of `current` (n, bytes) to the named rows of `into`; return which were finite.
+    """Add the statistics of the rows of `current` (n, bytes) to the named rows of `into`; return which were added.
+
+    Those are rows all of which is finite, and of which nothing is.
 
     Sums are those of each row alone to the last bit: numpy adds a row of a contiguous matrix as it adds a vector.
     """
     count = len(rows)
     raw, values = codes(dtype, current.reshape(-1)), decode(dtype, current.reshape(-1)).reshape(count, -1)
     before = None if previous is None else decode(dtype, previous.reshape(-1)).reshape(count, -1)
-    whole = np.asarray(np.isfinite(values).all(axis=1))
+    finite = np.isfinite(values)
+    whole, none = np.asarray(finite.all(axis=1)), ~np.asarray(finite.any(axis=1))
+    if none.any():
+        same = None if previous is None else (codes(dtype, previous.reshape(-1)) == raw).reshape(count, -1)[none]
+        _add_nonfinite(values[none], same, rows[none], into)
     if before is not None:
         whole &= np.asarray(np.isfinite(before).all(axis=1))
     values, rows = values[whole], rows[whole]
@@ -92,7 +98,17 @@ def _add_rows(dtype: DType, previous: Bytes | None, current: Bytes, rows: Intege
         into[rows, columns.CHANGE_SQUARES] += np.square(change).sum(axis=1)
         changed = np.maximum(into[rows, columns.CHANGE_LARGEST], np.abs(change).max(axis=1))
         into[rows, columns.CHANGE_LARGEST] = changed
-    return whole
+    return whole | none
+
+
+def _add_nonfinite(values: Values | NDArray[np.complex128], same: Flags | None, rows: Integers, into: Floats) -> None:
+    """Add rows (n, elements) of which no element is finite; `same` tells which are as they were before."""
+    into[rows, columns.LOOKED_AT] += values.shape[1]
+    into[rows, columns.NAN] += np.count_nonzero(np.isnan(values), axis=1)
+    into[rows, columns.POSITIVE_INFINITY] += np.count_nonzero(values == np.inf, axis=1)
+    into[rows, columns.NEGATIVE_INFINITY] += np.count_nonzero(values == -np.inf, axis=1)
+    if same is not None:
+        into[rows, columns.SAME] += np.count_nonzero(same, axis=1)
 
 
 def _accumulate_run(dtype: DType, previous: Bytes | None, current: Bytes, into: Floats) -> None:

@@ -46,9 +46,10 @@ def test_together_is_as_each_alone(name: str, data: st.DataObject) -> None:
     np.testing.assert_array_equal(together, alone)
 
 
-def test_it_takes_what_is_finite_and_small_and_leaves_the_rest() -> None:
+def test_it_takes_what_is_small_and_finite_or_not_at_all_and_leaves_the_rest() -> None:
     tensors = [np.full(4, number, np.float32) for number in range(MANY)]
     tensors[3][1] = np.nan
+    tensors[7][:] = [np.nan, np.inf, -np.inf, np.nan]
     buffer = buffer_of([tensor.view(np.uint8) for tensor in tensors], 16)
     runs = np.array([[row, row * 16, 16, 2 * (row == 5), 0] for row in range(MANY)])
 
