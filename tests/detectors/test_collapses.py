@@ -307,7 +307,7 @@ def test_one_that_gets_better_or_was_seen_seldom_does_not(name: str, values: Any
         ([0.0] * 40, ["warning"]),
         ([1.0] * 40, []),
         ([-200.0] * 39 + [-190.0], []),
-        ([-200.0] * 10, []),
+        ([-200.0] * 7, []),
     ],
     ids=["the least", "nothing", "all of it", "once more", "few"],
 )
