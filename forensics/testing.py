@@ -30,7 +30,7 @@ from forensics.model import (
     Timeline,
     Trained,
 )
-from forensics.model.tensors import Coded, Names, Shapes
+from forensics.model.columns import Coded, Names, Shapes
 
 MADE = "trainer_state.json"
 PLACE = "log_history[{}]"

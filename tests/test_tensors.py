@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from forensics.model.tensors import LARGEST, Coded, Names, Piece, Shapes, TensorRecord, Tensors
+from forensics.model.columns import LARGEST, Coded, Names, Shapes
+from forensics.model.tensors import Piece, TensorRecord, Tensors
 
 names = some.text("aw.019_\n", max_size=8)
 pieces = some.lists(some.builds(Piece, some.sampled_from("xyz"), some.integers(0, 99), some.integers(0, 9)), max_size=3)

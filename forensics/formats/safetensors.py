@@ -17,8 +17,9 @@ from forensics.formats.dtypes import DType, dtype_named
 from forensics.formats.placeholder import HEAD_BYTES, recognise
 from forensics.formats.safetensors_header import columns
 from forensics.limits import DEFAULT, Limits
+from forensics.model.columns import Coded, Column, Flags, Names, Shapes
 from forensics.model.facts import Integers
-from forensics.model.tensors import Coded, Column, Flags, Names, Role, Shapes, Tensors
+from forensics.model.tensors import Role, Tensors
 from forensics.storage.file import File
 
 _LENGTH_BYTES = 8

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.deferred.records import dataclass
+from forensics.model.columns import Coded, Names, Shapes
 from forensics.model.counts import Counts
 from forensics.model.facts import Floats, Integers, Source
-from forensics.model.tensors import Coded, Names, Role, Shapes, TensorRecord, Tensors
+from forensics.model.tensors import Role, TensorRecord, Tensors
 
 Status: TypeAlias = Literal["clean", "poisoned", "damaged", "incomplete", "unsafe", "not examined"]
 Depth: TypeAlias = Literal["full", "quick", "off"]

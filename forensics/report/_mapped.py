@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
-from forensics.model.tensors import Names
+from forensics.model.columns import Names
 
 Value = TypeVar("Value")
 TextFunction = Callable[[str], str]

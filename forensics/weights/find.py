@@ -8,7 +8,8 @@ import numpy as np
 
 from forensics.errors import ForensicsError, InternalError, contained
 from forensics.model import Artifact, Checkpoint, OptimizerState, Problem, Skip, Source, Trained
-from forensics.model.tensors import Coded, Tensors
+from forensics.model.columns import Coded
+from forensics.model.tensors import Tensors
 from forensics.weights.folders import Folder, Folders, folders_of, natural, step_of
 from forensics.weights.found import Found, Records
 from forensics.weights.judge import judge_files, judge_tags

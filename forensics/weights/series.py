@@ -17,8 +17,9 @@ import numpy as np
 
 from forensics.cluster import Cluster
 from forensics.deferred.records import dataclass
+from forensics.model.columns import Coded
 from forensics.model.facts import Floats
-from forensics.model.tensors import Coded, TensorRecord, Tensors, Trained
+from forensics.model.tensors import TensorRecord, Tensors, Trained
 from forensics.model.weights import Depth, TensorTable
 from forensics.storage.locations import Locations, Root
 from forensics.storage.remote_file import REQUEST_BYTES

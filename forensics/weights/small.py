@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from forensics.deferred.records import dataclass
 from forensics.errors import ForensicsError
 from forensics.formats.dtypes import DTYPES, Bytes, DType
+from forensics.model.columns import Flags
 from forensics.model.facts import Integers
-from forensics.model.tensors import Flags, Tensors
+from forensics.model.tensors import Tensors
 from forensics.weights import blocks
 from forensics.weights.reading import Failed, Lender
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.deferred.records import dataclass
+from forensics.model.columns import Coded
 from forensics.model.counts import Counts
 from forensics.model.facts import Floats, Integers
-from forensics.model.tensors import Coded, Tensors
+from forensics.model.tensors import Tensors
 from forensics.model.weights import TensorTable
 
 NAN, POSITIVE_INFINITY, NEGATIVE_INFINITY, ZERO, SUBNORMAL = 0, 1, 2, 3, 4

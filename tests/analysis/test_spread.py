@@ -7,7 +7,7 @@ import pytest
 
 from forensics.analysis.spread import depth_of, spread_of
 from forensics.model import Counts, Piece, TensorRecord, TensorTable
-from forensics.model.tensors import Coded, Names, Shapes
+from forensics.model.columns import Coded, Names, Shapes
 
 MODEL = [
     "lm_head.weight",

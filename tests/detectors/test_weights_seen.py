@@ -8,7 +8,7 @@ import pytest
 
 from detectors.detecting import NAN, falling, find, severities
 from forensics.model import Checkpoint, OptimizerState, Problem, Role, Run, Source, TensorRecord, TensorTable
-from forensics.model.tensors import Shapes
+from forensics.model.columns import Shapes
 from forensics.testing import make_checkpoint, make_run, make_table
 
 MLP, NORM = "model.layers.0.mlp.weight", "model.norm.weight"

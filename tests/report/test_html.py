@@ -13,7 +13,7 @@ import pytest
 import chromium
 from forensics.investigate import investigate
 from forensics.model import Report, Timeline
-from forensics.model.tensors import Names
+from forensics.model.columns import Names
 from forensics.report import html
 from forensics.report._html_data import data, thinned
 from forensics.report.excerpts import excerpts

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from forensics.deferred.patterns import expression
 from forensics.formats.torch_file import named_tensors
 from forensics.model import Artifact
-from forensics.model.tensors import Names
+from forensics.model.columns import Names
 from forensics.weights.folders import Folder, Folders, step_of
 from forensics.weights.found import Found, open_torch, safetensors_records, stored_records
 from forensics.weights.layouts._index import check_index
