@@ -7,6 +7,7 @@ from dataclasses import field, replace
 from forensics.analysis.last_error import KEY, guessed
 from forensics.deferred.records import dataclass
 from forensics.diagnosis.judgement import ENDS
+from forensics.diagnosis.undecided import cannot_decide, deciding, told_as_excluded
 from forensics.model import (
     SEVERITIES,
     VERDICTS,
@@ -305,7 +306,7 @@ def _unknown(
     excluded = [h for h in causes if h.verdict == "ruled out"]
     remaining = _still_open(search, finding, causes, mechanisms)
     known_of = [h for h in remaining if _heard_of(search, h.cause)]
-    evidence = [*_cannot_decide(remaining, known_of), *(_excluded(h) for h in excluded)]
+    evidence = [*cannot_decide(remaining, known_of), *map(told_as_excluded, excluded)]
     experiments = {e.action: e for h in known_of[:3] for e in h.experiments[:1]}
     return Hypothesis(
         cause=UNKNOWN,
@@ -314,7 +315,7 @@ def _unknown(
         explains=tuple(dict.fromkeys(f.symptom for f in grave)),
         chain=(UNKNOWN, *chain),
         evidence=tuple(evidence) or (Evidence(0, "nothing that was read points to a cause that is known here"),),
-        missing=tuple(_deciding(known_of))[:8],
+        missing=tuple(deciding(known_of))[:8],
         experiments=tuple(sorted(experiments.values(), key=lambda e: e.cost)),
     )
 
@@ -366,54 +367,3 @@ def _heard_of(search: _Search, cause: str) -> bool:
         or (name == "deepspeed" and run.has("zero_optimization.stage"))
         for name in packages
     )
-
-
-def _deciding(remaining: Sequence[Hypothesis]) -> list[str]:
-    """Return what was not recorded, first what would bear on most of the open causes, weighed by their cases."""
-    weight: dict[str, int] = defaultdict(int)
-    for hypothesis in remaining:
-        for name in hypothesis.missing:
-            weight[name] += 1 + hypothesis.cases
-    return sorted(weight, key=lambda name: -weight[name])
-
-
-SHOWN = 4
-"""Open causes that are named; the rest is counted."""
-
-
-def _cannot_decide(remaining: Sequence[Hypothesis], known_of: Sequence[Hypothesis]) -> list[Evidence]:
-    """Say that what was read cannot tell the open causes apart, and which files would.
-
-    Files are asked for only for the sake of causes that the run shows a trace of.
-    """
-    if len(remaining) < 2:
-        return []
-    names = ", ".join(f"{h.cause} ({h.cases} public cases)" if h.cases else h.cause for h in remaining[:SHOWN])
-    more = f" and {len(remaining) - SHOWN} more" if len(remaining) > SHOWN else ""
-    said = f"what was read cannot tell {len(remaining)} open causes apart: {names}{more}"
-    files = dict.fromkeys(_file_with(name) for name in _deciding(known_of))
-    wanted = "; ".join([*files][:SHOWN])
-    return [Evidence(0, said), *([Evidence(0, f"what would decide, most telling first: {wanted}")] if wanted else [])]
-
-
-def _file_with(name: str) -> str:
-    """Name the file in which a run records something (a name as `Run.has` takes it)."""
-    kind = name.partition(" ")[0]
-    if kind in {"package", "hardware"}:
-        return "the environment (pip freeze, torch.utils.collect_env)"
-    if kind in {"event", "events"}:
-        return "the console log with its warnings"
-    if kind in {"weights", "checkpoints", "optimizer"}:
-        return "a checkpoint from before and one from after the onset"
-    if kind in {"loss", "grad_norm", "eval_loss", "learning_rate", "epoch", "loss_scale"}:
-        return f"{kind} in the log, at every step (logging_steps=1)"
-    if name.startswith(("zero_optimization.", "bf16.", "fp16.")):
-        return "the DeepSpeed configuration"
-    return "the settings (training_args.bin, the YAML or launch script)"
-
-
-def _excluded(hypothesis: Hypothesis) -> Evidence:
-    """Return why a cause is ruled out, with the place that contradicts it."""
-    contradiction = hypothesis.contradiction
-    assert contradiction is not None
-    return Evidence(0, f"excluded: {hypothesis.cause} ({contradiction.statement})", contradiction.source)
