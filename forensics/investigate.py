@@ -283,7 +283,8 @@ def _trainings(run: Run, trainings: Sequence[Sequence[Fact]], skips: Iterable[Sk
         last = number == len(trainings)
         read.append(assemble(run.root, run.artifacts, facts, run.checkpoints if last else (), skips))
         read[-1] = replace(read[-1], hidden=run.hidden, attempts=read[-1].attempts if last else ())
-    return tuple(read)
+    siblings = tuple(each.timeline for each in read)
+    return tuple(replace(each, siblings=siblings) for each in read)
 
 
 def _taken_alone(artifact: Artifact) -> bool:

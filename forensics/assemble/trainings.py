@@ -64,9 +64,7 @@ class _Entries:
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """The records where the second training of a text begins and each that follows, and those where the ones before
-    them end; int64, (n,).
-    """
+    """The records where the second training of a text and each later one begins, and where the one before it ends."""
 
     begins: Integers
     ends: Integers
@@ -75,7 +73,7 @@ class _Bounds:
         return len(self.begins)
 
     def of(self, records: Integers, *, after: bool) -> Integers:
-        """Return the number of the training of each record, from 0: what stands between two is of the later (`after`)."""
+        """Return the number, from 0, of the training of each record; between two it is the later one's (`after`)."""
         numbers = np.searchsorted(self.ends, records) if after else np.searchsorted(self.begins, records, side="right")
         return numbers.astype(np.int64)
 

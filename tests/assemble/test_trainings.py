@@ -195,3 +195,31 @@ def test_rows_of_a_table(tmp_path: Path) -> None:
     report = investigate(tmp_path)
 
     assert (report.verdict, report.training) == ("broken", 2)
+
+
+THROWN = (8.2, 3.8, 2.8, 2.5, 2.6, 2.5, 2.5, 2.4)
+
+
+def test_a_training_that_ends_where_the_others_began(tmp_path: Path) -> None:
+    """By itself it is a curve that falls; beside others of the same log it came nowhere."""
+    report = judged(tmp_path, LEARNS, LEARNS, THROWN)
+
+    assert (report.verdict, report.training) == ("suspicious", 3)
+    assert report.findings[0].symptom == "loss-plateau"
+    assert report.findings[0].statement == (
+        "nothing is learned: loss ends at 2.5, where 2 other trainings of the same log come from 2.4 to 0.4113 and less"
+    )
+
+
+@pytest.mark.parametrize(
+    "trainings",
+    [
+        (LEARNS, THROWN),
+        (LEARNS, tuple(10 * value for value in LEARNS), THROWN),
+        (LEARNS, LEARNS, tuple(0.8 * value for value in THROWN)),
+        (LEARNS, LEARNS, tuple(-value for value in LEARNS)),
+    ],
+    ids=["one other", "of other scales", "not so high", "of another sign"],
+)
+def test_what_others_do_not_tell(tmp_path: Path, trainings: tuple[tuple[float, ...], ...]) -> None:
+    assert judged(tmp_path, *trainings).verdict == "healthy"
