@@ -52,9 +52,9 @@ COUNT = [*range(1, 9)]
 
 @pytest.mark.parametrize("counted", ["steps", "epochs"])
 def test_a_counter_and_a_loss_that_begin_anew(counted: str) -> None:
-    told = {"steps": COUNT * 3} if counted == "steps" else {"epochs": COUNT * 3}
+    whole = block(LEARNS * 3, COUNT * 3) if counted == "steps" else block(LEARNS * 3, epochs=COUNT * 3)
 
-    assert parts(block(LEARNS * 3, **told)) == [list(LEARNS)] * 3
+    assert parts(whole) == [list(LEARNS)] * 3
 
 
 def test_a_training_that_is_lost_ends_where_the_next_one_begins() -> None:
@@ -122,7 +122,7 @@ def test_what_stands_between_two_trainings() -> None:
     """An evaluation before the first step is of the later one, the end of training of the one before."""
     loss = block(LEARNS * 2, COUNT * 2)
     evaluation = block((2.4, 0.4, 2.4, 0.4), [0, 8, 0, 8], name="eval_loss", records=[5, 81, 85, 165])
-    facts = [loss, evaluation, event(Kind.TRAINING_FINISHED, 83), event(Kind.TRAINING_STARTED, 84)]
+    facts: list[Fact] = [loss, evaluation, event(Kind.TRAINING_FINISHED, 83), event(Kind.TRAINING_STARTED, 84)]
     first, second = told_apart(facts).trainings
 
     assert [fact.values.tolist() for fact in first[:2] if isinstance(fact, Samples)] == [list(LEARNS), [2.4, 0.4]]
