@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.formats.text import Window, number, pairs
-from forensics.formats.text.places import Pairs
+from forensics.formats.text.places import Pairs, find_pairs
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.bars import bars_after
 from forensics.readers.text.blocks import Block, block_at
@@ -18,7 +18,7 @@ from forensics.readers.text.bulk import Anchored, Bulk, Known, with_bars
 from forensics.readers.text.columns import Buffer
 from forensics.readers.text.headers import Header, Row, headers_of
 from forensics.readers.text.lexicon import Role
-from forensics.readers.text.lines import Lines, all_of, fragments, relevant
+from forensics.readers.text.lines import PAIRS, Lines, fragments, relevant
 from forensics.readers.text.names import Shape, shape_of
 from forensics.readers.text.ranks import rank_of_line
 from forensics.readers.text.shapes import STAMP, STAMP_BYTES, Mask, masked, narrowed, outline, value_of
@@ -89,7 +89,7 @@ class Parser:
         self.passed = 0
         self._learnt = 0
         self._once: set[int] = set()
-        self.bulk = Bulk(anchored)
+        self.bulk = Bulk(anchored, self._meaning)
         self._blocks: list[Entries] = []
 
     def read(self, line: bytes, start: int) -> Shape | None:
@@ -179,6 +179,15 @@ class Parser:
             self.outlines[key] = known
         return known
 
+    def _meaning(self, line: bytes) -> tuple[Shape | None, Mask] | None:
+        """As `bulk.Meaning`."""
+        window = Window(line, 0, len(line), 0, 1)
+        if not self.rare and not len(relevant(window, find_pairs(line, 0, len(line), PAIRS)).starts):
+            return None, Mask(b"", (), ())
+        mask = masked(line)
+        shape = self.shapes.get(mask.shape)
+        return (shape, mask) if shape is not None and self.bulk.knows(shape) else None
+
     def tables(self, window: Window) -> Iterator[Entries]:
         """Yield what was filed since the last call, one table for each shape, in the order of the text."""
         grouped: dict[bytes, list[Entries]] = defaultdict(list)
@@ -243,27 +252,19 @@ def is_entry(shape: Shape) -> bool:
     return len(shape.metrics) >= SEVERAL and shape.has(Role.EPOCH) and shape.has(Role.STEP, Role.BATCH, Role.GLOBAL)
 
 
-def read_window(
-    parser: Parser, window: Window, pairs: Pairs | None = None, taken: NDArray[np.bool_] | None = None
-) -> None:
+def read_window(parser: Parser, window: Window, pairs: Pairs, taken: NDArray[np.bool_]) -> None:
     """Read the lines of a window that are of interest: in bulk, or else one by one.
 
     A part is read one by one first, then the others by what it taught, and so on. `pairs` and `taken` as in
     `relevant`; lines that are taken have been read.
     """
     lines = relevant(window, pairs, rare=parser.rare, taken=taken)
-    asked = 0 if taken is None else parser.bulk.made
-    if taken is not None and not parser.rare:
-        every = all_of(window)
-        silent = ~taken & (every.starts >= window.begin) & (every.ends <= window.end)
-        silent[np.searchsorted(every.starts, lines.starts)] = False
-        parser.bulk.learn_silent(window, Lines(every.starts[silent], every.ends[silent]))
     if len(lines.starts) <= FEW:
         _one_by_one(parser, window, lines, -1)
         return
     buffer = Buffer(window.data)
     parser.bulk.templates.sort(key=lambda template: -template.hits)
-    lines = parser.in_bulk(window, buffer, lines, (0, asked))
+    lines = parser.in_bulk(window, buffer, lines, (0, parser.bulk.made))
     done = -1
     while len(lines.starts):
         known = len(parser.bulk.templates), parser.bulk.made

@@ -77,6 +77,7 @@ def scan_window(window: Window, parser: Parser | None = None) -> Found:
 
 def _pairs_between(window: Window, lines: Lines, taken: NDArray[np.bool_]) -> Pairs:
     """Return the pairs of a window and `MARGIN` bytes behind it, without those in lines that are taken."""
+    taken = taken | ((lines.starts == lines.ends) & (lines.starts >= window.begin) & (lines.ends <= window.end))
     if not taken.any():
         return find_pairs(window.data, window.begin, window.end + MARGIN, _PAIRS)
     first = np.flatnonzero(taken & ~np.append(False, taken[:-1]))
