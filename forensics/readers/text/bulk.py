@@ -7,18 +7,17 @@ often whose shape has no template.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.formats.text import Window, clock_columns
 from forensics.model import Floats, Integers
 from forensics.model.order import distinct
-from forensics.readers.text.bars import BARS_AFTER, bars_after
+from forensics.readers.text.bars import Taken
 from forensics.readers.text.columns import MARGIN, Buffer
 from forensics.readers.text.layouts import Bytes, Layout, layout_of, matrix
 from forensics.readers.text.lines import Lines, fragments
@@ -63,9 +62,8 @@ Meaning = Callable[[bytes], "tuple[Shape | None, Mask] | None"]
 
 @dataclass(slots=True)
 class Known:
-    """Which of some lines layouts took, what they tell, still without bars, and where phrases stand in them."""
+    """What lines tell that layouts took, and where phrases stand in them."""
 
-    taken: NDArray[np.bool_]
     told: list[Told]
     phrases: dict[bytes, list[Integers]]
 
@@ -78,6 +76,8 @@ class Bulk:
     meaning: Meaning
     templates: list[Template] = field(default_factory=list)
     layouts: dict[int, list[Layout]] = field(default_factory=lambda: defaultdict(list))
+    taken: Taken = field(default_factory=lambda: Taken(Lines(NOWHERE, NOWHERE), NOWHERE, []))
+    """Which layouts took which of all lines of the window that is being read."""
     made: int = 0
     """Layouts that were ever made; each knows how many there were before it."""
     _of_shape: dict[Shape, Template | None] = field(default_factory=dict)
@@ -113,16 +113,18 @@ class Bulk:
             self._came.clear()
 
     def known(self, window: Window, lines: Lines) -> Known:
-        """Read those of some lines, in order, that layouts know, before anything is sought in their text."""
-        return self._by_layouts(window, lines, 0)
+        """Read those of all lines of a window that layouts know, before anything is sought in their text."""
+        self.taken = Taken(lines, np.full(len(lines.starts), -1), [])
+        return self._by_layouts(window, np.arange(len(lines.starts)), 0)
 
-    def read(self, window: Window, buffer: Buffer, lines: Lines, since: tuple[int, int]) -> tuple[Lines, list[Entries]]:
-        """Read lines; return those that are left, and what the others tell.
+    def read(self, window: Window, buffer: Buffer, lines: Lines, since: tuple[int, int]) -> tuple[Lines, list[Told]]:
+        """Read lines of the same window; return those that are left, and what the others tell.
 
         `since` are how many templates and layouts are not to be asked, because they have been.
         """
-        known = self._by_layouts(window, lines, since[1])
-        lines, told = lines.without(np.flatnonzero(known.taken)), known.told
+        which = np.searchsorted(self.taken.lines.starts, lines.starts)
+        told = self._by_layouts(window, which, since[1]).told
+        lines = lines.without(np.flatnonzero(self.taken.by[which] >= 0))
         for template in self.templates[since[0] :]:
             if not len(lines.starts):
                 break
@@ -135,46 +137,50 @@ class Bulk:
             entries = _entries(window, template.shape, mine.starts, template.rank, read.numbers, times)
             told.append((entries, mine.ends - template.tail))
             lines = lines.without(read.rows)
-        return lines, list(with_bars(window, told))
+        return lines, told
 
-    def _by_layouts(self, window: Window, lines: Lines, since: int) -> Known:
-        found = Known(np.zeros(len(lines.starts), dtype=np.bool_), [], defaultdict(list))
-        sizes = lines.ends - lines.starts
-        sizes[(lines.starts < max(MARGIN, window.begin)) | (lines.ends > window.end) | (sizes > LONGEST)] = 0
+    def _by_layouts(self, window: Window, which: Integers, since: int) -> Known:
+        """Read those of some lines of the window, told by their indices, that layouts know or come to know."""
+        found = Known([], defaultdict(list))
+        starts, ends = self.taken.lines.starts[which], self.taken.lines.ends[which]
+        sizes = ends - starts
+        sizes[(starts < max(MARGIN, window.begin)) | (ends > window.end) | (sizes > LONGEST)] = 0
         order = np.argsort(sizes.astype(np.uint16), kind="stable")
         counts = np.bincount(sizes, minlength=1)
         behind = np.cumsum(counts)
         counts[0] = 0
         for size in np.flatnonzero(counts >= LEAST).tolist():
             layouts = [layout for layout in self.layouts.get(size, ()) if layout.number >= since]
-            self._of_a_size(window, lines, order[behind[size] - counts[size] : behind[size]], layouts, found)
+            rows = which[order[behind[size] - counts[size] : behind[size]]]
+            self._of_a_size(window, size, rows, layouts, found)
         return found
 
-    def _of_a_size(self, window: Window, lines: Lines, rows: Integers, layouts: Sequence[Layout], found: Known) -> None:
+    def _of_a_size(self, window: Window, size: int, rows: Integers, layouts: Sequence[Layout], found: Known) -> None:
         """Read lines of one size by the layouts given, then by those that are made for them."""
-        asked, known = len(rows), iter(layouts)
-        size = int(lines.ends[rows[0]] - lines.starts[rows[0]])
+        asked, known, all_starts = len(rows), iter(layouts), self.taken.lines.starts
         texts: Bytes | None = None
-        while layout := next(known, None) or self._made_for(window.data, lines.starts[rows], size):
-            texts = matrix(window.data, lines.starts[rows], size) if texts is None else texts
+        while layout := next(known, None) or self._made_for(window.data, all_starts[rows], size):
+            texts = matrix(window.data, all_starts[rows], size) if texts is None else texts
             fit = layout.fits(texts)
-            mine, texts_of = (rows, texts) if fit.all() else (rows[fit], texts[fit])
+            mine = rows[fit]
             layout.hits += len(mine)
             if len(mine) < FEWEST <= asked:
                 self._give_up(layout)
             if not len(mine):
                 continue
-            found.taken[mine] = True
-            starts = lines.starts[mine]
+            starts = all_starts[mine]
+            self.taken.by[mine] = len(self.taken.layouts)
+            self.taken.layouts.append(layout)
             for phrase, column in layout.phrases:
                 found.phrases[phrase].append(starts + column)
             if layout.shape is not None:
+                texts_of = texts if len(mine) == len(rows) else texts.compress(fit, axis=0)
                 numbers = {each: layout.number_of(texts_of, each) for each in layout.wanted}
                 entries = _entries(window, layout.shape, starts, layout.rank, numbers, layout.times(texts_of))
                 found.told.append((entries, starts + layout.closing))
             if len(mine) == len(rows):
                 break
-            rows, texts = rows[~fit], texts[~fit]
+            rows, texts = rows[~fit], texts.compress(~fit, axis=0)
 
     def _made_for(self, data: bytes, starts: Integers, size: int) -> Layout | None:
         """Make a layout of the commonest outline of some lines of a size; some of them are asked."""
@@ -260,21 +266,6 @@ def _entries(  # noqa: PLR0913, PLR0917  (the columns of a table)
         totals=totals,
         bars=np.zeros((len(starts), 0), dtype=np.int64),
     )
-
-
-def with_bars(window: Window, told: Sequence[Told]) -> Iterator[Entries]:
-    """Yield tables, those of dictionaries with the bars behind them, which are looked for together."""
-    closings = np.concatenate([NOWHERE, *(closings for entries, closings in told if entries.shape.quoted)])
-    order = np.argsort(closings, kind="stable")
-    bars = np.empty((len(closings), 2 * BARS_AFTER), dtype=np.int64)
-    bars[order] = bars_after(window, closings[order])
-    done = 0
-    for entries, _ in told:
-        if entries.shape.quoted:
-            done += len(entries)
-            yield replace(entries, bars=bars[done - len(entries) : done])
-        else:
-            yield entries
 
 
 def _times_at(buffer: Buffer, at: Integers, size: Integers) -> Floats:

@@ -12,9 +12,9 @@ from forensics.deferred.records import dataclass
 from forensics.formats.text import Window, number, pairs
 from forensics.formats.text.places import Pairs, find_pairs
 from forensics.names import EVALUATION, is_loss
-from forensics.readers.text.bars import bars_after
+from forensics.readers.text.bars import with_bars
 from forensics.readers.text.blocks import Block, block_at
-from forensics.readers.text.bulk import Anchored, Bulk, Known, with_bars
+from forensics.readers.text.bulk import Anchored, Bulk, Known, Told
 from forensics.readers.text.columns import Buffer
 from forensics.readers.text.headers import Header, Row, headers_of
 from forensics.readers.text.lexicon import Role
@@ -90,7 +90,7 @@ class Parser:
         self._learnt = 0
         self._once: set[int] = set()
         self.bulk = Bulk(anchored, self._meaning)
-        self._blocks: list[Entries] = []
+        self._told: list[Told] = []
 
     def read(self, line: bytes, start: int) -> Shape | None:
         """File the numbers of a line that begins at `start` under its shape; return the shape if it is of use."""
@@ -137,13 +137,13 @@ class Parser:
     def known(self, window: Window, lines: Lines) -> Known:
         """Read lines that layouts know, before anything is sought in them; the result is that of `Bulk.known`."""
         found = self.bulk.known(window, lines)
-        self._blocks += with_bars(window, found.told)
+        self._told += found.told
         return found
 
     def in_bulk(self, window: Window, buffer: Buffer, lines: Lines, since: tuple[int, int]) -> Lines:
         """Read lines by what is known of those before; return those that are left. `since` as in `Bulk.read`."""
         lines, told = self.bulk.read(window, buffer, lines, since)
-        self._blocks += told
+        self._told += told
         return lines
 
     def passes(self, line: bytes) -> bool:
@@ -191,16 +191,16 @@ class Parser:
     def tables(self, window: Window) -> Iterator[Entries]:
         """Yield what was filed since the last call, one table for each shape, in the order of the text."""
         grouped: dict[bytes, list[Entries]] = defaultdict(list)
-        for table in (*self._blocks, *self._filed(window)):
+        for table in with_bars(window, [*self._told, *self._filed(window)], self.bulk.taken):
             grouped[table.shape.key].append(table)
-        self._blocks = []
+        self._told = []
         yield from map(joined, grouped.values())
 
-    def _filed(self, window: Window) -> Iterator[Entries]:
+    def _filed(self, window: Window) -> Iterator[Told]:
         """Yield the lines that were read one by one."""
         for shape, rows in self.rows.items():
-            starts = np.array([start for start, _ in rows.places], dtype=np.int64)
-            yield Entries(
+            starts, ends = np.array(rows.places, dtype=np.int64).T
+            entries = Entries(
                 shape=shape,
                 at=starts + window.offset,
                 records=lines_of(window, starts),
@@ -208,10 +208,9 @@ class Parser:
                 times=times_of(rows.stamps),
                 numbers=np.array(rows.numbers, dtype=np.float64).reshape(len(starts), len(shape.fields)),
                 totals=np.array(rows.totals, dtype=np.float64).reshape(len(starts), len(shape.fields)),
-                bars=bars_after(
-                    window, np.array([end for _, end in rows.places if shape.quoted], dtype=np.int64)
-                ).reshape(len(starts), -1 if shape.quoted else 0),
+                bars=np.zeros((len(starts), 0), dtype=np.int64),
             )
+            yield entries, ends
         self.rows = defaultdict(_Rows)
 
 

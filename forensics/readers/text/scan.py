@@ -57,11 +57,12 @@ def scan_window(window: Window, parser: Parser | None = None) -> Found:
     parser = parser or parser_of()
     lines = all_of(window)
     known = parser.known(window, lines)
-    pairs = _pairs_between(window, lines, known.taken)
+    taken = parser.bulk.taken.by >= 0
+    pairs = _pairs_between(window, lines, taken)
     positions = find_phrases(window, _PHRASES, pairs)
     for phrase, places in known.phrases.items():
         positions[phrase] = np.sort(np.concatenate([*places, positions.get(phrase, NOWHERE)]))
-    read_window(parser, window, pairs, known.taken)
+    read_window(parser, window, pairs, taken)
     found.lines.extend(parser.tables(window))
     found.beside, parser.unread = parser.unread, Counter()
     found.passed, parser.passed = parser.passed, 0
