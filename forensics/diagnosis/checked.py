@@ -8,7 +8,6 @@ import numpy as np
 from forensics.analysis import context, robust
 from forensics.analysis.learning import learned, may_rest
 from forensics.deferred.patterns import expression
-from forensics.diagnosis.doubts import doubt
 from forensics.model import Checked, Finding, Run
 from forensics.names import EVALUATION, GRAD_NORM, LEARNING_RATE, LOSS, Kind, is_loss
 
@@ -73,8 +72,7 @@ def too_little(run: Run, findings: Sequence[Finding]) -> str:
         return f"its own log says \u201c{complaint}\u201d"
     if not any(what in seen.judged for what in TELLING):
         return "there was no loss, gradient norm, evaluation or weight to judge by"
-    saved = any(what in seen.judged for what in SAVED)
-    return ("" if saved else _shows_nothing(run, findings)) or doubt(run)
+    return "" if any(what in seen.judged for what in SAVED) else _shows_nothing(run, findings)
 
 
 def _shows_nothing(run: Run, findings: Sequence[Finding]) -> str:

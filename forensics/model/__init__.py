@@ -46,7 +46,6 @@ from forensics.model.report import (
     Seen,
     Severity,
     StepRange,
-    Training,
     Verdict,
 )
 from forensics.model.run import Run
@@ -126,7 +125,6 @@ __all__ = [
     "Timeline",
     "TokenRows",
     "Trained",
-    "Training",
     "UpdateResolution",
     "Verdict",
 ]

@@ -9,7 +9,7 @@ from forensics.formats.flatten import scalar as bounded
 from forensics.formats.text import number
 from forensics.model import UNKNOWN_STEP
 from forensics.names import EVALUATION
-from forensics.readers.text.lexicon import METRICS, Role, role_of, step_named
+from forensics.readers.text.lexicon import METRICS, SUBJECTS, Role, earns, role_of, step_named
 
 STEP_KEYS = (
     "step",
@@ -127,19 +127,29 @@ def _numbers(row: dict[str, object]) -> Iterator[tuple[str, float]]:
         if isinstance(value, dict) and depth < DEEPEST and name.partition("/")[0] not in _NOT_NESTED:
             outer = "" if name in _HOLDERS and row.keys().isdisjoint(value) else f"{name}/"
             pending.extend((f"{outer}{inner}", held, depth + 1) for inner, held in value.items())
-        elif name not in _NOT_METRICS and (number_of := number_in(value)) is not None:
+        elif name not in _NOT_METRICS and (number_of := number_in(_alone(value))) is not None:
             yield name, number_of
 
 
-def counter_named(names: Sequence[str]) -> str | None:
-    """Return the name that counts the records: a step, or the round or episode that a record of metrics begins with.
+def _alone(value: object) -> object:
+    """Return the item of a list of one (`"learn": [0.68]` of CatBoost), anything else as it is."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
-    >>> counter_named(["round", "accuracy", "loss"]), counter_named(["round", "score"])
+
+def counter_named(names: Sequence[str]) -> str | None:
+    """Return the name that counts the records: a step, or a round or an episode.
+
+    A record begins with a round, or tells a loss or what a policy earned in an episode.
+
+    >>> counter_named(["round", "accuracy", "loss"]), counter_named(["id", "round", "accuracy"])
     ('round', None)
+    >>> counter_named(["type", "episode", "steps", "reward"])
+    'episode'
     """
-    of_metrics = any(role_of(name) in METRICS - {Role.OTHER} for name in names)
-    begins = of_metrics and role_of(names[0]) is Role.EPISODE
-    return step_named(names) or (names[0] if begins else None)
+    counter = next((name for name in names if role_of(name) is Role.EPISODE), None)
+    begins = counter == names[0] and any(role_of(name) in METRICS - {Role.OTHER} for name in names)
+    trains = earns(names) or any(role_of(name) in SUBJECTS for name in names)
+    return step_named(names) or (counter if begins or trains else None)
 
 
 def step_of(row: dict[str, object]) -> tuple[int, int]:

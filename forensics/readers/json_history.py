@@ -7,6 +7,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from forensics.deferred.patterns import expression
 from forensics.formats.lenient_json import load
@@ -15,38 +16,50 @@ from forensics.names import is_loss
 from forensics.plugin import reader
 from forensics.readers._columns import Columns
 from forensics.readers._environment import damage
-from forensics.readers._json_entries import entry_of, is_data, number_in
-from forensics.readers.text.lexicon import Role, role_of
+from forensics.readers._json_entries import counter_named, entry_of, is_data, number_in
+from forensics.readers.text.lexicon import Role, earns, role_of
 from forensics.readers.text.rows import samples
 from forensics.storage.file import File
 
 FEWEST = 3
 """Entries from which on a document is a history: fewer are an example or a setting."""
+PLACED = 2
+"""Entries that tell their place are a history from so many on."""
 MOST_FOLDS = 20
+DEEPEST = 5
+"""Mappings within mappings that are looked through for entries."""
+MOST_LISTS = 20
+NEAR_BYTES = 4000
 _NUMBER = expression(rb"\"[\w/. -]{1,60}\"\s{0,40}:\s{0,40}\"?[-\dNnI.]")
 _LIST = expression(rb"\"([\w/. -]{1,60})\"\s{0,40}:\s{0,40}\[\s{0,40}[-\dNnI]")
 _NAME = expression(rb"\"([\w/. -]{1,60})\"\s{0,40}:")
 _EPOCH = expression(r"(?i)(?:epoch[ _-]?)?(\d{1,9})")
 _HELD = expression(
-    rb"\"(?:epochs?|(?:train(?:ing)?_)?(?:history|logs?)|entries|records|iterations|results|metrics)\"\s{0,40}:\s{0,40}\[\s{0,40}\{"
+    rb"\"[^\"\r\n]{1,80}\"\s{0,40}:\s{0,40}\[\s{0,40}\{"
     rb"|\A\s{0,40}\{\s{0,40}\"(?i:epoch[ _-]?)?\d{1,9}\"\s{0,40}:\s{0,40}\{"
 )
 """A list of entries within a document, or entries by the number of their epoch."""
 _OBJECTS = expression(rb"\s{0,40}\[\s{0,40}\{")
+_OF_THE_TRAINER = b'"log_history"'
+"""What has a reader of its own."""
 
 
 def looks_like_history(head: bytes) -> bool:
     """Tell whether the beginning of a document is that of entries or lists of numbers, a loss among them."""
     head = head.lstrip(b"\xef\xbb\xbf")
     if _OBJECTS.match(head):
-        return _NUMBER.search(head) is not None and _has_loss(_NAME.findall(head[:4000]))
-    if head.lstrip()[:1] != b"{":
+        return _NUMBER.search(head) is not None and _has_loss(_NAME.findall(head[:NEAR_BYTES]))
+    if head.lstrip()[:1] != b"{" or _OF_THE_TRAINER in head:
         return False
-    return _has_loss(_LIST.findall(head)) or (_HELD.search(head) is not None and _has_loss(_NAME.findall(head[:4000])))
+    if _has_loss(_LIST.findall(head)):
+        return True
+    lists = islice(_HELD.finditer(head), MOST_LISTS)
+    return any(_has_loss(_NAME.findall(head[each.start() : each.end() + NEAR_BYTES])) for each in lists)
 
 
 def _has_loss(names: Sequence[bytes]) -> bool:
-    return any(is_loss(name.decode()) for name in names)
+    told = [name.decode() for name in names]
+    return any(map(is_loss, told)) or (earns(told) and counter_named(told) is not None)
 
 
 @reader("json-history", match=(), sniff=looks_like_history, tested="JSON of json.dump, tf.keras 2.15")
@@ -55,7 +68,7 @@ def json_history(artifact: Artifact) -> Iterator[Fact]:
     with File(artifact.location) as file:
         document = load(file, artifact.limits)
     rows = _rows(document.value)
-    if len(rows) < FEWEST:
+    if len(rows) < (PLACED if all(entry_of(row) is not None for row in rows) else FEWEST):
         return
     yield from damage(artifact, document, "the entries before it were read")
     columns = Columns()
@@ -81,8 +94,12 @@ def _numbers(row: Mapping[str, object]) -> Iterator[tuple[str, float]]:
 
 def _entries(held: Sequence[object]) -> list[dict[str, object]]:
     """Return the entries of a list that consists of them, a loss and a place in each; none of one of models."""
-    rows = [row for row in held if isinstance(row, dict) and any(is_loss(name) for name, _ in _flat(row))]
+    rows = [row for row in held if isinstance(row, dict) and _measures([name for name, _ in _flat(row)])]
     return rows if len(rows) == len(held) and all(entry_of(row) is not None for row in rows) else []
+
+
+def _measures(names: Sequence[str]) -> bool:
+    return any(map(is_loss, names)) or earns(names)
 
 
 def _flat(row: Mapping[str, object]) -> Iterator[tuple[str, object]]:
@@ -107,13 +124,25 @@ def _rows(value: object) -> Sequence[dict[str, object]]:
     """Return entries, one mapping each; those of lists by metric are told apart by their number alone."""
     if isinstance(value, list):
         return [row for row in value if isinstance(row, dict)]
-    if not isinstance(value, Mapping):
-        return []
-    listed = [_entries(held) for held in value.values() if isinstance(held, list)]
-    keyed = _keyed(value)
-    if keyed or any(listed):
-        return max([keyed, *listed], key=len)
+    return max(_histories(value, 0), key=lambda rows: (len(rows), len(rows[0])), default=[])
+
+
+def _histories(value: object, depth: int) -> Iterator[list[dict[str, object]]]:
+    """Yield the histories that a document holds, those deepest in it first."""
+    if isinstance(value, list) and value:
+        yield from filter(None, [_entries(value)])
+    if not isinstance(value, Mapping) or depth > DEEPEST:
+        return
+    for held in value.values():
+        yield from _histories(held, depth + 1)
+    yield from filter(None, [_keyed(value)])
     lists = {name: held for name, held in _flat(value) if isinstance(held, list) and held}
     length = max((len(held) for name, held in lists.items() if is_loss(name)), default=0)
     kept = {name: held for name, held in lists.items() if len(held) == length}
-    return [{name: held[index] for name, held in kept.items()} for index in range(length)]
+    rows = [{name: held[index] for name, held in kept.items()} for index in range(length)]
+    if any(map(_tells_a_loss, rows)):
+        yield rows
+
+
+def _tells_a_loss(row: Mapping[str, object]) -> bool:
+    return any(is_loss(name) and number_in(value) is not None for name, value in row.items())

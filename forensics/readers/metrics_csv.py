@@ -15,7 +15,7 @@ from forensics.model import Artifact, Fact, Skip
 from forensics.names import EVALUATION, is_loss, snake_case
 from forensics.plugin import reader
 from forensics.readers._columns import MAX_NAMES, Columns, with_total
-from forensics.readers._json_entries import NAME_KEYS
+from forensics.readers._json_entries import LONGEST_TEXT, NAME_KEYS
 from forensics.readers.text.interpretations import falls
 from forensics.readers.text.lexicon import TRAINING, Role, role_of, step_named
 from forensics.readers.text.rows import samples
@@ -44,6 +44,14 @@ _MONITOR = expression(r"(?:^|/)Train_Samples_[^/]*\.csv$")
 _OF_A_RUN = expression(r"^(?P<run>.{1,200}?) - (?P<name>[^\s].*?)(?P<bound>__(?:MIN|MAX))?$")
 _TAG = expression(r"(?:^|/)(?:run-[^/]*?-tag-)?(?P<tag>[^/]+?)\.csv$")
 
+_NAME = expression(r"(?:[^\W\d]|[#%])[^=;{}\"'?!]{0,200}|\d{0,6}|\S{1,40} - [^{}]{1,200}")
+"""What a column may be called: no line of source code."""
+_CALLED = expression(r"(?i)(?:log|progress|history|loss|metrics?|train(?:ing)?)s?[^/a-z]*\.[ct]sv$")
+_COMPARES = expression(
+    r"(?i)(?<![a-z])(?:id|i?dx|index|models?|name|method|dataset|data|fold|trial|seed|config\w*|lr|alpha|beta|lambda|gamma"
+    r"|dropout|depth|width|layers?|params?|file|label|class|user|run|batch[_ ]?size|epochs)(?![a-z])"
+)
+"""Columns of tables that compare trainings or examples."""
 _NAMELESS = frozenset({"metrics", "metric", "value", "values", "data", "export", "chart", "scalars"})
 
 
@@ -156,7 +164,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 def _is_header(cells: Sequence[str]) -> bool:
     several = _numbers_entries(cells) or _evaluates(cells) or _is_of_losses(cells)
-    return _counts(cells) or several or _counts_batches(cells)
+    return all(map(_NAME.fullmatch, cells)) and (_counts(cells) or several or _counts_batches(cells))
 
 
 def _counts_batches(cells: Sequence[str]) -> bool:
@@ -167,7 +175,8 @@ def _counts_batches(cells: Sequence[str]) -> bool:
 
 def _counts(cells: Sequence[str]) -> bool:
     """Tell whether a column counts steps or epochs."""
-    named = any(cell.lower() in {*_STEPS, "epoch"} for cell in cells)
+    lowered = {cell.lower() for cell in cells}
+    named = not lowered.isdisjoint({*_STEPS, "epoch"} - ({"steps"} if lowered & _ROUNDS else set()))
     return len(set(cells)) > 1 and (named or step_named(cells) is not None)
 
 
@@ -183,6 +192,13 @@ def _is_of_losses(cells: Sequence[str]) -> bool:
     return len(losses) > 1 and all(is_loss(cell) or role_of(cell) is Role.KNOWN for cell in cells)
 
 
+def _is_called_history(cells: Sequence[str], path: str) -> bool:
+    """Tell whether a file that is called a log has a loss, another metric, and no column of what was trained."""
+    roles = [role_of(cell) for cell in cells]
+    told = Role.LOSS in roles and sum(role in {Role.LOSS, Role.KNOWN} for role in roles) > 1
+    return told and _CALLED.search(path) is not None and not any(map(_COMPARES.search, cells))
+
+
 def _evaluates(cells: Sequence[str]) -> bool:
     """Tell whether a measure has a column for training and one for evaluation, as in `loss,val_loss`."""
     names = {snake_case(cell) for cell in cells}
@@ -194,22 +210,28 @@ def _header(cells: Sequence[str], path: str, others: list[str], delimiter: str) 
     lowered = [cell.lower() for cell in cells]
     own = cells[0] if _counts_batches(cells) else step_named(cells)
     counted = [*_STEPS, *([own.lower()] if own else [])]
+    if not _ROUNDS.isdisjoint(lowered):
+        counted = [name for name in counted if name != "steps" or own == name]  # how long an episode is
+    places = [cell.lower() in _PLACES or cell == own for cell in cells]
     runs = [match["run"] for cell in cells if (match := _OF_A_RUN.match(cell))]
     others.extend(run for run in dict.fromkeys(runs) if run != runs[0] and run not in others)
     return _Header(
         steps=tuple(lowered.index(name) for name in counted if name in lowered),
         epoch=lowered.index("epoch") if "epoch" in lowered else None,
         times=tuple(lowered.index(name) for name in _TIMES if name in lowered),
-        metrics=tuple("" if cell.lower() in _PLACES or cell == own else _metric(cell, path, runs) for cell in cells),
-        counted=_counts(cells) or not _is_header(cells),
+        metrics=tuple(
+            "" if place else _metric(cell, path, runs, alone=places.count(False) == 1)
+            for cell, place in zip(cells, places, strict=True)
+        ),
+        counted=_counts(cells) or not (_is_header(cells) or _is_called_history(cells, path)),
         delimiter=delimiter,
         batches=_counts_batches(cells),
         named=next((lowered.index(key) for key in NAME_KEYS if key in lowered and "value" in lowered), None),
     )
 
 
-def _metric(cell: str, path: str, runs: Sequence[str]) -> str:
-    """Return the name of a column's metric.
+def _metric(cell: str, path: str, runs: Sequence[str], *, alone: bool) -> str:
+    """Return the name of a column's metric; `alone` if the others tell places.
 
     W&B's export of a chart heads a column "run - train/loss" and adds the least and greatest of each bin; that of
     TensorBoard says "Value", and the metric is in the name of the file: `run-.-tag-train_loss.csv`.
@@ -217,13 +239,15 @@ def _metric(cell: str, path: str, runs: Sequence[str]) -> str:
     match = _OF_A_RUN.match(cell)
     if match is not None:
         return match["name"] if match["run"] == runs[0] and not match["bound"] else ""
-    tag = _TAG.search(path) if cell.lower() == "value" else None
+    tag = _TAG.search(path) if alone and cell.lower() == "value" else None
     if tag is None or tag["tag"].lower() in _NAMELESS:
         return cell
     return re.sub(r"^(train|eval|val|test)_", r"\1/", tag["tag"])
 
 
 def _take(header: _Header, cells: Sequence[str], record: int, columns: Columns) -> None:
+    if any(len(cell) > LONGEST_TEXT for cell in cells):
+        return  # an example and no entry
     numbers = [_number(cell, header.delimiter) for cell in cells]
     step = next((value for index in header.steps if (value := numbers[index]) is not None), None)
     epoch = None if header.epoch is None else numbers[header.epoch]

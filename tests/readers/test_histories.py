@@ -6,7 +6,7 @@ import lzma
 import math
 import pickle
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from forensics.model import Artifact, Events, Fact, Samples, Skip
 from forensics.names import EVALUATION
 from forensics.plugin import Piece
 from forensics.readers.flight_recorder import flight_recorder
-from forensics.readers.json_history import json_history
+from forensics.readers.json_history import json_history, looks_like_history
 from forensics.readers.metrics_csv import looks_like_table, metrics_csv
 from forensics.readers.metrics_jsonl import looks_like_metrics, metrics_jsonl
 from forensics.readers.results_json import results_json
@@ -248,3 +248,87 @@ def test_the_history_of_keras_in_a_notebook(tmp_path: Path) -> None:
 )
 def test_names_of_an_evaluation(name: str, evaluates: bool) -> None:
     assert bool(EVALUATION.search(name)) is evaluates
+
+
+def _entries(count: int, **more: object) -> list[dict[str, object]]:
+    return [{"step": 10 * n, "loss": 3.0 - n / 8, **more} for n in range(1, count + 1)]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"run_info": {"lr": 0.1}, "train_info": {"status": "done", "metrics": _entries(4)}},
+        {"current_stage": 0, "performance_history": _entries(4)},
+        {"note": "x" * 5000, "curve of the run": _entries(4, tokens=[1])},
+        _entries(2),
+    ],
+    ids=["two-mappings-deep", "under-any-name", "behind-a-long-text", "two-that-are-placed"],
+)
+def test_entries_are_found_wherever_a_document_holds_them(tmp_path: Path, document: object) -> None:
+    """peft's `method_comparison/MetaMathQA/results` and curricula of one's own keep them deep within settings."""
+    text = json.dumps(document, indent=1)
+    held = json.loads(text)
+    entries = held if isinstance(held, list) else next(_lists(held))
+
+    assert looks_like_history(text.encode())
+    blocks = samples_of(facts_of(json_history, tmp_path, "r.json", text))
+    assert blocks["loss"].values.tolist() == [entry["loss"] for entry in entries]
+    assert blocks["loss"].steps.tolist() == [entry["step"] for entry in entries]
+
+
+def _lists(value: dict[str, object]) -> Iterator[list[dict[str, float]]]:
+    for held in value.values():
+        if isinstance(held, dict):
+            yield from _lists(held)
+        elif isinstance(held, list):
+            yield held
+
+
+def test_catboost_tells_a_list_of_one_number(tmp_path: Path) -> None:
+    """`catboost_training.json`: `learn` and `test` hold one number for each metric."""
+    rows = [{"learn": [0.7 - n / 100], "test": [0.71 - n / 200], "iteration": n} for n in range(4)]
+    blocks = samples_of(facts_of(json_history, tmp_path, "c.json", json.dumps({"meta": {"n": 4}, "iterations": rows})))
+
+    assert blocks["learn"].values.tolist() == [0.7 - n / 100 for n in range(4)]
+    assert blocks["test"].steps.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("document", "taken"),
+    [
+        ({"config": {"lr": 1}, "log": [{"epoch": 1, "train loss": 2.0}]}, True),
+        ({"log_history": [{"step": 1, "loss": 2.0}]}, False),  # the Trainer's state has a reader of its own
+        ({"episodes": [{"episode": 1, "reward": 2.0}]}, True),
+        ({"players": [{"game": 1, "points": 2.0}]}, False),
+    ],
+)
+def test_which_documents_hold_a_history(document: object, taken: bool) -> None:
+    assert looks_like_history(json.dumps(document).encode()) is taken
+
+
+def test_a_line_tells_its_episode_wherever_it_names_it(tmp_path: Path) -> None:
+    """What was earned is counted by episodes; the steps of an episode are its length."""
+    rows = [
+        row
+        for n in range(4)
+        for row in (
+            {"type": "gameplay", "episode": n, "reward": n + 0.5, "steps": 17 - n},
+            {"type": "network", "episode": n, "actor_loss": 2.0 - n / 4},
+        )
+    ]
+    text = "\n".join(map(json.dumps, rows))
+    assert looks_like_metrics(text.encode())
+    blocks = samples_of(facts_of(metrics_jsonl, tmp_path, "m.jsonl", text))
+    assert blocks["reward"].values.tolist() == [0.5, 1.5, 2.5, 3.5]
+    assert blocks["reward"].steps.tolist() == blocks["actor_loss"].steps.tolist() == [0, 1, 2, 3]
+
+
+def test_a_first_line_without_a_loss_counts_too(tmp_path: Path) -> None:
+    """Stable-Baselines3's `progress.json`: before the first update there is a reward alone."""
+    rows: list[dict[str, float]] = [{"rollout/ep_rew_mean": -5.5, "time/total_timesteps": 100}]
+    rows += [
+        {"train/actor_loss": 1.5, "rollout/ep_rew_mean": -4.5, "time/total_timesteps": 100 * n} for n in range(2, 9)
+    ]
+    blocks = samples_of(facts_of(metrics_jsonl, tmp_path, "progress.json", "\n".join(map(json.dumps, rows))))
+
+    assert blocks["rollout/ep_rew_mean"].steps.tolist() == [100 * n for n in range(1, 9)]

@@ -162,6 +162,9 @@ def test_columns_named_by_the_part_of_the_run(tmp_path: Path, first: float, name
         ("Episode,Score,Total_Reward,Epsilon", "{n},700,{l},0.9", [UNKNOWN_STEP] * 8),
         ("d_adv_loss, f_slf_loss", "{l}, 0.5", [UNKNOWN_STEP] * 8),
         ("train/loss_critic,total/steps", "{l},{s}", [20 * n for n in range(8)]),
+        ("timesteps,num_episodes,mean_episode_rewards", "{s}.0,7.0,{l}", [20 * n for n in range(8)]),
+        ("episode_reward,frame,value", "{l},{s},0.5", [20 * n for n in range(8)]),
+        ("episode,steps,reward", "{n},{e},{l}", [UNKNOWN_STEP] * 8),
     ],
 )
 def test_what_counts_the_rows(tmp_path: Path, header: str, row: str, steps: list[int]) -> None:
@@ -185,3 +188,33 @@ def test_other_tables_are_no_logs(tmp_path: Path, header: str) -> None:
 
     assert not [fact for fact in read(tmp_path, "\n".join([header, *rows]) + "\n") if isinstance(fact, Samples)]
     assert not looks_like_table("\n".join([header, *rows]).encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "taken"),
+    [
+        ("progress.csv", "agent acc,entropy loss,frac,loss,mean 100 episode reward", True),
+        ("log.csv", "loss,ce,kl,logp,accuracy,prec", True),
+        ("table.csv", "loss,ce,kl,logp,accuracy,prec", False),
+        ("log.csv", "model,loss,accuracy,x", False),
+        ("log.csv", "batch_size,loss,accuracy,x", False),
+        ("log.csv", "loss,x,y,z", False),
+    ],
+)
+def test_a_file_that_is_called_a_log_needs_no_counter(tmp_path: Path, name: str, header: str, taken: bool) -> None:
+    """OpenAI baselines' `progress.csv`: several metrics, a loss among them, and nothing that was compared."""
+    rows = [",".join(f"{n / 8 + at}" for at in range(header.count(",") + 1)) for n in range(8)]
+    found = [fact for fact in read(tmp_path, "\n".join([header, *rows]) + "\n", name) if isinstance(fact, Samples)]
+
+    assert ("loss" in {each.name for each in found}) is taken
+    assert all((each.steps == UNKNOWN_STEP).all() and len(each.values) == 8 for each in found)
+
+
+def test_source_code_in_cells_is_no_header(tmp_path: Path) -> None:
+    """A data set of code: an argument that is called `epoch` heads no column, what is long is an example."""
+    code = "def fit(self, epoch, loss, seed=0):\n  return a(1, 2, 3, 4)\n" * 3
+    rows = f"prediction,reference\n{code}1,2,3,4\n2,3,4,5\n3,4,5,6\n"
+    assert not [fact for fact in read(tmp_path, rows, "x.csv") if isinstance(fact, Samples)]
+
+    long = "".join(f'{n},0.5,"{"word " * 60}"\n' for n in range(4))
+    assert not [fact for fact in read(tmp_path, f"step,reward,completion\n{long}") if isinstance(fact, Samples)]

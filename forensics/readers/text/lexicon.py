@@ -79,7 +79,8 @@ _NORM = expression(r"grad(?:ient)?s?.{0,8}norm|(?<![a-z])gnorm(?![a-z])|^\|?g(?:
 _NO_NORM = expression(r"(?:max|clip)\w{0,40}.grad|norm.?clip|clip", re.IGNORECASE)
 _KNOWN = expression(
     rf"{_FOREIGN_ACCURACY}|{_FOREIGN_RATE}|"
-    r"(?<![a-z])(?:lr|learning[ _-]?rate|acc|accuracy|acc@\d+|prec@\d+|top[-_ ]?\d|f1|auc|auroc|dice|m?iou|psnr|ssim"
+    r"(?<![a-z])(?:lr|learning[ _-]?rate|acc|accuracy|acc@\d+|prec@\d+|top[-_ ]?\d|auc|auroc|dice|m?iou|psnr|ssim"
+    r"|f1|fb1|f(?:1[ _-]?)?[ _-]?score"
     r"|fid|bleu|rouge\w{0,4}|wer|cer|elbo|log[ _-]?likelihood|obj(?:ective)?|rewards?|return|kl|entropy"
     r"|rew_mean|clip_?frac(?:tion)?|explained_variance"
     r"|mfu|t?flops|throughput|tps|tgs|skipped|loss[ _-]?scale|runtime|tok\w{0,40}/s\w{0,40}|samples?/s\w{0,40}"
@@ -120,6 +121,16 @@ _NO_EPOCH = expression(r"(?:^|[ _])(?:num|max|total|n|of|best)[ _](?:train[ _])?
 _EPISODE = expression(
     r"^(?:train(?:ing)?[ _])?(?:episodes?|rounds?|games?)(?:[ _](?:num|number|idx|no))?$", re.IGNORECASE
 )
+_EARNED = expression(
+    r"(?<![a-z])(?:rew(?:ard)?s?|returns?)(?:[/_ ](?:mean|avg|average|std|min|max|per[ _]episode))?$", re.IGNORECASE
+)
+_OF_A_POLICY = expression(
+    r"^(?:[a-z]{1,20}/)?(?:(?:total|env|global)[_ ]?)?(?:num[_ ])?(?:time[_ ]?steps?|frames?|env_steps)(?:[_ ]total)?$",
+    re.IGNORECASE,
+)
+"""What counts the steps of an environment."""
+_LENGTH = expression(r"(?:steps?|length|(?:time|env_?)steps|num_?steps)", re.IGNORECASE)
+"""What an episode is long."""
 _INDEX = expression(r"^(?:i|idx|index|cnt|counter)$", re.IGNORECASE)
 _COUNTER_NAMES = (
     (_GLOBAL, Role.GLOBAL),
@@ -163,7 +174,8 @@ def step_named(names: Sequence[str]) -> str | None:
     """Return the name that counts optimizer steps among names of a record that holds a loss, None where none does.
 
     A bare `i` is one where a record begins with it and names no other counter; `index` and `id` number examples.
-    A batch is one beside its epoch: who reads the records makes it global.
+    A batch is one beside its epoch: who reads the records makes it global. Beside what a policy earned its time steps
+    and frames count; steps of an episode are its length.
 
     >>> step_named(["iter_num", "optimizer_step", "train_loss"]), step_named(["step", "price"])
     ('optimizer_step', None)
@@ -171,15 +183,28 @@ def step_named(names: Sequence[str]) -> str | None:
     'Batch'
     >>> step_named(["i", "loss"])
     'i'
+    >>> step_named(["timesteps", "mean_episode_rewards"]), step_named(["episode", "steps", "reward"])
+    ('timesteps', None)
     """
     if not any(role_of(name) in SUBJECTS for name in names):
-        return None
+        return next((name for name in names if _OF_A_POLICY.search(name)), None) if earns(names) else None
     found = [name for name in names if role_of(name) in {Role.GLOBAL, Role.STEP}]
+    if any(role_of(name) is Role.EPISODE for name in names):
+        found = [name for name in found if not _LENGTH.fullmatch(name)]
     if any(role_of(name) is Role.EPOCH for name in names):
         other = next((name for name in names if role_of(name) is Role.BATCH), None)
     else:
         other = names[0] if names[0].lower() == "i" else None
     return min(found, key=lambda name: (role_of(name) is Role.STEP, "step" not in name.lower()), default=other)
+
+
+def earns(names: Sequence[str]) -> bool:
+    """Tell whether one of several names is that of what a policy earned: its reward, its return.
+
+    >>> earns(["rollout/ep_rew_mean"]), earns(["reward_scale"])
+    (True, False)
+    """
+    return any(map(_EARNED.search, names))
 
 
 def ends_as_loss(name: str) -> bool:

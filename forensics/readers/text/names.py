@@ -80,7 +80,7 @@ _BEHIND = expression(r"(?i) ?((?:[a-z][a-z.-]{0,14} ){0,2}(?:loss|perplexity|ppl
 _UNITS = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _UNIT = expression(r"([KMBTk])(?![A-Za-z])")
 QUOTED = expression(rb"""\{ ?(?:['"][^{}]*)?['"](?:epoch|[\w/ ]*loss\w*|[\w/ ]*step\w*|iter\w*|[\w/]*norm)['"] ?: ?""")
-_TRAIN_LOSS = expression(r"loss.{0,2}train|train\w{0,40}.?loss", re.IGNORECASE)
+_TRAIN_LOSS = expression(r"loss.{0,2}train|train\w{0,40}.?loss|^learn$", re.IGNORECASE)
 _PAIRS = 2
 """Measures that stand beside their own `v_` from which on that is validation: one `v_loss` is that of a critic."""
 _OF_A_BAR = frozenset({b"it/s", b"s/it"})

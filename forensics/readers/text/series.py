@@ -14,7 +14,7 @@ from forensics.names import LEARNING_RATE, NO_LOSS, OF_ERRORS, is_loss, loss_ran
 from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import is_entry
 from forensics.readers.text.interpretations import interpreted
-from forensics.readers.text.lexicon import SUBJECTS, Role, metric_name
+from forensics.readers.text.lexicon import COUNTERS, SUBJECTS, Role, metric_name
 from forensics.readers.text.names import Shape
 from forensics.readers.text.printed import QUOTED_VALUE, metric_names, precision_of, told_anew
 from forensics.readers.text.rows import Rows
@@ -30,6 +30,8 @@ _CELLS = expression(rb"\| [\w/ .-]{1,60}\| \x00 \|")
 _ECHO = b">> {"
 _DATA = expression(rb"\w=\{['\"]|['\"](?:betas|exp_avg\w*)['\"]:")
 """A dictionary that is the value of an argument (`coefficients={'loss_fine': 1.0}`), or the state of an optimizer."""
+_WORDED = expression(rb"""['"] ?: ?(?:None|True|False|\{|['"](?!\x00))""")
+"""What an entry holds beside numbers: several of them are the arguments of a run, unless their counter moves."""
 SEVERAL = 3
 MANY = 8
 """Lines of errors alone, without a counter, from which on they are no table of models."""
@@ -163,7 +165,7 @@ def _by_shape(tables: Sequence[Entries]) -> dict[bytes, list[Entries]]:
 
 
 def _is_data(table: Entries) -> bool:
-    """Tell whether a line comes once and holds no metric but a rate, or a dictionary an argument or a vocabulary."""
+    """Tell whether a line comes once and holds no metric but a rate, or a dictionary arguments or a vocabulary."""
     if table.shape.block:
         return False
     metrics = table.shape.metrics
@@ -172,10 +174,18 @@ def _is_data(table: Entries) -> bool:
     )
     if len(table) == 1 and not table.shape.quoted and not known and not table.shape.has(Role.LOSS, Role.NORM):
         return True  # the arguments of a run: `epochs=10, batch=16, lr0=0.01, patience=100`
+    if len(_WORDED.findall(table.shape.key)) >= SEVERAL and not _moves(table):
+        return True
     if len(table) != 1 or not table.shape.quoted:
         return False
     whole = len(table.shape.fields) >= SEVERAL and bool((table.numbers == np.floor(table.numbers)).all())
     return whole or _DATA.search(table.shape.key) is not None
+
+
+def _moves(table: Entries) -> bool:
+    """Tell whether a counter, a loss or a norm of these lines has more than one value."""
+    told = [index for index, each in enumerate(table.shape.fields) if each.role in COUNTERS | SUBJECTS]
+    return any(varied(table.numbers[:, index], 2) for index in told)
 
 
 def _is_trainer_dict(shape: Shape) -> bool:

@@ -146,4 +146,10 @@ TEXTS = {
     "postgres": "2024-01-01 10:00:00.123 UTC [123] LOG:  checkpoint complete: wrote 12 buffers (0.1%); 0 WAL file(s) added; write=1.234 s, sync=0.012 s, total=1.345 s\n"
     * 3,
     "hf download": "Downloading shards:  50%|█████     | 1/2 [00:05<00:05,  5.12s/it]\nmodel-00001-of-00002.safetensors:  12%|█▏        | 123M/1.23G [00:01<00:10, 98.7MB/s]\n",
+    "a tracker's own log": (
+        "2024-05-02 10:24:49,533 INFO    MainThread:90452 [wandb_run.py:_config_callback():1347] config_cb None None "
+        "{'vocab_size': 32000, 'hidden_act': 'silu', 'use_cache': True, 'pruned_heads': {}, 'num_train_epochs': 3,"
+        " 'loss_type': None, 'logging_steps': 50, 'max_steps': -1, 'lr': 2e-05, 'step': 50, 'loss': 0.5}\n"
+    )
+    * 2,
 }

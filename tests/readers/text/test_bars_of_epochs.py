@@ -54,3 +54,11 @@ def test_a_line_right_behind_a_bar_is_told_no_step_by_that_bar(own: str) -> None
 def test_an_epoch_of_its_own_line_counts_from_one() -> None:
     bar = " 24%|██▍       | 363/1541 [00:34<01:51, 10.55it/s, box_loss=0.5677, total_loss=1.29]"
     assert read_log(f"Epoch 1/20\n\r{bar}\n").samples("loss").steps.tolist() == [363]
+
+
+def test_what_a_rank_says_right_behind_a_bar_is_no_metric_of_it() -> None:
+    """Lightning prints the signal that ends a job where its bar stands (`_SignalConnector`, `rank_zero_info`)."""
+    text = "".join(f"\rEpoch 0:  {n}%|█  | {n}/99 [00:{n}<00:09, 3.3s/it, loss={9 - n / 10}]" for n in range(10, 20))
+    told = read_log(f"{text}[rank: 2] Received SIGTERM: 15\n")
+
+    assert told.names() == {"loss"}
