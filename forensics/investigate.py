@@ -14,6 +14,7 @@ from forensics.analysis.places import axis_at, on, placed
 from forensics.analysis.reported import reported
 from forensics.assemble import assemble
 from forensics.assemble.several import several_runs
+from forensics.assemble.trainings import told_apart
 from forensics.deferred.patterns import expression
 from forensics.diagnosis.checked import checked
 from forensics.diagnosis.coincidence import coincidences
@@ -22,6 +23,7 @@ from forensics.diagnosis.headline import headline_of, verdict_of
 from forensics.diagnosis.judgement import UNKNOWN, onset_of
 from forensics.diagnosis.next_steps import next_steps
 from forensics.diagnosis.reason import reason
+from forensics.diagnosis.trainings import worst_of
 from forensics.discovery.aside import of_the_run
 from forensics.discovery.discover import Discovery, discover, discover_packed
 from forensics.discovery.fetched import fetched
@@ -105,7 +107,13 @@ def read(
 
 
 def judge(run: Run, failures: tuple[str, ...] = ()) -> Report:
-    """Find the symptoms of a run and let the rules argue about them."""
+    """Find the symptoms of a run and let the rules argue about them; of several trainings the worst is told."""
+    if not run.trainings:
+        return _judged(run, failures)
+    return worst_of([_judged(training, failures) for training in run.trainings])
+
+
+def _judged(run: Run, failures: tuple[str, ...]) -> Report:
     findings, skips, broken = detect(run)
     with np.errstate(all="ignore"):
         reasoned = reason(run, findings, catalog.rules({finding.symptom for finding in findings}))
@@ -259,10 +267,24 @@ def _read_place(
         recordings = [fact for fact in facts if isinstance(fact, Recording)]
         facts.extend(belonging(found.root, checkpoints, recordings))
     checkpoints = with_gaps(checkpoints, found.artifacts)
-    run = assemble(path, found.artifacts, facts, checkpoints, (*found.skips, *skips, *unexamined))
+    apart = told_apart(facts)
+    skips = (*found.skips, *skips, *unexamined)
+    run = assemble(path, found.artifacts, apart.facts, checkpoints, skips)
     run = replace(run, hidden=secrets_of(found.artifacts))
+    run = replace(run, trainings=_trainings(run, apart.trainings, skips))
     internal = (skip.reason for skip in run.skips if skip.internal)
     return run, tuple(dict.fromkeys((*failures, *internal)))
+
+
+def _trainings(run: Run, trainings: Sequence[Sequence[Fact]], skips: Iterable[Skip]) -> tuple[Run, ...]:
+    """Return each training of a log with several; what was saved is of the last, and so is how the run ended."""
+    read: list[Run] = []
+    for number, facts in enumerate(trainings, 1):
+        last = number == len(trainings)
+        read.append(assemble(run.root, run.artifacts, facts, run.checkpoints if last else (), skips))
+        read[-1] = replace(read[-1], hidden=run.hidden, attempts=read[-1].attempts if last else ())
+    siblings = tuple(each.timeline for each in read)
+    return tuple(replace(each, siblings=siblings) for each in read)
 
 
 def _taken_alone(artifact: Artifact) -> bool:

@@ -14,6 +14,16 @@ ERROR = expression(
     re.IGNORECASE,
 )
 """What sinks as a model gets better, and is no loss."""
+PREFIX = r"(?:(?:ema|swa)[/_ ])?(?:eval|val|valid|validation|test|dev)[/_ ]"
+WHOLE = r"(?:(?:macro|micro|weighted|mean|avg|overall)[/_ ])?"
+QUALITY = expression(
+    rf"^{PREFIX}{WHOLE}(?:acc|accuracy|(?:acc|prec)@1|top[-_]?1|f1|f1_score|recall|precision|mcc|matthews_correlation|bleu|rouge\w{{0,5}}|auc"
+    r"|m?ap|m?iou|dice|exact_match|em|score|psnr|ssim|ndcg|mrr|token_acc(?:uracy)?|(?:recall|precision|ndcg|hits?|hr|map)"
+    r"@\d{1,3}|map\d{2})(?:[-_ ](?:macro|micro|weighted|score))?$"
+    r"|^metrics/(?:precision|recall|map\d{0,3}(?:-\d{1,3})?)(?:\([a-z]\))?$",
+    re.IGNORECASE,
+)
+"""The quality of the whole; that of one class or head of several may be lost, or never be there."""
 LOSSES = (LOSS, TRAIN_LOSS, "epoch_loss", EVAL_LOSS)
 LEAST, ABOVE, SPREADS = 0.01, 0.02, 3.0
 """Share by which a curve fell by more than chance; share and point-to-point deviations by which its first entry lies

@@ -5,10 +5,9 @@ import re
 import numpy as np
 
 from forensics.analysis import context, robust
-from forensics.analysis.learning import finite, may_rest, rank
+from forensics.analysis.learning import QUALITY, finite, may_rest, rank
 from forensics.deferred.patterns import expression
 from forensics.detectors._names import ERROR
-from forensics.detectors._stuck import QUALITY
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run
 from forensics.names import EVAL_LOSS, EVALUATION, LOSS, is_loss

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 
+from forensics.analysis.learning import QUALITY
 from forensics.deferred.patterns import expression
 from forensics.model import Floats, Run, Series
 from forensics.names import EVALUATION, is_loss
@@ -12,17 +13,7 @@ NEARLY_ALL, HIGHEST, SOME, WORSE_THAN_MEAN = 0.97, 2.0, 0.01, -0.1
 EXPLAINED = expression(r"(?:^|[/_ ])(?:r[_ ]?2|r[_ ]squared|explained_var(?:iance)?)(?:[_ ]score)?$", re.IGNORECASE)
 ALWAYS = 10
 """Evaluations throughout which it must be that value: a model needs some before its first right answer."""
-PREFIX = r"(?:(?:ema|swa)[/_ ])?(?:eval|val|valid|validation|test|dev)[/_ ]"
-WHOLE = r"(?:(?:macro|micro|weighted|mean|avg|overall)[/_ ])?"
 WORST = expression(r"(?<![A-Za-z])(?:wer|cer|word_error_rate)(?![A-Za-z])", re.IGNORECASE)
-QUALITY = expression(
-    rf"^{PREFIX}{WHOLE}(?:acc|accuracy|(?:acc|prec)@1|top[-_]?1|f1|f1_score|recall|precision|mcc|matthews_correlation|bleu|rouge\w{{0,5}}|auc"
-    r"|m?ap|m?iou|dice|exact_match|em|score|psnr|ssim|ndcg|mrr|token_acc(?:uracy)?|(?:recall|precision|ndcg|hits?|hr|map)"
-    r"@\d{1,3}|map\d{2})(?:[-_ ](?:macro|micro|weighted|score))?$"
-    r"|^metrics/(?:precision|recall|map\d{0,3}(?:-\d{1,3})?)(?:\([a-z]\))?$",
-    re.IGNORECASE,
-)
-"""The quality of the whole; that of one class or head of several may be lost, or never be there."""
 
 
 def stuck(run: Run) -> tuple[Series, str] | None:

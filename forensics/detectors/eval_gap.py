@@ -6,6 +6,7 @@ import numpy as np
 
 from forensics.analysis import context, robust
 from forensics.analysis.evaluation import Since, training_since
+from forensics.analysis.learning import QUALITY
 from forensics.deferred.patterns import expression
 from forensics.detectors._behind import (
     is_error,
@@ -16,7 +17,7 @@ from forensics.detectors._behind import (
     sure_of_the_wrong,
     training_of,
 )
-from forensics.detectors._stuck import QUALITY, WORST
+from forensics.detectors._stuck import WORST
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Integers, Run, Series, Severity
 from forensics.names import EVAL_LOSS, EVALUATION

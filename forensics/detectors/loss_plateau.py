@@ -9,6 +9,7 @@ from forensics.analysis.onset import tail_onset
 from forensics.analysis.tails import loss_tail
 from forensics.detectors._guessing import HIGH_QUIET, a_coin, at_a_logarithm, at_chance, guessing, quiet
 from forensics.detectors._rate_on_file import thrown_by_its_rate
+from forensics.detectors._siblings import behind_its_siblings
 from forensics.detectors._stuck import stuck
 from forensics.detectors._unmoved import unmoved
 from forensics.detectors._wording import counted, number
@@ -59,8 +60,9 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     guessing while the loss costs as much (`_guessing.at_chance`), one of two classes is within a hundredth of 0.5 in
     five entries and more while no loss is below ln 2, a measure of evaluation changes by 1e-5 of itself in a thousand
     steps, pairs of answers are never parted by more than 0.01, or the loss repeats the same values in the same order
-    three times: warnings too. So are a loss that rests where a configured rate that its optimizer does not bear threw
-    it (`_rate_on_file`), and a run from scratch in which nothing that was logged moves by 2 % (`_unmoved`).
+    three times, or other trainings of the same log leave behind where this one ends (`_siblings`): warnings too. So
+    are a loss that rests where a configured rate that its optimizer does not bear threw it (`_rate_on_file`), and a run
+    from scratch in which nothing that was logged moves by 2 % (`_unmoved`).
     Known false alarms: continued training of a model that knows the data; hence a notice, and a warning only where the
     median is above 6, which a model that knows a language is not (above 3.5 where it is quiet: `_guessing.HIGH`), where
     loss and accuracy are those of guessing, within 5 %, the accuracy is one number in three evaluations, or the loss
@@ -99,7 +101,7 @@ def _never_moved(run: Run, values: Floats) -> bool:
 
 
 def _of_no_use(run: Run) -> Finding | None:
-    told = stuck(run)
+    told = stuck(run) or behind_its_siblings(run)
     if told is None:
         told = _same_evaluation(run) or at_chance(run) or a_coin(run) or _same_quality(run)
         told = told or _pairs_never_part(run) or unmoved(run)

@@ -53,6 +53,15 @@ def brief(text: str, most: int) -> str:
     return _at_a_word(said, most)
 
 
+def essence(text: str) -> str:
+    """Return a sentence without what can go and leave it whole: later clauses, and what stands in parentheses.
+
+    >>> essence("the loss is 0.0 to the end, 19 entries (before: 1.03); the evaluation is NaN.")
+    'the loss is 0.0 to the end, 19 entries'
+    """
+    return _without_asides(_first_clause(" ".join(text.split()).removesuffix(".")))
+
+
 def _first_clause(said: str) -> str:
     for match in re.finditer(r"; ", said):
         if _closed(said[: match.start()]):

@@ -8,6 +8,7 @@ import numpy as np
 from forensics.analysis import context, robust
 from forensics.analysis.learning import learned, may_rest
 from forensics.deferred.patterns import expression
+from forensics.diagnosis.doubts import doubt
 from forensics.model import Checked, Finding, Run
 from forensics.names import EVALUATION, GRAD_NORM, LEARNING_RATE, LOSS, Kind, is_loss
 
@@ -72,7 +73,8 @@ def too_little(run: Run, findings: Sequence[Finding]) -> str:
         return f"its own log says \u201c{complaint}\u201d"
     if not any(what in seen.judged for what in TELLING):
         return "there was no loss, gradient norm, evaluation or weight to judge by"
-    return "" if any(what in seen.judged for what in SAVED) else _shows_nothing(run, findings)
+    saved = any(what in seen.judged for what in SAVED)
+    return ("" if saved else _shows_nothing(run, findings)) or doubt(run)
 
 
 def _shows_nothing(run: Run, findings: Sequence[Finding]) -> str:

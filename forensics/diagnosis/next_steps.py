@@ -7,8 +7,10 @@ only from a checkpoint that can be resumed.
 from collections.abc import Iterator, Sequence
 from shlex import quote
 
+from forensics.analysis.endings import groups_of
 from forensics.diagnosis.judgement import onset_of
 from forensics.model import Experiment, Finding, Run
+from forensics.names import CUT_TRACEBACK, Kind
 
 NUMBERS = ("loss-", "grad-norm-", "eval-nan", "weights-nan", "weights-inf", "optimizer-nan", "metric-nan")
 """Symptoms of numbers that went wrong at a step: that step can be run again."""
@@ -35,7 +37,7 @@ def _steps(run: Run, grave: Finding, began: Finding) -> Iterator[Experiment]:
     elif symptom in SILENT:
         yield from _silent(run)
     elif symptom.startswith("crash-"):
-        yield from _raised(run)
+        yield from _raised(run, symptom)
     elif symptom in STILL:
         yield from _one_batch(run)
     elif symptom in RECORDED:
@@ -166,7 +168,7 @@ def _one_batch(run: Run) -> Iterator[Experiment]:
     yield Experiment("Print the labels of that batch as text.", "the answer, and -100 only where no loss is wanted", 1)
 
 
-def _raised(run: Run) -> Iterator[Experiment]:
+def _raised(run: Run, symptom: str) -> Iterator[Experiment]:
     number = run.environment.number
     if run.has("gpu") or run.has("hardware gpu") or run.has("cuda") or run.has("hardware cuda"):
         code = "export CUDA_LAUNCH_BLOCKING=1"
@@ -176,6 +178,22 @@ def _raised(run: Run) -> Iterator[Experiment]:
         yield Experiment("Load the data in the main process.", "the traceback of the sample itself", 1, code)
     if (number("world_size") or 1) > 1:
         yield Experiment("Run it on one process.", "the same error without the echo of the others", 2)
+    if symptom == "crash-exception":
+        yield from _in_its_own_words(run)
+
+
+def _in_its_own_words(run: Run) -> Iterator[Experiment]:
+    """Yield where the words of an exception are to be had: nothing else tells what it was about."""
+    words = [death for group in groups_of(run.timeline) if group.fate == "final" for death in group.deaths]
+    if not words:
+        return
+    if all(death.name == Kind.SIGNAL for death in words):
+        yield Experiment("Find what that process itself wrote last.", "the traceback behind its exit code", 1)
+    elif all(death.name == Kind.SIGNAL or death.text.startswith(CUT_TRACEBACK) for death in words):
+        yield Experiment("Find the rest of the log.", "the last line of the traceback names the exception", 1)
+    else:
+        code = "python -m pdb -c continue YOUR_SCRIPT.py"
+        yield Experiment("Stop where it is raised, and print what that line was given.", "what it refuses", 2, code)
 
 
 def _waiting() -> Iterator[Experiment]:

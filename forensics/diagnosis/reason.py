@@ -325,9 +325,11 @@ def _still_open(
 ) -> list[Hypothesis]:
     """Return every cause that could stand behind a symptom and that nothing speaks against, the best first.
 
-    A cause of which the run recorded nothing is among them: it was not argued, and it is not excluded either.
+    A cause of which the run recorded nothing is among them: it was not argued, and it is not excluded either. Not so
+    behind an exception, which says itself what it was about: there only a cause that something speaks for is open.
     """
     judged = {h.cause: h for h in (*causes, *mechanisms)}
+    least = 1 if finding.symptom == "crash-exception" else 0
     reach = {finding.symptom}
     for _ in range(len(search.rules)):
         links = (rule for rule in search.rules if rule.mechanism and not reach.isdisjoint(rule.explains))
@@ -340,7 +342,7 @@ def _still_open(
         name = next((name for name in rule.explains if name in reach), None)
         if name is not None and not rule.mechanism and not rule.benign:
             hypothesis = judged.get(rule.name) or search.argue(rule, Explained(name, finding))
-            if hypothesis is not None and hypothesis.score >= 0 and hypothesis.verdict != "ruled out":
+            if hypothesis is not None and hypothesis.score >= least and hypothesis.verdict != "ruled out":
                 found.append(hypothesis)
     return sorted(found, key=rank)
 

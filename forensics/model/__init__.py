@@ -46,6 +46,7 @@ from forensics.model.report import (
     Seen,
     Severity,
     StepRange,
+    Training,
     Verdict,
 )
 from forensics.model.run import Run
@@ -125,6 +126,7 @@ __all__ = [
     "Timeline",
     "TokenRows",
     "Trained",
+    "Training",
     "UpdateResolution",
     "Verdict",
 ]

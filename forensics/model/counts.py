@@ -16,7 +16,7 @@ class Counts:
     """A count a row, shape (n,): `values` (int64) where `known` (bool), and nothing elsewhere.
 
     A row that was not counted answers None, adds nothing to a sum and fulfils no comparison; `values` is 0 there,
-    so that nothing which passes over the type can take a mark for a count.
+    so that nothing which passes over the type can take a mark for a count. Both are for reading only.
 
     >>> counts = Counts.of([4, None])
     >>> counts.tolist(), counts[1], (counts > 3).tolist(), (counts < 3).tolist(), counts.equal(4).tolist()
@@ -27,9 +27,11 @@ class Counts:
     known: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        known = np.asarray(self.known, dtype=bool)
+        known, values = np.asarray(self.known, dtype=bool), np.asarray(self.values, dtype=np.int64)
+        values = values if known.all() else np.where(known, values, 0)
         object.__setattr__(self, "known", known)
-        object.__setattr__(self, "values", np.where(known, np.asarray(self.values, dtype=np.int64), 0))
+        # Most columns of a healthy checkpoint are zeros: one number stands for all.
+        object.__setattr__(self, "values", values if values.any() else np.broadcast_to(np.int64(0), values.shape))
 
     @classmethod
     def of(cls, counts: "list[int | None]") -> "Counts":

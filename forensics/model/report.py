@@ -267,13 +267,24 @@ class Best:
 
 
 @dataclass(frozen=True, slots=True)
+class Training:
+    """One of several trainings of a log: its number from 1, what became of it, and where its first entry stands."""
+
+    number: int
+    verdict: RunVerdict
+    headline: str
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One run, judged.
 
     `findings` are the symptoms, most severe first; `hypotheses` the causes in rank order, the best first;
     `mechanisms` the links between them that were argued. `failures` are errors of ours: the report is partial.
     `coincidences` is what else happened where the gravest finding begins, `cost` what was spent after it.
-    `checked` is what there was to judge by, `best` the checkpoint that did best in evaluation.
+    `checked` is what there was to judge by, `best` the checkpoint that did best in evaluation. Of a log that holds
+    several `trainings` it is the report of one of them, the worst: `training` is its number, from 1.
     """
 
     run: Run
@@ -287,6 +298,8 @@ class Report:
     cost: Cost | None = None
     checked: Checked = field(default_factory=Checked)
     best: Best | None = None
+    training: int | None = None
+    trainings: tuple[Training, ...] = ()
 
     def worst(self) -> Severity | None:
         present = {finding.severity for finding in self.findings}

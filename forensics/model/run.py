@@ -25,7 +25,9 @@ class Run:
     """One run directory, read: timeline, environment, checkpoints in step order, and what was not examined.
 
     `attempts` are its launches with how each ended, the last one last. `hidden` holds values that no output may
-    show: what its files say behind names of secrets.
+    show: what its files say behind names of secrets. `trainings` are those of a log that holds several, one behind the
+    other (folds, a sweep), each read by itself; the timeline above is then that of the last one.
+    `siblings` are the timelines of all trainings of the log that this one is one of.
     """
 
     root: Place
@@ -38,6 +40,8 @@ class Run:
     attempts: tuple[Attempt, ...] = ()
     recordings: tuple[Recording, ...] = ()
     hidden: tuple[str, ...] = field(default=(), repr=False)
+    trainings: tuple["Run", ...] = field(default=(), repr=False)
+    siblings: tuple[Timeline, ...] = field(default=(), repr=False)
 
     def has(self, name: str) -> bool:
         """Tell whether the run recorded something.

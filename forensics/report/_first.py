@@ -12,7 +12,7 @@ from forensics.report._safe import clean
 
 SURE = {"established": "", "likely": "likely: ", "possible": "possible: "}
 SHAPE = "shape of the "
-SHOWN_SERIES = 2
+SHOWN_SERIES, SHOWN_TRAININGS = 2, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,31 @@ def rows(report: Report) -> Iterator[Row]:
         if when:
             yield Row("when", when)
         yield from _cause(report)
+    if report.trainings:
+        yield Row("training", trainings_text(report))
     kept = _kept(report)
     if kept:
         yield Row("last good", kept)
     best = best_text(report)
     if best:
         yield Row("best", best)
+
+
+def trainings_text(report: Report) -> str:
+    """Say which of several trainings a report is of, where it begins, and what became of the others."""
+    shown = next(each for each in report.trainings if each.number == report.training)
+    where = "" if shown.source is None else f", from {clean(str(shown.source), 200)} on"
+    others: dict[str, list[str]] = {}
+    for each in report.trainings:
+        if each is not shown:
+            others.setdefault(each.verdict, []).append(str(each.number))
+    told = "; ".join(f"{verdict}: {_shortened(numbers)}" for verdict, numbers in others.items())
+    return f"{shown.number} of {len(report.trainings)} in one log{where}; {told}"
+
+
+def _shortened(numbers: list[str]) -> str:
+    shown = ", ".join(numbers[:SHOWN_TRAININGS])
+    return shown if len(numbers) <= SHOWN_TRAININGS else f"{shown} and {len(numbers) - SHOWN_TRAININGS} more"
 
 
 def _when(report: Report) -> str:

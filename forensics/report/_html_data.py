@@ -120,14 +120,14 @@ def tensors(run: Run) -> Json | None:
     scanned = [c for c in run.checkpoints if c.table is not None]
     if not scanned:
         return None
-    names = _row_names(scanned)
-    columns = _columns(run, scanned, len(names))
+    rows, total = _row_names(scanned)
+    columns = _columns(run, scanned, total)
     shown = next(c.table.names.shown for c in scanned if c.table is not None)
-    rows = names[: max(1, min(MOST_TENSORS, MOST_CELLS // (len(columns) * len(MEASURES))))]
+    rows = rows[: max(1, MOST_CELLS // (len(columns) * len(MEASURES)))]
     index = {name: i for i, name in enumerate(rows)}
     return {
         "names": [clean(shown(name), 200) + ("" if role == "weight" else f" ({role})") for name, role in rows],
-        "total": len(names),
+        "total": total,
         "measures": MEASURES,
         "checkpoints": [
             {"name": clean(c.path, 120), "step": c.step, "status": c.status, "cells": _cells(c, index)} for c in columns
@@ -136,15 +136,21 @@ def tensors(run: Run) -> Json | None:
     }
 
 
-def _row_names(scanned: Sequence[Checkpoint]) -> list[tuple[str, str]]:
-    """Return (name as it is, role) of every tensor, those first that are worst in the latest checkpoint."""
+def _row_names(scanned: Sequence[Checkpoint]) -> tuple[list[tuple[str, str]], int]:
+    """Return (name as it is, role) of as many tensors as are shown, and how many there are.
+
+    Those come first that are worst in the latest checkpoint.
+    """
+    tables = [c.table for c in reversed(scanned) if c.table is not None]
     order: dict[tuple[str, str], None] = {}
-    for c in reversed(scanned):
-        assert c.table is not None
-        texts, roles = c.table.names.texts, list(c.table.roles)
-        for i in worst_first(c.table).tolist():
-            order.setdefault((texts[i], roles[i]))
-    return list(order)
+    for table in tables:
+        for i in worst_first(table).tolist():
+            if len(order) == MOST_TENSORS:
+                break
+            order.setdefault((table.names.texts[i], table.roles[i]))
+    if len(tables) == 1:
+        return list(order), len(tables[0])
+    return list(order), len({key for table in tables for key in zip(table.names.texts, table.roles, strict=True)})
 
 
 def _columns(run: Run, scanned: Sequence[Checkpoint], rows: int) -> list[Checkpoint]:

@@ -68,6 +68,11 @@ def tree(report: Report) -> Json:
         "last_good_checkpoint": _place(run.last_good_checkpoint),
         "first_bad_checkpoint": _place(run.first_bad_checkpoint),
         "best_checkpoint": _best(report.best),
+        "training": report.training,
+        "trainings": [
+            {"number": t.number, "verdict": t.verdict, "headline": clean(t.headline, 400), "source": _source(t.source)}
+            for t in report.trainings
+        ],
         "environment": _environment(run.environment),
         "skips": [{"what": clean(s.what), "reason": clean(s.reason)} for s in run.skips],
         "failures": [clean(f) for f in report.failures],

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
 from forensics.diagnosis import judgement
-from forensics.diagnosis.brevity import brief
+from forensics.diagnosis.brevity import brief, essence
 from forensics.model import Report
 from forensics.report import _first as first
 from forensics.report import _view as view
@@ -25,7 +26,10 @@ SHOWN_LINES = 2
 MOST_HEIGHT, LEAST_HEIGHT = 6, 3
 AROUND = 4
 """Lines around the rows of a plot: an empty one, the title, the axis, the steps."""
-BASIS_LINES = 3
+SLACK = 12
+"""Columns that the ends of wrapped lines may leave empty."""
+ANSWER_LINES, BASIS_LINES = 2, 3
+"""Lines at most of what happened, and of what was read and checked; any other answer has one."""
 VERDICT_STYLE = {"broken": "bold red", "suspicious": "bold yellow", "healthy": "bold green", "unknown": "bold"}
 
 
@@ -49,7 +53,9 @@ def _answer(report: Report, width: int) -> Iterator[Text]:
     shown = root if cell_len(root) <= room else f"...{root[3 - room :]}"
     yield Text.assemble((report.verdict.upper(), VERDICT_STYLE[report.verdict]), "  ", (shown, "dim"))
     for row in first.rows(report):
-        yield Text.assemble((f"{row.word:<{INDENT}}", "bold"), _cut(row.said, width - INDENT))
+        lines = _whole(row.said, width - INDENT) if row.word == "what" else [_cut(row.said, width - INDENT)]
+        for number, line in enumerate(lines):
+            yield Text.assemble((f"{row.word if not number else '':<{INDENT}}", "bold"), line)
 
 
 def _remedy(report: Report, width: int) -> Iterator[Text]:
@@ -94,9 +100,18 @@ def _basis(report: Report, width: int) -> Iterator[Text]:
             yield Text.assemble((f"{row.word if not number else '':<{INDENT}}", "dim"), (said, "dim"))
 
 
+def _whole(said: str, room: int) -> list[str]:
+    """Return what happened: on one line where that says it but for asides, else on as many as it may have."""
+    if cell_len(essence(said)) > room:
+        lines = Text(_cut(said, ANSWER_LINES * room - SLACK)).wrap(Console(), room)
+        if len(lines) <= ANSWER_LINES:
+            return [line.plain.rstrip() for line in lines]
+    return [_cut(said, room)]
+
+
 def _cut(said: str, room: int) -> str:
     """Return what is said on one line of `room` columns; wide characters take two."""
     cut = brief(said, room)
     while cell_len(cut) > room:
-        cut = brief(said, len(cut) - (cell_len(cut) - room))
+        cut = brief(said, len(cut) - (cell_len(cut) - room + 1) // 2)
     return cut

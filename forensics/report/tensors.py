@@ -224,7 +224,7 @@ def _records(checkpoints: Sequence[Checkpoint], choice: Choice) -> Iterator[dict
         table = checkpoint.table
         if table is None:
             continue
-        change = relative_change(table)
+        change, infinite = relative_change(table), table.infinite
         for i in chosen_rows(table, choice)[: choice.most or None].tolist():
             yield {
                 "checkpoint": clean(checkpoint.path),
@@ -234,7 +234,7 @@ def _records(checkpoints: Sequence[Checkpoint], choice: Choice) -> Iterator[dict
                 "shape": list(table.shapes[i]),
                 "elements": int(table.elements[i]),
                 "nan": table.nan[i],
-                "inf": table.infinite[i],
+                "inf": infinite[i],
                 "zero": table.zero[i],
                 "subnormal": table.subnormal[i],
                 "minimum": number(float(table.minimum[i])),

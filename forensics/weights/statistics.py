@@ -80,16 +80,23 @@ def table_of(tensors: Tensors, trained: Coded, matrix: Floats, known: Known) -> 
         negative_infinity=_count(matrix, NEGATIVE_INFINITY, examined),
         zero=_count(matrix, ZERO, counted),
         subnormal=_count(matrix, SUBNORMAL, counted),
-        minimum=np.where(seen, matrix[:, MINIMUM], np.nan),
-        maximum=np.where(seen, matrix[:, MAXIMUM], np.nan),
-        max_abs=np.where(seen, matrix[:, LARGEST], np.nan),
+        minimum=_known(seen, matrix[:, MINIMUM]),
+        maximum=_known(seen, matrix[:, MAXIMUM]),
+        max_abs=_known(seen, matrix[:, LARGEST]),
         mean=np.divide(matrix[:, TOTAL], finite, out=np.full(len(tensors), np.nan), where=seen),
-        l2=np.where(seen, np.sqrt(matrix[:, SQUARES]), np.nan),
+        l2=_known(seen, matrix[:, SQUARES], root=True),
         dead_rows=_count(matrix, DEAD_ROWS, counted & known.rows_counted),
         same=_count(matrix, SAME, known.compared),
-        change_l2=np.where(both, np.sqrt(matrix[:, CHANGE_SQUARES]), np.nan),
-        change_max=np.where(both, matrix[:, CHANGE_LARGEST], np.nan),
+        change_l2=_known(both, matrix[:, CHANGE_SQUARES], root=True),
+        change_max=_known(both, matrix[:, CHANGE_LARGEST]),
     )
+
+
+def _known(mask: NDArray[np.bool_], column: Floats, *, root: bool = False) -> Floats:
+    """Return a column, or its square root, NaN outside the mask; where that is everywhere one number stands for all."""
+    if not mask.any():
+        return np.broadcast_to(np.nan, mask.shape)
+    return np.where(mask, np.sqrt(column) if root else column, np.nan)
 
 
 def _count(matrix: Floats, column: int, mask: NDArray[np.bool_]) -> Counts:

@@ -1,9 +1,11 @@
 """What to do where the cause is unknown: of this run, for this symptom, and nothing that the run does not have."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import forensics
 from forensics.diagnosis.next_steps import next_steps
 from forensics.model import Experiment, Finding, Run, Scalar, Source
 from forensics.testing import make_checkpoint, make_run
@@ -113,6 +115,33 @@ def test_each_symptom_has_steps_of_its_own(symptom: str, settings: dict[str, int
 def test_kernels_are_watched_on_a_gpu_only() -> None:
     assert not steps_of(make_run(loss=[1.0]), "crash-exception")
     assert "CUDA_LAUNCH_BLOCKING" in steps_of(make_run(loss=[1.0], hardware={"gpu": "H100"}), "crash-device")[0].code
+
+
+RAISED = """Traceback (most recent call last):
+  File "train.py", line 10, in <module>
+    main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "action"),
+    [
+        (f"{RAISED}PipelineError: stage 3 has no input\n", "Stop where it is raised"),
+        (f"{RAISED}FileNotFoundError: [Errno 2] No such file or directory: 'clips/7.npy'\n", "Stop where it is raised"),
+        (RAISED, "Find the rest of the log"),
+        ("srun: error: node7: task 3: Exited with exit code 1\n", "Find what that process itself wrote last"),
+    ],
+)
+def test_an_exception_without_a_known_cause_is_asked_for_its_own_words(tmp_path: Path, log: str, action: str) -> None:
+    """What raised it says what it was about: no advice on precision or packages, and no list of all that could be."""
+    entries = "".join(f"step {n} loss {2 - n / 10:.2f}\n" for n in range(1, 8))
+    (tmp_path / "train.log").write_text(entries + log)
+    report = forensics.analyze(tmp_path)
+    unknown = next(h for h in report.hypotheses if h.cause == "unknown")
+
+    assert report.findings[0].symptom == "crash-exception"
+    assert [e.action.startswith(action) for e in unknown.experiments] == [True]
+    assert not any("cannot tell" in e.statement for e in unknown.evidence)
 
 
 def test_a_calm_run_has_nothing_to_do() -> None:

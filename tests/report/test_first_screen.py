@@ -215,3 +215,32 @@ def test_a_release_is_installed_and_a_setting_is_written() -> None:
 
 def test_all_fixtures_are_walked() -> None:
     assert len(EVERY) == len(list(RUNS.glob("*/*/truth.json")))
+
+
+@pytest.mark.parametrize(
+    ("statement", "shown"),
+    [
+        (
+            "the loss is NaN from step 3 (it was 2.5 before); so is the evaluation",
+            ["the loss is NaN from step 3 (it was 2.5 before); so is the evaluation"],
+        ),
+        (
+            "reported, not seen in numbers: “after more than ten epochs of it the loss turned into NaN and stayed.”",
+            [
+                "reported, not seen in numbers: “after more than ten epochs of it the",
+                "loss turned into NaN and stayed.”",
+            ],
+        ),
+        (f"a word without a blank: {'x' * 150}", ["a word without a blank..."]),
+        ("訓練を" + "続" * 55, ["訓練を" + "続" * 32, "続" * 23]),
+        ("訓練を" + "続" * 90, ["訓練を" + "続" * 32, "続" * 26 + "..."]),
+    ],
+)
+def test_what_happened_is_told_whole_in_two_lines_at_most(statement: str, shown: list[str]) -> None:
+    report = judged(FOUNDING.run)
+    gravest, *others = report.findings
+    told = replace(report, findings=(replace(gravest, statement=statement), *others))
+    _, *lines = screen.render(told).splitlines()
+    end = next(i for i, line in enumerate(lines) if line.startswith("when"))
+
+    assert [line[screen.INDENT :] for line in lines[:end]] == shown

@@ -1,14 +1,20 @@
 """Tables of tensors: rows put together, and layers against checkpoints."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
+from forensics.investigate import investigate
 from forensics.model import Checkpoint
+from forensics.model.counts import Counts
+from forensics.report import _html_data
 from forensics.report._heat import CELLS, ROWS, heat_map
 from forensics.report.tensors import By, Choice, render
 from forensics.weights.series import scan_series
+from runs import BROKEN
 from weights.tensor_reference import save
 
 FINE, NAN, MIXED, ZERO = [1.0, 2.0], [np.nan, np.nan], [np.nan, 2.0], [0.0, 0.0]
@@ -98,3 +104,50 @@ def test_names_are_shown_without_what_a_terminal_would_obey(tmp_path: Path) -> N
     (held,) = checkpoints(tmp_path, {"\x1b[31mred.w": NAN})
 
     assert "\x1b" not in "\n".join(heat_map([held]))
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_columns_are_added_once_and_not_for_each_tensor(
+    form: Literal["csv", "json"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of 700,000 tensors took 8 s, as all infinities were added for each row."""
+    saved = checkpoints(tmp_path, {f"layers.{n}.w": MIXED for n in range(30)})
+    added: list[int] = []
+    add = Counts.__add__
+
+    def counted(one: Counts, other: Counts) -> Counts:
+        added.append(len(one))
+        return add(one, other)
+
+    monkeypatch.setattr(Counts, "__add__", counted)
+
+    assert render(saved, (), Choice(), form).count("layers.") >= 30
+    assert 0 < len(added) < 5
+
+
+def test_what_is_the_same_in_all_rows_is_held_once(tmp_path: Path) -> None:
+    table = checkpoints(tmp_path, {f"layers.{n}.w": FINE for n in range(30)})[0].table
+    assert table is not None
+
+    for column in (table.nan.values, table.positive_infinity.values, table.same.values, table.change_l2):
+        assert len(column) == 30
+        assert column.strides == (0,)
+    assert table.nan.tolist() == [0] * 30
+    assert table.same.tolist() == [None] * 30
+    assert np.isnan(table.change_l2).all()
+
+
+def test_the_page_counts_tensors_that_it_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is counted once, whatever checkpoint holds it; the worst of the latest come first."""
+    first = {f"a.{n}": FINE for n in range(9)}
+    second = {f"a.{n}": NAN if n == 7 else FINE for n in range(3, 12)}
+    scanned = checkpoints(tmp_path, first, second)
+    monkeypatch.setattr(_html_data, "MOST_TENSORS", 4)
+    run = replace(investigate(BROKEN[0].run).run, checkpoints=tuple(scanned))
+
+    both, one = (_html_data.tensors(replace(run, checkpoints=tuple(held))) for held in (scanned, scanned[1:]))
+
+    assert both is not None
+    assert one is not None
+    assert (both["total"], len(both["names"]), both["names"][0]) == (12, 4, "a.7")
+    assert (one["total"], len(one["names"]), one["names"][0]) == (9, 4, "a.7")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forensics.deferred.records import dataclass
 from forensics.formats.text.cleaning import Piece
@@ -47,6 +48,11 @@ class Window:
         mine = separators[slice(*np.searchsorted(separators, (self.begin, self.end)))]
         object.__setattr__(self, "separators", separators)
         object.__setattr__(self, "newlines", mine[text[mine] == ord("\n")])
+
+    def byte(self, places: Integers) -> NDArray[np.uint8]:
+        """Return the bytes at some places, 0 at the end of the text."""
+        text = np.frombuffer(self.data, dtype=np.uint8)
+        return np.where(places < len(text), text.take(places, mode="clip"), np.uint8(0))
 
     def fragments(self, places: Integers) -> tuple[Integers, Integers]:
         """Return where the fragments that hold some places begin and end, as far as the window may look."""

@@ -5,27 +5,64 @@ tqdm draws its bar anew right after it has let a dictionary through. One bar is 
 look.
 """
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 import numpy as np
 
-from forensics.deferred.patterns import expression
-from forensics.formats.text import BAR, Window
+from forensics.deferred.records import dataclass
+from forensics.formats.text import Window
 from forensics.model import Integers
-from forensics.readers.text.columns import MARGIN, Buffer, blanks, literal, numbers
+from forensics.readers.text.layouts import WHOLE_BAR, Layout, matrix, opens
+from forensics.readers.text.lines import Lines
+from forensics.readers.text.tables import Entries
 
 BARS_AFTER = 2
 NEAR_BYTES = 4096
-MOST = float(1 << 53)
-_REACHES = (64, 512)
-"""How far the next sign is looked for, by the bytes behind all places at once."""
-_WHOLE_BAR = expression(BAR.pattern + rb"[^\r\n]*")
-_QUOTES = (b"'", b'"')
+MOST_LINES = 8
+"""How many lines behind a place a bar is looked for in those that layouts took."""
+_UNKNOWN, _PASSED, _BAR = -1, 0, 1
 
 
-def bars_after(window: Window, ends: Integers) -> Integers:
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Which layout took each of some lines: `by` (int64, shape (n,)) are indices of `layouts`, -1 where none did."""
+
+    lines: Lines
+    by: Integers
+    layouts: list[Layout]
+
+    def kinds(self) -> Integers:
+        """Tell which lines are bars, which may be passed over, which are unknown: one more than there are lines."""
+        of_layouts = [_UNKNOWN if each.bar is None else min(len(each.bar), _BAR) for each in self.layouts]
+        kinds: Integers = np.array([*of_layouts, _UNKNOWN])[np.append(self.by, -1)]
+        kinds[:-1][self.lines.starts == self.lines.ends] = _PASSED
+        return kinds
+
+
+def with_bars(window: Window, told: Sequence[tuple[Entries, Integers]], taken: Taken) -> Iterator[Entries]:
+    """Yield tables, those of dictionaries, which end at the places given, with the bars behind them."""
+    ends = [closings for entries, closings in told if entries.shape.quoted]
+    places = np.concatenate(ends) if ends else np.zeros(0, dtype=np.int64)
+    order = np.argsort(places, kind="stable")
+    bars = np.empty((len(places), 2 * BARS_AFTER), dtype=np.int64)
+    bars[order] = bars_after(window, places[order], taken)
+    done = 0
+    for entries, _ in told:
+        if entries.shape.quoted:
+            done += len(entries)
+            yield replace(entries, bars=bars[done - len(entries) : done])
+        else:
+            yield entries
+
+
+def bars_after(window: Window, ends: Integers, taken: Taken) -> Integers:
     """Return counter and total of the bars behind each place, shape (n, 2 * BARS_AFTER), -1 where there is none."""
     found = np.full((len(ends), 2 * BARS_AFTER), -1, dtype=np.int64)
+    if not len(ends):
+        return found
     data, percent = window.data, -1
-    rows, places, count = _next_bars(data, ends, found)
+    rows, places, count = _on_lines_taken(window, ends, taken, found)
     for row, place, known in zip(rows.tolist(), places.tolist(), count.tolist(), strict=True):
         if percent < place:
             percent = data.find(b"%", place)
@@ -38,58 +75,38 @@ def bars_after(window: Window, ends: Integers) -> Integers:
     return found
 
 
-def _next_bars(data: bytes, ends: Integers, found: Integers) -> tuple[Integers, Integers, Integers]:
-    r"""Fill in the bars that stand alone on the next line.
+def _on_lines_taken(
+    window: Window, ends: Integers, taken: Taken, found: Integers
+) -> tuple[Integers, Integers, Integers]:
+    """Fill in the bars on lines that layouts took, as `_counters` finds them.
 
     Return which rows may have more, from where on, and how many each has already.
-
-    Such a bar is `\n\r 10%|##   | 5/50 [00:10<01:00, 1.2s/it]`; behind it there is a CR, a brace or nothing, or an LF.
     """
-    left, places, known = np.arange(len(ends)), ends.copy(), np.zeros(len(ends), dtype=np.int64)
-    rows = np.flatnonzero(ends + NEAR_BYTES + MARGIN < len(data))
-    if not len(rows):
-        return left, places, known
-    buffer = Buffer(data)
-    at = ends[rows]
-    good = buffer.byte(at) == ord("\n")
-    at = at + 1
-    at = blanks(buffer, at + (buffer.byte(at) == ord("\r")))
-    _, at, whole = numbers(buffer, at, wanted=False)
-    good &= whole & literal(buffer, at, b"%|")
-    rows, at = rows[good], at[good]
-    closing = _next_sign(data, at + 2)
-    counter, at, whole = numbers(buffer, blanks(buffer, closing + 1), wanted=True)
-    good = whole & (buffer.byte(closing) == ord("|")) & (buffer.byte(at) == ord("/"))
-    total, at, whole = numbers(buffer, at + 1, wanted=True)
-    good &= whole & literal(buffer, at, b" [") & (counter < MOST) & (total < MOST)
-    behind = _next_sign(data, at)
-    sign = buffer.byte(behind)
-    goes_on = sign == ord("\n")
-    good &= (goes_on | (sign == ord("\r")) | (sign == ord("{"))) & (behind < ends[rows] + NEAR_BYTES)
-    found[rows[good], 0], found[rows[good], 1] = counter[good], total[good]
-    more = good & goes_on
-    places[rows[more]], known[rows[more]] = behind[more], 1
-    open_ = np.ones(len(ends), dtype=np.bool_)
-    open_[rows[good & ~goes_on]] = False
-    return left[open_], places[open_], known[open_]
-
-
-def _next_sign(data: bytes, at: Integers) -> Integers:
-    """Return where the next end of a line, upright or brace stands, the place itself where none is near."""
-    found = at.copy()
-    left = np.arange(len(at))
-    for size in _REACHES:
-        left = left[at[left] + size <= len(data)]
-        if not len(left):
+    lines, kinds = taken.lines, taken.kinds()
+    line = np.searchsorted(window.separators, ends)
+    places, known, open_ = ends.copy(), np.zeros(len(ends), dtype=np.int64), np.ones(len(ends), dtype=np.bool_)
+    rows = np.flatnonzero(lines.ends[line] == ends)
+    line = line[rows] + 1
+    for _ in range(MOST_LINES):
+        kind = kinds[line]
+        bars = np.flatnonzero(kind == _BAR)
+        bars = bars[lines.ends[line[bars]] <= ends[rows[bars]] + NEAR_BYTES]
+        for which in np.unique(taken.by[line[bars]]).tolist():
+            layout = taken.layouts[which]
+            mine = bars[taken.by[line[bars]] == which]
+            texts = matrix(window.data, lines.starts[line[mine]], len(layout.text))
+            for index, span in enumerate(layout.bar or ()):
+                found[rows[mine], 2 * known[rows[mine]] + index] = layout.whole(texts, span)
+        here, behind = rows[bars], lines.ends[line[bars]]
+        places[here], known[here] = behind, known[here] + 1
+        open_[here] = (known[here] < BARS_AFTER) & (window.byte(behind) == ord("\n"))
+        goes_on = kind == _PASSED
+        goes_on[bars] = open_[here]
+        rows, line = rows[goes_on], line[goes_on] + 1
+        if not len(rows):
             break
-        behind = np.ndarray((len(data) - size + 1,), dtype=f"V{size}", buffer=data, strides=(1,))[at[left]]
-        texts = behind.view(np.uint8).reshape(len(left), size)
-        signs = (texts == ord("|")) | (texts == ord("\n")) | (texts == ord("\r")) | (texts == ord("{"))
-        first = signs.argmax(axis=1)
-        stands = signs[np.arange(len(left)), first]
-        found[left[stands]] += first[stands]
-        left = left[~stands]
-    return found
+    left = np.flatnonzero(open_)
+    return left, places[left], known[left]
 
 
 def _counters(data: bytes, place: int, limit: int, most: int) -> list[int]:
@@ -97,9 +114,9 @@ def _counters(data: bytes, place: int, limit: int, most: int) -> list[int]:
     counters: list[int] = []
     while len(counters) < 2 * most:
         start, place = place, data.find(b"%", place, limit)
-        if place < 0 or _opens(data, start, place):
+        if place < 0 or opens(data, start, place):
             break
-        found = _WHOLE_BAR.match(data, place, limit)
+        found = WHOLE_BAR.match(data, place, limit)
         place += 1
         if found is not None:
             short = max(len(found[1]), len(found[2])) <= 18
@@ -108,11 +125,3 @@ def _counters(data: bytes, place: int, limit: int, most: int) -> list[int]:
             if data[place : place + 1] != b"\n":
                 break
     return counters
-
-
-def _opens(data: bytes, start: int, end: int) -> bool:
-    """Tell whether a dictionary, a brace with a quote behind it, begins in a part of a text."""
-    brace = data.find(b"{", start, end)
-    while brace >= 0 and data[brace + 1 : brace + 2] not in _QUOTES:
-        brace = data.find(b"{", brace + 1, end)
-    return brace >= 0

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.formats.text import Window, number, pairs
-from forensics.formats.text.places import Pairs
+from forensics.formats.text.places import Pairs, find_pairs
 from forensics.names import EVALUATION, is_loss
-from forensics.readers.text.bars import bars_after
+from forensics.readers.text.bars import with_bars
 from forensics.readers.text.blocks import Block, block_at
-from forensics.readers.text.bulk import Anchored, Bulk, Known, with_bars
+from forensics.readers.text.bulk import Anchored, Bulk, Known, Told
 from forensics.readers.text.columns import Buffer
 from forensics.readers.text.headers import Header, Row, headers_of
 from forensics.readers.text.lexicon import Role
-from forensics.readers.text.lines import Lines, all_of, fragments, relevant
+from forensics.readers.text.lines import PAIRS, Lines, fragments, relevant
 from forensics.readers.text.names import Shape, shape_of
 from forensics.readers.text.ranks import rank_of_line
 from forensics.readers.text.shapes import STAMP, STAMP_BYTES, Mask, masked, narrowed, outline, value_of
@@ -89,8 +89,8 @@ class Parser:
         self.passed = 0
         self._learnt = 0
         self._once: set[int] = set()
-        self.bulk = Bulk(anchored)
-        self._blocks: list[Entries] = []
+        self.bulk = Bulk(anchored, self._meaning)
+        self._told: list[Told] = []
 
     def read(self, line: bytes, start: int) -> Shape | None:
         """File the numbers of a line that begins at `start` under its shape; return the shape if it is of use."""
@@ -137,13 +137,13 @@ class Parser:
     def known(self, window: Window, lines: Lines) -> Known:
         """Read lines that layouts know, before anything is sought in them; the result is that of `Bulk.known`."""
         found = self.bulk.known(window, lines)
-        self._blocks += with_bars(window, found.told)
+        self._told += found.told
         return found
 
     def in_bulk(self, window: Window, buffer: Buffer, lines: Lines, since: tuple[int, int]) -> Lines:
         """Read lines by what is known of those before; return those that are left. `since` as in `Bulk.read`."""
         lines, told = self.bulk.read(window, buffer, lines, since)
-        self._blocks += told
+        self._told += told
         return lines
 
     def passes(self, line: bytes) -> bool:
@@ -179,19 +179,28 @@ class Parser:
             self.outlines[key] = known
         return known
 
+    def _meaning(self, line: bytes) -> tuple[Shape | None, Mask] | None:
+        """As `bulk.Meaning`."""
+        window = Window(line, 0, len(line), 0, 1)
+        if not self.rare and not len(relevant(window, find_pairs(line, 0, len(line), PAIRS)).starts):
+            return None, Mask(b"", (), ())
+        mask = masked(line)
+        shape = self.shapes.get(mask.shape)
+        return (shape, mask) if shape is not None and self.bulk.knows(shape) else None
+
     def tables(self, window: Window) -> Iterator[Entries]:
         """Yield what was filed since the last call, one table for each shape, in the order of the text."""
         grouped: dict[bytes, list[Entries]] = defaultdict(list)
-        for table in (*self._blocks, *self._filed(window)):
+        for table in with_bars(window, [*self._told, *self._filed(window)], self.bulk.taken):
             grouped[table.shape.key].append(table)
-        self._blocks = []
+        self._told = []
         yield from map(joined, grouped.values())
 
-    def _filed(self, window: Window) -> Iterator[Entries]:
+    def _filed(self, window: Window) -> Iterator[Told]:
         """Yield the lines that were read one by one."""
         for shape, rows in self.rows.items():
-            starts = np.array([start for start, _ in rows.places], dtype=np.int64)
-            yield Entries(
+            starts, ends = np.array(rows.places, dtype=np.int64).T
+            entries = Entries(
                 shape=shape,
                 at=starts + window.offset,
                 records=lines_of(window, starts),
@@ -199,10 +208,9 @@ class Parser:
                 times=times_of(rows.stamps),
                 numbers=np.array(rows.numbers, dtype=np.float64).reshape(len(starts), len(shape.fields)),
                 totals=np.array(rows.totals, dtype=np.float64).reshape(len(starts), len(shape.fields)),
-                bars=bars_after(
-                    window, np.array([end for _, end in rows.places if shape.quoted], dtype=np.int64)
-                ).reshape(len(starts), -1 if shape.quoted else 0),
+                bars=np.zeros((len(starts), 0), dtype=np.int64),
             )
+            yield entries, ends
         self.rows = defaultdict(_Rows)
 
 
@@ -243,27 +251,19 @@ def is_entry(shape: Shape) -> bool:
     return len(shape.metrics) >= SEVERAL and shape.has(Role.EPOCH) and shape.has(Role.STEP, Role.BATCH, Role.GLOBAL)
 
 
-def read_window(
-    parser: Parser, window: Window, pairs: Pairs | None = None, taken: NDArray[np.bool_] | None = None
-) -> None:
+def read_window(parser: Parser, window: Window, pairs: Pairs, taken: NDArray[np.bool_]) -> None:
     """Read the lines of a window that are of interest: in bulk, or else one by one.
 
     A part is read one by one first, then the others by what it taught, and so on. `pairs` and `taken` as in
     `relevant`; lines that are taken have been read.
     """
     lines = relevant(window, pairs, rare=parser.rare, taken=taken)
-    asked = 0 if taken is None else parser.bulk.made
-    if taken is not None and not parser.rare:
-        every = all_of(window)
-        silent = ~taken & (every.starts >= window.begin) & (every.ends <= window.end)
-        silent[np.searchsorted(every.starts, lines.starts)] = False
-        parser.bulk.learn_silent(window, Lines(every.starts[silent], every.ends[silent]))
     if len(lines.starts) <= FEW:
         _one_by_one(parser, window, lines, -1)
         return
     buffer = Buffer(window.data)
     parser.bulk.templates.sort(key=lambda template: -template.hits)
-    lines = parser.in_bulk(window, buffer, lines, (0, asked))
+    lines = parser.in_bulk(window, buffer, lines, (0, parser.bulk.made))
     done = -1
     while len(lines.starts):
         known = len(parser.bulk.templates), parser.bulk.made

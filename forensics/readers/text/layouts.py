@@ -13,17 +13,22 @@ from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
-from forensics.formats.text import clock_columns
+from forensics.formats.text import BAR, clock_columns
 from forensics.model import Floats, Integers
 from forensics.readers.text.columns import WORD, ZEROS, Words, scaled, spelled_by
 from forensics.readers.text.names import Shape
 from forensics.readers.text.shapes import STAMP, STAMP_BYTES, Mask, outline, value_of
 
 Bytes = NDArray[np.uint8]
+Span = tuple[int, int]
 _NUMBER = expression(rb"([-+])?(\d*)(?:\.(\d*))?(?:[eE]([-+])?(\d{1,3}))?")
 _DIGIT = expression(rb"\d")
 _MOST_DIGITS, _EXACT_DIGITS = 19, 15
 """Digits that eight bytes hold without a sign, and those of which any number is exact in double precision."""
+WHOLE_BAR = expression(BAR.pattern + rb"[^\r\n]*")
+_QUOTES = (b"'", b'"')
+_MOST_COUNTED = 18
+"""Digits of the counter of a bar."""
 _AT_ONCE = 1 << 17
 """Bytes of lines that are compared together: what that needs stays in the processor's cache."""
 _HIGHEST = [np.uint64(((1 << 64) - 1) ^ ((1 << 8 * (WORD - count)) - 1)) for count in range(WORD + 1)]
@@ -36,18 +41,20 @@ class Layout:
 
     `spans` are the places of its numbers, `stamp` that of its date, `rank` the process of all its lines; without a
     shape its lines tell nothing. `closing` is where its last brace ends. `phrases` are what else is sought in a text
-    and stands in its lines, with its columns. `number` is how many layouts there were before, `hits` how many lines it
-    took.
+    and stands in its lines, with its columns. `bar` are the places of counter and total of the bar that its lines are,
+    none where they hold neither a bar nor a dictionary, None where that is not sure. `number` is how many layouts
+    there were before, `hits` how many lines it took.
     """
 
     shape: Shape | None
     text: Bytes
     spare: Bytes
-    spans: tuple[tuple[int, int], ...]
-    stamp: tuple[int, int] | None
+    spans: tuple[Span, ...]
+    stamp: Span | None
     rank: int
     closing: int
     phrases: tuple[tuple[bytes, int], ...]
+    bar: tuple[Span, ...] | None
     number: int = 0
     hits: int = 0
 
@@ -100,6 +107,11 @@ class Layout:
             values[~good] = self._one_by_one(lines[~good], first, end)
         return values
 
+    def whole(self, lines: Bytes, span: Span) -> Integers:
+        """Return the whole number, of at most 18 digits, that stands at a place of each line."""
+        before = lines.shape[1] - len(self.text)
+        return _integer(lines, before + span[0], before + span[1]).astype(np.int64)
+
     def times(self, lines: Bytes) -> Floats:
         """Return the time of each line, NaN where no date stands in it."""
         if self.stamp is None:
@@ -132,7 +144,25 @@ def layout_of(
         rank,
         line.rfind(b"}") + 1,
         tuple(phrases),
+        _bar(line),
     )
+
+
+def _bar(line: bytes) -> tuple[Span, ...] | None:
+    """Return where counter and total of the bar stand that a line is; as `Layout.bar`."""
+    percent = line.find(b"%")
+    if percent < 0:
+        return None if opens(line, 0, len(line)) else ()
+    found = None if opens(line, 0, percent) else WHOLE_BAR.match(line, percent)
+    return (found.span(1), found.span(2)) if found and max(map(len, found.groups())) <= _MOST_COUNTED else None
+
+
+def opens(data: bytes, start: int, end: int) -> bool:
+    """Tell whether a dictionary, a brace with a quote behind it, begins in a part of a text."""
+    brace = data.find(b"{", start, end)
+    while brace >= 0 and data[brace + 1 : brace + 2] not in _QUOTES:
+        brace = data.find(b"{", brace + 1, end)
+    return brace >= 0
 
 
 def matrix(data: bytes, starts: Integers, size: int) -> Bytes:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.formats.text import Window
-from forensics.formats.text.places import Pairs, find_pairs, table_of, words_at
+from forensics.formats.text.places import Pairs, table_of, words_at
 from forensics.model import Integers
 
 WORD = 8
@@ -121,17 +121,13 @@ def all_of(window: Window) -> Lines:
     return Lines(np.append(0, window.separators + 1), np.append(window.separators, len(window.data)))
 
 
-def relevant(
-    window: Window, pairs: Pairs | None = None, *, rare: bool = False, taken: NDArray[np.bool_] | None = None
-) -> Lines:
+def relevant(window: Window, pairs: Pairs, *, rare: bool = False, taken: NDArray[np.bool_] | None = None) -> Lines:
     """Return the lines that begin in the window and hold one of `WORDS`, or of the rare words too, and lists.
 
-    Lines that are `taken`, of `all_of` the lines, are left out.
-    `pairs` are those of the window and `MARGIN` bytes behind it, at least all of `PAIRS`, if somebody has looked for
-    them already.
+    Lines that are `taken`, of `all_of` the lines, are left out. `pairs` are those of the window and `MARGIN` bytes
+    behind it, at least all of `PAIRS`.
     """
     data = window.data
-    pairs = find_pairs(data, window.begin, window.end + MARGIN, PAIRS) if pairs is None else pairs
     places = marked(data, pairs.of(PAIRS))
     places = places[(places >= window.begin) & (places < window.end)]
     if rare:

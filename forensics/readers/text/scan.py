@@ -57,11 +57,12 @@ def scan_window(window: Window, parser: Parser | None = None) -> Found:
     parser = parser or parser_of()
     lines = all_of(window)
     known = parser.known(window, lines)
-    pairs = _pairs_between(window, lines, known.taken)
+    taken = parser.bulk.taken.by >= 0
+    pairs = _pairs_between(window, lines, taken)
     positions = find_phrases(window, _PHRASES, pairs)
     for phrase, places in known.phrases.items():
         positions[phrase] = np.sort(np.concatenate([*places, positions.get(phrase, NOWHERE)]))
-    read_window(parser, window, pairs, known.taken)
+    read_window(parser, window, pairs, taken)
     found.lines.extend(parser.tables(window))
     found.beside, parser.unread = parser.unread, Counter()
     found.passed, parser.passed = parser.passed, 0
@@ -77,6 +78,7 @@ def scan_window(window: Window, parser: Parser | None = None) -> Found:
 
 def _pairs_between(window: Window, lines: Lines, taken: NDArray[np.bool_]) -> Pairs:
     """Return the pairs of a window and `MARGIN` bytes behind it, without those in lines that are taken."""
+    taken = taken | ((lines.starts == lines.ends) & (lines.starts >= window.begin) & (lines.ends <= window.end))
     if not taken.any():
         return find_pairs(window.data, window.begin, window.end + MARGIN, _PAIRS)
     first = np.flatnonzero(taken & ~np.append(False, taken[:-1]))

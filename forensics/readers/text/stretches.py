@@ -6,7 +6,7 @@ more than it saves: then one process reads, cleans and pickles what the others w
 
 import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
@@ -60,15 +60,17 @@ def _scanned(reading: Reading, stretches: Sequence[Stretch], processes: int) -> 
         yield from (scan_stretch(reading, stretch) for stretch in stretches)
         return
     import multiprocessing
-    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+    from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 
     with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
-        waiting = [pool.submit(scan_stretch, reading, stretch) for stretch in stretches]
+        waiting: list[Future[Scanned]] = []
+        with suppress(BrokenExecutor):  # a process was killed, most likely for its memory
+            waiting += (pool.submit(scan_stretch, reading, stretch) for stretch in stretches)
         waiting.reverse()
         for stretch in stretches:
             try:
                 yield waiting.pop().result()
-            except BrokenExecutor:  # a process was killed, most likely for its memory
+            except (BrokenExecutor, IndexError):
                 yield scan_stretch(reading, stretch)
 
 

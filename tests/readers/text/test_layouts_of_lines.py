@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forensics.readers.text.columns import MARGIN
+from forensics.model import Integers
+from forensics.readers.text.columns import MARGIN, Buffer
 from forensics.readers.text.layouts import layout_of, matrix
 from forensics.readers.text.shapes import masked, outline, value_of
+from forensics.readers.text.templates import Read, Template
 from readers.text.log_reading import read_log
 
 SPELLED = st.one_of(
@@ -73,3 +75,22 @@ def test_a_long_log_of_bars_is_read_in_bulk() -> None:
     points = read_log(text).points("loss")
 
     assert points == [(step, float(f"{step / 7:.4f}")) for step in range(10000)]
+
+
+def test_lines_that_grow_longer_are_read_in_columns_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came once among many lines of its length is learnt in the same window; templates are left with a few."""
+    taken, read = 0, Template.read
+
+    def counted(self: Template, buffer: Buffer, starts: Integers, ends: Integers) -> Read:
+        nonlocal taken
+        found = read(self, buffer, starts, ends)
+        taken += len(found.rows)
+        return found
+
+    monkeypatch.setattr(Template, "read", counted)
+    text = "".join(f"step {step} loss {100000 / step:.3f} norm {step % 7}.5\n" for step in range(1, 30000))
+
+    points = read_log(text).points("loss")
+
+    assert points == [(step, float(f"{100000 / step:.3f}")) for step in range(1, 30000)]
+    assert taken < 1000
