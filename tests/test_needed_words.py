@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from forensics.deferred import patterns
 from forensics.deferred.words import EXACT, FOLDED
-from needed_words import deferred, words_of
+from needed_words import BEYOND, deferred, words_of
 
 ROOT = Path(__file__).parent.parent
 PLACES = (*ROOT.glob("tests/data/*.t*"), *ROOT.glob("fixtures/runs/broken/*/run/*.log"))
@@ -121,6 +121,19 @@ def test_letters_beyond_ascii_may_fold_to_what_is_sought() -> None:
     assert "groups" not in vars(later)
     assert later.search("a lo\N{LATIN SMALL LETTER LONG S}s").span() == (2, 6)
     assert patterns.expression("(?i)nan|loss").search("Loss NaN") is not None
+
+
+@pytest.mark.parametrize(
+    "letter",
+    ["\N{LATIN SMALL LETTER LONG S}", "\N{KELVIN SIGN}", "\N{LATIN SMALL LETTER DOTLESS I}", "İ", "損", "é"],
+)
+def test_what_needs_a_letter_beyond_ascii_finds_nothing_in_a_text_of_ascii(letter: str) -> None:
+    """But for letters that fold to one of ASCII, which an expression in any case finds there."""
+    written, grouped = words_of(f"(?i){letter}q|loss"), words_of(f"(?i)[{letter}ä]q|loss")
+    folds = re.search(letter, "".join(map(chr, range(128))), re.IGNORECASE) is not None
+
+    assert words_of(f"(?i)x{letter}") == ((), True) if folds else ((BEYOND,), True)
+    assert written == grouped == (((), True) if folds else (("loss",), True))
 
 
 @pytest.mark.usefixtures("known")

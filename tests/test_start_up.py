@@ -53,7 +53,10 @@ def test_the_package_itself_imports_next_to_nothing() -> None:
 
 def test_a_quiet_analysis_imports_what_it_uses() -> None:
     found = loaded("analyze", str(LABELS.run), "-q")
-    idle = "rich jinja2 yaml pandas tabulate numba tensorboard torch fsspec distributed socket concurrent sqlite3"
+    idle = (
+        "rich jinja2 yaml pandas tabulate numba tensorboard torch fsspec distributed socket concurrent sqlite3 tempfile"
+        " html.parser packaging.specifiers"
+    )
 
     assert {"numpy", "forensics.readers.text_log"} <= found
     assert found & set(idle.split()) == set()

@@ -11,7 +11,7 @@ from json import JSONDecoder
 from forensics.deferred.patterns import expression
 from forensics.documents._account import account_in
 from forensics.documents._blocks import Block, dedented, is_configuration, is_mapping, name_of, recognised
-from forensics.documents._tables import tables_in, take_tables
+from forensics.documents._tables import take_tables
 from forensics.plugin import Piece
 from forensics.readers.yaml_config import looks_like_arguments
 
@@ -136,6 +136,8 @@ def _tables(lines: list[str]) -> None:
         lowered = line.lower()
         start = number if start < 0 and "<table" in lowered else start
         if start >= 0 and "</table" in lowered:
+            from forensics.documents._html import tables_in
+
             rows = [row for table in tables_in("\n".join(lines[start : number + 1])) for row in table]
             room = number + 1 - start
             lines[start : number + 1] = [*rows, *[""] * room][:room]

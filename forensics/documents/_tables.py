@@ -1,9 +1,8 @@
-"""Tables in HTML and in Markdown as comma-separated values, where they count steps or epochs."""
+"""Tables in Markdown as comma-separated values, and rows of any table as text, where they count steps or epochs."""
 
 import io
 import re
-from collections.abc import Iterator, Sequence
-from html.parser import HTMLParser
+from collections.abc import Sequence
 
 from forensics.deferred.patterns import expression
 
@@ -66,38 +65,3 @@ def _row(cells: Sequence[str]) -> str:
     written = io.StringIO()
     csv.writer(written, lineterminator="").writerow(cells)
     return written.getvalue()
-
-
-class _Tables(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tables: list[list[list[str]]] = []
-        self._open = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        del attrs
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr" and self.tables:
-            self.tables[-1].append([])
-        elif tag in {"td", "th"} and self.tables and self.tables[-1]:
-            self.tables[-1][-1].append("")
-        self._open = tag in {"td", "th"} or (self._open and tag not in {"tr", "table", "progress"})
-
-    def handle_endtag(self, tag: str) -> None:
-        self._open = self._open and tag not in {"td", "th"}
-
-    def handle_data(self, data: str) -> None:
-        if self._open and self.tables and self.tables[-1] and self.tables[-1][-1]:
-            self.tables[-1][-1][-1] += data
-
-
-def tables_in(text: str) -> Iterator[list[str]]:
-    """Yield the lines of every table of a text in HTML that counts steps or epochs."""
-    parser = _Tables()
-    parser.feed(text)
-    parser.close()
-    for rows in parser.tables:
-        lines = table_lines(rows)
-        if lines:
-            yield lines

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from forensics.deferred.patterns import expression
-from forensics.documents._tables import tables_in, take_tables
+from forensics.documents._tables import take_tables
 from forensics.formats.lenient_json import load
 from forensics.model import Artifact, Skip
 from forensics.plugin import Piece, document
@@ -126,6 +126,8 @@ def _printed(output: Mapping[str, object]) -> Iterator[str]:
     held = data if isinstance(data, Mapping) else {}
     page = _text(held.get("text/html", held.get("html")))
     if "<table" in page:
+        from forensics.documents._html import tables_in
+
         for table in tables_in(page):
             yield from ("", *table, "")
         return

@@ -6,7 +6,6 @@ may apply the log (sqlite.org, "Write-Ahead Logging", section 4, and "URI filena
 database says is data: no schema of it is trusted, and only its tables are asked, never its views.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,6 +84,8 @@ def opened(path: Path, limits: Limits = DEFAULT) -> Iterator[Database]:
         with _connected(f"{path.absolute().as_uri()}?mode=ro&immutable=1", path) as database:
             yield database
         return
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="medforensics-") as made:
         copy = Path(made) / "copy.db"
         _copied(path, copy, limits)
