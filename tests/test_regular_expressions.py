@@ -100,9 +100,15 @@ def _builds() -> Iterable[str]:
 
 
 def _said() -> Iterable[str]:
-    from forensics.signatures.reported import SAID
+    from forensics.signatures.reported import ALONE
 
-    return (said.words for said in SAID)
+    return (words for _, *places in ALONE.values() for words in places if words)
+
+
+def _spoken() -> Iterable[str]:
+    from forensics.signatures.spoken import lexicon
+
+    return (lexicon().pattern,)
 
 
 def _stated() -> Iterable[str]:
@@ -124,7 +130,8 @@ BUILT: dict[str, tuple[str, Callable[[], Iterable[str | bytes]]]] = {
     "forensics/signatures/signature.py:excludes": ("search", _signatures),
     "forensics/signatures/general.py:general": ("search", _general),
     "forensics/signatures/kinds.py:_may_hold": ("search", _signatures),
-    "forensics/signatures/reported.py:_compiled": ("search", _said),
+    "forensics/signatures/reported.py:_alone": ("search", _said),
+    "forensics/signatures/spoken.py:lexicon": ("search", _spoken),
     "forensics/signatures/structure.py:_compiled": ("search", _builds),
     "forensics/readers/text/printed_settings.py:_training_block": ("search", lambda: _settings("_BLOCK")),
     "forensics/readers/text/printed_settings.py:_unsloth": ("search", lambda: _settings("_UNSLOTH")),

@@ -9,7 +9,7 @@ from forensics.errors import NothingReadableError
 from forensics.investigate import investigate
 from forensics.model import Report
 from forensics.report.json import tree
-from forensics.signatures.reported import SAID, stated_in
+from forensics.signatures.reported import ALONE, DENIED, MEANS, stated_in
 
 STATED = (
     ("After some 300 iterations my loss turns to NaN.", "loss-nan", (240, 360), "step"),
@@ -37,6 +37,31 @@ STATED = (
     ("In my run the loss no longer decreases.", "loss-plateau", (None, None), "step"),
     ("Why is my loss NaN?", "loss-nan", (None, None), "step"),
     ("I get it between 100-200 iterations: the loss is nan.", "loss-nan", (100, 200), "step"),
+    ("I see that the loss keeps fluctuating and oscillates.", "loss-erratic", (None, None), "step"),
+    ("Our initial loss is 40, which is much higher than in the paper.", "loss-above-uniform", (None, None), "step"),
+    ("My loss is suspiciously low.", "suspiciously-low-loss", (None, None), "step"),
+    ("The validation loss is NaN in my case.", "eval-nan", (None, None), "step"),
+    ("My logits are NaN after the second epoch.", "metric-nan", (1, 2), "epoch"),
+    ("With my data the entropy collapses within 50 steps.", "diversity-collapse", (0, 50), "step"),
+    ("The loss scale drops to 0 in my run.", "loss-scale-collapse", (None, None), "step"),
+    ("I checked: some weights are NaN.", "weights-nan", (None, None), "step"),
+    ("My training always stops at epoch 12.", "run-cut-off", (12, 12), "epoch"),
+    ("My training process is killed after 3 hours.", "crash-killed", (None, None), "step"),
+    ("I get CUDA out of memory at step 900.", "crash-oom", (900, 900), "step"),
+    ("My training job dies with a segmentation fault.", "crash-signal", (None, None), "step"),
+    ("I run into an NCCL timeout after 2 epochs.", "crash-nccl", (2, 3), "epoch"),
+    ("My training crashes at step 40.", "crash-exception", (40, 40), "step"),
+    ("我训练到第25轮时卡住了", "run-hung", (24, 25), "epoch"),
+    ("请问为什么loss在10个step后突然降至0", "loss-to-zero", (10, 12), "step"),
+    ("我的损失一直不下降", "loss-plateau", (None, None), "step"),
+    ("大佬 训练8w步左右loss变为nan", "loss-nan", (64_000, 96_000), "step"),
+    ("У меня loss становится NaN после 200 шагов", "loss-nan", (200, 240), "step"),  # noqa: RUF001
+    ("ich sehe, dass der Verlust nicht sinkt", "loss-plateau", (None, None), "step"),
+    ("Why doesn't my loss converge?", "loss-plateau", (None, None), "step"),
+    ("I trained with lr=1e-4, batch=16, and my loss fails to decrease.", "loss-plateau", (None, None), "step"),
+    ("My loss turned nan after a few hundred steps, did anybody meet this?", "loss-nan", (200, 1000), "step"),
+    ("The loss looks odd. It stopped decreasing in my run.", "loss-plateau", (None, None), "step"),
+    ("When I resume from the last checkpoint the loss is much higher.", "resume-jump", (None, None), "step"),
 )
 SILENT = (
     "My loss never became NaN.",
@@ -56,12 +81,26 @@ SILENT = (
     "Your loss becomes NaN if a label lies outside.",
     "My model converged and the loss dropped to 0.02.",
     "I export the model and it is stuck in my queue.",
+    "I set dropout = 0 and my loss is fine.",
+    "My loss is fine with 0 workers.",
+    "I use early stopping, which works.",
+    "I stopped the training at epoch 4.",
+    "I am stuck on the installation of the trainer.",
+    "请问怎么设置可以避免loss变为nan",
+    "我的loss会不会变为nan",
+    "我的loss没有变成nan",
+    "loss 0.0 + grad_norm nan => numeric failure, I think",
 )
 PAGES = (
     "# Troubleshooting\n\nWe list what may be wrong.\n\nThe loss is NaN after a few steps.\n",
     "# Changelog\n\n## 1.2.0\n- My fix: the loss is NaN after 500 steps\n",
     "# Stable training\n\n## Abstract\nWe show that the loss diverges at step 1000.\n\n## References\n",
     "User: my loss turns to NaN after 20 steps\nAssistant: lower the rate\nUser: thanks\n",
+    "# Fix NaN loss\n\n## Motivation\nMy loss is NaN with packing.\n\n## Changes\n- fix it\n",
+    "# Release 2.4.0\n\nWe fixed much. The gradient norm was zero under ZeRO-3.\n",
+    "# Sync\n\nAnn: my training is stuck\nBob: which GPU\nAnn: the first\nBob: restart it\n",
+    "# Debugging NaN losses: what I learned\n\nI look at the rate. My loss was NaN for a week.\n",
+    "# Editor\n\nMy program crashes with a segmentation fault when I open a file.\n",
     "# Loss\n\nIt is the mean over tokens. The loss is NaN for an empty row. Your run stops there.\n",
 )
 
@@ -93,8 +132,11 @@ def test_a_statement_is_a_warning_that_says_it_was_reported(
     assert not any(cause.holds for cause in report.hypotheses)
 
 
-def test_each_way_to_state_something_has_a_sentence() -> None:
-    assert {said.symptom for said in SAID} == {symptom for _, symptom, _, _ in STATED}
+def test_each_symptom_that_can_be_stated_has_a_sentence() -> None:
+    told = {symptom for table in (MEANS, DENIED) for row in table.values() for symptom in row.values()}
+    alone = {symptom for symptom, _, _ in ALONE.values()}
+
+    assert told | alone | {"resume-jump"} == {symptom for _, symptom, _, _ in STATED}
 
 
 @pytest.mark.parametrize("sentence", SILENT)

@@ -3,16 +3,23 @@
 from collections.abc import Collection, Iterator
 from typing import cast
 
+import numpy as np
+
 from forensics.model import Axis, Finding, Run, Source
-from forensics.names import Kind
+from forensics.names import Kind, is_loss
 from forensics.signatures.reported import BETWEEN, Statement, stated_in
 
 KIN = (
     frozenset({"loss-nan", "loss-nan-transient", "grad-norm-nan", "eval-nan"}),
-    frozenset({"loss-plateau", "loss-constant", "loss-uniform", "update-stalled", "loss-above-uniform"}),
-    frozenset({"loss-divergence", "loss-spike", "loss-absurd-entry", "loss-erratic"}),
+    frozenset({"loss-plateau", "loss-constant", "loss-uniform", "update-stalled"}),
+    frozenset({"loss-divergence", "loss-spike", "loss-absurd-entry", "loss-erratic", "loss-above-uniform"}),
     frozenset({"loss-to-zero", "loss-zero-transient", "suspiciously-low-loss"}),
     frozenset({"weights-zero", "weights-unchanged"}),
+    frozenset({"run-hung", "run-cut-off"}),
+    frozenset(
+        f"crash-{kind}"
+        for kind in ("exception", "oom", "memory", "killed", "signal", "nccl", "device", "disk", "launcher")
+    ),
 )
 """Names of one thing: what numbers show of it is not told once more in words."""
 
@@ -34,13 +41,19 @@ def reported(run: Run, seen: Collection[str]) -> Iterator[Finding]:
         if kin.isdisjoint(seen):
             yield Finding(
                 symptom=said.symptom,
-                severity="warning",
+                severity="notice" if said.symptom == "grad-norm-nan" and _goes_on(run) else "warning",
                 statement=f"reported, not seen in numbers: “{said.text}”",
                 source=source,
                 step=said.last,
                 step_range=(said.first, said.last),
                 axis=cast("Axis", said.axis),
             )
+
+
+def _goes_on(run: Run) -> bool:
+    """Tell whether losses on file are numbers to the end: then a norm that is none was logged and not applied."""
+    losses = [series for name, series in run.timeline.series.items() if is_loss(name.rsplit(" ", 1)[-1])]
+    return bool(losses) and all(bool(np.isfinite(series.values).all()) for series in losses)
 
 
 def _statements(line: str) -> Iterator[Statement]:

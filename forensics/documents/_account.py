@@ -5,9 +5,11 @@ changes, papers and dialogues speak of what may be, has been or others do, in th
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from forensics.deferred.patterns import expression
+from forensics.names import FOREIGN_LOSS
 from forensics.signatures.reported import BETWEEN, stated_in
 
 _FENCE = expression(r"^\s{0,16}(?:[-*+]\s{1,4})?(?:`{3,}|~{3,})")
@@ -15,28 +17,60 @@ _QUOTE = expression(r"^\s{0,3}>")
 _SPEAKS = expression(
     r"(?<![\w.])(?:I(?:['\u2019](?:m|ve|d))?|[Mm]y|i (?:am|have|get|got|use|train|tr(?:y|ied)|meet|met|run|ran|set|find"
     r"|found|want|see|think|don))(?![\w.])"
+    "|我|请问|您好|你好|大佬|求助|作者|怎么(?:回事|解决|办)|什么原因|为什么|有人|有没有|教えて|私は|ますか"
+    r"|[Уу] меня|мой|подскажите|Привет|Здравств"  # noqa: RUF001  (Russian)
+    r"|(?<!\w)(?:estoy|tengo|mi (?:modelo|pérdida|entrenamiento)|ich|mein(?:e|em|en)?)(?!\w)"
 )
+"""How somebody speaks of himself, or asks: English, Chinese, Japanese, Russian, Spanish, German."""
 _SPEAK = expression(r"(?<![\w.])(?:[Ww]e(?:['\u2019]re|['\u2019]ve)?|[Oo]ur)(?![\w.])")
+_PLAINLY = expression(
+    r"\{['\"]\w|\b\d\d:\d\d:\d\d\b|\b(?:it|s)/(?:s|it)\b|\d%\||\b(?:INFO|WARNING|DEBUG)\b"
+    r"|^\s*Traceback \(most|^\s*File \""
+)
+"""Signs of a printed line that no sentence has, whoever speaks in it; settings may stand in one."""
 _FORM = expression(
     r"(?im)^\s{0,3}(?:#{1,6}|\*\*)\s{0,4}(?:[^\w\s]{1,4}\s?)?(?:describe the bug|bug(?: description)?|reproduction"
     r"|to reproduce|steps to reproduce|expected behaviou?r|current behaviou?r|actual behaviou?r|system info|environment"
     r"|environement|your current environment|issue description|who can help)\b"
 )
 _DIALOGUE = expression(r"(?im)^\s{0,4}\**(?:user|assistant|human|ai|bot|system|q|a)\**\s?:")
-_CHANGES = expression(r"(?im)^\s{0,3}(?:#{1,4}|==)\s{0,3}\[?v?\d{1,4}\.\d|^#{1,3} (?:changelog|release notes)")
+_SPEAKER = expression(r"(?m)^\s{0,4}\**([A-Z]\w{1,20})\**: ?\S")
+_CHANGES = expression(
+    r"(?im)^\s{0,3}(?:#{1,4}|==)\s{0,3}\[?v?\d{1,4}\.\d|^#{1,3} (?:changelog|(?:release|version) v?\d)"
+    r"|^.{0,60}\brelease notes\b"
+)
 _PAPER = expression(r"(?im)^\s{0,3}#{0,4}\s{0,3}(?:abstract|references|bibliography|related work)\s*$")
 _PAGE = expression(
-    r"(?im)^\s{0,3}#{1,3} .{0,40}\b(?:tutorial|guide|how[- ]to|faq|troubleshooting|installation|usage|features|overview"
-    r"|quick ?start|getting started|meeting notes|agenda|minutes)\b"
+    r"(?im)^\s{0,3}#{1,3} .{0,40}\b(?:tutorial|guide|faq|troubleshooting|installation|features|overview"
+    r"|quick ?start|getting started|meeting notes|agenda|minutes)\b|^\s{0,3}#{1,3} (?:\W{0,4})usage\b"
     r"|^\s{0,3}(?:in this (?:tutorial|guide|post|article))"
+    r"|^\s{0,3}#{1,3} (?:debugging|understanding|fixing|solving|diagnosing|avoiding|handling|preventing)\b"
+    r"|^\s{0,3}#{1,3} .{0,60}\b(?:what i learn(?:ed|t)|lessons|checklist|explained|deep dive|best practices)\b"
 )
+_TRAINS = expression(
+    rf"(?i){FOREIGN_LOSS}|(?<![a-z])(?:(?:re|pre)?-?train|fine-?tun|epoch|gradient|grad_norm"
+    r"|(?:loss(?:es)?|sft|grpo|ppo|dpo|lora|gpus?|cuda|batch size|checkpoints?|neural|dataloader|models?"
+    r"|iterations?|rewards?|entropy|policy|adapters?|weights|learning rate|optimi[sz]er|kl)"
+    "(?![a-z]))|训练|訓練|微调|学習|обучен|entrenamiento"
+)
+"""Words without which a text tells of no training; programs of all kinds hang and are killed."""
+_HOW_TO = expression(r"(?im)^\s{0,3}#{1,3} .{0,40}\bhow[- ]to\b")
+_CHANGE = expression(
+    r"(?im)^\s{0,3}#{1,4} \W{0,4}(?:what does this pr do|motivation(?: and context)?|changes?|test plan|type of change"
+    r"|how (?:has this been|was this|to) test\w{0,3}|pull request overview|summary by coderabbit|proposed changes"
+    r"|what this pr does)\W{0,3}$|^\s{0,3}[-*]?\s{0,2}(?:fix(?:e[sd])?|close[sd]?|resolve[sd]?):? (?:#\d|https?://)"
+    r"|\bthis (?:pr|pull request|patch|commit)\b"
+)
+"""What describes a change of a program: it tells of faults that it mends."""
 _MACHINE = expression(
     r"\{['\"]\w|\b\d\d:\d\d(?::\d\d)?\b|\b(?:it|s)/(?:s|it)\b|\d%\||\b(?:INFO|WARNING|DEBUG)\b"
     r"|^\s*Traceback \(most recent|^\s*File \"|(?:[\w/.]{1,40}\s?[:=]\s?-?\d[\d.e+-]{0,20}[,;|\s]{1,9}){2}"
 )
 """Lines that a program printed: dictionaries, clocks, bars, levels, frames, several names with numbers."""
 _HEADING = expression(r"^\s{0,3}#{1,3}\s+(?=\S)")
-_END = expression(r"(?<=[.!?\u3002\uff01\uff1f])(?=\s|$)|\n\s*\n|\n(?=\s{0,4}(?:[-*+#]|\d{1,2}[.)])\s)")
+_END = expression(r"(?<=[.!?])(?=\s|$)|(?<=[\u3002\uff01\uff1f])|\n\s*\n|\n(?=\s{0,4}(?:[-*+#]|\d{1,2}[.)])\s)")
+_GOES_ON = expression(r" (?:It|They) (?!is (?:a|an|the)\b)")
+"""Behind a sentence: the next one speaks of the same and is read with it."""
 _ADVISES = expression(
     r"(?<!can )(?<!could )(?<!would )(?<!do )(?<!did )(?<!have )(?<!thank )\byou(?:r|['\u2019]re)?\b", re.IGNORECASE
 )
@@ -50,7 +84,7 @@ def sentences(lines: Sequence[str]) -> Iterator[tuple[int, str, bool]]:
     prose = _prose(lines)
     text = "\n".join(prose)
     line, at = 1, 0
-    ends = [*(found.start() for found in _END.finditer(text)), len(text)]
+    ends = [*(found.start() for found in _END.finditer(text) if not _GOES_ON.match(text, found.start())), len(text)]
     for end in ends:
         said = text[at:end]
         begins = line + said[: len(said) - len(said.lstrip())].count("\n")
@@ -71,35 +105,45 @@ def _prose(lines: Sequence[str]) -> list[str]:
         fence = _FENCE.match(line) is not None
         fenced ^= fence
         drawn = line.startswith(("    ", "\t")) or line.lstrip().startswith(("|", "<"))
-        out = fence or fenced or drawn or _QUOTE.match(line) or _MACHINE.search(line[:MOST_OF_A_LINE])
-        kept.append("" if out else line)
+        speaks = _SPEAKS.search(line[:MOST_OF_A_LINE]) is not None or _HEADING.match(line) is not None
+        spoken = speaks and not _PLAINLY.search(line[:MOST_OF_A_LINE])
+        printed = (drawn or _MACHINE.search(line[:MOST_OF_A_LINE])) and not spoken
+        kept.append("" if fence or fenced or printed or _QUOTE.match(line) else line)
     return kept
 
 
 def _printed(lines: Sequence[str]) -> bool:
     """Tell whether a program wrote a text: it prints before anybody speaks, and a quarter of the lines at least."""
     said = [line[:MOST_OF_A_LINE] for line in lines[:MOST_LINES] if line.strip()]
-    printed = [_MACHINE.search(line) is not None for line in said]
+    printed = [_MACHINE.search(line) is not None and not _HEADING.match(line) for line in said]
     spoken = [any(sign.search(line) for sign in (_HEADING, _SPEAKS, _SPEAK)) for line in said]
     first = next((prints for prints, speaks in zip(printed, spoken, strict=True) if prints or speaks), False)
     return first and 4 * sum(printed) > len(said)
 
 
+def _is_dialogue(prose: str) -> bool:
+    """Tell whether two speak in turn: a user and an assistant, or two names that stand before several lines each."""
+    speakers = Counter(_SPEAKER.findall(prose))
+    return len(_DIALOGUE.findall(prose)) > 1 or sum(count > 1 for count in speakers.values()) > 1
+
+
 def is_account(lines: Sequence[str]) -> bool:
     """Tell whether a text is somebody's account of what happened to him."""
-    if _printed(lines):
-        return False
     prose = "\n".join(_prose(lines))
-    if len(_DIALOGUE.findall(prose)) > 1 or _CHANGES.search(prose) or _PAPER.search(prose) or _PAGE.search(prose):
+    if _printed(lines) or not _TRAINS.search(prose) or _is_dialogue(prose):
         return False
     said = [*sentences(lines)]
     titles = [text for _, text, heading in said if heading]
     speech = "\n".join(text for _, text, heading in said if not heading)
+    advises = _HOW_TO.search(prose) and (len(titles) > FEW or not _SPEAKS.search(speech))
+    if advises or any(sign.search(prose) for sign in (_CHANGES, _PAPER, _PAGE, _CHANGE)):
+        return False
     if _FORM.search(prose) or (_SPEAKS.search(speech) and len(titles) <= MANY):
         return True
     if _SPEAK.search(speech) and len(titles) <= FEW:
         return True
-    return 0 < len(titles) <= FEW and bool(stated_in(titles[0], title=True)) and not _ADVISES.search(prose)
+    states = 0 < len(titles) <= FEW and bool(stated_in(titles[0], title=True))
+    return states and len(_ADVISES.findall(prose)) < FEW
 
 
 def account_in(lines: Sequence[str]) -> list[str]:

@@ -35,7 +35,10 @@ _NAMES = (
 _CODE = expression(r"^(?:import \w|from [\w.]+ import |def \w+\(|#!|\{|\[|<!DOCTYPE|<html)", re.IGNORECASE)
 
 
-_SPOKEN = (b" my ", b" My ", b"I ", b"I'm", b"I've", b" we ", b"We ")
+_SPOKEN = (
+    *(b" my ", b" My ", b"I ", b"I'm", b"I've", b" we ", b"We "),
+    *(word.encode() for word in ("我", "请问", "你好", "您好", "大佬", "为什么", "怎么", "ますか", "мой", "Привет")),
+)
 SHORT = 1 << 15
 """Bytes of what somebody writes in words; a log of that size is recognised by its own signs as well."""
 

@@ -1,45 +1,23 @@
 """What people say of a training in sentences: which symptom, and from when on.
 
 Where no log is at hand, an account states the fault in its title or in a sentence: "the loss turns to NaN after about
-200 iterations". A statement names something of training and what became of it, in one clause, as a fact. What is
-denied, asked, wished, conditional, quoted, somebody else's or over states nothing.
+200 iterations". A statement joins something of training and what became of it (`forensics.signatures.spoken` has the
+words), in one clause or from one clause to the next, as a fact. What is denied, asked, wished, conditional, quoted,
+somebody else's or over states nothing. A denied fall is a statement: "does not decrease".
 """
 
 import re
-from functools import cache
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from forensics.deferred.patterns import expression
-from forensics.deferred.records import dataclass
-
-_GAP = r"[^.;!?\n]"
-_LOSS = (
-    r"\b(?:(?:\w{1,20}[_ ])?loss(?:es)?(?: (?:values?|curves?|functions?|terms?))?"
-    r"|(?:generator|discriminator|train(?:ing)?) errors?)\b"
-)
-_GRADIENT = r"\bgrad(?:ient)?s?(?:[ _-]?norms?)?\b"
-_TRAINING = r"\b(?:training|train|run|process(?:es)?|program|script|job|trainer|everything)\b"
-_BECOMES = (
-    r"(?:\b(?:is|are|was|were|be|becom(?:e|es|ing)|became|turn(?:s|ed)?|go(?:es)?|went|get(?:s|ting)?|got|returns?|shows?"
-    r"|stays?|stayed|remain(?:s|ed)?|always|all|drop(?:s|ped)?|equals?|to|of)\b|[=:]"
-    r"|\u4e3a|\u662f|\u53d8\u6210|\u7b49\u4e8e|\u51fa\u73b0)"
-)
-_NOT = r"(?:\b(?:not|never|no longer|cannot|hardly|barely|only)\b|n['\u2019]t\b|\b(?:do|does|did|is|are|wo|ca)nt\b)"
-_GROWS = (
-    r"(?:diverg(?:es?|ed|ing)|explod(?:es?|ed|ing)|explosion|bl(?:ow|ew|own|owing)s? up|skyrocket\w{0,3}"
-    r"|increas(?:es?|ed|ing)|ris(?:es?|ing)|rose|go(?:es|ing)? up|grow(?:s|ing)?"
-    r"|(?:becom|get)\w{0,4} (?:\w{1,8} )?(?:larger|bigger|higher))\b"
-)
-_ZERO = r"(?:exactly |always |still |all |to )?(?:zeros?|none|0(?:\.0{1,6})?)(?![\w%-]|\.\d)"
-_LEARNS = r"\b(?:learn|converg|improv|train)"
-_MODEL = r"\b(?:model|network|agent|policy|lora|adapters?)"
-_WEIGHTS = r"\b(?:weights?|param(?:eter)?s?|adapters?|lora(?:[_ ][ab])?)\b"
-_FALLS = r"\b(?:decreas|go(?:es|ing)? down|drop|converg|improv|reduc|chang|fall|declin|mov|dip)"
-_HUGE = r"(?:(?:very|extremely|too|really) (?:large|high|big)|huge|enormous)\b"
-
+from forensics.signatures.spoken import HEDGED, LESS, NOT, PREPOSITION, Token, tokens
+from forensics.signatures.spoken_times import began
 
 BETWEEN = "  "
 """What parts the sentences that share a line of an account; within one there are single spaces."""
+MOST = 700
+"""Characters of a sentence that are looked at."""
 
 
 class Statement(NamedTuple):
@@ -52,163 +30,189 @@ class Statement(NamedTuple):
     axis: str
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One way to state a symptom. `denies` tells that the denial is the statement ("does not decrease")."""
-
-    symptom: str
-    words: str
-    denies: bool = False
-
-
-SAID = (
-    Said(
+MEANS: Mapping[str, Mapping[str, str]] = {
+    "loss": {
+        "nan": "loss-nan",
+        "zero": "loss-to-zero",
+        "grows": "loss-divergence",
+        "collapses": "loss-divergence",
+        "spikes": "loss-spike",
+        "erratic": "loss-erratic",
+        "constant": "loss-constant",
+        "flat": "loss-plateau",
+        "hangs": "loss-plateau",
+        "huge": "loss-above-uniform",
+        "low": "suspiciously-low-loss",
+    },
+    "eval": {
+        "nan": "eval-nan",
+        "grows": "eval-gap",
+        "spikes": "eval-gap",
+        "huge": "eval-gap",
+        "constant": "loss-plateau",
+    },
+    "norm": {
+        "nan": "grad-norm-nan",
+        "zero": "grad-norm-zero",
+        "grows": "grad-norm-explosion",
+        "spikes": "grad-norm-explosion",
+        "huge": "grad-norm-explosion",
+    },
+    "reward": {
+        "nan": "metric-nan",
+        "zero": "reward-collapse",
+        "falls": "reward-collapse",
+        "collapses": "reward-collapse",
+        "constant": "reward-collapse",
+        "flat": "reward-collapse",
+        "hangs": "reward-collapse",
+        "crashes": "reward-collapse",
+    },
+    "accuracy": {"nan": "metric-nan", "zero": "loss-plateau", "constant": "loss-plateau", "hangs": "loss-plateau"},
+    "kl": {"nan": "metric-nan", "grows": "kl-explosion", "spikes": "kl-explosion", "huge": "kl-explosion"},
+    "entropy": {"nan": "metric-nan", "zero": "diversity-collapse", "collapses": "diversity-collapse"},
+    "output": {"nan": "metric-nan"},
+    "scale": {"zero": "loss-scale-collapse", "falls": "loss-scale-collapse"},
+    "rate": {"zero": "lr-zero"},
+    "weights": {"nan": "weights-nan", "zero": "weights-zero", "constant": "weights-unchanged"},
+    "speed": {"slower": "throughput-drop"},
+    "model": {
+        "nan": "metric-nan",
+        "grows": "loss-divergence",
+        "collapses": "reward-collapse",
+        "overfits": "eval-gap",
+    },
+    "train": {
+        "nan": "loss-nan",
+        "hangs": "run-hung",
+        "stops": "run-cut-off",
+        "killed": "crash-killed",
+        "waits": "crash-nccl",
+        "oom": "crash-oom",
+        "faults": "crash-signal",
+        "crashes": "crash-exception",
+        "collapses": "reward-collapse",
+        "erratic": "loss-divergence",
+        "slower": "throughput-drop",
+        "overfits": "eval-gap",
+    },
+}
+"""What a quantity and its predicate together are a symptom of; a pair that is not here states nothing."""
+DENIED: Mapping[str, Mapping[str, str]] = {
+    "loss": {"falls": "loss-plateau", "changes": "loss-plateau"},
+    "eval": {"falls": "loss-plateau", "changes": "loss-plateau"},
+    "reward": {"grows": "reward-collapse", "falls": "reward-collapse", "changes": "reward-collapse"},
+    "accuracy": {"grows": "loss-plateau", "falls": "loss-plateau", "changes": "loss-plateau"},
+    "model": {"falls": "loss-plateau", "learns": "loss-plateau"},
+    "train": {"falls": "loss-plateau"},
+    "weights": {"changes": "weights-unchanged", "learns": "weights-unchanged"},
+}
+"""The same where it is the denial that states something: "the loss does not decrease", "the weights do not change"."""
+ALONE = {
+    "nan": (
         "loss-nan",
-        rf"{_LOSS}{_GAP}{{0,60}}?{_BECOMES}{_GAP}{{0,15}}?\b(?:nans?|inf|infinite|infinity)\b"
-        r"|\b(?:nan|inf)[ -](?:training |train |validation )?loss(?:es)?\b|\bloss(?:es)? (?:of )?(?:nan|inf)\b"
-        rf"|\b(?:nan|inf)s?\b{_GAP}{{0,20}}\b(?:in|for|as) (?:the |my |our )?(?:\w{{1,20}} )?loss\b",
+        (
+            r"\b(?:get(?:s|ting)?|got|produc(?:es?|ed|ing)|found|finds?|gives?|encounter\w{0,3}|hit)\b[^,;]{0,12}$"
+            r"|(?:出现|出現|变成|变为)\W{0,3}$"
+        ),
+        "",
     ),
-    Said("grad-norm-nan", rf"{_GRADIENT}{_GAP}{{0,30}}?{_BECOMES}{_GAP}{{0,15}}?\b(?:nans?|inf|infinite)\b"),
-    Said("loss-nan", rf"\b(?:get(?:s|ting)?|got|produc(?:es?|ed|ing)|found|finds?)\b{_GAP}{{0,12}}?\bnans?\b"),
-    Said("loss-to-zero", rf"{_LOSS}{_GAP}{{0,25}}?{_BECOMES} ?{_ZERO}"),
-    Said(
-        "eval-gap",
-        rf"\b(?:val|valid|validation|eval|evaluation|test)[ _](?:set )?(?:loss|error){_GAP}{{0,30}}?\b{_GROWS}"
-        r"|\bover-?fit(?:s|ted|ting)?\b",
+    "overfits": ("eval-gap", "", ""),
+    "killed": ("crash-killed", "", ""),
+    "waits": ("crash-nccl", "", ""),
+    "faults": ("crash-signal", "", ""),
+    "oom": (
+        "crash-oom",
+        (
+            r"\b(?:get(?:s|ting)?|got|hit(?:s|ting)?|throws?|raises?|cause[sd]?|fails? with|goes|went|face|see"
+            r"|encounter\w{0,3})\b[^,;]{0,20}$|error\W{1,3}$|(?:出现|遇到|发生|报|会|就|直接)\W{0,3}$"
+        ),
+        r" ?(?:at|after|on|during|error|when)\b",
     ),
-    Said(
-        "resume-jump",
-        rf"\bresum(?:e|es|ed|ing)\b{_GAP}{{0,60}}?\bloss\b{_GAP}{{0,25}}?\b(?:jump|spik|higher|increas|restart)",
-    ),
-    Said(
-        "loss-constant",
-        rf"{_LOSS}{_GAP}{{0,60}}?\b(?:constant|unchanged|exactly the same|always the same|identical"
-        r"|(?:is|stays?|was) always \d)|\bconstant (?:\w{1,12} )?loss\b",
-    ),
-    Said(
-        "loss-plateau",
-        rf"{_LOSS}{_GAP}{{0,60}}?{_NOT}{_GAP}{{0,25}}?{_FALLS}|{_LOSS}{_GAP}{{0,30}}?(?:\bstuck\b|\bflat\b|\bplateau"
-        r"|\b(?:stays?|stayed|remain(?:s|ed)?|hovers?) (?:at|around|near|about) ?(?:about |around )?\d)"
-        rf"|\bun-?decreas\w{{0,4}}\b|\bno change {_GAP}{{0,15}}\bloss\b|{_MODEL} {_NOT}{_GAP}{{0,12}}{_LEARNS}"
-        rf"|{_MODEL} (?:does|do|did|is|are|was|can|ca|wo)n['\u2019]?t\b{_GAP}{{0,12}}{_LEARNS}",
-        denies=True,
-    ),
-    Said(
-        "loss-spike",
-        rf"{_LOSS}{_GAP}{{0,25}}?\b(?:spik(?:es|ed)|jump(?:s|ed))\b"
-        r"|\bspikes? in (?:the |my )?(?:\w{1,12} )?(?:loss|learning curve|training curve)\b",
-    ),
-    Said(
-        "loss-divergence",
-        rf"{_LOSS}{_GAP}{{0,25}}?\b{_GROWS}|\btraining {_GAP}{{0,20}}?\b(?:diverg(?:es|ed)|unstable)\b",
-    ),
-    Said(
-        "grad-norm-explosion",
-        rf"{_GRADIENT}{_GAP}{{0,35}}?(?:\b(?:explod\w{{1,3}}|explosion|bl[eo]w\w{{0,3}} up|skyrocket\w{{0,3}}"
-        rf"|spik(?:es|ed))\b|\b{_HUGE})|\bexploding gradients?\b|\bspikes? in (?:the )?{_GRADIENT}",
-    ),
-    Said("grad-norm-zero", rf"{_GRADIENT}{_GAP}{{0,25}}?{_BECOMES} ?{_ZERO}"),
-    Said(
-        "reward-collapse",
-        rf"\b(?:rewards?|returns?|scores?|success rate){_GAP}{{0,60}}?\b(?:collaps\w{{1,3}}|drop(?:s|ped)?"
-        r"|decreas(?:es|ed|ing)|falls?|declin\w{1,3}|crash\w{1,3}|go(?:es)? down)\b"
-        rf"|\b(?:policy|training|model|grpo|ppo){_GAP}{{0,40}}?\bcollaps\w{{1,3}}\b"
-        rf"|\bagent\b{_GAP}{{0,30}}?\bworse policy\b",
-    ),
-    Said("kl-explosion", rf"\bkl\b{_GAP}{{0,40}}?(?:\b{_GROWS}|\bspik\w{{1,3}}|\b{_HUGE}|\bout of control\b)"),
-    Said(
+    "hangs": (
         "run-hung",
-        rf"{_TRAINING}[^.,;!?\n]{{0,40}}?\b(?:hang(?:s|ed|ing)?|hung|stucks?|freez(?:es|ing)|froze(?:n)?|deadlocks?"
-        r"|stall(?:s|ed))\b|\bhang(?:s|ing) (?:at|after|during|in|on|for)\b|\b(?:been|gets?|got|is) stuck (?:at|on)\b",
+        "[\u4e00-\u9fff] ?$",
+        (
+            r" ?(?:at|on|after|during|before|when|while|for ?ever|here|there|for|indefinitely"
+            r"|in (?:the )?(?:middle|first|epoch))\b|[\u4e00-\u9fff]"
+        ),
     ),
-    Said(
-        "weights-zero",
-        rf"{_WEIGHTS}(?:(?! and )[^.;!?\n]){{0,30}}?\b(?:stays?|remain(?:s|ed)?|are|is)"
-        r" (?:still |all |always |at )?(?:zeros?|0)\b",
-    ),
-    Said(
-        "weights-unchanged",
-        rf"{_WEIGHTS}{_GAP}{{0,30}}?(?:{_NOT}{_GAP}{{0,15}}?\b(?:chang|updat|trained)|\bunchanged\b"
-        r"|\bthe same as before\b)"
-        rf"|\b(?:blocks?|prevents?) (?:\w{{1,20}} ){{0,3}}(?:weights?|param(?:eter)?s?|adapters?) updates?\b",
-        denies=True,
-    ),
-    Said("lr-zero", rf"\b(?:learning rate|lr)\b{_GAP}{{0,20}}?{_BECOMES} ?{_ZERO}"),
-    Said(
-        "throughput-drop",
-        rf"\b(?:training|steps?|iterations?|epochs?)\b{_GAP}{{0,25}}?\b(?:slower and slower|slow(?:s|ed) down)",
-    ),
-)
-"""Of several that fit one sentence each symptom counts once; the nearer words come first."""
+}
+"""What needs no quantity: its symptom, and what must stand before it or behind it (either, where both are given)."""
 
 _FIXED = expression(
-    r"\b(?:no longer|any ?more|fixed|fixes|solved|resolved|used to|previously|did not happen|is gone|now works?"
-    r"|works? (?:fine |well |great )?now|trains? (?:fine|well)|turned out)\b",
+    r"\b(?:no longer|any ?more|fixed|fixes|solved|resolved|used to|previously|did not happen|is gone"
+    r"|(?:now|then) works?|corrected|addressed|works? (?:fine |well |great )?now|trains? (?:fine|well)|turned out)\b"
+    "|解决了|已解决|不再",
     re.IGNORECASE,
 )
-_GOES_ON = expression(
+_OPEN = expression(
     r"(?i)\bno longer (?=decreas|improv|learn|converg|go|fall|drop|chang)"
     r"|\b(?:decreas|improv|learn|converg|chang|go(?:es|ing)? down)(?:es?|ed|ing)? any ?more\b"
+    r"|\b(?:be|get|getting|not|never|yet|how|been)(?: \w{1,12}){0,2} (?:fixed|solved|resolved)\b"
+    r"|(?:\bnot|n['\u2019]t) (?:train|work) (?:well|fine)\b"
+    "|不再(?=下降|更新|变化)|不再继续|(?:怎么|如何|请问|没)\\w{0,6}解决了吗|解决了吗"
 )
 """Words that sound like an end of a fault and tell of one."""
 _WISHED = expression(
     r"(?i)^\W{0,8}(?:\[?(?:add|fix|support|implement|feature|docs?|update|remove|improve|refactor|detect|stop|allow|feat"
-    r"|chore|test)\b)"
+    r"|chore|test|bump|enable|rfc|proposal)\b)"
 )
 """How titles of changes and of wishes begin."""
 _BEFORE = expression(
     r"(?i)(?:\b(?:if|unless|whether|in case|suppose|assum\w{1,4}|once|until|as soon as|would|could|may|might|can|should"
     r"|avoid\w{0,3}|prevents?|preventing|detect\w{0,3}|so that|instead of|without|in order to|before|discuss\w{0,3}"
-    r"|papers?|others|docs?|documentation|tutorials?|readme|literature|according to|known that|about when|checks?"
-    r"|test if|alarm for|handles?|never|no|rarely)\b"
-    r"|\bwhen(?:ever)?\b(?! (?:i|we|using|training|running|trying|my)\b))[^,;:]{0,200}$"
+    r"|in (?:other |the |some |many )?(?:papers?|literature)|(?:papers?|others|docs?|documentation|tutorials?|readme"
+    r"|literature)\b(?: \w{1,12}){0,2} (?:say|state|mention|describe|report|warn|show|claim)\w{0,3}"
+    r"|according to|known that|about when|checks?|test if|alarm for|handles?|never|no|rarely)\b"
+    r"|\bwhen(?:ever)?\b(?! (?:i|we|using|training|running|trying|my|resum\w{1,4}|loading|fine\w{0,3}"
+    r"|the (?:training|number))\b))[^,;:]{0,200}$"
+    "|(?:如果|若|假如|是否|避免|防止|是不是|会不会|为了|除非)[^\uff0c,;\uff1b\u3002]{0,60}$"
 )
 """In front of a statement: what makes it a condition, a wish, a denial or somebody else's."""
-_DENIED = expression(rf"(?i){_NOT}|\b(?:may|might|can|could|would|should)\b")
-_OWN = expression(r"(?i)\b(?:i|we|my|our|me|i['\u2019]m|i['\u2019]ve|using|use)\b")
+_DENIAL, _HEDGE, _LESSENED = (expression(f"(?i){words}") for words in (NOT, HEDGED, LESS))
+_OWN = expression(r"(?i)\b(?:i|we|my|our|me|i['\u2019]m|i['\u2019]ve|using|use)\b|我")
 _ADVISES = expression(r"(?i)\byou(?:r|['\u2019]re)?\b")
 _CONDITION = expression(r"(?i)^\W{0,6}(?:if|when(?:ever)?)\b")
 _QUOTED = expression(r"[\"\u201c][^\"\u201d\n]{0,400}[\"\u201d]")
+_WORD = expression(r"[\"\u201c](?P<word>[^\"\u201d\s]{1,24})[\"\u201d]")
 _PRESUPPOSES = expression(
     r"(?i)^(?:[\w ,]{0,30}\b)?why\b|^(?!\W*(?:does|do|did|is|are|was|will|would|can|could|should|shall|has|have|may)\b)"
-    r".{0,60}\bmy\b"
+    r".{0,60}\bmy\b|为什么|为何|为啥|怎么|如何|什么原因|咋"
 )
 """Questions that ask for the reason of what they take for a fact."""
-
 _ASKS = expression(
     r"(?i)^\W*(?:is|are|do|does|did|was|will|can|could|should|has|would)"
     r" (?:it|this|that|my|the|there|any ?one|any ?body|you|we|i|your)\b"
 )
 """Questions that lack their mark."""
-
-_UNIT = r"(?:steps?|iterations?|iters?|epochs?|batch(?:es)?|updates?|rounds?|episodes?)"
-_NEAR = r"(?:about|around|approximately|approx\.?|roughly|nearly|almost|some|~)"
-_COUNT = expression(
-    r"(?i)(?P<lead>\b(?:after|at|from|since|around|about|within|in|during|by|first|of|approximately|roughly)\b|[(~])?"
-    rf" ?(?P<about>(?:{_NEAR}|the first|first|just|only) ?)?"
-    r"(?P<n>\d{1,9}(?:[.,]\d{1,3})?)(?P<k>[km])?(?: ?(?:-|\u2013|to) ?(?P<to>\d{1,9})(?P<tok>[km])?)?"
-    rf" ?(?:training )?(?P<unit>{_UNIT})\b"
-    r"|(?P<at>\b(?:at|from|since|after|around|until)) (?:about |around )?(?P<named>steps?|iterations?|epochs?)"
-    r" (?:number )?#?(?P<m>\d{1,9})"
+_ASKING = expression(
+    r"(?i)^\W*(?:(?:and|so|or|but) )?(?:is|are|do|does|did|was|will|can|could|should|has|have|had|would|how|what|why"
+    r"|where|which|who|any|may|help)\b|吗|是否|有没有|请问|怎么|如何|什么|哪"
 )
-_WORDS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
-_ORDINAL = expression(rf"(?i)\b(?P<which>{'|'.join(_WORDS)}|\d{{1,4}}(?:st|nd|rd|th)) (?P<unit>{_UNIT})\b")
-_COUNTED = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_NUMBERS = {
-    **{word: number for number, word in enumerate(_COUNTED, 1)},
-    "a single": 1,
-    "single": 1,
-    "twenty": 20,
-    "thirty": 30,
-    "fifty": 50,
-    "hundred": 100,
-    "thousand": 1000,
-}
-_SPELLED = expression(rf"(?i)\b(?P<word>{'|'.join(sorted(_NUMBERS, key=len)[::-1])}) (?:training )?(?={_UNIT}\b)")
-_AT_ONCE = expression(
-    r"(?i)\bfrom the (?:very )?(?:beginning|start|first)|\b(?:each|every) (?:iteration|step|batch)|\bimmediately\b"
-    r"|\bright away\b"
+"""How the part of a sentence begins that is its question."""
+_CLAUSE = expression(r"[,;\uff0c\uff1b\u3001]\s*|\s(?:but|whereas|and then|then|while)\s|但是|然后|而且|并且")
+_RESUMES = expression(
+    r"(?i)\bresum\w{1,4}\b|\brestart\w{0,3}\b|\bre-?load\w{0,3}\b|\b(?:continu\w{1,4}|second) (?:the )?training\b"
+    r"|\b(?:from|via|with|using) (?:the |a |my |an )?(?:(?:previous|last|saved|earlier|old) )?checkpoints?\b"
+    r"|\bload\w{0,3} (?:the |a |my )?(?:\w{1,12} )?checkpoints?\b|断点|续训|恢复训练|继续训练|接着训|重新加载"
 )
+_POLICY = expression(
+    r"(?i)\b(?:grpo|ppo|rlhf|rl|policy|agents?|reinforce\w{0,8}|dapo|rloo|sac|td3|dqn|critic|actor|scores?)\b"
+    "|reward|return|success|奖励|强化|回报|成功率"
+)
+_PERSON = expression(r"(?i)\b(?:I|we|you|they)\b|我")
+_BEHIND_A_PREPOSITION = expression(f"(?i){PREPOSITION}")
+_ASKED_WHY_NOT = expression(r"(?i)(?:n['\u2019]t|\b(?:do|does|did|wo|ca|is)nt) (?:the |my |our )?$")
+_RULE = expression("=>|\u21d2")
+_LEAPS = frozenset({"loss-divergence", "loss-spike", "loss-above-uniform", "loss-erratic", "resume-jump"})
+_ADJECTIVES = frozenset({"nan", "zero", "grows", "low", "constant", "huge"})
+_OF_THEIR_CLAUSE = frozenset({"zero", "learns", "falls", "changes"})
+_BEHIND_ONLY = frozenset({"stops", "crashes", "slower", "learns"})
+"""What is said of what stands before it: "stop training" is advice."""
+_DENIABLE = frozenset({"falls", "changes", "learns", "grows"})
+_BESIDE = frozenset({"data", "utilization", "memory", "model", "weights", "output"})
+"""What may be named beside a process that hangs or dies, without being what does."""
 DATED = frozenset(
     {
         "loss-nan",
@@ -217,17 +221,28 @@ DATED = frozenset(
         "loss-spike",
         "loss-divergence",
         "grad-norm-explosion",
+        "grad-norm-zero",
         "reward-collapse",
         "kl-explosion",
+        "diversity-collapse",
+        "metric-nan",
+        "eval-nan",
+        "weights-nan",
+        "loss-scale-collapse",
         "run-hung",
+        "run-cut-off",
+        "crash-killed",
+        "crash-oom",
+        "crash-signal",
+        "crash-nccl",
+        "crash-exception",
         "throughput-drop",
         "eval-gap",
     }
 )
 """What begins at some time; a loss that does not fall does so from its start on."""
-NEARLY = 5
-"""One part in so many by which a count that is told as about, or as after, may be off."""
-Bracket: TypeAlias = tuple[int | None, int | None, str]
+FAR, NEAR, DIRECT = 90, 30, 26
+"""Characters between what is spoken of and what became of it; where it follows; of a zero, which is said of much."""
 
 
 def stated_in(sentence: str, *, title: bool = False) -> list[Statement]:
@@ -235,80 +250,133 @@ def stated_in(sentence: str, *, title: bool = False) -> list[Statement]:
 
     >>> [(s.symptom, s.first, s.last) for s in stated_in("My loss turns to NaN after about 200 iterations.")]
     [('loss-nan', 160, 240)]
+    >>> [(s.symptom, s.first, s.last) for s in stated_in("训练到第三个epoch时loss变为nan")]
+    [('loss-nan', 2, 3)]
     >>> stated_in("If the loss becomes NaN, lower the rate."), stated_in("Does the loss become NaN?")
     ([], [])
     """
-    text = _QUOTED.sub(" ", sentence).replace("*", "").replace("`", "").replace("_loss", " loss").strip()
-    asked = (text.endswith("?") and not _PRESUPPOSES.search(text)) or (not title and _ASKS.search(text))
-    if asked or _FIXED.search(_GOES_ON.sub("", text)) or (title and _WISHED.search(text)):
+    text = _plain(sentence)
+    if (title and _WISHED.search(text)) or _RULE.search(text) or _FIXED.search(_OPEN.sub("", text)):
         return []
+    text = _without_its_question(text, title=title)
     found: dict[str, Statement] = {}
-    for said in SAID:
-        match = _compiled(said.words).search(text)
-        of_another = said.symptom == "loss-divergence" and "eval-gap" in found
-        if match is None or of_another or said.symptom in found or not _holds(text, match, denies=said.denies):
-            continue
-        first, last, axis = began(text) if said.symptom in DATED else (None, None, "step")
-        found[said.symptom] = Statement(said.symptom, " ".join(sentence.split())[:240], first, last, axis)
+    for symptom, at in _stated(text):
+        first, last, axis = began(text, at) if symptom in DATED else (None, None, "step")
+        if symptom not in found:
+            found[symptom] = Statement(symptom, " ".join(sentence.split())[:240], first, last, axis)
     return list(found.values())
 
 
-def _holds(text: str, match: re.Match[str], *, denies: bool) -> bool:
-    before = text[: match.start()]
-    if _BEFORE.search(before) or (not denies and _DENIED.search(match[0])):
+def _plain(sentence: str) -> str:
+    """Return a sentence without its marks of emphasis and without what it quotes, but for single words."""
+    text = _WORD.sub(lambda found: f" {found['word']} ", sentence[:MOST])
+    return _QUOTED.sub(" ", text).replace("*", "").replace("`", "").strip()
+
+
+def _without_its_question(text: str, *, title: bool) -> str:
+    """Return what a sentence says besides what it asks: nothing, where all of it is a question."""
+    if not text.endswith(("?", "\uff1f")) and "吗" not in text[-3:]:
+        return "" if not title and _ASKS.search(text) else text
+    if _PRESUPPOSES.search(text):
+        return text
+    begins = (0, *(found.end() for found in _CLAUSE.finditer(text)))
+    asked = next((at for at in begins if _ASKING.search(_CLAUSE.split(text[at:], maxsplit=1)[0][:60])), None)
+    return text[:asked]
+
+
+def _stated(text: str) -> Iterator[tuple[str, int]]:
+    """Yield each symptom that a text states, and where."""
+    said = Sentence(text, (*tokens(text),), (0, *(found.end() for found in _CLAUSE.finditer(text)), len(text)))
+    for index, token in enumerate(said.tokens):
+        if token.part != "predicate":
+            continue
+        of = _spoken_of(said, index)
+        symptom = _alone(said, token) if of is None else _joined(said, token, of)
+        if symptom and _is_fact(text, token.start if of is None else min(token.start, of.start), token.end):
+            yield _in_its_setting(symptom, text), token.start
+
+
+class Sentence(NamedTuple):
+    """A sentence with its words of meaning and the places where its clauses begin, the last of them its end."""
+
+    text: str
+    tokens: tuple[Token, ...]
+    clauses: tuple[int, ...]
+
+    def begin(self, token: Token) -> int:
+        return max(at for at in self.clauses if at <= token.start)
+
+    def end(self, token: Token) -> int:
+        return min(at for at in self.clauses if at > token.start)
+
+
+def _spoken_of(said: Sentence, index: int) -> Token | None:
+    """Return what a predicate is said of: the head before it, else what follows it, else that of the clause before.
+
+    "The loss of the model in training is NaN" speaks of the loss: what stands behind a preposition is no head.
+    """
+    token, begin, end = said.tokens[index], said.begin(said.tokens[index]), said.end(said.tokens[index])
+    near = [t for t in said.tokens[:index] if t.part == "quantity" and token.start - t.end <= FAR]
+    before = [t for t in near if t.start >= begin]
+    heads = [t for t in before if not _BEHIND_A_PREPOSITION.search(said.text[max(0, t.start - 24) : t.start])]
+    behind = [t for t in said.tokens[index + 1 :] if t.part == "quantity" and t.end <= end]
+    behind = sorted((t for t in behind if t.start - token.end <= NEAR), key=lambda t: t.name == "train")
+    touches = bool(behind) and behind[0].start - token.end <= 1
+    if touches and token.name in _ADJECTIVES and not (heads and token.start - heads[-1].end <= 1):
+        return behind[0]  # "a NaN loss", "increasing loss"
+    if before:
+        of = (heads or before)[-1]
+        return None if _PERSON.search(said.text[of.end : token.start]) else of
+    if behind and (touches or token.name != "zero") and token.name not in _BEHIND_ONLY:
+        return behind[0]
+    return near[-1] if near and token.name not in _OF_THEIR_CLAUSE else None
+
+
+def _joined(said: Sentence, token: Token, of: Token) -> str:
+    """Return the symptom that a predicate and what it is said of make; "" where they make none."""
+    text = said.text
+    between = text[min(of.end, token.end) : max(of.start, token.start)]
+    front = text[max(said.begin(token), min(of.start, token.start) - 14) : min(of.start, token.start)]
+    denied: object = _DENIAL.search(between) or (of.start > token.start and _DENIAL.search(front))
+    denied = bool(denied or _ASKED_WHY_NOT.search(front)) or text[token.start :][:3].lower() in {"un-", "und"}
+    lessened = token.name in {"falls", "changes"} and _LESSENED.search(f"{between} {text[token.end : token.end + 8]}")
+    if token.name in _DENIABLE and (denied or lessened):
+        return DENIED.get(of.name, {}).get(token.name, "")
+    if denied or _HEDGE.search(between) or (token.name == "zero" and not _is_of(text, token, of)):
+        return ""
+    if token.name == "oom":
+        return _alone(said, token)
+    return MEANS.get(of.name, {}).get(token.name, "") or (_alone(said, token) if of.name in _BESIDE else "")
+
+
+def _is_of(text: str, token: Token, of: Token) -> bool:
+    """Tell whether a zero is near enough to be said of a quantity; `= 0` may set anything."""
+    return abs(token.start - of.end) <= (3 if text[token.start] in "=:" else DIRECT)
+
+
+def _alone(said: Sentence, token: Token) -> str:
+    """Return the symptom of what needs no quantity, by what stands before or behind it."""
+    symptom, before, behind = ALONE.get(token.name, ("", "", ""))
+    front = said.text[said.begin(token) : token.start]
+    if not symptom or _DENIAL.search(front[-14:]) or _HEDGE.search(front[-14:]):
+        return ""
+    if before and re.search(before, front, re.IGNORECASE):
+        return symptom
+    return symptom if re.match(behind, said.text[token.end :], re.IGNORECASE) and (behind or not before) else ""
+
+
+def _is_fact(text: str, at: int, end: int) -> bool:
+    """Tell whether what is said between two places is told as a fact, and by the one to whom it happened."""
+    before = text[:at]
+    if _BEFORE.search(before):
         return False
     own = _OWN.search(text) is not None
-    return (own or not _ADVISES.search(text)) and (not _CONDITION.search(text) or _OWN.search(before) is not None)
+    told = not _CONDITION.search(text) or _OWN.search(before) is not None or "," in before
+    return told and (own or not _ADVISES.search(text[:end]))
 
 
-def began(text: str) -> Bracket:
-    """Return the bracket in which something began by the words of its sentence, and the axis it is counted on.
-
-    >>> began("it hangs at step 1200"), began("NaN in the first fifty iterations"), began("during the fifth epoch")
-    ((1200, 1200, 'step'), (0, 50, 'step'), (4, 5, 'epoch'))
-    """
-    text = _SPELLED.sub(lambda found: f"{_NUMBERS[found['word'].lower()]} ", text)
-    count = _COUNT.search(text)
-    counted = None if count is None else _counted(count)
-    if counted is not None:
-        return counted
-    ordinal = _ORDINAL.search(text)
-    if ordinal is None:
-        return (0, 1, "step") if _AT_ONCE.search(text) else (None, None, "step")
-    which = ordinal["which"].lower()
-    number = _WORDS.index(which) + 1 if which in _WORDS else int(re.sub(r"\D", "", which))
-    return number - 1, number, _axis(ordinal["unit"])
-
-
-def _counted(count: re.Match[str]) -> Bracket | None:
-    """Return the bracket of a count by the words in front of it; None where they say nothing."""
-    if count["m"]:
-        exact = int(count["m"])
-        return exact, exact + (exact // NEARLY if count["at"].lower() == "after" else 0), _axis(count["named"])
-    n, axis = _number(count["n"], count["k"]), _axis(count["unit"])
-    lead = f"{count['lead'] or ''} {count['about'] or ''}".lower()
-    if count["to"]:
-        return n, max(n, _number(count["to"], count["tok"])), axis
-    if re.search(r"\b(?:first|within|in|during)\b", lead):
-        return 0, n, axis
-    if re.search(rf"{_NEAR}(?!\w)", lead):
-        return n - n // NEARLY, n + n // NEARLY, axis
-    if re.search(r"\b(?:after|from|since|of|just)\b", lead):
-        return n, max(n + 1, n + n // NEARLY), axis
-    return (n, n, axis) if re.search(r"\b(?:at|by)\b", lead) else None
-
-
-def _number(digits: str, thousands: str | None) -> int:
-    factor = {"k": 1000, "m": 1_000_000}.get((thousands or "").lower(), 1)
-    if factor == 1:
-        return int(re.sub(r"\D", "", digits))
-    return int(float(digits.replace(",", ".")) * factor)
-
-
-def _axis(unit: str) -> str:
-    return "epoch" if unit.lower().startswith("epoch") else "step"
-
-
-@cache
-def _compiled(words: str) -> re.Pattern[str]:
-    return re.compile(words, re.IGNORECASE | re.ASCII)  # words of Chinese have no blanks around them
+def _in_its_setting(symptom: str, text: str) -> str:
+    """Return what a symptom is where the sentence says that a training was resumed, or speaks of no policy."""
+    if symptom in _LEAPS and _RESUMES.search(text):
+        return "resume-jump"
+    return "loss-divergence" if symptom == "reward-collapse" and not _POLICY.search(text) else symptom

@@ -66,6 +66,7 @@ _TOKEN = expression(
     rb"|" + _LINE + rb" ?\d+ ?:?|tasks? [\d,-]+:|[Rr]ank[ _]?\d+\b:?|(?:UTC|GMT|[A-Z]{2,3}T)\b|[Pp]rocess \d+\b:?"
     rb"|(?:[\w-]+(?:\.[\w-]+)+|node\w*|host\w*|gpu\w*|worker\w*|kernel|python\d?|srun|slurmstepd|mpirun|orterun)\b:?"
     rb"|0x[0-9a-fA-F]+|\d+(?:\.\d+)?\b"
+    rb"|NCCL watchdog thread terminated with exception:"
     rb"|User program failed with|what\(\):|Caused by:?|Unhandled exception:?|Uncaught exception:?|During task with name"
     rb"|[|>*=#+,;-]+|-+>|\xe2\x94\x82|\xe2\x9d\xb1|\xe2\x95\xb0\xe2\x94\x80>|\xe2\x9d\x8c|\xf0\x9f[\x80-\xbf]{2}"
     rb"|\(|\d+\)|:"
