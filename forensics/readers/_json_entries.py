@@ -143,11 +143,13 @@ def counter_named(names: Sequence[str]) -> str | None:
 
     >>> counter_named(["round", "accuracy", "loss"]), counter_named(["id", "round", "accuracy"])
     ('round', None)
-    >>> counter_named(["type", "episode", "steps", "reward"])
-    'episode'
+    >>> counter_named(["type", "episode", "steps", "reward"]), counter_named([])
+    ('episode', None)
     """
     counter = next((name for name in names if role_of(name) is Role.EPISODE), None)
-    begins = counter == names[0] and any(role_of(name) in METRICS - {Role.OTHER} for name in names)
+    begins = (
+        counter is not None and counter == names[0] and any(role_of(name) in METRICS - {Role.OTHER} for name in names)
+    )
     trains = earns(names) or any(role_of(name) in SUBJECTS for name in names)
     return step_named(names) or (counter if begins or trains else None)
 
