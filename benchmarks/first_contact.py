@@ -238,20 +238,31 @@ def versions(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def faults(history: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
-    """Yield what breaks the promise: a line changed or gone, a label that came with or after its answer."""
-    before: Sequence[str] = ()
+    """Yield what breaks the promise: a line changed or gone, a label that came with or after its answer.
+
+    Lines that one commit takes from the end and the next puts back as they were (a branch with an old tree that was
+    landed) are a slip and no fault: the record says what it said, and nothing was written in between.
+    """
+    kept: Sequence[str] = ()
+    lost = ""
     labelled: set[str] = set()
     for commit, lines in history:
-        if list(lines[: len(before)]) != list(before):
-            yield f"{commit[:10]} changes or removes a line that was there"
-        fresh = [json.loads(line) for line in lines[len(before) :]]
+        if not lost and len(lines) < len(kept) and list(kept[: len(lines)]) == list(lines):
+            lost = commit
+            continue
+        if list(lines[: len(kept)]) != list(kept):
+            yield f"{lost[:10] or commit[:10]} changes or removes a line that was there"
+        lost = ""
+        fresh = [json.loads(line) for line in lines[len(kept) :]]
         yield from (
             f"{commit[:10]} answers {row['id']} before its label was committed"
             for row in fresh
             if row["record"] == "answer" and row["id"] not in labelled
         )
         labelled.update(row["id"] for row in fresh if row["record"] == "label")
-        before = lines
+        kept = lines
+    if lost:
+        yield f"{lost[:10]} changes or removes a line that was there"
 
 
 def claim(one: Label, said: Answer, group: str) -> Claim:

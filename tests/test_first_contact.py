@@ -79,6 +79,22 @@ def line(kind: str, name: str) -> str:
         ([("c1", [line("answer", "a")]), ("c2", [line("answer", "a"), line("label", "a")])], "before its label"),
         ([("c1", [line("label", "a")]), ("c2", [line("label", "b")])], "changes or removes"),
         ([("c1", [line("label", "a"), line("label", "b")]), ("c2", [line("label", "a")])], "changes or removes"),
+        (
+            [
+                ("c1", [line("label", "a"), line("label", "b")]),
+                ("c2", [line("label", "a")]),
+                ("c3", [line("label", "a"), line("label", "b"), line("answer", "b")]),
+            ],
+            "",
+        ),
+        (
+            [
+                ("c1", [line("label", "a"), line("label", "b")]),
+                ("c2", [line("label", "a")]),
+                ("c3", [line("label", "a"), line("label", "c")]),
+            ],
+            "c2 changes or removes",
+        ),
     ],
 )
 def test_the_history_tells_what_was_turned_round(history: list[tuple[str, list[str]]], fault: str) -> None:
