@@ -55,7 +55,7 @@ def test_a_quiet_analysis_imports_what_it_uses() -> None:
     found = loaded("analyze", str(LABELS.run), "-q")
     idle = (
         "rich jinja2 yaml pandas tabulate numba tensorboard torch fsspec distributed socket concurrent sqlite3 tempfile"
-        " html.parser packaging.specifiers"
+        " html.parser packaging.specifiers numpy.ma"
     )
 
     assert {"numpy", "forensics.readers.text_log"} <= found

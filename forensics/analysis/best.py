@@ -3,6 +3,7 @@
 import numpy as np
 
 from forensics.model import Best, Checkpoint, Floats, Run, Series
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS
 
 FEWEST = 6
@@ -66,4 +67,4 @@ def noise(values: Floats) -> float | None:
     if len(finite) < FEWEST:
         return None
     second = np.diff(finite, n=2)
-    return float(NORMAL * np.median(np.abs(second - np.median(second))) / np.sqrt(6.0))
+    return float(NORMAL * median(np.abs(second - median(second))) / np.sqrt(6.0))

@@ -7,6 +7,7 @@ import numpy as np
 from forensics.analysis import sentinel
 from forensics.deferred.patterns import expression
 from forensics.model import Events, Floats, Precision, Run, Series
+from forensics.model.statistics import median
 from forensics.names import EVALUATION, GRAD_NORM, LOSS, Kind, is_loss, snake_case
 
 POLICY_GRADIENT = frozenset(
@@ -196,7 +197,7 @@ def logging_window(run: Run) -> int | None:
         return setting
     if len(series) < 2:
         return None
-    return int(np.median(np.diff(series.steps)))
+    return int(median(np.diff(series.steps)))
 
 
 def accumulation(run: Run) -> int | None:
@@ -222,7 +223,7 @@ def is_excerpt(run: Run) -> bool:
     series = recorded(run, LOSS)
     if len(series) < 2 or series.axis != "step" or any(run.timeline.events_of(Kind.RESUMED)):
         return False
-    return int(series.steps[0]) > LATE * float(np.median(np.diff(series.steps)))
+    return int(series.steps[0]) > LATE * median(np.diff(series.steps))
 
 
 def seams(run: Run) -> set[int]:

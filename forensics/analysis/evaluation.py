@@ -5,6 +5,7 @@ import numpy as np
 from forensics.analysis import context
 from forensics.deferred.records import dataclass
 from forensics.model import Run
+from forensics.model.statistics import median
 from forensics.names import LOSS
 
 NEAR, FEWEST = 5, 3
@@ -36,4 +37,4 @@ def training_since(run: Run, step: int) -> Since | None:
     end = values[steps > step][-NEAR:]
     if len(values) < NEAR or len(end) < enough or len(near) < min(enough, 1 if len(values) < 2 * NEAR else FEWEST):
         return None
-    return Since(float(np.median(near)), float(np.median(end[-enough:])))
+    return Since(median(near), median(end[-enough:]))

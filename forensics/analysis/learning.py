@@ -7,6 +7,7 @@ import numpy as np
 from forensics.analysis import context, robust
 from forensics.deferred.patterns import expression
 from forensics.model import Floats, Run, Series
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, LOSS, TRAIN_LOSS, is_loss
 
 ERROR = expression(
@@ -81,7 +82,7 @@ def came_down(values: Floats) -> bool:
     """Tell whether a curve fell: by more than chance, within its first entry, or steadily."""
     if len(values) < 2:
         return False
-    level, scatter = float(np.median(values)), robust.noise(values)
+    level, scatter = median(values), robust.noise(values)
     within = float(values[0]) - level > SPREADS * scatter + ABOVE * abs(level)
     return within or robust.trend(values, least=LEAST).falls or _ranks_fall(values) or running_sum(values)
 
@@ -94,7 +95,7 @@ def _ranks_fall(values: Floats) -> bool:
     """
     if len(values) < RANKED:
         return False
-    levels = np.array([float(np.median(part)) for part in np.array_split(values, min(MOST, len(values)))])
+    levels = np.array([median(part) for part in np.array_split(values, min(MOST, len(values)))])
     n = len(levels)
     return rank(levels) < -SURE * float(np.sqrt(2 * (2 * n + 5) / (9 * n * (n - 1))))
 

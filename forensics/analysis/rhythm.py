@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model import Series
+from forensics.model.statistics import median
 
 NEAR = 0.02
 """Relative difference of distances that still count as equal: the last, shorter batch of an epoch may be dropped."""
@@ -20,4 +21,4 @@ def equal_distance(series: Series, marked: NDArray[np.bool_], times: int) -> int
     gaps = gaps[gaps > (series.steps[1] - series.steps[0] if len(series) > 1 else 1)]
     if len(gaps) < times or np.ptp(gaps) > max(1, NEAR * float(np.mean(gaps))):
         return None
-    return int(np.median(gaps))
+    return int(median(gaps))

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from forensics.deferred.records import dataclass
 from forensics.model import Floats
+from forensics.model.statistics import median
 
 WINDOW = 64
 MINIMUM = 8
@@ -54,8 +55,8 @@ def _middle(ordered: NDArray[np.float64]) -> Floats:
 
 
 def _level(values: Floats) -> tuple[float, float]:
-    center = float(np.median(values))
-    return center, NORMAL * float(np.median(np.abs(values - center)))
+    center = median(values)
+    return center, NORMAL * median(np.abs(values - center))
 
 
 def scores(values: Floats, baseline: Baseline, floor: float = 0.0) -> Floats:
@@ -93,7 +94,7 @@ def noise(values: Floats) -> float:
     if len(values) < 3:
         return 0.0
     steps = np.diff(values)
-    return NORMAL * float(np.median(np.abs(steps - np.median(steps)))) / float(np.sqrt(2.0))
+    return NORMAL * median(np.abs(steps - median(steps))) / float(np.sqrt(2.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,6 @@ def trend(values: Floats, least: float = 0.02) -> Trend:
         only = float(values[0]) if size else float("nan")
         return Trend(only, only, falls=False)
     third = max(1, size // 3)
-    start, end = float(np.median(values[:third])), float(np.median(values[-third:]))
+    start, end = median(values[:third]), median(values[-third:])
     error = 1.2533 * noise(values) * float(np.sqrt(2.0 / third))
     return Trend(start, end, falls=start - end > max(3 * error, least * abs(start)))

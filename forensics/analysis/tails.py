@@ -6,6 +6,7 @@ from forensics.analysis import context, nan_filter, robust
 from forensics.analysis.onset import Onset, mean_onset, point_onset, tail_onset, window_start
 from forensics.deferred.records import dataclass
 from forensics.model import Run, Series
+from forensics.model.statistics import median
 from forensics.names import GRAD_NORM, LOSS
 
 MIXED = 1.5
@@ -100,8 +101,8 @@ def plausible_loss(series: Series, index: int) -> tuple[float, float]:
     values = values[np.isfinite(values) & (values > 0)]
     if len(values) < 4:
         return nan_filter.PLAUSIBLE
-    center = float(np.median(values))
-    spread = robust.NORMAL * float(np.median(np.abs(values - center)))
+    center = median(values)
+    spread = robust.NORMAL * median(np.abs(values - center))
     reach = max(5 * spread, 0.15 * center)
     return min(float(values.min()), max(center - reach, 1e-12)), max(float(values.max()), center + reach)
 
@@ -139,7 +140,7 @@ def gradient_onset(run: Run) -> Onset | None:
         return onset
     before = norms.values[max(0, index - 1 - REFERENCE) : index - 1]
     mixed = point_onset(norms, index - 1, window)
-    if len(before) and norms.values[index - 1] > MIXED * float(np.median(before)):
+    if len(before) and norms.values[index - 1] > MIXED * median(before):
         return mixed
     return Onset(mixed.earliest, onset.latest)
 

@@ -8,6 +8,7 @@ import numpy as np
 from forensics.assemble.joins import Column, Columns
 from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Axis, Floats, Integers, Samples
+from forensics.model.statistics import distinct
 from forensics.names import EPOCH, GRAD_NORM, LEARNING_RATE, LOSS
 
 COPIED = 0.8
@@ -178,7 +179,8 @@ def _kinds(blocks: Sequence[Samples]) -> list[Lines]:
             continue
         merged = Lines(keys, ((block, keys),))
         for lines in sharing:
-            every = merged.keys if np.array_equal(merged.keys, lines.keys) else np.union1d(merged.keys, lines.keys)
+            same = np.array_equal(merged.keys, lines.keys)
+            every = merged.keys if same else distinct(np.concatenate((merged.keys, lines.keys)))
             merged = Lines(every, (*lines.blocks, *merged.blocks))
         kinds = [lines for lines in kinds if not any(lines is each for each in sharing)]
         kinds.append(merged)

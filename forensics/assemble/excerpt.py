@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from forensics.model import UNKNOWN_STEP, Floats, Samples
+from forensics.model.statistics import median
 from forensics.names import LOSS
 
 LATE = 3.0
@@ -40,4 +41,4 @@ def _begins_late(block: Samples) -> bool | None:
 def _apart(places: Floats) -> float:
     rises = np.diff(places)
     rises = rises[rises > 0]
-    return float(np.median(rises)) if len(rises) else 0.0
+    return median(rises) if len(rises) else 0.0

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from forensics.model import Samples
+from forensics.model.statistics import distinct
 from forensics.names import LOSS, NO_LOSS, OF_ERRORS, OF_TRAINING, TRAIN_LOSS, loss_rank
 
 LOGGED_OFTEN = 3
@@ -63,7 +64,7 @@ def _candidates(samples: Sequence[Samples]) -> dict[str, list[Samples]]:
 
 def _entries(blocks: Sequence[Samples]) -> int:
     """Count entries: those without a step are as many as they are, those of one step are one."""
-    return max(len(np.unique(block.steps[block.steps >= 0])) + int((block.steps < 0).sum()) for block in blocks)
+    return max(len(distinct(block.steps[block.steps >= 0])) + int((block.steps < 0).sum()) for block in blocks)
 
 
 def _is_table_beside(block: Samples, other: Samples) -> bool:
@@ -73,13 +74,13 @@ def _is_table_beside(block: Samples, other: Samples) -> bool:
 
 
 def _is_flat(block: Samples) -> bool:
-    return len(block.values) >= LOGGED_OFTEN and len(np.unique(block.values)) == 1
+    return len(block.values) >= LOGGED_OFTEN and len(distinct(block.values)) == 1
 
 
 def _is_aside(block: Samples, others: dict[str, list[Samples]]) -> bool:
     rivals = [other for blocks in others.values() for other in blocks]
     alone = all(other.path != block.path for other in rivals)
-    return _is_flat(block) and alone and any(len(np.unique(other.values)) > 1 for other in rivals)
+    return _is_flat(block) and alone and any(len(distinct(other.values)) > 1 for other in rivals)
 
 
 def _best(others: dict[str, list[Samples]]) -> str | None:

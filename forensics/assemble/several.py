@@ -17,6 +17,7 @@ from forensics.assemble.joins import rounding
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Events, Fact, Floats, Integers, Samples, Setting
+from forensics.model.statistics import median
 from forensics.names import LOSS, OF_TRAINING, Kind, loss_rank
 from forensics.signatures import BY_NAME
 
@@ -95,7 +96,7 @@ def _is_loss(block: Samples) -> bool:
 
 
 def _begins_anew(steps: Integers) -> bool:
-    return bool(steps[0] <= NEAR_THE_START * max(1.0, float(np.median(np.diff(steps)))))
+    return bool(steps[0] <= NEAR_THE_START * max(1.0, median(np.diff(steps))))
 
 
 def _differ(one: _Log, other: _Log) -> bool:

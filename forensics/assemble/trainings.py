@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Events, Fact, Floats, Integers, Samples, Setting
+from forensics.model.statistics import median
 from forensics.names import LOSS, Kind, loss_rank
 from forensics.signatures import BY_NAME
 
@@ -125,10 +126,10 @@ def _entries(blocks: Sequence[Samples]) -> _Entries:
 def _falls(places: Floats) -> Integers:
     """Return where a counter is back at its beginning; none where that comes after hardly an entry, or too often."""
     rises = np.diff(places)
-    gap = float(np.median(rises[rises > 0])) if bool((rises > 0).any()) else 0.0
+    gap = median(rises[rises > 0]) if bool((rises > 0).any()) else 0.0
     begins = np.flatnonzero((rises < 0) & (places[1:] <= places.min(initial=np.inf) + NEAR * gap)) + 1
     lengths = np.diff([0, *begins.tolist(), len(places)])
-    return begins if len(begins) < MOST and float(np.median(lengths)) >= FEWEST else begins[:0]
+    return begins if len(begins) < MOST and median(lengths) >= FEWEST else begins[:0]
 
 
 def _again_and_again(values: Floats) -> Integers:
@@ -163,13 +164,13 @@ def _is_anew(entries: _Entries) -> bool:
     anew: list[bool] = []
     for (first, stop), (_, following) in pairwise(entries.pieces):
         values, begin = entries.values[first:stop], float(entries.values[stop])
-        end = float(np.median(values[-LAST:]))
+        end = median(values[-LAST:])
         gained = float(values[0]) - end
         if not np.isfinite(end) or not np.isfinite(begin):
             anew.append(np.isfinite(begin) or following - stop >= LEAST)
         elif gained:
             anew.append((begin - end) / gained >= BACK or (begin - end) / gained <= -1)
-    return float(np.median(lengths)) >= LEAST and (not anew or float(np.mean(anew)) >= 0.5)
+    return median(lengths) >= LEAST and (not anew or float(np.mean(anew)) >= 0.5)
 
 
 def _bounds(entries: _Entries, blocks: Sequence[Samples]) -> _Bounds:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from forensics.comparison.difference import Divergence
 from forensics.model import Floats, Precision, Run, Series
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS, LOSS_SCALE
 
 COMPARED = (LOSS, GRAD_NORM, LEARNING_RATE, EVAL_LOSS, LOSS_SCALE)
@@ -63,7 +64,7 @@ def divergence(good: Series, bad: Series) -> Divergence | None:
         step=int(steps[at]),
         good=float(one[at]),
         bad=float(other[at]),
-        factor=float(np.median(other[after] / one[after])) if parts is not None and parts == scaled else None,
+        factor=median(other[after] / one[after]) if parts is not None and parts == scaled else None,
     )
 
 
@@ -110,7 +111,7 @@ def _rounding(good: Series, bad: Series, values: Floats) -> Floats:
 def _noise(values: Floats) -> float:
     steps = np.abs(np.diff(values[np.isfinite(values)]))
     # 1.4826 turns a median absolute deviation into a standard deviation of normal noise.
-    return 1.4826 * float(np.median(steps)) if len(steps) else 0.0
+    return 1.4826 * median(steps) if len(steps) else 0.0
 
 
 def lasting(apart: NDArray[np.bool_]) -> int | None:

@@ -10,6 +10,7 @@ from forensics.deferred.patterns import expression
 from forensics.detectors._names import ERROR
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, EVALUATION, LOSS, is_loss
 
 QUALITIES, FIFTH, LEVELS = 8, 0.2, 20
@@ -46,7 +47,7 @@ def never_better(run: Run) -> Finding | None:
     return Finding(
         symptom="eval-gap",
         severity="warning",
-        statement=f"{quality.name} stands at {number(float(np.median(quality.values)))} in {len(quality)} evaluations "
+        statement=f"{quality.name} stands at {number(median(quality.values))} in {len(quality)} evaluations "
         f"while the training loss goes from {number(then)} to {number(now)}: what is learned is learned by heart",
         source=quality.source_at(0),
         step=int(quality.steps[0]),
@@ -63,12 +64,12 @@ def never_follows(run: Run) -> Finding | None:
             continue
         values, start = series.values[known], int(series.steps[known[0]])
         since = training.values[np.isfinite(training.values) & (training.steps >= start)]
-        thirds = [float(np.median(third)) for third in np.array_split(values, 3)]
+        thirds = [median(third) for third in np.array_split(values, 3)]
         still = max(thirds) - min(thirds) <= STILL * min(thirds) and float(values.min()) > STANDS * float(values[0])
         better = robust.trend(values, least=BETTER).falls or quality_rises(run, start)
         if len(since) < QUALITIES or not still or better or min(thirds) < SMALL:
             continue
-        then, now = float(np.median(since[:LAST])), float(np.median(since[-max(1, len(since) // 10) :]))
+        then, now = median(since[:LAST]), median(since[-max(1, len(since) // 10) :])
         if 0 <= now < LEFT * min(then, thirds[-1]):
             return Finding(
                 symptom="eval-gap",
@@ -93,7 +94,7 @@ def stays_behind(run: Run) -> Finding | None:
     values = finite(series)
     if min(len(values), len(training)) < FEW or float(min(values.min(), training.min())) <= 0 or may_rest(run):
         return None
-    first, now = float(training[0]), float(np.median(training[-max(1, len(training) // 10) :]))
+    first, now = float(training[0]), median(training[-max(1, len(training) // 10) :])
     won, gained = 1 - now / first, 1 - float(values.min()) / float(values[0])
     creeps = rank(values) <= -STEADY and not quality_rises(run, int(series.steps[0]))
     beside = creeps and AT_FIRST * first <= float(values.min()) and float(values[0]) <= AT_MOST * first
@@ -115,21 +116,21 @@ def sure_of_the_wrong(run: Run) -> Finding | None:
     evaluated, training = context.recorded(run, EVAL_LOSS), context.recorded(run, LOSS)
     losses, trained = (s.values[np.isfinite(s.values)][-LEVELS:] for s in (evaluated, training))
     third = max(LAST, len(losses) // 3)
-    if len(losses) < LEAST or len(trained) < LEAST or float(np.median(losses[-third:])) < COSTS:
+    if len(losses) < LEAST or len(trained) < LEAST or median(losses[-third:]) < COSTS:
         return None
-    loss = float(np.median(losses[-third:]))
+    loss = median(losses[-third:])
     for name, series in sorted(run.timeline.series.items()):
         known = series.values[np.isfinite(series.values)][-third:]
         if len(known) < LAST or not RIGHT.search(name) or not 0 < float(known.min()) <= float(known.max()) <= 100:
             continue
-        right = float(np.median(known)) / (100 if float(known.max()) > 1 else 1)
-        if right < 1 and loss > PER_MISTAKE * (1 - right) and float(np.median(trained[-third:])) < loss / 5:
+        right = median(known) / (100 if float(known.max()) > 1 else 1)
+        if right < 1 and loss > PER_MISTAKE * (1 - right) and median(trained[-third:]) < loss / 5:
             return Finding(
                 symptom="eval-gap",
                 severity="warning",
                 statement=f"the evaluation loss stands at {number(loss)} where {name} is {number(right)}: "
                 f"{number(loss / (1 - right))} for each wrong answer, and the training loss is "
-                f"{number(float(np.median(trained[-third:])))}: what is evaluated is not what is trained",
+                f"{number(median(trained[-third:]))}: what is evaluated is not what is trained",
                 source=evaluated.source_at(0),
                 step=int(evaluated.steps[0]),
                 step_range=(None, int(evaluated.steps[0])),
@@ -146,7 +147,7 @@ def training_of(run: Run, fewest: int) -> tuple[float, float] | None:
     series = context.recorded(run, LOSS)
     known = series.values[np.isfinite(series.values)]
     some = max(1, len(known) // 10)
-    return (float(np.median(known[:some])), float(np.median(known[-some:]))) if len(known) >= fewest else None
+    return (median(known[:some]), median(known[-some:])) if len(known) >= fewest else None
 
 
 def quality_rises(run: Run, step: int) -> bool:
@@ -162,5 +163,5 @@ def _rests_low(values: Floats) -> bool:
     if len(values) < QUALITIES:
         return False
     third = len(values) // 3
-    first, last = float(np.median(values[:third])), float(np.median(values[-third:]))
+    first, last = median(values[:third]), median(values[-third:])
     return 0 < float(values.max()) <= LOW and last <= 1.1 * first and float(values.max()) < 1.3 * first

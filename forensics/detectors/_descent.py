@@ -7,6 +7,7 @@ from forensics.analysis import robust
 from forensics.analysis.onset import tail_onset
 from forensics.detectors._divergence import Found, leaving, levels_of
 from forensics.model import Floats
+from forensics.model.statistics import medians
 
 LEAST, FULL = 8, 40
 """Entries of a curve, and those from which on its levels are bins and not medians of three entries."""
@@ -66,5 +67,5 @@ def burst(values: Floats) -> Found | None:
 
 def _smooth(values: Floats) -> Floats:
     smooth = values.copy()
-    smooth[1:-1] = np.median(sliding_window_view(values, 3), axis=1)
+    smooth[1:-1] = medians(sliding_window_view(values, 3))
     return smooth

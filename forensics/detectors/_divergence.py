@@ -5,6 +5,7 @@ import numpy as np
 from forensics.analysis import robust
 from forensics.analysis.onset import tail_onset
 from forensics.model import Floats, Severity
+from forensics.model.statistics import median, medians
 
 LEAST = 20
 BIN = 100
@@ -103,7 +104,7 @@ def _at_the_end(values: Floats) -> Found | None:
     if len(values) < LEAST:
         return None
     before, last = values[-LAST - TRAILING : -LAST], values[-LAST:]
-    usual, lowest = float(np.median(before)), float(last.min())
+    usual, lowest = median(before), float(last.min())
     if lowest < max(1.25 * float(before.max()), 1.5 * usual, usual + SMALL):
         return None
     quiet = np.flatnonzero(values[:-LAST] <= usual + (lowest - usual) / 4)
@@ -129,7 +130,7 @@ def _lost(values: Floats) -> Found | None:
         best = float(reached[index - 1])
         apart = 2 * APART if index < FEWEST else APART
         if after[index] > best + apart * robust.noise(values[index:]):
-            level = float(np.median(values[index:]))
+            level = median(values[index:])
             return ("error", int(index), best, level) if level > max(2.5 * best, best + 1) else None
     return None
 
@@ -157,7 +158,7 @@ def _never_back(values: Floats) -> Found | None:
     """Judge by the first level alone: a loss that is above it ever after has learned nothing, and unlearned some."""
     begin = max(1, len(values) // 20)
     first, after = float(values[:begin].max()), values[begin:]
-    level = float(np.median(after))
+    level = median(after)
     if (
         float(after.min()) < max(1.15 * first, first + APART * robust.noise(after))
         or len(values) < RISING
@@ -176,21 +177,21 @@ def _unlearnt(values: Floats) -> Found | None:
     if len(values) < LEAST or not BEGUN < best < len(values) // FEWEST:
         return None
     first = values[: best - 1]
-    level, after = float(np.median(first)), values[best + 1 :]
+    level, after = median(first), values[best + 1 :]
     down = max(level - float(first.min()), 2 * robust.noise(after), FALLEN * level)
     if values[best] >= HALF * level or values[best - 1] > level - down or float(after.min()) < level:
         return None
-    return "error", best + 1, float(values[best]), float(np.median(after))
+    return "error", best + 1, float(values[best]), median(after)
 
 
 def levels_of(values: Floats) -> tuple[Floats, int]:
     """Return the medians of equal bins and their width; a last bin of less than half the width is left out."""
     width = max(5, -(-len(values) // BIN))
     whole = len(values) // width
-    levels = np.median(values[: whole * width].reshape(whole, width), axis=1)
+    levels = medians(values[: whole * width].reshape(whole, width))
     rest = values[whole * width :]
     if len(rest) * 2 >= width:
-        levels = np.append(levels, np.median(rest))
+        levels = np.append(levels, median(rest))
     return levels, width
 
 
@@ -220,7 +221,7 @@ def _short(values: Floats) -> Found | None:
 def _climb(values: Floats, before: Floats, after: Floats) -> Found | None:
     """Judge a short log whose loss leaves its level and climbs on, so that no single entry leaps."""
     best = np.minimum.accumulate(values)[:-1]
-    late = np.array([float(np.median(values[i + 1 :])) for i in range(len(values) - 1)])
+    late = np.array([median(values[i + 1 :]) for i in range(len(values) - 1)])
     left = np.flatnonzero((after > 1.25 * before) & (after > before + 0.5) & (late > 2 * best))
     left = left[(left >= 3) & (left < len(values) - 3)]
     if len(left) == 0:
@@ -237,7 +238,7 @@ def _steady(values: Floats) -> Found | None:
     first, last = values[:third], values[-third:]
     later = values[None, :] - values[:, None]
     pairs = np.sign(later[np.triu_indices(len(values), 1)])
-    best, level = float(np.median(first)), float(np.median(last))
+    best, level = median(first), median(last)
     few = len(values) < SURE_RISING
     steady = float(pairs.mean()) >= (1.0 if few else TAU) and float(last.min()) > float(first.max())
     if not steady or level < best * (2 if few else 1.1) or level - best < SMALL:

@@ -9,6 +9,7 @@ from forensics.analysis import context, robust
 from forensics.deferred.patterns import expression
 from forensics.detectors._stuck import EXPLAINED
 from forensics.model import Floats, Run, Series
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, EVALUATION, LOSS
 
 NEAR = 0.05
@@ -39,7 +40,7 @@ LATE, LATE_SCATTER = 20, 1e-3
 
 def quiet(values: Floats) -> bool:
     """Tell whether a loss scatters as little as one of a model that guesses."""
-    return robust.noise(values) <= QUIET * abs(float(np.median(values)))
+    return robust.noise(values) <= QUIET * abs(median(values))
 
 
 def at_a_logarithm(run: Run, values: Floats, fewest: int) -> str:
@@ -49,17 +50,17 @@ def at_a_logarithm(run: Run, values: Floats, fewest: int) -> str:
     Pairs of answers are left out, whose loss begins at ln 2 and may stay near it while the margins grow, and so are
     losses that play against each other, which stand at ln 2 in balance.
     """
-    moved, median = robust.trend(values), float(np.median(values))
+    moved, middle = robust.trend(values), median(values)
     if any(name in run.timeline for name in context.PAIRS) or context.adversarial(run) or not quiet(values):
         return ""
     if run.timeline.excerpt or context.is_excerpt(run):
-        still = len(values) >= LATE and robust.noise(values) <= LATE_SCATTER * median
+        still = len(values) >= LATE and robust.noise(values) <= LATE_SCATTER * middle
         return context.guessed(moved.end) if still and context.guessed(moved.start) else ""
     if settled := _settled(values):
         return settled
-    if len(values) < fewest or abs(moved.end - moved.start) > RESTS * median:
+    if len(values) < fewest or abs(moved.end - moved.start) > RESTS * middle:
         return ""
-    near = min(CHOICES, key=lambda choices: abs(math.log(choices) - median))
+    near = min(CHOICES, key=lambda choices: abs(math.log(choices) - middle))
     level = math.log(near)
     if max(abs(moved.start - level), abs(moved.end - level)) > CLOSE * level:
         return ""
@@ -91,12 +92,12 @@ def guessing(run: Run, level: float) -> str:
         known = series.values[np.isfinite(series.values)]
         if len(known) >= EXPLAINING and EXPLAINED.search(name):
             third = len(known) // 3
-            if float(np.ptp(known)) > 0 and abs(float(np.median(known[-third:]))) < NOTHING > float(np.median(known)):
-                return f", and {name} is {float(np.median(known)):.2g}: the mean answers as well"
+            if float(np.ptp(known)) > 0 and abs(median(known[-third:])) < NOTHING > median(known):
+                return f", and {name} is {median(known):.2g}: the mean answers as well"
         if len(known) < 2 or not ACCURACY.search(name):
             continue
         if (classes := _classes(level, known)) > 1:
-            return f", and {name} is {float(np.median(known)):.3g}: both are those of guessing among {classes} classes"
+            return f", and {name} is {median(known):.3g}: both are those of guessing among {classes} classes"
         if len(known) >= SAME and float(np.ptp(known)) == 0 and 0 < float(known[0]) < 1:
             return (
                 f", and {name} is {float(known[0]):.3g} in all of {len(known)} evaluations: one answer to every input"
@@ -115,7 +116,7 @@ def at_chance(run: Run) -> tuple[Series, str] | None:
     losses = losses[np.isfinite(losses)]
     if len(losses) < EXPLAINING or context.policy_gradient(run) or any(name in run.timeline for name in context.PAIRS):
         return None
-    level = float(np.median(losses[-(len(losses) // 3) :]))
+    level = median(losses[-(len(losses) // 3) :])
     if robust.trend(losses[len(losses) // 3 :], least=NEAR).falls:
         return None
     for name, series in sorted(run.timeline.series.items()):
@@ -123,11 +124,11 @@ def at_chance(run: Run) -> tuple[Series, str] | None:
         if len(known) < EXPLAINING or not ACCURACY.search(name) or not EVALUATION.search(name) or known.min() <= 0:
             continue
         shares = known / (100 if float(known.max()) > 1 else 1)
-        classes = round(1 / float(np.median(shares)))
-        near = abs(float(np.median(shares)) * classes - 1) < 2 * NEAR and float(shares.max()) * classes < SURER
+        classes = round(1 / median(shares))
+        near = abs(median(shares) * classes - 1) < 2 * NEAR and float(shares.max()) * classes < SURER
         if classes > 1 and near and (1 - NEAR) * math.log(classes) < level < SURER * math.log(classes):
             return series, (
-                f"{name} stays at {float(np.median(shares)):.3g} in {len(known)} evaluations and the loss ends at "
+                f"{name} stays at {median(shares):.3g} in {len(known)} evaluations and the loss ends at "
                 f"{level:.4g}: guessing among {classes} classes gives as much (ln {classes} is {math.log(classes):.4g})"
             )
     return None
@@ -152,7 +153,7 @@ def a_coin(run: Run) -> tuple[Series, str] | None:
 def _classes(level: float, known: Floats) -> int:
     """Return the number of classes whose logarithm the loss and whose share the accuracy is; 0 for none."""
     classes = round(math.exp(min(level, 10.0)))
-    share = float(np.median(known)) * classes
+    share = median(known) * classes
     if classes < 2 or abs(level - math.log(classes)) > NEAR * level or float(known.max()) * classes >= 2 * share:
         return 0
     return classes if min(abs(share - 1), abs(share / 100 - 1)) <= NEAR else 0

@@ -8,6 +8,7 @@ from forensics.analysis.tails import Tail
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.model import Integers, Run, Series
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, GRAD_NORM
 
 BEFORE = 10
@@ -98,7 +99,7 @@ def _decay(series: Series, index: int) -> tuple[float, bool]:
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return float("nan"), False
-    low, start = float(np.abs(values[-BEFORE:]).min()), float(np.median(np.abs(values[:5])))
+    low, start = float(np.abs(values[-BEFORE:]).min()), median(np.abs(values[:5]))
     return low, low < max(LOW, 0.01 * start)
 
 

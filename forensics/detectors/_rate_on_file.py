@@ -9,6 +9,7 @@ from forensics.analysis.learning import qualities, rose
 from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Finding, Run
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, LEARNING_RATE, LOSS
 
 LEAST = 6
@@ -45,7 +46,7 @@ def thrown_by_its_rate(run: Run) -> Finding | None:
         values = series.values[np.isfinite(series.values)]
         if len(values) < LEAST:
             continue
-        first, level = float(values[0]), float(np.median(values[-(len(values) // 3) :]))
+        first, level = float(values[0]), median(values[-(len(values) // 3) :])
         stands = level > HARDLY * abs(first) and not robust.trend(values[len(values) // 2 :], least=RESTS).falls
         if not stands and first <= THROWN * abs(level):
             continue

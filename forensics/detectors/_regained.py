@@ -6,6 +6,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from forensics.analysis import robust
 from forensics.detectors._divergence import LEAST, Found
 from forensics.model import Floats, Series, Severity
+from forensics.model.statistics import median, medians
 
 SHARE, MANY_TIMES, TENTH = 0.25, 2.0, 0.1
 """What part of a log a level is lost for; more than a tenth is enough where the loss stands at twice the level."""
@@ -34,7 +35,7 @@ def regained(series: Series, evaluated: Series) -> Found | None:
         return None
     values = np.maximum(values, TINY)
     middles = values.copy()
-    middles[1:-1] = np.median(sliding_window_view(values, 3), axis=1)
+    middles[1:-1] = medians(sliding_window_view(values, 3))
     levels = _levels(values)
     reached = np.minimum.accumulate(np.minimum(levels, _confirmed(series, evaluated)[finite]))
     highs = ABOVE * reached
@@ -51,7 +52,7 @@ def regained(series: Series, evaluated: Series) -> Found | None:
         back = np.flatnonzero(middles[begin:] <= high)
         end = begin + int(back[0]) if len(back) else len(values)
         if end - begin > longest and _is_lost(values, begin, end, low):
-            longest, level = end - begin, float(np.median(values[begin:end]))
+            longest, level = end - begin, median(values[begin:end])
             severity: Severity = "error" if level >= max(2 * low, ABOVE * float(values[0])) else "warning"
             found = severity, int(finite[begin]), low, level
         place = int(np.searchsorted(places, end))
@@ -63,17 +64,17 @@ def _levels(values: Floats) -> Floats:
     levels = np.full(len(values), np.inf)
     width = len(values) // STRETCHES
     if width <= FEW:
-        levels[2:-2] = np.median(sliding_window_view(values, FEW), axis=1)
+        levels[2:-2] = medians(sliding_window_view(values, FEW))
     else:
         stretches = values[: len(values) // width * width].reshape(-1, width)
-        levels[width - 1 :: width][: len(stretches)] = np.median(stretches, axis=1)
+        levels[width - 1 :: width][: len(stretches)] = medians(stretches)
     return levels
 
 
 def _is_lost(values: Floats, begin: int, end: int, low: float) -> bool:
     """Tell whether entries stand above a level for long, by far, and without falling at once as on other data."""
     lost, first = values[begin:end], float(values[0])
-    level = float(np.median(lost))
+    level = median(lost)
     long = len(lost) > (TENTH if level >= MANY_TIMES * low else SHARE) * len(values)
     enough = max(MIDDLE * low, low + RISE)
     if low < level < first:

@@ -6,6 +6,7 @@ from forensics.analysis import context
 from forensics.analysis.learning import finite
 from forensics.detectors._wording import number
 from forensics.model import Floats, Run, Series, Timeline
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, LOSS
 
 OTHERS = 2
@@ -34,9 +35,9 @@ def behind_its_siblings(run: Run) -> tuple[Series, str] | None:
         begins = np.array([each[0] for each in learned])
         if begins.min() <= 0 or begins.max() > ONE_SCALE * begins.min():
             continue
-        if _end(values) >= NOWHERE * float(np.median(begins)):
+        if _end(values) >= NOWHERE * median(begins):
             told, others_told = number(_end(values)), f"{len(learned)} other trainings of the same log"
-            come = f"from {number(float(np.median(begins)))} to {number(max(map(_end, learned)))} and less"
+            come = f"from {number(median(begins))} to {number(max(map(_end, learned)))} and less"
             return series, f"{name} ends at {told}, where {others_told} come {come}"
     return None
 
@@ -48,4 +49,4 @@ def _other(timeline: Timeline, own: Timeline, name: str) -> Floats | None:
 
 
 def _end(values: Floats) -> float:
-    return float(np.median(values[-LAST:]))
+    return median(values[-LAST:])

@@ -7,6 +7,7 @@ import numpy as np
 from forensics.analysis.learning import QUALITY
 from forensics.deferred.patterns import expression
 from forensics.model import Floats, Run, Series
+from forensics.model.statistics import median
 from forensics.names import EVALUATION, is_loss
 
 NEARLY_ALL, HIGHEST, SOME, WORSE_THAN_MEAN = 0.97, 2.0, 0.01, -0.1
@@ -50,5 +51,5 @@ def _all_wrong(known: Floats) -> bool:
 def _nothing(known: Floats) -> bool:
     """Tell whether a score is next to 0 throughout and gets no better: a third of the evaluations tells its level."""
     third = len(known) // 3
-    rises = float(np.median(known[-third:])) > 2 * max(float(np.median(known[:third])), SOME / 10)
+    rises = median(known[-third:]) > 2 * max(median(known[:third]), SOME / 10)
     return float(np.abs(known).max()) < SOME and not rises

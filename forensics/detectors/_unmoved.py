@@ -10,6 +10,7 @@ from forensics.analysis.tails import loss_tail
 from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Floats, Run, Series
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, LEARNING_RATE, LOSS
 
 LEAST, QUIETLY, QUIET, SAME = 8, 5, 0.002, 5
@@ -52,7 +53,7 @@ def unmoved(run: Run) -> tuple[Series, str] | None:
     if not steady or min(steady)[0] > MOST:
         return None
     series = run.timeline[min(steady)[1]]
-    level = number(float(np.median(finite(series))))
+    level = number(median(finite(series)))
     name = {EVAL_LOSS: "the evaluation loss", LOSS: "the loss"}.get(series.name, series.name)
     return series, f"{name} stays at {level} in {len(series)} entries, and nothing else that was logged got better"
 
@@ -73,7 +74,7 @@ def _most_descent(values: Floats) -> float | None:
 
     Of one that is not positive no shares are known: it must stand still within a thousandth.
     """
-    level = abs(float(np.median(values))) if len(values) >= QUIETLY else 0.0
+    level = abs(median(values)) if len(values) >= QUIETLY else 0.0
     if level < LOW or (len(values) < LEAST and robust.noise(values) > QUIET * level):
         return None
     if float(values.min()) <= 0:
@@ -89,7 +90,7 @@ def _fell(values: Floats) -> bool:
     """Tell whether a curve came down, in all or within its first entry."""
     if len(values) < 2:
         return False
-    moved, level, scatter = robust.trend(values), float(np.median(values)), robust.noise(values)
+    moved, level, scatter = robust.trend(values), median(values), robust.noise(values)
     if float(values.min()) <= 0:
         return moved.falls or float(values[0]) - level > ABOVE * abs(level) + SPREADS * scatter
     return moved.start - moved.end > FELL * moved.start or float(values[0]) - level > ABOVE * level + SPREADS * scatter

@@ -9,6 +9,7 @@ import numpy as np
 from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run, Series
+from forensics.model.statistics import median
 from forensics.plugin import detector
 
 LEAST, SHOWN = 6, 3
@@ -132,7 +133,7 @@ def _of_a_posterior(run: Run) -> Iterator[Finding]:
         values, third = series.values, max(SHOWN, len(series) // 3)
         if rebuilt is None or not TERM.search(name) or len(values) < LEAST or len(rebuilt) < LEAST:
             continue
-        last, against = values[-third:], float(np.median(np.abs(rebuilt.values[-third:])))
+        last, against = values[-third:], median(np.abs(rebuilt.values[-third:]))
         if not bool(np.isfinite(last).all()) or float(np.abs(last).max()) > min(NATS, POSTERIOR * against):
             continue
         alive = np.flatnonzero(~(np.abs(values) <= min(NATS, POSTERIOR * against)))
@@ -141,7 +142,7 @@ def _of_a_posterior(run: Run) -> Iterator[Finding]:
         yield Finding(
             symptom="diversity-collapse",
             severity="warning",
-            statement=f"{name} is {number(float(np.median(last)))} beside a reconstruction of {number(against)}: "
+            statement=f"{name} is {number(median(last))} beside a reconstruction of {number(against)}: "
             "no latent tells anything of its input",
             source=series.source_at(index),
             step=step,

@@ -20,6 +20,7 @@ from forensics.detectors._behind import (
 from forensics.detectors._stuck import WORST
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Integers, Run, Series, Severity
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, EVALUATION
 from forensics.plugin import detector
 
@@ -214,10 +215,10 @@ def _stays_above(values: Floats, since: Since | None) -> bool:
     """Tell whether evaluations that jump about stay above what three in a row had reached, while training goes on."""
     if len(values) < MANY or since is None or not 0 < since.now < FELL * since.then:
         return False
-    reached = [float(np.median(values[i : i + LAST])) for i in range(len(values) - LAST + 1)]
+    reached = [median(values[i : i + LAST]) for i in range(len(values) - LAST + 1)]
     late = values[-(len(values) // 3) :]
     early = int(np.argmin(reached)) + LAST <= len(values) - len(late)
-    return early and float(np.median(late)) >= TIMES * min(reached) and float(late.min()) >= ALL * min(reached)
+    return early and median(late) >= TIMES * min(reached) and float(late.min()) >= ALL * min(reached)
 
 
 def _given_back(run: Run, values: Floats, best: int) -> bool:
@@ -240,8 +241,8 @@ def _left_behind(run: Run) -> bool:
             if EVALUATION.search(other) or WORDS.split(other)[-1].lower() != kind or len(trained) < QUALITIES:
                 continue
             begun, third = max(1, len(evaluated) // 10), len(evaluated) // 3
-            first, last = (float(np.median(s.values[:begun])) for s in (trained, evaluated))
-            learnt, kept = (float(np.median(s.values[-third:])) for s in (trained, evaluated))
+            first, last = (median(s.values[:begun]) for s in (trained, evaluated))
+            learnt, kept = (median(s.values[-third:]) for s in (trained, evaluated))
             if len(trained) == len(evaluated) and last > BESIDE * first > 0 and kept < HALF * learnt:
                 return True
     return False
@@ -258,7 +259,7 @@ def _levels(series: Series) -> tuple[Floats, Integers]:
     if len(finite) <= LEVELS:
         return series.values[finite], finite
     parts = np.array_split(finite, LEVELS)
-    return np.array([float(np.median(series.values[p])) for p in parts]), np.array([int(p[len(p) // 2]) for p in parts])
+    return np.array([median(series.values[p]) for p in parts]), np.array([int(p[len(p) // 2]) for p in parts])
 
 
 def _error_of_levels(series: Series) -> float:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from forensics.analysis import context, robust
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Floats, Integers, Run, Series
+from forensics.model.statistics import median, medians
 from forensics.names import GRAD_NORM, LOSS
 from forensics.plugin import detector
 
@@ -51,7 +52,7 @@ def grad_norm_explosion(run: Run) -> Iterator[Finding]:
     high = _high(values, baseline)
     grown = _grown(values)
     if grown and not bool(high.any()):
-        high = values > TIMES * float(np.median(values[:FEW]))
+        high = values > TIMES * median(values[:FEW])
     if not bool(high.any()):
         return
     first, worst = int(np.argmax(high)), int(np.argmax(np.where(high, values, 0.0)))
@@ -60,7 +61,7 @@ def grad_norm_explosion(run: Run) -> Iterator[Finding]:
     grown = grown and not _left_a_saddle(run, norms, step)
     lasting = (_lasting(values) and _loss_rose(run, step, len(values))) or grown
     before = float(baseline.median[worst])
-    usual = before if np.isfinite(before) else float(np.median(values[:FEW]))
+    usual = before if np.isfinite(before) else median(values[:FEW])
     yield Finding(
         symptom="grad-norm-explosion",
         severity="warning" if lasting else "notice",
@@ -81,7 +82,7 @@ def _huge(run: Run, values: Floats) -> bool:
     if float(values.min()) < HUGE or len(losses) <= FEW:
         return False
     third = len(losses) // 3
-    return float(np.median(losses[-third:])) > 0.95 * float(losses[0]) and not robust.trend(losses).falls
+    return median(losses[-third:]) > 0.95 * float(losses[0]) and not robust.trend(losses).falls
 
 
 def _at_once(norms: Series, finite: Integers, values: Floats) -> Finding:
@@ -89,7 +90,7 @@ def _at_once(norms: Series, finite: Integers, values: Floats) -> Finding:
     return Finding(
         symptom="grad-norm-explosion",
         severity="warning",
-        statement=f"the gradient norm is in the thousands from the first entry on, {number(float(np.median(values)))} "
+        statement=f"the gradient norm is in the thousands from the first entry on, {number(median(values))} "
         f"in the middle of {counted(len(values), 'entry', 'entries')}, and the loss does not fall",
         source=norms.source_at(int(finite[0])),
         step=step,
@@ -107,8 +108,8 @@ def _left_a_saddle(run: Run, norms: Series, step: int) -> bool:
     tenth = len(values) // 10
     if len(values) < LEAST or len(before) < FEW:
         return False
-    begun, until, level = (float(np.median(v)) for v in (values[:tenth], before[-tenth:], values[-tenth:]))
-    best = float(np.median(np.sort(values)[:tenth]))
+    begun, until, level = (median(v) for v in (values[:tenth], before[-tenth:], values[-tenth:]))
+    best = median(np.sort(values)[:tenth])
     fell = begun - level
     return level >= 0 and fell > 0.1 * begun and begun - until < 0.2 * fell and level < best + 0.2 * fell
 
@@ -130,16 +131,16 @@ def _grown(values: Floats) -> bool:
     if len(values) < LEAST:
         return False
     width = max(FEW, len(values) // 20)
-    levels = np.median(values[: len(values) // width * width].reshape(-1, width), axis=1)
-    ends = float(np.median(values[-width:])) > LEVELS * float(levels.min())
-    return ends or float(values.max()) > PEAK * float(np.median(values[:FEW]))
+    levels = medians(values[: len(values) // width * width].reshape(-1, width))
+    ends = median(values[-width:]) > LEVELS * float(levels.min())
+    return ends or float(values.max()) > PEAK * median(values[:FEW])
 
 
 def _lasting(values: Floats) -> bool:
     tenth = max(5, len(values) // 10)
     if len(values) < LEAST:
         return False
-    return bool(np.median(values[-tenth:]) > TIMES * np.median(values[len(values) // 10 : -tenth]))
+    return median(values[-tenth:]) > TIMES * median(values[len(values) // 10 : -tenth])
 
 
 def _loss_rose(run: Run, step: int, size: int) -> bool:
@@ -151,4 +152,4 @@ def _loss_rose(run: Run, step: int, size: int) -> bool:
     before, after = before[np.isfinite(before)], after[np.isfinite(after)]
     if len(before) == 0 or len(after) == 0:
         return False
-    return float(np.median(after)) > 1.2 * float(np.median(before))
+    return median(after) > 1.2 * median(before)

@@ -13,6 +13,7 @@ from forensics.analysis.robust import trend
 from forensics.analysis.tails import loss_tail
 from forensics.detectors._wording import began, counted, joined
 from forensics.model import Finding, Run, Series, Severity
+from forensics.model.statistics import median
 from forensics.names import GRAD_NORM, LOSS, LOSS_SCALE, Kind
 from forensics.plugin import detector
 
@@ -99,7 +100,7 @@ def _missing_later(run: Run, norms: Series) -> bool:
         return False
     later = losses.values[losses.steps > norms.steps[-1]]
     gaps = np.diff(np.searchsorted(losses.steps, norms.steps))
-    usual = 2 * float(np.median(gaps)) if len(gaps) else 0.0
+    usual = 2 * median(gaps) if len(gaps) else 0.0
     return len(later) > usual and bool(np.all(np.isfinite(later))) and bool(np.all(later != 0))
 
 

@@ -12,6 +12,7 @@ from forensics.deferred.patterns import expression
 from forensics.detectors._loss_zero import LOW
 from forensics.detectors._wording import began, counted, joined, number
 from forensics.model import Finding, Floats, Run, Series, Severity
+from forensics.model.statistics import median
 from forensics.names import GRAD_NORM, LOSS
 from forensics.plugin import detector
 
@@ -71,9 +72,9 @@ def _vanishing(run: Run, norms: Series) -> Iterator[Finding]:
     kept = np.flatnonzero(np.isfinite(norms.values) & (norms.values > 0))
     losses = context.recorded(run, LOSS)
     known = losses.values[np.isfinite(losses.values)]
-    if len(kept) < MANY or context.policy_gradient(run) or not len(known) or float(np.median(known[-SURE:])) < LOW:
+    if len(kept) < MANY or context.policy_gradient(run) or not len(known) or median(known[-SURE:]) < LOW:
         return
-    first, last = float(np.median(norms.values[kept[:SURE]])), float(np.median(norms.values[kept[-SURE:]]))
+    first, last = median(norms.values[kept[:SURE]]), median(norms.values[kept[-SURE:]])
     never = float(norms.values[kept].max()) < VANISHED
     if (last >= VANISHED * min(1.0, first) and not never) or trend(known).falls:
         return
@@ -159,5 +160,5 @@ def _spent(before: Floats, after: Floats) -> bool:
     """Tell whether the loss was small before the norm turned 0, or is small and positive after."""
     positive = np.abs(after[np.isfinite(after) & (after != 0)])
     recent = np.abs(before[np.isfinite(before)][-5:])
-    small_after = len(positive) > 0 and float(np.median(positive)) < LOW
+    small_after = len(positive) > 0 and median(positive) < LOW
     return small_after or (len(recent) > 0 and float(recent.min()) < LOW)

@@ -9,6 +9,7 @@ from forensics.analysis import context, robust
 from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Finding, Run, Series
+from forensics.model.statistics import median
 from forensics.plugin import detector
 
 LEAST = 20
@@ -48,9 +49,9 @@ def kl_explosion(run: Run) -> Iterator[Finding]:
         if len(finite) < LEAST or not KL.search(name):
             continue
         values = series.values[finite]
-        usual = max(float(np.median(np.abs(values[: len(values) // 2]))), 1e-9)
+        usual = max(median(np.abs(values[: len(values) // 2])), 1e-9)
         tail = max(3, len(values) // 10)
-        end = float(np.median(values[-tail:]))
+        end = median(values[-tail:])
         if end < max(TIMES * usual, HIGH):
             if found := _far_away(run, series):
                 yield found
@@ -75,7 +76,7 @@ def _far_away(run: Run, series: Series) -> Finding | None:
     """Find a policy that left its reference early, for another place that is no better: whose reward never rose."""
     finite = np.flatnonzero(np.isfinite(series.values))
     values, third = series.values[finite], len(finite) // 3
-    first, level = float(np.median(np.abs(values[:FEW]))), float(np.median(values[-third:]))
+    first, level = median(np.abs(values[:FEW])), median(values[-third:])
     rewards = context.recorded(run, "reward").values
     rewards = rewards[np.isfinite(rewards)]
     if not any(name in run.timeline for name in COMPLETIONS) or level < max(FAR, TIMES * first):

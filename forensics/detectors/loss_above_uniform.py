@@ -8,6 +8,7 @@ import numpy as np
 from forensics.analysis import context
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run
+from forensics.model.statistics import median
 from forensics.names import LOSS
 from forensics.plugin import detector
 
@@ -40,7 +41,7 @@ def loss_above_uniform(run: Run) -> Iterator[Finding]:
     limit = FAR * uniform if uniform is not None else LARGEST
     if not _far(values, limit):
         return
-    end = number(float(np.median(_end(values))))
+    end = number(median(_end(values)))
     told = f"ln(vocabulary) is {uniform:.2f}" if uniform is not None else f"ln of a million is {math.log(1e6):.1f}"
     yield Finding(
         symptom="loss-above-uniform",
@@ -58,6 +59,6 @@ def _end(values: Floats) -> Floats:
 
 
 def _far(values: Floats, limit: float) -> bool:
-    if values[0] > limit and float(np.median(_end(values))) > STILL:
+    if values[0] > limit and median(_end(values)) > STILL:
         return True
     return float(np.mean(values > limit)) >= 0.5

@@ -8,6 +8,7 @@ from forensics.analysis import context, nan_filter
 from forensics.analysis.tails import decodings, loss_tail
 from forensics.detectors._wording import number
 from forensics.model import Finding, Run, Series, Severity
+from forensics.model.statistics import median
 from forensics.names import LOSS
 from forensics.plugin import detector
 
@@ -39,7 +40,7 @@ def loss_absurd_entry(run: Run) -> Iterator[Finding]:
     entry = float(series.values[index])
     before = series.values[:index]
     before = np.abs(before[np.isfinite(before)])
-    if len(before) and entry < TIMES * max(float(np.median(before)), float(np.median(before[-RECENT:]))):
+    if len(before) and entry < TIMES * max(median(before), median(before[-RECENT:])):
         return
     found = tuple(d for d in decodings(run, series, index + 1) if d.loss < entry / 2)
     severity: Severity = "warning" if found or (tail is not None and tail.shows_zero) else "notice"

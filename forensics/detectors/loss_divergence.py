@@ -15,6 +15,7 @@ from forensics.detectors._divergence import Found, diverged, levels_of
 from forensics.detectors._regained import regained
 from forensics.detectors._wording import number
 from forensics.model import Finding, Run, Series, Severity
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, EVALUATION, GRAD_NORM, LOSS, TRAIN_LOSS, is_loss
 from forensics.plugin import detector
 
@@ -124,7 +125,7 @@ def _without_end(series: Series) -> Finding | None:
     third = len(values) // 3
     if len(values) < NEVER or values[-1] > -ENDLESS:
         return None
-    parts = [float(np.median(part)) for part in (values[:third], values[third:-third], values[-third:])]
+    parts = [median(part) for part in (values[:third], values[third:-third], values[-third:])]
     if parts[2] > TIMES * min(parts[1], -1.0) or parts[1] >= parts[0] or float(values[-1]) > -TIMES * abs(parts[0]):
         return None
     index = int(np.argmax(series.values < -max(1.0, 2 * float(np.abs(values[:LEVEL]).max()))))
@@ -169,7 +170,7 @@ def _unbalanced(run: Run) -> Iterator[Finding]:
         if not BALANCE.search(name) or len(values) < NEVER or float(values.min()) <= 0:
             continue
         tenth = len(values) // 10
-        first, level = float(np.median(values[:tenth])), float(np.median(values[-tenth:]))
+        first, level = median(values[:tenth]), median(values[-tenth:])
         high = np.flatnonzero(series.values > (first + level) / 2)
         if level > UP * first and float(values[-tenth:].min()) > 2 * first:
             yield _finding(series, ("warning", int(high[0]), first, level))
@@ -194,7 +195,7 @@ def _paid_for(rising: Series, index: int, terms: Mapping[str, Series]) -> bool:
     """Tell whether the others fell by more than a term rose since it left its level: the whole got better."""
     beside = [s for name, s in terms.items() if _counts(name) and len(s) == len(rising) and s.axis == rising.axis]
     before, last = slice(max(0, index - LEVEL), max(1, index)), slice(-max(1, len(rising) // 10), None)
-    moved = [float(np.median(s.values[last]) - np.median(s.values[before])) for s in beside]
+    moved = [median(s.values[last]) - median(s.values[before]) for s in beside]
     return sum(move for move in moved if np.isfinite(move)) <= 0
 
 
@@ -211,9 +212,9 @@ def _won(terms: Sequence[Series]) -> Iterator[Finding]:
             if min(len(won), len(lost)) < NEVER or won.min() < 0 or lost.min() <= 0:
                 continue
             down, up = robust.trend(won), robust.trend(lost)
-            begun = float(np.median(lost[: max(1, len(lost) // 10)]))
+            begun = median(lost[: max(1, len(lost) // 10)])
             late = won[-len(won) // 3 :]
-            gone = float(np.median(late)) < WON * float(won[0]) and float(late.max()) < 2 * WON * float(won[0])
+            gone = median(late) < WON * float(won[0]) and float(late.max()) < 2 * WON * float(won[0])
             if gone and down.falls and up.end > max(UP * begun, 1.05 * up.start):
                 yield _finding(loser, ("warning", int(np.argmax(loser.values > UP * begun)), begun, up.end))
                 return
@@ -227,7 +228,7 @@ def _with_the_norm(run: Run, series: Series, found: Found) -> Severity:
     known = norms.values[np.isfinite(norms.values)]
     some = max(5, len(known) // 10)
     before = known[: int(np.searchsorted(norms.steps, series.steps[found[1]]))]
-    rose = len(before) >= some and float(np.median(known[-some:])) > NORMS * float(levels_of(before)[0].min())
+    rose = len(before) >= some and median(known[-some:]) > NORMS * float(levels_of(before)[0].min())
     return "warning" if rose else "notice"
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from forensics.analysis import context, robust
 from forensics.detectors._wording import number
 from forensics.model import Finding, Run
+from forensics.model.statistics import median
 from forensics.names import LOSS
 from forensics.plugin import detector
 
@@ -38,7 +39,7 @@ def loss_erratic(run: Run) -> Iterator[Finding]:
     if len(values) < LEAST or context.policy_gradient(run) or bool((values <= 0).any()):
         return
     late = values[len(values) // 5 :]
-    middle, scatter = float(np.median(late)), robust.noise(late)
+    middle, scatter = median(late), robust.noise(late)
     narrow = scatter <= SCATTER * middle or float(late.max()) <= WIDE * float(late.min())
     if middle <= HIGH or narrow or robust.trend(values).falls or float(values[:BEGUN].max()) > CAME_DOWN * late.max():
         return

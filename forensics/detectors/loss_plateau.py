@@ -14,6 +14,7 @@ from forensics.detectors._stuck import stuck
 from forensics.detectors._unmoved import unmoved
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Floats, Precision, Run, Series, Severity
+from forensics.model.statistics import distinct, median
 from forensics.names import EVAL_LOSS, EVALUATION, GRAD_NORM, LEARNING_RATE, LOSS, is_loss
 from forensics.plugin import detector
 
@@ -85,7 +86,7 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
 
 def _never_moved(run: Run, values: Floats) -> bool:
     """Tell whether a model that knew nothing has learned nothing from the first entry on, where it would show."""
-    level = float(np.median(values))
+    level = median(values)
     calm = len(values) >= LEAST and robust.noise(values) <= CALM * level and float(values[0]) <= (1 + FIRST) * level
     if (
         not calm
@@ -164,7 +165,7 @@ def _pairs_never_part(run: Run) -> tuple[Series, str] | None:
 def _over_and_over(series: Series) -> tuple[Series, str] | None:
     """Return a loss that repeats the same numbers in the same order: batches come again, weights do not move."""
     values = series.values
-    if len(values) < LEAST or not bool(np.isfinite(values).all()) or len(np.unique(values)) < FEW:
+    if len(values) < LEAST or not bool(np.isfinite(values).all()) or len(distinct(values)) < FEW:
         return None
     for period in (np.flatnonzero(values[1 : len(values) // FEW + 1] == values[0]) + 1)[:MOST_PERIODS].tolist():
         if bool(np.array_equal(values[period:], values[:-period])):
@@ -187,7 +188,7 @@ def _plateau(run: Run, series: Series, fewest: int) -> Finding | None:
     if len(values) < LEAST and not chance and not still:
         return None
     rests = still and not _warming(run) and not robust.trend(values, least=FALLS).falls
-    level = float(np.median(values))
+    level = median(values)
     learns = _warming(run) or _falls_by_epochs(run, series)
     high = not learns and level > (HIGH_QUIET if rests else HIGH)
     high = high and (level < GUESSABLE or float(values[0]) < (1 + FIRST) * level)
@@ -252,7 +253,7 @@ def _came_to_rest(series: Series, index: int) -> bool:
     if len(before) < LEAST or not bool(np.isfinite(before).all()) or context.guessed(rest):
         return False
     slowing = bool(np.all(np.abs(before[-APPROACH:] - rest) <= NEAR * abs(rest)))
-    return slowing and float(np.median(before[:SAME])) > (1 + LEARNED) * rest > 0
+    return slowing and median(before[:SAME]) > (1 + LEARNED) * rest > 0
 
 
 def _still(series: Series) -> bool:
@@ -262,7 +263,7 @@ def _still(series: Series) -> bool:
         return False
     fine = max(context.rounded_to(series), 0.0) < STILL * abs(float(values[-1])) / 4
     exact = int(series.precisions.min()) > int(Precision.FOUR_DIGITS)
-    return fine and exact and float(np.ptp(values)) < STILL * abs(float(np.median(values)))
+    return fine and exact and float(np.ptp(values)) < STILL * abs(median(values))
 
 
 def _no_gradient(run: Run, series: Series, index: int) -> bool:
@@ -276,7 +277,7 @@ def _no_gradient(run: Run, series: Series, index: int) -> bool:
 def _dips(values: Floats) -> bool:
     """Tell whether a curve that ends where it began had come down meanwhile: it learned, and lost it."""
     third = max(FEW, len(values) // 3)
-    lowest = min(float(np.median(part)) for part in np.array_split(values, max(1, len(values) // third * 2)))
+    lowest = min(median(part) for part in np.array_split(values, max(1, len(values) // third * 2)))
     return min(float(values[0]), robust.trend(values).end) - lowest > max(DIP * lowest, 3 * robust.noise(values))
 
 

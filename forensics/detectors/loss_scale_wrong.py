@@ -8,6 +8,7 @@ import numpy as np
 from forensics.analysis import context
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run, Severity
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, LOSS
 from forensics.plugin import detector
 
@@ -68,7 +69,7 @@ def _known(ratios: Floats, accumulation: int) -> Judgement:
     near, least = (NEAR, LEAST) if accumulation > 2 else (NEAR / 2, LEAST + 1)
     if len(ratios) < least or not bool(np.all(np.abs(ratios / accumulation - 1) < near)):
         return None
-    times = number(float(np.median(ratios)))
+    times = number(median(ratios))
     told = f"the training loss is {times} times the evaluation loss, with an accumulation of {accumulation}"
     return ("error" if accumulation > 2 else "warning"), told
 
@@ -78,7 +79,7 @@ def _guess(ratios: Floats) -> Judgement:
     if len(ratios) <= LEAST:
         return None
     every, ratios = ratios, ratios[-max(LEAST + 1, len(ratios) // 2) :]
-    times = float(np.median(ratios))
+    times = median(ratios)
     if not 1 <= times < np.inf:
         return None
     power = 2 ** round(float(np.log2(times)))
@@ -97,9 +98,9 @@ def _once(run: Run) -> Judgement:
         return None
     values = series.values[np.isfinite(series.values) & (series.steps <= evals.steps[-1])]
     late = values[-(len(values) // 3) :]
-    if len(late) < FLAT or float(np.ptp(late)) > NEAR * float(np.median(late)) or float(late.min()) < HIGH:
+    if len(late) < FLAT or float(np.ptp(late)) > NEAR * median(late) or float(late.min()) < HIGH:
         return None
-    times = float(np.median(late[-FLAT:])) / float(evals.values[-1])
+    times = median(late[-FLAT:]) / float(evals.values[-1])
     power = 2 ** round(float(np.log2(times)))
     if power < 4 or abs(times / power - 1) > NEAR / 3:
         return None

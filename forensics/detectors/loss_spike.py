@@ -8,6 +8,7 @@ from forensics.analysis import context, robust
 from forensics.analysis.onset import stretches
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Floats, Run
+from forensics.model.statistics import median
 from forensics.names import LOSS
 from forensics.plugin import detector
 
@@ -64,12 +65,12 @@ def loss_spike(run: Run) -> Iterator[Finding]:
 
 def _again_and_again(values: Floats) -> bool:
     late = values[len(values) // 3 :]
-    level = float(np.median(late))
+    level = median(late)
     return len(values) >= SETTLED and level > LEVEL and int(np.count_nonzero(late > EXTREME * level)) >= OFTEN
 
 
 def _high(values: Floats, baseline: robust.Baseline) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    floor = 0.02 * float(np.median(values))
+    floor = 0.02 * median(values)
     scores = robust.scores(values, baseline, floor)
     with np.errstate(invalid="ignore", over="ignore"):
         return (scores > DEVIATIONS) & (values > TIMES * baseline.median) & (values > 0.05)

@@ -9,6 +9,7 @@ from forensics.analysis.onset import tail_onset, window_start
 from forensics.analysis.robust import trend
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Run, Series
+from forensics.model.statistics import median
 from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS
 from forensics.plugin import detector
 
@@ -70,7 +71,7 @@ def _never_moved(run: Run, series: Series, uniform: float) -> bool:
 def _collapsed(series: Series, index: int, uniform: float) -> bool:
     before = series.values[:index]
     before = before[np.isfinite(before) & (before > 0)]
-    lower = len(before) >= LEAST and float(np.median(before[-5:])) < 0.9 * uniform
+    lower = len(before) >= LEAST and median(before[-5:]) < 0.9 * uniform
     return lower and float(np.ptp(series.values[index:])) <= EXACT * uniform
 
 

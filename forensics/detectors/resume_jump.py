@@ -9,6 +9,7 @@ from forensics.analysis import context, robust
 from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run, Series
+from forensics.model.statistics import median
 from forensics.names import LOSS
 from forensics.plugin import detector
 
@@ -110,16 +111,16 @@ def _counted_anew(run: Run, series: Series, index: int) -> bool:
 def _begins_again(values: Floats) -> list[tuple[int, float, float]]:
     """Return each place where a curve begins again, with the levels before and after it."""
     found: list[tuple[int, float, float]] = []
-    first = float(np.median(values[:AFTER]))
+    first = median(values[:AFTER])
     leaps = np.flatnonzero(np.diff(values) > (1 - AGAIN) * first) + 1
     for cut in leaps[(leaps >= REACH // 2) & (leaps <= len(values) - REACH // 2)].tolist():
         size = min(cut, len(values) - cut, REACH)
-        old, new = float(np.median(values[cut - BEFORE : cut])), float(np.median(values[cut : cut + AFTER]))
+        old, new = median(values[cut - BEFORE : cut]), median(values[cut : cut + AFTER])
         gained = first - old
-        apart = float(np.median(np.abs(values[cut : cut + size] - values[:size])))
-        falls = new - float(np.median(values[cut + size - AFTER : cut + size]))
+        apart = median(np.abs(values[cut : cut + size] - values[:size]))
+        falls = new - median(values[cut + size - AFTER : cut + size])
         back = old < AGAIN * first and SAME_LEVEL < new / first < ROOF
-        above = float(np.median(np.maximum(values[cut : cut + size] - values[:size], 0.0)))
+        above = median(np.maximum(values[cut : cut + size] - values[:size], 0.0))
         faster = above < CLOSE * gained and apart < FASTER * gained and new < SOFTER * first
         faster = faster and bool((values[cut : cut + LONG] > old).all())
         if back and (apart < CLOSE * gained or faster) and falls > 2 * CLOSE * gained:
@@ -132,8 +133,8 @@ def _levels(series: Series, cut: int) -> tuple[int, float, float, bool] | None:
     before, after = _usable(series.values[max(0, cut - REACH) : cut]), _usable(series.values[cut : cut + AFTER])
     if len(before) < BEFORE or len(after) < AFTER:
         return None
-    old, new = float(np.median(before[-BEFORE:])), float(np.median(after))
-    first = float(np.median(_usable(series.values[:cut])[:AFTER]))
+    old, new = median(before[-BEFORE:]), median(after)
+    first = median(_usable(series.values[:cut])[:AFTER])
     lost = first > LEARNT * old and new > LEARNT * old and new - old > ALL_LOST * (first - old)
     if abs(new - old) < DEVIATIONS * max(robust.noise(before), 1e-9):
         return None

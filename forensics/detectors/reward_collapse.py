@@ -10,6 +10,7 @@ from forensics.deferred.patterns import expression
 from forensics.detectors._divergence import levels_of
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run, Series
+from forensics.model.statistics import median
 from forensics.names import snake_case
 from forensics.plugin import detector
 
@@ -178,14 +179,14 @@ def _fell(run: Run) -> Iterator[Finding]:
             continue
         third = len(values) // 3
         first, last = values[:third], values[-third:]
-        lost = float(np.median(first) - np.median(last))
-        if lost > LOST * abs(float(np.median(first))) and last.max() < first.min() and values.max() <= first.max():
+        lost = median(first) - median(last)
+        if lost > LOST * abs(median(first)) and last.max() < first.min() and values.max() <= first.max():
             step = int(series.steps[third])
             yield Finding(
                 symptom="reward-collapse",
                 severity="warning",
-                statement=f"{name} falls from {number(float(np.median(first)))} to "
-                f"{number(float(np.median(last)))} and never was above its start",
+                statement=f"{name} falls from {number(median(first))} to "
+                f"{number(median(last))} and never was above its start",
                 source=series.source_at(third),
                 step=step,
                 step_range=(int(series.steps[0]), step),
@@ -216,7 +217,7 @@ def _thrown(run: Run) -> Iterator[Finding]:
                 symptom="reward-collapse",
                 severity="warning",
                 statement=f"{name} is {number(float(values[last]))} at step {step} and 0 in all of {still} updates "
-                f"since, and {other} goes from {number(best)} to {number(float(np.median(after)))}: the policy is "
+                f"since, and {other} goes from {number(best)} to {number(median(after))}: the policy is "
                 "where no update moves it",
                 source=series.source_at(last),
                 step=step,
@@ -237,11 +238,7 @@ def _spent(run: Run) -> Iterator[Finding]:
         if len(series) < FEW or not ENTROPY.search(snake_case(name)) or not bool(np.isfinite(series.values).all()):
             continue
         values, half = series.values, len(series) // 2
-        if (
-            float(values[: min(5, half)].max()) < ALIVE
-            or float(np.median(np.abs(values[half:]))) >= SPENT
-            or _earned(run)
-        ):
+        if float(values[: min(5, half)].max()) < ALIVE or median(np.abs(values[half:])) >= SPENT or _earned(run):
             continue
         alive = np.flatnonzero(np.abs(values[:half]) >= SPENT)
         index = min(int(alive[np.argmax(np.diff(np.append(alive, len(values))) > 1)]) + 1, len(values) - 1)
@@ -250,7 +247,7 @@ def _spent(run: Run) -> Iterator[Finding]:
             symptom="reward-collapse",
             severity="warning",
             statement=f"{name} falls from {number(float(values[:5].max()))} to "
-            f"{number(float(np.median(values[half:])))}: the policy gives one answer to everything, and its reward "
+            f"{number(median(values[half:]))}: the policy gives one answer to everything, and its reward "
             "never rose",
             source=series.source_at(index),
             step=step,

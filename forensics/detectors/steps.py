@@ -8,6 +8,7 @@ import numpy as np
 from forensics.analysis import context
 from forensics.detectors._wording import counted
 from forensics.model import Finding, Run, Source
+from forensics.model.statistics import median
 from forensics.names import EPOCH, LOSS, Kind
 from forensics.plugin import detector
 
@@ -31,7 +32,7 @@ def step_gap(run: Run) -> Iterator[Finding]:
     if len(series) < LEAST:
         return
     distances = np.diff(series.steps)
-    usual = float(np.median(distances))
+    usual = median(distances)
     holes = np.flatnonzero(distances > HOLE * usual)
     if len(holes) == 0 or len(holes) > len(series) // 10 + 1:
         return

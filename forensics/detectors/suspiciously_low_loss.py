@@ -9,6 +9,7 @@ from forensics.analysis import context
 from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run, Series
+from forensics.model.statistics import median
 from forensics.names import LOSS
 from forensics.plugin import detector
 
@@ -50,7 +51,7 @@ def suspiciously_low_loss(run: Run) -> Iterator[Finding]:
     if _at_the_floor(values):
         yield _collapsed(series, int(finite[0]), float(values[-1]))
         return
-    level, start = float(np.median(values[-LEAST:])), float(values[:LEAST].max())
+    level, start = median(values[-LEAST:]), float(values[:LEAST].max())
     if level >= LOW or bool((values < -LOW).any()) or start < 10 * max(level, 1e-12) or not bool((values > 0).any()):
         return
     low = np.flatnonzero(values >= LOW)
@@ -76,7 +77,7 @@ def _given_away(run: Run, start: float, values: Floats) -> bool:
     """
     named = any(NAMED.search(name) for name in run.timeline.series)
     spent = int(np.count_nonzero(values < LOW)) >= SPENT and (named or context.token_losses(run))
-    rounded = int(np.count_nonzero(values < 0)) >= ROUNDED and float(np.median(values[-ROUNDED:])) <= 0
+    rounded = int(np.count_nonzero(values < 0)) >= ROUNDED and median(values[-ROUNDED:]) <= 0
     return start >= GUESSED and (spent or rounded)
 
 

@@ -9,6 +9,7 @@ from forensics.analysis import context
 from forensics.analysis.onset import tail_onset
 from forensics.deferred.patterns import expression
 from forensics.model import Finding, Floats, Integers, Run, Series, Severity
+from forensics.model.statistics import median
 from forensics.names import LOSS
 from forensics.plugin import detector
 
@@ -110,7 +111,7 @@ def _logged(series: Series, index: int, times: float, levels: tuple[float, float
 
 def _slower(each: Floats, steps: Integers) -> tuple[float, int, float, float] | None:
     size = len(each)
-    usual, late = float(np.median(each[: size // 2])), float(np.median(each[-max(5, size // 5) :]))
+    usual, late = median(each[: size // 2]), median(each[-max(5, size // 5) :])
     if usual <= 0 or late < SLOWER * usual:
         return None
     onset = tail_onset(each > (usual + late) / 2)

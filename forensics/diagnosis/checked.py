@@ -10,6 +10,7 @@ from forensics.analysis.learning import learned, may_rest
 from forensics.deferred.patterns import expression
 from forensics.diagnosis.doubts import doubt
 from forensics.model import Checked, Finding, Run
+from forensics.model.statistics import median
 from forensics.names import EVALUATION, GRAD_NORM, LEARNING_RATE, LOSS, Kind, is_loss
 
 FEW = 5
@@ -105,7 +106,7 @@ def _may_lie_at_its_margin(run: Run) -> bool:
     if series is None or not OF_DISTANCES.search(series.logged_as or ""):
         return False
     values = series.values[np.isfinite(series.values)]
-    return len(values) >= FEW and float(np.median(values[-FEW:])) > MARGIN * float(values[0])
+    return len(values) >= FEW and median(values[-FEW:]) > MARGIN * float(values[0])
 
 
 def _might_have_moved(run: Run) -> bool:
@@ -118,10 +119,10 @@ def _might_have_moved(run: Run) -> bool:
     if series is None or context.is_excerpt(run) or run.timeline.excerpt:
         return False
     values = series.values[np.isfinite(series.values)]
-    if context.may_know(run) and robust.noise(values) > QUIET * abs(float(np.median(values))):
+    if context.may_know(run) and robust.noise(values) > QUIET * abs(median(values)):
         return False
     error = 3 * 1.2533 * robust.noise(values) * float(np.sqrt(2 / max(1, len(values) // 3)))
-    return error < SEEN * float(np.median(values))
+    return error < SEEN * median(values)
 
 
 def _complaint(run: Run) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from forensics.analysis.epochs import epochs_of
 from forensics.model import Coincidence, Finding, Integers, Run
 from forensics.model.order import distinct
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, LEARNING_RATE, Kind
 
 CHANCE = 0.5
@@ -57,7 +58,7 @@ def _recurring(steps: Integers, first: int, last: int) -> Iterator[int]:
     if not len(inside):
         return
     if len(steps) > 1:
-        spacing = float(np.median(np.diff(steps)))
+        spacing = median(np.diff(steps))
         if last - first + 1 > CHANCE * spacing:
             return
     yield int(inside[0])

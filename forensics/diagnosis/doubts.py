@@ -14,6 +14,7 @@ from forensics.analysis import context, robust
 from forensics.analysis.learning import QUALITY, finite, may_rest, qualities, rose, running_sum
 from forensics.deferred.patterns import expression
 from forensics.model import Floats, Run
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, EVALUATION, LEARNING_RATE, LOSS, is_loss
 
 LAST, FIRST, SMOOTH = 6, 10, 15
@@ -74,11 +75,11 @@ def _losses(run: Run) -> Floats:
 
 
 def _end(values: Floats) -> float:
-    return float(np.median(values[-max(1, len(values) // LAST) :]))
+    return median(values[-max(1, len(values) // LAST) :])
 
 
 def _begin(values: Floats) -> float:
-    return float(np.median(values[: max(1, len(values) // FIRST)]))
+    return median(values[: max(1, len(values) // FIRST)])
 
 
 def _number(value: float) -> str:
@@ -166,7 +167,7 @@ def _was_lost_meanwhile(run: Run) -> str:
     if len(values) < FIRST or float(values.min()) <= 0 or _game(run) or running_sum(values):
         return ""
     width = max(1, len(values) // SMOOTH)
-    smooth = np.array([float(np.median(values[max(0, i - width + 1) : i + 1])) for i in range(len(values))])
+    smooth = np.array([median(values[max(0, i - width + 1) : i + 1]) for i in range(len(values))])
     best = np.minimum.accumulate(smooth)
     high = (smooth > LEFT * best) & (smooth > best + HIGH * robust.noise(values)) & (smooth > OF_THE_FIRST * values[0])
     if int(high.sum()) <= max(2, LONG * len(values)):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from forensics.model import Run
+from forensics.model.statistics import distinct
 from forensics.names import LOSS
 
 BUCKETS = 20
@@ -19,7 +20,7 @@ def small_curve(run: Run) -> Points:
     series = run.timeline.get(LOSS)
     if series is None or not len(series):
         return ()
-    edges = np.unique(np.linspace(0, len(series), min(BUCKETS, len(series)) + 1).astype(np.int64))
+    edges = distinct(np.linspace(0, len(series), min(BUCKETS, len(series)) + 1).astype(np.int64))
     kept = {0, len(series) - 1}
     for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         part = series.values[start:stop]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from forensics.deferred.records import dataclass
 from forensics.model.columns import Coded, Column, Flags, Names, Shapes, fitted, ragged
 from forensics.model.facts import Integers
+from forensics.model.statistics import distinct
 
 Role: TypeAlias = Literal["weight", "buffer", "master", "exp_avg", "exp_avg_sq", "optimizer"]
 Trained: TypeAlias = Literal["trainable", "frozen", "tied", "buffer", "unknown"]
@@ -138,7 +139,7 @@ class Tensors(Column[TensorRecord]):
         if not hit.any():
             return np.zeros(0, np.intp)
         of = np.repeat(np.arange(len(self)), np.diff(self.piece_starts))
-        return np.unique(of[hit[self.piece_files]])
+        return distinct(of[hit[self.piece_files]])
 
     def changed(self, *, names: Names | None = None, trained: Coded | None = None) -> "Tensors":
         """Return the same tensors with other names or labels."""

@@ -9,6 +9,7 @@ from forensics.deferred.patterns import expression
 from forensics.errors import ChangedError, TruncatedError
 from forensics.formats.text import number, numbered_lines
 from forensics.model import UNKNOWN_STEP, Artifact, Fact, Floats, Integers, Skip
+from forensics.model.statistics import median
 from forensics.names import canonical, is_loss
 from forensics.plugin import reader
 from forensics.readers.text.lexicon import Role, role_of
@@ -92,5 +93,5 @@ def _of(table: Floats) -> tuple[Floats, Integers]:
         whole = np.isfinite(column).all() and (column == np.floor(column)).all()
         if whole and (np.diff(column) > 0).mean() > MOSTLY:
             value = table[:, 1 if index == 0 else 0]
-            return value, unknown if np.median(np.diff(column)) == 1 else column.astype(np.int64)
+            return value, unknown if median(np.diff(column)) == 1 else column.astype(np.int64)
     return (table[:, 0], unknown) if table.shape[1] == 1 else (table[:0, 0], unknown)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from forensics.diagnosis import judgement
 from forensics.model import NOUNS, Checkpoint, Integers, Report, Run, Series, TensorTable
+from forensics.model.statistics import distinct
 from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS, LOSS_SCALE
 from forensics.report._onset import onset_on
 from forensics.report._safe import clean
@@ -56,7 +57,7 @@ def _plot(series: Series, most: int) -> Json:
         "nouns": NOUNS[series.axis][1],
         "steps": series.steps[keep].tolist(),
         "values": [_short(v) if ok else None for v, ok in zip(values.tolist(), finite.tolist(), strict=True)],
-        "nonfinite": bad[np.unique(np.linspace(0, len(bad) - 1, min(len(bad), MOST_MARKS)).astype(int))].tolist(),
+        "nonfinite": bad[distinct(np.linspace(0, len(bad) - 1, min(len(bad), MOST_MARKS)).astype(int))].tolist(),
         "nonfinite_count": len(bad),
         "count": len(series),
     }
@@ -80,7 +81,7 @@ def thinned(values: NDArray[np.float64], most: int) -> Integers:
             kept += [start + int(np.nanargmax(np.where(finite, part, np.nan)))]
         if not finite.all():
             kept.append(start + int(np.argmin(finite)))
-    return np.unique(np.array(kept, dtype=np.int64))
+    return distinct(np.array(kept, dtype=np.int64))
 
 
 def _short(value: float) -> float:
@@ -107,7 +108,7 @@ def marks(report: Report) -> Json:
 
 def _events(run: Run) -> Iterator[Json]:
     for events in run.timeline.events:
-        steps = np.unique(events.steps[events.steps >= 0])[:200].tolist()
+        steps = distinct(events.steps[events.steps >= 0])[:200].tolist()
         if steps and events.kind not in {"checkpoint-saved", "evaluated"}:
             yield {"kind": events.kind, "steps": steps}
 

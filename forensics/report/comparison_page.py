@@ -9,6 +9,7 @@ import forensics
 from forensics.comparison import Comparison, Divergence
 from forensics.comparison.metrics import COMPARED
 from forensics.model import NOUNS, Series
+from forensics.model.statistics import distinct
 from forensics.report._assets import asset, policy, template
 from forensics.report._onset import Curve
 from forensics.report._safe import clean
@@ -82,7 +83,7 @@ def _parted(found: Divergence | None) -> str:
 
 def _curve(series: Series) -> Curve:
     """Return a curve thinned evenly; its first and last entry stay."""
-    kept = np.unique(np.linspace(0, len(series) - 1, min(POINTS, len(series))).astype(np.int64))
+    kept = distinct(np.linspace(0, len(series) - 1, min(POINTS, len(series))).astype(np.int64))
     return Curve(series.name, series.steps[kept], series.values[kept], series.axis)
 
 

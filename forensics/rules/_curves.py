@@ -7,6 +7,7 @@ import numpy as np
 
 from forensics.deferred.records import dataclass
 from forensics.model import Explained, Floats, Run, Series, Source
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS
 from forensics.rules._seen import Seen
 
@@ -193,7 +194,7 @@ def norms_grew(run: Run, explained: Explained) -> Seen | None:
     finite = values[np.isfinite(values) & (values > 0)][-HISTORY:]
     if len(finite) < 5:
         return None
-    usual, last = float(np.median(finite[:-2])), float(np.max(finite[-3:]))
+    usual, last = median(finite[:-2]), float(np.max(finite[-3:]))
     grew = last > GROWTH * usual
     told = "grew" if grew else "was steady"
     said = f"grad_norm {told} before the onset (median {shown(usual)}, largest of the last three {shown(last)})"
@@ -234,9 +235,9 @@ def loss_falls(run: Run, step: int | None = None) -> Seen | None:
     if len(finite) < 6:
         return None
     third = max(1, len(finite) // 3)
-    first, last = float(np.median(finite[:third])), float(np.median(finite[-third:]))
+    first, last = median(finite[:third]), median(finite[-third:])
     # Of a few noisy entries the medians differ by chance: by less than one usual step from entry to entry.
-    fell = last < 0.9 * first and first - last > float(np.median(np.abs(np.diff(finite)))) * (len(finite) < 12)
+    fell = last < 0.9 * first and first - last > median(np.abs(np.diff(finite))) * (len(finite) < 12)
     told = "falls" if fell else "stays"
     said = f"loss {told} from {shown(first)} to {shown(last)} (medians of the outer thirds)"
     return Seen(fell, said, loss.source_at(len(loss) - 1), "loss over the run")

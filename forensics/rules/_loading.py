@@ -3,6 +3,7 @@
 import numpy as np
 
 from forensics.model import Explained, Run
+from forensics.model.statistics import median
 from forensics.names import LOSS
 from forensics.rules._curves import from_first_entry, onset, series_of, shown
 from forensics.rules._seen import Seen
@@ -31,7 +32,7 @@ def all_lost(run: Run, explained: Explained) -> Seen | None:
     before, after = loss.values[:cut][known[:cut]], loss.values[cut:][known[cut:]]
     if len(before) < 2 * AROUND or not len(after):
         return None
-    began, old, new = (float(np.median(part)) for part in (before[:AROUND], before[-AROUND:], after[:AROUND]))
+    began, old, new = (median(part) for part in (before[:AROUND], before[-AROUND:], after[:AROUND]))
     lost = began > old and new - old > LOST * (began - old) and new < NEAR_FIRST * began
     said = f"loss began at {shown(began)}, was at {shown(old)} before the restart and is at {shown(new)} behind it"
     return Seen(lost, said, loss.source_at(cut), "level behind the restart")

@@ -6,6 +6,7 @@ import numpy as np
 
 from forensics.deferred.patterns import expression
 from forensics.model import Run
+from forensics.model.statistics import median
 from forensics.rules._curves import series_of, shown
 from forensics.rules._seen import Seen, first, held
 from forensics.rules._setup import has_metric, is_set
@@ -113,7 +114,7 @@ def sampler_differs(run: Run) -> Seen | None:
         last = np.abs(series.values[-5:])
         last = last[np.isfinite(last)]
         if APART.search(name) and len(last):
-            typical = float(np.median(last))
+            typical = median(last)
             said = f"{name} is {shown(typical)} at the end"
             return Seen(typical > FAR, said, series.source_at(len(series) - 1), "sampler and trainer")
     return None

@@ -6,6 +6,7 @@ import numpy as np
 
 from forensics.analysis.epochs import last_epoch
 from forensics.model import Evidence, Experiment, Explained, Run
+from forensics.model.statistics import median
 from forensics.names import LOSS
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import ALIVE, before, eval_is_nan, norm_is, onset, series_of, shown, sudden
@@ -22,7 +23,7 @@ def _fades(run: Run, explained: Explained) -> Seen | None:
     finite = values[np.isfinite(values) & (values > 0)]
     if len(finite) < 3:
         return None
-    last, half = float(np.median(finite[-3:])), float(np.median(finite[: max(1, len(finite) // 2)]))
+    last, half = median(finite[-3:]), median(finite[: max(1, len(finite) // 2)])
     said = f"loss sank from {shown(half)} (median of the first half) to {shown(last)} before"
     return Seen(last < ALIVE and last < half, said, loss.source_at(len(values) - 1), "shape of the loss")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Floats, Run
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, LOSS
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import after, before, norm_is, norms_grew, onset, series_of, shown
@@ -34,7 +35,7 @@ def _leap(run: Run, explained: Explained) -> Seen | None:
     if sides is None:
         return None
     old, new = sides
-    level, entered = float(np.median(new)), float(new[0])
+    level, entered = median(new), float(new[0])
     said = f"loss leaps from {shown(float(old[-1]))} to {shown(entered)} in one entry"
     return Seen(entered > LEAP * float(old.max()) and entered > level / LEAP, said, None, "leap")
 
@@ -45,8 +46,8 @@ def _stands(run: Run, explained: Explained) -> Seen | None:
     if sides is None:
         return None
     new = sides[1][1:]
-    spread = float(np.ptp(new)) / max(float(np.median(new)), np.finfo(float).tiny)
-    return Seen(spread < 2 * STEADY, f"loss then stays around {shown(float(np.median(new)))}", None, "level")
+    spread = float(np.ptp(new)) / max(median(new), np.finfo(float).tiny)
+    return Seen(spread < 2 * STEADY, f"loss then stays around {shown(median(new))}", None, "level")
 
 
 def _worse_than_guessing(run: Run, explained: Explained) -> Seen | None:
@@ -54,7 +55,7 @@ def _worse_than_guessing(run: Run, explained: Explained) -> Seen | None:
     sides = _sides(run, explained)
     if vocabulary is None or vocabulary < 2 or sides is None:
         return None
-    level, uniform = float(np.median(sides[1])), math.log(vocabulary)
+    level, uniform = median(sides[1]), math.log(vocabulary)
     said = f"loss is {shown(level)}, and ln({vocabulary:,.0f}) = {uniform:.2f} is what guessing gives"
     return Seen(level > 1.1 * uniform, said, None, "uniform")
 

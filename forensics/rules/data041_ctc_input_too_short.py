@@ -7,6 +7,7 @@ import numpy as np
 
 from forensics.deferred.patterns import expression
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
+from forensics.model.statistics import median
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import infinite_first, onset, shown
 from forensics.rules._labels import is_ctc
@@ -30,7 +31,7 @@ def shorter_input(run: Run, explained: Explained) -> Seen | None:
         value = series.value_at(step) if step is not None and LENGTHS.search(name) else None
         earlier = series.values[: int(np.searchsorted(series.steps, step))] if step is not None else series.values[:0]
         if value is not None and len(earlier) >= 3:
-            usual = float(np.median(earlier))
+            usual = median(earlier)
             said = f"{name} is {shown(value)} at step {step}, {shown(usual)} before (median)"
             return Seen(value < SHORTER * usual, said, series.source_at(len(earlier)), "length of the input")
     return None

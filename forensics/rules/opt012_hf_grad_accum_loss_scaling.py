@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, LOSS
 from forensics.plugin import Condition, rule
 from forensics.rules._curves import series_of, shown
@@ -35,7 +36,7 @@ def ratio(run: Run) -> Seen | None:
     trained, measured = last[np.isfinite(last)], float(evaluated.values[-1])
     if not (len(trained) and measured > 0 and np.isfinite(measured)):
         return None
-    quotient = float(np.median(trained)) / measured
+    quotient = median(trained) / measured
     if steps is None:
         whole = round(quotient)
         told = f"loss is {shown(quotient)} times eval_loss; gradient_accumulation_steps is not recorded"

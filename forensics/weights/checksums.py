@@ -60,7 +60,7 @@ def _odd_places(checkpoint: Checkpoint, path: str) -> list[int]:
     if checkpoint.table is None:
         return []
     held = checkpoint.tensors
-    rows = np.intersect1d(held.in_files({path}), np.flatnonzero(_odd(checkpoint.table)))
+    rows = np.intersect1d(held.in_files({path}), np.flatnonzero(_odd(checkpoint.table)), assume_unique=True)
     return [piece.offset for row in rows.tolist() for piece in held.pieces(row) if piece.path == path]
 
 

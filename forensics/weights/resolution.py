@@ -10,6 +10,7 @@ from forensics.deferred.patterns import expression
 from forensics.errors import ForensicsError
 from forensics.formats.dtypes import decode, dtype_named
 from forensics.model import Checkpoint, Floats, OptimizerState, TensorRecord, UpdateResolution
+from forensics.model.statistics import median
 from forensics.storage.locations import Root
 from forensics.weights.precision import Adam, expected_update, smallest_moving
 from forensics.weights.reading import Files, extents
@@ -116,14 +117,14 @@ def _resolution(
         cannot = updates[0][known] < limits[known]
     else:
         # Which update belongs to which element is not known: the typical one is held against all of them.
-        cannot = np.median(pooled) < limits[known]
+        cannot = median(pooled) < limits[known]
     return UpdateResolution(
         name=weight.name,
         dtype=weight.dtype,
         elements=int(known.sum()),
         stuck=int(np.count_nonzero(cannot)),
-        expected_update=float(np.median(pooled)),
-        smallest_moving=float(np.median(limits[known])),
+        expected_update=median(pooled),
+        smallest_moving=median(limits[known]),
         learning_rate=settings.rate,
         ones=bool(np.all(values == 1.0)),
     )

@@ -20,6 +20,7 @@ from forensics.errors import ForensicsError
 from forensics.formats.dtypes import DTYPES, Bytes, DType
 from forensics.model.columns import Flags
 from forensics.model.facts import Integers
+from forensics.model.statistics import distinct
 from forensics.model.tensors import Tensors
 from forensics.weights import blocks
 from forensics.weights.reading import Failed, Lender
@@ -71,7 +72,7 @@ class Small:
         return np.asarray(np.array([DTYPES[name].kind == "opaque" for name in self.dtypes])[self.codes], dtype=bool)
 
     def paths(self) -> frozenset[str]:
-        return frozenset(self.files[code] for code in np.unique(self.file_codes).tolist())
+        return frozenset(self.files[code] for code in distinct(self.file_codes).tolist())
 
     def taken(self, chosen: Integers | slice) -> "Small":
         """Return some of them."""
@@ -164,7 +165,7 @@ def _read(files: Lender, path: str, offset: int, into: Bytes) -> str | None:
 def _scatter(raw: Bytes, offsets: Integers, sizes: NDArray[np.integer[Any]], starts: Integers, buffer: Bytes) -> None:
     """Copy each tensor from where it lay in its file to its start in the buffer."""
     large = sizes >= SCATTER_BYTES
-    for size in np.unique(sizes[~large]).tolist():
+    for size in distinct(sizes[~large]).tolist():
         own, inside = sizes == size, np.arange(size)
         buffer[starts[own][:, None] + inside] = raw[offsets[own][:, None] + inside]
     rows = zip(offsets[large].tolist(), sizes[large].tolist(), starts[large].tolist(), strict=True)
@@ -222,9 +223,9 @@ def _seen(
     fits = (np.diff(held.piece_starts) == 1) & held.own & (codes >= 0)
     fits[list(held.strides)] = False
     if (held.shapes.sizes < 0).any():
-        fits[
-            np.unique(np.searchsorted(held.shapes.starts, np.flatnonzero(held.shapes.sizes < 0), side="right") - 1)
-        ] = False
+        fits[distinct(np.searchsorted(held.shapes.starts, np.flatnonzero(held.shapes.sizes < 0), side="right") - 1)] = (
+            False
+        )
     at = np.minimum(held.piece_starts[:-1], max(len(held.piece_sizes) - 1, 0))
     if not len(held.piece_sizes):
         nothing = np.zeros(len(held), np.int64)

@@ -10,6 +10,7 @@ from forensics.analysis.endings.groups import Group, groups_of, root_of, unknown
 from forensics.analysis.endings.hangs import hang_told, stands_still
 from forensics.deferred.records import dataclass
 from forensics.model import Attempt, Ending, EndingKind, Timeline
+from forensics.model.statistics import median
 from forensics.names import LOSS, Kind
 from forensics.signatures import Role
 
@@ -109,7 +110,7 @@ def _told(seconds: float) -> str:
 def _gap(timeline: Timeline) -> int:
     """Return how many steps the entries of the loss are usually apart."""
     loss = timeline.get(LOSS)
-    return int(np.median(np.diff(loss.steps))) if loss is not None and loss.axis == "step" and len(loss) > 1 else 1
+    return int(median(np.diff(loss.steps))) if loss is not None and loss.axis == "step" and len(loss) > 1 else 1
 
 
 def _last_epoch(timeline: Timeline) -> int | None:

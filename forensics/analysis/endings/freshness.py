@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from forensics.model import Timeline
+from forensics.model.statistics import distinct, median
 
 LEAST_SECONDS = 600.0
 GAPS = 20
@@ -20,11 +21,11 @@ def written_ago(timeline: Timeline, now: float) -> float | None:
     """
     times = [block.wall_times for block in timeline.samples if block.wall_times is not None]
     known = np.sort(np.concatenate([*times, np.empty(0)]))
-    known = np.unique(known[np.isfinite(known)])
+    known = distinct(known[np.isfinite(known)])
     if not len(known):
         return None
     zone = time.localtime(now).tm_gmtoff
     ages = [age for age in (now - known[-1], now + zone - known[-1]) if age >= -AHEAD_SECONDS]
-    usual = float(np.median(np.diff(known))) if len(known) > 1 else 0.0
+    usual = median(np.diff(known)) if len(known) > 1 else 0.0
     age = max(0.0, float(min(ages, default=np.inf)))
     return age if age <= max(LEAST_SECONDS, GAPS * usual) else None

@@ -13,6 +13,7 @@ import numpy as np
 from forensics.deferred.records import dataclass
 from forensics.formats.text import Window
 from forensics.model import Integers
+from forensics.model.statistics import distinct
 from forensics.readers.text.layouts import WHOLE_BAR, Layout, matrix, opens
 from forensics.readers.text.lines import Lines
 from forensics.readers.text.tables import Entries
@@ -91,7 +92,7 @@ def _on_lines_taken(
         kind = kinds[line]
         bars = np.flatnonzero(kind == _BAR)
         bars = bars[lines.ends[line[bars]] <= ends[rows[bars]] + NEAR_BYTES]
-        for which in np.unique(taken.by[line[bars]]).tolist():
+        for which in distinct(taken.by[line[bars]]).tolist():
             layout = taken.layouts[which]
             mine = bars[taken.by[line[bars]] == which]
             texts = matrix(window.data, lines.starts[line[mine]], len(layout.text))
