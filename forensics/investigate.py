@@ -13,6 +13,7 @@ from forensics.analysis.best import best_checkpoint
 from forensics.analysis.places import axis_at, on, placed
 from forensics.analysis.reported import reported
 from forensics.assemble import assemble
+from forensics.assemble.announced import Between
 from forensics.assemble.several import several_runs
 from forensics.assemble.trainings import told_apart
 from forensics.deferred.patterns import expression
@@ -28,6 +29,7 @@ from forensics.discovery.aside import of_the_run
 from forensics.discovery.discover import Discovery, discover, discover_packed
 from forensics.discovery.fetched import fetched
 from forensics.discovery.unpack import opened
+from forensics.documents._between import lines_between
 from forensics.documents._parts import head_of, part_of, relocated
 from forensics.errors import ForensicsError, InternalError, NothingReadableError, SeveralRunsError, contained
 from forensics.formats.text import looks_binary, redact
@@ -267,13 +269,39 @@ def _read_place(
         recordings = [fact for fact in facts if isinstance(fact, Recording)]
         facts.extend(belonging(found.root, checkpoints, recordings))
     checkpoints = with_gaps(checkpoints, found.artifacts)
-    apart = told_apart(facts)
+    apart = told_apart(facts, _between(found.artifacts))
     skips = (*found.skips, *skips, *unexamined)
     run = assemble(path, found.artifacts, apart.facts, checkpoints, skips)
     run = replace(run, hidden=secrets_of(found.artifacts))
     run = replace(run, trainings=_trainings(run, apart.trainings, skips))
     internal = (skip.reason for skip in run.skips if skip.internal)
     return run, tuple(dict.fromkeys((*failures, *internal)))
+
+
+def _between(artifacts: Sequence[Artifact]) -> Between:
+    """Return what reads the lines between two entries of a file; of one that cannot be read again there are none."""
+    files = {artifact.path: artifact for artifact in artifacts}
+
+    def between(path: str, place: str, spans: Sequence[tuple[int, int]]) -> list[list[str]]:
+        artifact = files.get(path)
+        try:
+            with contained(f"a second look at {path}"):
+                if artifact is not None:
+                    return lines_between(artifact, _document_of(artifact, _head(artifact)), place, spans)
+        except ForensicsError:
+            pass
+        return [[] for _ in spans]
+
+    return between
+
+
+def _head(artifact: Artifact) -> bytes:
+    with File(artifact.location) as file:
+        return file.head(HEAD_BYTES)
+
+
+def _document_of(artifact: Artifact, head: bytes) -> Document | None:
+    return next((each for each in catalog.documents() if each.takes(artifact, head)), None)
 
 
 def _trainings(run: Run, trainings: Sequence[Sequence[Fact]], skips: Iterable[Skip]) -> tuple[Run, ...]:
@@ -313,10 +341,9 @@ def _facts(artifact: Artifact, failures: list[str], unread: list[Artifact]) -> I
         return
     try:
         with contained(f"the first look at {artifact.path}"):
-            with File(artifact.location) as file:
-                head = file.head(HEAD_BYTES)
+            head = _head(artifact)
             chosen = list(readers_of(artifact, head))
-            document = next((each for each in catalog.documents() if each.takes(artifact, head)), None)
+            document = _document_of(artifact, head)
     except ForensicsError as error:
         yield Skip(artifact.path, str(error), isinstance(error, InternalError))
         return

@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.assemble.announced import Between, announced
 from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Events, Fact, Floats, Integers, Samples, Setting
 from forensics.model.statistics import median
@@ -31,7 +32,8 @@ LAST = 3
 """Entries whose median tells where a training ended."""
 FALLEN, ALIKE, LEAST_ALIKE, LIKE_THE_FIRST = 0.2, 0.6, 5, 0.3
 """Without a counter that falls: the share of the first entry that was gained, how much of that is lost again, the
-entries of each training, which all have as many, and by what share the first of one may lie above that of the first."""
+entries of each training, which all have as many, and by what share the first entry of the second of two may lie above
+that of the first."""
 OF_THE_ONE_BEFORE = frozenset({Kind.TRAINING_FINISHED, Kind.CHECKPOINT_SAVED, Kind.EVALUATED})
 """What stands between two trainings and belongs to the first of them."""
 BETWEEN_ATTEMPTS = frozenset({Kind.RESUMED, Kind.TRACEBACK, Kind.SIGNAL, Kind.KILLED, *BY_NAME})
@@ -57,6 +59,7 @@ class _Entries:
     places: Floats
     values: Floats
     begins: Integers
+    tells_loss: bool
 
     @property
     def pieces(self) -> list[tuple[int, int]]:
@@ -79,10 +82,15 @@ class _Bounds:
         return numbers.astype(np.int64)
 
 
-def told_apart(facts: Iterable[Fact]) -> Told:
+def _nothing(_path: str, _place: str, spans: Sequence[tuple[int, int]]) -> list[list[str]]:
+    return [[] for _ in spans]
+
+
+def told_apart(facts: Iterable[Fact], between: Between = _nothing) -> Told:
     """Return the facts with trainings told apart, where every text that tells a loss holds as many of them.
 
-    Texts that tell none (a configuration, a list of packages) belong to each of them.
+    Texts that tell none (a configuration, a list of packages) belong to each of them. `between` reads what stands
+    between two entries, for stages that are announced.
     """
     found = list(facts)
     texts: dict[tuple[str, str], list[Samples]] = defaultdict(list)
@@ -93,9 +101,13 @@ def told_apart(facts: Iterable[Fact]) -> Told:
     risen: dict[tuple[str, str], _Entries] = {}
     for (path, place), blocks in texts.items():
         entries = _entries(blocks)
+        anew = bool(len(entries.begins)) and _is_anew(entries)
+        if not anew and entries.tells_loss:
+            stages = announced(path, place, entries.records, entries.values, between)
+            anew, entries = (True, replace(entries, begins=stages)) if len(stages) else (anew, entries)
         if not len(entries.begins) or _are_attempts(entries, found, path):
             continue
-        if _is_anew(entries):
+        if anew:
             bounds[path] = _bounds(entries, blocks)
         elif np.isfinite(entries.places).all():
             risen[path, place] = entries
@@ -120,7 +132,7 @@ def _entries(blocks: Sequence[Samples]) -> _Entries:
     begins = _falls(places) if np.isfinite(places).all() else np.empty(0, dtype=np.int64)
     if not len(begins) and block.name == LOSS:
         begins = _again_and_again(block.values)
-    return _Entries(block.records, places, block.values, begins)
+    return _Entries(block.records, places, block.values, begins, _tells_loss(block))
 
 
 def _falls(places: Floats) -> Integers:
@@ -141,11 +153,13 @@ def _again_and_again(values: Floats) -> Integers:
     first, before, after = values[:1], values[:-1], values[1:]
     with np.errstate(invalid="ignore"):
         fallen = first - before >= FALLEN * np.abs(first)
-        back = fallen & (after - before >= ALIKE * (first - before)) & (after <= (1 + LIKE_THE_FIRST) * np.abs(first))
+        back = fallen & (after - before >= ALIKE * (first - before))
     begins = np.flatnonzero(back | (~np.isfinite(before) & np.isfinite(after))) + 1
     lengths = np.diff([0, *begins.tolist(), len(values)])
     each = int(lengths.min(initial=len(values)))
-    if not back.any() or each < LEAST_ALIKE or bool((lengths % each).any()) or len(values) >= MOST * each:
+    once = np.flatnonzero(back)
+    alone = len(once) == 1 and bool(after[once[0]] > (1 + LIKE_THE_FIRST) * np.abs(first[0]))
+    if not len(once) or alone or each < LEAST_ALIKE or bool((lengths % each).any()) or len(values) >= MOST * each:
         return none
     return np.arange(each, len(values), each, dtype=np.int64)
 
