@@ -39,8 +39,8 @@ DEVIATIONS, GAINED, SHARE = 6.0, 0.3, 0.2
 MANY = 100
 """Leaps from one entry to the next beyond which a curve is noise."""
 BETTER, ANOTHER, HALF = 0.8, 3.0, 0.5
-"""Share of the first entry of all below which a stage must end; what is so many times that is another loss, which must
-end below half of its own first entry."""
+"""Share of the first entry of all below which a stage must end; what ends at so many times that, or at so small a part
+of it, is another loss, or was learned: it must end below half of its own first entry."""
 _DIGITS = expression(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
@@ -94,7 +94,7 @@ def _that_learn(values: Floats, begins: Sequence[int]) -> list[int]:
     first = float(values[np.isfinite(values)][0])
     for index, stop in zip(begins, [*begins[1:], len(values)], strict=True):
         begin, end = float(values[index]), float(np.median(values[max(index, stop - LAST) : stop]))
-        another = begin > ANOTHER * first or begin < first / ANOTHER
+        another = not first / ANOTHER < end < ANOTHER * first
         if end < (HALF * begin if another else BETTER * first):
             kept.append(index)
     return kept

@@ -30,10 +30,9 @@ BACK = 0.25
 """Share of what a loss had gained that is lost where a model begins anew; a loss that goes on loses less."""
 LAST = 3
 """Entries whose median tells where a training ended."""
-FALLEN, ALIKE, LEAST_ALIKE, LIKE_THE_FIRST = 0.2, 0.6, 5, 0.3
+FALLEN, ALIKE, LEAST_ALIKE, SEAMS = 0.2, 0.6, 5, 2
 """Without a counter that falls: the share of the first entry that was gained, how much of that is lost again, the
-entries of each training, which all have as many, and by what share the first entry of the second of two may lie above
-that of the first."""
+entries of each training, which all have as many, and how often it happens: once may be chance."""
 OF_THE_ONE_BEFORE = frozenset({Kind.TRAINING_FINISHED, Kind.CHECKPOINT_SAVED, Kind.EVALUATED})
 """What stands between two trainings and belongs to the first of them."""
 BETWEEN_ATTEMPTS = frozenset({Kind.RESUMED, Kind.TRACEBACK, Kind.SIGNAL, Kind.KILLED, *BY_NAME})
@@ -157,9 +156,13 @@ def _again_and_again(values: Floats) -> Integers:
     begins = np.flatnonzero(back | (~np.isfinite(before) & np.isfinite(after))) + 1
     lengths = np.diff([0, *begins.tolist(), len(values)])
     each = int(lengths.min(initial=len(values)))
-    once = np.flatnonzero(back)
-    alone = len(once) == 1 and bool(after[once[0]] > (1 + LIKE_THE_FIRST) * np.abs(first[0]))
-    if not len(once) or alone or each < LEAST_ALIKE or bool((lengths % each).any()) or len(values) >= MOST * each:
+    if (
+        not back.any()
+        or len(begins) < SEAMS
+        or each < LEAST_ALIKE
+        or bool((lengths % each).any())
+        or len(values) >= MOST * each
+    ):
         return none
     return np.arange(each, len(values), each, dtype=np.int64)
 

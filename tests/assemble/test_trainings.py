@@ -109,10 +109,10 @@ def test_without_a_counter_that_falls_equal_pieces_are_trainings() -> None:
     [
         (*LEARNS, *LEARNS[:7]),
         (*LEARNS, *[1.2 * value for value in LEARNS[4:]], *LEARNS[4:]),
-        (*LEARNS, *[4 * value for value in LEARNS]),
-        (*LEARNS[:4], *LEARNS[:4]),
+        (*LEARNS, *LEARNS),
+        LEARNS[:4] * 3,
     ],
-    ids=["of other lengths", "not as high", "far higher", "of four entries"],
+    ids=["of other lengths", "not as high", "once", "of four entries"],
 )
 def test_other_leaps_are_no_trainings(values: tuple[float, ...]) -> None:
     assert parts(block(values, range(1, len(values) + 1))) == []
@@ -223,3 +223,21 @@ def test_a_training_that_ends_where_the_others_began(tmp_path: Path) -> None:
 )
 def test_what_others_do_not_tell(tmp_path: Path, trainings: tuple[tuple[float, ...], ...]) -> None:
     assert judged(tmp_path, *trainings).verdict == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "verdict"),
+    [([0.1, 0.09, 0.11, 0.1, 0.1], "suspicious"), ([0.1, 0.12, 0.2, 0.24, 0.29], "healthy")],
+    ids=["at that of guessing", "of a harder task"],
+)
+def test_an_accuracy_below_where_that_of_another_training_began(
+    tmp_path: Path, accuracies: list[float], verdict: str
+) -> None:
+    """Its loss is that of another task, of which nothing can be said."""
+    lines = []
+    for losses, told in (((2.3, 1.5, 1.0, 0.6, 0.5), [0.3, 0.5, 0.7, 0.8, 0.9]), ((90, 30, 21, 19, 20.1), accuracies)):
+        lines += [f"epoch {n}: loss {v:.3f} acc {a:.3f}" for n, (v, a) in enumerate(zip(losses, told, strict=True), 1)]
+    (tmp_path / "train.log").write_text("\n".join(lines))
+    report = investigate(tmp_path)
+
+    assert (report.verdict, len(report.trainings)) == (verdict, 2)
