@@ -38,7 +38,7 @@ DEVIATIONS, GAINED, SHARE = 6.0, 0.3, 0.2
 """A leap: of so many point-to-point deviations, of so much of what was gained and of its level."""
 MANY = 100
 """Leaps from one entry to the next beyond which a curve is noise."""
-BETTER, ANOTHER, HALF = 0.8, 3.0, 0.5
+BETTER, ANOTHER, HALF = 0.9, 3.0, 0.5
 """Share of the first entry of all below which a stage must end; what ends at so many times that, or at so small a part
 of it, is another loss, or was learned: it must end below half of its own first entry."""
 _DIGITS = expression(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?")

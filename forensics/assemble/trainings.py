@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from forensics.analysis import robust
 from forensics.assemble.announced import Between, announced
 from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Events, Fact, Floats, Integers, Samples, Setting
@@ -28,6 +29,8 @@ NEAR = 1.5
 """Distances between entries within which a counter is back at its beginning."""
 BACK = 0.25
 """Share of what a loss had gained that is lost where a model begins anew; a loss that goes on loses less."""
+GAINED, CHANCE, HALF = 0.05, 3.0, 0.5
+"""Share of its first entry and point-to-point deviations by which a piece that tells falls; share of those that do."""
 LAST = 3
 """Entries whose median tells where a training ended."""
 FALLEN, ALIKE, LEAST_ALIKE, SEAMS = 0.2, 0.6, 5, 2
@@ -100,11 +103,11 @@ def told_apart(facts: Iterable[Fact], between: Between = _nothing) -> Told:
     risen: dict[tuple[str, str], _Entries] = {}
     for (path, place), blocks in texts.items():
         entries = _entries(blocks)
-        anew = bool(len(entries.begins)) and _is_anew(entries)
+        anew = _is_anew(entries) if len(entries.begins) else False
         if not anew and entries.tells_loss:
             stages = announced(path, place, entries.records, entries.values, between)
             anew, entries = (True, replace(entries, begins=stages)) if len(stages) else (anew, entries)
-        if not len(entries.begins) or _are_attempts(entries, found, path):
+        if not len(entries.begins) or (anew is not False and _are_attempts(entries, found, path)):
             continue
         if anew:
             bounds[path] = _bounds(entries, blocks)
@@ -175,19 +178,32 @@ def _are_attempts(entries: _Entries, facts: Sequence[Fact], path: str) -> bool:
     return bool((np.searchsorted(records, entries.records[entries.begins]) > before).any())
 
 
-def _is_anew(entries: _Entries) -> bool:
-    """Tell whether most pieces begin as far from the end of the one before as only a new model does."""
-    lengths = np.diff([0, *entries.begins.tolist(), len(entries.records)])
+def _is_anew(entries: _Entries) -> bool | None:
+    """Tell whether pieces that gain something are followed by one that begins without it, as only a new model does.
+
+    None where no piece gains more than chance: in late epochs of one model a loss ends as high as it begins. Of a last
+    piece that gains while none before it did, another model is made.
+    """
+    if median(np.diff([0, *entries.begins.tolist(), len(entries.records)])) < LEAST:
+        return False
     anew: list[bool] = []
-    for (first, stop), (_, following) in pairwise(entries.pieces):
+    pieces = entries.pieces
+    for (first, stop), (_, following) in pairwise(pieces):
         values, begin = entries.values[first:stop], float(entries.values[stop])
         end = median(values[-LAST:])
-        gained = float(values[0]) - end
         if not np.isfinite(end) or not np.isfinite(begin):
             anew.append(np.isfinite(begin) or following - stop >= LEAST)
-        elif gained:
-            anew.append((begin - end) / gained >= BACK or (begin - end) / gained <= -1)
-    return median(lengths) >= LEAST and (not anew or float(np.mean(anew)) >= 0.5)
+        elif _gains(values):
+            share = (begin - end) / (float(values[0]) - end)
+            anew.append(share >= BACK or share <= -1)
+    if not anew:
+        return True if _gains(entries.values[slice(*pieces[-1])]) else None
+    return float(np.mean(anew)) >= HALF
+
+
+def _gains(values: Floats) -> bool:
+    gained = float(values[0]) - median(values[-LAST:])
+    return abs(gained) > max(GAINED * abs(float(values[0])), CHANCE * robust.noise(values))
 
 
 def _bounds(entries: _Entries, blocks: Sequence[Samples]) -> _Bounds:

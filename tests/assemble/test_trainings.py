@@ -75,6 +75,26 @@ def test_a_loss_that_goes_on_is_one_training() -> None:
     assert fact.steps.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9]
 
 
+def test_late_epochs_of_one_model_are_one_training() -> None:
+    """Batches are counted within epochs that nothing tells, and noise is all that a piece gains."""
+    values = [0.52, 0.50, 0.47, 0.51, 0.5, 0.49, 0.53, 0.48, 0.5, 0.51, 0.47, 0.5]
+    told = told_apart([block(values, [10, 20, 30, 40] * 3)])
+    (fact,) = told.facts
+
+    assert told.trainings == ()
+    assert isinstance(fact, Samples)
+    assert fact.steps.tolist() == [*range(10, 130, 10)]
+
+
+@pytest.mark.parametrize("first", [RESTS, (8.2, 3.8, 2.8, 2.5, 2.6, 2.5, 2.5, 2.4)], ids=["rests", "is thrown"])
+def test_a_training_that_learned_nothing_before_two_that_do(first: tuple[float, ...]) -> None:
+    assert len(parts(block((*first, *LEARNS, *LEARNS), COUNT * 3))) == 3
+
+
+def test_two_of_which_only_the_last_gains() -> None:
+    assert len(parts(block((*RESTS, *LEARNS), COUNT * 2))) == 2
+
+
 def test_epochs_of_a_loss_that_goes_on() -> None:
     (fact,) = told_apart([block([2.3, 2.0, 1.8, 1.79, 1.5, 1.4], epochs=[0, 1, 2] * 2)]).facts
 
