@@ -15,7 +15,7 @@ BEFORE = 10
 """Entries before the first 0.0 that tell a decay from a drop."""
 LOW = 0.01
 """A loss below this, or below 1 % of where it began, is on its way to 0: the filter cuts an entry to half at most
-(see `analysis.nan_filter`), so a lower one is a real loss."""
+(see `analysis.nan_filter`), so a lower one is a real loss; it may be the last digit of two that are printed."""
 _NORM_OF_PART = expression(r"grad\w{0,60}[_/ ](?:l2_)?norm")
 
 
@@ -100,7 +100,7 @@ def _decay(series: Series, index: int) -> tuple[float, bool]:
     if len(values) == 0:
         return float("nan"), False
     low, start = float(np.abs(values[-BEFORE:]).min()), median(np.abs(values[:5]))
-    return low, low < max(LOW, 0.01 * start)
+    return low, low <= LOW or low < 0.01 * start
 
 
 def _repeated(run: Run, tail: Tail, series: Series) -> bool:

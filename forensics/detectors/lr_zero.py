@@ -17,6 +17,8 @@ LEAST = 3
 SURE = 5
 SHARE = 0.1
 LONG, EARLY = 20, 0.3
+NEXT_TO_0, FIFTH = 1e-6, 0.2
+"""Share of its highest at which a rate moves nothing, which no schedule wants, and of the entries that are so low."""
 LEARNED = 0.1
 """Share by which a loss falls where something is learned at all; batches differ by less in their medians."""
 
@@ -31,7 +33,8 @@ def lr_zero(run: Run) -> Iterator[Finding]:
     that end (a warm-up from 0, or fp16 steps skipped at the start, BELLE #134); a tail below 10 % or five entries.
     Besides, a rate of exactly 0 in the first 30 % of 20 entries and more, and above 0 after: a warning (1 of 59 faulty
     runs that were called healthy, 0 of 396 others).
-    A rate below 0 is a warning: no optimizer means that.
+    A rate below 0 is a warning: no optimizer means that. So is one that is below a millionth of its highest in the last
+    fifth of the entries and in five: a schedule of epochs that is stepped in batches (0 of 525 healthy runs).
     Silenced, too, by a source that prints three decimals, where gradients above 0 stand beside the zeros, and by zeros
     that follow one or two units of the last digit that is printed (`analysis.printed.rounded_away`).
     A rate that is configured as 0 and not logged is an error where neither a loss fell nor a quality rose.
@@ -51,6 +54,7 @@ def lr_zero(run: Run) -> Iterator[Finding]:
         return
     if index is None:
         yield from _early(series)
+        yield from _next_to_zero(series)
         return
     if index == 0:
         yield from _throughout(run, series)
@@ -129,6 +133,23 @@ def _early(series: Series) -> Iterator[Finding]:
         step=int(series.steps[0]),
         step_range=(None, int(series.steps[0])),
         until=step,
+    )
+
+
+def _next_to_zero(series: Series) -> Iterator[Finding]:
+    """Tell a rate that decays to nothing long before the end, without ever being 0."""
+    index = tail_onset(series.values < NEXT_TO_0 * float(series.values.max()))
+    if index is None or len(series) - index < max(SURE, FIFTH * len(series)):
+        return
+    step = int(series.steps[index])
+    yield Finding(
+        symptom="lr-zero",
+        severity="warning",
+        statement=f"the learning rate is below a millionth of its highest from step {step} on and ends at "
+        f"{number(float(series.values[-1]))}: these {counted(len(series) - index, 'entry', 'entries')} train nothing",
+        source=series.source_at(index),
+        step=step,
+        step_range=(int(series.steps[index - 1]), step),
     )
 
 

@@ -23,6 +23,14 @@ PERPLEXITY = expression(r"ppl|perplexity", re.IGNORECASE)
 NO_LESS, ABOVE, LOST, KEPT = 1.01, 1.15, 0.1, 0.7
 """How far evaluations end above their first and above their best; what a quality lost of its best, and of its gain what
 it keeps at most."""
+MANY = 8
+"""Entries of an entropy that does not change."""
+GROWN, APART = 1.5, 3.0
+"""How many times its best an error of evaluation ends, and the training loss an evaluation loss that rests."""
+ERROR = expression(
+    r"^(?:eval|val|valid|validation|test|dev)[/_ ](?:mse|msle|mae|rmse|mape|err|error|wer|cer|mpjpe|l2_err(?:or)?)$",
+    re.IGNORECASE,
+)
 STILL, LEAST, GUESS, SHOWS = 0.02, 5, 0.5, 0.1
 """How far a loss falls at most that came down within its first entries and no more, entries of one, and what is left
 of its first entry where it may be at the level of one answer to every input; the share of it that noise may hide."""
@@ -46,6 +54,8 @@ def doubt(run: Run) -> str:
         _no_better_than_at_first,
         _past_its_best,
         _quality_lost,
+        _error_grown,
+        _by_heart,
         _perfect_at_once,
         _learnt_at_once,
         _came_down_once,
@@ -117,6 +127,29 @@ def _quality_lost(run: Run) -> str:
         if last < best - LOST * abs(best) and last < first + KEPT * (best - first):
             return f"{name} was {_number(best)} at its best and ends at {_number(last)}"
     return ""
+
+
+def _error_grown(run: Run) -> str:
+    """One of one, and 13 of 13 generated ones in which something was wrong by design."""
+    for name, series in sorted(run.timeline.series.items()):
+        values = finite(series)
+        if len(values) < LEAST - 1 or not ERROR.search(name) or float(values.min()) <= 0:
+            continue
+        if float(values[-1]) > float(values[0]) and _end(values) > GROWN * float(values.min()):
+            return f"{name} was {_number(float(values.min()))} at its best and ends at {_number(_end(values))}"
+    return ""
+
+
+def _by_heart(run: Run) -> str:
+    """Ten of eleven."""
+    training, evaluated = _losses(run), _evaluation(run)
+    if min(len(training), len(evaluated)) < LEAST or not 0 < APART * _end(training) < _end(evaluated):
+        return ""
+    rests = not robust.trend(evaluated[len(evaluated) // 3 :]).falls and _end(evaluated) >= LEARNT
+    rises = any(rose(finite(s)) for name, s in run.timeline.series.items() if QUALITY.search(name))
+    if not rests or rises:
+        return ""
+    return f"the evaluation loss rests at {_number(_end(evaluated))} while training goes to {_number(_end(training))}"
 
 
 def _perfect_at_once(run: Run) -> str:

@@ -240,7 +240,7 @@ def test_a_loss_that_no_skill_explains_is_not_explained_away_by_what_fades() -> 
 
     assert told.verdict == "suspicious"
     assert {h.verdict for h in told.hypotheses if h.cause == "memorised"} == {"possible"}
-    assert calm.verdict == "healthy"
+    assert calm.verdict == "unknown"
     assert {h.verdict for h in calm.hypotheses if h.cause == "memorised"} == {"established"}
 
 
@@ -347,10 +347,15 @@ def test_a_loss_without_a_floor_falls_without_end() -> None:
     for healthy in (
         np.linspace(3, -4.5, 60),
         -8000 + 9000 * np.exp(-np.arange(60) / 10),
-        -np.geomspace(1, 900, 60),
+        -np.geomspace(1, 9, 60),
         -np.linspace(1000, 4000, 60),
+        -np.linspace(1, 100, 60),
+        -60 + 65 * np.exp(-np.arange(60) / 20),
     ):
         assert find("loss-divergence", make_run(loss=healthy.tolist())) == []
+    for sooner in (-np.geomspace(1, 900, 60), -3.8 - np.arange(12.0) ** 2):
+        assert severities("loss-divergence", make_run(loss=sooner.tolist())) == ["warning"]
+    assert find("loss-divergence", make_run(loss=(-3.8 - 2 * np.arange(9.0) ** 2).tolist())) == []
     assert find("loss-divergence", named({"loss": (-np.geomspace(1, 1e6, 60)).tolist(), "reward": [0.5] * 60})) == []
 
 

@@ -369,3 +369,24 @@ def test_zeros_after_cuts_by_one_factor_are_the_next_cut_as_it_is_printed(
 ) -> None:
     """Paddle prints `lr:0.00001` for an epoch and `lr:0.00000` from the next cut by ten on."""
     assert severities("lr-zero", make_run(loss=falling(len(rates)), learning_rate=rates)) == expected
+
+
+@pytest.mark.parametrize(
+    ("rates", "step_range"),
+    [
+        ([1e-3 * 0.5**i for i in range(40)], (20, 21)),
+        ([1e-3 * 0.5**i for i in range(24)], None),
+        ([1e-3 * 0.5**i for i in range(12)], None),
+        ([1e-3 * 0.1**i for i in range(12)], (7, 8)),
+        ([1e-3 * 0.1**i for i in range(11)], None),
+    ],
+    ids=["half", "too late", "not so low", "a tenth", "four entries"],
+)
+def test_a_rate_that_decays_to_nothing_without_being_zero_trains_nothing(
+    rates: list[float], step_range: tuple[int, int] | None
+) -> None:
+    """An exponential schedule of epochs that is stepped in batches."""
+    found = find("lr-zero", make_run(loss=falling(len(rates)), learning_rate=rates))
+
+    assert [f.step_range for f in found] == ([] if step_range is None else [step_range])
+    assert all(f.severity == "warning" and "below a millionth of its highest" in f.statement for f in found)

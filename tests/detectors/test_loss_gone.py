@@ -1,6 +1,7 @@
 """loss-to-zero, loss-zero-transient, loss-nan, loss-nan-transient, loss-absurd-entry, suspiciously-low-loss."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,7 @@ MEMORISED = [2.1, 1.4, 0.7, 0.3, 0.09, 0.02, 0.004, 0.0009, 0.0002, 0.0001, *zer
         make_run(loss=MEMORISED, grad_norm=[10.0**-i for i in range(16)], learning_rate=linear(16)),
         make_run(loss=MEMORISED),
         make_run(loss=[0.5, 0.3, 0.1, 0.03, 0.009, *zeros(5)]),
+        make_run(loss=[1.84, 0.53, 0.12, 0.01, *zeros(8)]),
         make_run(loss=MEMORISED, grad_norm=[1.0] * 10 + zeros(6)),
         make_run(loss=[0.4, 0.06, *zeros(5)], eval_loss=[0.001], steps={"eval_loss": [7]}),
     ],
@@ -96,6 +98,7 @@ MEMORISED = [2.1, 1.4, 0.7, 0.3, 0.09, 0.02, 0.004, 0.0009, 0.0002, 0.0001, *zer
         "norms falling",
         "no norms",
         "to a hundredth",
+        "in two digits",
         "norms 0 in the end",
         "evaluation is low too",
     ],
@@ -239,6 +242,18 @@ def test_several_readings_are_told_as_a_range() -> None:
 )
 def test_large_losses_of_other_tasks_are_not_absurd(loss: list[float]) -> None:
     assert find("loss-absurd-entry", make_run(loss=loss)) == []
+
+
+def test_an_entry_beyond_all_units_is_absurd_in_a_term_too() -> None:
+    """A CTC loss of -5.7e35, of outputs that are longer than their input; an error of prices may be 1e14."""
+    terms: dict[str, Any] = {"main/ctc_loss": [2.0, 1.5, -5.7e35, 1.2], "norm": [1e16] * 4}
+    run = make_run(loss=GOOD, **terms)
+    found = find("loss-absurd-entry", run)
+
+    assert [(f.severity, f.step, f.step_range) for f in found] == [("warning", 3, (2, 3))]
+    assert found[0].statement == "main/ctc_loss is -5.7e+35 at step 3, beyond all units"
+    assert [f.step_range for f in find("loss-absurd-entry", make_run(loss=[1e29, 2e29, 1e29]))] == [(None, 1)]
+    assert find("loss-absurd-entry", make_run(loss=[9e14, 2e14, 1e14])) == []
 
 
 def test_a_loss_below_a_thousandth_is_a_notice() -> None:
