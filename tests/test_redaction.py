@@ -355,3 +355,17 @@ def test_names_of_tensors_are_masked_as_any_text(parts: list[str], more: list[st
     names += [name.replace("7", "8").replace("192", "123") for name in names]
 
     assert [quick.of_name(name) for name in names] == [slow(name) for name in names]
+
+
+@pytest.mark.parametrize("place", [0, 255, 256, 600])
+@pytest.mark.parametrize("before", ["plain", "-----BEGIN RSA PRIVATE KEY-----", "token", "key = ("])
+def test_a_token_is_learnt_wherever_it_stands_among_many_texts(place: int, before: str) -> None:
+    """Texts are looked through together first; what the one before ends with changes nothing."""
+    token = "hf_" + "QwErTyUiOpAsDfGh" * 2
+    texts = [f"text {number}" for number in range(601)]
+    texts[place : place + 1] = [before, token]
+    redactor = Redactor(identities=False)
+    redactor.learn(texts)
+
+    assert token not in redactor(f"x{token}y")
+    assert redactor("text 7") == "text 7"

@@ -50,8 +50,15 @@ def issues(explaining: Collection[str] | None = None) -> tuple[Rule, ...]:
 
 def may_explain(content: bytes, names: frozenset[bytes]) -> bool:
     """Tell whether a file may explain one of these; one that is written in another way is taken to."""
+    written = _explained(content)
+    return written is None or not names.isdisjoint(written)
+
+
+@cache
+def _explained(content: bytes) -> tuple[bytes, ...] | None:
+    """Return what a file says that it explains; it is asked again for each link of a chain of mechanisms."""
     written = EXPLAINS.search(content)
-    return written is None or not names.isdisjoint(QUOTED.findall(written[0]))
+    return None if written is None else tuple(QUOTED.findall(written[0]))
 
 
 @cache
