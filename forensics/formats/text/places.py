@@ -17,6 +17,7 @@ Table = NDArray[np.bool_]
 SLICE_BYTES = 1 << 18
 """Vector operations run over slices that stay in the processor's cache."""
 _WORD = 8
+_FEED, _RETURN = ord("\n"), ord("\r")
 _MIXER = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -57,16 +58,15 @@ def find_pairs(data: bytes, begin: int, end: int, table: Table) -> Pairs:
     return Pairs(places, text.take(places) | text.take(places + 1).astype(np.uint16) << np.uint16(8))
 
 
-def find_bytes(data: bytes, *sought: int) -> Integers:
-    """Return where one of some bytes stands, ascending."""
+def find_separators(data: bytes) -> Integers:
+    """Return where LF and CR stand, ascending."""
     text = np.frombuffer(data, dtype=np.uint8)
     found = [np.zeros(0, dtype=np.int64)]
     for first in range(0, len(data), SLICE_BYTES):
         part = text[first : first + SLICE_BYTES]
-        stands = part == sought[0]
-        for byte in sought[1:]:
-            stands |= part == byte
-        found.append(np.flatnonzero(stands) + first)
+        places = np.flatnonzero(part <= _RETURN)  # of what is below them only tabs are common
+        bytes_ = part[places]
+        found.append(places[(bytes_ == _RETURN) | (bytes_ == _FEED)] + first)
     return np.concatenate(found)
 
 

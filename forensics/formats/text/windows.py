@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from forensics.deferred.records import dataclass
 from forensics.formats.text.cleaning import Piece
-from forensics.formats.text.places import find_bytes
+from forensics.formats.text.places import find_separators
 from forensics.model import Integers
 
 AHEAD = 1 << 17
@@ -27,7 +27,8 @@ class Window:
     `offset` is the place of `data[0]` in the clean text, `line` the number of the line (1-based, counting LF only,
     as an editor does) that `data[begin]` lies in. `cut` counts overlong fragments.
 
-    `separators` (int64) are the positions of LF and CR in `data`, `newlines` those of LF in `data[begin:end]`.
+    `separators` (int64) are the positions of LF and CR in `data`, `newlines` those of LF in `data[begin:end]`; `known`
+    are the former where somebody has looked for them.
     """
 
     data: bytes
@@ -38,13 +39,14 @@ class Window:
     cut: int = 0
     ahead: int = AHEAD
     behind: int = BEHIND
+    known: Integers | None = field(default=None, repr=False)
     separators: Integers = field(init=False, repr=False)
     newlines: Integers = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Look for the ends of all lines once."""
         text = np.frombuffer(self.data, dtype=np.uint8)
-        separators = find_bytes(self.data, ord("\n"), ord("\r"))
+        separators = find_separators(self.data) if self.known is None else self.known
         mine = separators[slice(*np.searchsorted(separators, (self.begin, self.end)))]
         object.__setattr__(self, "separators", separators)
         object.__setattr__(self, "newlines", mine[text[mine] == ord("\n")])
@@ -79,22 +81,25 @@ def windows(
     text: Iterable[Piece], ahead: int = AHEAD, behind: int = BEHIND, beyond: Callable[[], bytes] = bytes
 ) -> Iterator[Window]:
     """Lay windows over the text; each is cut at a separator. `beyond` returns what follows, to be looked at only."""
-    data = b""
+    data, separators = b"", np.zeros(0, dtype=np.int64)
     begin = offset = cut = 0
     line = 1
     for piece in text:
         # What lies further behind than a window may look is let go.
         gone = max(begin - behind, 0)
+        kept = separators[np.searchsorted(separators, gone) :] - gone
+        separators = np.concatenate([kept, piece.separators + (len(data) - gone)])
         data = data[gone:] + piece.data
         begin, offset, cut = begin - gone, offset + gone, cut + piece.cut
         end = _cut(data, begin, len(data) - ahead)
         if end > begin:
-            window = Window(data, begin, end, offset, line, cut, ahead, behind)
+            window = Window(data, begin, end, offset, line, cut, ahead, behind, separators)
             yield window
             line, begin, cut = line + len(window.newlines), end, 0
     if begin < len(data) or cut:
-        end = len(data)
-        yield Window(data + beyond(), begin, end, offset, line, cut, ahead, behind)
+        end, more = len(data), beyond()
+        separators = np.concatenate([separators, find_separators(more) + end])
+        yield Window(data + more, begin, end, offset, line, cut, ahead, behind, separators)
 
 
 def _cut(data: bytes, begin: int, most: int) -> int:

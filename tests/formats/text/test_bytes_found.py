@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from forensics.formats.text.places import (
     SLICE_BYTES,
     alike,
-    find_bytes,
     find_pairs,
+    find_separators,
     has_pair,
     stand_at,
     table_of,
@@ -39,7 +39,14 @@ def test_pairs_across_slices() -> None:
             assert find_pairs(data, begin, len(data), table_of([b"ab"])).places.tolist() == [SLICE_BYTES + moved]
         assert has_pair(data, b"ab")
         assert not has_pair(data, b"ba")
-        assert find_bytes(data, ord("b"), ord("a")).tolist() == [SLICE_BYTES + moved, SLICE_BYTES + moved + 1]
+        data = data.replace(b"ab", b"\r\n")
+        assert find_separators(data).tolist() == [SLICE_BYTES + moved, SLICE_BYTES + moved + 1]
+
+
+@given(st.text("\t\n\r\x0b\x0ca", max_size=80).map(str.encode))
+def test_separators(data: bytes) -> None:
+    """Neither tabs nor other control characters part lines."""
+    assert find_separators(data).tolist() == [place for place, byte in enumerate(data) if byte in b"\n\r"]
 
 
 @given(TEXTS, st.lists(st.integers(-12, 90), max_size=12), st.sampled_from([b"a", b"ab", b"abab\nabab"]))

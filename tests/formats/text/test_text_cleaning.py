@@ -80,6 +80,7 @@ def test_windows_cover_the_text_once(data: bytes, chunk_bytes: int, ahead: int, 
     position = 0
     for window in windows(pieces(File.of_bytes(data, PATH), 1 << 16, chunk_bytes), ahead, behind):
         core = window.data[window.begin : window.end]
+        assert window.separators.tolist() == [at for at, byte in enumerate(window.data) if byte in b"\n\r"]
         assert core == text[position : position + len(core)]
         assert window.offset + window.begin == position
         assert window.line == text.count(b"\n", 0, position) + 1
