@@ -96,8 +96,8 @@ def _on_lines_taken(
             layout = taken.layouts[which]
             mine = bars[taken.by[line[bars]] == which]
             texts = matrix(window.data, lines.starts[line[mine]], len(layout.text))
-            for index, span in enumerate(layout.bar or ()):
-                found[rows[mine], 2 * known[rows[mine]] + index] = layout.whole(texts, span)
+            for index, counts in enumerate(layout.bar.read(texts) if layout.bar else ()):
+                found[rows[mine], 2 * known[rows[mine]] + index] = counts.astype(np.int64)
         here, behind = rows[bars], lines.ends[line[bars]]
         places[here], known[here] = behind, known[here] + 1
         open_[here] = (known[here] < BARS_AFTER) & (window.byte(behind) == ord("\n"))

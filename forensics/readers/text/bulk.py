@@ -19,7 +19,8 @@ from forensics.model import Floats, Integers
 from forensics.model.order import distinct
 from forensics.readers.text.bars import Taken
 from forensics.readers.text.columns import MARGIN, Buffer
-from forensics.readers.text.layouts import Bytes, Layout, layout_of, matrix
+from forensics.readers.text.digits import Bytes
+from forensics.readers.text.layouts import Layout, layout_of, matrix
 from forensics.readers.text.lines import Lines, fragments
 from forensics.readers.text.names import Shape
 from forensics.readers.text.ranks import rank_of_line
@@ -175,8 +176,9 @@ class Bulk:
                 found.phrases[phrase].append(starts + column)
             if layout.shape is not None:
                 texts_of = texts if len(mine) == len(rows) else texts.compress(fit, axis=0)
-                numbers = {each: layout.number_of(texts_of, each) for each in layout.wanted}
-                entries = _entries(window, layout.shape, starts, layout.rank, numbers, layout.times(texts_of))
+                entries = _entries(
+                    window, layout.shape, starts, layout.rank, layout.numbers(texts_of), layout.times(texts_of)
+                )
                 found.told.append((entries, starts + layout.closing))
             if len(mine) == len(rows):
                 break

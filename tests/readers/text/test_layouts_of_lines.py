@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from forensics.model import Integers
 from forensics.readers.text.columns import MARGIN, Buffer
+from forensics.readers.text.digits import Digits
 from forensics.readers.text.layouts import layout_of, matrix
 from forensics.readers.text.shapes import masked, outline, value_of
 from forensics.readers.text.templates import Read, Template
@@ -46,10 +47,12 @@ def test_numbers_of_lines_of_one_outline(spelled: list[str], seed: int) -> None:
     texts = matrix(data, starts, len(line))
 
     assert layout.fits(texts).all()
-    for index, (start, end) in enumerate(mask.spans):
-        wanted = [value_of(each[start:end]) for each in lines]
-        np.testing.assert_array_equal(layout.number_of(texts, index), wanted)
-        assert (np.signbit(layout.number_of(texts, index)) == np.signbit(wanted)).all()
+    for many in (1, 1 << 10):
+        read = Digits(line, mask.spans).read(np.tile(texts, (many, 1)))
+        for (start, end), values in zip(mask.spans, read, strict=True):
+            wanted = [value_of(each[start:end]) for each in lines] * many
+            np.testing.assert_array_equal(values, wanted)
+            assert (np.signbit(values) == np.signbit(wanted)).all()
 
 
 @pytest.mark.parametrize(
