@@ -203,16 +203,18 @@ def _whole_fragments(chunks: Iterable[bytes], line_bytes: int) -> Iterator[tuple
     rest = b""
     dropping = False
     for chunk in chunks:
-        data = rest + chunk
-        rest = b""
-        if dropping:
+        data = chunk
+        if dropping:  # nothing is left of the chunk before
             separator = _separator(data)
             if separator < 0:
                 continue
             data = data[separator:]
             dropping = False
         cut_at = _last_cut(data)
-        body, rest = data[:cut_at], data[cut_at:]
+        if cut_at or data.startswith(b"\r"):
+            body, rest = rest + memoryview(data)[:cut_at], data[cut_at:]
+        else:
+            body, rest = b"", rest + data
         lead = 1 if rest.startswith(b"\r") else 0
         # One byte more than the limit: a fragment of exactly `line_bytes` is no overlong one.
         if len(rest) - lead > line_bytes:

@@ -104,8 +104,8 @@ def events(tables: Iterable[EventRows], path: str, place: str = PLACE) -> Iterat
 def _new(records: Integers, values: Floats, texts: list[str]) -> NDArray[np.bool_]:
     """Tell which occurrences are new: not the same words on the same line, nor the end of a traceback told already."""
     new = np.ones(len(records), dtype=np.bool_)
-    for index, text in enumerate(texts):
-        earlier = [i for i in range(max(0, index - 8), index) if text and records[index] - records[i] <= SAME_LINES]
+    for index, text in ((index, text) for index, text in enumerate(texts) if text):
+        earlier = [i for i in range(max(0, index - 8), index) if records[index] - records[i] <= SAME_LINES]
         if values[index] == ALONE:
             new[index] = not any(texts[i].partition(" (")[0] == text.partition(" (")[0] for i in earlier)
         else:

@@ -99,6 +99,15 @@ def scan_window(window: Window, positions: Positions) -> Iterator[EventRows]:
     yield from noted.tables()
 
 
+def may_tell(phrase: bytes, line: bytes) -> bool:
+    """Tell whether a phrase may stand for an event in a line, or in one of the same outline."""
+    outline = line.translate(ONE_DIGIT)
+    return phrase in complaints.UNEXPECTED or any(
+        complaints.complains(line) if meaning == Kind.COMPLAINT else _may_be(meaning, outline)
+        for meaning in MEANINGS[phrase]
+    )
+
+
 def of_lines(text: bytes, first_line: int = 1) -> list[EventRows]:
     """Return the events of a text by itself (a cell, a message, an excerpt); lines are counted from `first_line`."""
     from forensics.readers._events.phrases import find_phrases, prepare

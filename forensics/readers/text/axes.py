@@ -14,7 +14,7 @@ from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Floats, Integers
 from forensics.model.order import among, distinct, median
 from forensics.readers.text.lexicon import Role
-from forensics.readers.text.rows import Rows
+from forensics.readers.text.rows import Rows, disorder
 from forensics.readers.text.tables import Entries
 
 MOSTLY = 0.9
@@ -98,16 +98,20 @@ class Axis:
 def stream_of(tables: Sequence[Entries], *, bar: bool, evaluation: bool) -> tuple[Stream, Integers]:
     """Return the stream of some tables, and the order in which their rows, one table behind the other, lie in it."""
     at = np.concatenate([table.at for table in tables])
-    order = np.argsort(at, kind="stable")
-    counters = {}
+    order = disorder(at)
+
+    def ordered(columns: Sequence[Floats]) -> Floats:
+        whole = columns[0] if len(columns) == 1 else np.concatenate(columns)
+        return whole if order is None else whole[order]
+
     found = [_counters(table) for table in tables]
-    for role in _ROLES:
-        columns = [each[role] for each in found]
-        counters[role] = Counter(
-            np.concatenate([values for values, _ in columns])[order],
-            np.concatenate([totals for _, totals in columns])[order],
-        )
-    return Stream(at[order], counters, bar, evaluation), order
+    counters = {
+        role: Counter(*(ordered([each[role][index] for each in found]) for index in range(2))) for role in _ROLES
+    }
+    return (
+        Stream(at if order is None else at[order], counters, bar, evaluation),
+        np.arange(len(at)) if order is None else order,
+    )
 
 
 def _counters(table: Entries) -> dict[Role, tuple[Floats, Floats]]:

@@ -53,6 +53,11 @@ class Rows:
         )
 
 
+def columns_of(values: Floats, which: Sequence[int]) -> Floats:
+    """Return some columns of a table; they lie one behind the other, as whatever comes next looks at them."""
+    return values if list(which) == [*range(values.shape[1])] else values.T[list(which)].T
+
+
 def as_integers(values: Sequence[int] | Sequence[Sequence[int]] | Integers) -> Integers:
     return np.asarray(values, dtype=np.int64)
 

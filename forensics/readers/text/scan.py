@@ -20,13 +20,8 @@ from forensics.readers.text.shapes import outline
 RARE_BYTES = 1 << 18
 """A text of which no line with a usual word tells anything is read again with rare words: if so many bytes have any."""
 _DIGIT = expression(rb"\d")
-_PHRASES = prepare(
-    [
-        *events.ANCHORS,
-        *printed_settings.READERS,
-        *engine_config.ANCHORS,
-    ]
-)
+_PHRASES = prepare([*events.ANCHORS, *printed_settings.READERS, *engine_config.ANCHORS])
+_OTHERS = {*printed_settings.READERS, *engine_config.ANCHORS}
 _WITH_DIGITS = tuple(
     (phrase, outline(phrase)) for family in _PHRASES.families for phrase in family if _DIGIT.search(phrase)
 )
@@ -95,11 +90,15 @@ def _pairs_between(window: Window, lines: Lines, taken: NDArray[np.bool_]) -> Pa
 
 
 def _anchored(line: bytes) -> tuple[tuple[bytes, int], ...] | None:
-    """Return the phrases in a line and where they stand; None if one is of other digits, or goes on behind the line."""
+    """Return the phrases that may tell something in a line, and where they stand; as `bulk.Anchored`.
+
+    One whose digits are others in the line, or that goes on behind it, makes all of them unsure.
+    """
     text = outline(line)
     if any(blank in text and text.count(blank) != line.count(phrase) for phrase, blank in _WITH_DIGITS):
         return None
     found = find_phrases(Window(line + b"\n", 0, len(line), 0, 1), _PHRASES)
     if any(phrase.endswith(b"\n") for phrase in found):
         return None
-    return tuple((phrase, place) for phrase, places in found.items() for place in places.tolist())
+    told = {phrase: places for phrase, places in found.items() if phrase in _OTHERS or events.may_tell(phrase, line)}
+    return tuple((phrase, place) for phrase, places in told.items() for place in places.tolist())

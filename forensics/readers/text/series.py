@@ -17,7 +17,7 @@ from forensics.readers.text.interpretations import interpreted
 from forensics.readers.text.lexicon import COUNTERS, SUBJECTS, Role, metric_name
 from forensics.readers.text.names import Shape
 from forensics.readers.text.printed import QUOTED_VALUE, metric_names, precision_of, told_anew
-from forensics.readers.text.rows import Rows
+from forensics.readers.text.rows import Rows, columns_of
 from forensics.readers.text.tables import Entries, joined
 from forensics.readers.text.trainer_steps import DictRows
 
@@ -96,7 +96,9 @@ def _without_copies(streams: Sequence[Sequence[Rows]]) -> Iterator[Rows]:
                 else:
                     kept.append(index)
             if kept:
-                yield replace(table, names=tuple(table.names[index] for index in kept), values=table.values[:, kept])
+                yield replace(
+                    table, names=tuple(table.names[index] for index in kept), values=columns_of(table.values, kept)
+                )
 
 
 def _axis_of(table: Rows) -> str | None:
@@ -319,7 +321,7 @@ def _rows(table: Entries, axis: Axis, new: dict[str, NDArray[np.bool_]], *, bar:
 def _chosen(
     base: Rows, table: Entries, pairs: Sequence[tuple[int, str]], kept: NDArray[np.bool_], precision: Precision
 ) -> Rows:
-    values = table.numbers[:, [index for index, _ in pairs]]
+    values = columns_of(table.numbers, [index for index, _ in pairs])
     rows = replace(base, names=tuple(name for _, name in pairs), values=values, precision=precision)
     return rows if kept.all() else rows.take(kept)
 
@@ -333,7 +335,7 @@ def _dict_rows(table: Entries) -> Iterator[DictRows]:
         return
     rows = Rows(
         names=tuple(name for _, name in names),
-        values=table.numbers[:, [index for index, _ in names]],
+        values=columns_of(table.numbers, [index for index, _ in names]),
         at=table.at,
         records=table.records,
         steps=np.full(len(table), UNKNOWN_STEP, dtype=np.int64),
