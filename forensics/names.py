@@ -340,6 +340,8 @@ class Kind:
     """The program's own warning that its weights, gradients, ranks ... are not as they should be, or such a title."""
     REPORTED = "reported"
     """A sentence of an account that states a symptom in words (`forensics.signatures.reported`)."""
+    TRIED = "tried"
+    """A sentence of an account that tells what its author tried (`forensics.signatures.tried`)."""
     DISK_FULL = "disk-full"
     DATA_LOADER = "data-loader-worker"
     TRACEBACK = "traceback"

@@ -111,6 +111,18 @@ def _spoken() -> Iterable[str]:
     return (lexicon().pattern,)
 
 
+def _tried() -> Iterable[str]:
+    from forensics.signatures.tried import SWITCHES
+
+    return (words for words, _, _ in SWITCHES)
+
+
+def _packages() -> Iterable[str]:
+    from forensics.signatures.tried import PACKAGES
+
+    return PACKAGES
+
+
 def _stated() -> Iterable[str]:
     stated = importlib.import_module("forensics.analysis.endings.stated")  # the package names a function so
     return (stated.STATED_STEP, *(words for _, words in stated.STATES))
@@ -132,6 +144,8 @@ BUILT: dict[str, tuple[str, Callable[[], Iterable[str | bytes]]]] = {
     "forensics/signatures/kinds.py:_may_hold": ("search", _signatures),
     "forensics/signatures/reported.py:_alone": ("search", _said),
     "forensics/signatures/spoken.py:lexicon": ("search", _spoken),
+    "forensics/signatures/tried.py:_settings": ("search", _tried),
+    "forensics/signatures/tried.py:_canonical": ("fullmatch", _packages),
     "forensics/signatures/structure.py:_compiled": ("search", _builds),
     "forensics/readers/text/printed_settings.py:_training_block": ("search", lambda: _settings("_BLOCK")),
     "forensics/readers/text/printed_settings.py:_unsloth": ("search", lambda: _settings("_UNSLOTH")),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import field, replace
 
 from forensics.analysis.last_error import KEY, guessed
+from forensics.analysis.tried import cures
 from forensics.deferred.records import dataclass
 from forensics.diagnosis.judgement import ENDS
 from forensics.diagnosis.undecided import cannot_decide, deciding, told_as_excluded
@@ -85,6 +86,11 @@ def argued(rule: Rule, run: Run, explained: Explained) -> Hypothesis:
     if explained.finding.symptom.startswith("crash-") and not any(e.points > 0 for e in weighed.values()):
         guess = guessed(run, rule.name)
         weighed |= {} if guess is None else {KEY: guess}
+    held = [key for key, e in weighed.items() if e.points > 0] + [
+        seen.key for _, seen in conditions if seen and seen.holds
+    ]
+    cure = cures(run, held)
+    weighed |= {} if cure is None else {cure.identity: cure}
     # A condition that holds and is weighed as well is told once, with its points.
     needed = {
         seen.key or that: Evidence(0, seen.statement, seen.source, seen.key, state=seen.holds)

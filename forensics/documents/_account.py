@@ -6,11 +6,13 @@ changes, papers and dialogues speak of what may be, has been or others do, in th
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from forensics.deferred.patterns import expression
 from forensics.names import FOREIGN_LOSS
 from forensics.signatures.reported import BETWEEN, stated_in
+from forensics.signatures.tried import trials_in
 
 _FENCE = expression(r"^\s{0,16}(?:[-*+]\s{1,4})?(?:`{3,}|~{3,})")
 _QUOTE = expression(r"^\s{0,3}>")
@@ -146,13 +148,27 @@ def is_account(lines: Sequence[str]) -> bool:
     return states and len(_ADVISES.findall(prose)) < FEW
 
 
-def account_in(lines: Sequence[str]) -> list[str]:
-    """Return the lines of an account with nothing but the sentences that state a fault; none for any other text."""
+class Account(NamedTuple):
+    """The lines of an account with nothing but what states a fault, and with nothing but what was tried."""
+
+    told: list[str]
+    tried: list[str]
+
+
+def account_in(lines: Sequence[str]) -> Account:
+    """Return what an account says of its fault and of trials, at its lines; nothing for any other text."""
+    account = Account([], [])
     if not is_account(lines):
-        return []
-    kept = [""] * len(lines)
+        return account
+    found: tuple[dict[int, list[str]], dict[int, list[str]]] = ({}, {})
     for line, sentence, title in sentences(lines):
+        text = " ".join(sentence.split())
         if stated_in(sentence, title=title):
-            told = f"{'# ' if title else ''}{' '.join(sentence.split())}"
-            kept[line - 1] += BETWEEN + told if kept[line - 1] else told
-    return kept if any(kept) else []
+            found[0].setdefault(line, []).append(f"{'# ' if title else ''}{text}")
+        if trials_in(sentence):
+            found[1].setdefault(line, []).append(text)
+    return Account(*(_at_their_lines(said, len(lines)) for said in found))
+
+
+def _at_their_lines(said: Mapping[int, Sequence[str]], count: int) -> list[str]:
+    return [BETWEEN.join(said.get(line, ())) for line in range(1, count + 1)] if said else []

@@ -55,9 +55,10 @@ def split(lines: Sequence[str], place: str = "line {}", title: str = "") -> Iter
 
     A `title` that does not stand in the text belongs to what its author says.
     """
-    told = account_in([*lines, "", f"# {title}"] if title else lines)
-    if told:
-        yield Piece("told.account", "\n".join(told), place)
+    account = account_in([*lines, "", f"# {title}"] if title else lines)
+    for name, said in (("told.account", account.told), ("tried.account", account.tried)):
+        if said:
+            yield Piece(name, "\n".join(said), place)
     rest = _without_quotes(lines)
     blocks = list(_fenced(rest))
     for block in blocks:

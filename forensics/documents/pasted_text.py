@@ -48,7 +48,7 @@ def _sniff(head: bytes) -> bool:
     text = _text(head) if marked or (spoken and len(head) < SHORT) else None
     if text is None:
         return False
-    return _SIGNS.search(text) is not None or (spoken and bool(account_in(text.split("\n"))))
+    return _SIGNS.search(text) is not None or (spoken and bool(account_in(text.split("\n")).told))
 
 
 def _text(head: bytes) -> str | None:

@@ -33,6 +33,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from forensics.analysis.tried import CURED
 from forensics.model import Evidence, Experiment, Explained, Fix, Run
 from forensics.plugin import Condition, ReasonFunction, Rule
 from forensics.rules import _backends as backends
@@ -45,7 +46,7 @@ from forensics.rules import _setup as setup
 from forensics.rules import _tensors as tensors
 from forensics.rules import _told as told
 from forensics.rules._seen import Seen, first, unless, weigh
-from forensics.rules._versions import Affected
+from forensics.rules._versions import OUTSIDE, Affected, another_release_works
 
 Table = Mapping[str, Any]
 Observe = Callable[[Run, Explained], Seen | None]
@@ -93,6 +94,7 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "a file is damaged": lambda r, _: tensors.damaged(r),
     "one tensor only": lambda r, _: tensors.single(r),
     "an exception": lambda r, _: told.raised(r),
+    "another release works": lambda r, _: another_release_works(r),
     "killed by signal 9": lambda r, _: told.ended_by_signal(r, 9),
     "killed by signal 24": lambda r, _: told.ended_by_signal(r, 24),
     "an AMD board or a ROCm build": lambda r, _: backends.on_rocm(r),
@@ -229,6 +231,8 @@ def _release_counts(issue: Table, run: Run) -> Iterator[Evidence]:
     if found is not None:
         seen, table = found
         yield from weigh(seen, table.get("yes", 0), table.get("no", 0), table.get("because", ""))
+    for one in ranges_of(issue):
+        yield from weigh(one.tried(run), CURED, OUTSIDE)
 
 
 def _conditions(issue: Table) -> Iterator[Condition]:

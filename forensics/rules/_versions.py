@@ -1,11 +1,13 @@
 """Versions as evidence. A version that nobody recorded, or that cannot be parsed, is never "affected"."""
 
 import operator
+from collections.abc import Sequence
 from functools import cache
 from typing import Literal, TypeAlias
 
 from packaging.version import InvalidVersion, Version
 
+from forensics.analysis.tried import Tried, of_package, packages
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.model import Run, Seen, Setting
@@ -50,6 +52,31 @@ class Affected:
         where = "lies in" if lies else "lies outside"
         said = f"{self.package} {found.value} {where} {self.versions}"
         return Seen(lies, said, found.source, f"version of {self.package}")
+
+    def tried(self, run: Run) -> Seen | None:
+        """Tell whether the range parts the releases that its author found to fail from those that work."""
+        works, fails = of_package(run, self.package)
+        if not works or not fails:
+            return None
+        inside = [_contains(self.versions, each) for one in fails if (each := parse(one.trial.value))]
+        outside = [not _contains(self.versions, each) for one in works if (each := parse(one.trial.value))]
+        parts = all(inside) and all(outside) and bool(inside) and bool(outside)
+        said = f"{_tried(works, fails)}: {self.versions} {'parts' if parts else 'does not part'} them"
+        return Seen(parts, said, works[0].source, f"trial of {self.package}")
+
+
+def _tried(works: Sequence[Tried], fails: Sequence[Tried]) -> str:
+    good, bad = (", ".join(dict.fromkeys(one.trial.value for one in told)) for told in (works, fails))
+    return f"its author says that {works[0].trial.name} {good} works and {bad} fails"
+
+
+def another_release_works(run: Run) -> Seen | None:
+    """Tell whether its author went to another release of a package, and training worked there."""
+    for package in packages(run):
+        works, fails = of_package(run, package)
+        ends = f"{package} {works[-1].trial.value} and {fails[-1].trial.value}"
+        return Seen(True, f"{_tried(works, fails)}: a change between {ends}", works[0].source, "trial of a release")
+    return None
 
 
 def parse(text: str | None) -> Version | None:

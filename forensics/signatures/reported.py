@@ -115,7 +115,7 @@ ALONE = {
             r"\b(?:get(?:s|ting)?|got|produc(?:es?|ed|ing)|found|finds?|gives?|encounter\w{0,3}|hit)\b[^,;]{0,12}$"
             r"|(?:出现|出現|变成|变为)\W{0,3}$"
         ),
-        "",
+        r" (?:bugs?|issues?|errors?|problems?)\b",
     ),
     "overfits": ("eval-gap", "", ""),
     "killed": ("crash-killed", "", ""),
@@ -176,6 +176,7 @@ _ADVISES = expression(r"(?i)\byou(?:r|['\u2019]re)?\b")
 _CONDITION = expression(r"(?i)^\W{0,6}(?:if|when(?:ever)?)\b")
 _QUOTED = expression(r"[\"\u201c][^\"\u201d\n]{0,400}[\"\u201d]")
 _WORD = expression(r"[\"\u201c](?P<word>[^\"\u201d\s]{1,24})[\"\u201d]")
+_GLUED = expression(r"(?i)\bnan-?loss(?:es)?\b")
 _PRESUPPOSES = expression(
     r"(?i)^(?:[\w ,]{0,30}\b)?why\b|^(?!\W*(?:does|do|did|is|are|was|will|would|can|could|should|shall|has|have|may)\b)"
     r".{0,60}\bmy\b|为什么|为何|为啥|怎么|如何|什么原因|咋"
@@ -269,7 +270,7 @@ def stated_in(sentence: str, *, title: bool = False) -> list[Statement]:
 
 def _plain(sentence: str) -> str:
     """Return a sentence without its marks of emphasis and without what it quotes, but for single words."""
-    text = _WORD.sub(lambda found: f" {found['word']} ", sentence[:MOST])
+    text = _GLUED.sub("nan loss", _WORD.sub(lambda found: f" {found['word']} ", sentence[:MOST]))
     return _QUOTED.sub(" ", text).replace("*", "").replace("`", "").strip()
 
 

@@ -64,7 +64,10 @@ QUANTITIES: Mapping[str, tuple[str, ...]] = {
     ),
     "rate": (_whole("learning[ _-]?rates?|lr"), "学习率"),
     "weights": (
-        _whole("weights?|param(?:eter)?s?|adapters?|embeddings?", r"lora(?:[_ ][ab])?(?: weights?| layers?)?"),
+        _whole(
+            "weights?|(?<!hyper )(?<!hyper-)param(?:eter)?s?|adapters?|embeddings?",
+            r"lora(?:[_ ][ab])?(?: weights?| layers?)?",
+        ),
         "权重|模型参数|参数",
     ),
     "output": (
@@ -151,7 +154,8 @@ PREDICATES: Mapping[str, tuple[str, ...]] = {
         "学习|学到|更新",
     ),
     "constant": (
-        _whole("constant|unchanged|(?:exactly |always )?the same|identical|frozen"),
+        _whole("constant|unchanged|identical|frozen"),
+        r"\bthe same\b(?= ?(?:$|[.,;!)]|(?:after|for|in|at|from|on|during|over|all|every|value|throughout)\b))",
         "不变|恒定|没有任何变化",
     ),
     "flat": (
@@ -170,7 +174,7 @@ PREDICATES: Mapping[str, tuple[str, ...]] = {
             "|way) (?:more )?(?:large|high|big)(?:er|r|ger)?",
             "huge|enormous|astronomical|as (?:large|high)(?:r|er)? as",
         ),
-        "(?:非常|很|太|特别|异常|过|极|超)[大高]",
+        "(?:非常|很|太|特别|异常|过|极|超)[大高]|[高大]了(?:不少|很多|许多)|偏[高大]",
     ),
     "low": (_whole("(?:very|extremely|too|abnormally|unusually|suspiciously) (?:low|small)"),),
     "oom": (

@@ -62,7 +62,9 @@ def template(norm: float) -> list[Checkpoint]:
 
 
 RAISED = make_events(Kind.TRACEBACK, text="RuntimeError: odd")
+TRIED = make_events(Kind.TRIED, text="I see that trl 0.9.6 works and trl 0.11.0 fails")
 OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
+    "another release works": ({"events": [TRIED]}, None),
     "died before its first step": ({"events": [RAISED]}, {"events": [RAISED], "loss": [2.0] * 5}),
     "torch.compile is in use": ({"settings": {"torch_compile": True}}, {"settings": {"torch_compile": False}}),
     "norm is nonfinite": (norms(*GOOD, NAN, NAN, NAN), norms(*GOOD, 1.1, 0.9, 1.0)),
