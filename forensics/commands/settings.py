@@ -4,7 +4,6 @@ Looked for in the current directory and its parents up to the first repository, 
 lies there is evidence, not configuration.
 """
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
@@ -14,6 +13,7 @@ from forensics import catalog
 from forensics.deferred.records import dataclass
 from forensics.diagnosis.selection import Selection
 from forensics.errors import ForensicsError, UsageError
+from forensics.formats.toml_ini import parse_toml
 from forensics.limits import DEFAULT
 from forensics.storage.file import File
 from forensics.storage.locations import Place
@@ -74,21 +74,13 @@ def _table(path: Path) -> Mapping[str, Any] | None:
     try:
         with File(path) as file:
             text = file.head(DEFAULT.small_file_bytes).decode("utf-8")
-        tree = _parse(text)
+        tree = parse_toml(text)
     except (ForensicsError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     if path.name == "pyproject.toml":
         found = tree.get("tool", {}).get("medforensics")
         return found if isinstance(found, dict) else None
     return tree
-
-
-def _parse(text: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    return tomllib.loads(text)
 
 
 def _settings(table: Mapping[str, Any], path: Path) -> Settings:

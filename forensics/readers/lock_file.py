@@ -10,12 +10,11 @@ source = { registry = "https://pypi.org/simple" }
 """
 
 import re
-import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from forensics.errors import LimitError, MalformedError
 from forensics.formats.lenient_json import parse
+from forensics.formats.toml_ini import parse_toml
 from forensics.model import Artifact, Fact, Setting, Skip, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import package
@@ -23,8 +22,6 @@ from forensics.storage.file import File
 
 _TOML = r"(?i)(^|/)(uv\.lock|poetry\.lock|pdm\.lock|pylock[^/]*\.toml)$"
 _PIPFILE = r"(?i)(^|/)Pipfile\.lock$"
-MAX_BRACKETS = 100
-"""Nested brackets in one line; the TOML parser of the standard library recurses on them."""
 
 
 @reader("lock-file", match=(_TOML, _PIPFILE))
@@ -44,24 +41,14 @@ def lock_file(artifact: Artifact) -> Iterator[Fact]:
 
 
 def _packages(path: str, data: bytes) -> Iterator[Mapping[str, object]]:
-    if max((line.count(b"[") + line.count(b"{") for line in data.split(b"\n")), default=0) > MAX_BRACKETS:
-        raise LimitError(f"{path} nests more than {MAX_BRACKETS} brackets in one line")
-    document = _load_toml(path, data.decode("utf-8", "replace"))
+    try:
+        document = parse_toml(data.decode("utf-8", "replace"))
+    except MalformedError as error:
+        raise type(error)(f"{path} {error}") from None
     found = document.get("package", document.get("packages"))
     for entry in found if isinstance(found, list) else ():
         if isinstance(entry, Mapping):
             yield entry
-
-
-def _load_toml(path: str, text: str) -> Mapping[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise MalformedError(f"{path} is no TOML: {str(error)[:120]}") from None
 
 
 def _read_pipfile(artifact: Artifact, data: bytes) -> Iterator[Setting | Skip]:

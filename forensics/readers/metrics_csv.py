@@ -129,7 +129,7 @@ def _read(file: File, artifact: Artifact, columns: Columns, skipped: list[int], 
         cells = _cells(text, delimiter or ",")
         if not any(cells):
             continue
-        if header is None or (_is_header(cells) and _number(cells[0], delimiter) is None):
+        if header is None or (_number(cells[0], delimiter) is None and _is_header(cells)):
             header = _header(cells[:MAX_NAMES], artifact.path, others, delimiter)
         elif len(cells) != len(header.metrics):
             skipped.append(record)

@@ -20,7 +20,7 @@ from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.errors import LimitError
 from forensics.formats.flatten import flatten, scalar
-from forensics.model import Artifact, Fact, Setting, Standing
+from forensics.model import Artifact, Fact, Setting, Skip, Standing
 from forensics.plugin import reader
 from forensics.readers._arguments import TRAINING, told
 from forensics.readers._environment import LINE, read_head
@@ -53,7 +53,10 @@ _OPTIMIZERS = expression(
 _LOSS = expression(r"^[A-Z]\w*Loss$")
 _PLAIN = (ast.Assign, ast.Expr, ast.Import, ast.ImportFrom, ast.With)
 """What a configuration is made of: assignments, a word on them, `with read_base():` of mmengine."""
-MOST_CHARACTERS = 1 << 20
+MOST_CHARACTERS, MOST_SIGNS = 1 << 19, 50_000
+"""Characters of a program, and the marks among them; `ast` builds up to 1.8 kB for each. The longest file of
+transformers 5, `modeling_utils.py`, has 279,000 characters and 14,000 marks."""
+_SIGNS = ";,\n.([{+-*/"
 
 
 @dataclass(slots=True)
@@ -102,6 +105,9 @@ class _Program:
 def python_source(artifact: Artifact) -> Iterator[Fact]:
     """Python in notebooks, issues and beside a log: TrainingArguments and their kin, models, losses, plain settings."""
     text = read_head(artifact).decode("utf-8", "replace")[:MOST_CHARACTERS]
+    if sum(map(text.count, _SIGNS)) > MOST_SIGNS:
+        yield Skip(artifact.path, f"a program of more than {MOST_SIGNS:,} marks; it was not read")
+        return
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -8,28 +8,21 @@ mixed_precision_param = "bfloat16"
 """
 
 import re
-import sys
 from collections.abc import Iterator, Mapping
 
 from forensics.deferred.patterns import expression
-from forensics.errors import LimitError
+from forensics.errors import LimitError, MalformedError
 from forensics.formats.plain_scalar import plain
+from forensics.formats.toml_ini import parse_ini, parse_toml
 from forensics.model import Artifact, Fact, Skip, Standing
 from forensics.plugin import reader
 from forensics.readers._arguments import looks_flat, looks_nested, told
 from forensics.storage.file import File
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 _SECTION = expression(rb"^\s{0,8}\[{1,2}[\w.\-\" ]{1,80}\]{1,2}[ \t]*(?:#.*)?$", re.MULTILINE)
 _FOREIGN = expression(
     rb"^\s{0,8}\[(?:project|build-system|tool\.|package|metadata|flake8|tox|Unit|Service)", re.MULTILINE
 )
-MOST_BRACKETS = 100
-"""Nested brackets in one line; the TOML parser of the standard library recurses on them."""
 
 
 def _sniff(head: bytes) -> bool:
@@ -55,19 +48,15 @@ def sectioned_config(artifact: Artifact) -> Iterator[Fact]:
 
 
 def _parsed(text: str) -> Mapping[str, object] | None:
-    if max((line.count("[") + line.count("{") for line in text.split("\n")), default=0) <= MOST_BRACKETS:
-        try:
-            return tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError):
-            pass
-    import configparser
-
-    parser = configparser.ConfigParser(interpolation=None, strict=False, allow_no_value=True)
     try:
-        parser.read_string(text)
-    except configparser.Error:
+        return parse_toml(text)
+    except MalformedError:
+        pass
+    try:
+        sections = parse_ini(text)
+    except MalformedError:
         return None
-    return {name: {key: plain(value or "") for key, value in parser[name].items()} for name in parser.sections()}
+    return {name: {key: plain(value) for key, value in held.items()} for name, held in sections.items()}
 
 
 def _lifted(found: Mapping[str, object]) -> Mapping[str, object]:

@@ -1,14 +1,18 @@
 """Launch scripts, Slurm headers, model cards."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forensics.model import Precision
+from forensics.model import Precision, Skip
+from forensics.readers._environment import Line
+from forensics.readers._shell import MAX_COMMAND, find_commands
 from forensics.readers.launch_script import launch_script
 from forensics.readers.model_card import model_card
+from forensics.readers.python_source import python_source
 from forensics.readers.slurm_script import slurm_script
 from readers.reading import facts_of, samples_of, settings_of, survives
 
@@ -222,3 +226,33 @@ def test_any_prefix_is_read(tmp_path: Path, case: tuple[object, str]) -> None:
 def test_any_shell_text_is_read(tmp_path: Path, text: str) -> None:
     """Quotes, references and separators in any order raise nothing."""
     assert survives(launch_script, tmp_path, "train.sh", f"python t.py {text}".encode())
+
+
+@given(st.text("abA1$={}()*?.-/ \t\n", max_size=60))
+def test_words_without_a_sign_are_parted_as_by_the_shell(text: str) -> None:
+    """A short way for what has no quote and no separator gives what `shlex` gives."""
+    signed = [command.words for command in find_commands([Line(1, f"x {text} ''")])]
+
+    assert [(*command.words, "") for command in find_commands([Line(1, f"x {text}")])] == signed
+
+
+def test_a_variable_that_doubles_stays_small() -> None:
+    """20,000 references to 60 kB were put together before they were cut."""
+    lines = ["A=" + "x" * 60_000, *['A="$A$A"'] * 60, "torchrun train.py --name " + "$A" * 20_000]
+    tracemalloc.start()
+    commands = list(find_commands([Line(number, line) for number, line in enumerate(lines)]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert len(commands[-1].words[-1]) == MAX_COMMAND
+    assert peak < 8 << 20
+
+
+@pytest.mark.parametrize("mark", ["a;", "a\n", "a,"])
+def test_a_program_that_would_fill_the_memory_is_not_parsed(mark: str, tmp_path: Path) -> None:
+    """`ast` builds half a gigabyte of half a megabyte."""
+    facts = facts_of(python_source, tmp_path, "train.py", "x = 1\n" + mark * 60_000)
+
+    assert [fact.reason for fact in facts if isinstance(fact, Skip)] == [
+        "a program of more than 50,000 marks; it was not read"
+    ]

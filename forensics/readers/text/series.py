@@ -49,7 +49,8 @@ def series_of(tables: Sequence[Entries], unread: Counter[bytes]) -> tuple[list[D
     entries = [interpreted(table) for table in whole if is_entry(table.shape) and not _is_data(table)]
     headings = Headings([table for table in whole if not is_entry(table.shape)])
     dicts = [table for table in entries if _is_trainer_dict(table.shape) and not _has_heading(table, headings)]
-    groups = _streams([table for table in entries if not any(table is each for each in dicts)])
+    apart = {id(table) for table in dicts}
+    groups = _streams([table for table in entries if id(table) not in apart])
     rows = []
     for group in sorted(groups.values(), key=lambda group: not group[0].shape.counters):
         rows.append(list(_stream_rows(group, headings, unread)))
