@@ -225,7 +225,7 @@ _NO_LOSS = expression(
     re.IGNORECASE,
 )
 EVALUATION = expression(
-    r"(?<![a-z])(?:val|valid|validation|validate|validating|eval|evaluation|evaluate|evaluating|test|testing|dev"
+    r"(?<![a-z])(?:val|valid|validation|validate|validating|va|eval|evaluation|evaluate|evaluating|test|testing|te|dev"
     r"|held[ _-]?out|prequential)"
     r"(?:(?![a-z])|(?<=(?-i:[a-z]))(?=(?-i:[A-Z])))"  # valLoss
     rf"|验证|驗證|测试|測試|评估|評估|{FOREIGN_EVALUATION}",

@@ -30,7 +30,7 @@ MOST_PERIODS = 50
 CALM, FIRST, FALLS = 0.012, 0.05, 0.005
 """Shares of its level by which a loss that never moved scatters, by which its first entry may lie above it, and by
 which it would fall if more than chance did it."""
-EVALUATIONS, SMALLEST = 5, 0.1
+EVALUATIONS, SURELY, SMALLEST = 5, 8, 0.1
 DIP = 0.01
 """Share by which a curve was lower meanwhile that ends where it began."""
 FAR_APART, SIXTH = 1000, 1e-5
@@ -56,8 +56,9 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     A loss of 20 entries that never moved is a warning too, where it scatters by 1.2 % at most and its first entry is no
     more than a twentieth above it, unless the model was trained before, the log is an excerpt, a warm-up goes on or
     something else got better.
-    Whatever the loss does, nothing is learned where the evaluation loss is one number in five evaluations, an error
-    rate is 97 % and more or a score 0.01 and less in ten evaluations and more, an accuracy never leaves that of
+    Whatever the loss does, nothing is learned where the evaluation loss is one number in five evaluations while
+    training goes on, or any is in eight (0 of 507 healthy runs), an error rate is
+    97 % and more or a score 0.01 and less in ten evaluations and more, an accuracy never leaves that of
     guessing while the loss costs as much (`_guessing.at_chance`), one of two classes is within a hundredth of 0.5 in
     five entries and more while no loss is below ln 2, a measure of evaluation changes by 1e-5 of itself in a thousand
     steps, pairs of answers are never parted by more than 0.01, or the loss repeats the same values in the same order
@@ -122,14 +123,25 @@ def _of_no_use(run: Run) -> Finding | None:
 
 
 def _same_evaluation(run: Run) -> tuple[Series, str] | None:
-    """Return an evaluation loss that is one number while the training loss falls: another model is evaluated."""
-    series, training = context.recorded(run, EVAL_LOSS), context.recorded(run, LOSS)
-    values, losses = series.values, training.values[np.isfinite(training.values)]
-    if len(values) < EVALUATIONS or not bool(np.isfinite(values).all()) or np.ptp(values) != 0 or values[0] < SMALLEST:
-        return None
-    if not robust.trend(losses, least=SMALLEST).falls:
-        return None
-    return series, f"the evaluation loss is {number(float(values[0]))} in all of {len(values)} evaluations"
+    """Return an evaluation loss that is one number: another model is evaluated, or one that is dead.
+
+    Of five evaluations while the training loss falls; of eight and of any name, whatever else the run does.
+    """
+    for name, series in sorted(run.timeline.series.items()):
+        values = series.values
+        if not (EVALUATION.search(name) and is_loss(name)) or len(values) < EVALUATIONS or not values[0]:
+            continue
+        if bool(np.isfinite(values).all()) and np.ptp(values) == 0 and (len(values) >= SURELY or _learns(run, series)):
+            told = "the evaluation loss" if name == EVAL_LOSS else name
+            return series, f"{told} is {number(float(values[0]))} in all of {len(values)} evaluations"
+    return None
+
+
+def _learns(run: Run, evaluated: Series) -> bool:
+    """Tell whether training goes on beside an evaluation loss that is not next to 0."""
+    losses = context.recorded(run, LOSS).values
+    falls = robust.trend(losses[np.isfinite(losses)], least=SMALLEST).falls
+    return evaluated.name == EVAL_LOSS and float(evaluated.values[0]) >= SMALLEST and falls
 
 
 def _same_quality(run: Run) -> tuple[Series, str] | None:

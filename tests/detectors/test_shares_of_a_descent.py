@@ -10,6 +10,7 @@ from detectors.detecting import alarms, find, severities
 from forensics.analysis.learning import came_down, learned, rose, running_sum
 from forensics.diagnosis.checked import too_little
 from forensics.model import Run
+from forensics.names import NO_LOSS, loss_rank
 from forensics.testing import make_events, make_run
 
 SECOND_STAGE = [
@@ -93,7 +94,7 @@ def test_a_run_from_scratch_of_which_nothing_moves_learns_nothing(level: float) 
 
 
 def test_an_evaluation_that_stands_still_tells_what_the_noise_of_training_hides() -> None:
-    run = make_run(loss=noisy(1.64, 8, 0.05), eval_loss=[1.66] * 8)
+    run = make_run(loss=noisy(1.64, 8, 0.05), eval_loss=[1.66] * 7 + [1.6601])
 
     assert "the evaluation loss stays at 1.66 in 8 entries" in find("loss-plateau", run)[0].statement
     assert severities("loss-plateau", make_run(loss=noisy(1.64, 8, 0.05))) == []
@@ -272,3 +273,14 @@ def test_a_model_that_knew_its_task_may_rest_where_it_is() -> None:
 
     assert alarms(make_run(**rests, eval_accuracy=[0.81, 0.811, 0.812] * 5)) == []
     assert alarms(make_run(**rests, eval_accuracy=[0.25, 0.251, 0.252] * 5)) != []
+
+
+def test_an_evaluation_of_one_number_learns_nothing_whatever_its_name() -> None:
+    """Another model is evaluated than the one that is trained, or one whose units are dead."""
+    still = quality(make_run(loss=noisy(2.0, 45, 0.3)), "te_loss", [0.7831] * 8)
+
+    assert "te_loss is 0.7831 in all of 8 evaluations" in find("loss-plateau", still)[0].statement
+    for fine in ([0.7831] * 7, [0.7831] * 7 + [0.7832], [0.0] * 8):
+        run = quality(make_run(loss=np.linspace(2.0, 1.0, 45).tolist()), "te_loss", fine)
+        assert find("loss-plateau", run) == []
+    assert loss_rank("te_loss") == loss_rank("va_loss") == NO_LOSS > loss_rank("tr_loss")

@@ -224,7 +224,7 @@ _WORDS = {
     **dict.fromkeys(("ppl", "lm loss ppl", "lm_loss_ppl value", "lm_loss_ppl"), "perplexity"),
 }
 _EVALUATED = expression(
-    r"^(?:val|valid|validation|validate|eval|evaluation|evaluate|dev|held[ _-]?out)[ _/.-]+(.+)$"
+    r"^(?:val|va|valid|validation|validate|eval|evaluation|evaluate|dev|held[ _-]?out)[ _/.-]+(.+)$"
     r"|^(.+?)[ /]\(?(?:val|valid|validation|eval|dev|held[ _-]?out)\)?$",
     re.IGNORECASE,
 )
