@@ -210,3 +210,18 @@ def test_what_a_program_printed_is_nobodys_account(tmp_path: Path) -> None:
     said = "[sample] My loss becomes NaN after 50 steps, what can I do.\n"
     log = "".join(f"{{'loss': {2.0 * 0.97**step:.4f}, 'epoch': {step / 30:.3f}}}\n{said}" for step in range(30))
     assert silent(tmp_path, log)
+
+
+def test_an_end_that_is_told_without_a_time_lies_at_the_last_step_on_file(tmp_path: Path) -> None:
+    log = "".join(f"step {n} | loss {2.4 - n / 100}\n" for n in range(1, 41))
+    report = judged(tmp_path, f"# Help\n\nMy training hangs, nothing is printed any more.\n\n```\n{log}```\n")
+
+    assert [f.step_range for f in report.findings if f.symptom == "run-hung"] == [(None, 40)]
+
+
+def test_a_norm_that_is_no_number_beside_losses_that_are_is_a_notice(tmp_path: Path) -> None:
+    """f-t30 of the record: a program that does not compute its norms prints N/A, and its author takes it for a NaN."""
+    log = "".join(f"step {n} | loss {2.4 - n / 100}\n" for n in range(1, 41))
+    report = judged(tmp_path, f"# Help\n\nWhy is my gradient norm NaN?\n\n```\n{log}```\n")
+
+    assert [f.severity for f in report.findings if f.symptom == "grad-norm-nan"] == ["notice"]

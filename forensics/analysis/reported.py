@@ -39,15 +39,22 @@ def reported(run: Run, seen: Collection[str]) -> Iterator[Finding]:
                     told[kin] = (said, events.source_at(index))
     for kin, (said, source) in told.items():
         if kin.isdisjoint(seen):
+            last = _last_logged(run, said)
             yield Finding(
                 symptom=said.symptom,
                 severity="notice" if said.symptom == "grad-norm-nan" and _goes_on(run) else "warning",
                 statement=f"reported, not seen in numbers: “{said.text}”",
                 source=source,
-                step=said.last,
-                step_range=(said.first, said.last),
+                step=last,
+                step_range=(said.first, last),
                 axis=cast("Axis", said.axis),
             )
+
+
+def _last_logged(run: Run, said: Statement) -> int | None:
+    """Return when it began at the latest: of an end that is told without a time, the last step that was logged."""
+    ended = said.symptom in {"run-hung", "run-cut-off"} or said.symptom.startswith("crash-")
+    return run.timeline.last_step if said.last is None and ended else said.last
 
 
 def _goes_on(run: Run) -> bool:

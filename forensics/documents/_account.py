@@ -132,7 +132,7 @@ def _is_dialogue(prose: str) -> bool:
 def is_account(lines: Sequence[str]) -> bool:
     """Tell whether a text is somebody's account of what happened to him."""
     prose = "\n".join(_prose(lines))
-    if _printed(lines) or not _TRAINS.search(prose) or _is_dialogue(prose):
+    if _printed(lines) or not _TRAINS.search(prose) or _is_dialogue(prose) or prose.count("=>") > FEW:
         return False
     said = [*sentences(lines)]
     titles = [text for _, text, heading in said if heading]

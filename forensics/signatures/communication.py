@@ -1,7 +1,7 @@
 """Ranks that lost each other: time-outs, broken connections, settings that a library refuses.
 
 Sources: torch 2.13 `ProcessGroupNCCL.cpp`, `ProcessGroupGloo.cpp`, `TCPStore.cpp`, `elastic/rendezvous`; gloo
-`transport/tcp`; NCCL 2.14 to 2.27 `debug.cc`; torch_npu `ERR02200`, HCCL `EI0002`; CPython 3.12 `faulthandler.c`.
+`transport/tcp`; NCCL 2.14 to 2.27 `debug.cc`; torch_npu `ERR02200`, HCCL `EI00xx`; CPython 3.12 `faulthandler.c`.
 """
 
 from forensics.signatures.signature import Record, Role, Signature, Words
@@ -49,7 +49,10 @@ SIGNATURES = (
             Words("Socket Timeout", r"(?:Store|store|TCP|RuntimeError|Rendezvous).{0,400}Socket Timeout"),
             Words("RendezvousTimeoutError"),
             Words("Timed out after ", r"Timed out after \d+ seconds waiting for clients"),
-            Words("EI0002", r"EI0002.{0,400}(?:time ?out|wait)"),
+            Words("EI00", r"EI00\d\d.{0,400}(?:time[sd]? ?out|wait)"),
+            Words(
+                "execute failed, reason=[", r"rt[A-Z]\w{1,40} execute failed, reason=\[(?:task|stream sync) time ?out\]"
+            ),
             Words("Wait timeout for sockets", r"[Ww]ait timeout"),
             Words("Barrier, but received errors", r"Rank \d+ successfully reached monitoredBarrier, but"),
             Words(

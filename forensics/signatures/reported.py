@@ -151,6 +151,7 @@ _OPEN = expression(
     r"|\b(?:decreas|improv|learn|converg|chang|go(?:es|ing)? down)(?:es?|ed|ing)? any ?more\b"
     r"|\b(?:be|get|getting|not|never|yet|how|been)(?: \w{1,12}){0,2} (?:fixed|solved|resolved)\b"
     r"|(?:\bnot|n['\u2019]t) (?:train|work) (?:well|fine)\b"
+    r"|\b(?:nothing|no (?:output|logs?|progress|messages?))\b[^,;]{0,30}\bany ?more\b"
     "|不再(?=下降|更新|变化)|不再继续|(?:怎么|如何|请问|没)\\w{0,6}解决了吗|解决了吗"
 )
 """Words that sound like an end of a fault and tell of one."""
@@ -164,7 +165,7 @@ _BEFORE = expression(
     r"|avoid\w{0,3}|prevents?|preventing|detect\w{0,3}|so that|instead of|without|in order to|before|discuss\w{0,3}"
     r"|in (?:other |the |some |many )?(?:papers?|literature)|(?:papers?|others|docs?|documentation|tutorials?|readme"
     r"|literature)\b(?: \w{1,12}){0,2} (?:say|state|mention|describe|report|warn|show|claim)\w{0,3}"
-    r"|according to|known that|about when|checks?|test if|alarm for|handles?|never|no|rarely)\b"
+    r"|according to|known that|about when|checks?|test if|alarm for|handles?|never|no|rarely|who ha(?:ve|s|d))\b"
     r"|\bwhen(?:ever)?\b(?! (?:i|we|using|training|running|trying|my|resum\w{1,4}|loading|fine\w{0,3}"
     r"|the (?:training|number))\b))[^,;:]{0,200}$"
     "|(?:如果|若|假如|是否|避免|防止|是不是|会不会|为了|除非)[^\uff0c,;\uff1b\u3002]{0,60}$"

@@ -187,7 +187,7 @@ PREDICATES: Mapping[str, tuple[str, ...]] = {
     "killed": (
         _whole(r"(?:is|was|are|were|got|gets?|being|been|be) (?:\w{2,12} )?kill(?:ed)?|killed by|SIGKILL"),
         _whole("oom[- ]?kill(?:ed|er)"),
-        "被(?:系统)?(?: ?kill|杀|终止)|已杀[死掉]",
+        "被(?:系统)?(?: ?kill|杀|终止)|已杀[死掉]|kill(?:ed)? ?[了掉]",
     ),
     "waits": (
         r"\b(?:nccl|watchdog|collective|all-?reduce|all-?gather|gloo|hccl|rccl)\b.{0,30}?\btime[sd]?[ -]?outs?\b",

@@ -149,7 +149,7 @@ def trials_in(sentence: str) -> list[Trial]:
     ([], [])
     """
     text = _LINKS.sub(" ", sentence)[:MOST].replace("*", "").replace("`", "").strip()
-    if text.endswith(("?", "\uff1f")) or (_ADVISES.search(text) and not _OWN.search(text)):
+    if text.endswith(("?", "\uff1f")) or "=>" in text or (_ADVISES.search(text) and not _OWN.search(text)):
         return []
     bounds = [0, *(found.end() for found in _PARTS.finditer(text)), len(text) + 1]
     outcomes = [(found.start(), found.end(), _went_well(found)) for found in _OUTCOME.finditer(text)]
