@@ -69,7 +69,7 @@ MEASURES = (
         "every input is given the same place",
     ),
     Measure(
-        _named(r"(?:neg(?:ative)?[/_ ]?dist\w{0,6}|d(?:ist)?[/_ ]?(?:neg\w{0,6}|an)|d\(a, ?n\))"),
+        _named(r"(?:neg(?:ative)?[/_ ]?dist\w{0,6}|d(?:ist)?[/_ ]?(?:neg\w{0,6}|an)|d ?\(a, ?n\))"),
         0.02,
         0.002,
         "what should be far apart is given one place",

@@ -12,6 +12,7 @@ import numpy as np
 
 from forensics.analysis import context, robust
 from forensics.analysis.learning import QUALITY, finite, may_rest, qualities, rose, running_sum
+from forensics.analysis.returns import never_rose
 from forensics.deferred.patterns import expression
 from forensics.model import Floats, Run
 from forensics.model.statistics import median
@@ -67,6 +68,7 @@ def doubt(run: Run) -> str:
         _another_scale,
         _below_all_bounds,
         _one_entropy,
+        _return_never_rose,
         _rate_spent,
     )
     return next((told for sign in signs if (told := sign(run))), "")
@@ -256,6 +258,15 @@ def _one_entropy(run: Run) -> str:
         ):
             return f"{name} is {_number(float(values[0]))} in all of {len(values):,} entries"
     return ""
+
+
+def _return_never_rose(run: Run) -> str:
+    """Say that a policy does no better; its losses do not tell."""
+    series = never_rose(run) if context.policy_gradient(run) and not context.is_excerpt(run) else None
+    if series is None:
+        return ""
+    values = finite(series)
+    return f"{series.name} is {_number(_begin(values))} at first and {_number(_end(values))} at the end, and none rises"
 
 
 def _rate_spent(run: Run) -> str:

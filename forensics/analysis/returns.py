@@ -1,0 +1,50 @@
+"""What tells how well a policy does: returns, rewards, scores, how often it succeeds. Its losses do not."""
+
+import re
+
+from forensics.analysis import context, robust
+from forensics.analysis.learning import finite
+from forensics.deferred.patterns import expression
+from forensics.model import Floats, Run, Series
+from forensics.model.statistics import median
+from forensics.names import snake_case
+
+RETURN = expression(
+    r"(?:^|[/_ ])(?:returns?|rewards?|scores?|(?:ep|eval)_?(?:rew|ret)|r)(?:[/_ ](?:mean|avg|average))?$"
+    r"|(?:^|[/_ ])(?:success|win|solved?)(?:[/_ ]?(?:rate|ratio))?(?:[/_ ]mean)?$",
+    re.IGNORECASE,
+)
+"""stable-baselines3 `rollout/ep_rew_mean`, CleanRL `charts/episodic_return`, RLlib `episode_reward_mean`, Spinning Up
+`AverageEpRet`, Tianshou `test/reward`, baselines `test/success_rate`, verl `critic/score/mean`; loops of one's own."""
+LEAST = 10
+TOP, CALM = 0.85, 0.02
+"""Share of the best level from the worst at which a policy that has solved its task rests; how far it then scatters."""
+
+
+def returns(run: Run) -> list[Series]:
+    """Return the series of a run that tell how well its policy does, ten finite entries and more."""
+    if context.MARGIN in run.timeline:
+        return []
+    named = [series for name, series in sorted(run.timeline.series.items()) if RETURN.search(snake_case(name))]
+    return [series for series in named if len(finite(series)) >= LEAST]
+
+
+def never_rose(run: Run) -> Series | None:
+    """Return the first of the returns of a policy where none of them rises by more than chance; None where one does.
+
+    None too where one rests at its best: the task was solved before, or within the first entries.
+    """
+    found = returns(run)
+    if not found or any(_rises(finite(each)) or _rests_at_its_best(finite(each)) for each in found):
+        return None
+    return found[0]
+
+
+def _rises(values: Floats) -> bool:
+    return robust.trend(-values).falls
+
+
+def _rests_at_its_best(values: Floats) -> bool:
+    worst, best = float(values.min()), float(values.max())
+    last = values[-max(1, len(values) // 3) :]
+    return best > 0 and median(last) >= worst + TOP * (best - worst) and robust.noise(last) <= CALM * abs(best)

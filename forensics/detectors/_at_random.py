@@ -1,0 +1,43 @@
+"""A policy that acts at random from the first entry to the last, and earns no more for it."""
+
+import re
+
+import numpy as np
+
+from forensics.analysis.learning import finite
+from forensics.analysis.returns import never_rose
+from forensics.deferred.patterns import expression
+from forensics.detectors._wording import number
+from forensics.model import Run, Series
+from forensics.model.statistics import median
+from forensics.names import snake_case
+
+ENTROPY = expression(r"(?:^|[/_])(?:entropy|ent|h)(?:_mean)?$", re.IGNORECASE)
+EPSILON = expression(r"(?:^|[/_])(?:eps(?:ilon)?|exploration(?:_rate)?)$", re.IGNORECASE)
+LEAST, MOST_CHOICES = 15, 64
+NEAR, WITHIN, MOSTLY = 0.003, 0.03, 0.9
+"""How near to the logarithm of a number of choices an entropy lies in the middle, and how far off at most; the share of
+actions at random that is never less."""
+
+
+def at_random(run: Run) -> tuple[Series, str] | None:
+    """Return an entropy that is that of a choice by lot, or a share of actions at random that never falls.
+
+    It is told where returns are logged and none of them rises: an early part of a run looks the same otherwise.
+    """
+    earned = never_rose(run)
+    if earned is None:
+        return None
+    for name, series in sorted(run.timeline.series.items()):
+        values = finite(series)
+        if len(values) < LEAST:
+            continue
+        if ENTROPY.search(snake_case(name)):
+            choices = int(np.rint(np.exp(min(abs(median(values)), 10.0))))
+            lot = float(np.log(max(choices, 1)))
+            near = 2 <= choices <= MOST_CHOICES and abs(abs(median(values)) - lot) <= NEAR * lot
+            if near and float(np.abs(np.abs(values) - lot).max()) <= WITHIN * lot:
+                return series, f"{name} is that of a choice by lot among {choices} in all of {len(values):,} entries"
+        elif EPSILON.search(snake_case(name)) and MOSTLY <= float(values.min()) == float(values.max()) <= 1:
+            return series, f"{name} is {number(float(values[0]))} in all of {len(values):,} entries"
+    return None
