@@ -19,7 +19,7 @@ Between = Callable[[str, str, Sequence[tuple[int, int]]], list[list[str]]]
 HEADING = expression(
     r"\b(?:stages?|phases?|curriculum|levels?|tasks?|folds?|trials?|seeds?|runs?|experiments?|models?|difficulty|"
     r"rounds?|cycles?|parts?|configs?|settings?|(?:un)?freez\w{1,4}|fine-?\s?tun\w{1,4}|pre-?\s?train\w{0,4}|switch\w{0,4}|"
-    r"training|architecture|lr|learning[ _]rate|(?:sequence|context|max)[ _]len(?:gth)?|resolution|data ?set|domain|"
+    r"architecture|lr|learning[ _]rate|(?:sequence|context|max)[ _]len(?:gth)?|resolution|data ?set|domain|"
     r"generation|student|teacher|discriminator|generator|autoencoder|classifier|encoder|step \d{1,3}:)(?![a-z])",
     re.IGNORECASE,
 )
@@ -27,7 +27,7 @@ HEADING = expression(
 MARKED = expression(r"^\s{0,20}([=*#>~+-]{2,40})\s{0,4}\w[^=*#]{0,80}?\s{0,4}\1?\s{0,8}$")
 FAULT = expression(
     r"warn|error|\bnan\b|\binf\b|resum|restor|load|checkpoint|ckpt|skip|overflow|fail|traceback|crash|kill|memory|"
-    r"exception|restart|\bsav(?:e|ed|ing)\b|diverg|spike|corrupt|lost",
+    r"exception|restart|running training|start\w{0,3} training|\bsav(?:e|ed|ing)\b|diverg|spike|corrupt|lost",
     re.IGNORECASE,
 )
 """Lines that tell of what may have gone wrong there announce nothing."""

@@ -27,8 +27,9 @@ MOST = 200
 """Trainings beyond which nothing is told apart: what begins anew so often counts something else."""
 NEAR = 1.5
 """Distances between entries within which a counter is back at its beginning."""
-BACK = 0.25
-"""Share of what a loss had gained that is lost where a model begins anew; a loss that goes on loses less."""
+BACK, ANOTHER = 0.25, 3.0
+"""Share of what a loss had gained that is lost where a model begins anew, while one that goes on loses less; how many
+times as small a first entry is that is one of another loss."""
 GAINED, CHANCE, HALF = 0.05, 3.0, 0.5
 """Share of its first entry and point-to-point deviations by which a piece that tells falls; share of those that do."""
 LAST = 3
@@ -190,19 +191,23 @@ def _is_anew(entries: _Entries) -> bool | None:
     pieces = entries.pieces
     for (first, stop), (_, following) in pairwise(pieces):
         values, begin = entries.values[first:stop], float(entries.values[stop])
-        end = median(values[-LAST:])
+        end = _end(values)
         if not np.isfinite(end) or not np.isfinite(begin):
             anew.append(np.isfinite(begin) or following - stop >= LEAST)
         elif _gains(values):
             share = (begin - end) / (float(values[0]) - end)
-            anew.append(share >= BACK or share <= -1)
+            anew.append(share >= BACK or 0 < ANOTHER * begin < end)
     if not anew:
         return True if _gains(entries.values[slice(*pieces[-1])]) else None
     return float(np.mean(anew)) >= HALF
 
 
+def _end(values: Floats) -> float:
+    return median(values[-min(LAST, max(1, len(values) // 3)) :])
+
+
 def _gains(values: Floats) -> bool:
-    gained = float(values[0]) - median(values[-LAST:])
+    gained = float(values[0]) - _end(values)
     return abs(gained) > max(GAINED * abs(float(values[0])), CHANCE * robust.noise(values))
 
 

@@ -56,9 +56,10 @@ def test_what_leaps_as_announced_is_healthy(tmp_path: Path, heading: str) -> Non
         "some text",
         "a warning of stage {n}",
         "loading the checkpoint of phase {n}",
+        "***** Running training *****",
         "Stage {n} " + "of a very long story " * 9,
     ],
-    ids=["nothing", "no heading", "a warning", "a checkpoint", "a story"],
+    ids=["nothing", "no heading", "a warning", "a checkpoint", "a new start", "a story"],
 )
 def test_what_nothing_announces_is_told(tmp_path: Path, heading: str) -> None:
     report = judged(tmp_path, heading, FIRST, HARDER)

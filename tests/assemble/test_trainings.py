@@ -65,9 +65,14 @@ def test_a_training_that_is_lost_ends_where_the_next_one_begins() -> None:
     assert found[2] == list(RESTS)
 
 
-def test_a_loss_that_goes_on_is_one_training() -> None:
+@pytest.mark.parametrize(
+    "values",
+    [[2.3, 2.0, 1.8, 1.79, 1.5, 1.4, 1.42, 1.2, 1.1], [2.28, 2.22, 2.16, 2.08, 2.0, 1.89, 1.78, 1.66, 1.54]],
+    ids=["slower in each", "steadily"],
+)
+def test_a_loss_that_goes_on_is_one_training(values: list[float]) -> None:
     """Local epochs of a round: the places go on as the loss does."""
-    told = told_apart([block([2.3, 2.0, 1.8, 1.79, 1.5, 1.4, 1.42, 1.2, 1.1], [1, 2, 3] * 3)])
+    told = told_apart([block(values, [1, 2, 3] * 3)])
     (fact,) = told.facts
 
     assert told.trainings == ()
