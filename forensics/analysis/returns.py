@@ -2,6 +2,8 @@
 
 import re
 
+import numpy as np
+
 from forensics.analysis import context, robust
 from forensics.analysis.learning import finite
 from forensics.deferred.patterns import expression
@@ -16,7 +18,8 @@ RETURN = expression(
 )
 """stable-baselines3 `rollout/ep_rew_mean`, CleanRL `charts/episodic_return`, RLlib `episode_reward_mean`, Spinning Up
 `AverageEpRet`, Tianshou `test/reward`, baselines `test/success_rate`, verl `critic/score/mean`; loops of one's own."""
-LEAST = 10
+LEAST, SHOWS = 10, 0.25
+"""Entries of a return, and the share of its level by which a rise would show through its noise."""
 TOP, CALM = 0.85, 0.02
 """Share of the best level from the worst at which a policy that has solved its task rests; how far it then scatters."""
 
@@ -35,13 +38,16 @@ def never_rose(run: Run) -> Series | None:
     None too where one rests at its best: the task was solved before, or within the first entries.
     """
     found = returns(run)
-    if not found or any(_rises(finite(each)) or _rests_at_its_best(finite(each)) for each in found):
+    if not found or any(_may_rise(finite(each)) or _rests_at_its_best(finite(each)) for each in found):
         return None
     return found[0]
 
 
-def _rises(values: Floats) -> bool:
-    return robust.trend(-values).falls
+def _may_rise(values: Floats) -> bool:
+    """Tell whether values rise, or would not be seen to: three standard errors of the medians of thirds hide it."""
+    moved = robust.trend(-values)
+    hidden = 3 * 1.2533 * robust.noise(values) * float(np.sqrt(2 / max(1, len(values) // 3)))
+    return moved.falls or hidden > SHOWS * max(abs(moved.start), abs(moved.end)) > 0
 
 
 def _rests_at_its_best(values: Floats) -> bool:

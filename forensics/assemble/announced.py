@@ -19,7 +19,7 @@ Between = Callable[[str, str, Sequence[tuple[int, int]]], list[list[str]]]
 HEADING = expression(
     r"\b(?:stages?|phases?|curriculum|levels?|tasks?|folds?|trials?|seeds?|runs?|experiments?|models?|difficulty|"
     r"rounds?|cycles?|parts?|configs?|settings?|(?:un)?freez\w{1,4}|fine-?\s?tun\w{1,4}|pre-?\s?train\w{0,4}|switch\w{0,4}|"
-    r"architecture|lr|learning[ _]rate|(?:sequence|context|max)[ _]len(?:gth)?|resolution|data ?set|domain|"
+    r"training|architecture|lr|learning[ _]rate|(?:sequence|context|max)[ _]len(?:gth)?|resolution|data ?set|domain|"
     r"generation|student|teacher|discriminator|generator|autoencoder|classifier|encoder|step \d{1,3}:)(?![a-z])",
     re.IGNORECASE,
 )

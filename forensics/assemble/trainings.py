@@ -29,7 +29,7 @@ NEAR = 1.5
 """Distances between entries within which a counter is back at its beginning."""
 BACK, ANOTHER = 0.25, 3.0
 """Share of what a loss had gained that is lost where a model begins anew, while one that goes on loses less; how many
-times as small a first entry is that is one of another loss."""
+times as high or as small a first entry is that is one of another loss."""
 GAINED, CHANCE, HALF = 0.05, 3.0, 0.5
 """Share of its first entry and point-to-point deviations by which a piece that tells falls; share of those that do."""
 LAST = 3
@@ -194,9 +194,10 @@ def _is_anew(entries: _Entries) -> bool | None:
         end = _end(values)
         if not np.isfinite(end) or not np.isfinite(begin):
             anew.append(np.isfinite(begin) or following - stop >= LEAST)
+        elif 0 < ANOTHER * float(values.max()) < begin or 0 < ANOTHER * begin < end:
+            anew.append(True)  # another loss
         elif _gains(values):
-            share = (begin - end) / (float(values[0]) - end)
-            anew.append(share >= BACK or 0 < ANOTHER * begin < end)
+            anew.append((begin - end) / (float(values[0]) - end) >= BACK)
     if not anew:
         return True if _gains(entries.values[slice(*pieces[-1])]) else None
     return float(np.mean(anew)) >= HALF

@@ -48,6 +48,8 @@ LEFT, LONG, HIGH, OF_THE_FIRST = 1.5, 0.1, 4.0, 0.3
 share of its first entry that is at least."""
 TIMES, NOT_SMALL = 2.5, 0.25
 """How many times an evaluation loss that of training is, and one that is high enough for no regularisation to do it."""
+MANY = 30
+"""Returns of a policy that show a course."""
 OFF, REST = 1e-3, 0.2
 """A rate that is next to nothing, as a share of its highest, and the share of the entries in which it is."""
 
@@ -266,6 +268,8 @@ def _return_never_rose(run: Run) -> str:
     if series is None:
         return ""
     values = finite(series)
+    if len(values) < MANY or float(np.ptp(values)) == 0:
+        return ""
     return f"{series.name} is {_number(_begin(values))} at first and {_number(_end(values))} at the end, and none rises"
 
 

@@ -96,6 +96,10 @@ def test_a_training_that_learned_nothing_before_two_that_do(first: tuple[float, 
     assert len(parts(block((*first, *LEARNS, *LEARNS), COUNT * 3))) == 3
 
 
+def test_another_loss_that_gains_little() -> None:
+    assert len(parts(block((*RESTS, *[5e4 + 100 * value for value in RESTS]), COUNT * 2))) == 2
+
+
 def test_two_of_which_only_the_last_gains() -> None:
     assert len(parts(block((*RESTS, *LEARNS), COUNT * 2))) == 2
 

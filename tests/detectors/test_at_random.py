@@ -12,7 +12,8 @@ from forensics.model import Run
 from forensics.testing import make_run
 
 DICE = np.random.default_rng(7)
-FLAT = [float(x) for x in 0.2 + 0.05 * DICE.standard_normal(30)]
+FLAT = [float(x) for x in 0.2 + 0.02 * DICE.standard_normal(30)]
+NOISY = [float(x) for x in 0.2 + 0.3 * DICE.standard_normal(30)]
 RISES = [float(x) for x in np.linspace(0.1, 0.9, 30) + 0.02 * DICE.standard_normal(30)]
 BY_LOT = [float(np.log(5) - 0.004 * abs(x)) for x in DICE.standard_normal(30)]
 
@@ -77,8 +78,15 @@ def test_a_model_of_rewards_has_no_returns() -> None:
 
 @pytest.mark.parametrize(
     ("values", "never"),
-    [(FLAT, True), (RISES, False), ([0.1, *[1.0] * 29], False), (FLAT[:9], False), ([-x for x in RISES], True)],
-    ids=["level", "rises", "solved at once", "too few", "sinks"],
+    [
+        (FLAT, True),
+        (RISES, False),
+        ([0.1, *[1.0] * 29], False),
+        (FLAT[:9], False),
+        (NOISY, False),
+        ([-x for x in RISES], True),
+    ],
+    ids=["level", "rises", "solved at once", "too few", "noise would hide it", "sinks"],
 )
 def test_returns_that_never_rise(values: list[float], never: bool) -> None:
     assert (never_rose(make_run(episode_return=values)) is not None) == never

@@ -2,6 +2,7 @@
 
 import pytest
 
+from forensics.model import Samples
 from readers.text.log_reading import read_log
 
 STEPS = [2048 * place for place in range(1, 41)]
@@ -43,3 +44,24 @@ def test_a_block_is_one_entry_of_all_its_numbers(chunk_bytes: int) -> None:
 )
 def test_what_tells_no_place_twice_is_no_block(text: str) -> None:
     assert read_log(text).names() == set()
+
+
+@pytest.mark.parametrize(
+    ("block", "names"),
+    [
+        (
+            "--- Update {n} ---\n  mean_reward: {r}\n  approx_kl: 0.01{n}\n  entropy: 1.0{n}",
+            ["approx_kl", "entropy", "mean_reward"],
+        ),
+        ("| ep_rew_mean | {r} |", ["ep_rew_mean"]),
+        ("reward: {r}", ["reward"]),
+    ],
+    ids=["under a heading", "in a cell", "alone"],
+)
+def test_lines_that_tell_of_a_policy_need_no_loss(block: str, names: list[str]) -> None:
+    """Each holds one number: its reward, its divergence, its entropy."""
+    text = "\n".join(block.format(n=n, r=f"{10 + n / 2:.2f}") for n in range(12))
+    found = [fact for fact in read_log(text).facts if isinstance(fact, Samples)]
+
+    assert sorted(fact.name for fact in found) == names
+    assert {len(fact.values) for fact in found} == {12}
