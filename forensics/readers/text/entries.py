@@ -53,6 +53,10 @@ _ARGUMENTS = expression(
 )
 GOOD = expression(r"(?i)(?<![a-z])(?:acc|accuracy|dice|m?iou|jaccard|mpjpe|f(?:1[ _-]?)?[ _-]?score|fb1)(?![a-z])")
 """How good a model is."""
+_COMPARES = expression(
+    rb"(?i)\b(?:trial|fold|seed|sample|image|query|question|example|item|class|model|run|experiment|config\w{0,9})s?"
+    rb" ?[#:=]? ?\x00"
+)
 _OF_A_POLICY = expression(
     r"(?i)(?:^|[/_ ])(?:(?:ep(?:isode)?_)?rew(?:ard)?s?(?:[/_ ]mean)?|(?:episod(?:e|ic)_)?returns?(?:_mean)?"
     r"|(?:approx_)?kl|entropy|clip_?frac(?:tion)?)$"
@@ -89,6 +93,7 @@ class Parser:
         self.passed = 0
         self._learnt = 0
         self._once: set[int] = set()
+        self._headers: dict[bytes, bool] = {}
         self.bulk = Bulk(anchored, self._meaning)
         self._told: list[Told] = []
 
@@ -101,7 +106,7 @@ class Parser:
             known = self._learn(text, key)
         shape, spans = known[0], known[1].spans
         if shape is None:
-            if key in self.outlines and not _OPEN.search(line):
+            if key in self.outlines and not _OPEN.search(line) and (spans or not self._heads(line, key)):
                 self.bulk.meet(None, line, known[1], key)
             return None
         numbers, totals = [], []
@@ -115,6 +120,12 @@ class Parser:
         self.add(shape, line, start, numbers, totals)
         self.bulk.meet(shape, line, known[1], key)
         return shape
+
+    def _heads(self, line: bytes, key: bytes) -> bool:
+        """Tell whether a line may head a table: it tells nothing by itself, and must be met each time."""
+        if key not in self._headers:
+            self._headers[key] = next(headers_of(line), None) is not None
+        return self._headers[key]
 
     def add(self, shape: Shape, line: bytes, start: int, numbers: list[float], totals: list[float]) -> None:
         rows = self.rows[shape]
@@ -167,12 +178,14 @@ class Parser:
         if len(self.outlines) > MOST_OUTLINES or len(self.shapes) > MOST_SHAPES:
             self.outlines.clear()
             self.shapes.clear()
+            self._headers.clear()
         mask = masked(text)
         shape = self.shapes.get(mask.shape)
         self._learnt += shape is None
         if shape is None and mask.spans:
             shape = self.shapes[mask.shape] = shape_of(mask.shape)
-        known = (shape if shape is not None and is_of_use(shape) else None, mask)
+        ranked = self.rare and shape is not None and shape.has(Role.LEADING) and shape.has(Role.KNOWN)
+        known = (shape if shape is not None and (ranked or is_of_use(shape)) else None, mask)
         if known[0] is None and _BESIDE.search(mask.shape):
             self.unread[mask.shape] += 1
         else:
@@ -222,7 +235,7 @@ def is_of_use(shape: Shape) -> bool:
         return True
     return (
         shape.has(*_CLOSED)
-        or (shape.has(Role.EPISODE) and shape.has(Role.KNOWN))
+        or (shape.has(Role.EPISODE) and bool(shape.metrics))
         or _evaluates(shape)
         or _tells_of_a_policy(shape)
     )
@@ -236,8 +249,11 @@ def _tells_of_a_policy(shape: Shape) -> bool:
 
 
 def _evaluates(shape: Shape) -> bool:
-    """Tell whether lines of a shape tell how good a model is: an evaluation needs neither a loss nor a counter."""
-    return any(
+    """Tell whether lines of a shape tell how good a model is: an evaluation needs neither a loss nor a counter.
+
+    Lines that number what was trained or asked compare it.
+    """
+    return _COMPARES.search(shape.key) is None and any(
         each.role is Role.KNOWN and (each.evaluation or EVALUATION.search(each.name) or GOOD.search(each.name))
         for each in shape.fields
     )

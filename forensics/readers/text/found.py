@@ -8,6 +8,7 @@ from forensics.deferred.records import dataclass
 from forensics.model import Group, Scalar, Setting, Source, Standing
 from forensics.readers._events.rows import PLACE, EventRows
 from forensics.readers.text.entries import is_entry
+from forensics.readers.text.periodic import periodic
 from forensics.readers.text.tables import Entries
 
 MAX_UNREAD = 20
@@ -53,7 +54,7 @@ class Found:
         shapes = Counter[bytes]()
         for table in self.lines:
             shapes[table.shape.key] += len(table) if is_entry(table.shape) else 0
-        return any(count > 1 for count in shapes.values())
+        return any(count > 1 for count in shapes.values()) or any(periodic(table) for table in self.lines)
 
     def extend(self, other: "Found") -> None:
         self.lines.extend(other.lines)

@@ -27,9 +27,9 @@ _CELLS = expression(rb" *[|\t] *|  +")
 _BLANKS = expression(rb"  +|\t")
 _WORDS = expression(rb"(?:Training|Validation|Train|Valid|Eval|Val|Test) [Ll]oss|No [Ll]og|[^\s|]+")
 _RULE = expression(rb"[\s|:+=-]*")
-_UNFINISHED = expression(rb"(?<!\d)\d\d?%(?:\|| \xe2[\x94\x95])")
-_BAR = expression(rb": {0,3}100%(?:\|| -).*")
-"""A bar behind a row, of tqdm or, since Ultralytics 8.3.2, drawn with lines."""
+_UNFINISHED = expression(rb"(?<!\d)\d\d?%(?:\|| \xe2[\x94\x95]| \d+/\d+ \[)")
+_BAR = expression(rb": {0,3}100%(?:\|| -| \d+/\d+ \[).*")
+"""A bar behind a row, of tqdm (also where its drawing is left out) or, since Ultralytics 8.3.2, drawn with lines."""
 _BOXES = expression(rb"\xe2\x94[\x82\x83]|\xe2\x95\x91|(\xe2[\x94\x95][\x80-\xbf])")
 """Lines that draw a table: upright ones, then all others."""
 _PREFIX = expression(rb"\A\[[^|]{0,120}?[-:\]] {0,3}(?=\|)")
@@ -40,6 +40,9 @@ _OF_A_MODEL = expression(
 )
 _MODEL = expression(r"(?i)(?:model|author|method|architecture|variant|system|baseline|experiment|config(?:uration)?)s?")
 """Columns of tables that compare models: those of which several numbers say so, and those of names."""
+_OF_MEMORY = expression(r"(?i)(?:gpu|cuda)[_ ]?mem(?:ory)?")
+_TERM = expression(r"(?i)(?:[gcd]?iou|box|obj|cls|dfl|seg|kpt|kobj|total)")
+"""Terms of a loss in tables that name the memory of the board: YOLOv5 before 6.2, YOLOR, YOLOv7 (`train.py`)."""
 _DIGIT = expression(rb"\d")
 _WORD = expression(rb"\S+")
 _NAME = expression(rb"\S+(?: \S+)*")
@@ -151,8 +154,14 @@ def headers_of(line: bytes) -> Iterator[Header]:
         header = Header(split, b"|".join(cells), fields, _spans(line, len(fields)) if split in _PARTED else ())
         if any(is_loss(name) for name in names) and (header.counted or split in _PARTED):
             yield header
+        elif header.counted and any(map(_OF_MEMORY.fullmatch, names)) and any(map(_TERM.fullmatch, names)):
+            yield replace(header, fields=tuple(_term(field) for field in fields))
         elif header.counted and any(map(TRAINING.fullmatch, names)) and any(map(EVALUATION.fullmatch, names)):
             yield replace(header, fields=tuple(_part(field) for field in fields))
+
+
+def _term(field: Field) -> Field:
+    return replace(field, name=f"{field.name} loss", role=Role.LOSS) if _TERM.fullmatch(field.name) else field
 
 
 def _spans(line: bytes, count: int) -> tuple[tuple[int, int], ...]:

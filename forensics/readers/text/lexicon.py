@@ -119,7 +119,7 @@ _EPOCH = expression(
 )
 _NO_EPOCH = expression(r"(?:^|[ _])(?:num|max|total|n|of|best)[ _](?:train[ _])?epochs?$", re.IGNORECASE)
 _EPISODE = expression(
-    r"^(?:train(?:ing)?[ _])?(?:episodes?|rounds?|games?)(?:[ _](?:num|number|idx|no))?$", re.IGNORECASE
+    r"^(?:train(?:ing)?[ _])?(?:episodes?|rounds?|games?|generations?)(?:[ _](?:num|number|idx|no))?$", re.IGNORECASE
 )
 _EARNED = expression(
     r"(?<![a-z])(?:rew(?:ard)?s?|returns?)(?:[/_ ](?:mean|avg|average|std|min|max|per[ _]episode))?$", re.IGNORECASE

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.model.order import among, distinct, varied
-from forensics.names import LEARNING_RATE, NO_LOSS, OF_ERRORS, is_loss, loss_rank
+from forensics.names import NO_LOSS, OF_ERRORS, is_loss, loss_rank
 from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import is_entry
 from forensics.readers.text.interpretations import interpreted
 from forensics.readers.text.lexicon import COUNTERS, SUBJECTS, Role, metric_name
 from forensics.readers.text.names import Shape
+from forensics.readers.text.periodic import periodic
 from forensics.readers.text.printed import QUOTED_VALUE, metric_names, precision_of, told_anew
 from forensics.readers.text.rows import Rows, columns_of
 from forensics.readers.text.tables import Entries, joined
@@ -32,6 +33,7 @@ _DATA = expression(rb"\w=\{['\"]|['\"](?:betas|exp_avg\w*)['\"]:")
 """A dictionary that is the value of an argument (`coefficients={'loss_fine': 1.0}`), or the state of an optimizer."""
 _WORDED = expression(rb"""['"] ?: ?(?:None|True|False|\{|['"](?!\x00))""")
 """What an entry holds beside numbers: several of them are the arguments of a run, unless their counter moves."""
+_RATE = expression(r"(?i)(?<![a-z])(?:lr|learning[ _-]?rate)\w{0,10}$")
 SEVERAL = 3
 MANY = 8
 """Lines of errors alone, without a counter, from which on they are no table of models."""
@@ -55,8 +57,22 @@ def series_of(tables: Sequence[Entries], unread: Counter[bytes]) -> tuple[list[D
     for group in sorted(groups.values(), key=lambda group: not group[0].shape.counters):
         rows.append(list(_stream_rows(group, headings, unread)))
         headings.settle(rows[-1])
+    for table in whole if not dicts else ():
+        found = None if is_entry(table.shape) else periodic(table)
+        rows += [_unless_told(list(_stream_rows([found], headings, unread)), rows)] if found is not None else []
     told = list(_averages_apart(list(_without_copies(rows))))
     return [each for table in dicts for each in _dict_rows(table)], _of_one_precision(told)
+
+
+def _unless_told(found: Sequence[Rows], rows: Sequence[Sequence[Rows]]) -> list[Rows]:
+    """Return rows without the metrics that others tell."""
+    told = {name for stream in rows for table in stream for name in table.names}
+    kept = [(table, [index for index, name in enumerate(table.names) if name not in told]) for table in found]
+    return [
+        replace(table, names=tuple(table.names[index] for index in chosen), values=table.values[:, chosen])
+        for table, chosen in kept
+        if chosen
+    ]
 
 
 def _averages_apart(rows: Sequence[Rows]) -> Iterator[Rows]:
@@ -173,11 +189,12 @@ def _is_data(table: Entries) -> bool:
         return False
     metrics = table.shape.metrics
     known = len(metrics) <= MOST_KNOWN and any(
-        each.role is Role.KNOWN and metric_name(each.name, evaluation=False) != LEARNING_RATE for each in metrics
+        each.role is Role.KNOWN and not _RATE.search(each.name) for each in metrics
     )
     if len(table) == 1 and not table.shape.quoted and not known and not table.shape.has(Role.LOSS, Role.NORM):
         return True  # the arguments of a run: `epochs=10, batch=16, lr0=0.01, patience=100`
-    if len(_WORDED.findall(table.shape.key)) >= SEVERAL and not _moves(table):
+    told = known or table.shape.has(Role.LOSS, Role.NORM)
+    if len(_WORDED.findall(table.shape.key)) >= (SEVERAL if told else 1) and not _moves(table):
         return True
     if len(table) != 1 or not table.shape.quoted:
         return False

@@ -23,7 +23,7 @@ from forensics.readers._events import scan as events
 from forensics.readers._events.phrases import LONGEST, Positions
 from forensics.readers.text import bulk, columns, engine_config, entries, printed_settings, scan, stretches
 from forensics.readers.text.columns import MARGIN
-from forensics.readers.text.lines import RARE, WORDS, Lines
+from forensics.readers.text.lines import WORDS, Lines
 from forensics.readers.text_log import read_text
 from readers.text.log_reading import Told, read_log
 from readers.text.test_log_properties import compared
@@ -112,7 +112,7 @@ def read_eagerly() -> Iterator[None]:
 def _relevant(window: Window, *_: object, rare: bool = False, **__: object) -> Lines:
     anywhere = re.compile(b"|".join(map(re.escape, WORDS)), re.IGNORECASE)
     starts: list[int] = []
-    patterns = (anywhere, re.compile(RARE.pattern, re.IGNORECASE)) if rare else (anywhere,)
+    patterns = (re.compile(rb"[0-9]"),) if rare else (anywhere,)
     places = [
         found.start() for pattern in patterns for found in pattern.finditer(window.data, window.begin, window.end)
     ]
