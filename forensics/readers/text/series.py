@@ -33,10 +33,11 @@ _DATA = expression(rb"\w=\{['\"]|['\"](?:betas|exp_avg\w*)['\"]:")
 """A dictionary that is the value of an argument (`coefficients={'loss_fine': 1.0}`), or the state of an optimizer."""
 _WORDED = expression(rb"""['"] ?: ?(?:None|True|False|\{|['"](?!\x00))""")
 """What an entry holds beside numbers: several of them are the arguments of a run, unless their counter moves."""
+_COST = expression(r"(?i)co[uû]t|cost[oe]?|custo|kosten|비용|コスト")
 _RATE = expression(r"(?i)(?<![a-z])(?:lr|learning[ _-]?rate)\w{0,10}$")
 SEVERAL = 3
 MANY = 8
-"""Lines of errors alone, without a counter, from which on they are no table of models."""
+"""Lines of errors or costs alone, without a counter, from which on they are no table of models and no bill."""
 MOST_KNOWN = 6
 """Numbers of a line that comes once and tells no loss: more are settings."""
 
@@ -295,10 +296,15 @@ def _is_certain(table: Entries, *, placed: bool) -> bool:
     if placed:
         return True
     losses = [field.name for field in shape.metrics if field.role in SUBJECTS]
-    if losses and len(table) < MANY and all(OF_ERRORS <= loss_rank(name) < NO_LOSS for name in losses):
+    if losses and len(table) < MANY and all(map(_is_of_anything, losses)):
         return False
     indices = [index for index, field in enumerate(shape.fields) if field in metrics]
     return any(not _is_numbering(table.numbers[:, index]) for index in indices)
+
+
+def _is_of_anything(name: str) -> bool:
+    """Tell whether a name is that of an error or a cost: of models that are compared, of what is bought."""
+    return OF_ERRORS <= loss_rank(name) < NO_LOSS or _COST.fullmatch(name) is not None
 
 
 def _single(shape: Shape) -> bool:

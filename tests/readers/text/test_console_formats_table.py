@@ -15,8 +15,8 @@ from readers.text.scattered_formats import SCATTERED
 from readers.text.worldwide_formats import WORLDWIDE
 
 UNREAD = {
-    "energy", "a letter", "Kaldi", "structlog kv", "returns", "Flower history", "Blocks", "pylearn2", "Neon", "Knet",
-    "Mocha", "GPT-SoVITS", "XGBoost4j", "Vowpal Wabbit", "LIBLINEAR", "L-BFGS R", "Stan ADVI", "Allegro", "Ludwig",
+    "Kaldi", "structlog kv", "returns", "Flower history", "Blocks", "pylearn2", "Neon", "Knet",
+    "Mocha", "GPT-SoVITS", "Vowpal Wabbit", "LIBLINEAR", "L-BFGS R", "Stan ADVI", "Allegro", "Ludwig",
     "LightweightGAN",
 }  # fmt: skip
 """Known not to be read whole."""
