@@ -16,10 +16,13 @@ class Limits:
     (`safetensors/src/tensor.rs`, `MAX_HEADER_SIZE`), which is some 700,000 tensors. The public checkpoint with the most
     tensors that we know of, moonshotai/Kimi-K2-Thinking, has about 208,000 in 62 files and an index of some 25 MB: 60
     layers of 384 experts, three matrices each, stored as weight, scale and shape (its config.json, compressed-tensors).
-    `tensors` and `json_bytes` are ten times a file and an index of it, or more.
+    `tensors` and `json_bytes` are ten times a file and an index of it, or more. `files_of_a_kind`, of one ending in one
+    folder, are a log for each rank of the largest training of which the number of GPUs is public (The Llama 3 Herd of
+    Models, section 3.3).
     """
 
     files: int = 100_000
+    files_of_a_kind: int = 16_384
     depth: int = 32
     text_line_bytes: int = 65_536
     json_bytes: int = 256 << 20

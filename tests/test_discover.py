@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from forensics.cli import main
+from forensics.discovery import kinds
 from forensics.discovery.discover import discover
 from forensics.errors import UnreadableError
 from forensics.limits import Limits
@@ -68,7 +69,38 @@ def test_more_files_than_allowed_are_told(tmp_path: Path) -> None:
         (tmp_path / f"{number}.log").write_text("x")
     found = discover(tmp_path, Limits(files=3))
 
-    assert (len(found.artifacts), found.skips[0].what) == (3, "further files")
+    assert [artifact.path for artifact in found.artifacts] == ["0.log", "1.log", "4.log"]
+    assert [(skip.what, skip.reason) for skip in found.skips] == [
+        ("*.log", "5 files of a kind; 3 of them were looked at, the first and the last")
+    ]
+
+
+def test_pictures_do_not_hide_the_log_behind_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of 100,000 pictures was read up to its limit, and the log, which comes later, was not."""
+    (tmp_path / "save").mkdir()
+    for number in range(40):
+        (tmp_path / f"{number}.jpg").touch()
+        (tmp_path / "save" / f"{number}.safetensors").touch()
+    (tmp_path / "train.log").touch()
+    monkeypatch.setattr(kinds, "MOST_SPARED", 5)
+    of_a_kind = discover(tmp_path, Limits(files_of_a_kind=10))
+    of_all = discover(tmp_path, Limits(files=45))
+
+    assert "train.log" in {artifact.path for artifact in of_a_kind.artifacts}
+    assert sum(artifact.path.startswith("save/") for artifact in of_a_kind.artifacts) == 40
+    assert [skip.what for skip in of_a_kind.skips] == ["*.jpg"]
+    assert "train.log" in {artifact.path for artifact in of_all.artifacts}
+    assert len(of_all.artifacts) == 9
+    assert {skip.what for skip in of_all.skips} == {"*.jpg", "save/*.safetensors"}
+
+
+def test_files_that_are_not_listed_are_told(tmp_path: Path) -> None:
+    for number in range(9):
+        (tmp_path / f"{number}.{number}").touch()
+    found = discover(tmp_path, Limits(files=2))
+
+    assert len(found.artifacts) == 2
+    assert [skip.what for skip in found.skips] == ["further files", "further files"]
 
 
 def test_a_missing_path_is_unreadable(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from forensics.discovery import unpack
 from forensics.discovery.unpack import opened
 from forensics.errors import ChangedError, LimitError, MalformedError
 from forensics.investigate import investigate
@@ -87,6 +88,48 @@ def test_a_broken_archive_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(MalformedError), opened(tmp_path / "run.zip"):
         pass
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar.gz"])
+def test_of_very_many_files_of_a_kind_some_are_unpacked(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100,000 empty files in an archive of 10 MB took 8 s; the log behind them is read all the same."""
+    monkeypatch.setattr(unpack, "OF_A_KIND", 6)
+    target = tmp_path / f"run.{ending}"
+    names = [*(f"run/{number:02}.txt" for number in range(20)), "run/train.log"]
+    if ending == "zip":
+        with zipfile.ZipFile(target, "w") as archive:
+            for name in names:
+                archive.writestr(name, LOG)
+    else:
+        with tarfile.open(target, "w:gz") as tar:
+            for name in names:
+                info = tarfile.TarInfo(name)
+                info.size = len(LOG)
+                tar.addfile(info, io.BytesIO(LOG))
+    with opened(target) as (place, lost):
+        assert isinstance(place, Path)
+        held = sorted(path.name for path in place.iterdir())
+
+    last = [17, 18, 19] if ending == "zip" else [3, 4, 5]
+    assert held == [*(f"{number:02}.txt" for number in (0, 1, 2, *last)), "train.log"]
+    looked = (
+        "6 of them were looked at, the first and the last" if ending == "zip" else "the first 6 of them were looked at"
+    )
+    assert [(skip.what, skip.reason) for skip in lost] == [("run/*.txt", f"20 files of a kind; {looked}")]
+
+
+def test_a_tar_of_endless_members_is_looked_through_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpack, "FREE_MEMBERS", 5)
+    with tarfile.open(tmp_path / "run.tar.gz", "w:gz") as tar:
+        for number in range(20):
+            tar.addfile(tarfile.TarInfo(f"{number:02}.log"))
+    with opened(tmp_path / "run.tar.gz") as (place, lost):
+        assert isinstance(place, Path)
+        assert len(list(place.iterdir())) == 5
+
+    assert [skip.reason for skip in lost] == ["what follows its first 5 files was not looked at"]
 
 
 def packed_log(name: str, content: bytes) -> bytes:

@@ -4,10 +4,12 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
+from forensics.discovery.kinds import chosen
 from forensics.errors import UnreadableError
 from forensics.limits import DEFAULT, Limits
 from forensics.model import Artifact, Skip
@@ -30,6 +32,8 @@ IGNORED_FOLDERS = frozenset(
 """Folders that hold no trace of the run, or copies (Jupyter's). A `site-packages` may nest itself and be endless."""
 ROCKSDB = expression(r"(?:^|/)\.aim/(?:meta|seqs)/(?:chunks|index)$")
 """Where Aim keeps its databases (aim 3.29, `aim/sdk/repo.py`); their write-ahead logs are named `000008.log`."""
+LISTED = 2
+"""How many times the files that are looked at are listed, for the others to be chosen among."""
 LATEST = "/latest-run/"
 RUN_FOLDER = expression(r"(?P<folder>.*/)(?P<run>latest-run|(?:offline-)?run-\d{8}_\d{6}-[\w-]+)/(?P<rest>.+)$")
 
@@ -66,14 +70,23 @@ def discover(path: Path, limits: Limits = DEFAULT) -> Discovery:
         raise UnreadableError(f"{path} is neither a directory nor a regular file")
     artifacts: list[Artifact] = []
     skips: list[Skip] = []
-    for found in _walk(path, limits):
+    listed: list[tuple[str, os.DirEntry[str]]] = []
+    for entry in _walk(path, limits):
+        if isinstance(entry, Skip):
+            skips.append(entry)
+        elif len(listed) < LISTED * limits.files:
+            listed.append(entry)
+        else:
+            skips.append(Skip("further files", f"more than {LISTED * limits.files:,} files; name a smaller directory"))
+            break
+    numbers, left = chosen([name for name, _ in listed], limits, limits.files_of_a_kind)
+    skips.extend(left)
+    inside = os.path.realpath(path)
+    for found in (_file(path, *listed[number], inside, limits) for number in numbers):
         if isinstance(found, Skip):
             skips.append(found)
-        elif len(artifacts) < limits.files:
-            artifacts.append(found)
         else:
-            skips.append(Skip("further files", f"more than {limits.files:,} files; name a smaller directory"))
-            break
+            artifacts.append(found)
     artifacts.sort(key=lambda a: a.path)
     copies = _copies(artifacts)
     skips.extend(Skip(copy, f"a copy of {original}, which is read itself") for copy, original in copies.items())
@@ -103,14 +116,15 @@ def _split_run(path: str) -> tuple[str, str, str]:
     return ("", "", path) if match is None else (match["folder"], match["run"], match["rest"])
 
 
-def _walk(root: Path, limits: Limits) -> Iterator[Artifact | Skip]:
+def _walk(root: Path, limits: Limits) -> Iterator["tuple[str, os.DirEntry[str]] | Skip"]:
+    """Yield what is no folder, with its path below the root, and the folders that were passed over."""
     # Iterative on purpose: os.walk recursed before Python 3.12 and fails on a thousand nested folders.
     pending: list[tuple[str, int]] = [("", 0)]
-    inside = os.path.realpath(root)
     while pending:
         folder, depth = pending.pop()
         try:
-            entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
+            with os.scandir(root / folder) as found:
+                entries = sorted(islice(found, LISTED * limits.files + 1), key=lambda entry: entry.name)
         except OSError as error:
             if not folder:
                 raise UnreadableError(f"{root} cannot be listed: {error.strerror}") from error
@@ -126,7 +140,7 @@ def _walk(root: Path, limits: Limits) -> Iterator[Artifact | Skip]:
                 else:
                     pending.append((path, depth + 1))
             else:
-                yield _file(root, path, entry, inside, limits)
+                yield path, entry
 
 
 def _file(root: Path, path: str, entry: "os.DirEntry[str]", inside: str, limits: Limits) -> Artifact | Skip:

@@ -5,11 +5,13 @@ directory: regular files only, names kept inside it, sizes counted while they ar
 itself is believed (no `extractall`). Of an archive that is cut, what lies before the cut is there.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from forensics.discovery.kinds import WEIGHTS, chosen, kind_of, told
 from forensics.errors import InternalError, LimitError, MalformedError, UnreadableError, contained
 from forensics.formats.comet_archive import HEAD_BYTES, is_comet
 from forensics.limits import DEFAULT, Limits
@@ -28,6 +30,10 @@ RATIO = 250
 reach 1,032 with one byte repeated."""
 
 
+OF_A_KIND = 10_000
+"""Files of one ending in one folder that are unpacked; of a tar the first, of a zip the first and the last by name."""
+FREE_MEMBERS, BYTES_A_MEMBER = 30_000, 10_000
+"""Members of a tar that are looked through whatever its size, and the bytes that each further one has to have."""
 UNPACKED = (".db", ".sqlite", ".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pkl", ".npz", ".npy")
 """What is read at many places and not in order, or by a library that opens files itself."""
 
@@ -104,7 +110,7 @@ def _standard_input(folder: Path, limits: Limits) -> Path:
 
 def _unpacked(path: Path, name: str, folder: Path, limits: Limits, lost: list[Skip]) -> Path:
     if name.endswith(".zip"):
-        _zip(path, folder, limits)
+        _zip(path, folder, limits, lost)
         return _inner(folder)
     if name.endswith(TAR_ENDINGS):
         _tar(path, folder, limits, lost)
@@ -121,38 +127,49 @@ def _unpacked(path: Path, name: str, folder: Path, limits: Limits, lost: list[Sk
     return target
 
 
-def _zip(path: Path, folder: Path, limits: Limits) -> None:
+def _zip(path: Path, folder: Path, limits: Limits, lost: list[Skip]) -> None:
     import zipfile
 
-    left = _most(path, limits)
+    left, place = _most(path, limits), _Place(folder)
     with zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if not m.is_dir()]
         _check_count(len(members), path, limits)
-        for member in members:
+        numbers, skips = chosen([member.filename for member in members], limits, OF_A_KIND)
+        lost.extend(skips)
+        for member in (members[number] for number in numbers):
             # The upper half of the external attributes is the Unix mode; a link has 0o12 as its type.
             if member.external_attr >> 28 in {0, 0o10}:
-                target = _inside(folder, member.filename)
-                with archive.open(member) as packed, target.open("wb") as out:
+                with archive.open(member) as packed, place.made(member.filename) as out:
                     left -= _copy(packed, out, left, path.name)
 
 
 def _tar(path: Path, folder: Path, limits: Limits, lost: list[Skip]) -> None:
     import tarfile
 
-    left = _most(path, limits)
+    left, place = _most(path, limits), _Place(folder)
+    kinds: Counter[tuple[str, str]] = Counter()
+    most = min(limits.files, FREE_MEMBERS + path.stat().st_size // BYTES_A_MEMBER)
     try:
         with tarfile.open(path) as archive:
             for number, member in enumerate(archive):
-                _check_count(number, path, limits)
+                if number >= most:
+                    lost.append(Skip(path.name, f"what follows its first {most:,} files was not looked at"))
+                    break
+                kind = kind_of(member.name)
+                kinds[kind] += member.isreg()
+                if kinds[kind] > OF_A_KIND and kind[1] not in WEIGHTS:
+                    continue
                 packed = archive.extractfile(member) if member.isreg() else None
                 if packed is not None:
-                    target = _inside(folder, member.name)
-                    with packed, target.open("wb") as out:
+                    with packed, place.made(member.name) as out:
                         left -= _copy(packed, out, left, path.name)
     except _cut() as error:
         if not any(folder.iterdir()):
             raise
         lost.extend(_lost(path, str(error), sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())))
+    for kind, count in kinds.items():
+        if count > OF_A_KIND and kind[1] not in WEIGHTS:
+            lost.append(told(kind, count, f"the first {OF_A_KIND:,} of them were looked at"))
 
 
 def _cut() -> tuple[type[Exception], ...]:
@@ -174,14 +191,25 @@ def _check_count(count: int, path: Path, limits: Limits) -> None:
         raise LimitError(f"{path.name} holds more than {limits.files:,} files")
 
 
-def _inside(folder: Path, name: str) -> Path:
-    """Return the place of a member, whatever its name tries, and make its folders."""
-    parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in {"/", "..", "."}]
-    target = folder.joinpath(*(part.replace("\0", "_")[:200] for part in parts or ["unnamed"]))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        raise MalformedError(f"the archive holds {name[:80]!r} twice")
-    return target
+class _Place:
+    """Where members go: below one folder, whatever their names try."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._folders: set[tuple[str, ...]] = set()
+
+    def made(self, name: str) -> IO[bytes]:
+        """Open the file of a member for writing, and make its folders. Raises `MalformedError` where it is there."""
+        parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in {"/", "..", "."}]
+        parts = [part.replace("\0", "_")[:200] for part in parts or ["unnamed"]]
+        target, above = self._folder.joinpath(*parts), tuple(parts[:-1])
+        if above not in self._folders:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(above)
+        try:
+            return target.open("xb")
+        except FileExistsError:
+            raise MalformedError(f"the archive holds {name[:80]!r} twice") from None
 
 
 def _copy(packed: IO[bytes], out: IO[bytes], most: int, name: str) -> int:
