@@ -59,8 +59,9 @@ class Window:
     def fragments(self, places: Integers) -> tuple[Integers, Integers]:
         """Return where the fragments that hold some places begin and end, as far as the window may look."""
         which = np.searchsorted(self.separators, places)
-        starts = np.maximum(np.append(0, self.separators + 1)[which], places - self.behind)
-        ends = np.minimum(np.append(self.separators, len(self.data))[which], places + self.ahead)
+        parts = np.concatenate([[-1], self.separators, [len(self.data)]])
+        starts = np.maximum(parts[which] + 1, places - self.behind)
+        ends = np.minimum(parts[which + 1], places + self.ahead)
         return starts, ends
 
     def lines(self, positions: Sequence[int] | Integers) -> Integers:

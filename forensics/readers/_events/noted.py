@@ -7,7 +7,7 @@ from dataclasses import field
 import numpy as np
 
 from forensics.deferred.records import dataclass
-from forensics.formats.text import Window, fragment_end, fragment_start, line_rank, redact
+from forensics.formats.text import Window, fragment_start, line_rank, redact
 from forensics.model import UNKNOWN_STEP, Integers
 from forensics.names import Kind
 from forensics.readers._events.rows import MAX_TEXTS, NO_RANK, EventRows
@@ -37,9 +37,12 @@ class Noted:
         value: float = np.nan,
         step: int = UNKNOWN_STEP,
         rank: int = NO_RANK,
+        lead: bytes | None = None,
     ) -> None:
-        start = fragment_start(self.window.data, position, self.window.floor(position))
-        rank = rank if rank != NO_RANK else line_rank(self.window.data[start:position])
+        """Note an occurrence; `lead` is what stands before it in its line, where that is at hand."""
+        if rank == NO_RANK and lead is None:
+            lead = self.window.data[fragment_start(self.window.data, position, self.window.floor(position)) : position]
+        rank = line_rank(lead or b"") if rank == NO_RANK else rank
         self.columns.setdefault(kind, []).append((position, value, step, rank, text))
 
     def lines(self, kind: str) -> Iterator[int]:
@@ -60,12 +63,14 @@ def _rows(kind: str, found: list[Hit], noted: Noted) -> EventRows | None:
     window = noted.window
     hits = []
     ended = -1
-    for hit in sorted(found):
+    found = sorted(found)
+    ends = window.fragments(np.array([hit[0] for hit in found], dtype=np.int64))[1]
+    for hit, end in zip(found, ends.tolist(), strict=True):
         position = hit[0]
-        if position < ended or any(begin <= position <= end for begin, end in noted.quoted):
+        if position < ended or any(begin <= position <= last for begin, last in noted.quoted):
             continue
         hits.append(hit)
-        ended = fragment_end(window.data, position, window.reach(position))
+        ended = end
     if not hits:
         return None
     positions = np.asarray([hit[0] for hit in hits], dtype=np.int64)

@@ -152,20 +152,19 @@ def _in_general(noted: Noted, position: int, text: bytes, *, wrapped: bool = Fal
 def _phrase(noted: Noted, meanings: tuple[object, ...], positions: Integers) -> None:
     data = noted.window.data
     ended = -1
-    judged: dict[bytes, bool] | None = {} if len(positions) >= MANY else None
+    judged: dict[bytes, tuple[object, ...]] | None = {} if len(positions) >= MANY else None
     for position, start, end in _fragments(noted, meanings, positions):
         if position < ended:
             continue
         ended = end
         line = data[start:ended]
+        may_be = meanings
         if judged is not None:
             outline = line.translate(ONE_DIGIT)
-            tells = judged.get(outline)
-            if tells is None:
-                tells = judged[outline] = any(_may_be(meaning, outline) for meaning in meanings)
-            if not tells:
-                continue
-        for meaning in meanings:
+            if outline not in judged:
+                judged[outline] = tuple(meaning for meaning in meanings if _may_be(meaning, outline))
+            may_be = judged[outline]
+        for meaning in may_be:
             _meaning(noted, meaning, position, start, line)
 
 
@@ -241,7 +240,7 @@ def _sign(noted: Noted, sign: signs.Sign, position: int, at: int, line: bytes) -
                 noted.note(kind, position, _clean(line), float(count))
         return
     value, step = sign.read(confirmed) if sign.read and confirmed else (np.nan, UNKNOWN_STEP)
-    noted.note(sign.kind, position, _clean(line), value, step)
+    noted.note(sign.kind, position, _clean(line), value, step, lead=line[:at])
 
 
 def _may_be(meaning: object, outline: bytes) -> bool:

@@ -31,9 +31,9 @@ from forensics.readers.text.templates import Template, compiled
 OFTEN = 8
 """Lines of a shape from which on it is worth a template, of an outline from which on it is worth a layout."""
 MOST_LESSONS = 4096
-MANY = 256
+MANY = 128
 """Lines of one length in a window from which on their commonest outline is worth a layout."""
-FEWEST = 64
+FEWEST = 32
 """A layout that takes fewer of as many lines of its length is given up."""
 LEAST = 16
 """Lines of one length from which on layouts are asked."""
