@@ -61,6 +61,10 @@ STATED = (
     ("I trained with lr=1e-4, batch=16, and my loss fails to decrease.", "loss-plateau", (None, None), "step"),
     ("My loss turned nan after a few hundred steps, did anybody meet this?", "loss-nan", (200, 1000), "step"),
     ("The loss looks odd. It stopped decreasing in my run.", "loss-plateau", (None, None), "step"),
+    ("My PPO run shows decreasing rewards.", "reward-collapse", (None, None), "step"),
+    ("I train with PPO, why does my strategy suddenly collapse in it?", "reward-collapse", (None, None), "step"),
+    ("The loss of my larger model does not change.", "loss-plateau", (None, None), "step"),
+    ("Why do I train my dataset with a loss of NaN?", "loss-nan", (None, None), "step"),
     ("When I resume from the last checkpoint the loss is much higher.", "resume-jump", (None, None), "step"),
 )
 SILENT = (
@@ -88,6 +92,7 @@ SILENT = (
     "I am stuck on the installation of the trainer.",
     "请问怎么设置可以避免loss变为nan",
     "我的loss会不会变为nan",
+    "请问您在训练时有遇见过loss为nan的情况吗，这是否与学习率有关",  # noqa: RUF001
     "我的loss没有变成nan",
     "loss 0.0 + grad_norm nan => numeric failure, I think",
 )

@@ -7,7 +7,7 @@ somebody else's or over states nothing. A denied fall is a statement: "does not 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from forensics.deferred.patterns import expression
@@ -70,7 +70,12 @@ MEANS: Mapping[str, Mapping[str, str]] = {
     },
     "accuracy": {"nan": "metric-nan", "zero": "loss-plateau", "constant": "loss-plateau", "hangs": "loss-plateau"},
     "kl": {"nan": "metric-nan", "grows": "kl-explosion", "spikes": "kl-explosion", "huge": "kl-explosion"},
-    "entropy": {"nan": "metric-nan", "zero": "diversity-collapse", "collapses": "diversity-collapse"},
+    "entropy": {
+        "nan": "metric-nan",
+        "zero": "diversity-collapse",
+        "collapses": "diversity-collapse",
+        "constant": "diversity-collapse",
+    },
     "output": {"nan": "metric-nan"},
     "scale": {"zero": "loss-scale-collapse", "falls": "loss-scale-collapse"},
     "rate": {"zero": "lr-zero"},
@@ -208,7 +213,7 @@ _BEHIND_A_PREPOSITION = expression(f"(?i){PREPOSITION}")
 _ASKED_WHY_NOT = expression(r"(?i)(?:n['\u2019]t|\b(?:do|does|did|wo|ca|is)nt) (?:the |my |our )?$")
 _RULE = expression("=>|\u21d2")
 _LEAPS = frozenset({"loss-divergence", "loss-spike", "loss-above-uniform", "loss-erratic", "resume-jump"})
-_ADJECTIVES = frozenset({"nan", "zero", "grows", "low", "constant", "huge"})
+_ADJECTIVES = frozenset({"nan", "zero", "grows", "low", "constant", "huge", "falls"})
 _OF_THEIR_CLAUSE = frozenset({"zero", "learns", "falls", "changes"})
 _BEHIND_ONLY = frozenset({"stops", "crashes", "slower", "learns"})
 """What is said of what stands before it: "stop training" is advice."""
@@ -243,8 +248,9 @@ DATED = frozenset(
     }
 )
 """What begins at some time; a loss that does not fall does so from its start on."""
-FAR, NEAR, DIRECT = 90, 30, 26
-"""Characters between what is spoken of and what became of it; where it follows; of a zero, which is said of much."""
+FAR, NEAR, DIRECT, LINKED = 90, 30, 26, 2
+"""Characters between what is spoken of and what became of it; where it follows; of a zero, which is said of much; of
+no more than an "is" or an "of"."""
 
 
 def stated_in(sentence: str, *, title: bool = False) -> list[Statement]:
@@ -283,7 +289,7 @@ def _without_its_question(text: str, *, title: bool) -> str:
         return text
     begins = (0, *(found.end() for found in _CLAUSE.finditer(text)))
     asked = next((at for at in begins if _ASKING.search(_CLAUSE.split(text[at:], maxsplit=1)[0][:60])), None)
-    return text[:asked]
+    return text if asked is None or _PRESUPPOSES.search(text[asked:]) else text[:asked]
 
 
 def _stated(text: str) -> Iterator[tuple[str, int]]:
@@ -294,6 +300,8 @@ def _stated(text: str) -> Iterator[tuple[str, int]]:
             continue
         of = _spoken_of(said, index)
         symptom = _alone(said, token) if of is None else _joined(said, token, of)
+        if "吗" in text[token.end : said.end(token)] and not _PRESUPPOSES.search(text):
+            continue
         if symptom and _is_fact(text, token.start if of is None else min(token.start, of.start), token.end):
             yield _in_its_setting(symptom, text), token.start
 
@@ -327,11 +335,19 @@ def _spoken_of(said: Sentence, index: int) -> Token | None:
     if touches and token.name in _ADJECTIVES and not (heads and token.start - heads[-1].end <= 1):
         return behind[0]  # "a NaN loss", "increasing loss"
     if before:
-        of = (heads or before)[-1]
+        joined = len(said.text[before[-1].end : token.start].strip()) <= LINKED
+        of = before[-1] if joined else _head(said.text, heads or before)
         return None if _PERSON.search(said.text[of.end : token.start]) else of
     if behind and (touches or token.name != "zero") and token.name not in _BEHIND_ONLY:
         return behind[0]
     return near[-1] if near and token.name not in _OF_THEIR_CLAUSE else None
+
+
+def _head(text: str, heads: Sequence[Token]) -> Token:
+    """Return the last head, or the one that it belongs to: "the loss of the larger model"."""
+    if len(heads) > 1 and heads[-1].name in _BESIDE and re.search(r"\bof\b", text[heads[-2].end : heads[-1].start]):
+        return heads[-2]
+    return heads[-1]
 
 
 def _joined(said: Sentence, token: Token, of: Token) -> str:

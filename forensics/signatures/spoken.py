@@ -91,8 +91,8 @@ QUANTITIES: Mapping[str, tuple[str, ...]] = {
     ),
     "utilization": (_whole(r"(?:gpu|cpu)[- ](?:util\w{0,10}|usage|load)(?: rate)?|utilizations?"), "利用率|占用"),
     "model": (
-        _whole("models?|networks?|agents?|policy|policies|generator|discriminator|classifier|modelo|Modell"),
-        "模型|网络|モデル|модел\\w{1,3}",
+        _whole("models?|networks?|agents?|policy|policies|strategy|generator|discriminator|classifier|modelo|Modell"),
+        "模型|网络|策略|モデル|модел\\w{1,3}",
     ),
     "train": (
         _whole("(?:(?:re|pre)[- ]?)?train(?:ing|er|ings)?|(?:fine|pre)[- ]?tun(?:ing|e)|finetun(?:ing|e)"),
