@@ -10,6 +10,7 @@ from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run, Series
 from forensics.model.statistics import median
+from forensics.names import LOSS
 from forensics.plugin import detector
 
 LEAST, SHOWN = 6, 3
@@ -79,6 +80,8 @@ MEASURES = (
 )
 TERM = expression(r"^(?:train[/_ ]|loss/)?(?:kld?|kl[/_ ](?:loss|div(?:ergence)?))$", re.IGNORECASE)
 RECONSTRUCTION = expression(r"(?:^|[/_ ])rec(?:on)?\w{0,12}(?:[/_ ]|$)", re.IGNORECASE)
+MARGIN_NAMES, AT_MARGIN, ABOVE = ("margin", "triplet_margin", "loss_margin"), 0.02, 1.1
+"""How a margin is set; by what share of it a loss may lie off it to the end, and how far above it began."""
 POSTERIOR, NATS = 1e-3, 0.05
 """What is left of the divergence from the prior: its share of the reconstruction, and nats. Both are means over the
 same things, so that their ratio does not depend on how they are averaged."""
@@ -93,6 +96,8 @@ def diversity_collapse(run: Run) -> Iterator[Finding]:
     arXiv 1701.06538); the deviation of embeddings falls to 0 where they collapse (Chen and He, arXiv 2011.10566).
     So does the divergence of an autoencoder from its prior, to a thousandth of the reconstruction and 0.05 nats, where
     its decoder learns without its latents (Bowman et al., arXiv 1511.06349).
+    Or a loss that comes to rest within 2 % of the margin that is set for it (`margin`), as triplets do whose distances
+    are all 0.
     Minimum: six finite entries, whose last third (three at least) is spent throughout and of which one was alive; codes
     may be spent in all but the first third of the entries.
     Silenced by: a perplexity where nothing says that codes are quantized.
@@ -110,7 +115,7 @@ def diversity_collapse(run: Run) -> Iterator[Finding]:
                 if index is not None:
                     yield _finding(series, finite[index], measure)
                     return
-    yield from _of_a_posterior(run)
+    yield from (*_of_a_posterior(run), *_at_its_margin(run))
 
 
 def _spent(values: Floats, measure: Measure) -> int | None:
@@ -124,6 +129,29 @@ def _spent(values: Floats, measure: Measure) -> int | None:
     if not bool(spent[-max(SHOWN, len(values) // 3) :].all()) or not bool(alive.any()):
         return None
     return int(np.flatnonzero(~spent)[-1]) + 1
+
+
+def _at_its_margin(run: Run) -> Iterator[Finding]:
+    """Find a loss of triplets that comes to rest at its margin, where all distances are 0 (arXiv 1503.03832, 3.2)."""
+    margin = next((found for name in MARGIN_NAMES if (found := run.environment.number(name)) is not None), None)
+    series = run.timeline.get(LOSS)
+    if margin is None or margin <= 0 or series is None or len(series) < LEAST:
+        return
+    values, last = series.values, series.values[-max(SHOWN, len(series) // 3) :]
+    off = np.abs(last - margin) / margin
+    if not bool(np.isfinite(values).all()) or float(off.max()) > AT_MARGIN or float(values[0]) < ABOVE * margin:
+        return
+    index = int(np.flatnonzero(np.abs(values - margin) > AT_MARGIN * margin)[-1]) + 1
+    step = int(series.steps[index])
+    yield Finding(
+        symptom="diversity-collapse",
+        severity="warning",
+        statement=f"the loss falls from {number(float(values[0]))} and rests at its margin of {number(margin)}, as "
+        "where every input is given one place",
+        source=series.source_at(index),
+        step=step,
+        step_range=(int(series.steps[index - 1]), step),
+    )
 
 
 def _of_a_posterior(run: Run) -> Iterator[Finding]:

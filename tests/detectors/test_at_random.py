@@ -98,3 +98,25 @@ def test_a_policy_that_does_no_better_is_not_called_healthy() -> None:
     assert told.startswith("episode_return is 0.")
     assert told.endswith("at the end, and none rises")
     assert doubt(make_run(policy_loss=FLAT, episode_return=RISES)) == ""
+
+
+AT_MARGIN = [0.3, 0.26, 0.23, 0.215, *[0.2 + 0.001 * (n % 3) for n in range(16)]]
+
+
+@pytest.mark.parametrize(
+    ("values", "margin", "found"),
+    [
+        (AT_MARGIN, 0.2, 1),
+        (AT_MARGIN, 0.5, 0),
+        (AT_MARGIN, None, 0),
+        (AT_MARGIN, 0.0, 0),
+        ([*AT_MARGIN[:15], 0.1, 0.05, 0.04, 0.03, 0.03], 0.2, 0),
+        (AT_MARGIN[:5], 0.2, 0),
+        ([0.2] * 20, 0.2, 0),
+    ],
+    ids=["at its margin", "below", "none is set", "nothing", "goes on", "short", "from the start on"],
+)
+def test_a_loss_that_rests_at_its_margin(values: list[float], margin: float | None, found: int) -> None:
+    run = make_run(loss=values, settings={} if margin is None else {"margin": margin})
+
+    assert len(find("diversity-collapse", run)) == found
