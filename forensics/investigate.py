@@ -1,6 +1,5 @@
 """The whole pipeline, top to bottom: a path to a run, a run to a report."""
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from forensics.assemble import assemble
 from forensics.assemble.announced import Between
 from forensics.assemble.several import several_runs
 from forensics.assemble.trainings import told_apart
-from forensics.deferred.patterns import expression
 from forensics.diagnosis.checked import checked
 from forensics.diagnosis.coincidence import coincidences
 from forensics.diagnosis.cost import cost_of
@@ -25,6 +23,7 @@ from forensics.diagnosis.judgement import UNKNOWN, onset_of
 from forensics.diagnosis.next_steps import next_steps
 from forensics.diagnosis.reason import reason
 from forensics.diagnosis.trainings import worst_of
+from forensics.discovery import unread
 from forensics.discovery.aside import of_the_run
 from forensics.discovery.discover import Discovery, discover, discover_packed
 from forensics.discovery.fetched import fetched
@@ -32,7 +31,7 @@ from forensics.discovery.unpack import opened
 from forensics.documents._between import lines_between
 from forensics.documents._parts import head_of, part_of, relocated
 from forensics.errors import ForensicsError, InternalError, NothingReadableError, SeveralRunsError, contained
-from forensics.formats.text import looks_binary, redact
+from forensics.formats.text import looks_binary
 from forensics.limits import DEFAULT, Limits
 from forensics.model import SEVERITIES, Artifact, Events, Fact, Finding, Hypothesis, Recording, Report, Run, Skip
 from forensics.plugin import Detector, Document, Reader
@@ -45,35 +44,15 @@ from forensics.weights.resume import with_gaps
 from forensics.weights.unsafe import unsafe_pickles
 
 HEAD_BYTES = 64 << 10
-LAST_BYTES = 4 << 10
-SHOWN = 200
-"""How much of a text that nobody reads is looked at, and shown."""
-TOLD_REASONS = 3
-UNKNOWN_FILE = "no reader knows what this is"
-YAML_NAMES = (".yaml", ".yml")
-COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\x00")
-"""gzip, zstd, bzip2, xz."""
-NOISE = expression(
-    r"(?:^|/)(?:tokenizer[^/]*|vocab[^/]*|merges\.txt|special_tokens_map\.json|added_tokens\.json|chat_template[^/]*"
-    r"|preprocessor_config\.json|[^/]*\.(?:py|png|jpg|svg|ipynb|md|gitattributes|gitignore)|latest|LICENSE[^/]*)$"
-)
-"""Files that belong to a run and say nothing about what became of it."""
 CRASHES = ("crash-oom", "crash-disk", "crash-exception", "crash-killed", "crash-nccl")
 """From what may be a root to what is mostly an echo: launchers kill the other ranks, which time out meanwhile."""
 RECORDED = ("local-gradient-nonfinite", "reduced-gradient-nonfinite", "reduction-did-nothing", "rank-drift")
 """What only a black box tells: the event itself, with tensor and rank, of which the loss shows what followed."""
-OF_A_CLIENT = expression(
-    r"(?:^|/)(?:wandb|run-\d{8}_\d{6}-[\w-]+)/(?:(?:logs|debug)/)?debug[\w-]*\.log$|^logs/debug(?:-internal|-core)?\.log$"
-)
-"""What a tracker's own client logs: its errors (no network, a missing extra) are not those of the run."""
 GRAVEST = (*CRASHES, *RECORDED, "loss-to-zero", "loss-nan", "loss-", "grad-norm-", "weights-", "lr-", "eval-")
 Made = TypeVar("Made")
 Progress = Callable[[str, int, int], None]
 Apart = Callable[[Path, Path], Collection[str]]
 """Names the folders of a place (as opened, as the user named it) that are runs of their own."""
-
-HOLLOW_BYTES, HOLLOW_SHARE = 64 << 30, 1 / 64
-"""A file of this size and less than this share on disk is not read."""
 
 
 def investigate(
@@ -216,19 +195,6 @@ def _read(
         return replace(run, root=path), failures
 
 
-def _why_unread(artifact: Artifact) -> str:
-    """Say why no reader took a file: YAML made to exhaust a parser is named, all else is not known."""
-    if artifact.path.endswith(YAML_NAMES):
-        from forensics.formats.safe_yaml import parse as parse_yaml
-
-        try:
-            with File(artifact.location) as file:
-                parse_yaml(file.head(artifact.limits.yaml_bytes + 1), artifact.limits)
-        except ForensicsError as error:
-            return str(error)
-    return UNKNOWN_FILE
-
-
 def _without(found: Discovery, apart: Collection[str]) -> Discovery:
     if not apart:
         return found
@@ -243,11 +209,11 @@ def _read_place(
 ) -> tuple[Run, tuple[str, ...]]:
     told: list[tuple[str, list[Fact]]] = []
     failures: list[str] = []
-    unread: list[Artifact] = []
+    left: list[Artifact] = []
     for number, artifact in enumerate(found.artifacts):
         if progress is not None:
             progress(artifact.path, number, len(found.artifacts))
-        told.append((artifact.path, list(_facts(artifact, failures, unread))))
+        told.append((artifact.path, list(_facts(artifact, failures, left))))
     facts = of_the_run(told)
     others = [artifact for artifact in found.artifacts if not _taken_alone(artifact)]
     checkpoints, skips = find_checkpoints(others, loose=True, asked=len(found.artifacts) == 1)
@@ -255,11 +221,10 @@ def _read_place(
     pickles = list(unsafe_pickles(found.artifacts, checkpoints))
     used.update(skip.what for skip in skips)
     used.update(fact.path for fact in pickles if isinstance(fact, Events))
-    strange = [artifact for artifact in unread if artifact.path not in used and not NOISE.search(artifact.path)]
-    skips = (*skips, *(Skip(artifact.path, _why_unread(artifact)) for artifact in strange))
+    skips = (*skips, *filter(None, (unread.unknown(artifact) for artifact in left if artifact.path not in used)))
     if not checkpoints and all(isinstance(fact, Skip) for fact in (*facts, *pickles)):
-        left = [*found.skips, *(fact for fact in facts if isinstance(fact, Skip)), *skips]
-        raise NothingReadableError(_nothing(path, found, left))
+        reasons = [*found.skips, *(fact for fact in facts if isinstance(fact, Skip)), *skips]
+        raise NothingReadableError(unread.nothing_in(path, found, reasons))
     runs = several_runs(facts)
     if runs:
         raise SeveralRunsError(path, runs)
@@ -332,12 +297,10 @@ def readers_of(artifact: Artifact, head: bytes) -> Iterator[Reader]:
     yield from alone or chosen
 
 
-def _facts(artifact: Artifact, failures: list[str], unread: list[Artifact]) -> Iterator[Fact]:
-    if not artifact.size:
-        yield Skip(artifact.path, "the file is empty")
-        return
-    if OF_A_CLIENT.search(artifact.path):
-        yield Skip(artifact.path, "the log of the tracker's own client")
+def _facts(artifact: Artifact, failures: list[str], left: list[Artifact]) -> Iterator[Fact]:
+    why = unread.untouched(artifact)
+    if why:
+        yield Skip(artifact.path, why)
         return
     try:
         with contained(f"the first look at {artifact.path}"):
@@ -347,36 +310,19 @@ def _facts(artifact: Artifact, failures: list[str], unread: list[Artifact]) -> I
     except ForensicsError as error:
         yield Skip(artifact.path, str(error), isinstance(error, InternalError))
         return
-    if document is None and head.startswith(COMPRESSED) and not artifact.path.endswith((".pt", ".bin", ".ckpt")):
-        yield Skip(artifact.path, "compressed; unpack it, or name it alone")
-        return
-    hollow = _hollow(artifact)
-    if hollow:
-        yield Skip(artifact.path, hollow)
+    why = unread.held_back(artifact, head, opened=document is not None)
+    if why:
+        yield Skip(artifact.path, why)
         return
     if document is not None:
         facts = list(_parts(document, artifact, failures))
         if not facts:
-            unread.append(artifact)
+            left.append(artifact)
         yield from facts
         return
     if not chosen:
-        unread.append(artifact)
+        left.append(artifact)
     yield from _read_by(chosen, artifact, failures)
-
-
-def _hollow(artifact: Artifact) -> str:
-    """Say that a file is larger than any log and hardly more than holes, which would be read for an hour."""
-    if artifact.size < HOLLOW_BYTES:
-        return ""
-    try:
-        with File(artifact.location) as file:
-            held = file.held_bytes()
-    except ForensicsError:
-        return ""  # Its reader tells it.
-    if held >= artifact.size * HOLLOW_SHARE:
-        return ""
-    return f"is sparse: {artifact.size / 1e9:,.0f} GB declared, {held / 1e3:,.0f} KB on disk; it was not read"
 
 
 def _parts(document: Document, artifact: Artifact, failures: list[str]) -> Iterator[Fact]:
@@ -415,32 +361,6 @@ def _weight(finding: Finding) -> int:
 def _last_fine(finding: Finding) -> int:
     known = [step for step in (*finding.step_range, finding.step) if step is not None]
     return min(known, default=1 << 62)
-
-
-def _nothing(path: Place, found: Discovery, skips: Sequence[Skip]) -> str:
-    reasons = [f"{skip.what}: {skip.reason}" for skip in skips]
-    if reasons:
-        more = f"; and {len(reasons) - TOLD_REASONS} more" if len(reasons) > TOLD_REASONS else ""
-        return f"nothing readable in {path}: {'; '.join(reasons[:TOLD_REASONS])}{more}"
-    if not found.artifacts:
-        return f"{path} holds no files"
-    return (
-        f"nothing readable in {path}: none of its {len(found.artifacts)} files is a log, event file, trainer"
-        " state, configuration or checkpoint that medforensics knows (`medforensics formats` lists them)"
-        f"{_last_words(found.artifacts)}"
-    )
-
-
-def _last_words(artifacts: Sequence[Artifact]) -> str:
-    """Return what the only text of a folder ends with: who has no more than that may know the words."""
-    if len(artifacts) != 1:
-        return ""
-    with File(artifacts[0].location) as file:
-        end = file.read(max(0, file.size - LAST_BYTES), min(file.size, LAST_BYTES))
-    lines = [line.strip() for line in end.decode("utf-8", "replace").splitlines() if line.strip()]
-    if not lines or not re.search(r"[A-Za-z]{3}", lines[-1]) or not lines[-1].isprintable() or "\ufffd" in lines[-1]:
-        return ""
-    return f"; {artifacts[0].path} ends with \u201c{redact(lines[-1])[:SHOWN]}\u201d"
 
 
 def _with_skips(run: Run, skips: list[Skip]) -> Run:

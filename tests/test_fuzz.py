@@ -18,6 +18,7 @@ from fuzz.hostile import inputs as hostile_inputs
 from fuzz.hostile import watch
 from fuzz.hostile.__main__ import table
 from fuzz.hostile.case import Payload
+from fuzz.hostile.every import every
 from fuzz.hostile.inputs import written
 from fuzz.hostile.watch import Tried
 from fuzz.mutations import LARGEST, mutated
@@ -221,7 +222,7 @@ def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_hostile_inputs_have_names_and_a_table(tmp_path: Path) -> None:
     """Every class is there; the commands themselves survive one input of it that is quickly made."""
-    inputs = list(hostile_inputs.every(Payload(str(tmp_path / "executed"))))
+    inputs = list(every(Payload(str(tmp_path / "executed"))))
     names = [(one.group, one.name) for one in inputs]
 
     assert len(set(names)) == len(names) > 380

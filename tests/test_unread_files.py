@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from forensics.discovery.unread import UNKNOWN_FILE
 from forensics.errors import NothingReadableError
-from forensics.investigate import UNKNOWN_FILE, investigate
+from forensics.investigate import investigate
 
 
 @pytest.mark.parametrize(

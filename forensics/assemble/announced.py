@@ -12,6 +12,7 @@ import numpy as np
 from forensics.analysis import robust
 from forensics.deferred.patterns import expression
 from forensics.model import Floats, Integers
+from forensics.model.statistics import median
 
 Between = Callable[[str, str, Sequence[tuple[int, int]]], list[list[str]]]
 """Returns the lines of a text (path, place) between two records, for each pair of them."""
@@ -71,7 +72,7 @@ def _leaps(values: Floats) -> list[int]:
         known = known[np.isfinite(known)]
         if not LEAST <= index <= len(values) - max(LEAST, 2) or not len(known) or not np.isfinite(values[index]):
             continue
-        level = float(np.median(known[-LAST:]))
+        level = median(known[-LAST:])
         leap = abs(float(values[index]) - level)
         bound = max(DEVIATIONS * robust.noise(known), GAINED * abs(float(values[0]) - level), SHARE * abs(level))
         if leap > bound and index - (found[-1] if found else 0) >= LEAST:
@@ -93,7 +94,7 @@ def _that_learn(values: Floats, begins: Sequence[int]) -> list[int]:
     kept: list[int] = []
     first = float(values[np.isfinite(values)][0])
     for index, stop in zip(begins, [*begins[1:], len(values)], strict=True):
-        begin, end = float(values[index]), float(np.median(values[max(index, stop - LAST) : stop]))
+        begin, end = float(values[index]), median(values[max(index, stop - LAST) : stop])
         another = not first / ANOTHER < end < ANOTHER * first
         if end < (HALF * begin if another else BETTER * first):
             kept.append(index)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from forensics.assemble.joins import rounding
 from forensics.deferred.records import dataclass
 from forensics.model import Floats, Integers, Samples
+from forensics.model.order import among
 
 MAXIMUM_REWINDS = 1_000
 """Beyond this the steps are no record of restarts but noise (several writers in one file); they are sorted."""
@@ -175,5 +176,5 @@ def _united(kept: Account, piece: Account) -> Account:
     old, new = _common(kept, piece)
     finer = rounding(new) < rounding(old)
     first, second = (piece, kept) if finer else (kept, piece)
-    added = second.take(~np.isin(second.steps, first.steps))
+    added = second.take(~among(second.steps, first.steps))
     return first.followed_by(added).sorted(kept)

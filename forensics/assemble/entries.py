@@ -8,7 +8,7 @@ import numpy as np
 from forensics.assemble.joins import Column, Columns
 from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Axis, Floats, Integers, Samples
-from forensics.model.statistics import distinct
+from forensics.model.order import distinct
 from forensics.names import EPOCH, GRAD_NORM, LEARNING_RATE, LOSS
 
 COPIED = 0.8

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-import numpy as np
-
 from forensics.model import Samples
-from forensics.model.statistics import distinct
+from forensics.model.order import among, distinct
 from forensics.names import LOSS, NO_LOSS, OF_ERRORS, OF_TRAINING, TRAIN_LOSS, loss_rank
 
 LOGGED_OFTEN = 3
@@ -52,7 +50,7 @@ def _candidates(samples: Sequence[Samples]) -> dict[str, list[Samples]]:
     grouped: dict[str, list[Samples]] = defaultdict(list)
     ends = {block.path: block.records for block in samples if block.name == _RUNTIME}
     for block in samples:
-        mean = block.name == TRAIN_LOSS and block.path in ends and np.isin(block.records, ends[block.path]).all()
+        mean = block.name == TRAIN_LOSS and block.path in ends and among(block.records, ends[block.path]).all()
         if not mean and (block.name == TRAIN_LOSS or (block.name != LOSS and loss_rank(block.name) < NO_LOSS)):
             grouped[block.name].append(block)
     return {
@@ -70,7 +68,7 @@ def _entries(blocks: Sequence[Samples]) -> int:
 def _is_table_beside(block: Samples, other: Samples) -> bool:
     """Tell whether a `loss` is one number at steps at which the log, a file of another kind, has one that moves."""
     kinds = {PurePosixPath(each.path).suffix for each in (block, other)}
-    return len(kinds) == 2 and _is_flat(block) and not _is_flat(other) and bool(np.isin(block.steps, other.steps).all())
+    return len(kinds) == 2 and _is_flat(block) and not _is_flat(other) and bool(among(block.steps, other.steps).all())
 
 
 def _is_flat(block: Samples) -> bool:

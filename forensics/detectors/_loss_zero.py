@@ -8,6 +8,7 @@ from forensics.analysis.tails import Tail
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.model import Integers, Run, Series
+from forensics.model.order import among
 from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, GRAD_NORM
 
@@ -83,7 +84,7 @@ def _beside_parts(run: Run, steps: Integers) -> int:
         return 0
     parts = [series for name, series in run.timeline.series.items() if _NORM_OF_PART.search(name)]
     fine = [series.steps[np.isfinite(series.values) & (series.values > 0)] for series in parts]
-    return int(np.isin(steps, np.concatenate(fine)).sum()) if fine else 0
+    return int(among(steps, np.concatenate(fine)).sum()) if fine else 0
 
 
 def _evals(run: Run, losses: Series, onset: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -14,7 +14,8 @@ from forensics.detectors._stuck import stuck
 from forensics.detectors._unmoved import unmoved
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Floats, Precision, Run, Series, Severity
-from forensics.model.statistics import distinct, median
+from forensics.model.order import distinct
+from forensics.model.statistics import median
 from forensics.names import EVAL_LOSS, EVALUATION, GRAD_NORM, LEARNING_RATE, LOSS, is_loss
 from forensics.plugin import detector
 

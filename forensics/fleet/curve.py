@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from forensics.model import Run
-from forensics.model.statistics import distinct
+from forensics.model.order import distinct
 from forensics.names import LOSS
 
 BUCKETS = 20

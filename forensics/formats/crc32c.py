@@ -90,7 +90,7 @@ def masked_checksums(block: Bytes, starts: NDArray[np.int64], sizes: NDArray[np.
     """Return the masked CRC-32C, uint32 (n,), of each stretch `block[starts[i] : starts[i] + sizes[i]]`."""
     made = np.empty(len(starts), np.uint32)
     view = block.data
-    # Alone, `unique` would import `numpy.ma` (see `model/statistics.py`).
+    # Alone, `unique` would import `numpy.ma` (see `model/order.py`).
     for size in np.unique(sizes, return_index=True)[0]:
         chosen = np.flatnonzero(sizes == size)
         if len(chosen) >= MANY and size < LONG_BYTES:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from forensics.deferred.records import dataclass
 from forensics.model.columns import Coded, Column, Flags, Names, Shapes, fitted, ragged
 from forensics.model.facts import Integers
-from forensics.model.statistics import distinct
+from forensics.model.order import distinct
 
 Role: TypeAlias = Literal["weight", "buffer", "master", "exp_avg", "exp_avg_sq", "optimizer"]
 Trained: TypeAlias = Literal["trainable", "frozen", "tied", "buffer", "unknown"]

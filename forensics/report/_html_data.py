@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from forensics.diagnosis import judgement
 from forensics.model import NOUNS, Checkpoint, Integers, Report, Run, Series, TensorTable
-from forensics.model.statistics import distinct
+from forensics.model.order import distinct
 from forensics.names import EVAL_LOSS, GRAD_NORM, LEARNING_RATE, LOSS, LOSS_SCALE
 from forensics.report._onset import onset_on
 from forensics.report._safe import clean

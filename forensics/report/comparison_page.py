@@ -9,7 +9,7 @@ import forensics
 from forensics.comparison import Comparison, Divergence
 from forensics.comparison.metrics import COMPARED
 from forensics.model import NOUNS, Series
-from forensics.model.statistics import distinct
+from forensics.model.order import distinct
 from forensics.report._assets import asset, policy, template
 from forensics.report._onset import Curve
 from forensics.report._safe import clean

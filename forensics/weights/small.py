@@ -20,7 +20,7 @@ from forensics.errors import ForensicsError
 from forensics.formats.dtypes import DTYPES, Bytes, DType
 from forensics.model.columns import Flags
 from forensics.model.facts import Integers
-from forensics.model.statistics import distinct
+from forensics.model.order import distinct
 from forensics.model.tensors import Tensors
 from forensics.weights import blocks
 from forensics.weights.reading import Failed, Lender

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fuzz.hostile.case import Payload
-from fuzz.hostile.inputs import every
+from fuzz.hostile.every import every
 from fuzz.hostile.watch import Tried, tried, warmed
 
 MARK = re.compile(r"(?<=<!-- hostile -->\n).*?(?=<!-- /hostile -->)", re.DOTALL)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from forensics.model.statistics import distinct, median, medians
+from forensics.model.order import distinct
+from forensics.model.statistics import median, medians
 
 NUMBERS = st.floats(allow_nan=True, width=64) | st.sampled_from([0.0, 1.0, 2.5, -3.0])
 VALUES = st.lists(NUMBERS, max_size=40).map(np.array)

@@ -5,7 +5,8 @@ import time
 import numpy as np
 
 from forensics.model import Timeline
-from forensics.model.statistics import distinct, median
+from forensics.model.order import distinct
+from forensics.model.statistics import median
 
 LEAST_SECONDS = 600.0
 GAPS = 20

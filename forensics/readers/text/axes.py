@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Floats, Integers
-from forensics.model.order import among, distinct, median
+from forensics.model.order import among, distinct
+from forensics.model.statistics import median
 from forensics.readers.text.lexicon import Role
 from forensics.readers.text.rows import Rows, disorder
 from forensics.readers.text.tables import Entries

@@ -13,7 +13,7 @@ import numpy as np
 from forensics.deferred.records import dataclass
 from forensics.formats.text import Window
 from forensics.model import Integers
-from forensics.model.statistics import distinct
+from forensics.model.order import distinct
 from forensics.readers.text.layouts import WHOLE_BAR, Layout, matrix, opens
 from forensics.readers.text.lines import Lines
 from forensics.readers.text.tables import Entries

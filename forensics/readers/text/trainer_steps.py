@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
-from forensics.model.order import among, counted, distinct, median
+from forensics.model.order import among, counted, distinct
+from forensics.model.statistics import median
 from forensics.names import LOSS, canonical
 from forensics.readers.text.found import SettingRow
 from forensics.readers.text.rows import Rows

@@ -14,7 +14,8 @@ from forensics.formats.text.places import (
     table_of,
     words_at,
 )
-from forensics.model.order import among, counted, distinct, median
+from forensics.model.order import among, counted, distinct
+from forensics.model.statistics import median
 
 TEXTS = st.text("ab\n", max_size=80).map(str.encode)
 
