@@ -221,12 +221,14 @@ def _was_lost_meanwhile(run: Run) -> str:
     if len(values) < FIRST or float(values.min()) <= 0 or _game(run) or running_sum(values):
         return ""
     width = max(1, len(values) // SMOOTH)
-    smooth = np.array([median(values[max(0, i - width + 1) : i + 1]) for i in range(len(values))])
+    hop = -(-len(values) * width // robust.WORK)  # a long curve is looked at every few entries
+    smooth = np.array([median(values[max(0, i - width + 1) : i + 1]) for i in range(0, len(values), hop)])
     best = np.minimum.accumulate(smooth)
     high = (smooth > LEFT * best) & (smooth > best + HIGH * robust.noise(values)) & (smooth > OF_THE_FIRST * values[0])
-    if int(high.sum()) <= max(2, LONG * len(values)):
+    count = min(hop * int(high.sum()), len(values))
+    if count <= max(2, LONG * len(values)):
         return ""
-    return f"the loss stood far above what it had reached in {int(high.sum()):,} of its {len(values):,} entries"
+    return f"the loss stood far above what it had reached in {count:,} of its {len(values):,} entries"
 
 
 def _another_scale(run: Run) -> str:

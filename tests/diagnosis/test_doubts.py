@@ -5,8 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from forensics.diagnosis import doubts
 from forensics.diagnosis.doubts import doubt
 from forensics.investigate import judge
+from forensics.model import Floats
+from forensics.model.statistics import median
 from forensics.testing import make_run
 
 FALLS = [2.0, 1.6, 1.4, 1.2, 1.1, 1.0, 0.95, 0.9, 0.88, 0.86]
@@ -110,3 +113,21 @@ def test_a_run_with_a_sign_is_unknown_and_says_which() -> None:
     assert report.verdict == "unknown"
     assert report.headline == ("Nothing was found wrong, but the evaluation loss is 0.9 at first and 0.92 at the end.")
     assert judge(make_run(loss=FALLS, eval_loss=[0.9, 0.85, 0.84])).verdict == "healthy"
+
+
+def test_a_long_curve_is_looked_at_every_few_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a curve of a hundred thousand entries had lost meanwhile is seen in few medians, not one an entry."""
+    asked = 0
+
+    def counted(values: Floats) -> float:
+        nonlocal asked
+        asked += 1
+        return median(values)
+
+    monkeypatch.setattr(doubts, "median", counted)
+    values = np.repeat(LOST, 2500)
+
+    told = doubt(make_run(loss=values.tolist()))
+
+    assert told.startswith("the loss stood far above what it had reached in 27,")
+    assert asked < 1000
