@@ -40,6 +40,10 @@ SIGNS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"loss": AT_ONCE}, "the loss is next to 0 within 3 of 15 entries, as where labels leak"),
     ({"loss": RESTS}, "the loss rests at 0.602 after its first entries, and nothing else got better"),
+    (
+        {"loss": [0.3, 0.308, 0.307, 0.303, 0.3, 0.2995], "eval_loss": [0.316, 0.312, 0.309, 0.306]},
+        "the loss goes from 0.3 to 0.2995, and nothing else got better",
+    ),
     ({"loss": LOST}, "the loss stood far above what it had reached in 13 of its 40 entries"),
     ({"loss": [3.0 * x for x in FALLS], "eval_loss": FALLS}, "the training loss ends at 3 times the evaluation loss"),
     (
@@ -73,6 +77,9 @@ FINE: list[dict[str, Any]] = [
     {"loss": RESTS, "eval_loss": [1.0, 0.9, 0.8, 0.7, 0.6]},
     {"loss": RESTS, "accuracy": [0.3, 0.4, 0.5, 0.6, 0.7]},
     {"loss": [9.0, 2.0, *RESTS[1:]]},
+    {"loss": [0.3, 0.308, 0.307, 0.303, 0.3, 0.2995], "eval_loss": [0.316, 0.312, 0.309, 0.3]},
+    {"loss": [0.3, 0.308, 0.307, 0.303, 0.3, 0.2845]},
+    {"loss": [0.3, 0.308, 0.307, 0.303, 0.3, 0.2995], "accuracy": [0.2, 0.3, 0.4, 0.5, 0.6, 0.7]},
     {"loss": [0.8, 0.3, 0.9, 0.4, 0.7, 0.5, 0.9, 0.3, 0.8, 0.4]},
     {"loss": [100.0 * n for n in (1.0, 1.9, 2.7, 3.4, 4.0, 4.5)]},
     {"loss": [*np.linspace(2.0, 0.5, 40), 1.6, 1.6, *[0.4] * 18]},
