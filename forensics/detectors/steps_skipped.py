@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.analysis import sentinel
+from forensics.analysis.learning import came_down
 from forensics.deferred.records import dataclass
 from forensics.detectors._tables import source_of
 from forensics.detectors._wording import counted
 from forensics.model import Events, Finding, Precision, Run, Severity, Source
-from forensics.names import GRAD_NORM, LEARNING_RATE, SKIPPED_STEPS, Kind
+from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS, SKIPPED_STEPS, Kind
 from forensics.plugin import detector
 
 NORMAL = 16
@@ -51,7 +52,7 @@ def steps_skipped(run: Run) -> Iterator[Finding]:
     notice, as a loss scaler settles so; from 5 % on it is a warning, from 50 % on an error. Without a scale, where
     nothing settles, half of two steps and more are a warning.
     Known false alarms: norms that were logged after clipping and repeat the limit are square roots or round
-    numbers; values that print with at most three digits are left out.
+    numbers; values that print with at most three digits are left out, and so is a norm during which the loss falls.
     """
     found = max(_sources(run), key=lambda skipped: skipped.share, default=None)
     if found is None or found.count == 0:
@@ -122,8 +123,11 @@ def _stale(run: Run) -> Iterator[Skipped]:
     if rates is not None and np.array_equal(rates.steps, norms.steps):
         same[1:] &= rates.values[1:] == rates.values[:-1]
     count = int(same.sum())
+    index = int(np.argmax(same))
+    loss = run.timeline.get(LOSS)
+    if loss is not None and came_down(loss.values[(loss.steps >= norms.steps[index]) & np.isfinite(loss.values)]):
+        return  # what is not stepped does not learn
     if count >= STALE:
-        index = int(np.argmax(same))
         told = f"the gradient norm repeats the one before to the last digit in {counted(count, 'entry', 'entries')}"
         window = max(1, int(norms.steps[-1]) // len(norms))
         yield Skipped(count * window, int(norms.steps[-1]), norms.source_at(index), told, int(norms.steps[index]))
