@@ -13,10 +13,10 @@ from forensics.formats.text import Window, number, pairs
 from forensics.formats.text.places import Pairs, find_pairs
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.bars import with_bars
+from forensics.readers.text.below import Table, table_below
 from forensics.readers.text.blocks import Block, block_at
 from forensics.readers.text.bulk import Anchored, Bulk, Known, Told
 from forensics.readers.text.columns import Buffer
-from forensics.readers.text.headers import Header, Row, headers_of
 from forensics.readers.text.lexicon import Role
 from forensics.readers.text.lines import PAIRS, Lines, fragments, relevant
 from forensics.readers.text.names import Shape, shape_of
@@ -96,6 +96,7 @@ class Parser:
         self._headers: dict[bytes, bool] = {}
         self.bulk = Bulk(anchored, self._meaning)
         self._told: list[Told] = []
+        self.table: Table | None = None
 
     def read(self, line: bytes, start: int) -> Shape | None:
         """File the numbers of a line that begins at `start` under its shape; return the shape if it is of use."""
@@ -140,10 +141,20 @@ class Parser:
         made = block.shape()
         self.add(self.shapes.setdefault(made.key, made), line, block.start, [*block.numbers.values()], block.totals)
 
-    def has_numbers(self, line: bytes) -> bool:
-        text = narrowed(line)
-        known = self.outlines.get(outline(text))
-        return bool((known[1] if known else masked(text)).spans)
+    def add_table(self, table: Table, window: Window, start: int) -> None:
+        """File the rows that a table has in a window from a place on."""
+        self.table = table
+        for shape, line, at, numbers, totals in table.read(window, start):
+            self.add(self.shapes.setdefault(shape.key, shape), line, at, numbers, totals)
+
+    def go_on(self, window: Window) -> None:
+        """Read on in the table in which the last window ended."""
+        if self.table is not None:
+            self.add_table(self.table, window, window.begin)
+
+    def of_a_table(self, start: int) -> bool:
+        """Tell whether a line is one of the table that was read last."""
+        return self.table is not None and start in self.table.lines
 
     def known(self, window: Window, lines: Lines) -> Known:
         """Read lines that layouts know, before anything is sought in them; the result is that of `Bulk.known`."""
@@ -273,6 +284,7 @@ def read_window(parser: Parser, window: Window, pairs: Pairs, taken: NDArray[np.
     A part is read one by one first, then the others by what it taught, and so on. `pairs` and `taken` as in
     `relevant`; lines that are taken have been read.
     """
+    parser.go_on(window)
     lines = relevant(window, pairs, rare=parser.rare, taken=taken)
     if len(lines.starts) <= FEW:
         _one_by_one(parser, window, lines, -1)
@@ -294,7 +306,7 @@ def _one_by_one(parser: Parser, window: Window, lines: Lines, done: int) -> int:
     Those below the header of a table are its rows, those of a block are read with it.
     """
     for start, end in zip(lines.starts.tolist(), lines.ends.tolist(), strict=True):
-        if start < done:
+        if start < done or parser.of_a_table(start):
             continue
         line = window.data[start:end]
         block = block_at(window.data, (start, end), window.begin, window.reach(start))
@@ -315,45 +327,10 @@ def _below(parser: Parser, window: Window, line: bytes, start: int, end: int) ->
     """Read what goes on below a line that says nothing by itself: a table, or a dictionary that is broken."""
     if _OPEN.search(line):
         return _wrapped(parser, window, start, end)
-    if parser.has_numbers(line):
-        return -1
-    for header in headers_of(line):
-        rows, at = _rows_below(parser, window, header, end)
-        if rows:
-            break
-    else:
-        return -1
-    for each in rows if (header.counted and not header.compares(rows)) or len(rows) == 1 else ():
-        parser.add(*each)
-    return at
-
-
-def _rows_below(parser: Parser, window: Window, header: Header, end: int) -> tuple[list[Row], int]:
-    """Return the rows of a table whose header ends at a place, and where they end."""
-    rows: list[Row] = []
-    at, reach = end, window.reach(end)
-    while at < reach:
-        first = at + 1
-        at = _line_end(window.data, first, reach)
-        row = window.data[first:at]
-        if header.is_rule(row) or (not rows and header.goes_on(row)):
-            continue
-        found = header.row(row)
-        if found is None:
-            return rows, first
-        if found[1]:
-            rows.append(_whole(parser, found, row, first))
-    return rows, at
-
-
-def _whole(parser: Parser, found: tuple[Shape, list[float]], row: bytes, first: int) -> Row:
-    shape = parser.shapes.setdefault(found[0].key, found[0])
-    return shape, row, first, found[1], [np.nan] * len(found[1])
-
-
-def _line_end(data: bytes, start: int, reach: int) -> int:
-    ends = [place for place in (data.find(b"\n", start, reach), data.find(b"\r", start, reach)) if place >= 0]
-    return min(ends, default=reach)
+    table = table_below(window, line, end)
+    if table is not None:
+        parser.add_table(table, window, end + 1)
+    return -1
 
 
 def _wrapped(parser: Parser, window: Window, start: int, end: int) -> int:

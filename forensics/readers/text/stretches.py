@@ -13,6 +13,7 @@ import numpy as np
 from forensics.deferred.records import dataclass
 from forensics.errors import ChangedError, TruncatedError, UnreadableError
 from forensics.formats.text import BEHIND, pieces, windows
+from forensics.readers.text.below import Table
 from forensics.readers.text.found import Found
 from forensics.readers.text.scan import parser_of, scan_window
 from forensics.storage.file import File
@@ -41,14 +42,19 @@ class Scanned:
     found: Found
     newlines: int
     changed: str
+    table: Table | None = None
+    """The table that goes on behind the stretch."""
 
 
 def scan_stretches(reading: Reading, stretches: Sequence[Stretch], processes: int) -> Iterator[tuple[Found, str]]:
     """Yield what each stretch tells, in order and counted from the beginning of the file, up to the first change."""
     lines = 0
+    table: Table | None = None
     if stretches and stretches[-1][1] - stretches[0][0] > KEPT_BYTES:
         _keep_memory()
-    for (first, _), scanned in zip(stretches, _scanned(reading, stretches, processes), strict=True):
+    for (first, last), told in zip(stretches, _scanned(reading, stretches, processes), strict=True):
+        scanned = told if table is None else scan_stretch(reading, (first, last), table)
+        table = scanned.table
         yield scanned.found.moved(first, lines) if first else scanned.found, scanned.changed
         if scanned.changed:
             return
@@ -74,9 +80,10 @@ def _scanned(reading: Reading, stretches: Sequence[Stretch], processes: int) -> 
                 yield scan_stretch(reading, stretch)
 
 
-def scan_stretch(reading: Reading, stretch: Stretch) -> Scanned:
-    """Scan the records that begin in one stretch; they may end in the next."""
+def scan_stretch(reading: Reading, stretch: Stretch, table: Table | None = None) -> Scanned:
+    """Scan the records that begin in one stretch; they may end in the next. `table` is the one that it begins in."""
     found, parser = Found(), parser_of(rare=reading.rare)
+    parser.table = table
     newlines = 0
     changed = ""
     try:
@@ -87,7 +94,7 @@ def scan_stretch(reading: Reading, stretch: Stretch) -> Scanned:
                 newlines += len(window.newlines)
     except (ChangedError, TruncatedError, UnreadableError) as error:
         changed = str(error)
-    return Scanned(found, newlines, changed)
+    return Scanned(found, newlines, changed, parser.table if parser.table is not None and parser.table.open else None)
 
 
 def _beyond(file: File, reading: Reading, end: int) -> bytes:

@@ -42,8 +42,8 @@ def test_a_table_without_steps_counts_its_epochs() -> None:
 
 
 def test_a_table_ends_where_its_rows_end() -> None:
-    """A line with another number of cells ends it; a header without a counter is none."""
-    text = "Step Training Loss\n1 2.5\n2 2.4\ntext\n3 2.3\nName Training Loss\nx 1.0\n"
+    """A row behind other lines counts on; another header ends the table; a header without a counter is none."""
+    text = "Step Training Loss\n1 2.5\n2 2.4\ntext\n2 2.3\nName Training Loss\n3 1.0\n"
 
     assert read_log(text).points("loss") == [(1, 2.5), (2, 2.4)]
 
