@@ -17,6 +17,7 @@ from forensics.readers.text.below import Table, table_below
 from forensics.readers.text.blocks import Block, block_at
 from forensics.readers.text.bulk import Anchored, Bulk, Known, Told
 from forensics.readers.text.columns import Buffer
+from forensics.readers.text.headers import headers_of
 from forensics.readers.text.lexicon import Role
 from forensics.readers.text.lines import PAIRS, Lines, fragments, relevant
 from forensics.readers.text.names import Shape, shape_of

@@ -42,6 +42,8 @@ _JUNK = (
     rb"https?://\S+"
     rb"|\b(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):[\w.]{1,80}:"  # Python's logging
     rb"|(?<![\w/.+-])[\w.-]{1,100}/[\w.-]{0,100}\w-\d{4,}\b"  # the stream of a container
+    rb"|(?:^|(?<=[\dZ] ))(?:algo|compute|host|launcher|master|node|pod|server|trainer|worker)-\d+"
+    rb"(?:-\w{3,10}){0,2}(?= )"  # a container of SageMaker or Kubeflow
     rb"|(?<![\w/.+-])[\w.+-]{0,200}(?:/[\w.+=-]{1,200}){1,30}\."
     + _ENDINGS
     + rb"\b(?::\d+)?(?::\w+)?"  # a path with an ending

@@ -21,8 +21,8 @@ def rows(count: int) -> list[str]:
     ]
 
 
-def read_back(text: str, rank: int | None = None, **cuts: int) -> list[float]:
-    return read_log(text, **cuts).samples("train_loss", rank).values.tolist()
+def read_back(text: str, rank: int | None = None, chunk: int = 1 << 20, ahead: int = 1 << 17) -> list[float]:
+    return [value for _, value in read_log(text, chunk_bytes=chunk, ahead=ahead).points("train_loss", rank)]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,12 @@ def test_numbers_behind_other_lines_are_no_rows_where_they_do_not_go_on(others: 
     assert read_back(HEADER + "".join(rows(4)) + others) == losses(4)
 
 
-@pytest.mark.parametrize("cuts", [{}, {"chunk_bytes": 512, "ahead": 256}, {"stretch_bytes": 4096, "processes": 2}])
-def test_a_table_may_be_longer_than_a_window(cuts: dict[str, int]) -> None:
-    assert read_back(HEADER + "".join(rows(900)), **cuts) == losses(900)
+@pytest.mark.parametrize(("chunk", "ahead"), [(1 << 20, 1 << 17), (512, 256)])
+def test_a_table_may_be_longer_than_a_window(chunk: int, ahead: int) -> None:
+    assert read_back(HEADER + "".join(rows(900)), chunk=chunk, ahead=ahead) == losses(900)
+
+
+def test_a_table_may_be_longer_than_what_one_process_reads() -> None:
+    told = read_log(HEADER + "".join(rows(900)), chunk_bytes=3000, processes=2, stretch_bytes=4096)
+
+    assert [value for _, value in told.points("train_loss")] == losses(900)
