@@ -69,7 +69,7 @@ class Redactor:
         """Take up secrets by the names that they stand behind, and users, hosts and jobs that the texts give away."""
         left = iter(texts)
         while some := [visible(text[:20_000]) for text in islice(left, MANY)]:
-            # Hardly any text holds a token: seventy patterns are tried on all of them at once before on each.
+            # Hardly any text holds a token: fifty patterns are tried on all of them at once before on each.
             held = next(secrets.seen("\n".join(some)), None) is not None
             for shown in some:
                 self._learn_from(shown, secrets.seen(shown) if held else ())
