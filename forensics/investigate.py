@@ -33,7 +33,19 @@ from forensics.documents._parts import head_of, part_of, relocated
 from forensics.errors import ForensicsError, InternalError, NothingReadableError, SeveralRunsError, contained
 from forensics.formats.text import looks_binary
 from forensics.limits import DEFAULT, Limits
-from forensics.model import SEVERITIES, Artifact, Events, Fact, Finding, Hypothesis, Recording, Report, Run, Skip
+from forensics.model import (
+    SEVERITIES,
+    Artifact,
+    Events,
+    Fact,
+    Finding,
+    Hypothesis,
+    Recording,
+    Report,
+    Run,
+    Setting,
+    Skip,
+)
 from forensics.plugin import Detector, Document, Reader
 from forensics.redaction.search import secrets_of
 from forensics.storage.file import File
@@ -53,6 +65,9 @@ Made = TypeVar("Made")
 Progress = Callable[[str, int, int], None]
 Apart = Callable[[Path, Path], Collection[str]]
 """Names the folders of a place (as opened, as the user named it) that are runs of their own."""
+
+MOST_SETTINGS = 5_000
+"""Settings and packages of one file; the largest of the fixtures has 171, a large conda environment a thousand."""
 
 
 def investigate(
@@ -345,12 +360,23 @@ def _parts(document: Document, artifact: Artifact, failures: list[str]) -> Itera
 def _read_by(readers: Iterable[Reader], artifact: Artifact, failures: list[str]) -> Iterator[Fact]:
     for reader in readers:
         try:
-            yield from reader.read(artifact)
+            yield from _bounded(reader.read(artifact), artifact)
         except ForensicsError as error:
             yield Skip(artifact.path, str(error))
         except Exception as error:  # noqa: BLE001  (one bad file must not cost the report; told as a failure)
             failures.append(f"reader {reader.name} failed on {artifact.path}: {type(error).__name__}: {error}")
             yield Skip(artifact.path, f"the reader {reader.name} failed; this is an error of medforensics")
+
+
+def _bounded(facts: Iterable[Fact], artifact: Artifact) -> Iterator[Fact]:
+    """Yield facts, and of settings as many as a real file has: masking takes 100 us for each."""
+    left = MOST_SETTINGS
+    for fact in facts:
+        left -= isinstance(fact, Setting)
+        if left >= 0 or not isinstance(fact, Setting):
+            yield fact
+    if left < 0:
+        yield Skip(artifact.path, f"{-left:,} of its {MOST_SETTINGS - left:,} settings were passed over")
 
 
 def _weight(finding: Finding) -> int:

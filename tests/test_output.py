@@ -1,6 +1,7 @@
 """What a command writes is whole, or what stood there before is untouched; signals leave nothing behind."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from forensics.errors import UsageError
 
 LOG = "{'loss': 2.5, 'epoch': 0.1}\n{'loss': 2.4, 'epoch': 0.2}\n"
 COMMAND = [sys.executable, "-m", "forensics"]
+FROM_HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
 
 
 @pytest.fixture
@@ -93,6 +95,35 @@ def test_a_full_disk_behind_standard_output_is_one_line(log: Path) -> None:
 def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     told = line.replace("TOOL", f"{sys.executable} -m forensics")
     return subprocess.run(["bash", "-c", told], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+PLAIN_USER = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+"""What takes from root the right to pass over permissions; whoever else runs the tests never had it."""
+
+
+@pytest.mark.skipif(bool(PLAIN_USER) and shutil.which("setpriv") is None, reason="root may write everywhere")
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["analyze", "run", "-f", "json", "-o", "closed/x.json"], "closed/x.json cannot be written: no permission"),
+        (["bundle", "run", "-q", "-o", "closed/x.zip"], "closed/x.zip cannot be written: no permission"),
+        (["analyze", "shut"], "shut cannot be listed: Permission denied"),
+        (["analyze", "run/shut.log"], "shut.log cannot be opened: Permission denied"),
+    ],
+)
+def test_what_a_user_may_not_do_is_one_line(words: list[str], told: str, log: Path, tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(0o555)
+    (tmp_path / "shut").mkdir(0)
+    (log.parent / "shut.log").write_text(LOG)
+    (log.parent / "shut.log").chmod(0)
+    command = [*PLAIN_USER, *COMMAND, *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=FROM_HERE)
+
+    assert done.returncode == (2 if "-o" in words else 3)
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert told in done.stderr
+    assert list((tmp_path / "closed").iterdir()) == []
 
 
 def test_closed_streams(log: Path) -> None:

@@ -6,6 +6,7 @@ from fuzz.hostile import (
     archive_cases,
     machine_cases,
     old_cases,
+    parser_cases,
     pickle_cases,
     settings_cases,
     text_cases,
@@ -38,4 +39,5 @@ def every(payload: Payload) -> Iterator[Input]:
     yield from settings_cases.inputs(payload)
     yield from text_cases.inputs(payload)
     yield from archive_cases.inputs()
+    yield from parser_cases.inputs()
     yield from machine_cases.inputs()
