@@ -7,7 +7,7 @@ the test; engines that share a model among processes have a file of their own, `
 
 from forensics.model import Problem, Source
 from forensics.testing import make_checkpoint, make_events
-from rules.issue_runs import Facts, saved, template
+from rules.issue_runs import TRIED, Facts, saved, template
 from rules.rule_judging import GOOD, NAN, STILL, broken_file
 
 STAGES = [{"zero_optimization.stage": number} for number in range(4)]
@@ -45,6 +45,8 @@ def release(package: str, version: str) -> Facts:
 
 
 ROWS: list[tuple[str, Facts, Facts | None]] = [
+    # releases
+    ("framework-regression", release("unsloth", "2024.11.6") | {"events": [TRIED]}, None),
     # adapters, tokens and data
     (
         "adapter-frozen-by-injection",
