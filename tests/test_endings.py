@@ -751,3 +751,12 @@ def test_what_a_run_went_on_after_before_it_goes_on_after_again(tmp_path: Path) 
 
     assert judged(tmp_path, "".join(text)).verdict == "healthy"
     assert judged(tmp_path, "".join([*entries[:13], *text[13:]])).verdict == "broken"
+
+
+@pytest.mark.parametrize("name", ["L2_Error", "RelError", "Validation MeanAbsError", "ReconstructionFault"])
+@pytest.mark.parametrize("spelled", ["{:.4f}", "{:.3e}", "{:.2f} %"])
+def test_an_error_that_is_measured_is_no_exception(tmp_path: Path, name: str, spelled: str) -> None:
+    lines = [f"Epoch {n}, Loss: {2 / (1 + n / 5):.4f}, {name}: {spelled.format(1 / n)}\n" for n in range(1, 13)]
+    (tmp_path / "train.log").write_text("".join(lines))
+
+    assert [f for f in investigate(tmp_path).findings if f.severity == "error"] == []

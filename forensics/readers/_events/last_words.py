@@ -33,11 +33,13 @@ _DOTTED = (
     rb"|Panic\w{0,20}|Died|Killed|Unknown)"
 )
 """How exceptions end that are not called errors (httpx, google-api-core, grpc, queue); behind a module's name only."""
+_MEASURED = rb"[-+]?\d{1,20}\.\d{1,20}(?:[eE][-+]?\d{1,4})?\s?%?\s{0,4}$"
+"""A number with a point is what a metric says (`L2_Error: 0.2`); the number of a KeyError has none."""
 EXCEPTION = expression(
     rb"((?:[a-zA-Z_]\w{0,60}\.){0,6}_?[A-Z]\w{0,80}" + _CLASS + rb"|[A-Z]\w{0,60}Error|Exception(?=: )"
     rb"|(?:[a-z_]\w{0,60}\.){1,6}(?:[A-Z]\w{0,80})?" + _DOTTED + rb""
     rb"|(?:[a-z_]\w{0,60}\.){1,5}(?:exceptions?|errors?|exc)\.[A-Z]\w{0,80})"
-    rb"(?:: \S.*|:?\s*)$"
+    rb"(?:: (?!" + _MEASURED + rb")\S.*|:?\s*)$"
 )
 _FOREIGN = expression(
     rb"(?:Exception in thread \"main\" |panic: )(\S.{0,400})"
