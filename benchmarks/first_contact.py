@@ -34,10 +34,10 @@ MEASURED = HERE.parent / "forensics" / "diagnosis" / "reliability.json"
 VERDICTS = ("broken", "suspicious", "healthy")
 STRONG = ("established", "likely")
 CLAIMED = (*STRONG, "possible")
-COUNTED = ("held3", "held4")
-"""The groups behind the share beside a word: the last two, each answered by a frozen commit before anybody who mends
-had read it. The earlier measures an older version, as do the sets before it, which a report should not speak of; 26 of
-the fresh ones were picked after their answers were known, and the "learn" set was collected to be learnt from."""
+COUNTED = ("held3", "held4", "held5")
+"""The groups behind the share beside a word: the last three, each answered by a frozen commit before anybody who mends
+had read it. The sets before them measure older versions, of which a report should not speak; 26 of the fresh ones were
+picked after their answers were known, and the "learn" set was collected to be learnt from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Label:
     that an entry belongs to: "baseline" (answered by version 0.1.0), "fresh" (by a frozen commit), "shown" (by a later
     one, its misses then read by those who mend), "unseen" (by the commit of version 0.2.0, then read as well),
     "held" (by a later frozen commit, shown to nobody before its answer, then read), "learn" (collected for those who
-    mend: its misses are read at once, so it measures no version), "held2", "held3" and "held4" (of other
-    sources each, shown to nobody before its answer by a frozen commit, then read). A run that its user stopped while it
+    mend: its misses are read at once, so it measures no version), "held2" to "held5" (of other sources
+    each, shown to nobody before its answer by a frozen commit, then read). A run that its user stopped while it
     trained well is labelled healthy, as docs/endings.md calls that ending a notice; its cause is accepted and not asked
     for.
     """

@@ -140,11 +140,11 @@ def test_a_run_of_many_symptoms_is_one_claim(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_readme_shows_the_record() -> None:
-    """What stands in the README is what the command prints of the record that is committed."""
+    """What stands in the README is what the command prints of the last two sets of the record that is committed."""
     readme = (Path(__file__).parent.parent / "README.md").read_text()
     found = re.search(r"<!-- first-contact -->\n```text\n(.*?)\n```", readme, re.DOTALL)
 
     assert found is not None
     assert [line.rstrip() for line in found[1].splitlines()] == [
-        line.rstrip() for line in calibration.tables(fc.claims(fc.COUNTED)).splitlines()
+        line.rstrip() for line in calibration.tables(fc.claims(fc.COUNTED[-2:])).splitlines()
     ]

@@ -144,7 +144,8 @@ def _falls(places: Floats) -> Integers:
     gap = median(rises[rises > 0]) if bool((rises > 0).any()) else 0.0
     begins = np.flatnonzero((rises < 0) & (places[1:] <= places.min(initial=np.inf) + NEAR * gap)) + 1
     lengths = np.diff([0, *begins.tolist(), len(places)])
-    return begins if len(begins) < MOST and median(lengths) >= FEWEST else begins[:0]
+    some = lengths[0] >= FEWEST and median(lengths) >= FEWEST  # one entry is a line that was read wrongly
+    return begins if len(begins) < MOST and some else begins[:0]
 
 
 def _again_and_again(values: Floats) -> Integers:

@@ -85,8 +85,9 @@ def guessing(run: Run, level: float) -> str:
     """Return in words which accuracy shows that a loss which stands at `level` is that of guessing; else nothing.
 
     It is 1/K, within 5 %, of K classes whose logarithm the loss is (shares and per cent), or it is one and the same
-    number, neither 0 nor 1, in three evaluations and more: one class is predicted whatever the input. Of a regression
-    it is a share of explained variance that is 0, within 0.02, in eight entries and more.
+    number, neither 0 nor 1, in three evaluations and more, and the loss is no less than one answer must cost: one class
+    is predicted whatever the input. Of a regression it is a share of explained variance that is 0, within 0.02, in
+    eight entries and more.
     """
     for name, series in run.timeline.series.items():
         known = series.values[np.isfinite(series.values)]
@@ -98,11 +99,22 @@ def guessing(run: Run, level: float) -> str:
             continue
         if (classes := _classes(level, known)) > 1:
             return f", and {name} is {median(known):.3g}: both are those of guessing among {classes} classes"
-        if len(known) >= SAME and float(np.ptp(known)) == 0 and 0 < float(known[0]) < 1:
+        if len(known) >= SAME and float(np.ptp(known)) == 0 and level >= _least_of_one_answer(float(known[0])):
             return (
                 f", and {name} is {float(known[0]):.3g} in all of {len(known)} evaluations: one answer to every input"
             )
     return ""
+
+
+def _least_of_one_answer(right: float) -> float:
+    """Return the least cross-entropy in nats of one answer to every input that is right in a share of the cases.
+
+    That of two classes of which it always gives the same odds; any more classes cost more. Infinite for no share
+    between 0 and 1.
+    """
+    if not 0 < right < 1:
+        return math.inf
+    return -(right * math.log(right) + (1 - right) * math.log(1 - right))
 
 
 def at_chance(run: Run) -> tuple[Series, str] | None:

@@ -54,7 +54,7 @@ class _Search:
             hypothesis = self.argue(rule, explained)
             if hypothesis is not None and _says_something(hypothesis):
                 self.argued[rule.name].append((explained.finding, hypothesis))
-            if rule.mechanism:
+            if rule.mechanism and _may_stand_behind(hypothesis, explained.finding):
                 at_most = _bound(hypothesis)
                 self.explain(Explained(rule.name, explained.finding, (rule.name, *explained.chain), at_most))
 
@@ -66,6 +66,14 @@ class _Search:
         except Exception as error:  # noqa: BLE001  (one bad rule must not cost the report; it is told as a failure)
             self.failures.append(f"rule {rule.code} failed: {type(error).__name__}: {error}")
             return None
+
+
+def _may_stand_behind(mechanism: Hypothesis | None, finding: Finding) -> bool:
+    """Tell whether causes are sought behind a mechanism: behind an exception only where something speaks for it.
+
+    An exception says what it was about. `You requested GPUs: [0]` was told as an overflow of fp16, which the run used.
+    """
+    return finding.symptom != "crash-exception" or (mechanism is not None and _has_sign(mechanism))
 
 
 def argued(rule: Rule, run: Run, explained: Explained) -> Hypothesis:

@@ -64,6 +64,7 @@ SIGNATURES = (
             Words("OutOfMemoryError:"),
             Words("CUDA error: ", r"CUDA error: out of memory"),
             Words("HIP error: ", r"HIP error: out of memory"),
+            Words("Cuda failure ", r"Cuda failure (?:\d+ )?'out of memory'"),
             Words("CUDA_ERROR_OUT_OF_MEMORY"),
             Words("CUBLAS_STATUS_ALLOC_FAILED"),
             Words("CUDNN_STATUS_ALLOC_FAILED"),

@@ -270,3 +270,10 @@ def test_an_accuracy_below_where_that_of_another_training_began(
     report = investigate(tmp_path)
 
     assert (report.verdict, len(report.trainings)) == (verdict, 2)
+
+
+def test_one_entry_before_a_counter_falls_is_no_training() -> None:
+    """A line that lost its end (`timeout 600step 5/5000 loss 4.4`) counts what nobody counted."""
+    values = (4.4, *LEARNS, *LEARNS)
+
+    assert parts(block(values, [600, *range(5, 5 * len(values), 5)])) == []

@@ -286,3 +286,12 @@ def test_an_evaluation_that_rises_with_the_training_loss_is_no_overfitting() -> 
     assert both[0].statement.endswith("the training loss rises with it")
     assert [f.severity for f in alone] == ["warning"]
     assert alone[0].statement.endswith("later steps only fit the training data")
+
+
+@pytest.mark.parametrize(("level", "told"), [(0.275, ["notice"]), (0.39, ["warning"])])
+def test_one_answer_to_every_input_has_its_price(level: float, told: list[str]) -> None:
+    """To be right in 0.872 of the cases by one answer costs 0.383 at least: who pays less knows more."""
+    falling = [level * (1 - 0.001 * n) for n in range(10)]
+    run = make_run(loss=falling, eval_accuracy=[0.872] * 10)
+
+    assert severities("loss-plateau", run) == told
