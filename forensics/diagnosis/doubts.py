@@ -27,7 +27,7 @@ it keeps at most."""
 SHARE = expression(r"(?:^|[/_ .-])(?:acc(?:uracy)?|top[-_]?1|exact_match|em)$", re.IGNORECASE)
 DEAR, FAIR = 14.0, 0.02
 """Nats of loss for each wrong answer (13.6 at most in 65 healthy runs), and the share of wrong ones that tells it."""
-MANY = 8
+SAME = 8
 """Entries of an entropy that does not change."""
 GROWN, APART = 1.5, 3.0
 """How many times its best an error of evaluation ends, and the training loss an evaluation loss that rests."""
@@ -272,7 +272,7 @@ def _one_entropy(run: Run) -> str:
     for name, series in sorted(run.timeline.series.items()):
         values = finite(series)
         if (
-            len(values) >= 8
+            len(values) >= SAME
             and "entropy" in name.lower()
             and not is_loss(name)
             and float(np.ptp(values)) <= 1e-5 * abs(float(values[0]))
