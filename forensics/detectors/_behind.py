@@ -32,13 +32,19 @@ LEFT, LOW = 0.25, 0.6
 
 
 def never_better(run: Run) -> Finding | None:
-    """Find an accuracy that stands where it began, far from 1, while the training loss is halved and halved again."""
+    """Find an accuracy that stands where it began, far from 1, while the training loss is halved and halved again.
+
+    An evaluation loss that falls as well says that more than the data is learned.
+    """
     training = training_of(run, QUALITIES)
     if training is None or context.policy_gradient(run):
         return None
     then, now = training
     losses = context.recorded(run, LOSS).values
     if not 0 <= now < LEFT * then or not robust.trend(losses[np.isfinite(losses)], least=FIFTH).falls:
+        return None
+    evaluated = context.recorded(run, EVAL_LOSS).values
+    if robust.trend(evaluated[np.isfinite(evaluated)], least=FIFTH).falls:
         return None
     qualities = [s for name, s in sorted(run.timeline.series.items()) if QUALITY.search(name) and len(s) >= QUALITIES]
     if not qualities or any(not _rests_low(s.values[np.isfinite(s.values)]) for s in qualities):

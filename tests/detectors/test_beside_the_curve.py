@@ -214,6 +214,16 @@ def test_an_accuracy_that_is_left_behind_excuses_nothing(more: dict[str, Any], e
     assert severities("eval-gap", run) == expected
 
 
+@pytest.mark.parametrize(("to", "expected"), [(0.23, []), (0.98, ["warning"])])
+def test_an_accuracy_that_stands_says_nothing_beside_an_evaluation_loss_that_falls(
+    to: float, expected: list[str]
+) -> None:
+    loss, evaluated = np.geomspace(1, 0.05, 30), np.geomspace(1, to, 30)
+    run = named({"loss": loss, "eval_loss": evaluated, "val_acc": np.full(30, 0.6)})
+
+    assert severities("eval-gap", run) == expected
+
+
 def test_an_evaluation_that_leaps_with_the_training_and_comes_down_again() -> None:
     """A second start in one log: both are back at their first level and fall as they did at first."""
     loss, evaluated = (
