@@ -29,6 +29,7 @@ def median(values: NDArray[Any] | Sequence[float]) -> float:
 def medians(rows: NDArray[Any]) -> NDArray[np.float64]:
     """Return the median of each row of a table."""
     size = rows.shape[1]
-    ordered = np.sort(rows, axis=1)
-    middle = (ordered[:, (size - 1) // 2].astype(np.float64) + ordered[:, size // 2]) / 2
+    ordered = np.sort(rows, axis=1).astype(np.float64)
+    low, high = ordered[:, (size - 1) // 2], ordered[:, size // 2]
+    middle = (low + high) / 2 if size % 2 == 0 else low  # one number twice may be beyond what a float holds
     return np.where(np.isnan(ordered[:, -1]), np.nan, middle)

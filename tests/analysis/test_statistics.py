@@ -37,6 +37,10 @@ def test_each_row_has_its_own(rows: Any) -> None:
         np.testing.assert_array_equal(medians(rows), np.median(rows, axis=1))
 
 
+def test_one_number_is_its_own_median_however_high() -> None:
+    assert medians(np.array([[1e308], [-1e308]])).tolist() == [1e308, -1e308]
+
+
 @given(VALUES)
 def test_distinct_numbers_are_those_of_numpy(values: Any) -> None:
     np.testing.assert_array_equal(distinct(values), np.unique(values))
