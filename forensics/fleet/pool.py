@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import TextIO
 
 from forensics.fleet.row import Row
@@ -142,14 +142,30 @@ def _start() -> None:
 
 
 def _watched(task: Task) -> Row:
-    """Analyse a run; end this process when even its time limit does not stop it (a loop outside of Python)."""
+    """Analyse a run; end this process when even its time limit does not stop it (a loop outside of Python).
+
+    It ends as well once it was asked to and what was unpacked is deleted: a worker that went on would wait for ever for
+    the lock of the queue, if another was ended while it held it.
+    """
+    asked = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if not asked:  # the pool asks twice where it is broken
+            asked = True
+            raise KeyboardInterrupt
+
     if _silent is not None:
         faulthandler.dump_traceback_later(task.seconds * GRACE + 1, exit=True, file=_silent)
     for number in ENDING:
-        signal.signal(number, signal.default_int_handler)  # what was unpacked is deleted
+        signal.signal(number, stop)
     try:
-        return analysed(task)
+        try:
+            return analysed(task)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            faulthandler.cancel_dump_traceback_later()
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        faulthandler.cancel_dump_traceback_later()
+        if asked:
+            os._exit(1)

@@ -1,5 +1,6 @@
 """A worker that dies, hangs or fails costs its own run and no other."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -25,6 +26,11 @@ def die(task: Task) -> Row:
         # A loop outside of Python: no exception can end it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
         time.sleep(600)
+    if task.path == "stopped":
+        os.kill(os.getpid(), signal.SIGTERM)
+    if task.path == "stopped unheard":
+        with contextlib.suppress(KeyboardInterrupt):  # as in `__del__`, where no exception is heard
+            os.kill(os.getpid(), signal.SIGTERM)
     return Row(task.path, "healthy")
 
 
@@ -40,13 +46,15 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_runs_beside_one_that_kills_its_process_are_analysed(stand_in: None) -> None:
-    names = [*(f"run{i}" for i in range(6)), "dies", *(f"run{i}" for i in range(6, 12))]
+@pytest.mark.parametrize("what", ["dies", "stopped", "stopped unheard"])
+def test_runs_beside_one_that_ends_its_process_are_analysed(stand_in: None, what: str) -> None:
+    """A worker that is asked to end does, and is waited for by nobody."""
+    names = [*(f"run{i}" for i in range(6)), what, *(f"run{i}" for i in range(6, 12))]
     rows = {row.path: row for row in pool.run_here([Task(name, Path(name)) for name in names], 2)}
 
     assert set(names) == set(rows)
-    assert [name for name, row in rows.items() if row.verdict == "failed"] == ["dies"]
-    assert rows["dies"].internal_errors == 1
+    assert [name for name, row in rows.items() if row.verdict == "failed"] == [what]
+    assert rows[what].internal_errors == 1
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
