@@ -146,10 +146,11 @@ def test_an_exception_without_a_known_cause_is_asked_for_its_own_words(tmp_path:
 
 def test_an_exception_about_something_else_is_not_laid_on_the_precision(tmp_path: Path) -> None:
     """Fp16 alone speaks for no overflow where the exception says what it was about."""
-    (tmp_path / "config.yaml").write_text("precision: 16\nfp16: true\n")
+    (tmp_path / "run.sh").write_text("python train.py --fp16 True\n")
     (tmp_path / "train.log").write_text(f"{RAISED}MisconfigurationException: You requested GPUs: [0]\n")
     report = forensics.analyze(tmp_path)
 
+    assert report.run.environment.value("fp16") is True
     assert report.findings[0].symptom == "crash-exception"
     assert not {"fp16-overflow", "fp16-bf16-pretrained-model", "fp16-scaler-skip"} & {
         h.cause for h in report.hypotheses
