@@ -61,10 +61,11 @@ _CONFIGURED = expression(r"^(?:\t|\s{4,})[-*] (?P<name>[\w.]{1,80}):\s{0,8}(?P<v
 _DEFAULTS = expression(r"^[\s>]{0,8}[-*] `?Accelerate`? (?:default )?config:", re.IGNORECASE)
 _NAMES = "|".join(sorted(map(re.escape, PACKAGES), key=len, reverse=True))
 _IN_PROSE = expression(
-    rf"(?<![\w./\-])(?P<name>{_NAMES})(?:[`*]{{0,2}} ?(?:version|==?|:|@|v\.?)?:? ?[`*]{{0,2}}|-)"
+    rf"(?=[A-Za-z])(?<![\w./\-])(?P<name>{_NAMES})(?:[`*]{{0,2}} ?(?:version|==?|:|@|v\.?)?:? ?[`*]{{0,2}}|-)"
     r"v?(?P<version>\d{1,8}\.\d{1,8}(?:\.\w{1,20}){0,6}(?:\+\w{1,40})?)(?![\w.]{0,20}\w)",
     re.IGNORECASE,
 )
+_DOTTED = expression(r"\d\.\d")
 _MARKS = expression(rb"version|\d\.\d", re.IGNORECASE)
 _JSON = expression(rb"\s*(?:\{|\[\s*[\[{\"])")
 _WISHES = expression(
@@ -194,7 +195,7 @@ def _in_prose(artifact: Artifact, lines: Sequence[Line]) -> Iterator[Setting]:
     """Yield versions and images that sentences name, where the text names one of each only."""
     told: dict[str, dict[str, int]] = defaultdict(dict)
     for line in lines:
-        for match in _IN_PROSE.finditer(line.text[:2000]):
+        for match in _IN_PROSE.finditer(line.text[:2000]) if _DOTTED.search(line.text) else ():
             told[PACKAGES[match["name"].lower()]].setdefault(match["version"], line.number)
         for image in IMAGE.findall(line.text[:2000]) if ":" in line.text and "/" in line.text else ():
             told["image"].setdefault(image, line.number)

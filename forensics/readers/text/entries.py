@@ -29,17 +29,22 @@ MOST_OUTLINES = 1 << 17
 MOST_SHAPES = 20_000
 """What is remembered of lines; beyond it everything is forgotten and learnt anew."""
 MOST_LEARNT = 4096
-"""Shapes that are learnt at their first line; beyond them one must come again: to learn one takes 0.2 ms, and a text
+"""Shapes that are learnt at their first line, and at the second as many again: to learn one takes 0.2 ms, and a text
 that is no log has as many as lines."""
-MOST_ONCE = 1 << 17
-"""Skeletons of lines that are remembered for that."""
+RARE = 64
+"""How often a line must come whose shape is to be learnt beyond them."""
+MOST_COUNTED = 1 << 17
+"""Skeletons of lines that are counted for that."""
 _LOOSE = b"0123456789.+-eE "
 """What lines of one shape may differ in: without it they have one skeleton."""
+_NUMBERED = expression(rb"[A-Za-z_]\d+")
+"""Digits that belong to a name: `metric_1` and `metric_2` are lines of two shapes."""
 WRAPPED_LINES = 60
 SEVERAL = 3
 """Numbers, of whatever name, that make an entry of a line that counts steps within an epoch."""
-FEW = 64
-"""Lines that are read one by one before the others are read by what they taught."""
+FEW, MOST_AT_ONCE = 64, 4096
+"""Lines that are read one by one before the others are read by what they taught: twice as many each time that this took
+none of the others, since to ask all costs as much as there are."""
 
 _OPEN = expression(rb"""\{['"][^{}]*\Z""")
 _BESIDE = expression(
@@ -93,7 +98,7 @@ class Parser:
         self.unread: Counter[bytes] = Counter()
         self.passed = 0
         self._learnt = 0
-        self._once: set[int] = set()
+        self._came: dict[int, int] = {}
         self._headers: dict[bytes, bool] = {}
         self.bulk = Bulk(anchored, self._meaning)
         self._told: list[Told] = []
@@ -171,18 +176,20 @@ class Parser:
 
     def passes(self, line: bytes) -> bool:
         """Tell whether a line is passed over: too many shapes have come, and this one not yet."""
-        if self._learnt < (2 if line.startswith(_DICTIONARY) else 1) * MOST_LEARNT:
+        most = (2 if line.startswith(_DICTIONARY) else 1) * MOST_LEARNT
+        if self._learnt < most:
             return False
         text = narrowed(line)
         known = self.outlines.get(outline(text))
         if known is not None and known[1].fits(text):
             return False
-        skeleton = hash(text.translate(None, _LOOSE))
-        if skeleton in self._once:
+        skeleton = hash((text.translate(None, _LOOSE), *_NUMBERED.findall(text)))
+        came = self._came.get(skeleton, 0) + 1
+        if came >= (2 if self._learnt < 2 * most else RARE):
             return False
-        if len(self._once) >= MOST_ONCE:
-            self._once.clear()
-        self._once.add(skeleton)
+        if len(self._came) >= MOST_COUNTED:
+            self._came.clear()
+        self._came[skeleton] = came
         self.passed += 1
         return True
 
@@ -293,12 +300,13 @@ def read_window(parser: Parser, window: Window, pairs: Pairs, taken: NDArray[np.
     buffer = Buffer(window.data)
     parser.bulk.templates.sort(key=lambda template: -template.hits)
     lines = parser.in_bulk(window, buffer, lines, (0, parser.bulk.made))
-    done = -1
+    done, few = -1, FEW
     while len(lines.starts):
         known = len(parser.bulk.templates), parser.bulk.made
-        done = _one_by_one(parser, window, Lines(lines.starts[:FEW], lines.ends[:FEW]), done)
-        lines = Lines(lines.starts[FEW:], lines.ends[FEW:])
-        lines = parser.in_bulk(window, buffer, lines, known)
+        done = _one_by_one(parser, window, Lines(lines.starts[:few], lines.ends[:few]), done)
+        left = Lines(lines.starts[few:], lines.ends[few:])
+        lines = parser.in_bulk(window, buffer, left, known)
+        few = min(2 * few, MOST_AT_ONCE) if len(lines.starts) == len(left.starts) else FEW
 
 
 def _one_by_one(parser: Parser, window: Window, lines: Lines, done: int) -> int:
