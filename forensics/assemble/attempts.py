@@ -101,10 +101,11 @@ def _account(block: Samples, number: int, places: tuple[tuple[str, str], ...]) -
     return Account(
         steps=block.steps,
         values=block.values,
-        wall_times=np.full(size, np.nan) if block.wall_times is None else block.wall_times,
+        # What all entries share takes no memory.
+        wall_times=np.broadcast_to(np.float64("nan"), size) if block.wall_times is None else block.wall_times,
         records=block.records,
-        origins=np.full(size, number, dtype=np.int32),
-        precisions=np.full(size, int(block.precision), dtype=np.int8),
+        origins=np.broadcast_to(np.int32(number), size),
+        precisions=np.broadcast_to(np.int8(block.precision), size),
         places=places,
     )
 

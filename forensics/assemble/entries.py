@@ -89,8 +89,8 @@ class Sheet:
             before = places[0] - 1 if axis == "entry" else UNKNOWN_STEP
             after = own if numbers is None else np.where(numbers > 0, places[np.maximum(numbers - 1, 0)], before)
             for block, keys in lines.blocks:
-                found = after[np.searchsorted(lines.keys, keys)].astype(np.int64)
-                yield replace(block, steps=found, axis=axis)
+                found = after if np.array_equal(lines.keys, keys) else after[np.searchsorted(lines.keys, keys)]
+                yield replace(block, steps=found.astype(np.int64, copy=False), axis=axis)
 
     def on_epochs(self) -> Iterator[Samples]:
         """Yield all blocks over their epochs; a line without one stands at the epoch of the line that it follows."""
@@ -201,7 +201,7 @@ def _keyed(blocks: Sequence[Samples]) -> Iterator[tuple[Samples, Integers]]:
     repeats = [_repeats(block.records) for block in ordered]
     width = max((int(again.max()) for again in repeats if len(again)), default=0) + 1
     for block, again in zip(ordered, repeats, strict=True):
-        yield block, block.records * width + again
+        yield block, block.records if width == 1 else block.records * width + again
 
 
 def _repeats(records: Integers) -> Integers:

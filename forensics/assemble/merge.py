@@ -133,11 +133,12 @@ def _combine(name: str, accounts: Sequence[Account], like: Samples) -> tuple[Ser
 
 def _alone(name: str, account: Account, like: Samples) -> Series:
     """Return the series of a metric that one family tells: most of those of a run with thousands of metrics."""
+    walls = account.wall_times
     return Series(
         name,
         account.steps,
         account.values,
-        np.where(np.isinf(account.wall_times), np.nan, account.wall_times),
+        np.where(np.isinf(walls), np.nan, walls) if np.isinf(walls).any() else walls,
         account.records,
         account.origins,
         account.precisions,

@@ -124,7 +124,10 @@ class Samples:
     """The name in the source, where a term of the loss was taken for the loss."""
 
     def take(self, chosen: NDArray[np.bool_] | Integers) -> "Samples":
-        """Return the chosen entries: a mask (bool, (n,)) or their indices (int64)."""
+        """Return the chosen entries: a mask (bool, (n,)) or their indices (int64); the block itself where all are."""
+        every = chosen if chosen.dtype == np.bool_ else chosen == np.arange(len(chosen))
+        if len(chosen) == len(self.steps) and every.all():
+            return self
         return replace(
             self,
             steps=self.steps[chosen],

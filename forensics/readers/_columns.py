@@ -1,6 +1,7 @@
 """Rows of a table of metrics to columns."""
 
 import re
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import field, replace
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
-from forensics.model import UNKNOWN_STEP, Precision
+from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
 from forensics.names import LEARNING_RATE, LOSS, canonical, is_loss
 from forensics.readers.text.rows import Rows, plain_rows
 
@@ -18,30 +19,94 @@ TERMS = 2
 _TOTAL = expression(r"(?:train(?:ing)?[_/])?total", re.IGNORECASE)
 
 
+def _integers() -> "array[int]":
+    return array("q")
+
+
+def _floats() -> "array[float]":
+    return array("d")
+
+
+@dataclass(slots=True)
+class Numbers:
+    """The numbers of one metric: which rows of the table have one, and the numbers."""
+
+    rows: "array[int]" = field(default_factory=_integers)
+    values: "array[float]" = field(default_factory=_floats)
+
+    def of(self) -> Floats:
+        """Return the numbers, shape (n,), as a copy."""
+        return np.array(self.values, dtype=np.float64)
+
+
 @dataclass(slots=True)
 class Columns:
-    """Numbers by metric, as (record, step, value, epoch, wall time); NaN and `UNKNOWN_STEP` where none is told."""
+    """Numbers by metric, and for each row of their table its place, which all metrics of the row share.
 
-    rows: dict[str, list[tuple[int, int, float, float, float]]] = field(default_factory=dict)
+    A row has a record, a step (`UNKNOWN_STEP` where none is told), an epoch and a time of the wall (NaN). A number
+    takes 16 bytes and a row 32, whatever Python's own numbers would.
+    """
 
-    def add(self, name: str, record: int, step: int | None, value: float, epoch: float | None, time: float) -> None:  # noqa: PLR0913, PLR0917  (one cell of a table)
-        """Keep one number; past `MAX_NAMES` metrics a new name is dropped."""
-        if name in self.rows or len(self.rows) < MAX_NAMES:
-            known = np.nan if epoch is None else epoch
-            self.rows.setdefault(name, []).append((record, UNKNOWN_STEP if step is None else step, value, known, time))
+    series: dict[str, Numbers] = field(default_factory=dict)
+    records: "array[int]" = field(default_factory=_integers)
+    steps: "array[int]" = field(default_factory=_integers)
+    epochs: "array[float]" = field(default_factory=_floats)
+    times: "array[float]" = field(default_factory=_floats)
+
+    def place(self, record: int, step: int | None = None, epoch: float | None = None, time: float = np.nan) -> None:
+        """Begin a row."""
+        self.records.append(record)
+        self.steps.append(UNKNOWN_STEP if step is None else step)
+        self.epochs.append(np.nan if epoch is None else epoch)
+        self.times.append(time)
+
+    def add(self, name: str, value: float) -> None:
+        """Keep a number of the row that was begun last; past `MAX_NAMES` metrics a new name is dropped."""
+        numbers = self._named(name)
+        if numbers is not None:
+            numbers.rows.append(len(self.records) - 1)
+            numbers.values.append(value)
+
+    def extend(self, records: Integers, steps: Integers, epochs: Floats, times: Floats) -> int:
+        """Begin many rows, columns of shape (n,); return the index of the first."""
+        first = len(self.records)
+        self.records.frombytes(np.ascontiguousarray(records, np.int64).data.cast("B"))
+        self.steps.frombytes(np.ascontiguousarray(steps, np.int64).data.cast("B"))
+        self.epochs.frombytes(np.ascontiguousarray(epochs, np.float64).data.cast("B"))
+        self.times.frombytes(np.ascontiguousarray(times, np.float64).data.cast("B"))
+        return first
+
+    def add_all(self, name: str, rows: Integers, values: Floats) -> None:
+        """Keep many numbers: which rows they are of, and the numbers, both of shape (n,)."""
+        numbers = self._named(name) if len(rows) else None
+        if numbers is not None:
+            numbers.rows.frombytes(np.ascontiguousarray(rows, np.int64).data.cast("B"))
+            numbers.values.frombytes(np.ascontiguousarray(values, np.float64).data.cast("B"))
+
+    def _named(self, name: str) -> Numbers | None:
+        found = self.series.get(name)
+        if found is None and len(self.series) < MAX_NAMES:
+            found = self.series[name] = Numbers()
+        return found
 
     def tables(self, precision: Precision = Precision.DOUBLE) -> Iterator[Rows]:
-        """Yield one table a metric."""
-        for name, rows in self.rows.items():
-            records, steps, values, epochs, times = zip(*rows, strict=True)
+        """Yield one table a metric, in the order of their first records; those of all rows share the places."""
+        places = [np.frombuffer(column, np.int64) for column in (self.records, self.steps)]
+        times = [np.frombuffer(column, np.float64) for column in (self.epochs, self.times)]
+        every = np.arange(len(self.records))
+        told = [(name, np.frombuffer(each.rows, np.int64), each) for name, each in self.series.items()]
+        for name, rows, numbers in sorted(told, key=lambda series: int(places[0][series[1]].min())):
+            whole = np.array_equal(rows, every)
+            records, steps = places if whole else (column[rows] for column in places)
+            epochs, wall_times = times if whole else (column[rows] for column in times)
             yield plain_rows(
                 (canonical(name),),
-                np.array(values, dtype=np.float64)[:, None],
+                np.frombuffer(numbers.values, np.float64)[:, None],
                 records,
-                np.array(records, dtype=np.int64),
+                records,
                 steps,
-                epochs=np.array(epochs),
-                wall_times=np.array(times),
+                epochs=epochs,
+                wall_times=wall_times,
                 precision=precision,
             )
 

@@ -1,13 +1,16 @@
 """What one JSON object of a log says: where it stands, and its numbers."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+import numpy as np
 
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.formats.flatten import scalar as bounded
 from forensics.formats.text import number
-from forensics.model import UNKNOWN_STEP
+from forensics.model import UNKNOWN_STEP, Floats, Integers
 from forensics.names import EVALUATION
 from forensics.readers.text.lexicon import METRICS, SUBJECTS, Role, earns, role_of, step_named
 
@@ -43,6 +46,8 @@ DEEPEST = 6
 
 RATES = frozenset({"lr", "learning_rate"})
 _EVALUATED = expression(r"(?:eval|val|valid|validation|test|train)[_/]", re.IGNORECASE)
+_EXACT = 2.0**53
+"""Whole numbers below it are floating-point numbers too."""
 _COUNTER = expression(r"(\d{1,18})(?:\.0{1,6})?(?:/(\d{1,18}))?")
 
 
@@ -80,7 +85,8 @@ def entry_of(row: dict[str, object]) -> Entry | None:
     if step == UNKNOWN_STEP and epoch is None:
         return None
     time = next((value for key in _WALL_KEYS if (value := number_in(row.get(key))) is not None), float("nan"))
-    checked = row.get("mode") in {"val", "test"} and "iter" in row
+    mode = row.get("mode")
+    checked = isinstance(mode, str) and mode in {"val", "test"} and "iter" in row
     if checked and epoch is not None:
         step = UNKNOWN_STEP  # mmcv counts the batches of the evaluation there
     evaluation = checked or any(isinstance(part := row.get(key), str) and EVALUATION.fullmatch(part) for key in _PARTS)
@@ -93,6 +99,47 @@ def entry_of(row: dict[str, object]) -> Entry | None:
         if not (checked and name in _OF_TRAINING)
     )
     return Entry(step, float("nan") if epoch is None else epoch, time, values, "mode" in row and "iter" in row)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What `entry_of` says of many rows at once: columns of shape (n,), and one of numbers for each metric.
+
+    No row of one that is not `placed` tells where it stands; it has no times and no metrics either.
+    """
+
+    steps: Integers
+    epochs: Floats
+    times: Floats
+    values: tuple[tuple[str, Floats], ...]
+    placed: bool
+
+
+def table_of(rows: Mapping[str, Floats]) -> Table | None:
+    """Return what `entry_of` says of rows of the same names, one column of numbers for each; None where rows differ.
+
+    Numbers only: none of the names holds a text, a list or a mapping in any row.
+    """
+    names = tuple(rows)
+    size = len(rows[names[0]])
+    steps = np.full(size, UNKNOWN_STEP, dtype=np.int64)
+    own = None if any(key in rows for key in STEP_KEYS) else counter_named(names)
+    for key in [own] if own else [key for key in STEP_KEYS if key in rows]:
+        told = rows[key]
+        with np.errstate(invalid="ignore"):
+            fits = (steps == UNKNOWN_STEP) & (told >= 0) & (told < _EXACT) & (told == np.floor(told))
+        if (told >= _EXACT).any():
+            return None  # whole numbers that are no longer told apart
+        steps[fits] = told[fits].astype(np.int64)
+    counted = steps != UNKNOWN_STEP
+    placed = "epoch" in rows or bool(counted.any())
+    if placed and "epoch" not in rows and not counted.all():
+        return None
+    nowhere = np.broadcast_to(np.float64("nan"), size)
+    times = next((rows[key] for key in _WALL_KEYS if placed and key in rows), nowhere)
+    kept = [name for name in names if placed and name not in _NOT_METRICS and name not in {"data", own}]
+    values = tuple((str(bounded("name", name)), rows[name]) for name in kept)
+    return Table(steps, rows.get("epoch", nowhere), times, values, placed)
 
 
 def _named(row: dict[str, object]) -> dict[str, object]:
@@ -136,14 +183,15 @@ def _alone(value: object) -> object:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def counter_named(names: Sequence[str]) -> str | None:
-    """Return the name that counts the records: a step, or a round or an episode.
+@lru_cache(maxsize=64)
+def counter_named(names: tuple[str, ...]) -> str | None:
+    """Return the name that counts the records: a step, or a round or an episode. Records mostly have the same names.
 
     A record begins with a round, or tells a loss or what a policy earned in an episode.
 
-    >>> counter_named(["round", "accuracy", "loss"]), counter_named(["id", "round", "accuracy"])
+    >>> counter_named(("round", "accuracy", "loss")), counter_named(("id", "round", "accuracy"))
     ('round', None)
-    >>> counter_named(["type", "episode", "steps", "reward"]), counter_named([])
+    >>> counter_named(("type", "episode", "steps", "reward")), counter_named(())
     ('episode', None)
     """
     counter = next((name for name in names if role_of(name) is Role.EPISODE), None)

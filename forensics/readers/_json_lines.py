@@ -92,7 +92,7 @@ class JsonLines:
 
     def tables(self) -> Iterator[Rows]:
         """Yield what the lines told; what the last line repeats of them only where they told nothing."""
-        if not self.columns.rows and not self._blocks:
+        if not self.columns.series and not self._blocks:
             yield from with_total(self.history.tables())
             return
         yield from with_total([*self.columns.tables(), *self._blocks])
@@ -183,9 +183,10 @@ def _object(line: bytes) -> dict[str, object] | None:
 def _file(entry: Entry | None, record: int, columns: Columns) -> None:
     if entry is None:
         return
+    columns.place(record, entry.step, entry.epoch, entry.time)
     for name, value in entry.values:
         if not (entry.rounded and name in RATES and value == 0):
-            columns.add(name, record, entry.step, value, entry.epoch, entry.time)
+            columns.add(name, value)
 
 
 def _said(line: bytes, mask: Mask, entry: Entry | None, total: int) -> _Said | None:

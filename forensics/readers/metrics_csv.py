@@ -5,17 +5,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from forensics.deferred.patterns import expression
-from forensics.deferred.records import dataclass
 from forensics.errors import ChangedError, TruncatedError
-from forensics.formats.text import clock_times, number, numbered_lines
+from forensics.formats.text import numbered_lines
 from forensics.model import Artifact, Fact, Skip
 from forensics.names import EVALUATION, is_loss, snake_case
 from forensics.plugin import reader
 from forensics.readers._columns import MAX_NAMES, Columns, with_total
-from forensics.readers._json_entries import LONGEST_TEXT, NAME_KEYS
+from forensics.readers._csv_rows import FEW, MANY, Header, number_of, take, take_all
+from forensics.readers._json_entries import NAME_KEYS
 from forensics.readers.text.interpretations import falls
 from forensics.readers.text.lexicon import TRAINING, Role, role_of, step_named
 from forensics.readers.text.rows import samples
@@ -55,25 +53,6 @@ _COMPARES = expression(
 _NAMELESS = frozenset({"metrics", "metric", "value", "values", "data", "export", "chart", "scalars"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
-    """The columns of a table: which tell the place of a row, and under which name each metric is kept ("" for none).
-
-    Rows of a table that is `counted` have a step or an epoch.
-    """
-
-    steps: tuple[int, ...]
-    epoch: int | None
-    times: tuple[int, ...]
-    metrics: tuple[str, ...]
-    counted: bool
-    delimiter: str
-    named: int | None = None
-    """The column that names the metric of a row, whose number is in a column `value`: a table in long form."""
-    batches: bool = False
-    """Whether the first column is a batch, by its name alone: it counts from 0 or 1, a size of batches does not."""
-
-
 def looks_like_table(head: bytes) -> bool:
     """Tell whether the first line is a header with a step or epoch, and other columns, or the second goes with it."""
     lines = head.decode("utf-8", "replace").lstrip("\ufeff").splitlines()
@@ -86,7 +65,7 @@ def looks_like_table(head: bytes) -> bool:
     row = _cells(lines[1], delimiter) if len(lines) > 1 else []
     if _counts_batches(names):
         return len(row) == len(names) and row[0] in _FIRST
-    return _is_header(names) and len(row) == len(names) and all(_number(cell, delimiter) is not None for cell in row)
+    return _is_header(names) and len(row) == len(names) and all(number_of(cell, delimiter) is not None for cell in row)
 
 
 @reader("metrics-csv", match=(r"\.[ct]sv$",), sniff=looks_like_table, tested="lightning 2.6.6")
@@ -111,7 +90,7 @@ def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
     _name_parts(columns)
     in_samples = _MONITOR.search(artifact.path) is not None
     if in_samples:
-        columns = Columns({f"Train/Samples/{name}": rows for name, rows in columns.rows.items()})
+        columns.series = {f"Train/Samples/{name}": numbers for name, numbers in columns.series.items()}
     for block in samples(with_total(columns.tables()), artifact.path):
         yield replace(block, axis="samples") if in_samples else block
     if others:
@@ -121,33 +100,56 @@ def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
 
 
 def _read(file: File, artifact: Artifact, columns: Columns, skipped: list[int], others: list[str]) -> None:
-    header: _Header | None = None
+    header: Header | None = None
     delimiter = ""
-    for record, line in numbered_lines(file, artifact.limits.text_line_bytes):
-        text = line.decode("utf-8", "replace").lstrip("\ufeff")
-        delimiter = delimiter or _delimiter(text)
-        cells = _cells(text, delimiter or ",")
-        if not any(cells):
+    for lines in _together(numbered_lines(file, artifact.limits.text_line_bytes)):
+        if (
+            header is not None
+            and (columns.series or not header.batches)
+            and take_all(header, lines, columns, _is_header)
+        ):
             continue
-        if header is None or (_number(cells[0], delimiter) is None and _is_header(cells)):
-            header = _header(cells[:MAX_NAMES], artifact.path, others, delimiter)
-        elif len(cells) != len(header.metrics):
-            skipped.append(record)
-        elif header.batches and not columns.rows and cells[0] not in _FIRST:
-            return
-        else:
-            _take(header, cells, record, columns)
+        for record, line in lines:
+            text = line.decode("utf-8", "replace").lstrip("\ufeff")
+            delimiter = delimiter or _delimiter(text)
+            cells = _cells(text, delimiter or ",")
+            if not any(cells):
+                continue
+            if header is None or (number_of(cells[0], delimiter) is None and _is_header(cells)):
+                header = _header(cells[:MAX_NAMES], artifact.path, others, delimiter)
+            elif len(cells) != len(header.metrics):
+                skipped.append(record)
+            elif header.batches and not columns.series and cells[0] not in _FIRST:
+                return
+            else:
+                take(header, cells, record, columns)
+
+
+def _together(lines: Iterator[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    """Yield lines by many, the first few by few; what was read before a file ended is not lost."""
+    together: list[tuple[int, bytes]] = []
+    many = FEW
+    try:
+        for line in lines:
+            together.append(line)
+            if len(together) == many:
+                yield together
+                together, many = [], MANY
+    except (ChangedError, TruncatedError):
+        yield together
+        raise
+    yield together
 
 
 def _name_parts(columns: Columns) -> None:
     """Call columns that are named by the part of the run alone, `Epoch,Train,Val`, losses where training falls."""
-    parts = [name for name in columns.rows if TRAINING.fullmatch(name) or EVALUATION.fullmatch(name)]
+    parts = [name for name in columns.series if TRAINING.fullmatch(name) or EVALUATION.fullmatch(name)]
     training = next((name for name in parts if TRAINING.fullmatch(name)), None)
-    if training is None or len(parts) == 1 or any(is_loss(name) for name in columns.rows):
+    if training is None or len(parts) == 1 or any(is_loss(name) for name in columns.series):
         return
-    if falls(np.array([value for _, _, value, _, _ in columns.rows[training]])):
+    if falls(columns.series[training].of()):
         for name in parts:
-            columns.rows[f"{name} loss"] = columns.rows.pop(name)
+            columns.series[f"{name} loss"] = columns.series.pop(name)
 
 
 def _delimiter(line: str) -> str:
@@ -206,7 +208,7 @@ def _evaluates(cells: Sequence[str]) -> bool:
     return any(f"{kind}_{name}" in names for name in bare for kind in ("val", "valid", "validation", "eval", "test"))
 
 
-def _header(cells: Sequence[str], path: str, others: list[str], delimiter: str) -> _Header:
+def _header(cells: Sequence[str], path: str, others: list[str], delimiter: str) -> Header:
     lowered = [cell.lower() for cell in cells]
     own = cells[0] if _counts_batches(cells) else step_named(cells)
     counted = [*_STEPS, *([own.lower()] if own else [])]
@@ -215,7 +217,7 @@ def _header(cells: Sequence[str], path: str, others: list[str], delimiter: str) 
     places = [cell.lower() in _PLACES or cell == own for cell in cells]
     runs = [match["run"] for cell in cells if (match := _OF_A_RUN.match(cell))]
     others.extend(run for run in dict.fromkeys(runs) if run != runs[0] and run not in others)
-    return _Header(
+    return Header(
         steps=tuple(lowered.index(name) for name in counted if name in lowered),
         epoch=lowered.index("epoch") if "epoch" in lowered else None,
         times=tuple(lowered.index(name) for name in _TIMES if name in lowered),
@@ -243,34 +245,3 @@ def _metric(cell: str, path: str, runs: Sequence[str], *, alone: bool) -> str:
     if tag is None or tag["tag"].lower() in _NAMELESS:
         return cell
     return re.sub(r"^(train|eval|val|test)_", r"\1/", tag["tag"])
-
-
-def _take(header: _Header, cells: Sequence[str], record: int, columns: Columns) -> None:
-    if any(len(cell) > LONGEST_TEXT for cell in cells):
-        return  # an example and no entry
-    numbers = [_number(cell, header.delimiter) for cell in cells]
-    step = next((value for index in header.steps if (value := numbers[index]) is not None), None)
-    epoch = None if header.epoch is None else numbers[header.epoch]
-    if header.counted and step is None and epoch is None:
-        return
-    whole = int(step) if step is not None and 0 <= step < 2**62 and step == step // 1 else None
-    time = next((value for index in header.times if (value := _time(cells[index])) is not None), float("nan"))
-    for name, value in zip(header.metrics, numbers, strict=True):
-        own = cells[header.named] if header.named is not None and name.lower() == "value" else name
-        if own and value is not None:
-            columns.add(own, record, whole, value, epoch, time)
-
-
-def _number(text: str, delimiter: str = ",") -> float | None:
-    """Return the number that a cell holds; a comma in it is a decimal one where cells are parted by something else."""
-    if delimiter != "," and text.count(",") == 1:
-        text = text.replace(".", "").replace(",", ".")
-    return number(text.encode("utf-8", "replace")) if text else None
-
-
-def _time(text: str) -> float | None:
-    """Return seconds since the epoch: of a date, or of a number that is too large to be a duration."""
-    if re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", text):
-        return float(clock_times([text.encode()])[0])
-    value = _number(text)
-    return value if value is not None and value > 1e9 else None

@@ -30,7 +30,7 @@ def looks_like_metrics(head: bytes) -> bool:
     if not any(_FRACTION.search(line) for line in lines):
         return False
     return any(
-        _COUNTED.search(line) or counter_named([name.decode() for name in _NAMES.findall(line)]) for line in lines
+        _COUNTED.search(line) or counter_named(tuple(name.decode() for name in _NAMES.findall(line))) for line in lines
     )
 
 

@@ -33,9 +33,9 @@ def results_json(artifact: Artifact) -> Iterator[Fact]:
     yield from damage(artifact, document, "the metrics before it were read")
     yield from settings(artifact, results, Standing.RECORDED, "results")
     columns = Columns()
-    epoch = number_in(results.get("epoch"))
+    columns.place(1, epoch=number_in(results.get("epoch")))
     for name, value in results.items():
         found = number_in(value)
         if found is not None and not math.isfinite(found) and EVALUATION.search(name) and is_loss(name):
-            columns.add(name, 1, None, found, epoch, math.nan)
+            columns.add(name, found)
     yield from samples(columns.tables(), artifact.path)

@@ -42,6 +42,8 @@ TEXTS = named(
     "100,000 shapes of lines",
     "prefixes of 16,384 ranks",
     "lists nested",
+    "columns of 500,000",
+    "300,000 rows",
 )
 
 

@@ -76,7 +76,7 @@ def plain_rows(  # noqa: PLR0913  (each is a column of one table)
 ) -> Rows:
     """Build `Rows`, filling the columns that were not recorded."""
     size = len(at)
-    unknown = np.full(size, np.nan)
+    unknown = np.broadcast_to(np.float64("nan"), size)  # all one number: it takes no memory
     return Rows(
         names=names,
         values=values,
@@ -85,7 +85,7 @@ def plain_rows(  # noqa: PLR0913  (each is a column of one table)
         steps=as_integers(steps),
         epochs=unknown if epochs is None else epochs,
         wall_times=unknown if wall_times is None else wall_times,
-        ranks=np.full(size, NO_RANK, dtype=np.int64) if ranks is None else as_integers(ranks),
+        ranks=np.broadcast_to(np.int64(NO_RANK), size) if ranks is None else as_integers(ranks),
         precision=precision,
     )
 
