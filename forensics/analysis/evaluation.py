@@ -4,7 +4,7 @@ import numpy as np
 
 from forensics.analysis import context
 from forensics.deferred.records import dataclass
-from forensics.model import Run
+from forensics.model import Run, Series
 from forensics.model.statistics import median
 from forensics.names import LOSS
 
@@ -24,12 +24,13 @@ class Since:
         return self.now > RISES * self.then > 0
 
 
-def training_since(run: Run, step: int) -> Since | None:
+def training_since(run: Run, step: int, beside: Series | None = None) -> Since | None:
     """Return what the training loss was around `step` and is at the end; None where too few entries tell.
 
     Three before it are enough; in a log of less than ten entries a half of them, or what there is up to `step`.
+    `beside` is the measure of training that stands for the loss, where one has the name of what is evaluated.
     """
-    series = context.recorded(run, LOSS)
+    series = context.recorded(run, LOSS) if beside is None else beside
     kept = np.isfinite(series.values)
     steps, values = series.steps[kept], series.values[kept]
     enough = min(NEAR, len(values) // 2)

@@ -38,7 +38,7 @@ def never_rose(run: Run) -> Series | None:
     None too where one rests at its best: the task was solved before, or within the first entries.
     """
     found = returns(run)
-    if not found or any(_may_rise(finite(each)) or _rests_at_its_best(finite(each)) for each in found):
+    if not found or any(_may_rise(finite(each)) or solved(finite(each)) for each in found):
         return None
     return found[0]
 
@@ -50,7 +50,8 @@ def _may_rise(values: Floats) -> bool:
     return moved.falls or hidden > SHOWS * max(abs(moved.start), abs(moved.end)) > 0
 
 
-def _rests_at_its_best(values: Floats) -> bool:
+def solved(values: Floats) -> bool:
+    """Tell whether a return rests at its best."""
     worst, best = float(values.min()), float(values.max())
     last = values[-max(1, len(values) // 3) :]
     return best > 0 and median(last) >= worst + TOP * (best - worst) and robust.noise(last) <= CALM * abs(best)

@@ -4,30 +4,33 @@ import re
 
 import numpy as np
 
-from forensics.analysis.learning import finite
-from forensics.analysis.returns import never_rose
+from forensics.analysis.learning import MOST, finite, rank
+from forensics.analysis.returns import returns, solved
 from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Run, Series
 from forensics.model.statistics import median
 from forensics.names import snake_case
 
-ENTROPY = expression(r"(?:^|[/_])(?:entropy|ent|h)(?:_mean)?$", re.IGNORECASE)
-EPSILON = expression(r"(?:^|[/_])(?:eps(?:ilon)?|exploration(?:_rate)?)$", re.IGNORECASE)
+ENTROPY = expression(r"(?:^|[/_])(?:entropy|ent|h)(?:_(?:mean|loss|avg))?$", re.IGNORECASE)
+EPSILON = expression(r"(?:^|[/_])(?:eps(?:ilon)?|exploration(?:_(?:rate|prob|eps|epsilon))?)$", re.IGNORECASE)
 LEAST, MOST_CHOICES = 15, 64
-NEAR, WITHIN, MOSTLY = 0.003, 0.03, 0.9
+NEAR, WITHIN, MOSTLY, SAME, RISES = 0.003, 0.03, 0.9, 1e-5, 0.35
 """How near to the logarithm of a number of choices an entropy lies in the middle, and how far off at most; the share of
-actions at random that is never less."""
+actions at random that is never less; the share of itself within which an entropy is one number;
+the rank correlation with time of a return that rises."""
 
 
 def at_random(run: Run) -> tuple[Series, str] | None:
     """Return an entropy that is that of a choice by lot, or a share of actions at random that never falls.
 
-    It is told where returns are logged and none of them rises: an early part of a run looks the same otherwise.
+    It is told where returns are logged and none of them rises: an early part of a run looks the same otherwise. An
+    entropy that is the very same number in all entries needs no return: no update has moved the policy.
     """
-    earned = never_rose(run)
-    if earned is None:
+    earned = [finite(each) for each in returns(run)]
+    if any(map(solved, earned)):
         return None
+    earns_no_more = bool(earned) and not any(rank(each[:: max(1, len(each) // MOST)]) > RISES for each in earned)
     for name, series in sorted(run.timeline.series.items()):
         values = finite(series)
         if len(values) < LEAST:
@@ -36,8 +39,11 @@ def at_random(run: Run) -> tuple[Series, str] | None:
             choices = int(np.rint(np.exp(min(abs(median(values)), 10.0))))
             lot = float(np.log(max(choices, 1)))
             near = 2 <= choices <= MOST_CHOICES and abs(abs(median(values)) - lot) <= NEAR * lot
-            if near and float(np.abs(np.abs(values) - lot).max()) <= WITHIN * lot:
+            if not near or float(np.abs(np.abs(values) - lot).max()) > WITHIN * lot:
+                continue
+            if earns_no_more or float(np.ptp(values)) <= SAME * lot:
                 return series, f"{name} is that of a choice by lot among {choices} in all of {len(values):,} entries"
-        elif EPSILON.search(snake_case(name)) and MOSTLY <= float(values.min()) == float(values.max()) <= 1:
+        one = MOSTLY <= float(values.min()) == float(values.max()) <= 1
+        if earns_no_more and one and EPSILON.search(snake_case(name)):
             return series, f"{name} is {number(float(values[0]))} in all of {len(values):,} entries"
     return None

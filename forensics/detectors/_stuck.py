@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 
-from forensics.analysis.learning import QUALITY
+from forensics.analysis import robust
+from forensics.analysis.learning import QUALITY, finite, rank
 from forensics.deferred.patterns import expression
 from forensics.model import Floats, Run, Series
 from forensics.model.statistics import median
@@ -12,6 +13,17 @@ from forensics.names import EVALUATION, is_loss
 
 NEARLY_ALL, HIGHEST, SOME, WORSE_THAN_MEAN = 0.97, 2.0, 0.01, -0.1
 EXPLAINED = expression(r"(?:^|[/_ ])(?:r[_ ]?2|r[_ ]squared|explained_var(?:iance)?)(?:[_ ]score)?$", re.IGNORECASE)
+EXPLAINS, NO_MORE, RISES = (
+    expression(
+        r"(?:^|[/_ ])(?:r[_ ^]?2|r[_ ]squared|kappa|mcc|matthews\w{0,12}|spearman\w{0,3}|pearson\w{0,3})"
+        r"(?:[_ ](?:score|corr\w{0,8}))?$",
+        re.IGNORECASE,
+    ),
+    0.02,
+    0.2,
+)
+"""Scores that are 0 for one answer to every input; what chance may add to it; the rank correlation with time of one
+that rises, and the share by which a loss falls."""
 ALWAYS = 10
 """Evaluations throughout which it must be that value: a model needs some before its first right answer."""
 WORST = expression(r"(?<![A-Za-z])(?:wer|cer|word_error_rate)(?![A-Za-z])", re.IGNORECASE)
@@ -21,13 +33,16 @@ def stuck(run: Run) -> tuple[Series, str] | None:
     """Return a metric of ten evaluations and more that is at its worst in all of them, and how to say so.
 
     An error rate of words or characters of 1 (100 %), 0.97 at the least, a score of 0, never more than 0.01 and not
-    rising, or a share of explained variance below 0: answering the mean is better. Not where the losses of evaluation
+    rising, a share of explained variance below 0: answering the mean is better, or a score that one answer to every
+    input makes 0 and that is never above 0.02 while no loss falls. Not where the losses of evaluation
     are 0 throughout as well: Ultralytics writes that where it did not evaluate.
     """
     skipped = any(
         EVALUATION.search(name) and is_loss(name) and len(s) > 1 and not s.values.any()
         for name, s in run.timeline.series.items()
     )
+    losses = [finite(series) for name, series in run.timeline.series.items() if is_loss(name)]
+    learns = any(robust.trend(values, least=RISES).falls for values in losses)
     for name, series in sorted(run.timeline.series.items()):
         known = series.values
         if len(known) < ALWAYS or not bool(np.isfinite(known).all()):
@@ -39,6 +54,11 @@ def stuck(run: Run) -> tuple[Series, str] | None:
         if EXPLAINED.search(name) and EVALUATION.search(name) and float(known.max()) < WORSE_THAN_MEAN:
             return series, (
                 f"{name} is {float(known.max()):.3g} at best in {len(known)} evaluations: the mean answers better"
+            )
+        if EXPLAINS.search(name) and float(known.max()) <= NO_MORE and not (learns or rank(known) > RISES):
+            return series, (
+                f"{name} is {float(known.max()):.3g} at best in {len(known)} entries: one answer to every input does "
+                "as well"
             )
     return None
 

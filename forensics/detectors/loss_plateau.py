@@ -7,7 +7,18 @@ import numpy as np
 from forensics.analysis import context, robust
 from forensics.analysis.onset import tail_onset
 from forensics.analysis.tails import loss_tail
-from forensics.detectors._guessing import HIGH_QUIET, a_coin, at_a_logarithm, at_chance, guessing, quiet
+from forensics.detectors._at_odds import never_at_odds
+from forensics.detectors._at_random import at_random
+from forensics.detectors._guessing import (
+    HIGH_QUIET,
+    a_coin,
+    a_term_at_chance,
+    at_a_logarithm,
+    at_chance,
+    guessing,
+    quiet,
+    two_agree,
+)
 from forensics.detectors._rate_on_file import thrown_by_its_rate
 from forensics.detectors._siblings import behind_its_siblings
 from forensics.detectors._stuck import stuck
@@ -64,8 +75,10 @@ def loss_plateau(run: Run) -> Iterator[Finding]:
     five entries and more while no loss is below ln 2, a measure of evaluation changes by 1e-5 of itself in a thousand
     steps, pairs of answers are never parted by more than 0.01, or the loss repeats the same values in the same order
     three times, or other trainings of the same log leave behind where this one ends (`_siblings`): warnings too. So
-    are a loss that rests where a configured rate that its optimizer does not bear threw it (`_rate_on_file`), and a run
-    from scratch in which nothing that was logged moves by 2 % (`_unmoved`).
+    are an accuracy and a loss that agree on how many choices are guessed among (`_guessing.two_agree`), a term that is
+    the logarithm of such a number throughout, a policy that acts at random (`_at_random`), adversaries of whom neither
+    learns (`_at_odds`), a loss that rests where a configured rate that its optimizer does not bear threw it
+    (`_rate_on_file`), and a run from scratch in which nothing that was logged moves by 2 % (`_unmoved`).
     Known false alarms: continued training of a model that knows the data; hence a notice, and a warning only where the
     median is above 6, which a model that knows a language is not (above 3.5 where it is quiet: `_guessing.HIGH`), where
     loss and accuracy are those of guessing, within 5 %, the accuracy is one number in three evaluations, or the loss
@@ -104,10 +117,10 @@ def _never_moved(run: Run, values: Floats) -> bool:
 
 
 def _of_no_use(run: Run) -> Finding | None:
-    told = stuck(run) or behind_its_siblings(run)
+    told = stuck(run) or behind_its_siblings(run) or at_random(run) or never_at_odds(run)
     if told is None:
         told = _same_evaluation(run) or at_chance(run) or a_coin(run) or _same_quality(run)
-        told = told or _pairs_never_part(run) or unmoved(run)
+        told = told or two_agree(run) or a_term_at_chance(run) or _pairs_never_part(run) or unmoved(run)
     if told is None and not context.policy_gradient(run):
         told = _over_and_over(context.recorded(run, LOSS))
     if told is None:

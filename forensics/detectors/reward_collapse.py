@@ -7,7 +7,6 @@ import numpy as np
 
 from forensics.analysis import context, robust
 from forensics.deferred.patterns import expression
-from forensics.detectors._at_random import at_random
 from forensics.detectors._divergence import levels_of
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run, Series
@@ -66,7 +65,6 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
     Or rewards within groups that do not differ at all in nine of ten entries, while their mean never rose.
     Or a reward of less than 20 entries that loses six tenths of its first third and never got above it.
     Or updates of which none changes the policy (a KL or a share of clipped ratios of exactly 0), with such a reward.
-    Or a policy that acts at random in all of 15 entries and more (`_at_random`) while no return rises.
     Or updates of which the last eight and more, half of all, change nothing (a KL below 1e-6) after one that did, while
     the reward ends below what it was before that by a fifth: one update too large made the policy sure of everything.
     Minimum: 20 finite entries, six of an entropy that is spent and of updates that move nothing; a warning.
@@ -98,7 +96,7 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
             step_range=(int(series.steps[finite[where * width]]), step),
         )
         return
-    told = [*_spent(run), *_unmoved(run), *_thrown(run), *_alike(run), *_fell(run), *_by_lot(run)]
+    told = [*_spent(run), *_unmoved(run), *_thrown(run), *_alike(run), *_fell(run)]
     yield from sorted(told, key=lambda found: found.step or 0)[:1] or _never_paid(run)
 
 
@@ -147,21 +145,6 @@ def _unmoved(run: Run) -> Iterator[Finding]:
                 step_range=(None, int(series.steps[0])),
             )
             return
-
-
-def _by_lot(run: Run) -> Iterator[Finding]:
-    """Find a policy that acts at random throughout while no return rises."""
-    told = at_random(run)
-    if told is not None:
-        series, said = told
-        yield Finding(
-            symptom="reward-collapse",
-            severity="warning",
-            statement=f"{said}: the policy acts at random, and its reward never rose",
-            source=series.source_at(0),
-            step=int(series.steps[0]),
-            step_range=(None, int(series.steps[0])),
-        )
 
 
 def _alike(run: Run) -> Iterator[Finding]:

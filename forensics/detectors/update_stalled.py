@@ -9,12 +9,14 @@ from forensics.analysis.onset import tail_onset
 from forensics.analysis.recorded import attempts
 from forensics.deferred.patterns import expression
 from forensics.detectors._wording import joined, number
-from forensics.model import Finding, Recording, Run
+from forensics.model import Finding, Floats, Recording, Run
 from forensics.model.recording import LOCAL, STILL, UPDATE
 from forensics.plugin import detector
 
 LEAST_ROWS = 5
 STANDING = 0.5
+REPEATED, MEASURES, SHARE = 10, 3, 0.2
+"""Entries that repeat each other, measures that do, and the share of the log."""
 LOGGED = expression(
     r"(?:^|[/_ ])(?:(?:param(?:eter)?|weight)s?[_ ])?(?:update|delta)[_ ](?:(?:param|weight)[_ ])?(?:norm|ratio|rms)$",
     re.IGNORECASE,
@@ -28,14 +30,15 @@ def update_stalled(run: Run) -> Iterator[Finding]:
 
     Source: the share of unmoved bits among 1,024 weights of each tensor. bfloat16 weights with AdamW at 2e-6: 22 of 26
     tensors, 13 of them wholly; at 2e-3: 6 of 26; float32: none.
-    A norm of the updates that a program logs itself and that is exactly 0 to the end is a warning.
+    A norm of the updates that a program logs itself and that is exactly 0 to the end is a warning, and so are entries
+    that go on, ten and a fifth of the log, while all their measures have come to one number each.
     Minimum: five rows, and more than half of the tensors; five entries of such a norm.
     Silenced by: steps that were skipped, gradients of zero, a learning rate of zero.
     Known false alarms: an optimizer that steps the weights in another place than the probe reads (masters that are
     copied back every n-th step).
     """
     if not run.has("recordings"):
-        yield from _logged(run)
+        yield from [*_logged(run), *_repeats(run)][:1]
     for attempt in attempts(run):
         recording = attempt.ranks[0]
         mask = _standing(recording)
@@ -81,6 +84,41 @@ def _logged(run: Run) -> Iterator[Finding]:
             step_range=(int(series.steps[index - 1]) if index else None, step),
         )
         return
+
+
+def _repeats(run: Run) -> Iterator[Finding]:
+    """Find entries that go on while every measure in them has come to one number: nothing is done any more.
+
+    Each of three measures and more varied before from entry to entry. What only counts on does not matter.
+    """
+    moving = [s for s in run.timeline.series.values() if len(s) >= 2 * REPEATED and not _counts_on(s.values)]
+    begins = [tail_onset(s.values == s.values[-1]) for s in moving]
+    varied = [(s, i) for s, i in zip(moving, begins, strict=True) if i is not None and _varied(s.values[:i])]
+    still = [i for i in begins if i is not None]
+    if len(varied) < MEASURES or len(still) < len(moving):
+        return
+    series, index = max(varied, key=lambda each: int(each[0].steps[each[1]]))
+    count, step = len(series) - index, int(series.steps[index])
+    if count < max(REPEATED, SHARE * len(series)) or len({int(s.steps[i]) for s, i in varied}) > 2:
+        return
+    yield Finding(
+        symptom="update-stalled",
+        severity="warning",
+        statement=f"all {len(moving)} measures are the same numbers from step {step} to the end, {count:,} entries: "
+        "nothing is sampled or trained any more",
+        source=series.source_at(index),
+        step=step,
+        step_range=(int(series.steps[index - 1]), step),
+    )
+
+
+def _counts_on(values: Floats) -> bool:
+    """Tell whether a series is a counter, a clock or a constant."""
+    return bool((np.diff(values) > 0).all()) or float(np.ptp(values)) == 0
+
+
+def _varied(values: Floats) -> bool:
+    return len(values) >= MEASURES and float(np.mean(np.diff(values) != 0)) > STANDING
 
 
 def _later(recording: Recording) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

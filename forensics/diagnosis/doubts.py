@@ -15,7 +15,7 @@ from forensics.analysis.returns import never_rose
 from forensics.deferred.patterns import expression
 from forensics.model import Floats, Run
 from forensics.model.statistics import median
-from forensics.names import EVAL_LOSS, EVALUATION, LEARNING_RATE, LOSS, is_loss
+from forensics.names import EVAL_LOSS, EVALUATION, GRAD_NORM, LEARNING_RATE, LOSS, is_loss
 
 LAST, FIRST, SMOOTH = 6, 10, 15
 """What share of the entries an end, a beginning and a median that smooths is of: one in so many."""
@@ -51,6 +51,7 @@ TIMES, NOT_SMALL = 2.5, 0.25
 """How many times an evaluation loss that of training is, and one that is high enough for no regularisation to do it."""
 MANY = 30
 """Returns of a policy that show a course."""
+VARIANCE = expression(r"(?:^|[/_ ])(?:r[_ ^]?2|r[_ ]squared|explained_var(?:iance)?)(?:[_ ]score)?$", re.IGNORECASE)
 OFF, REST = 1e-3, 0.2
 """A rate that is next to nothing, as a share of its highest, and the share of the entries in which it is."""
 
@@ -74,6 +75,8 @@ def doubt(run: Run) -> str:
         _one_entropy,
         _return_never_rose,
         _rate_spent,
+        _norm_of_nothing,
+        _worse_than_the_mean,
     )
     return next((told for sign in signs if (told := sign(run))), "")
 
@@ -303,3 +306,21 @@ def _rate_spent(run: Run) -> str:
         if last > REST * len(rates)
         else ""
     )
+
+
+def _norm_of_nothing(run: Run) -> str:
+    """One of one: what is logged is no norm, and would tell nothing of gradients that explode or vanish."""
+    norms = finite(context.recorded(run, GRAD_NORM))
+    losses = _losses(run)
+    if len(norms) < FIRST or norms.any() or not len(losses) or float(losses.max()) == 0 or _game(run):
+        return ""
+    return f"the gradient norm is 0 in all of {len(norms):,} entries while the loss is not"
+
+
+def _worse_than_the_mean(run: Run) -> str:
+    """Tell of a share of explained variance that is below 0 at its best."""
+    for name, series in sorted(run.timeline.series.items()):
+        values = finite(series)
+        if len(values) >= LEAST and VARIANCE.search(name) and float(values.max()) < 0 and not _game(run):
+            return f"{name} is {_number(float(values.max()))} at its best: answering the mean is better"
+    return ""

@@ -51,6 +51,8 @@ SIGNS: list[tuple[dict[str, Any], str]] = [
         "the loss goes from -3.8 to -79, and nothing tells how low is right",
     ),
     ({"loss": FALLS, "train/entropy": [1.9459101] * 10}, "train/entropy is 1.946 in all of 10 entries"),
+    ({"loss": FALLS, "grad_norm": [0.0] * 10}, "the gradient norm is 0 in all of 10 entries while the loss is not"),
+    ({"loss": FALLS, "r2": [-2.7, -2.0, -1.5, -0.9, -0.6]}, "r2 is -0.6 at its best: answering the mean is better"),
     (
         {"loss": FALLS, "learning_rate": [1e-3] * 6 + [1e-9] * 4},
         "the learning rate is next to 0 in the last 4 of 10 entries",

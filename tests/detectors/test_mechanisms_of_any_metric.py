@@ -1,0 +1,212 @@
+"""What shows in curves of any name: twins over held-out data, one leap, what is steered, what agrees with guessing."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detectors.detecting import find, severities
+from forensics.analysis.held_out import falls_when_better, kept_apart, twin
+from forensics.analysis.steered import steered
+from forensics.detectors._leap import leap, lost_at_once
+from forensics.model import Run
+from forensics.testing import make_run
+
+DICE = np.random.default_rng(11)
+
+
+def noisy(values: Any, share: float = 0.01) -> list[float]:
+    values = np.asarray(values, dtype=float)
+    return [float(x) for x in values * (1 + share * DICE.standard_normal(len(values)))]
+
+
+def named(series: dict[str, Any]) -> Run:
+    return make_run(**{name: [float(v) for v in values] for name, values in series.items()})
+
+
+FITTED = np.geomspace(0.56, 0.008, 30)
+OVERFIT = np.concatenate([np.linspace(0.66, 0.64, 5), np.linspace(0.65, 0.87, 25)])
+GENERAL = np.geomspace(0.66, 0.3, 30)
+PAIRS = [
+    ("fit-logloss", "hold-logloss"),
+    ("training's l2", "valid_0's l2"),
+    ("train-mlogloss", "oof-mlogloss"),
+    ("learn", "test"),
+    ("trainDeviation", "unseenDeviation"),
+]
+
+
+@pytest.mark.parametrize(("fitted", "kept"), PAIRS)
+def test_a_measure_of_any_name_is_judged_beside_its_twin_over_training_data(fitted: str, kept: str) -> None:
+    run = named({fitted: FITTED, kept: OVERFIT})
+
+    assert twin(run, run.timeline[kept]) is run.timeline[fitted]
+    assert falls_when_better(run, run.timeline[kept])
+    assert severities("eval-gap", run) == ["warning"]
+    assert severities("eval-gap", named({fitted: FITTED, kept: GENERAL})) == []
+
+
+def test_a_measure_that_is_not_fitted_makes_none_of_its_twin() -> None:
+    assert severities("eval-gap", named({"fit-logloss": np.full(30, 0.5), "hold-logloss": OVERFIT})) == []
+
+
+def test_what_is_better_shows_in_the_measure_of_training_where_no_name_tells_it() -> None:
+    up = named({"train quux": np.linspace(0.2, 0.9, 12), "dev quux": np.linspace(0.2, 0.6, 12)})
+    jumps = named({"train quux": [0.2, 0.9] * 6, "dev quux": np.linspace(0.2, 0.6, 12)})
+
+    assert falls_when_better(up, up.timeline["dev quux"]) is False
+    assert falls_when_better(jumps, jumps.timeline["dev quux"]) is None
+    assert not kept_apart("val_time")
+    assert not kept_apart("train loss on the test set")
+
+
+def test_evaluations_that_are_never_better_than_the_first_one_are_learned_by_heart() -> None:
+    falls = noisy(np.linspace(2.35, 2.1, 20))
+    never = noisy(np.linspace(2.30, 2.6, 20), 0.003)
+
+    assert severities("eval-gap", named({"loss": falls, "eval_loss": never})) == ["warning"]
+    assert severities("eval-gap", named({"loss": [2.3] * 20, "eval_loss": never})) == []
+    better = [2.5, *never[1:]]
+    assert severities("eval-gap", named({"loss": falls, "eval_loss": better})) == []
+
+
+LEAPT = [*noisy(np.linspace(1, 77, 40) ** 0.5 * 8.8, 0.002), *noisy(np.linspace(54, 65, 20), 0.002)]
+LOSS = [*noisy(np.linspace(6.9, 4.5, 40), 0.002), *noisy(np.linspace(4.9, 4.7, 20), 0.002)]
+
+
+def test_one_leap_that_is_never_made_good_is_told_where_two_curves_agree() -> None:
+    found = lost_at_once(named({"test_384_acc1": LEAPT, "loss": LOSS}))
+
+    assert found is not None
+    assert found.step_range == (40, 41)
+    assert "never what it was again" in found.statement
+    assert lost_at_once(named({"test_384_acc1": LEAPT})) is None
+    deep = [*LEAPT[:40], *noisy(np.linspace(20, 35, 20), 0.002)]
+    assert lost_at_once(named({"test_384_acc1": deep})) is not None
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        np.linspace(54, 80, 20),
+        [70, 40, 71, 42, 70, 40, 71, 42, 70, 40, 71, 42],
+        [54, 60, 30],
+    ],
+    ids=["it comes back", "it leaps again and again", "too few"],
+)
+def test_a_leap_that_is_made_good_or_is_not_the_only_one_says_nothing(after: Any) -> None:
+    assert (
+        lost_at_once(named({"eval_acc": [*LEAPT[:40], *after], "loss": [*LOSS[:40], *LOSS[40 : 40 + len(after)]]}))
+        is None
+    )
+
+
+def test_a_policy_may_lose_its_reward_as_it_likes() -> None:
+    assert lost_at_once(named({"eval_reward": LEAPT, "loss": LOSS, "policy_loss": LOSS})) is None
+    assert lost_at_once(named({"eval_score": LEAPT, "loss": LOSS})) is None
+
+
+def test_a_leap_is_measured_against_what_had_been_gained() -> None:
+    down = -np.asarray(LEAPT)
+    index, share = leap(down) or (0, 0.0)
+
+    assert index == 40
+    assert 0.2 < share < 0.4
+    assert leap(np.asarray(noisy(np.linspace(5, 1, 60)))) is None
+
+
+RISES = [*np.geomspace(40, 5, 15), *np.linspace(5, 9, 45)]
+WEIGHTS = {
+    "kl_weight": np.minimum(1, np.arange(60) / 50),
+    "teacher_forcing_ratio": np.maximum(0, 1 - np.arange(60) / 50),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_a_loss_that_rises_while_its_program_steers_it_is_no_alarm(name: str) -> None:
+    assert "warning" in severities("loss-divergence", named({"loss": RISES}))
+    run = named({"loss": RISES, name: WEIGHTS[name]})
+    (found,) = find("loss-divergence", run)
+
+    assert found.severity == "notice"
+    assert f"{name} goes from " in found.statement
+
+
+def test_the_weight_of_a_term_follows_from_the_whole_and_its_terms() -> None:
+    kl, recon = np.full(60, 4.0), np.geomspace(36, 3, 60)
+    weight = 0.1 + 2.5 * np.arange(60) / 60
+    run = named({"loss": recon + weight * kl, "recon": recon, "kl": kl})
+
+    assert "kl weighs 0.1 times at first" in steered(run, run.timeline["loss"], 30)
+    plain = named({"loss": recon + kl + np.asarray(RISES), "recon": recon, "kl": kl})
+    assert steered(plain, plain.timeline["loss"], 30) == ""
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"kl_weight": [1.0] * 60},
+        {"kl_weight": [float(x) for x in DICE.random(60)]},
+        {"kl_weight": [*np.linspace(0, 1, 10), *[1.0] * 50]},
+        {"epoch": range(60)},
+        {"kl_weight": np.linspace(0, 1, 30)},
+        {"weight_decay": np.linspace(0, 1, 60)},
+    ],
+    ids=["constant", "noise", "long before", "a counter", "half of the entries", "decay"],
+)
+def test_what_does_not_move_with_the_loss_steers_nothing(more: dict[str, Any]) -> None:
+    run = named({"loss": RISES, **more})
+
+    assert steered(run, run.timeline["loss"], 30) == ""
+    assert "warning" in severities("loss-divergence", run)
+
+
+COIN = noisy(np.full(40, 1.3863), 0.003), noisy(np.full(40, 0.6931), 0.003)
+
+
+def test_adversaries_of_whom_neither_learns_stand_at_a_coin_from_the_start_on() -> None:
+    for names in (("d_loss", "g_loss"), ("Loss_D", "Loss_G"), ("errD", "errG"), ("disc_loss", "gen_loss")):
+        (found,) = find("loss-plateau", named(dict(zip(names, COIN, strict=True))))
+        assert found.severity == "warning"
+        assert "a coin tells real from made as well" in found.statement
+    balanced = [*np.linspace(0.3, 1.38, 15), *COIN[0][:25]]
+    assert "warning" not in severities("loss-plateau", named({"d_loss": balanced, "g_loss": COIN[1]}))
+    assert "warning" not in severities("loss-plateau", named({"d_loss": COIN[0], "g_loss": noisy(COIN[1], 0.2)}))
+    assert "warning" not in severities("loss-plateau", named({"d_loss": COIN[0][:10], "g_loss": COIN[1][:10]}))
+
+
+def test_an_accuracy_and_a_loss_that_agree_on_the_choices_are_those_of_guessing() -> None:
+    loss, accuracy = noisy([5.2, 4.1, *[3.466] * 40], 0.01), noisy(np.full(42, 1 / 32), 0.3)
+
+    (found,) = find("loss-plateau", named({"loss": loss, "tr_acc": accuracy}))
+    assert "guessing among" in found.statement
+    known = noisy(np.full(42, 0.3), 0.1)
+    assert "warning" not in severities("loss-plateau", named({"loss": loss, "tr_acc": known}))
+
+
+def test_a_term_that_is_a_logarithm_throughout_only_guesses() -> None:
+    falls = np.geomspace(0.8, 0.08, 40)
+    run = named({"box_loss": falls, "cls_loss": np.full(40, np.log(5))})
+
+    (found,) = find("loss-plateau", run)
+    assert found.statement == "nothing is learned: cls_loss is ln(5), 1.609, in all of 40 entries: it guesses"
+    assert find("loss-plateau", named({"box_loss": falls, "cls_loss": np.full(40, 1.7)})) == []
+    assert find("loss-plateau", named({"box_loss": falls, "d_loss": np.full(40, np.log(5))})) == []
+
+
+def test_a_score_of_one_answer_to_every_input_is_no_score() -> None:
+    flat = noisy(np.full(20, 2.0), 0.1)
+    (found,) = find("loss-plateau", named({"loss": flat, "kappa": noisy(np.full(20, 0.005))}))
+
+    assert "kappa is" in found.statement
+    assert find("loss-plateau", named({"loss": np.geomspace(2, 1, 20), "kappa": np.full(20, 0.005)})) == []
+
+
+def test_entries_that_repeat_themselves_in_all_measures_mean_that_nothing_goes_on() -> None:
+    curves = {name: noisy(np.linspace(1, 2, 30)) for name in ("return", "value_loss", "entropy")}
+    still = {name: [*values, *[values[-1]] * 20] for name, values in curves.items()}
+
+    (found,) = find("update-stalled", named({**still, "frames": range(50)}))
+    assert (found.severity, found.step) == ("warning", 30)
+    assert find("update-stalled", named({**still, "kl": noisy(np.full(50, 0.1))})) == []
+    assert find("update-stalled", named({name: values[:36] for name, values in still.items()})) == []
