@@ -13,13 +13,14 @@ from forensics.names import EVALUATION, is_loss
 
 NEARLY_ALL, HIGHEST, SOME, WORSE_THAN_MEAN = 0.97, 2.0, 0.01, -0.1
 EXPLAINED = expression(r"(?:^|[/_ ])(?:r[_ ]?2|r[_ ]squared|explained_var(?:iance)?)(?:[_ ]score)?$", re.IGNORECASE)
-EXPLAINS, NO_MORE, RISES = (
+EXPLAINS, NO_MORE, RISES, SINKS = (
     expression(
         r"(?:^|[/_ ])(?:r[_ ^]?2|r[_ ]squared|kappa|mcc|matthews\w{0,12}|spearman\w{0,3}|pearson\w{0,3})"
         r"(?:[_ ](?:score|corr\w{0,8}))?$",
         re.IGNORECASE,
     ),
     0.02,
+    0.35,
     0.2,
 )
 """Scores that are 0 for one answer to every input; what chance may add to it; the rank correlation with time of one
@@ -42,7 +43,7 @@ def stuck(run: Run) -> tuple[Series, str] | None:
         for name, s in run.timeline.series.items()
     )
     losses = [finite(series) for name, series in run.timeline.series.items() if is_loss(name)]
-    learns = any(robust.trend(values, least=RISES).falls for values in losses)
+    learns = any(robust.trend(values, least=SINKS).falls for values in losses)
     for name, series in sorted(run.timeline.series.items()):
         known = series.values
         if len(known) < ALWAYS or not bool(np.isfinite(known).all()):
