@@ -15,11 +15,11 @@ from forensics.model import Floats, Run, Series
 from forensics.model.statistics import median
 
 DISCRIMINATOR = expression(
-    r"(?:^|[/_ ])(?:d|dis|disc|discriminator|critic)[/_ ]?(?:loss|err|cost)|(?:loss|err|cost)[/_ ]?(?:d|dis|disc\w*)$",
+    r"(?:^|[/_ ])(?:d|dis|disc|discriminator|critic)[/_ ]?(?:loss|err|cost)|(?:loss|err|cost)[/_ ]?(?:d|dis|disc\w{0,10})$",
     re.IGNORECASE,
 )
 GENERATOR = expression(
-    r"(?:^|[/_ ])(?:g|gen|generator)[/_ ]?(?:loss|err|cost)|(?:loss|err|cost)[/_ ]?(?:g|gen\w*)$", re.IGNORECASE
+    r"(?:^|[/_ ])(?:g|gen|generator)[/_ ]?(?:loss|err|cost)|(?:loss|err|cost)[/_ ]?(?:g|gen\w{0,10})$", re.IGNORECASE
 )
 LEAST, NEAR, SHARE, SOON = 15, 0.02, 0.9, 0.15
 """Entries, how near to the level of a coin they are, how many of them are, and from which part of the run on."""
