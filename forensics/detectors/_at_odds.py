@@ -15,7 +15,8 @@ from forensics.model import Floats, Run, Series
 from forensics.model.statistics import median
 
 DISCRIMINATOR = expression(
-    r"(?:^|[/_ ])(?:d|dis|disc|discriminator|critic)[/_ ]?(?:loss|err|cost)|(?:loss|err|cost)[/_ ]?(?:d|dis|disc\w{0,10})$",
+    r"(?:^|[/_ ])(?:d|dis|disc|discriminator|critic)[/_ ]?(?:loss|err|cost)"
+    r"|(?:loss|err|cost)[/_ ]?(?:d|dis|disc\w{0,10})$",
     re.IGNORECASE,
 )
 GENERATOR = expression(
