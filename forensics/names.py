@@ -178,7 +178,7 @@ def canonical(name: str) -> str:
 FOREIGN_LOSS = (
     "[损損]失(?:[值値]|函[数數])?|ロス|誤差|손실(?:값|률|함수)?|로스"
     "|(?:функция )?потер[иья]|лосс|ошибка обучения|втрат[аи]|[^\\W\\d_]{0,20}verlust|perte|p[ée]rdida|perda"
-    "|perdita|verlies|kay\\u0131p|mất mát|förlust|ztráta"
+    "|perdita|strata|verlies|kay\\u0131p|mất mát|förlust|ztráta"
 )
 """What a loss is called in other languages: the noun of its name."""
 _FOREIGN_TRAINING = (

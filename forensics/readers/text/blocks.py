@@ -6,6 +6,10 @@
 AverageReturn          -172.2       garage, rllab
 Iteration               3
 
+----- iteration 300 -----           a loop of one's own: what numbers the block stands above it
+loss            2.31
+learning_rate   1e-4
+
 A block is one entry of all its numbers, whether the lexicon knows their names or not.
 """
 
@@ -27,9 +31,21 @@ _ALIGNED = expression(
     rb"[ \t]{0,8}([A-Za-z_][\w/().%-]{0,60}(?: [\w/().%-]{1,40}){0,3})"
     rb"(?: {2,40}|[ ]?\t)[ \t]{0,40}([^ \t\r\n]{1,40})[ \t\r]*"
 )
+_LISTED = expression(
+    rb"[ \t]{0,8}(?:[-*>][ \t])?[ \t]{0,8}([A-Za-z_][\w/().%-]{0,60}(?: [\w/().%-]{1,40}){0,3})"
+    rb"(?:[ \t]{0,40}[:=]| {2}| ?\t)[ \t]{0,40}([^ \t\r\n]{1,40})[ \t\r]*"
+)
+"""Only below a heading: configurations are printed like this as well."""
 _RULE = expression(rb"[ \t]{0,40}[-=+|*]{5}[-=+|* \t]*\r?")
+_COUNTED = expression(
+    rb"([A-Za-z]{2,24}(?: [A-Za-z]{2,24})?)[ :=#\[(]{1,4}(\d{1,12})(?: ?(?:/|of) ?\d{1,12})?(?![\w.])"
+)
+_WORD = expression(rb"\w")
+_HEADING = 160
+"""Bytes of a line that numbers what stands below it and says nothing else."""
 _WORDED = expression(b"(?i)" + b"|".join(WORDS))
 _TRAIN = "train/"
+_TELLING = frozenset({Role.LOSS, Role.NORM, Role.KNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +75,9 @@ def block_at(data: bytes, line: tuple[int, int], begin: int, reach: int) -> Bloc
 
     The line is the first of its block with a usual word from `begin` on; text may be read up to `reach`.
     """
-    form = next((form for form in (_WALLED, _ALIGNED) if _number(form.fullmatch(data, *line)) is not None), None)
+    form = next(
+        (form for form in (_WALLED, _ALIGNED, _LISTED) if _number(form.fullmatch(data, *line)) is not None), None
+    )
     if form is None:
         return None
     start = _begin(data, line[0], form)
@@ -67,6 +85,9 @@ def block_at(data: bytes, line: tuple[int, int], begin: int, reach: int) -> Bloc
         return None  # the window before has read it
     numbers: dict[str, float] = {}
     at = start
+    heading = {} if form is _WALLED else _heading(data, start)
+    if form is _LISTED and not heading:
+        return None
     while at < reach and len(numbers) < MOST_ROWS:
         end = data.find(b"\n", at, reach)
         end = reach if end < 0 else end
@@ -77,11 +98,23 @@ def block_at(data: bytes, line: tuple[int, int], begin: int, reach: int) -> Bloc
             if name in numbers:
                 break  # the next block
             numbers[name] = value
-        elif form is _ALIGNED or (row is None and not _RULE.fullmatch(data, at, end)):
+        elif form is not _WALLED or (row is None and not _RULE.fullmatch(data, at, end)):
             break
         at = end + 1
     counted = any(_role(name) in COUNTERS for name in numbers)
+    if not counted and any(_role(name) in _TELLING for name in numbers):
+        counted, numbers = bool(heading), heading | numbers
     return Block(numbers, start, at) if counted and len(numbers) >= FEWEST else None
+
+
+def _heading(data: bytes, start: int) -> dict[str, float]:
+    """Return what the line above a place counts where it does nothing else, empty otherwise."""
+    above = data.rfind(b"\n", 0, max(start - 1, 0)) + 1
+    line = data[above : max(start - 1, 0)]
+    if len(line) > _HEADING or _WORD.search(_COUNTED.sub(b"", line)):
+        return {}
+    counts = {found[1].decode(): float(found[2]) for found in _COUNTED.finditer(line)}
+    return counts if all(_role(name) in COUNTERS for name in counts) else {}
 
 
 def _begin(data: bytes, start: int, form: re.Pattern[bytes]) -> int:

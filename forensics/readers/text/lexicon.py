@@ -16,6 +16,7 @@ from forensics.names import (
     EVAL_LOSS,
     EVALUATION,
     FOREIGN_NAME,
+    GRAD_NORM,
     LEARNING_RATE,
     LOSS,
     TRAIN_LOSS,
@@ -65,8 +66,15 @@ _FOREIGN_ACCURACY = (
     "(?:准确|正确|準確|正解)率|精度|정확도|точность|точність|genauigkeit|précision|exactitud|precisión|acurácia"
 )
 _FOREIGN_RATE = (
-    "学习率|學習率|学習率|학습률|lernrate|taux d'apprentissage|скорость обучения"
-    "|tasa de aprendizaje|taxa de aprendizado"
+    "学习率|學習率|学習率|학습률|lernrate|taux d'apprentissage|скорость обучения|швидкість навчання"
+    "|(?:tasa )?de aprendizaje|(?:taxa )?de aprendizado|(?:tasso )?di apprendimento|leersnelheid"
+    "|öğrenme oran\\u0131|(?:tốc )?độ học"
+    "|współczynnik uczenia"
+)
+_FOREIGN_NORM = (
+    "梯度(?:的)?(?:l2 ?)?(?:范[数數]|範[数數]|模[长長]?|norm)|勾配(?:の)?ノルム|(?:그래디언트|기울기) ?노름"
+    "|(?:norme )?d[eu]s? gradients?|(?:norma )?d[eo]l? gradientes?|норма град(?:ие|\\u0456є)нт(?:\\u0430|ов|ів)"
+    "|gradienten?[- ]?norm|gradyan normu|gradiëntnorm|norma gradientu|chuẩn gradient"
 )
 _ENDS_AS_LOSS = expression(
     r"(?:loss[A-Za-z\d_]{0,12}[为為是]?|ppl|perplexity|entropy|cost|[损損]失|loss (?:train|val)\w{0,40})"
@@ -75,7 +83,9 @@ _ENDS_AS_LOSS = expression(
     r"|(?<![a-z])(?:triplet|contrastive|info_?nce|hinge)$",
     re.IGNORECASE,
 )
-_NORM = expression(r"grad(?:ient)?s?.{0,8}norm|(?<![a-z])gnorm(?![a-z])|^\|?g(?:rad)?\|$", re.IGNORECASE)
+_NORM = expression(
+    rf"grad(?:ient)?s?.{{0,8}}norm|(?<![a-z])gnorm(?![a-z])|^\|?g(?:rad)?\|$|{_FOREIGN_NORM}", re.IGNORECASE
+)
 _NO_NORM = expression(r"(?:max|clip)\w{0,40}.grad|norm.?clip|clip", re.IGNORECASE)
 _KNOWN = expression(
     rf"{_FOREIGN_ACCURACY}|{_FOREIGN_RATE}|"
@@ -237,6 +247,7 @@ _ELSEWHERE = (
     (expression(rf"[损損]失(?:[值値]|函[数數])?[为為是]?$|^{FOREIGN_NAME}$", re.IGNORECASE), LOSS),
     (expression(rf"(?:{_FOREIGN_ACCURACY})[为為是]?$", re.IGNORECASE), "accuracy"),
     (expression(rf"(?:{_FOREIGN_RATE})[为為是]?$", re.IGNORECASE), LEARNING_RATE),
+    (expression(rf"(?:{_FOREIGN_NORM})[为為是]?$", re.IGNORECASE), GRAD_NORM),
 )
 """What names of other languages mean."""
 

@@ -33,6 +33,37 @@ def test_a_block_is_one_entry_of_all_its_numbers(chunk_bytes: int) -> None:
     assert aligned.names() == {"AverageReturn", "PolicyEntropy"}
 
 
+HEADED = (
+    "----- iteration {n} -----\n    loss       {a}\n    learning_rate     {b}\n    tokens_seen    {n}000.5\n",
+    "== Step {n}/400 ==\nloss: {a}\nlr: {b}\ntokens_seen: {n}000.5\n\n",
+    "[step {n}]\n  - loss = {a}\n  - lr = {b}\n  - tokens_seen = {n}000.5\n",
+    "# iteration {n}\n* loss\t{a}\n* lr\t{b}\n* tokens_seen\t{n}000.5\n",
+)
+
+
+@pytest.mark.parametrize("chunk_bytes", [512, 1 << 20])
+@pytest.mark.parametrize("block", HEADED)
+def test_a_block_has_the_place_that_the_line_above_it_counts(block: str, chunk_bytes: int) -> None:
+    entries = [(10 * n, round(3 / n, 3), f"{1e-4 / n:.2e}") for n in range(1, 40)]
+    read = read_log("".join(block.format(n=n, a=a, b=b) for n, a, b in entries), chunk_bytes=chunk_bytes)
+
+    assert read.points("loss") == [(n, a) for n, a, _ in entries]
+    assert read.points("learning_rate") == [(n, float(b)) for n, _, b in entries]
+    assert read.points("tokens_seen") == [(n, n * 1000 + 0.5) for n, *_ in entries]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "iteration 1 of the search begins with\nloss_weight: 0.5\nlr: 0.001\n\n" * 3,
+        "Settings\nloss_weight: 0.5\nlr: 0.001\nsteps: 100\n",
+        "Step 3\nlr: 0.001\nwarmup_steps: 100\nbatch_size: 32\n",
+    ],
+)
+def test_a_heading_that_says_more_heads_no_block(text: str) -> None:
+    assert "learning_rate" not in read_log(text).names()
+
+
 @pytest.mark.parametrize(
     "text",
     [
