@@ -10,6 +10,7 @@ from forensics.assemble.counters import global_steps
 from forensics.assemble.environment import frameworks_of, natural, rank_settings
 from forensics.assemble.excerpt import is_excerpt
 from forensics.assemble.main_loss import with_loss
+from forensics.assemble.meanings import with_meanings
 from forensics.assemble.merge import merge
 from forensics.assemble.order import in_order
 from forensics.assemble.rate import with_rate
@@ -58,7 +59,7 @@ def assemble(
             recordings.append(fact)
         else:
             left_out.append(fact)
-    environment = rank_settings(settings, checkpoints)
+    environment = rank_settings(with_meanings(settings), checkpoints)
     samples, assumed = global_steps(with_rate(with_loss(with_recorded(samples))))
     resolved, copies = resolve_steps(samples, environment)
     aligned = align(resolved)

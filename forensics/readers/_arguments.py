@@ -14,7 +14,6 @@ from forensics.deferred.patterns import expression
 from forensics.model import Artifact, Setting, Standing
 from forensics.names import ARGUMENTS
 from forensics.readers._environment import settings
-from forensics.readers._presets import presets
 
 NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -120,7 +119,6 @@ def told(artifact: Artifact, found: Mapping[str, object], standing: Standing) ->
         name = NAMES.get(setting.name, setting.name)
         flat.add(name)
         yield Setting(setting.group, name, setting.value, setting.source, standing)
-        yield from presets(setting.name, setting.value, setting.source)
         leaf = setting.name.rpartition(".")[2].lower()
         if leaf != setting.name.lower() and leaf in _NESTED and (leaf != "steps" or setting.name == "training.steps"):
             also[_NESTED[leaf]].append(setting)

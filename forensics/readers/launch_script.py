@@ -22,7 +22,6 @@ from forensics.model import Artifact, Fact, Scalar, Setting, Source, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import EXACT, LINE, package, read_lines, too_long
 from forensics.readers._images import IMAGE, image_settings
-from forensics.readers._presets import presets
 from forensics.readers._shell import Command, find_commands
 
 _LAUNCHER = expression(
@@ -93,7 +92,6 @@ def _read_call(command: Command, index: int, source: Source) -> Iterator[Setting
             yield Setting("setting", f"accelerate.{name}", call.launcher[name], source, Standing.INTENDED)
     for name, value in call.script.items():
         yield Setting("setting", name, value, source, Standing.INTENDED)
-        yield from presets(name, value, source)
 
 
 def _of_environment(assigned: Sequence[tuple[str, str]]) -> dict[str, Scalar]:

@@ -1,4 +1,6 @@
-"""Lock files: `uv.lock`, `poetry.lock`, `pdm.lock`, `pylock.toml`, `Pipfile.lock`. What was meant to be installed.
+"""Lock files: `uv.lock`, `poetry.lock`, `pdm.lock`, `pylock.toml`, `Pipfile.lock`, `pixi.lock`, `conda-lock.yml`.
+
+What was meant to be installed.
 
 version = 1
 requires-python = ">=3.10"
@@ -12,21 +14,30 @@ source = { registry = "https://pypi.org/simple" }
 import re
 from collections.abc import Iterator, Mapping
 
+from forensics.deferred.patterns import expression
 from forensics.errors import LimitError, MalformedError
 from forensics.formats.lenient_json import parse
 from forensics.formats.toml_ini import parse_toml
 from forensics.model import Artifact, Fact, Setting, Skip, Standing
 from forensics.plugin import reader
 from forensics.readers._environment import package
+from forensics.readers._known_names import PACKAGES
+from forensics.readers._yaml import load_yaml, yaml_damage
 from forensics.storage.file import File
 
 _TOML = r"(?i)(^|/)(uv\.lock|poetry\.lock|pdm\.lock|pylock[^/]*\.toml)$"
 _PIPFILE = r"(?i)(^|/)Pipfile\.lock$"
+_YAML = r"(?i)(^|/)(?:pixi\.lock|conda-lock\.ya?ml)$"
+_CONDA = expression(r"/([\w.\-]{1,80})-(\d[\w.!]{0,40})-[\w.]{1,80}\.(?:conda|tar\.bz2)$")
+"""A package of conda by its file: `pytorch-2.5.1-py311_cuda12.conda`; pixi names no other way."""
 
 
-@reader("lock-file", match=(_TOML, _PIPFILE))
+@reader("lock-file", match=(_TOML, _PIPFILE, _YAML))
 def lock_file(artifact: Artifact) -> Iterator[Fact]:
-    """Lock files of uv, Poetry, PDM, Pipenv and PEP 751: packages that were meant to be installed."""
+    """Lock files of uv, Poetry, PDM, Pipenv, PEP 751, pixi and conda-lock: packages that were meant to be installed."""
+    if re.search(_YAML, artifact.path):
+        yield from _read_yaml(artifact)
+        return
     with File(artifact.location) as file:
         if file.size > artifact.limits.small_file_bytes:
             raise LimitError(f"{artifact.path} has {file.size:,} bytes")
@@ -49,6 +60,21 @@ def _packages(path: str, data: bytes) -> Iterator[Mapping[str, object]]:
     for entry in found if isinstance(found, list) else ():
         if isinstance(entry, Mapping):
             yield entry
+
+
+def _read_yaml(artifact: Artifact) -> Iterator[Setting | Skip]:
+    document, found = load_yaml(artifact)
+    yield from yaml_damage(artifact, document)
+    key = next((key for key in ("packages", "package") if key in (found or {})), "packages")
+    entries = (found or {}).get(key)
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if not isinstance(entry, dict):
+            continue
+        file = _CONDA.search(str(entry.get("conda", entry.get("url", ""))))
+        name, version = (PACKAGES.get(file[1], file[1]), file[2]) if file else ("", "")
+        name, version = str(entry.get("name") or name), str(entry.get("version") or version)
+        if name and version:
+            yield from package(name, version, artifact.at(f"{key}[{{}}]", index), Standing.INTENDED)
 
 
 def _read_pipfile(artifact: Artifact, data: bytes) -> Iterator[Setting | Skip]:

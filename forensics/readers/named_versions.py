@@ -55,6 +55,11 @@ _HEADING = expression(r"^[\s>]{0,8}-{2,40}\s{0,4}([A-Za-z][\w.\-]{1,40}) [Ii]nfo
 _BELOW = expression(r"^[\s>]{0,8}[Vv]ersion\s{0,12}:\s{0,12}v?(\d[\w.+\-]{1,60})\s*$")
 _ASKED = expression(r"\b([A-Za-z]\w{1,40})\.__version__\)?\s*$")
 _ANSWER = expression(r"^[\s>]{0,8}['\"]?(\d+\.\d[\w.+]{0,60})['\"]?\s*$")
+_QUOTED = expression(
+    r"[\"']([A-Za-z][\w.\-]{0,40})[\"']\s{0,4}[:=]\s{0,4}[\"']v?(\d{1,8}(?:\.\w{1,20}){1,5}(?:[+\-][\w.]{1,40})?)[\"']"
+)
+"""A pair of a dictionary or a JSON object: `'torch': '2.1.2'`."""
+_ATTRIBUTE = expression(r"\.__version__\s{0,4}(?=[:=])")
 _COMMA = expression(r"\s{0,4}[,;\u3001\uff0c\uff1b]\s{0,4}")
 _GPU = expression(r"^[\s>]{0,8}(?:GPU models and configuration: )?GPU \d{1,3}: ((?!.{1,200}\(UUID: ).{1,200})$")
 _CONFIGURED = expression(r"^(?:\t|\s{4,})[-*] (?P<name>[\w.]{1,80}):\s{0,8}(?P<value>.{0,400})$")
@@ -72,12 +77,16 @@ _WISHES = expression(
     r"(?i)(?:^|/)(?:readme|changelog|contributing)[^/]*$|\.(?:py|rst|toml|cfg|ini|ya?ml|lock|html?|sh|csv)$"
 )
 """Files that name versions which somebody asks for, or programs that do."""
+SEVERAL = 2
+"""Packages that a JSON file names beside their versions; other readers take a configuration's own."""
 VERSIONED = frozenset({"cuda", "nvcc", "driver", "cudnn", "nccl", "rocm", "cann"})
 
 
 def _sniff(head: bytes) -> bool:
-    if b"\0" in head or not _MARKS.search(head) or _JSON.match(head):
+    if b"\0" in head or not _MARKS.search(head):
         return False
+    if _JSON.match(head):
+        return len({name for name, _ in _QUOTED.findall(sniffed(head)) if _known(name)}) >= SEVERAL
     lines = (Line(number, text) for number, text in enumerate(sniffed(head).split("\n"), 1))
     return any(_package_of(line.text) is not None for line in _spelled_out(lines))
 
@@ -109,7 +118,8 @@ def _spelled_out(lines: Iterable[Line]) -> Iterator[Line]:
     """Yield the lines, and as lines of their own the statements that stand in another form.
 
     Several on a line (`torch 2.1.0, transformers 4.36.2`), a version below a heading of its package
-    (`---- torch Info ----`, then `Version : 2.6.0`), what an interpreter answers to `torch.__version__`.
+    (`---- torch Info ----`, then `Version : 2.6.0`), what an interpreter answers to `torch.__version__`, pairs of a
+    dictionary that was printed.
     """
     section = asked = ""
     for line in lines:
@@ -121,6 +131,9 @@ def _spelled_out(lines: Iterable[Line]) -> Iterator[Line]:
             yield Line(line.number, f"{section}: {version[1]}")
         elif asked and (answer := _ANSWER.match(text)):
             yield Line(line.number, f"{asked}: {answer[1]}")
+        yield from (Line(line.number, f"{name}: {told}") for name, told in _QUOTED.findall(text[:4000]) if _known(name))
+        if _ATTRIBUTE.search(text):
+            yield Line(line.number, _ATTRIBUTE.sub("", text, count=1).replace("= ", ": "))
         parts = _COMMA.split(text) if len(text) < 400 and _COMMA.search(text) else []
         statements = [Line(line.number, part.replace("==", ": ")) for part in parts if part]
         if len(statements) > 1 and all(_states(statement.text) for statement in statements):
@@ -140,11 +153,16 @@ def _package_of(line: str) -> tuple[str, str] | None:
     if match is None or (match["between"].isspace() and line[match.end("version") :].lstrip()[:1] == ","):
         return None  # a sentence goes on behind a comma
     name = match["name"].strip().lower()
-    known = PACKAGES.get(name) or PACKAGES.get(distribution_name(name))
+    known = _known(name)
     told = "version" in match["said"] and line.lstrip(" >")[:1] in "-*" and name not in HARDWARE
     if known is None and told and f"{name} version" not in HARDWARE:
         known = distribution_name(name)
     return None if known is None else (known, match["version"])
+
+
+def _known(name: str) -> str | None:
+    """Return the canonical name of a package that people name."""
+    return PACKAGES.get(name.lower()) or PACKAGES.get(distribution_name(name))
 
 
 def _stated(text: str, source: Source) -> Iterator[Setting]:

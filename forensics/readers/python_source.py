@@ -24,7 +24,6 @@ from forensics.model import Artifact, Fact, Setting, Skip, Standing
 from forensics.plugin import reader
 from forensics.readers._arguments import TRAINING, told
 from forensics.readers._environment import LINE, read_head
-from forensics.readers._presets import presets
 
 _ARGUMENTS = expression(
     r"(?:Arguments|Args|(?:SFT|DPO|GRPO|PPO|ORPO|KTO|CPO|RLOO|Reward|PRM|BCO|XPO|OnlineDPO|NashMD|GKD|Online|Iterative)Config"
@@ -71,7 +70,6 @@ class _Program:
         try:
             for dotted, held in flatten(value, name):
                 yield Setting("setting", dotted, held, source, Standing.INTENDED)
-                yield from presets(dotted, held, source)
         except LimitError:
             return
 

@@ -24,6 +24,7 @@ _FOREIGN = expression(
     rb"|^[ \t]{1,8}desc[ ]{0,4}:",
     re.MULTILINE,
 )
+_ENGINE = expression(rb"^zero_optimization:[ \t]*(?:#.*)?\r?$", re.MULTILINE)
 _SECTION = expression(rb"^[A-Za-z_][\w.-]*:[ \t]*(?:#.*)?$", re.MULTILINE)
 
 
@@ -31,7 +32,12 @@ def looks_like_arguments(head: bytes) -> bool:
     """Tell whether text is YAML of training arguments, flat or in sections, and no other YAML file."""
     if head.lstrip().startswith((b"{", b"#!")) or _FOREIGN.search(head):
         return False
-    return looks_flat(head) or looks_plain(head) or (_SECTION.search(head) is not None and looks_nested(head))
+    return (
+        looks_flat(head)
+        or looks_plain(head)
+        or _ENGINE.search(head) is not None
+        or (_SECTION.search(head) is not None and looks_nested(head))
+    )
 
 
 @reader("yaml-config", sniff=looks_like_arguments)

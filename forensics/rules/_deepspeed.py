@@ -63,11 +63,8 @@ WHOLE_LIST = 10
 
 
 def zero_stage(run: Run) -> tuple[int, Source] | None:
-    for name in ("zero_optimization.stage", "zero_stage", "accelerate.deepspeed_config.zero_stage"):
-        setting, number = run.environment.best(name), whole_number(run, name)
-        if setting is not None and number is not None:
-            return number, setting.source
-    return None
+    setting, number = run.environment.best("zero_optimization.stage"), whole_number(run, "zero_optimization.stage")
+    return None if setting is None or number is None else (number, setting.source)
 
 
 def stage_in(run: Run, *wanted: int) -> Seen | None:

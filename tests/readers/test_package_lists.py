@@ -15,6 +15,27 @@ from forensics.readers.lock_file import lock_file
 from forensics.readers.pip_freeze import pip_freeze
 from readers.reading import facts_of, settings_of, survives
 
+PIXI = """\
+version: 6
+environments:
+  default:
+    channels:
+    - url: https://conda.anaconda.org/conda-forge/
+packages:
+- conda: https://conda.anaconda.org/conda-forge/linux-64/pytorch-2.5.1-cuda126_py311_h2c4.conda
+  sha256: 9f
+- pypi: https://files.pythonhosted.org/packages/aa/deepspeed-0.16.9.tar.gz
+  name: deepspeed
+  version: 0.16.9
+"""
+CONDA_LOCK = """\
+version: 1
+package:
+- name: numpy
+  version: 2.1.3
+  manager: conda
+  platform: linux-64
+"""
 FREEZE = """\
 absl-py==2.1.0
 -e git+https://github.com/me/train.git@0123456789abcdef#egg=train
@@ -171,6 +192,13 @@ CASES: list[tuple[Reader, str, str, list[tuple[str, object, str, str]]]] = [
     ),
     (lock_file, "uv.lock", UV, [("torch", "2.5.1", "package[0]", "INTENDED")]),
     (lock_file, "Pipfile.lock", PIPFILE, [("torch", "2.5.1", "default", "INTENDED")]),
+    (
+        lock_file,
+        "pixi.lock",
+        PIXI,
+        [("torch", "2.5.1", "packages[0]", "INTENDED"), ("deepspeed", "0.16.9", "packages[1]", "INTENDED")],
+    ),
+    (lock_file, "conda-lock.yml", CONDA_LOCK, [("numpy", "2.1.3", "package[0]", "INTENDED")]),
     (
         dockerfile,
         "Dockerfile",
