@@ -52,7 +52,7 @@ MARGIN = "margin"
 OF_A_POLICY = expression(
     r"(?:^|/)(?:train(?:ing)?_)?(?:policy|value|actor|critic)_(?:gradient_)?loss$|^loss(?:es)?/(?:pi|v|vf|q\d?)$"
     r"|(?:^|[/_])(?:episode|episodic|ep)_(?:reward|return|rew)s?(?:_mean)?$"
-    r"|(?:^|[/_])(?:mean|avg|average)_(?:reward|return)s?$|^(?:return|reward)s?$"
+    r"|(?:^|[/_])(?:mean|avg|average)_(?:reward|return)s?$|^(?:return|reward|rew)s?$|^exploration_rate$"
 )
 """The same in the spelling of loops of one's own, as `snake_case` writes it: policy loss, Mean 100 episode reward."""
 
@@ -161,11 +161,19 @@ def got_better(run: Run, but: str = "") -> bool:
 ADVERSARIAL = expression(
     r"(?:^|[/_ ])(?:d|g|disc|discriminator|gen|generator|critic|adv|adversarial)(?:[/_ ]|$)", re.IGNORECASE
 )
+ERR_OF = expression(r"^(?:loss|err(?:or)?)_?[DG]$|^[DG]_?(?:err|cost)$")
+"""What the example of DCGAN and those that follow it call them: errD, lossG."""
 
 
 def adversarial(run: Run) -> bool:
     """Tell whether two losses play against each other: what one wins the other loses."""
-    return any(ADVERSARIAL.search(name) and is_loss(name) for name in run.timeline.series)
+    return run.timeline.once("adversaries", lambda: any(map(of_an_adversary, run.timeline.series.values())))
+
+
+def of_an_adversary(series: Series) -> bool:
+    """Tell whether a loss is one of two by its name, or by that which it was logged as."""
+    names = (series.name, series.logged_as or "")
+    return any((ADVERSARIAL.search(name) and is_loss(name)) or ERR_OF.search(name) for name in names)
 
 
 def token_losses(run: Run) -> bool:

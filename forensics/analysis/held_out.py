@@ -56,6 +56,17 @@ def kept_apart(name: str) -> bool:
     return rest is not None and rest[0] and not NO_MEASURE.search(name)
 
 
+def of_training(run: Run, name: str) -> bool:
+    """Tell whether a measure is over training data: its name says so, or the same is logged over held-out data."""
+    rest = _rest(name)
+    if rest is None or rest[0]:
+        return False
+    words = set(WORDS.split(HUMPS.sub(" ", name).lower()))
+    return bool(words & FITTED) or any(
+        _rest(other) == (True, rest[1]) for other in run.timeline.series if other != name
+    )
+
+
 def _rest(name: str) -> tuple[bool, frozenset[str]] | None:
     """Return whether a name says held out, and its words but for those that say so; None where it says both.
 

@@ -12,7 +12,7 @@ from forensics.model.statistics import median
 from forensics.names import snake_case
 
 RETURN = expression(
-    r"(?:^|[/_ ])(?:returns?|rewards?|scores?|(?:ep|eval)_?(?:rew|ret)|r)(?:[/_ ](?:mean|avg|average))?$"
+    r"(?:^|[/_ ])(?:returns?|rewards?|scores?|(?:ep|eval)_?(?:rew|ret)|rew|r)(?:[/_ ](?:mean|avg|average))?$"
     r"|(?:^|[/_ ])(?:success|win|solved?)(?:[/_ ]?(?:rate|ratio))?(?:[/_ ]mean)?$",
     re.IGNORECASE,
 )

@@ -22,7 +22,7 @@ DISCRIMINATOR = expression(
 GENERATOR = expression(
     r"(?:^|[/_ ])(?:g|gen|generator)[/_ ]?(?:loss|err|cost)|(?:loss|err|cost)[/_ ]?(?:g|gen\w{0,10})$", re.IGNORECASE
 )
-LEAST, NEAR, SHARE, SOON = 15, 0.02, 0.9, 0.15
+LEAST, NEAR, SHARE, SOON = 15, 0.03, 0.9, 0.15
 """Entries, how near to the level of a coin they are, how many of them are, and from which part of the run on."""
 COINS = (2 * float(np.log(2)), float(np.log(2)))
 """Loss of a discriminator: the sum over real and made examples, or their mean."""

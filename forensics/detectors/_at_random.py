@@ -16,9 +16,11 @@ ENTROPY = expression(r"(?:^|[/_])(?:entropy|ent|h)(?:_(?:mean|loss|avg))?$", re.
 EPSILON = expression(r"(?:^|[/_])(?:eps(?:ilon)?|exploration(?:_(?:rate|prob|eps|epsilon))?)$", re.IGNORECASE)
 LEAST, MOST_CHOICES = 15, 64
 NEAR, WITHIN, MOSTLY, SAME, RISES = 0.003, 0.03, 0.9, 1e-5, 0.35
+EXACTLY, SURELY = 2e-3, 0.6
 """How near to the logarithm of a number of choices an entropy lies in the middle, and how far off at most; the share of
 actions at random that is never less; the share of itself within which an entropy is one number;
-the rank correlation with time of a return that rises."""
+the rank correlation with time of a return that rises, and
+of one that surely does where the entropy stays nearer than any policy that learned would."""
 
 
 def at_random(run: Run) -> tuple[Series, str] | None:
@@ -30,7 +32,8 @@ def at_random(run: Run) -> tuple[Series, str] | None:
     earned = [finite(each) for each in returns(run)]
     if any(map(solved, earned)):
         return None
-    earns_no_more = bool(earned) and not any(rank(each[:: max(1, len(each) // MOST)]) > RISES for each in earned)
+    rises = max((rank(each[:: max(1, len(each) // MOST)]) for each in earned), default=1.0)
+    earns_no_more = rises <= RISES
     for name, series in sorted(run.timeline.series.items()):
         values = finite(series)
         if len(values) < LEAST:
@@ -41,7 +44,8 @@ def at_random(run: Run) -> tuple[Series, str] | None:
             near = 2 <= choices <= MOST_CHOICES and abs(abs(median(values)) - lot) <= NEAR * lot
             if not near or float(np.abs(np.abs(values) - lot).max()) > WITHIN * lot:
                 continue
-            if earns_no_more or float(np.ptp(values)) <= SAME * lot:
+            exactly = rises <= SURELY and float(np.abs(np.abs(values) - lot).max()) <= EXACTLY * lot
+            if earns_no_more or exactly or float(np.ptp(values)) <= SAME * lot:
                 return series, f"{name} is that of a choice by lot among {choices} in all of {len(values):,} entries"
         one = MOSTLY <= float(values.min()) == float(values.max()) <= 1
         if earns_no_more and one and EPSILON.search(snake_case(name)):

@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from forensics.analysis import context, robust
+from forensics.analysis.held_out import of_training
 from forensics.analysis.learning import QUALITY, finite, may_rest, rank
 from forensics.deferred.patterns import expression
 from forensics.detectors._names import ERROR
@@ -157,10 +158,14 @@ def training_of(run: Run, fewest: int) -> tuple[float, float] | None:
 
 
 def quality_rises(run: Run, step: int) -> bool:
-    """Tell whether an accuracy, or another number that is better when it is higher, still rises after a step."""
+    """Tell whether an accuracy, or another number that is better when it is higher, still rises after a step.
+
+    One over training data does where the model learns it by heart.
+    """
     for name, series in run.timeline.series.items():
         before, after = series.values[series.steps <= step], series.values[series.steps > step]
-        if context.BETTER_HIGHER.search(name) and len(before) and len(after) and after[-1] > before[-1]:
+        rises = context.BETTER_HIGHER.search(name) and len(before) and len(after) and after[-1] > before[-1]
+        if rises and not of_training(run, name):
             return True
     return False
 

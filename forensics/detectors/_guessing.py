@@ -39,6 +39,9 @@ LATE, LATE_SCATTER = 20, 1e-3
 """What an excerpt asks for, whose drop may lie before it: as many entries, as still, at the very logarithm."""
 
 
+CONTRASTIVE = expression(r"contrast|(?<![a-z])(?:info_?)?nce|nt_?xent|simclr|clip_loss|moco", re.IGNORECASE)
+BATCH = ("batch_size", "per_device_train_batch_size", "train_batch_size", "queue_size")
+MOST_IN_A_BATCH = 1e6
 AGREE, TOLERANCE, RISING, LEAST_LOSS, MOST_LOSS, MOST_CLASSES = 15, 0.2, 0.3, 0.9, 12.0, 60
 """Entries of an accuracy and a loss that agree on how many choices there are, by how much they may differ, the rank
 correlation of one that rises; losses of guessing among three choices and among more than there are words."""
@@ -177,6 +180,25 @@ def two_agree(run: Run) -> tuple[Series, str] | None:
                 f"{name} stays at {float(late.mean()):.3g} and the loss at {level:.4g}: guessing among "
                 f"{round(math.exp(level))} choices gives both"
             )
+    return None
+
+
+def in_its_batch(run: Run) -> tuple[Series, str] | None:
+    """Return a contrastive loss whose second half rests at the logarithm of the batch on file: a choice by lot in it.
+
+    One that learned is below it, as each example is told from the others (A. van den Oord et al., arXiv 1807.03748).
+    """
+    series = context.recorded(run, LOSS)
+    values = finite(series)
+    if len(values) < AGREE or not CONTRASTIVE.search(f"{series.logged_as or ''} {series.name}"):
+        return None
+    late = values[len(values) // 2 :]
+    for name in BATCH:
+        size = run.environment.number(name)
+        if size is None or not 2 < size < MOST_IN_A_BATCH or robust.trend(late).falls:
+            continue
+        if abs(median(late) - math.log(size)) <= 2 * CLOSE * math.log(size):
+            return series, f"the loss rests at {median(late):.4g}, and ln({size:g}), of {name}, is {math.log(size):.4g}"
     return None
 
 

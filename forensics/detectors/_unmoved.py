@@ -39,7 +39,7 @@ def unmoved(run: Run) -> tuple[Series, str] | None:
     quality is one number in five entries.
     0 of 447 healthy runs; a model that was trained before, an excerpt and a resumed run may rest so.
     """
-    if may_rest(run) or _warming(run) or _knew(run):
+    if may_rest(run) or _warming(run) or knew(run):
         return None
     curves = losses(run)
     if any(map(_fell, curves.values())) or any(map(rose, qualities(run))):
@@ -58,7 +58,7 @@ def unmoved(run: Run) -> tuple[Series, str] | None:
     return series, f"{name} stays at {level} in {len(series)} entries, and nothing else that was logged got better"
 
 
-def _knew(run: Run) -> bool:
+def knew(run: Run) -> bool:
     """Tell whether an accuracy is high from its first entry on, as that of a model that was trained before is."""
     known = [finite(series) for name, series in run.timeline.series.items() if ACCURACY.search(name)]
     return any(len(each) and float(each[0]) >= KNEW * (100.0 if each.max() > 1 else 1.0) for each in known)

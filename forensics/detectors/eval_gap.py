@@ -76,7 +76,7 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     So is a training loss that was halved and is half of the evaluation loss, while that ends above its own first
     value, a twentieth above its best, and was never a tenth better: what is learned is learned by heart. So are five
     evaluations and more of which none is 3 % better than the first one and the last third is 3 % worse, while the
-    training loss falls by a twentieth to the best of them (0 of 655 healthy runs).
+    training loss falls by as much, to the best of them (0 of 655 healthy runs).
     What is called as a measure of training that sank, but for the words that say whose data it is, is judged as its
     loss is (`analysis.held_out`), and one leap to the worse that is never made good is told (`_leap`).
     So is one over four and more evaluations whose last three lie at 1.2 x the best, where three quarters of what they
@@ -214,7 +214,7 @@ def _by_heart(run: Run, values: Floats, best: int) -> bool:
     then, now = training
     first, low, last = float(values[0]), float(values[best]), float(values[-1])
     rises = bool(np.all(values[-2:] > (1 + RISEN) * low)) and last > first and first < low * (1 + GAINED)
-    falls = robust.trend(finite(context.recorded(run, LOSS)), least=RISEN).falls and now < (1 + NEVER_LESS) * low
+    falls = robust.trend(finite(context.recorded(run, LOSS)), least=NEVER_LESS).falls and now < (1 + NEVER_LESS) * low
     never = first < (1 + NEVER_LESS) * low and median(values[-(len(values) // 3) :]) > (1 + NEVER_LESS) * first
     return (rises and now < BY_HEART * min(then, last)) or (falls and never)
 

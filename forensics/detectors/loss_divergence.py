@@ -100,6 +100,9 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
     if context.policy_gradient(run) or (series is not None and running_sum(series.values)):
         return
     yield from _unbalanced(run)
+    if context.adversarial(run) and (series is None or context.of_an_adversary(series)):
+        yield from _won([s for name, s in sorted(run.timeline.series.items()) if _plays(s) and _counts(name)])
+        return
     if series is not None and len(series):
         found = _judged(series)
         if found is None and (endless := _without_end(series)) is not None:
@@ -113,9 +116,6 @@ def loss_divergence(run: Run) -> Iterator[Finding]:
             yield from _one_task_lost(run)
         return
     terms = {name: run.timeline[name] for name in sorted(run.timeline.series) if TERM.search(name)}
-    if context.adversarial(run):
-        yield from _won([s for name, s in sorted(run.timeline.series.items()) if is_loss(name) and _counts(name)])
-        return
     rising = [(s, found) for name, s in terms.items() if _counts(name) and (found := _judged(s))]
     rising = [(s, found) for s, found in rising if not _paid_for(s, found[1], terms)]
     if rising:
@@ -213,6 +213,10 @@ def _paid_for(rising: Series, index: int, terms: Mapping[str, Series]) -> bool:
     before, last = slice(max(0, index - LEVEL), max(1, index)), slice(-max(1, len(rising) // 10), None)
     moved = [median(s.values[last]) - median(s.values[before]) for s in beside]
     return sum(move for move in moved if np.isfinite(move)) <= 0
+
+
+def _plays(series: Series) -> bool:
+    return is_loss(series.name) or context.of_an_adversary(series)
 
 
 def _counts(name: str) -> bool:

@@ -16,13 +16,14 @@ from forensics.detectors._guessing import (
     at_a_logarithm,
     at_chance,
     guessing,
+    in_its_batch,
     quiet,
     two_agree,
 )
 from forensics.detectors._rate_on_file import thrown_by_its_rate
 from forensics.detectors._siblings import behind_its_siblings
 from forensics.detectors._stuck import stuck
-from forensics.detectors._unmoved import unmoved
+from forensics.detectors._unmoved import knew, unmoved
 from forensics.detectors._wording import counted, number
 from forensics.model import Finding, Floats, Precision, Run, Series, Severity
 from forensics.model.order import distinct
@@ -120,7 +121,14 @@ def _of_no_use(run: Run) -> Finding | None:
     told = stuck(run) or behind_its_siblings(run) or at_random(run) or never_at_odds(run)
     if told is None:
         told = _same_evaluation(run) or at_chance(run) or a_coin(run) or _same_quality(run)
-        told = told or two_agree(run) or a_term_at_chance(run) or _pairs_never_part(run) or unmoved(run)
+        told = (
+            told
+            or two_agree(run)
+            or a_term_at_chance(run)
+            or in_its_batch(run)
+            or _pairs_never_part(run)
+            or unmoved(run)
+        )
     if told is None and not context.policy_gradient(run):
         told = _over_and_over(context.recorded(run, LOSS))
     if told is None:
@@ -217,7 +225,7 @@ def _plateau(run: Run, series: Series, fewest: int) -> Finding | None:
     level = median(values)
     learns = _warming(run) or _falls_by_epochs(run, series)
     high = not learns and level > (HIGH_QUIET if rests else HIGH)
-    high = high and (level < GUESSABLE or float(values[0]) < (1 + FIRST) * level)
+    high = high and not knew(run) and (level < GUESSABLE or float(values[0]) < (1 + FIRST) * level)
     never = series.name == LOSS and not moves and _never_moved(run, values)
     return Finding(
         symptom="loss-plateau",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.analysis import context, robust
+from forensics.analysis.learning import MOST, finite, rank
+from forensics.analysis.returns import returns
 from forensics.deferred.patterns import expression
 from forensics.detectors._divergence import levels_of
 from forensics.detectors._wording import number
@@ -34,6 +36,7 @@ SPELLED = (
         "episodic_return",
         "ep_ret",
     ),
+    *("rew", "ep_rew", "ep_rew_mean", "mean_episode_reward", "score", "avg_score"),
     *("Reward", "Episode Reward", "Mean Reward", "Average Reward", "Avg Reward", "mean reward", "Score", "Return"),
 )
 """How loops of one's own spell it."""
@@ -47,6 +50,9 @@ SPREAD = expression(r"(?:^|[/_ ])(?:rewards?|group|adv(?:antages?)?|scores?)[/_ 
 MOSTLY, SEEN, LOST = 0.9, 8, 0.6
 STILL, UPDATES = 1e-6, 8
 """A KL between two policies that are one and the same, and the updates in a row that show it."""
+LITTLE, STEADILY, SURE, SINKS = 0.1, 0.2, 5.0, 0.15
+"""Rank correlations with time of a return that never rises and of one that sinks; by how many standard errors of the
+medians of thirds it does, and by what share of its level."""
 SPENT, ALIVE = 1e-3, 0.1
 """Nats of a policy that answers one thing only, and of one that does not."""
 
@@ -64,6 +70,8 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
     Or a reward that is one number of 0 or less in all of eight entries and more: nothing was ever earned.
     Or rewards within groups that do not differ at all in nine of ten entries, while their mean never rose.
     Or a reward of less than 20 entries that loses six tenths of its first third and never got above it.
+    Or returns of 20 entries and more of which none ever rises and one sinks by 15 % and five standard errors (0 of 655
+    healthy runs).
     Or updates of which none changes the policy (a KL or a share of clipped ratios of exactly 0), with such a reward.
     Or updates of which the last eight and more, half of all, change nothing (a KL below 1e-6) after one that did, while
     the reward ends below what it was before that by a fifth: one update too large made the policy sure of everything.
@@ -75,17 +83,17 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
         return
     for name in sorted(run.timeline.series):
         series = run.timeline[name]
-        finite = np.flatnonzero(np.isfinite(series.values))
-        if len(finite) < LEAST or not REWARD.search(snake_case(name)):
+        known = np.flatnonzero(np.isfinite(series.values))
+        if len(known) < LEAST or not REWARD.search(snake_case(name)):
             continue
-        values = series.values[finite]
+        values = series.values[known]
         levels, width = levels_of(values)
         where = int(np.argmax(levels))
         best, level = float(levels[where]), float(levels[-max(2, len(levels) // 10) :].max())
         if best - level <= _bound(values, best - float(levels[0]), best) or _explores_anew(run, series, where * width):
             continue
         below = np.flatnonzero(values[where * width :] > (best + level) / 2)
-        index = int(finite[min(where * width + int(below[-1]) + 1, len(values) - 1)])
+        index = int(known[min(where * width + int(below[-1]) + 1, len(values) - 1)])
         step = int(series.steps[index])
         yield Finding(
             symptom="reward-collapse",
@@ -93,10 +101,10 @@ def reward_collapse(run: Run) -> Iterator[Finding]:
             statement=f"{name} reaches {number(best)} and falls back to {number(level)} for good",
             source=series.source_at(index),
             step=step,
-            step_range=(int(series.steps[finite[where * width]]), step),
+            step_range=(int(series.steps[known[where * width]]), step),
         )
         return
-    told = [*_spent(run), *_unmoved(run), *_thrown(run), *_alike(run), *_fell(run)]
+    told = [*_spent(run), *_unmoved(run), *_thrown(run), *_alike(run), *_fell(run), *_sank(run)]
     yield from sorted(told, key=lambda found: found.step or 0)[:1] or _never_paid(run)
 
 
@@ -192,6 +200,33 @@ def _fell(run: Run) -> Iterator[Finding]:
                 step_range=(int(series.steps[0]), step),
             )
             return
+
+
+def _sank(run: Run) -> Iterator[Finding]:
+    """Find returns of which none ever rises and one sinks, by more than chance: the policy gets worse with training."""
+    earned = [(s, finite(s)) for s in returns(run)]
+    ranks = [rank(values[:: max(1, len(values) // MOST)]) for _, values in earned]
+    if max(ranks, default=1.0) > LITTLE or run.has("event resumed"):
+        return
+    for (series, values), falls in zip(earned, ranks, strict=True):
+        third = len(values) // 3
+        if len(values) < LEAST or falls > -STEADILY:
+            continue
+        first, last = median(values[:third]), median(values[-third:])
+        error = SURE * 1.2533 * robust.noise(values) * float(np.sqrt(2.0 / third))
+        if first - last <= max(error, SINKS * max(abs(first), abs(last))):
+            continue
+        step = int(series.steps[third])
+        yield Finding(
+            symptom="reward-collapse",
+            severity="warning",
+            statement=f"{series.name} sinks from {number(first)} to {number(last)}, and no return ever rose: "
+            "the policy gets worse with training",
+            source=series.source_at(third),
+            step=step,
+            step_range=(int(series.steps[0]), step),
+        )
+        return
 
 
 def _thrown(run: Run) -> Iterator[Finding]:

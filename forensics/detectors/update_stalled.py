@@ -15,8 +15,9 @@ from forensics.plugin import detector
 
 LEAST_ROWS = 5
 STANDING = 0.5
-REPEATED, MEASURES, SHARE = 10, 3, 0.2
-"""Entries that repeat each other, measures that do, and the share of the log."""
+REPEATED, MEASURES, SHARE, STANDS, MOST = 10, 3, 0.2, 0.3, 0.7
+"""Entries that repeat each other, measures that do, the share of the log; the share in which the step stands, and of
+the measures that it does so for."""
 LOGGED = expression(
     r"(?:^|[/_ ])(?:(?:param(?:eter)?|weight)s?[_ ])?(?:update|delta)[_ ](?:(?:param|weight)[_ ])?(?:norm|ratio|rms)$",
     re.IGNORECASE,
@@ -89,8 +90,10 @@ def _logged(run: Run) -> Iterator[Finding]:
 def _repeats(run: Run) -> Iterator[Finding]:
     """Find entries that go on while every measure in them has come to one number: nothing is done any more.
 
-    Each of three measures and more varied before from entry to entry. What only counts on does not matter.
+    Each of three measures and more varied before from entry to entry. What only counts on does not matter. Where the
+    steps that number the entries have stopped, one entry alone is left of all that follow; most measures tell it then.
     """
+    yield from _stopped(run)
     moving = [s for s in run.timeline.series.values() if len(s) >= 2 * REPEATED and not _counts_on(s.values)]
     begins = [tail_onset(s.values == s.values[-1]) for s in moving]
     varied = [(s, i) for s, i in zip(moving, begins, strict=True) if i is not None and _varied(s.values[:i])]
@@ -109,6 +112,29 @@ def _repeats(run: Run) -> Iterator[Finding]:
         source=series.source_at(index),
         step=step,
         step_range=(int(series.steps[index - 1]), step),
+    )
+
+
+def _stopped(run: Run) -> Iterator[Finding]:
+    """Find steps that stand still while entries are written: 1 of 560 faulty runs, 0 of 655 healthy ones."""
+    by_name = {b.name: b for b in sorted(run.timeline.samples, key=lambda each: len(each.values))}
+    blocks = [b for b in by_name.values() if len(b.values) >= 2 * REPEATED]
+    stands = [b for b in blocks if (b.steps == b.steps[-1]).sum() >= max(REPEATED, STANDS * len(b.steps))]
+    stands = [b for b in stands if 0 <= b.steps[0] < b.steps[-1]]
+    known = [b for b in stands if len(run.timeline.series.get(b.name, ()))]
+    if len(stands) < MEASURES or len(stands) < MOST * len(blocks) or not known:
+        return
+    block = max(known, key=lambda each: len(each.steps))
+    step, count = int(block.steps[-1]), int((block.steps == block.steps[-1]).sum())
+    series = run.timeline[block.name]
+    yield Finding(
+        symptom="update-stalled",
+        severity="warning",
+        statement=f"the step stands at {step:,} in the last {count:,} of {len(block.steps):,} entries: nothing is "
+        "sampled or trained any more",
+        source=series.source_at(len(series) - 1),
+        step=step,
+        step_range=(int(series.steps[-2]) if len(series) > 1 else None, step),
     )
 
 

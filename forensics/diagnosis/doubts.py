@@ -51,6 +51,7 @@ TIMES, NOT_SMALL = 2.5, 0.25
 """How many times an evaluation loss that of training is, and one that is high enough for no regularisation to do it."""
 MANY = 30
 """Returns of a policy that show a course."""
+NORM = expression(r"^\|{0,2}(?:g|grad|gradient|grads)\|{0,2}$|grad\w{0,8}[ _-]?norm|gnorm", re.IGNORECASE)
 VARIANCE = expression(r"(?:^|[/_ ])(?:r[_ ^]?2|r[_ ]squared|explained_var(?:iance)?)(?:[_ ]score)?$", re.IGNORECASE)
 OFF, REST = 1e-3, 0.2
 """A rate that is next to nothing, as a share of its highest, and the share of the entries in which it is."""
@@ -310,11 +311,14 @@ def _rate_spent(run: Run) -> str:
 
 def _norm_of_nothing(run: Run) -> str:
     """One of one: what is logged is no norm, and would tell nothing of gradients that explode or vanish."""
-    norms = finite(context.recorded(run, GRAD_NORM))
     losses = _losses(run)
-    if len(norms) < FIRST or norms.any() or not len(losses) or float(losses.max()) == 0 or _game(run):
+    if not len(losses) or float(losses.max()) == 0 or _game(run):
         return ""
-    return f"the gradient norm is 0 in all of {len(norms):,} entries while the loss is not"
+    for name, series in sorted(run.timeline.series.items()):
+        if (name == GRAD_NORM or NORM.search(name)) and len(series) >= FIRST and not series.values.any():
+            told = "the gradient norm" if name == GRAD_NORM else name
+            return f"{told} is 0 in all of {len(series):,} entries while the loss is not"
+    return ""
 
 
 def _worse_than_the_mean(run: Run) -> str:

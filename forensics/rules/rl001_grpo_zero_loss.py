@@ -20,7 +20,7 @@ def _learns(run: Run, explained: Explained) -> Seen | None:
 @rule(
     "RL001",
     "grpo-zero-loss",
-    explains=("loss-to-zero", "loss-zero-transient", "loss-plateau", "loss-constant", "suspiciously-low-loss"),
+    explains=("loss-to-zero", "loss-zero-transient", "loss-constant", "suspiciously-low-loss"),
     benign=True,
     helps=("reward", "reward_std", "frac_reward_zero_std", "grad_norm", "beta"),
     references=(

@@ -1,14 +1,19 @@
 """What shows in curves of any name: twins over held-out data, one leap, what is steered, what agrees with guessing."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from detectors.detecting import find, severities
+from forensics.analysis import context
 from forensics.analysis.held_out import falls_when_better, kept_apart, twin
 from forensics.analysis.steered import steered
 from forensics.detectors._leap import leap, lost_at_once
+from forensics.investigate import investigate, judge
 from forensics.model import Run
 from forensics.testing import make_run
 
@@ -211,3 +216,86 @@ def test_entries_that_repeat_themselves_in_all_measures_mean_that_nothing_goes_o
     assert (found.severity, found.step) == ("warning", 30)
     assert find("update-stalled", named({**still, "kl": noisy(np.full(50, 0.1))})) == []
     assert find("update-stalled", named({name: values[:36] for name, values in still.items()})) == []
+
+
+def test_an_accuracy_over_training_data_excuses_no_evaluation_loss() -> None:
+    falls, never = noisy(np.linspace(3.93, 3.6, 30), 0.003), noisy(np.linspace(3.916, 4.1, 30), 0.0005)
+    rising = np.linspace(0.02, 0.07, 30)
+
+    for name in ("Train Acc", "tr_acc"):
+        assert severities("eval-gap", named({"loss": falls, "eval_loss": never, name: rising})) == ["warning"]
+    assert severities("eval-gap", named({"loss": falls, "eval_loss": never, "acc": rising})) == []
+    both = {"loss": falls, "eval_loss": never, "acc": rising, "val_acc": np.full(30, 0.02)}
+    assert severities("eval-gap", named(both)) == ["warning"]
+
+
+def test_a_policy_whose_entropy_stays_at_that_of_a_lot_learns_nothing_though_its_reward_is_noisy() -> None:
+    reward = [*noisy(np.full(15, 0.2), 0.2), *noisy(np.full(15, 0.22), 0.2)]
+    lot = {"reward": reward, "loss_pi": noisy(np.full(30, 0.001)), "policy_entropy": [0.6931] * 28 + [0.6928, 0.693]}
+
+    assert [f.statement for f in find("loss-plateau", named(lot))] == [
+        "nothing is learned: policy_entropy is that of a choice by lot among 2 in all of 30 entries"
+    ]
+    assert judge(named(lot)).verdict == "suspicious"
+    assert find("loss-plateau", named({**lot, "reward": np.linspace(0.2, 0.9, 30)})) == []
+
+
+def test_returns_that_sink_and_never_rose_are_a_collapse() -> None:
+    sinks = noisy(np.linspace(-37, -60, 40), 0.02)
+
+    (found,) = find("reward-collapse", named({"rew": sinks, "epsilon": np.linspace(1, 0.05, 40)}))
+    assert "no return ever rose" in found.statement
+    assert find("reward-collapse", named({"rew": sinks, "eval_return": np.linspace(0, 1, 40)})) == []
+    assert find("reward-collapse", named({"rew": noisy(np.full(40, -37.0), 0.3)})) == []
+    assert find("reward-collapse", named({"rew": noisy(np.linspace(-37, -40, 40), 0.001)})) == []
+
+
+def test_a_contrastive_loss_at_the_logarithm_of_its_batch_tells_no_example_from_another() -> None:
+    rests = [7.0, 5.2, 5.0, *noisy(np.full(40, 4.86), 0.02)]
+    run = make_run(nce_loss=rests, settings={"batch_size": 128})
+    loss = replace(run.timeline["nce_loss"], name="loss", logged_as="nce_loss")
+    timeline = replace(run.timeline, series={"loss": loss})
+
+    (found,) = find("loss-plateau", replace(run, timeline=timeline))
+    assert "ln(128), of batch_size" in found.statement
+    other = make_run(loss=rests, settings={"batch_size": 128})
+    assert "ln(128)" not in str(find("loss-plateau", other))
+
+
+def test_a_model_that_knows_its_data_may_rest_on_a_high_evaluation_loss() -> None:
+    rests = noisy(np.full(10, 4.28), 0.0005)
+
+    assert severities("loss-plateau", named({"eval_loss": rests})) == ["warning"]
+    assert "warning" not in severities(
+        "loss-plateau", named({"eval_loss": rests, "acc": noisy(np.full(10, 0.98), 0.001)})
+    )
+
+
+def test_adversaries_are_known_by_what_their_losses_were_logged_as() -> None:
+    """`Loss_D` becomes the loss of the run where the other one is no loss by its name."""
+    run = named({"loss": np.linspace(0.06, 0.25, 60), "errG": np.linspace(0.23, 0.12, 60)})
+    assert context.adversarial(run)
+    series = dict(run.timeline.series)
+    series["loss"] = replace(series["loss"], logged_as="D_loss")
+    balanced = replace(run, timeline=replace(run.timeline, series=series))
+    assert severities("loss-divergence", balanced) == []
+    won = {"loss": np.geomspace(1.36, 0.003, 60), "errG": np.linspace(0.7, 7, 60)}
+    run = named(won)
+    series = {**run.timeline.series, "loss": replace(run.timeline["loss"], logged_as="D_loss")}
+    assert severities("loss-divergence", replace(run, timeline=replace(run.timeline, series=series))) == ["warning"]
+
+
+def test_a_step_that_stands_while_entries_are_written_is_told_from_what_was_read(tmp_path: Path) -> None:
+    lines = [
+        {"total_timesteps": 500 * min(n, 20), "reward": 0.1 + min(n, 20) / 50, "policy_loss": 0.01 / min(n, 20)}
+        for n in range(1, 61)
+    ]
+    for entry, noise in zip(lines, noisy(np.ones(20)), strict=False):
+        entry["value_loss"] = noise
+    for entry in lines[20:]:
+        entry["value_loss"] = lines[19]["value_loss"]
+    (tmp_path / "progress.jsonl").write_text("".join(f"{json.dumps(entry)}\n" for entry in lines))
+    report = investigate(tmp_path)
+
+    assert [f.symptom for f in report.findings if f.severity == "warning"] == ["update-stalled"]
+    assert "the step stands at 10,000 in the last 41 of 60 entries" in report.findings[0].statement
