@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from forensics.analysis.robust import trend
 from forensics.deferred.records import dataclass
 from forensics.model import Explained, Floats, Run, Series, Source
 from forensics.model.statistics import median
@@ -23,6 +24,8 @@ ROUNDS_TO_ZERO = 5e-5
 """`round(loss, 4)` prints 0.0 below this (transformers 4.x, `Trainer._maybe_log_save_evaluate`)."""
 ABSURD = 100.0
 """No mean token loss is this high: even uniform logits over a million tokens give 13.8."""
+FALLS = 0.1
+"""Share by which a loss falls of which a cause says that the run learns."""
 SENTINEL_LIMIT = 64
 """Largest number of norm groups looked for in a constant sqrt(k)."""
 
@@ -226,7 +229,11 @@ def loss_rose(run: Run, explained: Explained) -> Seen | None:
 
 
 def loss_falls(run: Run, step: int | None = None) -> Seen | None:
-    """Tell whether the loss falls by a tenth at least, from `step` on; needs six finite positive entries there."""
+    """Tell whether the loss falls by a tenth at least, from `step` on; needs six finite positive entries there.
+
+    None where it is a tenth lower and that may be chance (`analysis.robust.trend`): of a few noisy entries the
+    medians of the outer thirds differ by more.
+    """
     loss = series_of(run, LOSS)
     if loss is None:
         return None
@@ -234,13 +241,12 @@ def loss_falls(run: Run, step: int | None = None) -> Seen | None:
     finite = values[np.isfinite(values) & (values > 0)]
     if len(finite) < 6:
         return None
-    third = max(1, len(finite) // 3)
-    first, last = median(finite[:third]), median(finite[-third:])
-    # Of a few noisy entries the medians differ by chance: by less than one usual step from entry to entry.
-    fell = last < 0.9 * first and first - last > median(np.abs(np.diff(finite))) * (len(finite) < 12)
-    told = "falls" if fell else "stays"
-    said = f"loss {told} from {shown(first)} to {shown(last)} (medians of the outer thirds)"
-    return Seen(fell, said, loss.source_at(len(loss) - 1), "loss over the run")
+    moved = trend(finite, least=FALLS)
+    if not moved.falls and moved.end < (1 - FALLS) * moved.start:
+        return None
+    told = "falls" if moved.falls else "stays"
+    said = f"loss {told} from {shown(moved.start)} to {shown(moved.end)} (medians of the outer thirds)"
+    return Seen(moved.falls, said, loss.source_at(len(loss) - 1), "loss over the run")
 
 
 def learnt(run: Run, explained: Explained) -> Seen | None:

@@ -220,6 +220,12 @@ WHOLE_CASES: list[tuple[str, dict[str, Any], str]] = [
         "likely",
     ),
     ("grad-norm-reporting-only", {"loss": [0.0] * 7, "grad_norm": [0.0] * 7}, "ruled out"),
+    # A tenth lower by chance: that the run learns is not known, and what explains a norm of 0 away not likely.
+    (
+        "grad-norm-reporting-only",
+        {"onset": 1, "loss": [1.14, 1.21, 1.12, 0.98, 0.99, 1.11], "grad_norm": [0.0] * 6},
+        "unlikely",
+    ),
     ("rl-kl-overflow", {**DEAD, "kl": [0.1] * 7, "settings": {"kl_loss_type": "low_var_kl"}}, "possible"),
     (
         "weights-not-loaded",
