@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -62,6 +63,7 @@ RECORDED = ("local-gradient-nonfinite", "reduced-gradient-nonfinite", "reduction
 """What only a black box tells: the event itself, with tensor and rank, of which the loss shows what followed."""
 GRAVEST = (*CRASHES, *RECORDED, "loss-to-zero", "loss-nan", "loss-", "grad-norm-", "weights-", "lr-", "eval-")
 Made = TypeVar("Made")
+Takers = Callable[[str], tuple[Reader, ...]]
 Progress = Callable[[str, int, int], None]
 Apart = Callable[[Path, Path], Collection[str]]
 """Names the folders of a place (as opened, as the user named it) that are runs of their own."""
@@ -300,16 +302,26 @@ def _taken_alone(artifact: Artifact) -> bool:
     return any(reader.alone and reader.takes(artifact.path) for reader in catalog.readers())
 
 
-def readers_of(artifact: Artifact, head: bytes) -> Iterator[Reader]:
-    """Yield the readers that know the file by its name or by its first bytes; a file may be several things."""
+def _named(path: str) -> tuple[Reader, ...]:
+    return tuple(reader for reader in catalog.readers() if reader.takes(path))
+
+
+def readers_of(artifact: Artifact, head: bytes | None, takers: Takers = _named) -> Iterator[Reader]:
+    """Yield the readers that know the file by its name or by its first bytes; a file may be several things.
+
+    Without a head only those that know its name, which `takers` are asked for.
+    """
+    named = takers(artifact.path)
+    alone = [reader for reader in named if reader.alone]
+    if alone or head is None:
+        yield from alone or named
+        return
     binary = looks_binary(head)
 
     def known(reader: Reader) -> bool:
         return reader.sniff is not None and (reader.binary or not binary) and reader.sniff(head)
 
-    chosen = [reader for reader in catalog.readers() if reader.takes(artifact.path) or known(reader)]
-    alone = [reader for reader in chosen if reader.alone and reader.takes(artifact.path)]
-    yield from alone or chosen
+    yield from [reader for reader in catalog.readers() if reader in named or known(reader)]
 
 
 def _facts(artifact: Artifact, failures: list[str], left: list[Artifact]) -> Iterator[Fact]:
@@ -342,13 +354,15 @@ def _facts(artifact: Artifact, failures: list[str], left: list[Artifact]) -> Ite
 
 def _parts(document: Document, artifact: Artifact, failures: list[str]) -> Iterator[Fact]:
     """Read every piece of a document as a file of its own; what it tells is told of the document."""
+    takers = cache(_named)  # the many pieces of a document have few names
     try:
         for piece in document.split(artifact):
             if isinstance(piece, Skip):
                 yield piece
             else:
                 part = part_of(artifact, piece)
-                facts = _read_by(readers_of(part, head_of(part, piece, HEAD_BYTES)), part, failures)
+                head = None if piece.known else head_of(part, piece, HEAD_BYTES)
+                facts = _read_by(readers_of(part, head, takers), part, failures)
                 yield from (relocated(fact, artifact, piece) for fact in facts)
     except ForensicsError as error:
         yield Skip(artifact.path, str(error))

@@ -5,6 +5,7 @@ name, so that nothing is lost; keys under `eval_` and `eval/` become `eval_NAME`
 """
 
 import re
+from functools import lru_cache
 from types import MappingProxyType
 
 from forensics.deferred.patterns import expression
@@ -254,13 +255,17 @@ OF_TRAINING = 3
 """Ranks below this one are losses of training by their form; the others are terms of it."""
 OF_ERRORS = NO_LOSS - len(_OF_ERRORS)
 """Ranks from this one on are errors, each of which says what the others say."""
+_REMEMBERED = 1 << 15
+"""Names that are judged once each: detectors ask of all names of a run, one after another."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def is_loss(name: str) -> bool:
     """Tell whether a name is that of a loss: neither its scale nor its weight, nor a limit or the best of it."""
     return bool(_LOSS.search(name)) and not _NO_LOSS.search(name)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def loss_rank(name: str) -> int:
     """Return how good a name is for the loss of training, 0 for the best; as many as there are ranks for none."""
     if EVALUATION.search(name) or name.startswith(("eval_", "test_")) or not is_loss(name):

@@ -65,7 +65,8 @@ class Piece:
 
     `name` is what it would be called as a file: readers go by it and by the content. `first` is the line of the
     document at which `text` begins; what was cut out of the text is blank lines. `place` says what a line is called
-    there ("line {}", "cell 3 line {}"). What is too large to be held is a `file` instead of a text.
+    there ("line {}", "cell 3 line {}"). What is too large to be held is a `file` instead of a text. What is `known` is
+    for the readers of its name alone: the code of a cell is no log, whatever it prints.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Piece:
     place: str = "line {}"
     first: int = 1
     file: Unpacked | None = None
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

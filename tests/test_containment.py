@@ -21,6 +21,7 @@ from forensics.limits import Limits
 from forensics.model import Counts, Finding, Report, Run
 from forensics.plugin import Detector, Document, Reader
 from forensics.report import _html_view, _markdown_sections, _terminal_parts, markdown
+from forensics.storage import packed as packed_files
 from forensics.weights import find
 from forensics.weights.folders import Folder, Folders
 from forensics.weights.found import Found
@@ -129,6 +130,29 @@ def test_a_file_that_unpacks_too_far_is_refused_early(tmp_path: Path, monkeypatc
 
     with pytest.raises(LimitError, match="unpacks to more"), unpack.opened(packed, Limits()):
         pass
+
+
+def test_what_is_packed_too_far_is_unpacked_no_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It shows after some of the packed bytes: the others, of which the file has enough to allow for it, are left."""
+    import gzip
+    import random
+
+    monkeypatch.setattr(unpack, "FREE_BYTES", 1 << 20)
+    path = tmp_path / "train.log.gz"
+    path.write_bytes(gzip.compress(bytes(16 << 20)) + gzip.compress(random.Random(1).randbytes(1 << 18)))
+    taken: list[int] = []
+    real = packed_files._Cursor.next
+
+    def watched(cursor: packed_files._Cursor) -> bytes:
+        made = real(cursor)
+        taken.append(len(made))
+        return made
+
+    monkeypatch.setattr(packed_files._Cursor, "next", watched)
+
+    with pytest.raises(LimitError, match="unpacks to more"), unpack.opened(path, Limits()):
+        pass
+    assert sum(taken) < 4 << 20
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from forensics.redaction import Redactor, visible
 from forensics.redaction.names import is_host_address
 from forensics.redaction.search import secrets_in
-from forensics.redaction.secrets import is_secret_name
+from forensics.redaction.secrets import PATTERNS, SHORTEST, is_secret_name
 from secrets_planted import BY_NAME, IDENTITIES, SECRETS
 
 EVERY = (*SECRETS, *BY_NAME)
@@ -369,3 +369,10 @@ def test_a_token_is_learnt_wherever_it_stands_among_many_texts(place: int, befor
 
     assert token not in redactor(f"x{token}y")
     assert redactor("text 7") == "text 7"
+
+
+def test_no_text_is_too_short_to_be_looked_through() -> None:
+    """The least width of every pattern, as the parser of `re` tells it."""
+    parser = pytest.importorskip("re._parser", reason="Python 3.10 has another name for it")
+
+    assert min(parser.parse(pattern.pattern).getwidth()[0] for pattern in PATTERNS) == SHORTEST

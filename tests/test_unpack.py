@@ -189,7 +189,7 @@ def test_any_place_of_a_packed_file_is_what_it_was(name: str, tmp_path: Path, mo
     chance = random.Random(5)
     content = chance.randbytes(60_000) + bytes(60_000)
     (tmp_path / name).write_bytes(packed_log(name, content))
-    file = packed.PackedFile(tmp_path / name, 1 << 30)
+    file = packed.PackedFile(tmp_path / name, lambda _: 1 << 30)
 
     assert (file.size, file.fault) == (len(content), "")
     for _ in range(60):
@@ -217,7 +217,7 @@ def test_a_packed_file_that_changes_is_told(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(packed, "READ_BYTES", 4_000)
     path = tmp_path / "train.log.gz"
     path.write_bytes(gzip.compress(LONG))
-    file = packed.PackedFile(path, 1 << 30)
+    file = packed.PackedFile(path, lambda _: 1 << 30)
     path.write_bytes(gzip.compress(random.Random(1).randbytes(len(LONG))))
 
     with pytest.raises(ChangedError, match="changed while it was read"):

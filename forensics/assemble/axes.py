@@ -35,9 +35,9 @@ def align(samples: Sequence[Samples]) -> Aligned:
     for name in sorted(by_name):
         axis = _axis_of(by_name[name], preferred)
         if axis is not None:
-            kept[name] = tuple(block.take(_known(block)) for block in by_name[name] if block.axis == axis)
+            kept[name] = tuple(_placed(block) for block in by_name[name] if block.axis == axis)
         for block in by_name[name]:
-            out = len(block.steps) - (int(_known(block).sum()) if block.axis == axis else 0)
+            out = len(block.steps) - (int(np.count_nonzero(_known(block))) if block.axis == axis else 0)
             if out and not any(_twin(block, other) for other in kept.get(name, ())):
                 left[(block.path, axis or "step")][name] += out
     return Aligned(kept, (*_left_out(left), *_counted(kept)))
@@ -45,6 +45,11 @@ def align(samples: Sequence[Samples]) -> Aligned:
 
 def _known(block: Samples) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.asarray(block.steps != UNKNOWN_STEP)
+
+
+def _placed(block: Samples) -> Samples:
+    known = _known(block)
+    return block if known.all() else block.take(known)
 
 
 def _twin(block: Samples, other: Samples) -> bool:

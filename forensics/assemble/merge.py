@@ -90,7 +90,8 @@ def _families(blocks: Sequence[Samples]) -> list[list[Samples]]:
         begun = float(np.nanmin(times)) if times is not None and np.isfinite(times).any() else np.inf
         return begun, int(block.steps[-1]), natural(block.path)
 
-    return [sorted(group, key=age) for _, group in sorted(groups.items(), key=lambda item: item[0])]
+    ordered = (group for _, group in sorted(groups.items(), key=lambda item: item[0]))
+    return [sorted(group, key=age) if len(group) > 1 else group for group in ordered]
 
 
 def _combine(name: str, accounts: Sequence[Account], like: Samples) -> tuple[Series, list[Disagreement]]:

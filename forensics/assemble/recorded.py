@@ -15,4 +15,4 @@ def with_recorded(samples: list[Samples]) -> list[Samples]:
     names = {recorded: name for name, recorded in RECORDED.items() if name not in present}
     if TRAIN_LOSS in present:
         names.pop(RECORDED[LOSS], None)
-    return [replace(block, name=names.get(block.name, block.name)) for block in samples]
+    return [replace(block, name=names[block.name]) if block.name in names else block for block in samples]

@@ -106,15 +106,15 @@ def diversity_collapse(run: Run) -> Iterator[Finding]:
     """
     quantizes = any(QUANTIZED.search(name) for name in run.timeline.series)
     for name, series in sorted(run.timeline.series.items()):
-        finite = np.flatnonzero(np.isfinite(series.values))
-        if len(finite) < LEAST:
+        measures = [each for each in MEASURES if each.name.search(name) and (quantizes or not each.quantized)]
+        if len(series) < LEAST or not measures:
             continue
-        for measure in MEASURES:
-            if measure.name.search(name) and (quantizes or not measure.quantized):
-                index = _spent(series.values[finite], measure)
-                if index is not None:
-                    yield _finding(series, finite[index], measure)
-                    return
+        finite = np.flatnonzero(np.isfinite(series.values))
+        for measure in measures if len(finite) >= LEAST else ():
+            index = _spent(series.values[finite], measure)
+            if index is not None:
+                yield _finding(series, finite[index], measure)
+                return
     yield from (*_of_a_posterior(run), *_at_its_margin(run))
 
 

@@ -82,8 +82,10 @@ def _by_its_own_count(run: Run) -> Iterator[Finding]:
     for name in sorted(run.timeline.series):
         series = run.timeline[name]
         speed = bool(SPEED.search(name))
+        if not (speed or DURATION.search(name)):
+            continue
         kept = np.flatnonzero(np.isfinite(series.values) & (series.values > 0))
-        if len(kept) < LEAST or not (speed or DURATION.search(name)) or context.policy_gradient(run):
+        if len(kept) < LEAST or context.policy_gradient(run):
             continue
         each = 1 / series.values[kept] if speed else series.values[kept]
         found = _slower(each, np.arange(len(kept)))

@@ -74,7 +74,7 @@ def opened(path: Path, limits: Limits = DEFAULT) -> Iterator[tuple[Path | Packed
 def _streamed(path: Path, limits: Limits) -> Iterator[tuple[Packed, tuple[Skip, ...]]]:
     from forensics.storage.packed import PackedFile
 
-    file = PackedFile(path, _most(path, limits))
+    file = PackedFile(path, lambda used: _most(used, limits))
     try:
         if not file.size:
             raise MalformedError(f"{path.name} cannot be unpacked: {file.fault or 'it holds nothing'}")
@@ -121,7 +121,7 @@ def _unpacked(path: Path, name: str, folder: Path, limits: Limits, lost: list[Sk
     target = folder / path.name[:-3]
     with gzip.open(path) if name.endswith(".gz") else lzma.open(path) as packed, target.open("wb") as out:
         try:
-            _copy(cast("IO[bytes]", packed), out, _most(path, limits), path.name)
+            _copy(cast("IO[bytes]", packed), out, _most(path.stat().st_size, limits), path.name)
         except _cut() as error:
             lost.extend(_lost(path, str(error), out.tell()))
     return target
@@ -130,7 +130,7 @@ def _unpacked(path: Path, name: str, folder: Path, limits: Limits, lost: list[Sk
 def _zip(path: Path, folder: Path, limits: Limits, lost: list[Skip]) -> None:
     import zipfile
 
-    left, place = _most(path, limits), _Place(folder)
+    left, place = _most(path.stat().st_size, limits), _Place(folder)
     with zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if not m.is_dir()]
         _check_count(len(members), path, limits)
@@ -146,7 +146,7 @@ def _zip(path: Path, folder: Path, limits: Limits, lost: list[Skip]) -> None:
 def _tar(path: Path, folder: Path, limits: Limits, lost: list[Skip]) -> None:
     import tarfile
 
-    left, place = _most(path, limits), _Place(folder)
+    left, place = _most(path.stat().st_size, limits), _Place(folder)
     kinds: Counter[tuple[str, str]] = Counter()
     most = min(limits.files, FREE_MEMBERS + path.stat().st_size // BYTES_A_MEMBER)
     try:
@@ -181,9 +181,9 @@ def _cut() -> tuple[type[Exception], ...]:
     return EOFError, zlib.error, lzma.LZMAError, tarfile.ReadError
 
 
-def _most(path: Path, limits: Limits) -> int:
-    """Return how many bytes an archive of this size may become."""
-    return min(limits.archive_bytes, max(FREE_BYTES, path.stat().st_size * RATIO))
+def _most(packed: int, limits: Limits) -> int:
+    """Return how many bytes so many packed ones may become."""
+    return min(limits.archive_bytes, max(FREE_BYTES, packed * RATIO))
 
 
 def _check_count(count: int, path: Path, limits: Limits) -> None:

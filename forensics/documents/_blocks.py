@@ -90,6 +90,8 @@ def _object(text: str) -> tuple[str, str] | None:
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and all(line.lstrip().startswith("{") and line.rstrip().endswith("}") for line in lines):
         return ("block.jsonl", text) if all(_whole(line) is not None for line in lines) else None
+    if len(lines) < 3 and text.count("{") < 2:
+        return None  # an entry of a log at most
     value = _whole(text)
     if value is None and (loose := _loosened(text)) is not None:
         value, text = _whole(loose), _at_the_same_line(loose, text)

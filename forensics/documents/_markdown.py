@@ -90,6 +90,8 @@ def _blank(lines: list[str], first: int, count: int) -> None:
 
 def _without_quotes(lines: Sequence[str]) -> list[str]:
     """Take the marks of quotes away, and quoted lines that the text itself has: a reply repeats what it answers."""
+    if not any(">" in line for line in lines):
+        return list(lines)
     own = {line.strip() for line in lines if not _QUOTE.match(line)}
     kept: list[str] = []
     fenced = ""
@@ -172,7 +174,7 @@ def _mappings(lines: list[str], place: str) -> Iterator[Piece]:
         end = number
         while end < len(lines) and (_is_yaml(lines[end]) or (end > number and not lines[end].strip())):
             end += 1
-        text = dedented(lines[number:end]).rstrip()
+        text = dedented(lines[number:end]).rstrip() if end > number else ""
         if (
             text
             and is_mapping(text.splitlines(), named=False)
@@ -185,7 +187,9 @@ def _mappings(lines: list[str], place: str) -> Iterator[Piece]:
 
 def _is_yaml(line: str) -> bool:
     """Tell whether a line can stand in YAML: a comment, a key at the margin or something below one."""
-    return line.startswith("#") or (line[:1] in " \t" and bool(line.strip())) or is_mapping([line], named=True)
+    return bool(line) and (
+        line.startswith("#") or (line[0] in " \t" and bool(line.strip())) or is_mapping([line], named=True)
+    )
 
 
 def _commands(lines: list[str]) -> list[str]:
@@ -200,6 +204,9 @@ def _commands(lines: list[str]) -> list[str]:
         end = number + 1
         while end < len(lines) and _goes_on(lines[end - 1], lines[end]):
             end += 1
+        if end == number + 1 and not lines[number]:
+            number = end
+            continue
         parts = [line.strip().rstrip("\\^").strip() for line in lines[number:end]]
         match = _command_in(" ".join(parts)[:MOST_OF_A_COMMAND])
         if match:
@@ -223,4 +230,6 @@ def _command_in(text: str) -> re.Match[str] | None:
 
 
 def _goes_on(line: str, after: str) -> bool:
-    return bool(_CONTINUED.search(line)) or (bool(line.strip()) and bool(_OPTION.match(after)))
+    if ("\\" in line or "^" in line) and _CONTINUED.search(line):
+        return True
+    return "-" in after and bool(line.strip()) and bool(_OPTION.match(after))

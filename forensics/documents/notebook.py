@@ -88,13 +88,13 @@ def _sources(source: str, number: int) -> Iterator[Piece]:
         yield Piece(f"{number}/{name}", "\n" * match[0].count("\n") + source[match.end() :], place)
         return
     if match := _SHELL_CELL.match(source):
-        yield Piece(f"{number}/launch.sh", "\n" * match[0].count("\n") + source[match.end() :], place)
+        yield Piece("launch.sh", "\n" * match[0].count("\n") + source[match.end() :], place, known=True)
         return
     commands, program = _told_apart(source.split("\n"))
     if any(commands):
-        yield Piece(f"{number}/launch.sh", "\n".join(commands), place)
+        yield Piece("launch.sh", "\n".join(commands), place, known=True)
     if any(line.strip() for line in program):
-        yield Piece(f"{number}/cell.py", "\n".join(program), place)
+        yield Piece("cell.py", "\n".join(program), place, known=True)
 
 
 def _told_apart(lines: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -24,7 +24,7 @@ def _sniff(head: bytes) -> bool:
 @document("packed-text", match=(rf"(?i)\.{_TEXTS}\.(?:gz|xz)$",), sniff=_sniff)
 def packed_text(artifact: Artifact) -> Iterator[Piece | Skip]:
     """Text that was packed with gzip or xz, a log or metrics, read as the file that it was."""
-    file = PackedFile(artifact.location, MOST_BYTES, whole=False)
+    file = PackedFile(artifact.location, lambda _: MOST_BYTES, whole=False)
     try:
         if file.fault and not file.size:
             raise MalformedError(f"cannot be unpacked: {file.fault}")

@@ -115,7 +115,7 @@ def named_versions(artifact: Artifact) -> Iterator[Fact]:
 
 
 def _spelled_out(lines: Iterable[Line]) -> Iterator[Line]:
-    """Yield the lines, and as lines of their own the statements that stand in another form.
+    """Yield the lines that say something, and as lines of their own the statements that stand in another form.
 
     Several on a line (`torch 2.1.0, transformers 4.36.2`), a version below a heading of its package
     (`---- torch Info ----`, then `Version : 2.6.0`), what an interpreter answers to `torch.__version__`, pairs of a
@@ -123,8 +123,11 @@ def _spelled_out(lines: Iterable[Line]) -> Iterator[Line]:
     """
     section = asked = ""
     for line in lines:
-        yield line
         text = line.text
+        if not text:
+            asked = ""
+            continue
+        yield line
         if heading := _HEADING.match(text):
             section = heading[1]
         elif section and (version := _BELOW.match(text)):

@@ -98,7 +98,7 @@ class _Program:
 
 @reader(
     "python-source",
-    match=(r"/block\.py$", r"/\d+/cell\.py$", r"\.ipynb/\d+/[^/]+\.py$", r"^(?:[^/]+/)?[^/]+\.py$"),
+    match=(r"/block\.py$", r"/cell\.py$", r"\.ipynb/\d+/[^/]+\.py$", r"^(?:[^/]+/)?[^/]+\.py$"),
 )
 def python_source(artifact: Artifact) -> Iterator[Fact]:
     """Python in notebooks, issues and beside a log: TrainingArguments and their kin, models, losses, plain settings."""

@@ -209,8 +209,9 @@ class Redactor:
 
     def _secrets(self, text: str) -> str:
         text = secrets.URL_CREDENTIALS.sub(lambda m: f"{self.token('secret', m[0])}@", text)
-        for pattern in secrets.PATTERNS:
-            text = pattern.sub(self._as("secret"), text)
+        secret = self._as("secret")
+        for pattern in secrets.PATTERNS if len(text) >= secrets.SHORTEST else ():
+            text = pattern.sub(secret, text)
         text = secrets.WANDB.sub(self._key_or_commit, text)
         for pattern in (secrets.SIGNED, secrets.BEARER, secrets.CONNECTION):
             text = pattern.sub(lambda m: m[1] + self.token("secret", m[0][len(m[1]) :]), text)

@@ -76,6 +76,9 @@ PATTERNS: tuple[re.Pattern[str], ...] = (
                r"(?![A-Za-z0-9+]{0,36}/(?:[A-Za-z0-9+]{1,36}/){0,9}[a-z]{3,36}/)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"),
 )  # fmt: skip
 
+SHORTEST = 12
+"""Letters of the shortest text in which any of these can match."""
+
 WANDB = expression(_B + r"(?:local-)?[0-9a-fA-F]{40}" + _E)
 """A W&B key; a git commit looks the same, and is told from it by what stands before it (`names.is_commit_after`)."""
 URL_CREDENTIALS = expression(r"(?<=://)[^\s/@\"'<>]{1,200}@")

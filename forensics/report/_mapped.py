@@ -3,7 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
-from typing import Any, TypeVar
+from operator import is_
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import numpy as np
 
 from forensics.model.columns import Names
 
@@ -17,11 +21,21 @@ OURS = frozenset(
     }
 )  # fmt: skip
 """Fields whose text is written by medforensics itself and carries nothing from the run."""
+_NUMBERS = frozenset({int, float, bool, type(None)})
 
 
 @cache
 def _text_fields(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.init and field.name not in OURS)
+    return tuple(
+        field.name for field in fields(kind) if field.init and field.name not in OURS and _may_hold_text(field.type)
+    )
+
+
+def _may_hold_text(kind: object) -> bool:
+    """Tell whether a field of this type is looked into: numbers and arrays of numbers are not."""
+    if kind in _NUMBERS or get_origin(kind) is np.ndarray:
+        return False
+    return get_origin(kind) not in {Union, UnionType} or any(map(_may_hold_text, get_args(kind)))
 
 
 def mapped(value: Value, function: TextFunction) -> Value:
@@ -40,7 +54,8 @@ def _mapped(value: Any, function: TextFunction) -> Any:  # noqa: ANN401  (any fi
     if isinstance(value, Names):
         return value.mapped(getattr(function, "of_name", function))
     if isinstance(value, tuple):
-        return tuple(_mapped(item, function) for item in value)
+        made = tuple([_mapped(item, function) for item in value])
+        return value if all(map(is_, made, value)) else made
     if isinstance(value, Mapping):
         return {_mapped(key, function): _mapped(item, function) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):

@@ -8,6 +8,7 @@ import lzma
 import threading
 import zlib
 from bisect import bisect_right
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from forensics.deferred.records import dataclass
@@ -94,28 +95,30 @@ class PackedFile:
 
     `fault` says why the rest of a cut or corrupt file is missing, empty where nothing is. Raises `UnreadableError`
     when the file cannot be opened, `LimitError` when it unpacks to more than `most` bytes; where it need not be
-    `whole`, what lies behind them is left out, and `fault` says so.
+    `whole`, what lies behind them is left out, and `fault` says so. `most` is given the packed bytes that were used up:
+    what is packed too far shows it after some of it.
     """
 
-    def __init__(self, path: Place | Held | Packed, most: int, *, whole: bool = True) -> None:
+    def __init__(self, path: Place | Held | Packed, most: Callable[[int], int], *, whole: bool = True) -> None:
         self._file = File(path)
         self._lock = threading.Lock()
         self._marks = [_Cursor(self._file, _machine(self._file))]
         self._block, self._start, self.fault = b"", 0, ""
         self._cursor = self._begun(0)
         try:
-            while self._cursor.position <= most and self._advance():
+            while self._cursor.position <= most(self._cursor.packed) and self._advance():
                 pass
         except FAULTS as error:
             self.fault = str(error)
-        self.size = min(self._cursor.position, most)
+        allowed = most(self._cursor.packed)
+        self.size = min(self._cursor.position, allowed)
         if self.size < self._cursor.position:
             if whole:
                 self._file.close()
                 raise LimitError(
-                    f"{path.name} unpacks to more than an archive of its size may ({most:,} bytes are allowed)"
+                    f"{path.name} unpacks to more than an archive of its size may ({allowed:,} bytes are allowed)"
                 )
-            self.fault = f"no more than {most:,} bytes are unpacked"
+            self.fault = f"no more than {allowed:,} bytes are unpacked"
 
     @property
     def modified(self) -> float:

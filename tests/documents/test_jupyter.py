@@ -1,7 +1,9 @@
 """Notebooks: what cells printed is a log, their tables are curves, their sources are scripts."""
 
+import ast
 import copy
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -302,3 +304,42 @@ def test_any_damage_ends_in_facts_or_one_line(
     except ForensicsError:
         return
     assert not report.failures
+
+
+def test_the_code_of_a_cell_is_no_log(tmp_path: Path) -> None:
+    """What a cell would print, or what a comment quotes, happened nowhere."""
+    lines = [f"{{'loss': {value}, 'epoch': {number}}}" for number, value in enumerate(LOSSES)]
+    source = "\n".join(["lora = LoraConfig(", "    r=32,  # rank", ")", "# Killed", *lines])
+    (tmp_path / "train.ipynb").write_text(json.dumps(notebook(cell(source))))
+    run = read(tmp_path)
+
+    assert "loss" not in run.timeline
+    assert not run.timeline.events
+    assert not [s for found in run.environment.entries.values() for s in found if "rank" in str(s.value)]
+
+
+def test_the_code_of_a_cell_is_read_wherever_the_notebook_lies(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    source = "from transformers import TrainingArguments\nargs = TrainingArguments(learning_rate=0.25)"
+    (tmp_path / "a" / "b" / "c" / "train.ipynb").write_text(json.dumps(notebook(cell(source))))
+
+    assert read(tmp_path).environment.value("learning_rate") == 0.25
+
+
+def test_a_cell_costs_little_more_than_its_code(tmp_path: Path) -> None:
+    """The unit is what Python takes to parse the cells: 9 of them, above 40 where each was looked at as a log."""
+    sources = [f"rate_{number} = 0.{number}\ntrain(rate_{number})" for number in range(2_000)]
+    (tmp_path / "train.ipynb").write_text(
+        json.dumps(notebook(*map(cell, sources), cell("train()", stream("{'loss': 2.5}\\n"))))
+    )
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "train.ipynb").write_text(json.dumps(notebook(cell(sources[0], stream("{'loss': 2.5}\\n")))))
+    read(tmp_path / "one")
+    begun = time.process_time()
+    for source in sources:
+        compile(source, "cell", "exec", ast.PyCF_ONLY_AST)
+    unit = time.process_time() - begun
+    begun = time.process_time()
+    read(tmp_path)
+
+    assert time.process_time() - begun < 16 * unit

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forensics.documents import _blocks
 from forensics.documents._blocks import MOST_LITERAL, Block, _loosened, recognised
 from forensics.documents._markdown import split
 from forensics.errors import ForensicsError
@@ -365,3 +366,10 @@ def test_a_block_far_down_carries_no_empty_lines_and_is_told_at_its_place(tmp_pa
     assert [(piece.first, piece.text) for piece in pieces if piece.name.endswith(".sh")] == [(5002, launch[1])]
     assert rate is not None
     assert (rate.source.place, rate.source.record) == ("line 5002", 5002)
+
+
+def test_an_entry_of_a_log_in_a_fence_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line without an object within is no configuration, whatever it means: pages hold ten thousands of them."""
+    monkeypatch.setattr(_blocks, "_whole", None)
+
+    assert recognised(Block(1, "", ("{'loss': 1.5, 'epoch': 0.1}",))) is None
