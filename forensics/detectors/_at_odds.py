@@ -31,7 +31,11 @@ COINS = (2 * float(np.log(2)), float(np.log(2)))
 def never_at_odds(run: Run) -> tuple[Series, str] | None:
     """Return the loss of a discriminator that is a coin from its first entries on, and how to say so."""
     found = {
-        which: [s for name, s in sorted(run.timeline.series.items()) if which.search(name) and len(s) >= LEAST]
+        which: [
+            s
+            for name, s in sorted(run.timeline.series.items())
+            if (which.search(name) or which.search(s.logged_as or "")) and len(s) >= LEAST
+        ]
         for which in (DISCRIMINATOR, GENERATOR)
     }
     for series in found[DISCRIMINATOR]:
@@ -40,8 +44,9 @@ def never_at_odds(run: Run) -> tuple[Series, str] | None:
         for other in found[GENERATOR]:
             if _rests_at(finite(series), coin) and _rests_at(finite(other), COINS[1]):
                 return series, (
-                    f"{series.name} rests at {number(level)} and {other.name} at {number(median(finite(other)))} from "
-                    "the start on: a coin tells real from made as well (ln 2 is 0.6931)"
+                    f"{series.logged_as or series.name} rests at {number(level)} and {other.logged_as or other.name} "
+                    f"at {number(median(finite(other)))} from the start on: a coin tells real from made as well "
+                    "(ln 2 is 0.6931)"
                 )
     return None
 

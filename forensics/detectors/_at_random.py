@@ -27,7 +27,8 @@ def at_random(run: Run) -> tuple[Series, str] | None:
     """Return an entropy that is that of a choice by lot, or a share of actions at random that never falls.
 
     It is told where returns are logged and none of them rises: an early part of a run looks the same otherwise. An
-    entropy that is the very same number in all entries needs no return: no update has moved the policy.
+    entropy that is the very same number in all entries, or one of 30 and more that stays within a five-hundredth of
+    that of a lot and does not sink, needs no return: no update has moved the policy.
     """
     earned = [finite(each) for each in returns(run)]
     if any(map(solved, earned)):
@@ -44,7 +45,9 @@ def at_random(run: Run) -> tuple[Series, str] | None:
             near = 2 <= choices <= MOST_CHOICES and abs(abs(median(values)) - lot) <= NEAR * lot
             if not near or float(np.abs(np.abs(values) - lot).max()) > WITHIN * lot:
                 continue
-            exactly = rises <= SURELY and float(np.abs(np.abs(values) - lot).max()) <= EXACTLY * lot
+            sinks = rank(np.abs(values[:: max(1, len(values) // MOST)])) < -RISES
+            unknown = not earned and len(values) >= 2 * LEAST and not sinks
+            exactly = (rises <= SURELY or unknown) and float(np.abs(np.abs(values) - lot).max()) <= EXACTLY * lot
             if earns_no_more or exactly or float(np.ptp(values)) <= SAME * lot:
                 return series, f"{name} is that of a choice by lot among {choices} in all of {len(values):,} entries"
         one = MOSTLY <= float(values.min()) == float(values.max()) <= 1

@@ -8,6 +8,7 @@ from forensics.analysis import context, robust
 from forensics.analysis.evaluation import Since, training_since
 from forensics.analysis.held_out import falls_when_better, kept_apart, twin
 from forensics.analysis.learning import QUALITY, finite
+from forensics.analysis.steered import steered
 from forensics.deferred.patterns import expression
 from forensics.detectors._behind import (
     is_error,
@@ -99,6 +100,7 @@ def eval_gap(run: Run) -> Iterator[Finding]:
     deviations; what is learned by heart by an accuracy, or the like, that is higher than at the best evaluation, unless
     it began beside that of training and ends below half of it; evaluations that leaped up with the training loss and
     only ever fall since.
+    A notice where something that the program steers moves one way meanwhile (`analysis.steered`).
     Known false alarms: classification, where accuracy may still rise while the loss does, as it does in the one below.
     Measured: 1 of 133 healthy runs (27 of the fixtures, 73 of first contact, 33 further public ones), a classifier
     whose precision rises all the while; no other ends above 1.26 x its best, none of 7 that overfit below 1.31 x.
@@ -156,14 +158,15 @@ def _judged(run: Run, series: Series) -> Finding | None:
     above = min(ABOVE * low, float(values[-1]))
     first = int(index[best + 1 + int(np.argmax(values[best + 1 :] >= above))])
     grave = heart or jumps or ruined or never or (worse and low >= SMALL) or (lasting and both)
-    severity: Severity = "warning" if grave else "notice"
+    moved = steered(run, series, int(index[best]) + 1)
+    severity: Severity = "warning" if grave and not moved else "notice"
     meaning = "the training loss rises with it" if both else "later steps only fit the training data"
     name = "the evaluation loss" if series.name == EVAL_LOSS else series.name
     return Finding(
         symptom="eval-gap",
         severity=severity,
         statement=f"{name} was best with {number(low)} at step "
-        f"{int(series.steps[index[best]])} and ends at {number(float(values[-1]))}: {meaning}",
+        f"{int(series.steps[index[best]])} and ends at {number(float(values[-1]))}: {moved or meaning}",
         source=series.source_at(first),
         step=int(series.steps[first]),
         step_range=(int(series.steps[index[best]]), int(series.steps[first])),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from forensics.analysis import context, robust
+from forensics.analysis.steered import steered
 from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
 from forensics.model import Finding, Floats, Run, Series
@@ -84,7 +85,7 @@ def _unannounced(run: Run, series: Series) -> Iterator[Finding]:
     if not begun or (series.axis == "entry" and len(begun) >= SEVERAL):
         return
     cut, old, new = begun[0]
-    if _counted_anew(run, series, int(finite[cut])):
+    if _counted_anew(run, series, int(finite[cut])) or steered(run, series, int(finite[cut])):
         return
     step = int(series.steps[finite[cut]])
     yield Finding(

@@ -43,7 +43,8 @@ SPENT, TENFOLD, AT_ONCE, LEARNT = 3e-3, 10, 0.2, 0.3
 """A loss with nothing left to teach; within which share of the run it came near, and where such a loss began."""
 EQUATION = expression(r"\bpdes?\b|residual|\bl2[ _](?:rel\w{0,5}[ _])?err", re.IGNORECASE)
 RIGHT = expression(r"(?:^|[/_ .-])(?:acc(?:uracy)?|auc|f1|r2)$", re.IGNORECASE)
-PERFECT = 0.995
+PERFECT, SHORTLY, UNCHANGED = 0.995, 50, 8
+"""An accuracy with nothing left to learn, of which part of the run on it leaves a doubt; entries of one that stands."""
 LEFT, LONG, HIGH, OF_THE_FIRST = 1.5, 0.1, 4.0, 0.3
 """How far above its best a loss stood, in which share of its entries, by how many point-to-point deviations, and what
 share of its first entry that is at least."""
@@ -77,6 +78,7 @@ def doubt(run: Run) -> str:
         _return_never_rose,
         _rate_spent,
         _norm_of_nothing,
+        _one_quality,
         _worse_than_the_mean,
     )
     return next((told for sign in signs if (told := sign(run))), "")
@@ -185,8 +187,10 @@ def _perfect_at_once(run: Run) -> str:
         values = finite(series)
         if len(values) >= 3 and EVALUATION.search(name) and RIGHT.search(name) and float(values.max()) <= 100:
             whole = 100.0 if float(values.max()) > 1.0001 else 1.0
-            if float(values[0]) >= PERFECT * whole:
-                return f"{name} is {_number(float(values[0]))} from the first evaluation on, as where labels leak"
+            first = float(values[len(values) // SHORTLY])
+            if first >= PERFECT * whole:
+                soon = "from the first evaluation on" if len(values) < SHORTLY else "within a fiftieth of the run"
+                return f"{name} is {_number(first)} {soon}, as where labels leak"
     return ""
 
 
@@ -318,6 +322,18 @@ def _norm_of_nothing(run: Run) -> str:
         if (name == GRAD_NORM or NORM.search(name)) and len(series) >= FIRST and not series.values.any():
             told = "the gradient norm" if name == GRAD_NORM else name
             return f"{told} is 0 in all of {len(series):,} entries while the loss is not"
+    return ""
+
+
+def _one_quality(run: Run) -> str:
+    """Tell of a quality that is one number though training goes on, as one answer to every input gives it."""
+    if _game(run) or context.may_know(run):
+        return ""
+    for name, series in sorted(run.timeline.series.items()):
+        values = finite(series)
+        named = context.BETTER_HIGHER.search(name) and not is_loss(name)
+        if len(values) >= UNCHANGED and named and float(np.ptp(values)) == 0 and float(values[0]) not in {1.0, 100.0}:
+            return f"{name} is {_number(float(values[0]))} in all of {len(values):,} entries"
     return ""
 
 

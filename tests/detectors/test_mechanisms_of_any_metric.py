@@ -299,3 +299,26 @@ def test_a_step_that_stands_while_entries_are_written_is_told_from_what_was_read
 
     assert [f.symptom for f in report.findings if f.severity == "warning"] == ["update-stalled"]
     assert "the step stands at 10,000 in the last 41 of 60 entries" in report.findings[0].statement
+
+
+def test_a_column_that_tells_of_a_stage_explains_a_leap_of_the_loss_and_of_its_evaluation() -> None:
+    falls = np.geomspace(1.2, 0.02, 25)
+    loss = noisy(np.concatenate([falls, falls * 1.05]), 0.002)
+    evaluated = [*np.geomspace(0.7, 0.1, 25), *np.geomspace(2.5, 0.6, 25)]
+    run = {"loss": loss, "eval_loss": evaluated}
+    stage = [1] * 25 + [2] * 25
+
+    assert "warning" in severities("resume-jump", named(run))
+    assert "warning" in severities("eval-gap", named(run))
+    assert severities("resume-jump", named({**run, "seq_len": stage})) == []
+    assert set(severities("eval-gap", named({**run, "seq_len": stage}))) <= {"notice"}
+
+
+def test_an_entropy_that_never_leaves_that_of_a_lot_needs_no_return() -> None:
+    lot = [float(x) for x in np.log(2) - 0.0008 * DICE.random(40)]
+
+    (found,) = find("loss-plateau", named({"policy_entropy": lot, "LossPi": noisy(np.full(40, 0.001))}))
+    assert "a choice by lot among 2 in all of 40 entries" in found.statement
+    sinks = np.linspace(np.log(2), np.log(2) - 0.0012, 40)
+    assert find("loss-plateau", named({"policy_entropy": sinks, "LossPi": noisy(np.full(40, 0.001))})) == []
+    assert find("loss-plateau", named({"policy_entropy": lot[:20], "LossPi": noisy(np.full(20, 0.001))})) == []

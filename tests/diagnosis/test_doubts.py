@@ -52,6 +52,11 @@ SIGNS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"loss": FALLS, "train/entropy": [1.9459101] * 10}, "train/entropy is 1.946 in all of 10 entries"),
     ({"loss": FALLS, "grad_norm": [0.0] * 10}, "the gradient norm is 0 in all of 10 entries while the loss is not"),
+    ({"loss": FALLS, "top1": [0.9525] * 10, "acc": [0.9525] * 10}, "acc is 0.9525 in all of 10 entries"),
+    (
+        {"loss": [*np.geomspace(0.67, 0.3, 100)], "val_auc": [0.6, *[1.0] * 99]},
+        "val_auc is 1 within a fiftieth of the run, as where labels leak",
+    ),
     ({"loss": FALLS, "r2": [-2.7, -2.0, -1.5, -0.9, -0.6]}, "r2 is -0.6 at its best: answering the mean is better"),
     (
         {"loss": FALLS, "learning_rate": [1e-3] * 6 + [1e-9] * 4},
@@ -91,6 +96,8 @@ FINE: list[dict[str, Any]] = [
     {"loss": FALLS, "train/entropy": [1.9459101] * 9 + [1.94]},
     {"loss": FALLS, "learning_rate": [0.0, *[1e-3] * 8, 0.0]},
     {"loss": FALLS, "learning_rate": [0.0] * 10},
+    {"loss": FALLS, "acc": [1.0] * 10},
+    {"loss": [*np.geomspace(0.67, 0.3, 100)], "val_auc": [*np.linspace(0.6, 0.95, 20), *[1.0] * 80]},
     {},
 ]
 
