@@ -112,9 +112,21 @@ def _spoken() -> Iterable[str]:
 
 
 def _tried() -> Iterable[str]:
-    from forensics.signatures.tried import SWITCHES
+    from forensics.signatures.described import SWITCHES
 
     return (words for words, _, _ in SWITCHES)
+
+
+def _ends() -> Iterable[str]:
+    from forensics.signatures.spoken_ends import ENDS
+
+    return (words for _, _, words in ENDS)
+
+
+def _devices() -> Iterable[str]:
+    from forensics.signatures.tried import OTHERS
+
+    return OTHERS.values()
 
 
 def _packages() -> Iterable[str]:
@@ -144,7 +156,9 @@ BUILT: dict[str, tuple[str, Callable[[], Iterable[str | bytes]]]] = {
     "forensics/signatures/kinds.py:_may_hold": ("search", _signatures),
     "forensics/signatures/reported.py:_alone": ("search", _said),
     "forensics/signatures/spoken.py:lexicon": ("search", _spoken),
-    "forensics/signatures/tried.py:_settings": ("search", _tried),
+    "forensics/signatures/described.py:settings_in": ("search", _tried),
+    "forensics/signatures/spoken_ends.py:_words": ("search", _ends),
+    "forensics/signatures/tried.py:_devices": ("search", _devices),
     "forensics/signatures/tried.py:_canonical": ("fullmatch", _packages),
     "forensics/signatures/structure.py:_compiled": ("search", _builds),
     "forensics/readers/text/printed_settings.py:_training_block": ("search", lambda: _settings("_BLOCK")),

@@ -17,8 +17,14 @@ KEYS: Mapping[str, frozenset[str]] = {
     "fp16": frozenset({"precision", "fp16"}),
     "torch_compile": frozenset({"torch.compile", "torch_compile"}),
     "several ranks": frozenset({"world size"}),
+    "mixed_precision": frozenset({"precision"}),
+    "fp32": frozenset({"precision"}),
 }
 """Under which keys rules look at a setting; any other has its own name for a key."""
+
+
+BROAD = frozenset(f"trial of {name}" for name, keys in KEYS.items() if keys & {"precision", "attention"})
+"""Keys of the evidence of changes that touch what many causes need: precision and attention."""
 
 
 class Tried(NamedTuple):
@@ -55,6 +61,24 @@ def of_package(run: Run, package: str) -> tuple[list[Tried], list[Tried]]:
         trial = Trial("package", package, str(recorded.value), works=False, text=f"{package} {recorded.value}")
         fails = [Tried(trial, recorded.source)]
     return works, fails
+
+
+def parted(run: Run, *names: str) -> tuple[Tried, Tried] | None:
+    """Return a trial that went well and one that failed, of one thing under these names (a setting, the "gpu").
+
+    Where the author tells of a success only, what failed is what the run itself used.
+    """
+    told = [one for one in trials(run) if one.trial.name in names]
+    went = {one.trial[1:3]: True for one in told if one.trial.works}
+    works = [one for one in told if one.trial.works]
+    fails = [one for one in told if not one.trial.works and one.trial[1:3] not in went]
+    used = next(
+        (s for name in names if (s := run.environment.best(name, "hardware") or run.environment.best(name))), None
+    )
+    if works and not fails and used is not None and str(used.value).lower() != works[0].trial.value.lower():
+        trial = Trial(works[0].trial.group, used.name, str(used.value), works=False, text=f"{used.name} {used.value}")
+        fails = [Tried(trial, used.source)]
+    return (works[0], fails[0]) if works and fails else None
 
 
 def packages(run: Run) -> tuple[str, ...]:

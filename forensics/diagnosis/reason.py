@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import field, replace
 
 from forensics.analysis.last_error import KEY, guessed
-from forensics.analysis.tried import cures
+from forensics.analysis.tried import BROAD, cures
 from forensics.deferred.records import dataclass
 from forensics.diagnosis.judgement import ENDS
 from forensics.diagnosis.undecided import cannot_decide, deciding, told_as_excluded
@@ -98,6 +98,8 @@ def argued(rule: Rule, run: Run, explained: Explained) -> Hypothesis:
         seen.key for _, seen in conditions if seen and seen.holds
     ]
     cure = cures(run, held)
+    if cure is not None and cure.key in BROAD and (not conditions or any(seen is None for _, seen in conditions)):
+        cure = replace(cure, points=1)  # of a cause that may not apply here it says little
     weighed |= {} if cure is None else {cure.identity: cure}
     # A condition that holds and is weighed as well is told once, with its points.
     needed = {

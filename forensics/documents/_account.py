@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from forensics.deferred.patterns import expression
 from forensics.names import FOREIGN_LOSS
-from forensics.signatures.reported import BETWEEN, stated_in
-from forensics.signatures.tried import trials_in
+from forensics.signatures.reported import BETWEEN, events_in, stated_in
+from forensics.signatures.tried import described_in, trials_in
 
 _FENCE = expression(r"^\s{0,16}(?:[-*+]\s{1,4})?(?:`{3,}|~{3,})")
 _QUOTE = expression(r"^\s{0,3}>")
@@ -32,7 +32,8 @@ _PLAINLY = expression(
 """Signs of a printed line that no sentence has, whoever speaks in it; settings may stand in one."""
 _FORM = expression(
     r"(?im)^\s{0,3}(?:#{1,6}|\*\*)\s{0,4}(?:[^\w\s]{1,4}\s?)?(?:describe the bug|bug(?: description)?|reproduction"
-    r"|to reproduce|steps to reproduce|expected behaviou?r|current behaviou?r|actual behaviou?r|system info|environment"
+    r"|to reproduce|steps to reproduce|expected behaviou?r|current behaviou?r|actual behaviou?r"
+    r"|observed(?: behaviou?r)?|repro|what happened|system info|environment"
     r"|environement|your current environment|issue description|who can help)\b"
 )
 _DIALOGUE = expression(r"(?im)^\s{0,4}\**(?:user|assistant|human|ai|bot|system|q|a)\**\s?:")
@@ -149,24 +150,27 @@ def is_account(lines: Sequence[str]) -> bool:
 
 
 class Account(NamedTuple):
-    """The lines of an account with nothing but what states a fault, and with nothing but what was tried."""
+    """The lines of an account with nothing but what states a fault, what was tried, or how it was set up."""
 
     told: list[str]
     tried: list[str]
+    described: list[str]
 
 
 def account_in(lines: Sequence[str]) -> Account:
-    """Return what an account says of its fault and of trials, at its lines; nothing for any other text."""
-    account = Account([], [])
+    """Return what an account says of its fault, of trials and of its set-up, at its lines; nothing for other texts."""
+    account = Account([], [], [])
     if not is_account(lines):
         return account
-    found: tuple[dict[int, list[str]], dict[int, list[str]]] = ({}, {})
+    found: tuple[dict[int, list[str]], ...] = ({}, {}, {})
     for line, sentence, title in sentences(lines):
         text = " ".join(sentence.split())
-        if stated_in(sentence, title=title):
+        if stated_in(sentence, title=title) or events_in(sentence, title=title):
             found[0].setdefault(line, []).append(f"{'# ' if title else ''}{text}")
         if trials_in(sentence):
             found[1].setdefault(line, []).append(text)
+        if described_in(sentence):
+            found[2].setdefault(line, []).append(text)
     return Account(*(_at_their_lines(said, len(lines)) for said in found))
 
 

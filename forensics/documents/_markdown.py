@@ -56,9 +56,9 @@ def split(lines: Sequence[str], place: str = "line {}", title: str = "") -> Iter
     A `title` that does not stand in the text belongs to what its author says.
     """
     account = account_in([*lines, "", f"# {title}"] if title else lines)
-    for name, said in (("told.account", account.told), ("tried.account", account.tried)):
+    for name, said in account._asdict().items():
         if said:
-            yield Piece(name, "\n".join(said), place)
+            yield Piece(f"{name}.account", "\n".join(said), place)
     rest = _without_quotes(lines)
     blocks = list(_fenced(rest))
     for block in blocks:

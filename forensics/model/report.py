@@ -88,13 +88,15 @@ class Seen:
     """Something that the run recorded: whether it holds, said as a sentence with the value observed.
 
     Functions that observe return None when the run does not tell. `key` names the observation, so that it counts
-    once however many branches of a rule look at it.
+    once however many branches of a rule look at it. `most` is what it can be worth: a sentence less than a line of
+    a log.
     """
 
     holds: bool
     statement: str
     source: Source | None = None
     key: str = ""
+    most: int = 10
 
 
 @dataclass(frozen=True, slots=True)

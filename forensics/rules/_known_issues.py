@@ -45,6 +45,7 @@ from forensics.rules import _rewards as rewards
 from forensics.rules import _setup as setup
 from forensics.rules import _tensors as tensors
 from forensics.rules import _told as told
+from forensics.rules import _trials as trials
 from forensics.rules._seen import Seen, first, unless, weigh
 from forensics.rules._versions import OUTSIDE, Affected, another_release_works
 
@@ -95,6 +96,9 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "one tensor only": lambda r, _: tensors.single(r),
     "an exception": lambda r, _: told.raised(r),
     "another release works": lambda r, _: another_release_works(r),
+    "another attention works": lambda r, _: trials.another_attention_works(r),
+    "another device works": lambda r, _: trials.another_device_works(r),
+    "several ranks hang": lambda r, _: trials.several_ranks_hang(r),
     "killed by signal 9": lambda r, _: told.ended_by_signal(r, 9),
     "killed by signal 24": lambda r, _: told.ended_by_signal(r, 24),
     "an AMD board or a ROCm build": lambda r, _: backends.on_rocm(r),

@@ -28,7 +28,7 @@ def weigh(seen: Seen | None, yes: int, no: int = 0, because: str = "", *, measur
     """
     if seen is None:
         return
-    points = yes if seen.holds else no
+    points = min(yes, seen.most) if seen.holds else no
     if points:
         said = f"{seen.statement}; {because}" if because else seen.statement
         yield Evidence(points, said, seen.source, seen.key, measured)

@@ -183,7 +183,13 @@ def world_size(run: Run) -> tuple[int, Source] | None:
 def several_ranks(run: Run) -> Seen | None:
     found = world_size(run)
     if found is None:
-        return None
+        told = run.environment.best("multi_gpu")
+        several = run.environment.flag("multi_gpu")
+        if told is None or several is None:
+            return None
+        return Seen(
+            several, f"the run has {'several processes' if several else 'one process'}", told.source, "world size"
+        )
     ranks = "one process" if found[0] == 1 else f"{found[0]} processes"
     return Seen(found[0] > 1, f"the run has {ranks}", found[1], "world size")
 

@@ -1,7 +1,7 @@
 """What the log and the end of a run tell: events, last words, signals."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
@@ -12,9 +12,12 @@ from forensics.model import Run, Source
 from forensics.names import LOSS, Kind
 from forensics.rules._seen import Seen
 from forensics.signatures import BY_NAME
+from forensics.signatures.reported import BETWEEN, events_in
 
 MOST = 500
 """Different texts of a kind that are looked at from the first on, and as many up to the last."""
+IN_WORDS = 4
+"""The most that an event is worth which nothing but a sentence tells of: it makes a cause possible, never likely."""
 
 
 def happened(run: Run, kind: str, *, told: str = "") -> Seen | None:
@@ -31,9 +34,28 @@ def happened(run: Run, kind: str, *, told: str = "") -> Seen | None:
     death = next(iter(last_deaths(run, kind)), None)
     if death is not None:
         return Seen(True, told or f"the log says “{death.text[:160]}”", death.source, f"event {kind}")
+    spoken = _by_its_author(run).get(kind)
+    if spoken is not None:
+        return spoken
     if run.timeline.events:
         return Seen(False, f"no {kind} line is in the log", None, f"event {kind}")
     return None
+
+
+def _by_its_author(run: Run) -> Mapping[str, Seen]:
+    """Return the events that nothing but sentences of an account tells of."""
+    return run.timeline.once(
+        "events in words", lambda: {seen.key.removeprefix("event "): seen for seen in _spoken(run)}
+    )
+
+
+def _spoken(run: Run) -> Iterator[Seen]:
+    for events in run.timeline.events_of(Kind.REPORTED):
+        for index in range(len(events)):
+            for sentence in events.text_at(index).split(BETWEEN):
+                for kind in events_in(sentence.removeprefix("# "), title=sentence.startswith("# ")):
+                    text = " ".join(sentence.removeprefix("# ").split())[:160]
+                    yield Seen(True, f"its author says “{text}”", events.source_at(index), f"event {kind}", IN_WORDS)
 
 
 def said(run: Run, kind: str, pattern: re.Pattern[str]) -> Seen | None:

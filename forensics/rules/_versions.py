@@ -60,7 +60,9 @@ class Affected:
             return None
         inside = [_contains(self.versions, each) for one in fails if (each := parse(one.trial.value))]
         outside = [not _contains(self.versions, each) for one in works if (each := parse(one.trial.value))]
-        parts = all(inside) and all(outside) and bool(inside) and bool(outside)
+        if not inside or not outside:
+            return None
+        parts = all(inside) and all(outside)
         said = f"{_tried(works, fails)}: {self.versions} {'parts' if parts else 'does not part'} them"
         return Seen(parts, said, works[0].source, f"trial of {self.package}")
 

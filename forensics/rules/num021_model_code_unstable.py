@@ -14,6 +14,7 @@ from forensics.rules._seen import Seen, first, held, holds, weigh_no, weigh_yes
 from forensics.rules._setup import fp16_used, is_set, precision_is, several_ranks
 from forensics.rules._tensors import single, widespread
 from forensics.rules._told import said
+from forensics.rules._trials import full_precision_works
 
 ANOMALY = expression("returned nan values in its")
 """What torch.autograd raises under anomaly detection: "Function 'LogBackward0' returned nan values in its ..."."""
@@ -94,6 +95,7 @@ def model_code_unstable(run: Run, explained: Explained) -> Iterator[Evidence | F
         yield from weigh_yes(forward, 3, "one operation has no gradient there: a root at 0, a norm of nothing")
     else:
         yield from weigh_yes(forward, -1, "the backward pass broke first")
+    yield from weigh_yes(full_precision_works(run), 3, "an operation needs more digits than bf16 has")
     yield from weigh_yes(deepspeed_used(run), -1)
     yield from weigh_yes(precision_is(run, "fp16"), -2, "the range of fp16 is the nearer cause")
     yield from weigh_yes(is_set(run, "use_liger_kernel"), -1)

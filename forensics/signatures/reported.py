@@ -7,11 +7,13 @@ somebody else's or over states nothing. A denied fall is a statement: "does not 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from forensics.deferred.patterns import expression
 from forensics.signatures.spoken import HEDGED, LESS, NOT, PREPOSITION, Token, tokens
+from forensics.signatures.spoken_ends import OF_SYMPTOMS, ends_in
+from forensics.signatures.spoken_meanings import ALONE, DATED, DENIED, MEANS
 from forensics.signatures.spoken_times import began
 
 BETWEEN = "  "
@@ -29,121 +31,6 @@ class Statement(NamedTuple):
     last: int | None
     axis: str
 
-
-MEANS: Mapping[str, Mapping[str, str]] = {
-    "loss": {
-        "nan": "loss-nan",
-        "zero": "loss-to-zero",
-        "grows": "loss-divergence",
-        "collapses": "loss-divergence",
-        "spikes": "loss-spike",
-        "erratic": "loss-erratic",
-        "constant": "loss-constant",
-        "flat": "loss-plateau",
-        "hangs": "loss-plateau",
-        "huge": "loss-above-uniform",
-        "low": "suspiciously-low-loss",
-    },
-    "eval": {
-        "nan": "eval-nan",
-        "grows": "eval-gap",
-        "spikes": "eval-gap",
-        "huge": "eval-gap",
-        "constant": "loss-plateau",
-    },
-    "norm": {
-        "nan": "grad-norm-nan",
-        "zero": "grad-norm-zero",
-        "grows": "grad-norm-explosion",
-        "spikes": "grad-norm-explosion",
-        "huge": "grad-norm-explosion",
-    },
-    "reward": {
-        "nan": "metric-nan",
-        "zero": "reward-collapse",
-        "falls": "reward-collapse",
-        "collapses": "reward-collapse",
-        "constant": "reward-collapse",
-        "flat": "reward-collapse",
-        "hangs": "reward-collapse",
-        "crashes": "reward-collapse",
-    },
-    "accuracy": {"nan": "metric-nan", "zero": "loss-plateau", "constant": "loss-plateau", "hangs": "loss-plateau"},
-    "kl": {"nan": "metric-nan", "grows": "kl-explosion", "spikes": "kl-explosion", "huge": "kl-explosion"},
-    "entropy": {
-        "nan": "metric-nan",
-        "zero": "diversity-collapse",
-        "collapses": "diversity-collapse",
-        "constant": "diversity-collapse",
-    },
-    "output": {"nan": "metric-nan"},
-    "scale": {"zero": "loss-scale-collapse", "falls": "loss-scale-collapse"},
-    "rate": {"zero": "lr-zero"},
-    "weights": {"nan": "weights-nan", "zero": "weights-zero", "constant": "weights-unchanged"},
-    "speed": {"slower": "throughput-drop"},
-    "model": {
-        "nan": "metric-nan",
-        "grows": "loss-divergence",
-        "collapses": "reward-collapse",
-        "overfits": "eval-gap",
-    },
-    "train": {
-        "nan": "loss-nan",
-        "hangs": "run-hung",
-        "stops": "run-cut-off",
-        "killed": "crash-killed",
-        "waits": "crash-nccl",
-        "oom": "crash-oom",
-        "faults": "crash-signal",
-        "crashes": "crash-exception",
-        "collapses": "reward-collapse",
-        "erratic": "loss-divergence",
-        "slower": "throughput-drop",
-        "overfits": "eval-gap",
-    },
-}
-"""What a quantity and its predicate together are a symptom of; a pair that is not here states nothing."""
-DENIED: Mapping[str, Mapping[str, str]] = {
-    "loss": {"falls": "loss-plateau", "changes": "loss-plateau"},
-    "eval": {"falls": "loss-plateau", "changes": "loss-plateau"},
-    "reward": {"grows": "reward-collapse", "falls": "reward-collapse", "changes": "reward-collapse"},
-    "accuracy": {"grows": "loss-plateau", "falls": "loss-plateau", "changes": "loss-plateau"},
-    "model": {"falls": "loss-plateau", "learns": "loss-plateau"},
-    "train": {"falls": "loss-plateau"},
-    "weights": {"changes": "weights-unchanged", "learns": "weights-unchanged"},
-}
-"""The same where it is the denial that states something: "the loss does not decrease", "the weights do not change"."""
-ALONE = {
-    "nan": (
-        "loss-nan",
-        (
-            r"\b(?:get(?:s|ting)?|got|produc(?:es?|ed|ing)|found|finds?|gives?|encounter\w{0,3}|hit)\b[^,;]{0,12}$"
-            r"|(?:出现|出現|变成|变为)\W{0,3}$"
-        ),
-        r" (?:bugs?|issues?|errors?|problems?)\b",
-    ),
-    "overfits": ("eval-gap", "", ""),
-    "killed": ("crash-killed", "", ""),
-    "waits": ("crash-nccl", "", ""),
-    "faults": ("crash-signal", "", ""),
-    "oom": (
-        "crash-oom",
-        (
-            r"\b(?:get(?:s|ting)?|got|hit(?:s|ting)?|throws?|raises?|cause[sd]?|fails? with|goes|went|face|see"
-            r"|encounter\w{0,3})\b[^,;]{0,20}$|error\W{1,3}$|(?:出现|遇到|发生|报|会|就|直接)\W{0,3}$"
-        ),
-        r" ?(?:at|after|on|during|error|when)\b",
-    ),
-    "hangs": (
-        "run-hung",
-        "[\u4e00-\u9fff] ?$",
-        (
-            r" ?(?:at|on|after|during|before|when|while|for ?ever|here|there|for|indefinitely"
-            r"|in (?:the )?(?:middle|first|epoch))\b|[\u4e00-\u9fff]"
-        ),
-    ),
-}
-"""What needs no quantity: its symptom, and what must stand before it or behind it (either, where both are given)."""
 
 _FIXED = expression(
     r"\b(?:no longer|any ?more|fixed|fixes|solved|resolved|used to|previously|did not happen|is gone"
@@ -181,11 +68,15 @@ _OWN = expression(r"(?i)\b(?:i|we|my|our|me|i['\u2019]m|i['\u2019]ve|using|use)\
 _ADVISES = expression(r"(?i)\byou(?:r|['\u2019]re)?\b")
 _CONDITION = expression(r"(?i)^\W{0,6}(?:if|when(?:ever)?)\b")
 _QUOTED = expression(r"[\"\u201c][^\"\u201d\n]{0,400}[\"\u201d]")
-_WORD = expression(r"[\"\u201c](?P<word>[^\"\u201d\s]{1,24})[\"\u201d]")
+_WORD = expression(
+    r"[\"\u201c](?P<word>(?![^\"\u201d\n]{0,60}\b(?:is|are|was|becomes?|became|goes|turns?)\b)"
+    r"[^\"\u201d\s]{1,24}(?: [^\"\u201d\s]{1,16}){0,3})[\"\u201d]"
+)
+"""A word in quotes, or a few without a verb: the name of an error."""
 _GLUED = expression(r"(?i)\bnan-?loss(?:es)?\b")
 _PRESUPPOSES = expression(
-    r"(?i)^(?:[\w ,]{0,30}\b)?why\b|^(?!\W*(?:does|do|did|is|are|was|will|would|can|could|should|shall|has|have|may)\b)"
-    r".{0,60}\bmy\b|为什么|为何|为啥|怎么|如何|什么原因|咋"
+    r"(?i)^(?:[\w ,]{0,30}\b)?why\b|^(?!\W*(?:if|does|do|did|is|are|was|will|would|can|could|should|shall"
+    r"|has|have|may)\b).{0,60}\bmy\b|为什么|为何|为啥|怎么|如何|什么原因|咋"
 )
 """Questions that ask for the reason of what they take for a fact."""
 _ASKS = expression(
@@ -202,7 +93,8 @@ _CLAUSE = expression(r"[,;\uff0c\uff1b\u3001]\s*|\s(?:but|whereas|and then|then|
 _RESUMES = expression(
     r"(?i)\bresum\w{1,4}\b|\brestart\w{0,3}\b|\bre-?load\w{0,3}\b|\b(?:continu\w{1,4}|second) (?:the )?training\b"
     r"|\b(?:from|via|with|using) (?:the |a |my |an )?(?:(?:previous|last|saved|earlier|old) )?checkpoints?\b"
-    r"|\bload\w{0,3} (?:the |a |my )?(?:\w{1,12} )?checkpoints?\b|断点|续训|恢复训练|继续训练|接着训|重新加载"
+    r"|\bload\w{0,3} (?:the |a |my )?(?:\w{1,12} )?checkpoints?\b"
+    r"|\b(?:load\w{0,3}|using) (?:the |a |my )?saved models?\b|断点|续训|恢复训练|继续训练|接着训|重新加载"
 )
 _POLICY = expression(
     r"(?i)\b(?:grpo|ppo|rlhf|rl|policy|agents?|reinforce\w{0,8}|dapo|rloo|sac|td3|dqn|critic|actor|scores?)\b"
@@ -220,34 +112,6 @@ _BEHIND_ONLY = frozenset({"stops", "crashes", "slower", "learns"})
 _DENIABLE = frozenset({"falls", "changes", "learns", "grows"})
 _BESIDE = frozenset({"data", "utilization", "memory", "model", "weights", "output"})
 """What may be named beside a process that hangs or dies, without being what does."""
-DATED = frozenset(
-    {
-        "loss-nan",
-        "grad-norm-nan",
-        "loss-to-zero",
-        "loss-spike",
-        "loss-divergence",
-        "grad-norm-explosion",
-        "grad-norm-zero",
-        "reward-collapse",
-        "kl-explosion",
-        "diversity-collapse",
-        "metric-nan",
-        "eval-nan",
-        "weights-nan",
-        "loss-scale-collapse",
-        "run-hung",
-        "run-cut-off",
-        "crash-killed",
-        "crash-oom",
-        "crash-signal",
-        "crash-nccl",
-        "crash-exception",
-        "throughput-drop",
-        "eval-gap",
-    }
-)
-"""What begins at some time; a loss that does not fall does so from its start on."""
 FAR, NEAR, DIRECT, LINKED = 90, 30, 26, 2
 """Characters between what is spoken of and what became of it; where it follows; of a zero, which is said of much; of
 no more than an "is" or an "of"."""
@@ -263,16 +127,37 @@ def stated_in(sentence: str, *, title: bool = False) -> list[Statement]:
     >>> stated_in("If the loss becomes NaN, lower the rate."), stated_in("Does the loss become NaN?")
     ([], [])
     """
-    text = _plain(sentence)
-    if (title and _WISHED.search(text)) or _RULE.search(text) or _FIXED.search(_OPEN.sub("", text)):
-        return []
-    text = _without_its_question(text, title=title)
+    text = _told(sentence, title=title)
     found: dict[str, Statement] = {}
     for symptom, at in _stated(text):
         first, last, axis = began(text, at) if symptom in DATED else (None, None, "step")
-        if symptom not in found:
+        if symptom and symptom not in found:
             found[symptom] = Statement(symptom, " ".join(sentence.split())[:240], first, last, axis)
     return list(found.values())
+
+
+def events_in(sentence: str, *, title: bool = False) -> frozenset[str]:
+    """Return what one sentence tells of that a log would show as an event.
+
+    >>> sorted(events_in("The GPU memory keeps growing.")), sorted(events_in("My training is killed in epoch 3."))
+    (['out-of-memory'], ['killed'])
+    """
+    text = _told(sentence, title=title)
+    told = frozenset(end.event for end in ends_in(text) if _is_end(text, end.start, end.end))
+    return told or frozenset(OF_SYMPTOMS[symptom] for symptom, _ in _stated(text) if symptom in OF_SYMPTOMS)
+
+
+def _told(sentence: str, *, title: bool) -> str:
+    """Return what a sentence tells; "" where it wishes, rules, asks or tells of what is over."""
+    text = _plain(sentence)
+    if (title and _WISHED.search(text)) or _RULE.search(text) or _FIXED.search(_OPEN.sub("", text)):
+        return ""
+    return _without_its_question(text, title=title)
+
+
+def _is_end(text: str, start: int, end: int) -> bool:
+    front = text[max(0, start - 14) : start]
+    return _is_fact(text, start, end) and not _DENIAL.search(front) and not _HEDGE.search(f"{front} {text[start:end]}")
 
 
 def _plain(sentence: str) -> str:
@@ -298,12 +183,15 @@ def _stated(text: str) -> Iterator[tuple[str, int]]:
     for index, token in enumerate(said.tokens):
         if token.part != "predicate":
             continue
-        of = _spoken_of(said, index)
+        of = None if token.name == "oom" else _spoken_of(said, index)
         symptom = _alone(said, token) if of is None else _joined(said, token, of)
         if "吗" in text[token.end : said.end(token)] and not _PRESUPPOSES.search(text):
             continue
         if symptom and _is_fact(text, token.start if of is None else min(token.start, of.start), token.end):
             yield _in_its_setting(symptom, text), token.start
+    for end in ends_in(text):
+        if end.symptom and _is_end(text, end.start, end.end):
+            yield end.symptom, end.start
 
 
 class Sentence(NamedTuple):
@@ -362,8 +250,6 @@ def _joined(said: Sentence, token: Token, of: Token) -> str:
         return DENIED.get(of.name, {}).get(token.name, "")
     if denied or _HEDGE.search(between) or (token.name == "zero" and not _is_of(text, token, of)):
         return ""
-    if token.name == "oom":
-        return _alone(said, token)
     return MEANS.get(of.name, {}).get(token.name, "") or (_alone(said, token) if of.name in _BESIDE else "")
 
 

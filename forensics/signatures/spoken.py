@@ -165,13 +165,16 @@ PREDICATES: Mapping[str, tuple[str, ...]] = {
             "(?:high|low|at|around|near|about|between)"
         ),
         r"\b(?:is|stays?|was) always \d",
+        r"\b(?:worse|poor|slower) (?:training )?convergence\b|\bconverg\w{1,3} (?:much )?(?:slower|worse)\b",
         "居高不下|停滞|降不下[去来]|下不[去来]|不掉|几乎没变|不降(?![低噪维])|横ばい|変わらない",
     ),
     "huge": (
         r"\bhigh (?=(?:\w{1,12} )?loss)",
         _whole(
             "(?:very|extremely|too|really|abnormal(?:ly)?|unusually|ridiculously|incredibly|much|super|so|significantly"
-            "|way) (?:more )?(?:large|high|big)(?:er|r|ger)?",
+            "|way|a lot|far|notably|noticeably|considerably) (?:more )?(?:large|high|big)(?:er|r|ger)?",
+            "(?:high|larg|bigg)er than (?:it |what |we )?(?:is |was |were )?(?:expected|supposed|should|usual|normal"
+            "|before|reported|in the paper|the (?:paper|original|baseline)(?:'s)?)",
             "huge|enormous|astronomical|as (?:large|high)(?:r|er)? as",
         ),
         "(?:非常|很|太|特别|异常|过|极|超)[大高]|[高大]了(?:不少|很多|许多)|偏[高大]",

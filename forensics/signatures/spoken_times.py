@@ -69,7 +69,8 @@ def _either(words: object) -> str:
 
 _LEAD = (
     "(?:after|at|from|since|around|about|within|in|during|by|first|of|approximately|roughly|until|till|before"
-    "|reach(?:es|ed|ing)?|beyond|past|over|exactly at|less than|not even|on|nach|bei|después de|tras|en|после|на"
+    "|(?:train(?:ing|ed)?|run(?:ning)?|ran) for|reach(?:es|ed|ing)?"
+    "|beyond|past|over|exactly at|less than|not even|on|nach|bei|después de|tras|en|после|на"
     "|不到|到|在|前|过了|经过|至)"
 )
 _DIGITS = r"(?P<n>\d{1,9}(?:[.,]\d{1,3})?) ?(?P<k>[kmw万千百](?![a-z]))?(?P<plus>\+|多)?"
@@ -88,7 +89,12 @@ _NAMED = expression(
     r"|Epoche)) ?(?:number |no\. ?|up to |reach(?:es|ed)? |到 ?|为 ?|={1,2} ?|: ?|#){0,2} ?"
     rf"(?P<n>\d{{1,9}}(?:[.,]\d{{3}}(?!\d))?) ?(?P<k>[kmw万](?![a-z]))?(?![\d.]*[A-Za-z\d]){_BEHIND}"
 )
-_LENGTH = expression(r"(?i)(?:\b(?:every|each|per|for|=|total(?: of)?|all)|每|共|=) ?(?:the )?$")
+_LENGTH = expression(
+    r"(?i)(?:\b(?:every|each|per|(?<!train )(?<!training )(?<!trained )(?<!running )(?<!ran )for|=|total(?: of)?|all)"
+    "|每|共|=) ?(?:the )?$"
+)
+_THEN = expression(r"(?i)\bthen\b|\bafter (?:that|which)\b|然后|之后|后来|而后")
+"""Behind a time within which all went well: what follows began at its end."""
 _AT_ONCE = expression(
     r"(?i)\b(?:from|in|at|since) the (?:very )?(?:beginning|start|first)|\b(?:each|every) (?:iteration|step|batch)"
     r"|\bimmediately\b|\bright (?:away|from the start)\b|一开始|刚开始|从头|从开始|最初から"
@@ -97,7 +103,9 @@ _AT_ONCE = expression(
 NEARLY = 5
 """One part in so many by which a count that is told as about, or as after, may be off."""
 _INSIDE = expression(r"(?i)\b(?:first|within|in|during|before|until|less|even)\b|不到|内|前")
-_AFTER = expression(r"(?i)\b(?:after|from|since|of|just|beyond|past|over|nach|tras)\b|后|過|过|después|после")
+_AFTER = expression(
+    r"(?i)\b(?:(?:train|run|ran)\w* for|after|from|since|of|just|beyond|past|over|nach|tras)\b|后|過|过|después|после"
+)
 _AT = expression(r"(?i)\b(?:at|by|on|until|reach\w{0,3}|bei|en)\b|[第到在至(~]|на")
 
 
@@ -116,7 +124,11 @@ def began(text: str, at: int = 0) -> Bracket:
     """
     told = [*_counts(text), *_places(text)]
     if told:
-        return min(told, key=lambda one: abs(one.start - at)).bracket
+        near = min(told, key=lambda one: abs(one.start - at))
+        first, last, axis = near.bracket
+        if first == 0 and last is not None and _THEN.search(text[near.start : at]):
+            return last, last + last // NEARLY, axis
+        return near.bracket
     return (0, 1, "step") if _AT_ONCE.search(text) else (None, None, "step")
 
 

@@ -63,7 +63,13 @@ def template(norm: float) -> list[Checkpoint]:
 
 RAISED = make_events(Kind.TRACEBACK, text="RuntimeError: odd")
 TRIED = make_events(Kind.TRIED, text="I see that trl 0.9.6 works and trl 0.11.0 fails")
+ATTENTION = make_events(Kind.TRIED, text="I see that ring attention gives NaN and sdpa works")
+BOARDS = make_events(Kind.TRIED, text="I see NaN on an A40 but not on an A100")
+HANGS = make_events(Kind.REPORTED, text="My training hangs at step 4.")
 OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
+    "another attention works": ({"events": [ATTENTION]}, None),
+    "another device works": ({"events": [BOARDS]}, None),
+    "several ranks hang": ({"events": [HANGS], "settings": {"multi_gpu": True}}, None),
     "another release works": ({"events": [TRIED]}, None),
     "died before its first step": ({"events": [RAISED]}, {"events": [RAISED], "loss": [2.0] * 5}),
     "torch.compile is in use": ({"settings": {"torch_compile": True}}, {"settings": {"torch_compile": False}}),
