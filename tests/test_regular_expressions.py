@@ -100,7 +100,7 @@ def _builds() -> Iterable[str]:
 
 
 def _said() -> Iterable[str]:
-    from forensics.signatures.reported import ALONE
+    from forensics.signatures.spoken_meanings import ALONE
 
     return (words for _, *places in ALONE.values() for words in places if words)
 

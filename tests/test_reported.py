@@ -9,7 +9,8 @@ from forensics.errors import NothingReadableError
 from forensics.investigate import investigate
 from forensics.model import Report
 from forensics.report.json import tree
-from forensics.signatures.reported import ALONE, DENIED, MEANS, stated_in
+from forensics.signatures.reported import stated_in
+from forensics.signatures.spoken_meanings import ALONE, DENIED, MEANS
 
 STATED = (
     ("After some 300 iterations my loss turns to NaN.", "loss-nan", (240, 360), "step"),
