@@ -208,7 +208,10 @@ _BRIEF = (
     r"(?:ce|l1|l2|learn|triplet|contrastive|info_?nce|nt_?xent|hinge)$"
 )
 """Names too short or too common to be sought within others; `learn` is CatBoost's error over the training data."""
-_COST = r"^(?:train(?:ing)?[ _])?cost$|^(?:co[uû]t|cost[oe]|custo|kosten|비용|コスト)$"
+_PART = r"(?:train(?:ing)?|val\w{0,7}|test)"
+_COST = (
+    rf"^(?:(?:{_PART}|epoch|batch)[ _/]){{0,2}}cost(?:[ _/]{_PART})?$|^(?:co[uû]t|cost[oe]|custo|kosten|비용|コスト)$"
+)
 _LOSS = expression(
     rf"loss|\bppl\b|perplexity|(?<![a-z])(?:nll|xent|bce|bp[bc]|{ERRORS})(?![a-z])|cross[ _-]?entropy"
     rf"|{_COST}|[损損]失|^{FOREIGN_NAME}$|{_BRIEF}"

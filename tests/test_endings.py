@@ -168,10 +168,11 @@ def test_a_failed_launch_is_an_attempt_and_the_last_one_decides(tmp_path: Path) 
     assert report.verdict == "healthy"
 
 
-def test_after_the_end_of_training_a_crash_is_a_warning(tmp_path: Path) -> None:
-    report = judged(
-        tmp_path, f"{STEPS}Training completed.\nbash: line 1: 9 Segmentation fault  (core dumped) python a.py\n"
-    )
+@pytest.mark.parametrize(
+    "end", ["Training completed.", "Training complete in 15m 10s", "Training completed. Total time: 2:11:08"]
+)
+def test_after_the_end_of_training_a_crash_is_a_warning(tmp_path: Path, end: str) -> None:
+    report = judged(tmp_path, f"{STEPS}{end}\nbash: line 1: 9 Segmentation fault  (core dumped) python a.py\n")
 
     assert report.verdict == "suspicious"
     assert report.run.attempts[-1].ending.after_finish

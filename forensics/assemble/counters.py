@@ -8,6 +8,7 @@ import numpy as np
 
 from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Samples, Skip
+from forensics.model.statistics import distance
 from forensics.names import LOSS
 
 MOSTLY = 0.9
@@ -73,7 +74,7 @@ def _epoch_length(rows: _Rows) -> int | None:
     count = int(np.sum(falls & rises))
     if count < MOSTLY * int(rises.sum()) or count < MOSTLY * int(np.sum(falls & ~again)) or not count:
         return None
-    return longest + (1 if int(rows.steps.min()) == 0 else 0)
+    return longest + (int(distance(rows.steps)) if int(rows.steps.min()) == 0 else 0)
 
 
 def _over_epochs(blocks: Sequence[Samples], rows: _Rows, length: int) -> Iterator[Samples]:

@@ -17,7 +17,7 @@ from forensics.analysis import robust
 from forensics.assemble.announced import Between, announced
 from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Events, Fact, Floats, Integers, Samples, Setting
-from forensics.model.statistics import median
+from forensics.model.statistics import distance, median
 from forensics.names import LOSS, Kind, loss_rank
 from forensics.signatures import BY_NAME
 
@@ -238,6 +238,8 @@ def _risen(block: Samples, risen: dict[tuple[str, str], _Entries]) -> Samples:
         return block
     ends = np.array([entries.places[first:stop].max() for first, stop in entries.pieces])
     piece = np.searchsorted(entries.records[entries.begins], block.records, side="right")
+    # A counter that begins anew at 0 is one distance behind its last entry there, else both are one step.
+    ends[:-1] += np.where(entries.places[entries.begins] == 0, distance(entries.places), 0.0)
     offsets = np.concatenate([[0.0], np.cumsum(ends)[:-1]])[piece]
     known = block.steps != UNKNOWN_STEP
     steps = np.where(known, block.steps + offsets.astype(np.int64), UNKNOWN_STEP)

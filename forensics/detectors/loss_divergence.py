@@ -256,6 +256,8 @@ def _judged(series: Series) -> Found | None:
     """Return how a loss diverged before it was lost; its index is one of the series."""
     tail = loss_tail(series)
     finite = np.flatnonzero(np.isfinite(series.values[: len(series) if tail is None else tail.index]))
+    # A first 0 before any other number is what a meter or a bar was set up with, no level of a loss.
+    finite = finite[1:] if len(finite) > 1 and not series.values[finite[0]] and series.values[finite[1]] else finite
     values = series.values[finite]
     found = diverged(values) or given_back(values) or burst(values)
     return None if found is None else (found[0], int(finite[found[1]]), *found[2:])

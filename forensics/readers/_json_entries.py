@@ -153,8 +153,14 @@ def _named(row: dict[str, object]) -> dict[str, object]:
 
 
 def _lifted(row: dict[str, object]) -> dict[str, object]:
-    """Return a row whose place is a mapping of counters, `{"at": {"step": 3}, "values": {...}}`, as a flat one."""
+    """Return a row whose place is a mapping of counters, `{"at": {"step": 3}, "values": {...}}`, as a flat one.
+
+    So is a message of a structured log that holds the whole entry, `{"level": "INFO", "fields": {"step": 3, ...}}`.
+    """
     inner = {key: value for key, value in row.items() if isinstance(value, dict)}
+    entries = [key for key, value in inner.items() if key not in _NOT_NESTED and _is_entry(value)]
+    if len(entries) == 1 and _NOT_METRICS.isdisjoint(row.keys() - set(_WALL_KEYS)):
+        return {key: value for key, value in row.items() if key != entries[0]} | inner[entries[0]]
     places = [key for key, value in inner.items() if value and _NOT_METRICS.issuperset(value)]
     if len(places) != 1 or not _NOT_METRICS.isdisjoint(row):
         return row
@@ -162,6 +168,12 @@ def _lifted(row: dict[str, object]) -> dict[str, object]:
     for key, value in inner.items():
         lifted.update(value if key in _HOLDERS or key in places else {key: value})
     return lifted
+
+
+def _is_entry(row: Mapping[str, object]) -> bool:
+    """Tell whether a mapping has a step and, beside it, numbers that are no places."""
+    counted = any(number_in(row.get(key)) is not None for key in STEP_KEYS)
+    return counted and any(key not in _NOT_METRICS and number_in(value) is not None for key, value in row.items())
 
 
 def _numbers(row: dict[str, object]) -> Iterator[tuple[str, float]]:

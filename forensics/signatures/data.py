@@ -45,7 +45,10 @@ SIGNATURES = (
             Words("index out of range in self"),
             Words("Padding_idx must be within num_embeddings"),
             Words("is not in [0, ", r"indices\[[\d,]{1,60}\] = -?\d+ is not in \[0, \d+\)"),
-            Words("Variable value (input) of OP(", r"lookup_table\w{0,40}\) expected >= 0 and < \d+, but got -?\d+"),
+            Words(
+                "Variable value (input) of OP(",
+                r"(?:lookup_table|embedding)\w{0,40}\) expected >= 0 and < \d+, but got -?\d+",
+            ),
         ),
     ),
     Signature(

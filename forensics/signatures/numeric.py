@@ -8,6 +8,8 @@ Keras `TerminateOnNaN`; Lightning `EarlyStopping`; MAE `engine_pretrain.py`; ner
 
 from forensics.signatures.signature import Role, Signature, Words
 
+_NAMES_NAN = r"\w{0,40}(?:N[aA]N_?Loss|Loss(?:Is)?_?N[aA]N|Non_?[Ff]initeLoss)\w{0,40}(?:Error|Exception)"
+
 SIGNATURES = (
     Signature(
         "nan-assertion",
@@ -42,6 +44,11 @@ SIGNATURES = (
             Words("gradients at all steps are invalid", r"gradients at all steps are invalid"),
             Words("Invalid loss, terminating training", r"(?:[Bb]atch \d+: )?Invalid loss, terminating"),
             Words("Monitored metric ", r"Monitored metric \S{1,100} = .{1,40} is not finite"),
+            # What programs name an exception of their own: NaNLossError, LossNaNError, NanLossDuringTrainingError.
+            *(
+                Words(word, rf"(?:^|[\s.]){_NAMES_NAN}(?=[:\s(]|$)")
+                for word in ("NaNLoss", "NanLoss", "LossNaN", "LossNan", "LossIsN", "NonFiniteLoss", "NonfiniteLoss")
+            ),
             Words("Unexpected result nan"),
             Words("Unexpected result inf"),
             Words(
@@ -68,7 +75,7 @@ STATES: tuple[tuple[str, str], ...] = (
         (
             r"Loss became infinite or NaN|Loss is (?:nan|inf|NaN)|NaN in local forward loss|found NaN in local(?! grad)"
             r"|`training_step` is (?:nan|inf)|Detected inf/nan during batch|Unexpected result (?:nan|inf)"
-            r"|Invalid loss, terminating"
+            rf"|Invalid loss, terminating|{_NAMES_NAN}"
             r"|(?i:\bloss\b.{0,40}\b(?:nan|inf|infinite|non-?finite)\b|\bnan\b.{0,20}\bloss\b)"
         ),
     ),

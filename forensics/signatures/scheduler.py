@@ -24,6 +24,7 @@ SIGNATURES = (
             Record("FunctionTimeoutError: "),
             Record("Your runtime has been disconnected", r"disconnected due to .{0,40}(?:inactivity|maximum duration)"),
             Record("Service reached runtime time limit"),
+            Record("time is up, back to slurm queue"),  # XLM's `slurm.py`, and the many that took it over
             Record("PBS: job killed: ", r"PBS: job killed: (?:walltime|p?cput) \d+ exceeded limit"),
             Record("DeadlineExceeded", r"DeadlineExceeded\b.{0,400}(?:Job|Pod|active)|Reason:\s*DeadlineExceeded"),
             Record("Job was active longer than specified deadline"),
@@ -67,6 +68,7 @@ SIGNATURES = (
             Record("Instance was preempted"),
             Record("Handling auto-requeue signal: "),
             Record("requeue", r"(?i)\brequeu?e?ing job \d"),
+            Record("scontrol requeue ", r"^(?:\+{1,4} )?scontrol requeue \d{1,18}\s{0,4}$"),
             Record("compute.instances.preempted"),
             Record("Preempted to accommodate a workload"),
             Record("TERMINATE_ON_HOST_MAINTENANCE"),

@@ -109,7 +109,19 @@ def test_epochs_of_a_loss_that_goes_on() -> None:
 
     assert isinstance(fact, Samples)
     assert fact.epochs is not None
-    assert fact.epochs.tolist() == [0, 1, 2, 2, 3, 4]
+    assert fact.epochs.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_counter_from_0_goes_on_one_distance_behind_its_last_entry() -> None:
+    """No entry is lost where a step is told twice; one whose last entry is told early is at its end there."""
+    for counts, steps in (
+        ([0, 10, 20] * 2, [0, 10, 20, 30, 40, 50]),
+        ([0, 10, 23] * 2, [0, 10, 23, 24, 34, 47]),
+        ([10, 20, 30] * 2, [10, 20, 30, 40, 50, 60]),
+    ):
+        (fact,) = told_apart([block([2.3, 2.0, 1.8, 1.79, 1.5, 1.4], counts)]).facts
+        assert isinstance(fact, Samples)
+        assert fact.steps.tolist() == steps
 
 
 @pytest.mark.parametrize("kind", [Kind.RESUMED, Kind.TRACEBACK, Kind.KILLED, Kind.OUT_OF_MEMORY])

@@ -16,6 +16,14 @@ def flat(size: int, level: float = 2.0, noise: float = 0.02) -> list[float]:
     return [float(value) for value in level + np.random.default_rng(5).normal(0, noise, size)]
 
 
+def test_a_first_0_is_no_level_of_a_loss() -> None:
+    """A meter or a bar shows it before anything was counted; what was learned and lost to a 0 is told as before."""
+    assert find("loss-divergence", make_run(loss=[0.0, *GOOD])) == []
+    assert find("loss-divergence", make_run(loss=[0.0, 2.0, 1.9])) == []
+    rises = [0.0, *GOOD, *[9.0] * 20]
+    assert severities("loss-divergence", make_run(loss=rises)) == ["error"]
+
+
 def test_a_spike_that_recovers_is_a_notice() -> None:
     loss = list(GOOD)
     loss[40] = 6.0

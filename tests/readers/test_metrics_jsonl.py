@@ -42,6 +42,30 @@ def block(facts: list[Fact], name: str) -> Samples:
     return found
 
 
+def test_an_entry_within_the_message_of_a_structured_log(tmp_path: Path) -> None:
+    """tracing-subscriber and cloud loggers put it one level down, beside a time; settings with a step are none."""
+    lines = "".join(
+        json.dumps({"timestamp": "2025-02-01T10:00:00Z", "level": "INFO", "fields": {"step": s, "loss": x, "lr": 3e-4}})
+        + "\n"
+        for s, x in ((25, 2.5), (50, "NaN"))
+    )
+    facts = read(tmp_path, lines)
+
+    assert block(facts, "loss").steps.tolist() == [25, 50]
+    assert block(facts, "loss").values[0] == 2.5
+    assert math.isnan(block(facts, "loss").values[1])
+    assert block(facts, "learning_rate").values.tolist() == [3e-4, 3e-4]
+    assert not any(
+        isinstance(fact, Samples)
+        for text in (
+            {"level": "INFO", "config": {"step": 1, "loss": 2.5}},
+            {"a": {"step": 1, "loss": 2.5}, "b": {"step": 2, "loss": 2.0}},
+            {"fields": {"step": 1, "message": "saved"}},
+        )
+        for fact in read(tmp_path, json.dumps(text) + "\n")
+    )
+
+
 def test_llama_factory(tmp_path: Path) -> None:
     """Steps, NaN, the renamed learning rate, numbers in text; the planned steps are a setting."""
     facts = read(tmp_path, LLAMA_FACTORY)

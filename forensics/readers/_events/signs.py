@@ -131,7 +131,9 @@ SIGNS = (
         "Training ",
         Kind.TRAINING_FINISHED,
         r"(?:^|[^A-Za-z\s]\s{0,4}|\bINFO\s{1,4})Training (?:is )?(?:complete|completed|finished|done|ended)"
-        r"(?: successfully)?\s{0,9}[.!]{0,9}\s{0,9}$",
+        r"(?: successfully)?\s{0,9}[.!]{0,9}\s{0,9}"
+        # torchvision's tutorials ("Training complete in 15m 10s") and what was made from them.
+        r"(?:$|[,:;]?\s{0,4}(?:in|after|[Tt]ook|[Tt]otal [Tt]ime|[Tt]ime|[Ee]lapsed)\b[^\r\n]{0,20}\d)",
     ),
     _sign("fter training is done]", Kind.TRAINING_FINISHED),  # Megatron-LM, `print_datetime`
     _sign("Finished training", Kind.TRAINING_FINISHED, r"Finished [Tt]raining\s{0,8}[.!]*\s*$"),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Floats, Integers
 from forensics.model.order import among, distinct
-from forensics.model.statistics import median
+from forensics.model.statistics import distance, median
 from forensics.readers.text.lexicon import Role
 from forensics.readers.text.rows import Rows, disorder
 from forensics.readers.text.tables import Entries
@@ -33,7 +33,8 @@ SEVERAL = 3
 """Lines from which on two counters are told apart by their behaviour."""
 
 _ROLES = (Role.GLOBAL, Role.STEP, Role.BATCH, Role.RATIO, Role.EPOCH, Role.LEADING)
-_PREFERRED = {Role.GLOBAL: ("global", "updates"), Role.STEP: ("step",)}
+_PREFERRED = {Role.GLOBAL: ("global", "updates"), Role.STEP: ("step", "update")}
+"""Which of several counters of a line counts the steps of the optimizer, the surest name first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,8 @@ def _counter(table: Entries, role: Role) -> tuple[Floats, Floats]:
             key=lambda index: bool((np.diff(table.numbers[:, index]) > 0).mean() > MOSTLY) if len(table) > 1 else 0,
         )
         return table.numbers[:, best], table.totals[:, best]
-    best = min(found, key=lambda index: not any(word in table.shape.fields[index].name.lower() for word in words))
+    names = {index: table.shape.fields[index].name.lower() for index in found}
+    best = min(found, key=lambda index: next((rank for rank, word in enumerate(words) if word in names[index]), 9))
     return table.numbers[:, best], table.totals[:, best]
 
 
@@ -306,7 +308,7 @@ def _laid_end_to_end(values: Floats, totals: Floats | None, epochs: Floats, firs
     begins = [0, *(np.flatnonzero(np.diff(epochs) < 0) + 1).tolist(), len(values)]
     for begin, end in zip(begins, begins[1:]):  # noqa: RUF007, B905  (an epoch that falls is another run)
         part = slice(begin, end)
-        reached = float(np.nanmax(values[part])) + (float(np.nanmin(values)) == 0)
+        reached = float(np.nanmax(values[part])) + (distance(values) if float(np.nanmin(values)) == 0 else 0)
         each = float(np.nanmax(totals[part])) if totals is not None else reached
         steps[part] = (epochs[part] - base) * each + values[part]
     return steps

@@ -211,6 +211,13 @@ def _megatron_arguments(text: bytes) -> Iterator[Told]:
         yield "setting", name, bounded(name, scalar(_text(found[2]))), Standing.EFFECTIVE
 
 
+def _padded_vocabulary(text: bytes) -> Iterator[Told]:
+    # Megatron-LM, `training/tokenizer`: the rows that the embedding has.
+    found = re.match(rb"padded vocab \(size: \d{1,9}\) with \d{1,9} dummy tokens \(new size: (\d{1,9})\)", text)
+    if found:
+        yield "setting", "model.vocab_size", int(found[1]), Standing.EFFECTIVE
+
+
 def _precision(value: str) -> Callable[[bytes], Iterator[Told]]:
     def read(_: bytes) -> Iterator[Told]:
         yield "setting", "precision", value, Standing.EFFECTIVE
@@ -259,6 +266,7 @@ READERS: dict[bytes, Callable[[bytes], Iterator[Told]]] = {
     b"You are resuming training from a checkpoint": _resumed,
     b"python3.": _path,
     b"- arguments -": _megatron_arguments,
+    b"padded vocab (size: ": _padded_vocabulary,
     **{line: _precision(value) for line, value in _PRECISION.items()},
 }
 

@@ -20,8 +20,17 @@ def test_a_counter_of_the_epoch_is_made_global() -> None:
     below = "".join(f"Epoch {e}\n" + "".join(f"  batch {s}/40 loss {e + s}\n" for s in (10, 40)) for e in (1, 2))
 
     assert read_log(total).samples("loss").steps.tolist() == [40 * e + s for e in range(3) for s in range(0, 40, 5)]
-    assert read_log(bare).samples("loss").steps.tolist() == [36 * e + s for e in range(3) for s in range(0, 40, 5)]
+    assert read_log(bare).samples("loss").steps.tolist() == [40 * e + s for e in range(3) for s in range(0, 40, 5)]
     assert read_log(below).samples("loss").steps.tolist() == [10, 40, 50, 80]
+
+
+def test_of_two_counters_the_updates_of_the_optimizer_count() -> None:
+    """Four passes make one update here, whichever is told first."""
+    lines = "".join(f"it {4 * s} (update {s}): loss={3 - s / 100}\n" for s in range(100, 140))
+    turned = "".join(f"update {s} it {4 * s} loss={3 - s / 100}\n" for s in range(100, 140))
+
+    assert read_log(lines).samples("loss").steps.tolist() == [*range(100, 140)]
+    assert read_log(turned).samples("loss").steps.tolist() == [*range(100, 140)]
 
 
 def test_a_global_counter_is_left_alone() -> None:

@@ -225,6 +225,12 @@ def test_training_arguments() -> None:
     [
         ("node01:1:1 [0] NCCL INFO NCCL version 2.21.5+cuda12.4", "package:nccl", "2.21.5", Standing.RECORDED),
         ("NCCL version 2.18.1+cuda12.1", "hardware:nccl.cuda", "12.1", Standing.RECORDED),
+        (
+            " > padded vocab (size: 50257) with 47 dummy tokens (new size: 50304)",
+            "setting:model.vocab_size",
+            50304,
+            Standing.EFFECTIVE,
+        ),
         ("node01:1:1 [0] NCCL INFO cudaDriverVersion 12040", "hardware:driver.cuda", "12.4", Standing.RECORDED),
         ("wandb: Tracking run with wandb version 0.31.0", "package:wandb", "0.31.0", Standing.RECORDED),
         ("Successfully installed accelerate-1.2.1 flash_attn-2.5.8", "package:flash-attn", "2.5.8", Standing.CONFIGURED),

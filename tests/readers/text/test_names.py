@@ -118,6 +118,8 @@ def test_losses_are_ranked() -> None:
     assert loss_rank("eval_loss") == loss_rank("accuracy")
     assert is_loss("train/CrossEntropyLoss")
     assert not is_loss("packet loss")
+    assert all(map(is_loss, ("cost", "Cost/train", "train_cost", "epoch cost", "cost/val")))
+    assert not any(map(is_loss, ("cost_usd", "cost per token", "cost/hour", "total cost")))
 
 
 @pytest.mark.parametrize(
