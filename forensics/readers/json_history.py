@@ -21,6 +21,7 @@ from forensics.plugin import reader
 from forensics.readers._columns import Columns
 from forensics.readers._environment import damage
 from forensics.readers._json_entries import counter_named, entry_of, is_data, number_in, table_of
+from forensics.readers.text.evidence import COMPARES, of_a_training
 from forensics.readers.text.lexicon import Role, earns, role_of
 from forensics.readers.text.rows import samples
 from forensics.storage.file import File
@@ -77,14 +78,26 @@ def json_history(artifact: Artifact) -> Iterator[Fact]:
     rows = _rows(document.value)
     if len(rows) < PLACED or (len(rows) < FEWEST and not all(entry_of(row) is not None for row in rows)):
         return
+    if not isinstance(rows, _Lists) and _is_of_models(rows):
+        return
     yield from damage(artifact, document, "the entries before it were read")
     columns = Columns()
     for records, held in _alike(rows):
         if not _take_all(records, held, columns):
             for record in records.tolist():
                 _take(rows[record], record, columns)
-    for block in samples(columns.tables(), artifact.path):
+    for block in samples(of_a_training(columns.tables()), artifact.path):
         yield replace(block, place="entry {}")
+
+
+def _is_of_models(rows: Sequence[dict[str, object]]) -> bool:
+    """Tell whether entries that tell no place have a name each, all different: what was trained, not how it went."""
+    if entry_of(rows[0]) is not None:
+        return False
+    for name, held in rows[0].items():
+        if isinstance(held, str) and COMPARES.search(name):
+            return len({str(row.get(name)) for row in rows}) == len(rows)
+    return False
 
 
 def _alike(rows: "Sequence[dict[str, object]] | _Lists") -> Iterator[tuple[Integers, Mapping[str, Sequence[object]]]]:

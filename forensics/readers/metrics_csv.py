@@ -14,6 +14,7 @@ from forensics.plugin import reader
 from forensics.readers._columns import MAX_NAMES, Columns, with_total
 from forensics.readers._csv_rows import FEW, MANY, Header, number_of, take, take_all
 from forensics.readers._json_entries import NAME_KEYS
+from forensics.readers.text.evidence import COMPARES, of_a_training
 from forensics.readers.text.interpretations import falls
 from forensics.readers.text.lexicon import TRAINING, Role, role_of, step_named
 from forensics.readers.text.rows import samples
@@ -45,11 +46,6 @@ _TAG = expression(r"(?:^|/)(?:run-[^/]*?-tag-)?(?P<tag>[^/]+?)\.csv$")
 _NAME = expression(r"(?:[^\W\d]|[#%])[^=;{}\"'?!]{0,200}|\d{0,6}|\S{1,40} - [^{}]{1,200}")
 """What a column may be called: no line of source code."""
 _CALLED = expression(r"(?i)(?:log|progress|history|loss|metrics?|train(?:ing)?)s?[^/a-z]*\.[ct]sv$")
-_COMPARES = expression(
-    r"(?i)(?<![a-z])(?:id|i?dx|index|models?|name|method|dataset|data|fold|trial|seed|config\w*|lr|alpha|beta|lambda|gamma"
-    r"|dropout|depth|width|layers?|params?|file|label|class|user|run|batch[_ ]?size|epochs)(?![a-z])"
-)
-"""Columns of tables that compare trainings or examples."""
 _NAMELESS = frozenset({"metrics", "metric", "value", "values", "data", "export", "chart", "scalars"})
 
 
@@ -91,7 +87,7 @@ def metrics_csv(artifact: Artifact) -> Iterator[Fact]:
     in_samples = _MONITOR.search(artifact.path) is not None
     if in_samples:
         columns.series = {f"Train/Samples/{name}": numbers for name, numbers in columns.series.items()}
-    for block in samples(with_total(columns.tables()), artifact.path):
+    for block in samples(of_a_training(with_total(columns.tables())), artifact.path):
         yield replace(block, axis="samples") if in_samples else block
     if others:
         yield Skip(artifact.path, f"holds several runs; only the first was read, not {', '.join(others[:3])}")
@@ -198,7 +194,7 @@ def _is_called_history(cells: Sequence[str], path: str) -> bool:
     """Tell whether a file that is called a log has a loss, another metric, and no column of what was trained."""
     roles = [role_of(cell) for cell in cells]
     told = Role.LOSS in roles and sum(role in {Role.LOSS, Role.KNOWN} for role in roles) > 1
-    return told and _CALLED.search(path) is not None and not any(map(_COMPARES.search, cells))
+    return told and _CALLED.search(path) is not None and not any(map(COMPARES.search, cells))
 
 
 def _evaluates(cells: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from forensics.model import Artifact, Fact, Setting, Skip, Standing
 from forensics.plugin import reader
 from forensics.readers._json_entries import STEP_KEYS, counter_named
 from forensics.readers._json_lines import JsonLines
+from forensics.readers.text.evidence import of_a_training
 from forensics.readers.text.rows import samples
 from forensics.storage.file import File
 
@@ -54,7 +55,7 @@ def metrics_jsonl(artifact: Artifact) -> Iterator[Fact]:
         except (ChangedError, TruncatedError) as error:
             yield Skip(artifact.path, f"the end was not read: {error}")
     # ms-swift ends its file with the whole log_history: it tells what the lines told, unless they are missing.
-    yield from samples(lines.tables(), artifact.path)
+    yield from samples(of_a_training(lines.tables()), artifact.path)
     for total, record in lines.totals.items():
         yield Setting("setting", "max_steps", total, artifact.at("line {}", record), Standing.RECORDED)
     if lines.broken:

@@ -80,7 +80,7 @@ def test_a_total_of_terms_is_the_loss(tmp_path: Path, names: tuple[str, ...], *,
 
 
 def test_a_total_that_grows_is_a_count(tmp_path: Path) -> None:
-    lines = [{"step": n, "total": 1.5 * n, "read": 1.0, "kept": 0.5} for n in range(1, 50)]
+    lines = [{"step": n, "total": 1.5 * n, "read": 1.0, "kept": 0.5, "accuracy": n / 99} for n in range(1, 50)]
     report = judged(tmp_path, "stream.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines))
 
     assert not values(report, "loss")

@@ -50,9 +50,9 @@ def test_deepspeed_monitor(tmp_path: Path) -> None:
 
 def test_quotes_and_times(tmp_path: Path) -> None:
     """TensorBoard's download has a wall time; cells may be quoted."""
-    facts = read(tmp_path, '"Wall time","Step","Value"\n"1746093600.5","10","0.5"\n')
+    facts = read(tmp_path, '"Wall time","Step","Value"\n"1746093600.5","10","0.5"\n"1746093700.5","20","0.25"\n')
 
-    assert block(facts, "Value").steps.tolist() == [10]
+    assert block(facts, "Value").steps.tolist() == [10, 20]
 
 
 def test_wall_times(tmp_path: Path) -> None:

@@ -57,6 +57,13 @@ _ARGUMENTS = expression(
     # A variable of TensorFlow: `name = crf_loss/transition:0, shape = (10, 10)`.
     rb"|\bname ?= ?[^ ,]{1,200}, shape ?= ?\("
 )
+_OF_OTHERS = expression(
+    rb"(?i)\b(?:profits?|revenue|premium|gains?) ?[:=]? ?[$\xe2\x82\xac]? ?\x00"
+    rb"|\b(?:wins?|won|draws?) ?[:=]? ?\x00[\W\x00]{1,4}loss(?:es)? ?[:=]? ?\x00"
+    rb"|['\"](?:model|method|dataset)(?:_name)?['\"] ?: ?['\"]"
+)
+"""What stands beside the losses of a trade, of a game, of models that are compared; a line that counts may be of an
+agent that learns from them."""
 GOOD = expression(r"(?i)(?<![a-z])(?:acc|accuracy|dice|m?iou|jaccard|mpjpe|f(?:1[ _-]?)?[ _-]?score|fb1)(?![a-z])")
 """How good a model is."""
 _COMPARES = expression(
@@ -251,7 +258,7 @@ def is_of_use(shape: Shape) -> bool:
     if _ARGUMENTS.search(shape.key):
         return False
     if shape.has(Role.LOSS, Role.NORM):
-        return True
+        return shape.has(*_CLOSED) or _OF_OTHERS.search(shape.key) is None
     return (
         shape.has(*_CLOSED)
         or (shape.has(Role.EPISODE) and bool(shape.metrics))

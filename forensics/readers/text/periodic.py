@@ -14,6 +14,7 @@ import numpy as np
 from forensics.deferred.patterns import expression
 from forensics.model import Floats
 from forensics.model.order import varied
+from forensics.readers.text.evidence import of_a_machine
 from forensics.readers.text.lexicon import Role
 from forensics.readers.text.tables import Entries
 
@@ -22,13 +23,11 @@ FEWEST = 5
 MOSTLY = 0.8
 """Share of the lines at which their counter rises: a run may begin anew."""
 _COUNTS = (Role.GLOBAL, Role.STEP, Role.EPOCH, Role.EPISODE)
-_OF_A_MACHINE = expression(
-    r"(?i)time|(?<![a-z])(?:m|u|n)?s(?:ec(?:ond)?s?)?(?![a-z])|eta(?![a-z])|elapsed|duration|speed|latenc|throughput"
-    r"|/s(?:ec)?(?![a-z])|(?<![a-z])(?:per|p\d\d|fps|qps|rps|mem|vram|ram|temp|id|port|pid|rank|worker|version|max|min"
-    r"|best|left|took|cost|eps|epsilon)(?![a-z])|memory|gpu|cpu|(?<![a-z])[kmgt]i?b(?![a-z])|byte|size|count|total"
-    r"|number|num(?![a-z])|retr|attempt|timeout|limit|batch|sample|token|request|connection|thread|patience"
+_OF_A_SOLVER = expression(
+    r"(?i)(?<![a-z])(?:dt|cfl|courant|residuals?|pressure|press|pot_?eng|kin_?eng|density|velocity"
+    r"|[xyz]|f ?\(x\))(?![a-z])"
 )
-"""What is no measure of a model by its name."""
+"""What programs count through that solve equations: their lines are those of a training but for these names."""
 
 
 def periodic(table: Entries) -> Entries | None:
@@ -36,13 +35,13 @@ def periodic(table: Entries) -> Entries | None:
     shape = table.shape
     if len(table) < FEWEST or shape.sentence or shape.table or shape.block:
         return None
+    if any(_OF_A_SOLVER.search(field.name) for field in shape.fields):
+        return None
     counters = [index for index, field in enumerate(shape.fields) if field.role in _COUNTS]
     if not counters or not _counts(table.numbers[:, counters[0]]):
         return None
     told = [
-        index
-        for index, field in enumerate(shape.fields)
-        if field.role is Role.OTHER and not _OF_A_MACHINE.search(field.name)
+        index for index, field in enumerate(shape.fields) if field.role is Role.OTHER and not of_a_machine(field.name)
     ]
     if not any(_measures(table.numbers[:, index]) for index in told):
         return None

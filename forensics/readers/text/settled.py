@@ -10,6 +10,7 @@ from forensics.formats.text import redact
 from forensics.model import UNKNOWN_STEP, Events, Fact, Skip, Standing
 from forensics.names import GRAD_NORM, LEARNING_RATE, LOSS_SCALE, Kind, canonical
 from forensics.readers._events.rows import EventRows, events
+from forensics.readers.text.evidence import of_a_training
 from forensics.readers.text.found import Found, SettingRow, settings
 from forensics.readers.text.planned import planned
 from forensics.readers.text.rows import Rows, fold_rows, plain_rows, samples
@@ -29,7 +30,7 @@ def facts(found: Found, path: str) -> Iterator[Fact]:
     inferred = [*_inferred(dicts), *planned(found.lines, dicts, schedule)]
     # A long log is large: what has been settled is not kept twice.
     found.lines.clear()
-    tables = [*resolve(dicts, schedule), *rows]
+    tables = of_a_training([*resolve(dicts, schedule), *rows])
     dicts.clear()
     rows = list(fold_rows(tables))
     tables.clear()
