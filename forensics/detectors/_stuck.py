@@ -25,6 +25,12 @@ EXPLAINS, NO_MORE, RISES, SINKS = (
 )
 """Scores that are 0 for one answer to every input; what chance may add to it; the rank correlation with time of one
 that rises, and the share by which a loss falls."""
+BARE = expression(
+    r"^(?:(?:macro|micro|weighted|mean|avg)[/_ -])?(?:f1|recall|dice|m?iou|mcc)"
+    r"(?:[-_ ](?:macro|micro|weighted|score))?$",
+    re.IGNORECASE,
+)
+"""Scores that are logged of held-out data though their names do not say so: 0 throughout is no right answer ever."""
 ALWAYS = 10
 """Evaluations throughout which it must be that value: a model needs some before its first right answer."""
 WORST = expression(r"(?<![A-Za-z])(?:wer|cer|word_error_rate)(?![A-Za-z])", re.IGNORECASE)
@@ -48,7 +54,8 @@ def stuck(run: Run) -> tuple[Series, str] | None:
         known = series.values
         if len(known) < ALWAYS or not bool(np.isfinite(known).all()):
             continue
-        if (WORST.search(name) and _all_wrong(known)) or (QUALITY.search(name) and not skipped and _nothing(known)):
+        none = (QUALITY.search(name) and _nothing(known)) or (BARE.search(name) and not known.any())
+        if (WORST.search(name) and _all_wrong(known)) or (none and not skipped):
             same = float(np.ptp(known)) == 0
             level = f"{float(known[0]):g}" if same else f"{float(known.min()):.3g} to {float(known.max()):.3g}"
             return series, f"{name} is {level} in all of {len(known)} evaluations"

@@ -50,9 +50,9 @@ SPREAD = expression(r"(?:^|[/_ ])(?:rewards?|group|adv(?:antages?)?|scores?)[/_ 
 MOSTLY, SEEN, LOST = 0.9, 8, 0.6
 STILL, UPDATES = 1e-6, 8
 """A KL between two policies that are one and the same, and the updates in a row that show it."""
-LITTLE, STEADILY, SURE, SINKS = 0.1, 0.2, 5.0, 0.15
+LITTLE, STEADILY, SURE, SINKS, SOME = 0.1, 0.2, 5.0, 0.15, 3
 """Rank correlations with time of a return that never rises and of one that sinks; by how many standard errors of the
-medians of thirds it does, and by what share of its level."""
+medians of thirds it does, by what share of its level, and entries that tell where it began."""
 SPENT, ALIVE = 1e-3, 0.1
 """Nats of a policy that answers one thing only, and of one that does not."""
 
@@ -213,6 +213,9 @@ def _sank(run: Run) -> Iterator[Finding]:
         if len(values) < LEAST or falls > -STEADILY:
             continue
         first, last = median(values[:third]), median(values[-third:])
+        rose = first - median(values[: max(SOME, len(values) // LEAST)]) > SINKS * abs(first)
+        if rose or _explores_anew(run, series, 0):
+            continue
         error = SURE * 1.2533 * robust.noise(values) * float(np.sqrt(2.0 / third))
         if first - last <= max(error, SINKS * max(abs(first), abs(last))):
             continue

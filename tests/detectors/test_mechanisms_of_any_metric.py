@@ -246,6 +246,10 @@ def test_returns_that_sink_and_never_rose_are_a_collapse() -> None:
     (found,) = find("reward-collapse", named({"rew": sinks, "epsilon": np.linspace(1, 0.05, 40)}))
     assert "no return ever rose" in found.statement
     assert find("reward-collapse", named({"rew": sinks, "eval_return": np.linspace(0, 1, 40)})) == []
+    early = [5, 60, 120, *noisy(np.linspace(176, 135, 60), 0.02)]
+    assert find("reward-collapse", named({"Avg Reward": early})) == []
+    anew = [*np.linspace(1, 0.1, 20), *np.linspace(1, 0.1, 20)]
+    assert find("reward-collapse", named({"rew": sinks, "epsilon": anew})) == []
     assert find("reward-collapse", named({"rew": noisy(np.full(40, -37.0), 0.3)})) == []
     assert find("reward-collapse", named({"rew": noisy(np.linspace(-37, -40, 40), 0.001)})) == []
 
@@ -322,3 +326,12 @@ def test_an_entropy_that_never_leaves_that_of_a_lot_needs_no_return() -> None:
     sinks = np.linspace(np.log(2), np.log(2) - 0.0012, 40)
     assert find("loss-plateau", named({"policy_entropy": sinks, "LossPi": noisy(np.full(40, 0.001))})) == []
     assert find("loss-plateau", named({"policy_entropy": lot[:20], "LossPi": noisy(np.full(20, 0.001))})) == []
+
+
+def test_a_score_of_no_right_answer_needs_no_name_of_evaluation() -> None:
+    falls = np.geomspace(0.6, 0.19, 12)
+    for name in ("f1", "macro_f1", "f1-score", "mIoU"):
+        (found,) = find("loss-plateau", named({"loss": falls, name: np.zeros(12)}))
+        assert found.statement == f"nothing is learned: {name} is 0 in all of 12 evaluations"
+    assert find("loss-plateau", named({"loss": falls, "f1": [0.0] * 11 + [0.1]})) == []
+    assert find("loss-plateau", named({"loss": falls, "f1": np.zeros(8)})) == []
