@@ -13,6 +13,7 @@ from forensics.analysis import context
 from forensics.analysis.held_out import falls_when_better, kept_apart, twin
 from forensics.analysis.steered import steered
 from forensics.detectors._leap import leap, lost_at_once
+from forensics.detectors.reward_collapse import _sank
 from forensics.investigate import investigate, judge
 from forensics.model import Run
 from forensics.testing import make_run
@@ -247,7 +248,8 @@ def test_returns_that_sink_and_never_rose_are_a_collapse() -> None:
     assert "no return ever rose" in found.statement
     assert find("reward-collapse", named({"rew": sinks, "eval_return": np.linspace(0, 1, 40)})) == []
     early = [5, 60, 120, *noisy(np.linspace(176, 135, 60), 0.02)]
-    assert find("reward-collapse", named({"Avg Reward": early})) == []
+    assert [*_sank(named({"rew": early}))] == []
+    assert [*_sank(named({"rew": early[3:]}))] != []
     anew = [*np.linspace(1, 0.1, 20), *np.linspace(1, 0.1, 20)]
     assert find("reward-collapse", named({"rew": sinks, "epsilon": anew})) == []
     assert find("reward-collapse", named({"rew": noisy(np.full(40, -37.0), 0.3)})) == []
