@@ -21,6 +21,8 @@ STEERED = expression(
 TERM = expression(
     r"(?<![A-Za-z])(?:kl|kld|kl_div|recon\w{0,12}|rec|nll|bce|mse|ce|l1|rate|distortion)(?![A-Za-z])", re.IGNORECASE
 )
+SAME = expression(r"(?<![A-Za-z])(?:ppl|perplexity|bp[bc])(?![A-Za-z])", re.IGNORECASE)
+"""The loss in other units: no term of it."""
 LEAST, MOVES, KINKS = 8, 0.1, 1e-6
 """Entries, by which share of its whole way such a quantity moves while the loss rises, and its steps back."""
 GREW, EXACT, MOST_TERMS = 1.3, 0.03, 6
@@ -67,6 +69,7 @@ def _weight_of_a_term(run: Run, series: Series) -> str:
         name: values
         for name, other in sorted(run.timeline.series.items())
         if other is not series and (is_loss(name) or TERM.search(name)) and not EVALUATION.search(name)
+        if not SAME.search(name)
         if (values := _beside(series, other)) is not None and float(values.min()) > 0
     }
     if not 2 <= len(terms) <= MOST_TERMS or not bool(np.isfinite(series.values).all()):
@@ -75,7 +78,7 @@ def _weight_of_a_term(run: Run, series: Series) -> str:
     for name, term in terms.items():
         weight = (series.values - (whole - term)) / term
         slack = EXACT * float(np.ptp(weight))
-        grows = float(weight.min()) >= -slack and bool((np.diff(weight) >= -slack).all())
+        grows = float(weight.min()) >= -slack and bool((weight >= np.maximum.accumulate(weight) - slack).all())
         if grows and weight[-1] > GREW * max(float(weight[0]), 0.0) and weight[-1] - weight[0] > EXACT:
             return f"{name} weighs {float(weight[0]):.3g} times at first and {float(weight[-1]):.3g} times at the end"
     return ""

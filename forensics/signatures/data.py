@@ -44,6 +44,12 @@ SIGNATURES = (
             Words("IndexError: ", r"IndexError: index out of range in self"),
             Words("index out of range in self"),
             Words("Padding_idx must be within num_embeddings"),
+            Words(
+                "vocab",
+                r"(?:Error|Exception): .{0,80}(?i:token|input|word|piece)[ _]?(?i:ids?|index|indices)\b.{0,60}"
+                r"(?i:out of|outside|beyond|exceeds?|>=?|not less than|larger than|must be (?:less|smaller|below))"
+                r".{0,30}vocab",
+            ),
             Words("is not in [0, ", r"indices\[[\d,]{1,60}\] = -?\d+ is not in \[0, \d+\)"),
             Words(
                 "Variable value (input) of OP(",

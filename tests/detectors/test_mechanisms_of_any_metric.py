@@ -149,6 +149,16 @@ def test_the_weight_of_a_term_follows_from_the_whole_and_its_terms() -> None:
     assert steered(plain, plain.timeline["loss"], 30) == ""
 
 
+def test_a_loss_that_leaps_after_a_slow_descent_gives_no_term_more_weight() -> None:
+    """Each step back may be small and all of them large; a perplexity is the loss in other units."""
+    loss = np.concatenate([np.linspace(6.7, 4.2, 29), np.full(29, 9.8)])
+    run = named({"loss": loss, "xent": np.full(58, 1.0), "nll": np.full(58, 100.0)})
+    assert steered(run, run.timeline["loss"], 30) == ""
+    rising = np.concatenate([np.full(29, 4.2), np.linspace(4.3, 9.8, 29)])
+    other = named({"loss": rising, "perplexity": np.full(58, 4.0), "nll": np.full(58, 0.1)})
+    assert steered(other, other.timeline["loss"], 30) == ""
+
+
 @pytest.mark.parametrize(
     "more",
     [

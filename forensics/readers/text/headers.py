@@ -62,6 +62,8 @@ class Header:
     fields: tuple[Field, ...]
     spans: tuple[tuple[int, int], ...] = ()
     """Where each name stands in its line, where blanks part them."""
+    indexed: bool = False
+    """Whether blanks stand before the names: rows may begin with their number, as a printed DataFrame of pandas has."""
 
     @property
     def counted(self) -> bool:
@@ -88,6 +90,8 @@ class Header:
     def row(self, line: bytes) -> tuple[Shape, list[float]] | None:
         """Return shape and numbers of a row, None when the line is none."""
         cells = _parted(line, self.split)
+        if self.indexed and len(cells) == len(self.fields) + 1 and cells[0].isdigit():
+            del cells[0]
         if len(cells) != len(self.fields):
             cells = line.split()  # columns that are as wide as their numbers
         if len(cells) != len(self.fields):
@@ -152,6 +156,7 @@ def headers_of(line: bytes) -> Iterator[Header]:
             continue
         fields = tuple(_field(name, index) for index, name in enumerate(names))
         header = Header(split, b"|".join(cells), fields, _spans(line, len(fields)) if split in _PARTED else ())
+        header = replace(header, indexed=split is _BLANKS.split and line.startswith(b"  "))
         if any(is_loss(name) for name in names) and (header.counted or split in _PARTED):
             yield header
         elif header.counted and any(map(_OF_MEMORY.fullmatch, names)) and any(map(_TERM.fullmatch, names)):

@@ -112,7 +112,7 @@ _BEFORE_STEP = (
     r"|test(?:ing)?|trainer|state)[ _/.]){0,4}"
 )
 _STEP = expression(
-    rf"^(?:{_BEFORE_STEP}(?:optim|valid|eval)\w{{0,40}}[ _/]){{0,2}}{_BEFORE_STEP}"
+    rf"^(?:{_BEFORE_STEP}(?:opt(?=[ _/])|optim|valid|eval)\w{{0,40}}[ _/]){{0,2}}{_BEFORE_STEP}"
     rf"(?:steps?|iter(?:ation)?s?|updates?|up\.?|it|(?:total_)?timesteps|n_?iter|num_?iter|itr|{_FOREIGN_STEP})"
     r"(?:[ _]?(?:num|number|idx|no|count)|_i|_id)?(?: ?\(train(?:ing)?\))?$",
     re.IGNORECASE,

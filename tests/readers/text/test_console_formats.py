@@ -24,6 +24,16 @@ def test_a_counter_of_the_epoch_is_made_global() -> None:
     assert read_log(below).samples("loss").steps.tolist() == [10, 40, 50, 80]
 
 
+def test_a_printed_frame_has_the_numbers_of_its_rows_before_them() -> None:
+    frame = "    step  train_loss       lr\n" + "".join(
+        f"{i:<3d}  {10 * i + 10:3d}      {1.4 - i / 20:.4f}  0.00002\n" for i in range(12)
+    )
+    found = read_log(frame).samples("train_loss")
+
+    assert found.steps.tolist() == [*range(10, 130, 10)]
+    assert found.values[:2].tolist() == [1.4, 1.35]
+
+
 def test_of_two_counters_the_updates_of_the_optimizer_count() -> None:
     """Four passes make one update here, whichever is told first."""
     lines = "".join(f"it {4 * s} (update {s}): loss={3 - s / 100}\n" for s in range(100, 140))

@@ -94,6 +94,8 @@ def test_lines_of_one_outline_have_their_numbers_at_the_same_places() -> None:
         ("rank", Role.NOTHING),
         ("train/global_step", Role.GLOBAL),
         ("batch_idx", Role.BATCH),
+        ("opt_step", Role.STEP),
+        ("optional step", Role.OTHER),
     ],
 )
 def test_words_mean_what_they_mean_as_a_whole(name: str, role: Role) -> None:
