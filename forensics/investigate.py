@@ -11,7 +11,7 @@ import numpy as np
 from forensics import catalog
 from forensics.analysis.best import best_checkpoint
 from forensics.analysis.places import axis_at, on, placed
-from forensics.analysis.reported import reported
+from forensics.analysis.reported import dated, reported
 from forensics.assemble import assemble
 from forensics.assemble.announced import Between
 from forensics.assemble.several import several_runs
@@ -157,7 +157,7 @@ def detect(run: Run) -> tuple[list[Finding], list[Skip], list[str]]:
                 findings.extend(placed(run, finding) for finding in detector.find(run))
         except Exception as error:  # noqa: BLE001  (one bad detector must not cost the report)
             failures.append(f"detector {detector.name} failed: {type(error).__name__}: {error}")
-    findings.extend(reported(run, {finding.symptom for finding in findings}))
+    findings = dated(run, [*findings, *reported(run, {finding.symptom for finding in findings})])
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), _weight(f), _last_fine(f), f.symptom))
     return findings, skips, failures
 

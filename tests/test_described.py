@@ -30,6 +30,8 @@ CAUSES = (
     (f"{NAN} On CPU my training works.", "environment-stack-regression"),
     (f"{NAN} It began when I switched the attention from sdpa to ring attention, so it fails.", "custom-kernel"),
     ("# Flash attention leads to a much higher loss compared to sdpa\n\nMy loss is much higher.", "custom-kernel"),
+    (f"{NAN} It is NaN with 4 GPUs, and a single GPU works.", "pcie-p2p-corruption"),
+    ("# Strange losses after upgrade from 1.21.5 to 1.22\n\nMy loss is NaN there.", "framework-regression"),
     ("# My training hangs\n\nI train on 4 V100 GPUs, and my training hangs in epoch 2.", "collective-timeout"),
     ("# OOM happens in backward\n\nMy training exits with an out of memory error.", "out-of-memory"),
     ("# My GPU memory is full after 300 steps\n\nThe GPU memory keeps growing.", "out-of-memory"),
@@ -152,3 +154,21 @@ def test_words_weigh_less_than_lines() -> None:
 
 def test_each_switch_is_found_by_its_words() -> None:
     assert {name for _, name, _ in SWITCHES} >= {"bf16", "fp16", "fp32", "attn_implementation", "several ranks"}
+
+
+DIED = "# Training dies\n\nMy training crashes {when}.\n\n```\nTraceback (most recent call last):\n{rest}```\n"
+REST = '  File "train.py", line 9, in <module>\n    f()\nRuntimeError: odd\n'
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [("at step 812", (812, 812)), ("now and then", (None, None)), ("at step 5. My training is killed at step 9", None)],
+)
+def test_the_time_of_an_end_that_its_author_tells_dates_a_pasted_traceback(
+    tmp_path: Path, when: str, expected: tuple[int | None, int | None] | None
+) -> None:
+    report = judged(tmp_path, DIED.format(when=when, rest=REST))
+    found = next(f for f in report.findings if f.symptom == "crash-exception")
+
+    assert "reported" not in found.statement
+    assert found.step_range == (expected or (5, 5))

@@ -1,6 +1,7 @@
 """Symptoms that an account states in words, where nothing that was read shows them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -25,19 +26,8 @@ KIN = (
 
 
 def reported(run: Run, seen: Collection[str]) -> Iterator[Finding]:
-    """Yield a warning for each symptom that the author states and that none of those `seen` is, or is kin to.
-
-    Of several sentences that state it the first one counts that says from when on.
-    """
-    told: dict[frozenset[str], tuple[Statement, Source]] = {}
-    for events in run.timeline.events_of(Kind.REPORTED):
-        for index in range(len(events)):
-            for said in _statements(events.text_at(index)):
-                kin = next((names for names in KIN if said.symptom in names), frozenset({said.symptom}))
-                before = told.get(kin)
-                if before is None or (before[0].last is None and said.last is not None):
-                    told[kin] = (said, events.source_at(index))
-    for kin, (said, source) in told.items():
+    """Yield a warning for each symptom that the author states and that none of those `seen` is, or is kin to."""
+    for kin, (said, source) in _told(run).items():
         if kin.isdisjoint(seen):
             last = _last_logged(run, said)
             yield Finding(
@@ -51,10 +41,43 @@ def reported(run: Run, seen: Collection[str]) -> Iterator[Finding]:
             )
 
 
+def dated(run: Run, findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings, and those of an end without a step with the time that the author tells of his end.
+
+    "It dies after some 300 steps" dates a traceback that was pasted without its log.
+    """
+    told = [said for said, _ in _told(run).values() if said.last is not None and _is_end(said.symptom)]
+    if len({(said.first, said.last, said.axis) for said in told}) != 1:
+        return [*findings]
+    first, last, axis = told[0].first, told[0].last, cast("Axis", told[0].axis)
+    return [
+        replace(f, step=last, step_range=(first, last), axis=axis)
+        if _is_end(f.symptom) and f.step is None and f.step_range == (None, None)
+        else f
+        for f in findings
+    ]
+
+
+def _is_end(symptom: str) -> bool:
+    return symptom in {"run-hung", "run-cut-off"} or symptom.startswith("crash-")
+
+
+def _told(run: Run) -> dict[frozenset[str], tuple[Statement, Source]]:
+    """Return what the author states, by what is kin: of several sentences the first that says from when on."""
+    told: dict[frozenset[str], tuple[Statement, Source]] = {}
+    for events in run.timeline.events_of(Kind.REPORTED):
+        for index in range(len(events)):
+            for said in _statements(events.text_at(index)):
+                kin = next((names for names in KIN if said.symptom in names), frozenset({said.symptom}))
+                before = told.get(kin)
+                if before is None or (before[0].last is None and said.last is not None):
+                    told[kin] = (said, events.source_at(index))
+    return told
+
+
 def _last_logged(run: Run, said: Statement) -> int | None:
     """Return when it began at the latest: of an end that is told without a time, the last step that was logged."""
-    ended = said.symptom in {"run-hung", "run-cut-off"} or said.symptom.startswith("crash-")
-    return run.timeline.last_step if said.last is None and ended else said.last
+    return run.timeline.last_step if said.last is None and _is_end(said.symptom) else said.last
 
 
 def _goes_on(run: Run) -> bool:

@@ -23,8 +23,8 @@ KEYS: Mapping[str, frozenset[str]] = {
 """Under which keys rules look at a setting; any other has its own name for a key."""
 
 
-BROAD = frozenset(f"trial of {name}" for name, keys in KEYS.items() if keys & {"precision", "attention"})
-"""Keys of the evidence of changes that touch what many causes need: precision and attention."""
+BROAD = frozenset(f"trial of {name}" for name, keys in KEYS.items() if keys & {"precision", "attention", "world size"})
+"""Keys of the evidence of changes that touch what many causes need: precision, attention, ranks."""
 
 
 class Tried(NamedTuple):

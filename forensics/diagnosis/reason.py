@@ -100,7 +100,8 @@ def argued(rule: Rule, run: Run, explained: Explained) -> Hypothesis:
     cure = cures(run, held)
     if cure is not None and cure.key in BROAD and (not conditions or any(seen is None for _, seen in conditions)):
         cure = replace(cure, points=1)  # of a cause that may not apply here it says little
-    weighed |= {} if cure is None else {cure.identity: cure}
+    if cure is not None and (cure.identity not in weighed or weighed[cure.identity].points < cure.points):
+        weighed[cure.identity] = cure
     # A condition that holds and is weighed as well is told once, with its points.
     needed = {
         seen.key or that: Evidence(0, seen.statement, seen.source, seen.key, state=seen.holds)

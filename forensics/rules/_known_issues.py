@@ -98,6 +98,7 @@ OBSERVATIONS: Mapping[str, Observe] = {
     "another release works": lambda r, _: another_release_works(r),
     "another attention works": lambda r, _: trials.another_attention_works(r),
     "another device works": lambda r, _: trials.another_device_works(r),
+    "one rank works": lambda r, _: trials.one_rank_works(r),
     "several ranks hang": lambda r, _: trials.several_ranks_hang(r),
     "killed by signal 9": lambda r, _: told.ended_by_signal(r, 9),
     "killed by signal 24": lambda r, _: told.ended_by_signal(r, 24),

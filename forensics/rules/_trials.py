@@ -11,7 +11,7 @@ from forensics.signatures.tried import OTHERS
 
 def another_attention_works(run: Run) -> Seen | None:
     """Tell whether another implementation of attention trains where this one fails."""
-    return _told(parted(run, "attn_implementation"), "attention")
+    return _told(parted(run, "attn_implementation"), "attn_implementation")
 
 
 def another_device_works(run: Run) -> Seen | None:
@@ -24,12 +24,21 @@ def another_device_works(run: Run) -> Seen | None:
     return _told(found, "device")
 
 
+def one_rank_works(run: Run) -> Seen | None:
+    """Tell whether one device trains where several fail."""
+    found = parted(run, "several ranks")
+    if found is None or found[0].trial.value != "false":
+        return None
+    said = f"its author says that one device works and several fail: “{found[1].trial.text[:120]}”"
+    return Seen(True, said, found[0].source, "trial of several ranks")
+
+
 def full_precision_works(run: Run) -> Seen | None:
     """Tell whether float32 trains where bf16 fails."""
     found = parted(run, "fp32", "bf16")
     if found is None or found[1].trial.name != "bf16" or found[1].trial.value == "false":
         return None
-    return _told(found, "precision")
+    return _told(found, "fp32")
 
 
 def _told(found: tuple[Tried, Tried] | None, key: str) -> Seen | None:

@@ -165,7 +165,10 @@ PREDICATES: Mapping[str, tuple[str, ...]] = {
             "(?:high|low|at|around|near|about|between)"
         ),
         r"\b(?:is|stays?|was) always \d",
-        r"\b(?:worse|poor|slower) (?:training )?convergence\b|\bconverg\w{1,3} (?:much )?(?:slower|worse)\b",
+        (
+            r"\b(?:hard|difficult) to converge\b|\b(?:worse|poor|slower) (?:training )?convergence\b"
+            r"|\bconverg\w{1,3} (?:much )?(?:slower|worse)\b"
+        ),
         "居高不下|停滞|降不下[去来]|下不[去来]|不掉|几乎没变|不降(?![低噪维])|横ばい|変わらない",
     ),
     "huge": (

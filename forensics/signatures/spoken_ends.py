@@ -10,7 +10,8 @@ from functools import cache
 from typing import NamedTuple
 
 _FULL = (
-    r"full(?:y occupied)?|exhaust\w{0,4}|out of|(?:runs?|ran|running) out|insufficient|not enough|used up"
+    r"full(?:y occupied)?|exhaust\w{0,4}|out of|(?:runs?|ran|running) out|insufficient|not enough"
+    r"|used up|max(?:es|ed|ing)? out"
     r"|overflow\w{0,3}|溢出|不足|爆|占满|不够|耗尽|满了"
 )
 _GROWS = (

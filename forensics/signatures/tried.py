@@ -74,7 +74,8 @@ _RELEASE = expression(
 _NUMBER = expression(rf"(?i)(?<![\w.=-])(?:v|version )?(?P<version>{_VERSION})(?![\w%]|\.\d)")
 _MOVES = expression(rf"(?i)\b(?:to|from|version|versions|and|or|with) v?(?:version )?{_VERSION}$")
 _VERSIONS = expression(
-    rf"(?i)(?:\b(?:(?:version|release|upgrad\w{{1,3}} to|updat\w{{1,3}} to|downgrad\w{{1,3}} to) v?(?:version )?|v)"
+    rf"(?i)(?:\b(?:(?:version|release"
+    rf"|upgrad\w{{1,3}} to|updat\w{{1,3}} to|downgrad\w{{1,3}} to|\d to) v?(?:version )?|v)"
     rf"|版本) ?{_VERSION}$"
 )
 """In front of a number of two parts, which may be any value elsewhere: where a package is named, and where none is."""
@@ -84,7 +85,8 @@ AFTER, BEFORE = "after an update", "before an update"
 UPDATES = {AFTER: BEFORE, BEFORE: AFTER}
 """Releases that only an update tells apart: who says how it went on one side says how on the other."""
 _SINCE = expression(
-    r"(?i)\b(?:starting (?:on|from|with|in|at)|since|as of|beginning with|only (?:with|in|on|after|since))"
+    r"(?i)\b(?:starting (?:on|from|with|in|at)|since|as of|beginning with|only (?:with|in|on|after|since)"
+    r"|(?:after|when|once) (?:\w{1,8} ){0,3}(?:upgrad|updat)\w{1,3} to)"
     r"(?: (?:version|release|upgrading to|updating to|the))? ?v?$"
 )
 """In front of a release: those before it did not fail."""
@@ -92,7 +94,7 @@ _UPDATED = expression(
     r"(?i)\b(?:after|since|once|when) (?:(?:i|we|the|an?|my|latest|recent|last) ){0,3}(?:upgrad|updat)(?:e[ds]?|ing)\b"
     r"(?! (?:steps?|iterations?|\d))|(?:更新|升级)(?:了|到)?(?:之后|以后|后)"
     r"|\b(?:the|a|in|with|on) (?:new(?:er|est)?|latest|current|recent) (?:versions?|releases?|master)\b"
-    "|最?新(?:的)?版本?"
+    r"|\bupdated? (?:codes?|versions?)\b|最?新(?:的)?版本?|(?:pull|拉取?|更新)了?最新"
 )
 _WENT_BACK = expression(
     r"(?i)\b(?:(?:before|prior to) (?:(?:the|an?|this|i|we|last|latest) ){0,3}(?:upgrad|updat)(?:e[ds]?|ing)"
@@ -122,12 +124,14 @@ _GOOD = (
 )
 _BAD = (
     r"\b(?:fail(?:s|ed|ing)?|broken?|breaks?|nans?|infs?|wrong|hang(?:s|ing)?|hung|stuck|freezes|crash(?:es|ed)?"
-    r"|diverg(?:es?|ed)|explodes?|bug(?:gy)?|oom|worse|(?:hard|fails?|failed|stop\w{0,3}) (?:to )?(?:converg|decreas)"
+    r"|diverg(?:es?|ed)|explodes?|bug(?:gy)?|oom|worse"
+    r"|weird|strange|oscillat\w{1,4}|(?:hard|fails?|failed|stop\w{0,3}) (?:to )?(?:converg|decreas)"
     r"\w{1,3}|loss(?:es)? (?:\w{1,8} ){0,2}(?:increas|ris)(?:es?|ed|ing)|(?:larger|higher) (?:training )?loss"
+    r"|(?:much|significantly|a lot) (?:higher|larger|lower)"
     r"|unstable|abnormal(?:ly)?|regress(?:es|ion|ed)?|becomes? 0|is 0|go(?:es)? to 0"
     r"|drops? to (?:0|zero)|becomes? zero|occurs?|happens?|appears?"
     r"|(?:see|sees?|get|gets|got|have|has|had|hit|face|meet|met) (?:the|this|an?) (?:same )?(?:issue|problem|error))\b"
-    "|异常|报错|卡住|卡死|不行|变为nan"
+    "|异常|报错|变高|变大|[高大]了(?:不少|很多|许多)|卡住|卡死|不行|变为nan"
 )
 _OUTCOME = expression(
     rf"(?ai)(?P<turned>(?:\bnot|n['\u2019]t|\bnever|\bno longer|\bwithout|\bcannot|不|没有?)\W{{0,2}}(?:\w{{1,12}} )?)?"

@@ -65,10 +65,12 @@ RAISED = make_events(Kind.TRACEBACK, text="RuntimeError: odd")
 TRIED = make_events(Kind.TRIED, text="I see that trl 0.9.6 works and trl 0.11.0 fails")
 ATTENTION = make_events(Kind.TRIED, text="I see that ring attention gives NaN and sdpa works")
 BOARDS = make_events(Kind.TRIED, text="I see NaN on an A40 but not on an A100")
+ONE_WORKS = make_events(Kind.TRIED, text="I see NaN with 4 GPUs, and a single GPU works")
 HANGS = make_events(Kind.REPORTED, text="My training hangs at step 4.")
 OBSERVED: Mapping[str, tuple[Facts | None, Facts | None]] = {
     "another attention works": ({"events": [ATTENTION]}, None),
     "another device works": ({"events": [BOARDS]}, None),
+    "one rank works": ({"events": [ONE_WORKS]}, None),
     "several ranks hang": ({"events": [HANGS], "settings": {"multi_gpu": True}}, None),
     "another release works": ({"events": [TRIED]}, None),
     "died before its first step": ({"events": [RAISED]}, {"events": [RAISED], "loss": [2.0] * 5}),
