@@ -6,12 +6,14 @@ stays one text with the line numbers it had, so that a log that the author cut i
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from json import JSONDecoder
 
 from forensics.deferred.patterns import expression
 from forensics.documents._account import account_in
 from forensics.documents._blocks import Block, dedented, is_configuration, is_mapping, name_of, recognised
 from forensics.documents._tables import take_tables
+from forensics.model import Skip
 from forensics.plugin import Piece
 from forensics.readers.yaml_config import looks_like_arguments
 
@@ -46,11 +48,13 @@ _OPTION = expression(r"^\s{0,40}--?[A-Za-z][\w\-.]{0,80}(?:[ =]|\s*\\?$)")
 _CODE = expression(r"(?<!`)`([^`\n]{4,4000})`(?!`)")
 _CONTINUED = expression(r"\S\s*[\\^]\s*$")
 OBJECT_CHARACTERS = 200_000
+MOST_BLOCKS = 1_000
+"""Configurations and programs of one text that are read as files; no text of 568 documents of first contact has 60."""
 MOST_OBJECTS = 200
 """Lines that may begin an object are tried this often: each try reads on to the end of what it may be."""
 
 
-def split(lines: Sequence[str], place: str = "line {}", title: str = "") -> Iterator[Piece]:
+def split(lines: Sequence[str], place: str = "line {}", title: str = "") -> Iterator[Piece | Skip]:
     """Yield the pieces of a text and, last, the rest of it as a log; a line of them is called `place`.
 
     A `title` that does not stand in the text belongs to what its author says.
@@ -60,24 +64,35 @@ def split(lines: Sequence[str], place: str = "line {}", title: str = "") -> Iter
         if said:
             yield Piece(f"{name}.account", "\n".join(said), place)
     rest = _without_quotes(lines)
-    blocks = list(_fenced(rest))
-    for block in blocks:
-        found = recognised(block)
-        if found is not None:
-            yield _piece(found[0], block.first, found[1], place)
-            _blank(rest, block.first, len(block.lines))
+    yield from _told_apart(rest, list(_fenced(rest)), place)
     _tables(rest)
     rest = [_TAG.sub("", line) if "<" in line else line for line in rest]
     tables = take_tables(rest)
     if any(tables):
         yield Piece("tables.csv", "\n".join(tables), place)
     yield from _objects(rest, place)
-    yield from _mappings(rest, place)
+    yield from islice(_mappings(rest, place), MOST_BLOCKS)
     commands = _commands(rest)
     if any(commands):
         yield Piece("launch.sh", "\n".join(commands), place)
     if any(line.strip() for line in rest):
         yield Piece("rest.log", "\n".join(rest), place)
+
+
+def _told_apart(rest: list[str], blocks: Sequence[Block], place: str) -> Iterator[Piece | Skip]:
+    """Yield the blocks that are files of their own, and blank them; behind MOST_BLOCKS of them all is for the log."""
+    count = 0
+    for number, block in enumerate(blocks):
+        if count == MOST_BLOCKS:
+            yield Skip(
+                f"{len(blocks) - number:,} further blocks", "read as a log only: so many hold files of their own"
+            )
+            return
+        found = recognised(block)
+        if found is not None:
+            count += 1
+            yield _piece(found[0], block.first, found[1], place)
+            _blank(rest, block.first, len(block.lines))
 
 
 def _piece(name: str, first: int, text: str, place: str) -> Piece:

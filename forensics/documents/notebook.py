@@ -22,7 +22,8 @@ _FILE_CELL = expression(r"^\s*%%writefile\s+(?:-a\s+)?(\S{1,200})[^\n]*")
 _ENVIRONMENT = expression(r"^\s{0,40}%(?:set_)?env\s+([A-Za-z_]\w{0,80})[\s=]\s*(\S.{0,400})$")
 _SUMMARY = expression(r"TrainOutput\(global_step=\d{1,15}, training_loss=[^,()\s]{1,40}, metrics=(\{[^{}]{0,4000}\})\)")
 PLACE = "output line {}"
-MOST_CELLS = 20_000
+MOST_CELLS, MOST_FILES = 20_000, 1_000
+"""Cells, and files that they write (`%%writefile`); no notebook of first contact has more than 63 cells."""
 
 
 def _sniff(head: bytes) -> bool:
@@ -37,13 +38,12 @@ def notebook(artifact: Artifact) -> Iterator[Piece | Skip]:
     if found.broken_at is not None:
         where = f"breaks off at byte {found.broken_at:,} of {found.size:,}"
         yield Skip(artifact.path, f"{where}; what stands before was read")
-    console: list[str] = []
-    for number, cell in enumerate(_cells(found.value)):
-        if cell.get("cell_type") == "code":
-            source = _text(cell.get("source", cell.get("input")))
-            yield from _sources(source, number)
-            for output in _mappings(cell.get("outputs")):
-                console.extend(_printed(output))
+    cells = [(number, cell) for number, cell in enumerate(_cells(found.value)) if cell.get("cell_type") == "code"]
+    if len(cells) > MOST_CELLS:
+        yield Skip(artifact.path, f"its last {len(cells) - MOST_CELLS:,} cells were not read")
+    cells = cells[:MOST_CELLS]
+    yield from _scripts(artifact, cells)
+    console = [line for _, cell in cells for output in _mappings(cell.get("outputs")) for line in _printed(output)]
     for number, line in enumerate(console, 1):
         if summary := _SUMMARY.search(line):
             yield Piece("all_results.json", "\n" * (number - 1) + _as_json(summary[1]), PLACE)
@@ -55,18 +55,24 @@ def notebook(artifact: Artifact) -> Iterator[Piece | Skip]:
         yield Piece("console.log", "\n".join(console), PLACE)
 
 
+def _scripts(artifact: Artifact, cells: Sequence[tuple[int, Mapping[str, object]]]) -> Iterator[Piece | Skip]:
+    files = 0
+    for number, cell in cells:
+        source = _text(cell.get("source", cell.get("input")))
+        is_file = _FILE_CELL.match(source) is not None
+        files += is_file
+        if not is_file or files <= MOST_FILES:
+            yield from _sources(source, number)
+    if files > MOST_FILES:
+        yield Skip(artifact.path, f"{files - MOST_FILES:,} files that its cells write were not read")
+
+
 def _cells(value: object) -> Iterator[Mapping[str, object]]:
     """Yield the cells of a notebook: at the top since format 4, in worksheets before."""
     if not isinstance(value, Mapping):
         return
-    groups = [value, *_mappings(value.get("worksheets"))]
-    count = 0
-    for group in groups:
-        for cell in _mappings(group.get("cells")):
-            count += 1
-            if count > MOST_CELLS:
-                return
-            yield cell
+    for group in (value, *_mappings(value.get("worksheets"))):
+        yield from _mappings(group.get("cells"))
 
 
 def _mappings(value: object) -> Iterator[Mapping[str, object]]:

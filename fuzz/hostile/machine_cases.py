@@ -142,7 +142,7 @@ def _logged(folder: Path) -> None:
 
 
 @contextmanager
-def _goes_on(change: Callable[[], object]) -> Iterator[None]:
+def changed_while_read(change: Callable[[], object]) -> Iterator[None]:
     stop = threading.Event()
 
     def work() -> None:
@@ -182,7 +182,7 @@ def _changing(name: str, how: str) -> Callable[[Path], object]:
             else:
                 path.write_bytes(kept)
 
-        with _goes_on(change):
+        with changed_while_read(change):
             yield
 
     return moved

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forensics.documents import notebook as notebooks
 from forensics.errors import ForensicsError
 from forensics.investigate import investigate, read
 
@@ -343,3 +344,16 @@ def test_a_cell_costs_little_more_than_its_code(tmp_path: Path) -> None:
     read(tmp_path)
 
     assert time.process_time() - begun < 16 * unit
+
+
+def test_cells_and_files_beyond_the_first_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notebooks, "MOST_FILES", 2)
+    monkeypatch.setattr(notebooks, "MOST_CELLS", 6)
+    files = [cell(f"%%writefile f{n}.yaml\nlearning_rate: 0.{n + 1}\nbf16: true\nmax_steps: 5\n") for n in range(5)]
+    book = {"cells": [cell("train()", stream("{'loss': 2.5}\n")), *files, cell("x = 1")], "nbformat": 4}
+    (tmp_path / "train.ipynb").write_text(json.dumps(book))
+    run = read(tmp_path)
+
+    reasons = {skip.reason for skip in run.skips if skip.what == "train.ipynb"}
+    assert reasons == {"its last 1 cells were not read", "3 files that its cells write were not read"}
+    assert {s.value for s in run.environment.entries["setting", "learning_rate"]} == {0.1, 0.2}

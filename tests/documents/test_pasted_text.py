@@ -2,18 +2,20 @@
 
 import html
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forensics.documents import _blocks
+from forensics.documents import _blocks, _markdown
 from forensics.documents._blocks import MOST_LITERAL, Block, _loosened, recognised
 from forensics.documents._markdown import split
 from forensics.errors import ForensicsError
 from forensics.investigate import investigate, read
 from forensics.model import Report, Run
+from forensics.plugin import Piece
 from pasted import ISSUE
 from runs import BROKEN, FOUNDING, Case
 
@@ -26,6 +28,10 @@ def report_of(tmp_path: Path, text: str, name: str = "issue.md") -> Report:
 def leading(report: Report) -> tuple[str, set[str]]:
     first = report.hypotheses[0].cause if report.hypotheses else "unknown"
     return first, {finding.symptom for finding in report.findings if finding.severity == "error"}
+
+
+def pieces_of(lines: Sequence[str]) -> list[Piece]:
+    return [piece for piece in split(lines) if isinstance(piece, Piece)]
 
 
 def as_html() -> str:
@@ -201,7 +207,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize(("line", "is_command"), COMMANDS.items(), ids=str)
 def test_commands_are_told_from_prose(line: str, is_command: bool) -> None:
-    names = [piece.name for piece in split(["text", line, "text"])]
+    names = [piece.name for piece in pieces_of(["text", line, "text"])]
 
     assert ("launch.sh" in names) == is_command
 
@@ -327,7 +333,7 @@ def test_a_reply_that_repeats_is_read_once(tmp_path: Path) -> None:
 def test_any_text_is_taken_apart(text: str) -> None:
     """No text breaks the splitter, no piece has more lines than the text, every kept line stands where it stood."""
     lines = text.split("\n")
-    for piece in split(lines):
+    for piece in pieces_of(lines):
         kept = piece.text.split("\n")
 
         assert len(kept) <= len(lines)
@@ -359,7 +365,7 @@ def test_a_block_far_down_carries_no_empty_lines_and_is_told_at_its_place(tmp_pa
     """Thousands of blocks, each with all lines before it, took minutes for a megabyte."""
     above = [f"word {number}" for number in range(5000)]
     launch = ["```bash", "torchrun train.py --learning_rate 1e-3", "```"]
-    pieces = list(split([*above, *launch]))
+    pieces = pieces_of([*above, *launch])
     report = report_of(tmp_path, "\n".join([*above, *launch]))
     rate = report.run.environment.best("learning_rate")
 
@@ -373,3 +379,15 @@ def test_an_entry_of_a_log_in_a_fence_is_not_parsed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(_blocks, "_whole", None)
 
     assert recognised(Block(1, "", ("{'loss': 1.5, 'epoch': 0.1}",))) is None
+
+
+def test_blocks_beyond_the_first_are_read_as_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece costs what a file costs; a death behind thousands of configurations is told all the same."""
+    monkeypatch.setattr(_markdown, "MOST_BLOCKS", 3)
+    fences = "".join(f"```python\nTrainingArguments(learning_rate=0.{n + 1})\n```\n" for n in range(9))
+    death = "```\nTraceback (most recent call last):\n  File 'a.py', line 1\nValueError: the end\n```\n"
+    report = report_of(tmp_path, fences + death)
+
+    assert sum(piece.name == "block.py" for piece in pieces_of(fences.splitlines())) == 3
+    assert [skip.what for skip in report.run.skips if skip.what.endswith("further blocks")] == ["7 further blocks"]
+    assert any("the end" in event.text_at(0) for event in report.run.timeline.events)
