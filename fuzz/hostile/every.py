@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from fuzz.hostile import (
     archive_cases,
+    attack_cases,
     machine_cases,
     old_cases,
     parser_cases,
@@ -41,3 +42,4 @@ def every(payload: Payload) -> Iterator[Input]:
     yield from archive_cases.inputs()
     yield from parser_cases.inputs()
     yield from machine_cases.inputs()
+    yield from attack_cases.inputs(payload)
