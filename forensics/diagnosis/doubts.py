@@ -43,7 +43,7 @@ SPENT, TENFOLD, AT_ONCE, LEARNT = 3e-3, 10, 0.2, 0.3
 """A loss with nothing left to teach; within which share of the run it came near, and where such a loss began."""
 EQUATION = expression(r"\bpdes?\b|residual|\bl2[ _](?:rel\w{0,5}[ _])?err", re.IGNORECASE)
 RIGHT = expression(r"(?:^|[/_ .-])(?:acc(?:uracy)?|auc|f1|r2)$", re.IGNORECASE)
-PERFECT, SHORTLY, UNCHANGED = 0.995, 50, 8
+PERFECT, SHORTLY, UNCHANGED, LEARNS = 0.995, 50, 8, 0.25
 """An accuracy with nothing left to learn, of which part of the run on it leaves a doubt; entries of one that stands."""
 LEFT, LONG, HIGH, OF_THE_FIRST = 1.5, 0.1, 4.0, 0.3
 """How far above its best a loss stood, in which share of its entries, by how many point-to-point deviations, and what
@@ -326,8 +326,11 @@ def _norm_of_nothing(run: Run) -> str:
 
 
 def _one_quality(run: Run) -> str:
-    """Tell of a quality that is one number though training goes on, as one answer to every input gives it."""
-    if _game(run) or context.may_know(run):
+    """Tell of a quality that is one number though training goes on, as one answer to every input gives it.
+
+    Not beside a loss that loses a quarter of itself: then the number that was printed is at fault.
+    """
+    if _game(run) or context.may_know(run) or robust.trend(_losses(run), least=LEARNS).falls:
         return ""
     for name, series in sorted(run.timeline.series.items()):
         values = finite(series)

@@ -13,6 +13,7 @@ from forensics.model.statistics import median
 from forensics.testing import make_run
 
 FALLS = [2.0, 1.6, 1.4, 1.2, 1.1, 1.0, 0.95, 0.9, 0.88, 0.86]
+HARDLY = [*np.linspace(0.8, 0.68, 10)]
 LONG = [*np.linspace(2.0, 1.0, 20)]
 RESTS = [0.815, 0.603, 0.601, 0.604, 0.602, 0.6, 0.603, 0.601, 0.604, 0.602]
 LOST = [*np.linspace(2.0, 0.5, 20), *[1.6] * 5, *np.linspace(1.2, 0.4, 15)]
@@ -52,7 +53,7 @@ SIGNS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"loss": FALLS, "train/entropy": [1.9459101] * 10}, "train/entropy is 1.946 in all of 10 entries"),
     ({"loss": FALLS, "grad_norm": [0.0] * 10}, "the gradient norm is 0 in all of 10 entries while the loss is not"),
-    ({"loss": FALLS, "top1": [0.9525] * 10, "acc": [0.9525] * 10}, "acc is 0.9525 in all of 10 entries"),
+    ({"loss": HARDLY, "top1": [0.9525] * 10, "acc": [0.9525] * 10}, "acc is 0.9525 in all of 10 entries"),
     (
         {"loss": [*np.geomspace(0.67, 0.3, 100)], "val_auc": [0.6, *[1.0] * 99]},
         "val_auc is 1 within a fiftieth of the run, as where labels leak",
@@ -97,6 +98,7 @@ FINE: list[dict[str, Any]] = [
     {"loss": FALLS, "learning_rate": [0.0, *[1e-3] * 8, 0.0]},
     {"loss": FALLS, "learning_rate": [0.0] * 10},
     {"loss": FALLS, "acc": [1.0] * 10},
+    {"loss": FALLS, "acc": [0.9525] * 10},
     {"loss": [*np.geomspace(0.67, 0.3, 100)], "val_auc": [*np.linspace(0.6, 0.95, 20), *[1.0] * 80]},
     {},
 ]
