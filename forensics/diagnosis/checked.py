@@ -9,7 +9,7 @@ from forensics.analysis import context, robust
 from forensics.analysis.learning import learned, may_rest
 from forensics.deferred.patterns import expression
 from forensics.diagnosis.doubts import doubt
-from forensics.model import Checked, Finding, Run
+from forensics.model import Checked, Finding, Floats, Run
 from forensics.model.statistics import median
 from forensics.names import EVALUATION, GRAD_NORM, LEARNING_RATE, LOSS, Kind, is_loss
 
@@ -24,6 +24,18 @@ OF_QUALITY = expression(
 """What training itself got better at: an accuracy over its own batches, a reward. One that never rose tells nothing."""
 OF_ERROR = expression(r"(?:^|[/_ (-])(?:err|error|mpjpe)(?:$|[/_ )])", re.IGNORECASE)
 """What sinks as a model gets better, and is no loss: the error of a pose, of a solution that is known."""
+RISES = expression(rf"(?<![A-Za-z])(?:{context.BETTER_HIGHER.pattern})(?![A-Za-z])", re.IGNORECASE)
+"""A quality by its whole name: an acceleration is none."""
+PLANNED = expression(
+    r"(?<![a-z])(?:lr|eps(?:ilon)?|tau|beta|alpha|gamma|lambda|sigma|temp(?:erature)?|momentum|wd|kl|std|var|fps|eta"
+    r"|entropy|norm|time|sec|gain|margin|similarity|coverage|agree\w{0,6}|success|win\w{0,4}|fitness|length|len|steps?)"
+    r"(?![a-z])|learning.?rate|explor|schedul|decay|teacher|coef|weight|ratio|scale|speed|per[ _]s|throughput|memory"
+    r"|mem(?![a-z])|gpu|cpu|size|count|num(?![a-z])|token|sample|diversity|power|util|process|disk|network|system",
+    re.IGNORECASE,
+)
+"""What falls by a plan, in a machine, or where a model gets worse."""
+SUNK = 0.7
+"""What is left of an error that is called by no known name, of the medians of its first and last third."""
 TELLING = ("loss", "gradient norm", "evaluation", "weights", QUALITY)
 """Without one of these nothing is known of how a run went."""
 SAVED = ("weights", "optimizer state")
@@ -142,12 +154,19 @@ def _complaint(run: Run) -> str:
 def _curves(run: Run) -> dict[str, list[str]]:
     names = [name for name, series in run.timeline.series.items() if len(series)]
     evaluations = [name for name in names if EVALUATION.search(name)]
+    losses = [name for name in names if is_loss(name) and name not in evaluations]
+    alone = not losses and not evaluations
     return {
-        "loss": [name for name in names if is_loss(name) and name not in evaluations],
+        "loss": losses,
         "gradient norm": [name for name in names if name == GRAD_NORM or OF_A_NORM.search(name)],
         "evaluation": evaluations,
         "learning rate": [name for name in names if name == LEARNING_RATE],
-        QUALITY: [name for name in names if name not in evaluations and _got_better(run, name)],
+        QUALITY: [
+            name
+            for name in names
+            if name not in evaluations
+            and (_got_better(run, name) or (alone and _moved(name, run.timeline[name].values)))
+        ],
     }
 
 
@@ -156,6 +175,23 @@ def _got_better(run: Run, name: str) -> bool:
     better = 1 if OF_ERROR.search(name) else -1 if OF_QUALITY.search(name) else 0
     values = run.timeline[name].values
     return bool(better) and len(values) >= FEW and robust.trend(better * values[np.isfinite(values)]).falls
+
+
+def _moved(name: str, values: Floats) -> bool:
+    """Tell whether a quality of any name rose, or what has no known name is an error by its course.
+
+    An error came down to a part of what it was, with the noise of a measurement: a schedule has none.
+    """
+    if RISES.search(name):
+        return len(values) >= FEW and robust.trend(-values[np.isfinite(values)]).falls
+    if PLANNED.search(name) or OF_A_NORM.search(name) or name == LEARNING_RATE:
+        return False
+    if len(values) < 2 * FEW or not bool(np.isfinite(values).all()) or float(values.min()) <= 0:
+        return False
+    falls = np.diff(values) < 0
+    third = len(values) // 3
+    sank = median(values[-third:]) < SUNK * median(values[:third])
+    return sank and not bool(falls.all()) and robust.trend(values).falls
 
 
 def _reason(count: int) -> str:

@@ -88,7 +88,11 @@ CASES: dict[str, tuple[Reader, str, str, dict[str, object]]] = {
         yaml_config,
         "axolotl.yml",
         "base_model: gpt2\nmicro_batch_size: 2\nlr_scheduler: cosine\ndeepspeed: deepspeed_configs/zero3_bf16.json\n",
-        {"model_name_or_path": "gpt2", "per_device_train_batch_size": 2, "zero_optimization.stage": 3},
+        {
+            "model_name_or_path": "gpt2",
+            "per_device_train_batch_size": 2,
+            "deepspeed": "deepspeed_configs/zero3_bf16.json",
+        },
     ),
     "hf-json": (
         json_config,

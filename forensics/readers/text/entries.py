@@ -210,8 +210,8 @@ class Parser:
         self._learnt += shape is None
         if shape is None and mask.spans:
             shape = self.shapes[mask.shape] = shape_of(mask.shape)
-        ranked = self.rare and shape is not None and shape.has(Role.LEADING) and shape.has(Role.KNOWN)
-        known = (shape if shape is not None and (ranked or is_of_use(shape)) else None, mask)
+        bare = self.rare and shape is not None and _counts_alone(shape)
+        known = (shape if shape is not None and (bare or is_of_use(shape)) else None, mask)
         if known[0] is None and _BESIDE.search(mask.shape):
             self.unread[mask.shape] += 1
         else:
@@ -251,6 +251,13 @@ class Parser:
             )
             yield entries, ends
         self.rows = defaultdict(_Rows)
+
+
+def _counts_alone(shape: Shape) -> bool:
+    """Tell whether lines begin with a counter that has no name: `[15/900] xe: 1.43`, `3 accuracy 0.9`."""
+    if shape.has(Role.LEADING) and shape.has(Role.KNOWN):
+        return True
+    return bool(shape.fields) and shape.fields[0].role is Role.RATIO and shape.has(Role.OTHER, Role.KNOWN, Role.PART)
 
 
 def is_of_use(shape: Shape) -> bool:

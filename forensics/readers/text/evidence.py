@@ -27,8 +27,8 @@ _OF_A_MACHINE = expression(
     r"(?i)time|(?<![a-z])(?:m|u|n)?s(?:ec(?:ond)?s?)?(?![a-z])|eta(?![a-z])|elapsed|duration|speed|latenc|throughput"
     r"|/s(?:ec)?(?![a-z])|(?<![a-z])(?:per|p\d\d|fps|qps|rps|tps|tgs|mem|vram|ram|temp|id|[pt]id|ts|port|rank|worker"
     r"|version|max|min|best|left|took|cost|eps|epsilon|mfu|t?flops)(?![a-z])|memory|gpu|cpu|(?<![a-z])[kmgt]i?b(?![a-z])"
-    r"|byte|size|count|(?<=.)total|total(?=.)|number|num(?![a-z])|retr|attempt|timeout|limit|batch|sample|token|request|connection"
-    r"|thread|patience|skipped|loss[ _-]?scale|temperature"
+    r"|byte|size|count|(?<=.)total|total(?=.)|number|num(?![a-z])|retr|fetch|download|transfer|attempt|timeout|limit|batch|sample|token|request"
+    r"|connection|thread|patience|skipped|loss[ _-]?scale|temperature"
     r"|(?<![a-z])(?:util\w{0,8}|power|watts?|rows?|files?|status|vus"
     r"|shards?|progress|percent\w{0,3}|completed|remaining|seed)(?![a-z])"
 )

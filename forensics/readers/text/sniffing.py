@@ -7,6 +7,7 @@ from forensics.deferred.patterns import expression
 from forensics.formats.text import UTF16_MARKS, decoded, looks_binary
 from forensics.names import ERRORS, FOREIGN_LOSS, Kind, is_loss
 from forensics.readers._events.scan import of_lines
+from forensics.readers.text.periodic import FEWEST
 from forensics.readers.text.scan import scan_text
 from forensics.readers.text.series import series_of
 from forensics.signatures import BY_NAME
@@ -38,6 +39,10 @@ _LOSS = expression(
     rf"loss|perplexity|ppl|(?<![a-z])(?:nll|xent|cost|b?ce|bp[bc]|l[12]|learn|{ERRORS})(?![a-z])|[损損]失|{FOREIGN_LOSS}",
     re.IGNORECASE,
 )
+_PLANNED = expression(
+    r"(?:\A|\n)[ \t]{0,8}[\[(] ?(\d{1,9})/(\d{1,9}) ?[\])] [^\r\n]{0,80}[A-Za-z][:= ]{1,3}\d{0,9}\.\d"
+)
+"""A line that begins with a count of how many, and has a number with fractions behind a word."""
 _TABLE = expression(rb"\s*[\w/.\"-][\w /.\"-]*(?:([,;\t])[\w /.\"-]*)+\r?\n[^,;\t\n]*\1")
 """A header of cells and a row: other readers take it."""
 _STRUCTURED = expression(rb"\s*(?:[{<]|\[(?! ?[A-Za-z])(?![^\[\]{}\"\r\n]{1,80}\][ \t]*[^\s,;\]])|\Z)")
@@ -71,7 +76,13 @@ def _tells_a_death(head: bytes) -> bool:
 
 def _has_a_curve(head: bytes) -> bool:
     """Tell whether lines of text, in no format of their own, hold a loss several times."""
-    if _STRUCTURED.match(head) or _TABLE.match(head) or not _LOSS.search(head.decode("utf-8", "replace")):
+    if _STRUCTURED.match(head) or _TABLE.match(head):
+        return False
+    text = head.decode("utf-8", "replace")
+    planned = len(_PLANNED.findall(text)) >= FEWEST
+    if not planned and not _LOSS.search(text):
         return False
     dicts, rows = series_of(scan_text(head).lines, Counter())
+    if planned and rows:
+        return True
     return bool(dicts) or any(len(table) > 1 and any(is_loss(name) for name in table.names) for table in rows)
