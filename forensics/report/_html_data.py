@@ -72,16 +72,21 @@ def thinned(values: NDArray[np.float64], most: int) -> Integers:
     if count <= most:
         return np.arange(count)
     edges = np.linspace(0, count, max(1, most // 3) + 1).astype(np.int64)
-    kept = [0, count - 1]
-    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        part = values[start:stop]
-        finite = np.isfinite(part)
-        if finite.any():
-            kept += [start + int(np.nanargmin(np.where(finite, part, np.nan)))]
-            kept += [start + int(np.nanargmax(np.where(finite, part, np.nan)))]
-        if not finite.all():
-            kept.append(start + int(np.argmin(finite)))
-    return distinct(np.array(kept, dtype=np.int64))
+    finite = np.isfinite(values)
+    kept = [np.array([0, count - 1]), _first_of_each(~finite, edges)]
+    for extreme, other in ((np.minimum, np.inf), (np.maximum, -np.inf)):
+        shown = np.where(finite, values, other)
+        reached = np.repeat(extreme.reduceat(shown, edges[:-1]), np.diff(edges))
+        kept.append(_first_of_each(finite & (shown == reached), edges))
+    return distinct(np.concatenate(kept))
+
+
+def _first_of_each(flags: NDArray[np.bool_], edges: Integers) -> Integers:
+    """Return the first index that is set in each stretch between two edges, of those that have one."""
+    at = np.flatnonzero(flags)
+    stretch = np.searchsorted(edges, at, side="right")
+    first: Integers = at[np.append(True, stretch[1:] != stretch[:-1])[: len(at)]]
+    return first
 
 
 def _short(value: float) -> float:

@@ -6,7 +6,8 @@ GitHub takes attachments up to 25 MB, as .zip, and inside it every type used her
 
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import PurePosixPath
 
 import forensics
@@ -29,20 +30,20 @@ def render(report: Report, found: Sequence[Excerpt], redactor: Redactor) -> byte
     """Return the archive. `report` and `found` are masked here, with the same tokens."""
     excerpts = masked_excerpts(found, redactor)
     shown = masked_by(report, redactor)
-    members = [*_reports(shown, excerpts, masked=redactor.identities), *_logs(excerpts)]
+    members = chain(_reports(shown, excerpts, masked=redactor.identities), _logs(excerpts))
     many = any(c.table is not None and len(c.table) > TENSORS for c in shown.run.checkpoints)
     note = f"tensors.csv holds the {TENSORS:,} worst tensors of a checkpoint that has more." if many else ""
     return _archive(members, redactor, note)
 
 
-def _reports(shown: Report, excerpts: Sequence[Excerpt], *, masked: bool) -> Iterator[tuple[str, str]]:
+def _reports(shown: Report, excerpts: Sequence[Excerpt], *, masked: bool) -> Iterator[tuple[str, str | Iterable[str]]]:
     run = shown.run
     yield "report.md", markdown.render(shown, masked=masked)
     yield "report.txt", terminal.render(shown, verbose=True)
     yield "report.json", json.render(shown) + "\n"
     yield "report.html", html.render(shown, masked=masked, excerpts=excerpts)
     yield "environment.json", environment.render(run, "json")
-    yield "timeline.csv", timeline.render(run, (), "csv")
+    yield "timeline.csv", timeline.pieces(run, ())
     if any(c.table is not None for c in run.checkpoints):
         yield "tensors.csv", tensors.render(run.checkpoints, (), tensors.Choice(most=TENSORS), "csv")
 
@@ -57,37 +58,46 @@ def _logs(excerpts: Sequence[Excerpt]) -> Iterator[tuple[str, str]]:
         yield f"logs/{number:02}-{safe}.log", f"{head}{left}{lines}\n"
 
 
-def _archive(members: Sequence[tuple[str, str]], redactor: Redactor, note: str) -> bytes:
+def _archive(members: Iterable[tuple[str, str | Iterable[str]]], redactor: Redactor, note: str) -> bytes:
+    """Write the members one by one; of none more is held than a piece of it, and what it is packed to."""
     out = io.BytesIO()
+    kept: list[str] = []
     left: list[str] = []
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, text in members:
-            data = text.encode("utf-8", "backslashreplace")
-            if len(data) > MEMBER_BYTES or out.tell() + _packed(data) > MOST_BYTES:
-                left.append(name)
-            else:
-                _write(archive, name, data)
-        _write(archive, "README.txt", _readme(members, left, redactor, note).encode())
+            whole = _write(archive, out, name, [text] if isinstance(text, str) else text)
+            (kept if whole else left).append(name)
+        _write(archive, out, "README.txt", [_readme(kept, left, redactor, note)])
     return out.getvalue()
 
 
-def _packed(data: bytes) -> int:
-    import zlib
-
-    return len(zlib.compress(data, 9))
-
-
-def _write(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+def _write(archive: zipfile.ZipFile, out: io.BytesIO, name: str, pieces: Iterable[str]) -> bool:
+    """Write a member; take it back, and return False, where it or the archive becomes too large."""
     info = zipfile.ZipInfo(name, EPOCH)
     info.compress_type = zipfile.ZIP_DEFLATED
     info.external_attr = 0o644 << 16
     info.create_system = 3
-    archive.writestr(info, data)
+    begin, size = out.tell(), 0
+    with archive.open(info, "w") as member:
+        for piece in pieces:
+            encoded = piece.encode("utf-8", "backslashreplace")
+            size += len(encoded)
+            if size > MEMBER_BYTES or out.tell() > MOST_BYTES:
+                break
+            member.write(encoded)
+    fits = size <= MEMBER_BYTES and out.tell() <= MOST_BYTES
+    if not fits:  # the directory, which is written last, does not know of it, and the next one takes its place
+        archive.filelist.remove(info)
+        del archive.NameToInfo[name]
+        archive.start_dir = begin
+        out.seek(begin)
+        out.truncate()
+    return fits
 
 
-def _readme(members: Sequence[tuple[str, str]], left: Sequence[str], redactor: Redactor, note: str) -> str:
+def _readme(kept: Sequence[str], left: Sequence[str], redactor: Redactor, note: str) -> str:
     lines = [f"Evidence of a training run, collected by medforensics {forensics.__version__}.", ""]
-    lines += [name for name, _ in members if name not in left]
+    lines += kept
     lines += [f"{name}: left out, the archive would be too large" for name in left]
     lines += ["", note] if note else []
     lines += ["", "It holds no weights and no file of the run as a whole. Start with report.html or report.md."]

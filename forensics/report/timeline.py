@@ -7,7 +7,7 @@ no samples any more. Without a redactor that has learnt from the run only secret
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -15,7 +15,7 @@ import numpy as np
 from tabulate import tabulate
 
 from forensics.errors import UsageError
-from forensics.model import NOUNS, Axis, Run, Series
+from forensics.model import NOUNS, Axis, Run, Series, Source
 from forensics.model.order import distinct
 from forensics.redaction import Redactor
 from forensics.redaction.identities import redactor_for
@@ -30,6 +30,10 @@ PLACES = ("step", "entry")
 """Columns of whole numbers: each entry has one of the two."""
 WHOLE = (*PLACES, "rank", "segment")
 """Columns of whole numbers, of which some rows have none."""
+TOGETHER = 4096
+"""Rows of a CSV that are made at once."""
+PROBE, SHORT = 1_234_567_890_123_456_789, 200
+"""A record that no source has, and characters below which nothing is cut off."""
 Column: TypeAlias = Sequence[int | None] | Sequence[float] | Sequence[str]
 Columns: TypeAlias = Mapping[str, Column]
 
@@ -44,10 +48,26 @@ def render(
     if samples:
         columns = _every_sample(run, metrics, redactor)
         return _csv(columns) if form == "csv" else _json_columns(columns)
-    chosen = _chosen(run, metrics, redactor)
     if form == "csv":
-        return _csv(_merged(chosen))
+        return "".join(pieces(run, metrics, redactor=redactor))
+    chosen = _chosen(run, metrics, redactor)
     return _json(chosen) if form == "json" else _table(chosen)
+
+
+def pieces(run: Run, metrics: Sequence[str], *, redactor: Redactor | None = None) -> Iterator[str]:
+    """Yield the CSV of the merged series, many rows at a time; raises `UsageError` like `render`."""
+    yield _csv(dict.fromkeys(_merged(()), ()))
+    for series in _chosen(run, metrics, redactor):
+        before, behind = ("", ",") if series.axis == "step" else (",", "")
+        name = _quoted(clean(series.name))
+        sources = [_source_of(*place) for place in series.places]
+        columns = (series.steps, series.values, series.wall_times, series.origins, series.records)
+        for first in range(0, len(series), TOGETHER):
+            rows = zip(*(column[first : first + TOGETHER].tolist() for column in columns), strict=True)
+            yield "".join(
+                f"{before}{step}{behind},{name},{value!r},{'' if time != time else time},{sources[origin](record)}\n"  # noqa: PLR0124  (NaN)
+                for step, value, time, origin, record in rows
+            )
 
 
 def plotted(
@@ -190,6 +210,25 @@ def _csv(columns: Columns) -> str:
     writer.writerow(columns)
     writer.writerows(zip(*(_cells(name, column) for name, column in columns.items()), strict=True))
     return out.getvalue()
+
+
+def _quoted(text: str) -> str:
+    """Return a text as it stands between the commas of a CSV."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow((0, cell(text)))
+    return out.getvalue()[2:]
+
+
+def _source_of(path: str, place: str) -> Callable[[int], str]:
+    """Return what gives the cell of a source by its record; where only the number differs, only that is made."""
+
+    def whole(record: int) -> str:
+        return _quoted(clean(str(Source(path, place.format(record), record))))
+
+    shown = whole(PROBE)
+    head, number, tail = shown.partition(str(PROBE))
+    simple = number and str(PROBE) not in tail and len(shown) < SHORT and whole(0) == f"{head}0{tail}"
+    return (lambda record: f"{head}{record}{tail}") if simple else whole
 
 
 def _cells(name: str, column: Column) -> Sequence[object]:
