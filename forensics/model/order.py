@@ -3,12 +3,15 @@
 `numpy.unique` and `numpy.isin` import masked arrays at their first call (see `model/statistics.py`).
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from forensics.model.facts import Integers
+
+Item = TypeVar("Item", bound=np.generic)
 
 
 def distinct(values: NDArray[np.generic]) -> NDArray[Any]:
@@ -51,6 +54,35 @@ def among(values: NDArray[np.generic], wanted: NDArray[np.generic]) -> NDArray[n
         return np.zeros(len(values), dtype=np.bool_)
     found: NDArray[np.bool_] = ordered.take(np.searchsorted(ordered, values), mode="clip") == values
     return found
+
+
+def alike(column: NDArray[Item]) -> NDArray[Item]:
+    """Return a column, without memory of its own where all of it is one value or all NaN.
+
+    >>> alike(np.array([2.5, 2.5])).strides, alike(np.array([2.5, 2.0])).strides
+    ((0,), (8,))
+    """
+    if not column.size:
+        return column
+    first, last = column.flat[0], column.flat[-1]
+    unlike = column != first if last == first else column == column if last != last else None  # noqa: PLR0124  (NaN)
+    return column if unlike is None or unlike.any() else np.broadcast_to(first, column.shape)
+
+
+def end_to_end(parts: Sequence[NDArray[Item]]) -> NDArray[Item]:
+    """Return the parts as one column, without memory of its own where all of them are one and the same value.
+
+    Parts of two dimensions, shape (n, m), become one that lies column by column.
+    """
+    ends = [end for part in parts if part.size for end in (part.flat[0], part.flat[-1])]
+    if len(distinct(np.array(ends))) == 1 and all(part.size and not any(alike(part).strides) for part in parts):
+        return np.broadcast_to(ends[0], (sum(map(len, parts)), *parts[0].shape[1:]))
+    if len(parts) == 1:
+        return parts[0]
+    if parts[0].ndim == 1:
+        return np.concatenate(parts)
+    whole = np.empty((sum(map(len, parts)), parts[0].shape[1]), dtype=parts[0].dtype, order="F")
+    return np.concatenate(parts, out=whole)
 
 
 def _new(ordered: NDArray[np.generic]) -> NDArray[np.bool_]:

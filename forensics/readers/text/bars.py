@@ -13,7 +13,7 @@ import numpy as np
 from forensics.deferred.records import dataclass
 from forensics.formats.text import Window
 from forensics.model import Integers
-from forensics.model.order import distinct
+from forensics.model.order import alike, distinct
 from forensics.readers.text.layouts import WHOLE_BAR, Layout, matrix, opens
 from forensics.readers.text.lines import Lines
 from forensics.readers.text.tables import Entries
@@ -52,7 +52,7 @@ def with_bars(window: Window, told: Sequence[tuple[Entries, Integers]], taken: T
     for entries, _ in told:
         if entries.shape.quoted:
             done += len(entries)
-            yield replace(entries, bars=bars[done - len(entries) : done])
+            yield replace(entries, bars=alike(bars[done - len(entries) : done]))
         else:
             yield entries
 

@@ -16,7 +16,7 @@ from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.formats.text import Window, clock_columns
 from forensics.model import Floats, Integers
-from forensics.model.order import distinct
+from forensics.model.order import alike, distinct
 from forensics.readers.text.bars import Taken
 from forensics.readers.text.columns import MARGIN, Buffer
 from forensics.readers.text.digits import Bytes
@@ -249,23 +249,23 @@ def _entries(  # noqa: PLR0913, PLR0917  (the columns of a table)
 ) -> Entries:
     """Return the table of some lines of a shape; `read` are the numbers of the shape, those of its fields at least."""
     numbers = np.empty((len(starts), len(shape.fields)), order="F")
-    totals = np.full_like(numbers, np.nan)
+    totals = np.full_like(numbers, np.nan) if any(each.total >= 0 for each in shape.fields) else None
     for index, each in enumerate(shape.fields):
         numbers[:, index] = read[each.number]
         if each.factor != 1:
             numbers[:, index] *= each.factor
         if each.scale >= 0:
             numbers[:, index] *= read[each.scale]
-        if each.total >= 0:
+        if totals is not None and each.total >= 0:
             totals[:, index] = read[each.total]
     return Entries(
         shape=shape,
         at=starts + window.offset,
         records=lines_of(window, starts),
-        ranks=np.full(len(starts), rank, dtype=np.int64),
-        times=times,
+        ranks=np.broadcast_to(np.int64(rank), len(starts)),
+        times=alike(times),
         numbers=numbers,
-        totals=totals,
+        totals=np.broadcast_to(np.float64("nan"), numbers.shape) if totals is None else totals,
         bars=np.zeros((len(starts), 0), dtype=np.int64),
     )
 

@@ -11,6 +11,7 @@ from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
 from forensics.formats.text import Window, number, pairs
 from forensics.formats.text.places import Pairs, find_pairs
+from forensics.model.order import alike
 from forensics.names import EVALUATION, is_loss
 from forensics.readers.text.bars import with_bars
 from forensics.readers.text.below import Table, table_below
@@ -243,10 +244,10 @@ class Parser:
                 shape=shape,
                 at=starts + window.offset,
                 records=lines_of(window, starts),
-                ranks=np.array(rows.ranks, dtype=np.int64),
-                times=times_of(rows.stamps),
+                ranks=alike(np.array(rows.ranks, dtype=np.int64)),
+                times=alike(times_of(rows.stamps)),
                 numbers=np.array(rows.numbers, dtype=np.float64).reshape(len(starts), len(shape.fields)),
-                totals=np.array(rows.totals, dtype=np.float64).reshape(len(starts), len(shape.fields)),
+                totals=alike(np.array(rows.totals, dtype=np.float64).reshape(len(starts), len(shape.fields))),
                 bars=np.zeros((len(starts), 0), dtype=np.int64),
             )
             yield entries, ends

@@ -6,6 +6,7 @@ import numpy as np
 
 from forensics.deferred.records import dataclass
 from forensics.model import Floats, Integers, Standing
+from forensics.model.order import end_to_end
 from forensics.readers.text.found import SettingRow
 from forensics.readers.text.lexicon import Role
 from forensics.readers.text.tables import Entries
@@ -61,7 +62,7 @@ def _planned(name: str, column: _Column) -> Iterator[SettingRow]:
 
 def _of_bars(dicts: Sequence[DictRows], schedule: Schedule) -> Iterator[SettingRow]:
     kept = [table for table in dicts if len(table.rows)]
-    after, before = (np.concatenate([getattr(table, name) for table in kept]) for name in ("after", "before"))
+    after, before = (end_to_end([getattr(table, name) for table in kept]) for name in ("after", "before"))
     totals = training_totals(after[:, 1::2], before[:, 1], schedule)
     first = min(kept, key=lambda table: int(table.rows.at[0])).rows
     if len(totals) == 1:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from forensics.deferred.patterns import expression
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
-from forensics.model.order import among, distinct, varied
+from forensics.model.order import alike, among, distinct, varied
 from forensics.names import NO_LOSS, OF_ERRORS, is_loss, loss_rank
 from forensics.readers.text.axes import MOSTLY, Axis, Headings, axis_of, is_epoch_axis, stream_of
 from forensics.readers.text.entries import is_entry
@@ -362,8 +362,8 @@ def _dict_rows(table: Entries) -> Iterator[DictRows]:
         values=columns_of(table.numbers, [index for index, _ in names]),
         at=table.at,
         records=table.records,
-        steps=np.full(len(table), UNKNOWN_STEP, dtype=np.int64),
-        epochs=np.full(len(table), np.nan) if epochs is None else table.numbers[:, epochs],
+        steps=np.broadcast_to(np.int64(UNKNOWN_STEP), len(table)),
+        epochs=np.broadcast_to(np.float64("nan"), len(table)) if epochs is None else table.numbers[:, epochs],
         wall_times=table.times,
         ranks=table.ranks,
     )
@@ -383,4 +383,4 @@ def _bar_before(table: Entries) -> Integers:
             break
         if field.role is Role.RATIO and BAR_MARK.search(table.shape.key):
             before[:, 0], before[:, 1] = table.numbers[:, index], table.totals[:, index]
-    return before
+    return alike(before)

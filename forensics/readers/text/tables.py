@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from forensics.deferred.records import dataclass
 from forensics.formats.text import Window, clock_times
 from forensics.model import Floats, Integers
+from forensics.model.order import alike, end_to_end
 from forensics.readers.text.names import Shape
 
 NO_STAMP = b"NaT"
@@ -19,7 +19,8 @@ NO_STAMP = b"NaT"
 class Entries:
     """Lines of one shape: `numbers` and `totals` have shape (n, fields), every other column shape (n,).
 
-    In memory these two lie column by column where lines are many.
+    In memory these two lie column by column where lines are many. Columns that are one value throughout, as ranks and
+    totals mostly are, take none.
 
     `at` (int64) is the place of a line in the clean text, `records` its number, `ranks` -1 where no process is
     named. `times` are seconds since the epoch, NaN where no date stands in the line. `bars` (n, 4) holds counter and
@@ -43,11 +44,11 @@ class Entries:
             self,
             at=self.at[kept],
             records=self.records[kept],
-            ranks=self.ranks[kept],
-            times=self.times[kept],
+            ranks=alike(self.ranks[kept]),
+            times=alike(self.times[kept]),
             numbers=self.numbers[kept],
-            totals=self.totals[kept],
-            bars=self.bars[kept],
+            totals=alike(self.totals[kept]),
+            bars=alike(self.bars[kept]),
         )
 
     def moved(self, offset: int, lines: int) -> "Entries":
@@ -60,17 +61,9 @@ def joined(tables: Sequence[Entries]) -> Entries:
         return tables[0]
     whole = Entries(
         tables[0].shape,
-        *(_stacked([getattr(table, name) for table in tables]) for name in Entries.__slots__[1:]),
+        *(end_to_end([getattr(table, name) for table in tables]) for name in Entries.__slots__[1:]),
     )
     return whole if (whole.at[1:] >= whole.at[:-1]).all() else whole.take(np.argsort(whole.at, kind="stable"))
-
-
-def _stacked(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Return the parts as one, two dimensions column by column: whatever comes behind looks at one column at a time."""
-    if parts[0].ndim == 1:
-        return np.concatenate(parts)
-    whole = np.empty((sum(map(len, parts)), parts[0].shape[1]), dtype=parts[0].dtype, order="F")
-    return np.concatenate(parts, out=whole)
 
 
 def lines_of(window: Window, starts: Integers) -> Integers:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from forensics.deferred.records import dataclass
 from forensics.model import UNKNOWN_STEP, Floats, Integers, Precision
-from forensics.model.order import among, counted, distinct
+from forensics.model.order import Item, among, counted, distinct, end_to_end
 from forensics.model.statistics import median
 from forensics.names import LOSS, canonical
 from forensics.readers.text.found import SettingRow
-from forensics.readers.text.rows import Rows
+from forensics.readers.text.rows import Rows, disorder
 
 # Share of dictionaries whose bar must agree with their epoch before bars are believed.
 AGREEMENT = 0.8
@@ -78,18 +78,25 @@ def resolve(tables: Sequence[DictRows], schedule: Schedule) -> Iterator[Rows]:
     kept = [table for table in _without_echoes(tables) if len(table.rows)]
     if not kept:
         return
-    order = np.argsort(np.concatenate([table.rows.at for table in kept]), kind="stable")
-    epochs = np.concatenate([table.rows.epochs for table in kept])[order]
-    quoted = np.concatenate([np.full(len(table.rows), table.quoted) for table in kept])[order]
-    named = np.concatenate([table.rows.steps for table in kept])[order]
-    before = np.concatenate([table.before for table in kept])[order]
-    after = np.concatenate([table.after for table in kept])[order]
+    order = disorder(end_to_end([table.rows.at for table in kept]))
+
+    def column(parts: Sequence[NDArray[Item]]) -> NDArray[Item]:
+        whole = end_to_end(parts)
+        return whole if order is None else whole[order]
+
+    epochs = column([table.rows.epochs for table in kept])
+    quoted = column([np.broadcast_to(np.bool_(table.quoted), len(table.rows)) for table in kept])
+    named = column([table.rows.steps for table in kept])
+    before = column([table.before for table in kept])
+    after = column([table.after for table in kept])
     shown = _from_bars(before, after, epochs, schedule)
     resolution = np.where(quoted, _four_digit_unit(epochs), 0.005)
     settled = np.where(named != UNKNOWN_STEP, named, _settled(shown, epochs, resolution, schedule))
-    trained = np.concatenate([np.full(len(table.rows), _of_training(table)) for table in kept])[order]
+    trained = column([np.broadcast_to(np.bool_(_of_training(table)), len(table.rows)) for table in kept])
     steps = np.empty_like(settled)
-    steps[order] = np.where(named != UNKNOWN_STEP, settled, _on_grid(settled, trained))
+    steps[slice(None) if order is None else order] = np.where(
+        named != UNKNOWN_STEP, settled, _on_grid(settled, trained)
+    )
     position = 0
     for table in kept:
         size = len(table.rows)
