@@ -123,13 +123,17 @@ def _groups(timeline: Timeline) -> list[Group]:
         outlived: set[str] = set()
         for members in _together([*deaths]):
             fate, after_finish = _fate(members, timeline, finished)
-            said = {_DIGITS.sub("#", death.text) for death in members}
             if fate == "survived":
-                outlived |= said
-            elif fate == "final" and members[-1].entries_after and said <= outlived:
+                outlived |= _said(members)
+            elif fate == "final" and members[-1].entries_after and outlived and _said(members) <= outlived:
                 fate = "survived"  # what the run went on after before, it went on after again
             found.append(Group(tuple(members), fate, after_finish=after_finish))
     return _superseded(found, timeline)
+
+
+def _said(deaths: Sequence[Death]) -> set[str]:
+    """Return the texts of deaths without their numbers."""
+    return {_DIGITS.sub("#", death.text) for death in deaths}
 
 
 def _together(deaths: list[Death]) -> list[list[Death]]:
@@ -147,10 +151,10 @@ def _together(deaths: list[Death]) -> list[list[Death]]:
 def _but_of_a_shell(deaths: list[Death]) -> list[Death]:
     """Take a line of a script that named no program for a mere sign where a program died after it."""
     roots = [death for death in deaths if death.role is Role.ROOT]
-    own = [death for death in roots if _OF_A_SHELL.search(death.text)]
+    own = {id(death) for death in roots if "not found" in death.text and _OF_A_SHELL.search(death.text)}
     if len(own) == len(roots):
         return deaths
-    return [replace(death, role=Role.SIGN) if death in own else death for death in deaths]
+    return [replace(death, role=Role.SIGN) if id(death) in own else death for death in deaths]
 
 
 def _apart(earlier: Death, later: Death) -> bool:

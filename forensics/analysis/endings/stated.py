@@ -17,8 +17,9 @@ def stated(run: Run, symptom: str) -> Finding | None:
     """
     for group in groups_of(run.timeline):
         for death in group.deaths:
-            proved = next((name for name, words in STATES if re.search(words, death.text)), None)
-            if group.fate != "final" or death.name != NAN_ASSERTION or proved != symptom:
+            if group.fate != "final" or death.name != NAN_ASSERTION:
+                continue
+            if next((name for name, words in STATES if re.search(words, death.text)), None) != symptom:
                 continue
             named = re.search(STATED_STEP, death.text)
             fine = death.before if death.before >= 0 else run.timeline.last_step

@@ -38,10 +38,15 @@ _PREFIX = expression(
 def fragment_start(data: bytes, position: int, floor: int = 0) -> int:
     """Return where the fragment (between CR or LF) that holds `position` begins, not before `floor`."""
     near = max(floor, position - NEAR_BYTES)
-    start = max(data.rfind(b"\n", near, position), data.rfind(b"\r", near, position))
+    start = _last_separator(data, near, position)
     if start < 0 and near > floor:
-        start = max(data.rfind(b"\n", floor, near), data.rfind(b"\r", floor, near))
+        start = _last_separator(data, floor, near)
     return max(start + 1, floor)
+
+
+def _last_separator(data: bytes, first: int, last: int) -> int:
+    feed = data.rfind(b"\n", first, last)
+    return max(feed, data.rfind(b"\r", max(first, feed), last))
 
 
 def fragment_end(data: bytes, position: int, ceiling: int | None = None) -> int:

@@ -98,6 +98,8 @@ def leads(before: bytes) -> bool:
     >>> leads(b"[rank1]: "), leads(b"run.sh: line 2:  4926 "), leads(b"[sample] reference: "), leads(b"he said ")
     (True, True, False, False)
     """
+    if not before:
+        return True
     rest = _own(before)
     folder = _FOLDER.search(rest[-LONGEST_LEAD:])
     if folder is not None:

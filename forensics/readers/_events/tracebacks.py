@@ -146,7 +146,7 @@ def _plain(window: Window, position: int, start: int, lead: bytes) -> Trace:
     last += _below(window, last, ended)
     if lead.startswith(b"`"):
         last = last.rstrip(b"`")
-    more = further_on(last, (line for line, end in _own_lines(window, position, lead) if end > ended))
+    more = further_on(last, (line for line, _ in _own_lines(window, position, lead, ended)))
     return Trace(
         text=_text((last[:MESSAGE_BYTES] if more else last) + more or _CUT, frames),
         ended=ended,
@@ -256,14 +256,17 @@ def _place(frame: re.Match[bytes]) -> bytes:
     return frame[1] + b":" + frame[2] + (b" in " + frame[3] if frame[3] else b"")
 
 
-def _own_lines(window: Window, position: int, lead: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield the lines of one writer below a header, without what stands before them, and where each ends."""
+def _own_lines(window: Window, position: int, lead: bytes, since: int = 0) -> Iterator[tuple[bytes, int]]:
+    """Yield the lines of one writer below a header, without what stands before them, and where each ends.
+
+    Only those behind the line that holds `since`.
+    """
     data = window.data
     marks = _RANK.findall(lead)
     mark = marks[-1] if marks else b""
     signed = alike(lead) if lead.strip() and not mark else None
     reach = window.reach(position)
-    following = fragment_end(data, position, reach) + 1
+    following = fragment_end(data, max(position, since), reach) + 1
     for _ in range(MAX_LINES):
         if following >= reach:
             return

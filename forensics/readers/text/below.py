@@ -6,14 +6,16 @@ be of the same columns and count on.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import field
+from functools import lru_cache
 
 import numpy as np
 
 from forensics.deferred.patterns import expression
 from forensics.deferred.records import dataclass
-from forensics.formats.text import Window, strip_prefixes
+from forensics.formats.text import Window, fragment_end, strip_prefixes
 from forensics.readers.text.headers import Header, Row, headers_of
 from forensics.readers.text.lexicon import COUNTERS
 from forensics.readers.text.names import Shape
@@ -50,7 +52,7 @@ class Table:
         self._rows, self.lines = [], set()
         stop = window.end if self.header.counted else window.reach(start)
         while self.open and start < stop:
-            end = line_end(window.data, start, window.reach(start))
+            end = fragment_end(window.data, start, window.reach(start))
             self.open = self._take(window.data[start:end], start)
             start = end + 1
         self._compares |= self.header.compares(self._rows)
@@ -103,13 +105,17 @@ def table_below(window: Window, line: bytes, end: int) -> Table | None:
     leads = (b"", *(_common(line, each) for each in below), line[: len(line) - len(strip_prefixes(line))])
     for lead in dict.fromkeys(map(outline, leads)):
         text = line[len(lead) :]
-        if masked(narrowed(text)).spans:
-            continue
-        for header in headers_of(text):
+        for header in headers_of(text) if _may_be_of_names(outline(text)) else ():
             table = Table(header, lead)
             if table.has_row(below):
                 return table
     return None
+
+
+@lru_cache(maxsize=1 << 12)
+def _may_be_of_names(text: bytes) -> bool:
+    """Tell whether a text with every digit as 0 holds no number, as headers do: lines mostly differ in no more."""
+    return not masked(narrowed(text)).spans
 
 
 def _lines_from(window: Window, start: int) -> Iterator[bytes]:
@@ -117,7 +123,7 @@ def _lines_from(window: Window, start: int) -> Iterator[bytes]:
     for _ in range(LOOKED_AT):
         if start >= reach:
             return
-        end = line_end(window.data, start, reach)
+        end = fragment_end(window.data, start, reach)
         yield window.data[start:end]
         start = end + 1
 
@@ -128,13 +134,7 @@ def _common(line: bytes, other: bytes) -> bytes:
     >>> _common(b"algo-1 | epoch  loss", b"algo-2 | 1      2.5")
     b'algo-1 | '
     """
-    pairs = zip(outline(line), outline(other), strict=False)
-    same = next((index for index, (one, two) in enumerate(pairs) if one != two), min(len(line), len(other)))
+    one, two = outline(line), outline(other)
+    same = bisect_left(range(1, min(len(one), len(two)) + 1), True, key=lambda size: one[:size] != two[:size])
     found = _LEAD.match(line, 0, same)
     return found[0] if found else b""
-
-
-def line_end(data: bytes, start: int, reach: int) -> int:
-    """Return where the line that begins at `start` ends, not behind `reach`."""
-    ends = [place for place in (data.find(b"\n", start, reach), data.find(b"\r", start, reach)) if place >= 0]
-    return min(ends, default=reach)
