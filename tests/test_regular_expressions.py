@@ -145,6 +145,13 @@ def _settings(table: str) -> Iterable[bytes]:
     return patterns_of
 
 
+def _of_any_digits() -> Iterable[str]:
+    """The expressions of signatures to which any digit is as good as those that they name."""
+    from forensics.signatures.kinds import _of_any_digits as loose
+
+    return [text for words in (*_signatures(), *_general()) if (text := loose(words))]
+
+
 BUILT: dict[str, tuple[str, Callable[[], Iterable[str | bytes]]]] = {
     "forensics/analysis/endings/stated.py:stated": ("search", _stated),
     "forensics/readers/_events/scan.py:_expression": ("search", _signatures),
@@ -153,7 +160,7 @@ BUILT: dict[str, tuple[str, Callable[[], Iterable[str | bytes]]]] = {
     "forensics/signatures/signature.py:matches": ("search", _signatures),
     "forensics/signatures/signature.py:excludes": ("search", _signatures),
     "forensics/signatures/general.py:general": ("search", _general),
-    "forensics/signatures/kinds.py:_may_hold": ("search", _signatures),
+    "forensics/signatures/kinds.py:_for_zeros": ("search", _of_any_digits),
     "forensics/signatures/reported.py:_alone": ("search", _said),
     "forensics/signatures/spoken.py:lexicon": ("search", _spoken),
     "forensics/signatures/described.py:settings_in": ("search", _tried),

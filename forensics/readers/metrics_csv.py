@@ -161,8 +161,11 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _is_header(cells: Sequence[str]) -> bool:
-    several = _numbers_entries(cells) or _evaluates(cells) or _is_of_losses(cells)
-    return all(map(_NAME.fullmatch, cells)) and (_counts(cells) or several or _counts_batches(cells))
+    if not all(map(_NAME.fullmatch, cells)):  # asked first: of most rows the first cell tells it
+        return False
+    return (
+        _counts(cells) or _counts_batches(cells) or _numbers_entries(cells) or _evaluates(cells) or _is_of_losses(cells)
+    )
 
 
 def _counts_batches(cells: Sequence[str]) -> bool:

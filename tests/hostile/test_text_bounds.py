@@ -44,6 +44,9 @@ TEXTS = named(
     "lists nested",
     "columns of 500,000",
     "300,000 rows",
+    "60,000 tracebacks",
+    "a million short lines",
+    "a million lines of steps",
 )
 
 

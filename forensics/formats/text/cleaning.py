@@ -68,6 +68,8 @@ _ESCAPED = expression(rb"\\(?:u([0-9a-fA-F]{4})|(.))")
 _ESCAPES = {b"n": b"", b"r": b"\r", b"t": b"\t"}
 _UTF8_MARK = codecs.BOM_UTF8
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MOST_LINES = 1 << 17
+"""Lines of a piece: a piece of ordinary ones has a third of them."""
 _PRINTED = bytes(byte for byte in range(256) if byte >= 0x20 or byte in b"\b\t\n\f\r\x1b")
 """What a program prints; binary files are full of other control characters."""
 
@@ -93,7 +95,20 @@ def pieces(
     """
     for data, cut in _whole_fragments(_decoded(file, chunk_bytes, stretch or (0, file.size)), line_bytes):
         piece = cleaned(data, line_bytes)
-        yield replace(piece, cut=cut + piece.cut)
+        yield from _of_fewer_lines(replace(piece, cut=cut + piece.cut))
+
+
+def _of_fewer_lines(piece: Piece) -> Iterator[Piece]:
+    """Yield a piece in parts of about `MOST_LINES` at most: what is kept of each line is more than a short one is."""
+    text = np.frombuffer(piece.data, dtype=np.uint8)
+    done = known = 0
+    for line in range(MOST_LINES, len(piece.separators), MOST_LINES):
+        place = int(piece.separators[line])
+        feed = bool(text[place] == ord("\n"))  # a CR begins the next part: an LF may follow it
+        yield Piece(piece.data[done : place + feed], 0, piece.separators[known : line + feed] - done)
+        done, known = place + feed, line + feed
+    rest = (piece.data[done:], piece.cut, piece.separators[known:] - done) if done else None
+    yield Piece(*rest) if rest else piece
 
 
 def cleaned(data: bytes, line_bytes: int = DEFAULT.text_line_bytes) -> Piece:
