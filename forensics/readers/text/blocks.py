@@ -26,6 +26,8 @@ from forensics.readers.text.shapes import NUMBER_ALONE, value_of
 FEWEST = 3
 """Numbers from which on lines are a block."""
 MOST_ROWS = 400
+MOST_UNTOLD = 16
+"""Rows of a list before the first with a usual word."""
 _WALLED = expression(rb"[ \t]{0,40}\|[ \t]{0,40}(?=[A-Za-z_])([^|\r\n]{1,80})\|([^|\r\n]{0,60})\|[ \t]{0,40}\r?")
 _ALIGNED = expression(
     rb"[ \t]{0,8}([A-Za-z_][\w/().%-]{0,60}(?: [\w/().%-]{1,40}){0,3})"
@@ -118,10 +120,15 @@ def _heading(data: bytes, start: int) -> dict[str, float]:
 
 
 def _begin(data: bytes, start: int, form: re.Pattern[bytes]) -> int:
-    """Return where the rows begin that stand above a line without a break."""
-    while start > 0:
-        above = data.rfind(b"\n", 0, start - 1) + 1
-        if form.fullmatch(data, above, start - 1) is None:
+    """Return where the rows begin that stand above a line without a break.
+
+    Of a list they are few, and none has a usual word: that one would have been asked before.
+    """
+    for _ in range(MOST_UNTOLD if form is _LISTED else MOST_ROWS):
+        above = data.rfind(b"\n", 0, max(start - 1, 0)) + 1
+        if start <= 0 or form.fullmatch(data, above, start - 1) is None:
+            break
+        if form is _LISTED and _WORDED.search(data, above, start - 1):
             break
         start = above
     return start
