@@ -34,7 +34,7 @@ MEASURED = HERE.parent / "forensics" / "diagnosis" / "reliability.json"
 VERDICTS = ("broken", "suspicious", "healthy")
 STRONG = ("established", "likely")
 CLAIMED = (*STRONG, "possible")
-COUNTED = ("held3", "held4", "held5")
+COUNTED = ("held3", "held4", "held5", "held6")
 """The groups behind the share beside a word: the last three, each answered by a frozen commit before anybody who mends
 had read it. The sets before them measure older versions, of which a report should not speak; 26 of the fresh ones were
 picked after their answers were known, and the "learn" set was collected to be learnt from."""
@@ -49,7 +49,7 @@ class Label:
     that an entry belongs to: "baseline" (answered by version 0.1.0), "fresh" (by a frozen commit), "shown" (by a later
     one, its misses then read by those who mend), "unseen" (by the commit of version 0.2.0, then read as well),
     "held" (by a later frozen commit, shown to nobody before its answer, then read), "learn" (collected for those who
-    mend: its misses are read at once, so it measures no version), "held2" to "held5" (of other sources
+    mend: its misses are read at once, so it measures no version), "held2" to "held6" (of other sources
     each, shown to nobody before its answer by a frozen commit, then read). A run that its user stopped while it
     trained well is labelled healthy, as docs/endings.md calls that ending a notice; its cause is accepted and not asked
     for.
