@@ -5,6 +5,9 @@ Boosting libraries and loops of one's own name the two alike but for one word: `
 higher or lower, the training one shows where its name does not: that is what is fitted.
 """
 
+import re
+from collections.abc import Container
+
 from forensics.analysis.context import BETTER_HIGHER
 from forensics.analysis.learning import ERROR, MOST, finite, rank
 from forensics.deferred.patterns import expression
@@ -76,3 +79,12 @@ def _rest(name: str) -> tuple[bool, frozenset[str]] | None:
     kept, fitted = words & KEPT, words & FITTED
     rest = words - KEPT - FITTED - SMALL_WORDS - {"loss"}
     return None if kept and fitted else (bool(kept), frozenset(rest))
+
+
+def is_term(name: str, names: Container[str]) -> bool:
+    """Tell whether one of the names is the whole that a metric is a term of, as `loss` is of `loss_ce`.
+
+    >>> is_term("eval_loss_ce", {"eval_loss", "loss"}), is_term("eval_loss", {"eval_loss", "loss"})
+    (True, False)
+    """
+    return any(name[: bar.start()] in names for bar in re.finditer("_", name))

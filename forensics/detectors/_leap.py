@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from forensics.analysis import context, robust
-from forensics.analysis.held_out import falls_when_better, kept_apart
+from forensics.analysis.held_out import falls_when_better, is_term, kept_apart
 from forensics.analysis.learning import QUALITY, finite
 from forensics.deferred.patterns import expression
 from forensics.detectors._wording import number
@@ -37,9 +37,8 @@ def lost_at_once(run: Run) -> Finding | None:
     if context.policy_gradient(run) or context.adversarial(run):
         return None
     leaps: list[tuple[Series, int, float]] = []
-    names = sorted(run.timeline.series)
     for name, series in sorted(run.timeline.series.items()):
-        if any(name.startswith(f"{other}_") for other in names):
+        if is_term(name, run.timeline.series):
             continue  # a term, which the whole speaks for
         lower = True if name == LOSS else falls_when_better(run, series) if _judged(name) else None
         if lower is None or len(series) < LEAST or len(finite(series)) < len(series):

@@ -6,7 +6,7 @@ import numpy as np
 
 from forensics.analysis import context, robust
 from forensics.analysis.evaluation import Since, training_since
-from forensics.analysis.held_out import falls_when_better, kept_apart, twin
+from forensics.analysis.held_out import falls_when_better, is_term, kept_apart, twin
 from forensics.analysis.learning import QUALITY, finite
 from forensics.analysis.steered import steered
 from forensics.deferred.patterns import expression
@@ -122,8 +122,8 @@ def eval_gap(run: Run) -> Iterator[Finding]:
 
 def _of_another(run: Run, wanted: Callable[[str], bool]) -> Finding | None:
     """Judge other errors of evaluation, and no terms of one, as the loss is; return the first that ends well above."""
-    names = [name for name in sorted(run.timeline.series) if wanted(name)]
-    wholes = (name for name in names if not any(name.startswith(f"{other}_") for other in names))
+    names = dict.fromkeys(name for name in sorted(run.timeline.series) if wanted(name))
+    wholes = (name for name in names if not is_term(name, names))
     return next((found for name in wholes if (found := _judged(run, run.timeline[name]))), None)
 
 
