@@ -15,7 +15,7 @@ from forensics.signatures.signature import Signature, Words
 _ZEROS = str.maketrans("123456789", "000000000")
 _COUNTS = expression(r"\\d|\{\d{0,6},?\d{0,6}\}")
 """What holds a digit or tells of digits, and names none: a class, a number of repeats."""
-_PARTS = expression(r"(?s)\\.|\{\d{0,6},?\d{0,6}\}|\[\^?\]?(?:\\.|[^\]\\]){0,400}\]|\(\?<?[!=]|.")
+_PARTS = expression(r"(?s)\\.|\{\d{0,6},?\d{0,6}\}|\[\^?\]?(?:\\.|[^\]\\]){0,160}\]|\(\?<?[!=]|.")
 _DENIED = frozenset({"(?!", "(?<!"})
 _NUMBERED = expression(r"\(\?(?:P|\()|\\[1-9xuU]")
 """Groups that have a name or ask for another, characters by number."""

@@ -220,7 +220,7 @@ def _settings(payload: Payload) -> Iterator[tuple[str, Contents]]:
             "names in a circle": b"a = b\nb = a\nc = c + 1\nfrom transformers import TrainingArguments\n"
             b"TrainingArguments(learning_rate=a, seed=c)\n",
             "f-strings in f-strings": b"x = f\"{'a' * 10**9:>{10**9}}\"\nlearning_rate = float('9' * 10**9)\n",
-            "a number of 5,000 digits": b"learning_rate = " + b"9" * 5_000 + b"\n",
+            "a rate of 5,000 digits": b"learning_rate = " + b"9" * 5_000 + b"\n",
         },
     )
     yield (
@@ -235,7 +235,7 @@ def _settings(payload: Payload) -> Iterator[tuple[str, Contents]]:
     yield (
         "uv.lock",
         {
-            "100,000 packages": lambda: "".join(
+            "100,000 packages of an environment": lambda: "".join(
                 f'[[package]]\nname = "p{n}"\nversion = "1"\n' for n in range(40_000)
             ).encode()
         },

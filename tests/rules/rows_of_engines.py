@@ -1,6 +1,6 @@
 """Rows (see `rows_of_entries.py`) of DeepSpeed and of other engines that share a model among processes."""
 
-from rules.issue_runs import BUCKETS, Facts
+from rules.issue_runs import BUCKETS, ONE_WORKS, Facts
 from rules.rows_of_entries import (
     ACCUMULATED,
     BF16,
@@ -267,7 +267,7 @@ ROWS: list[tuple[str, Facts, Facts | None]] = [
     ),
     (
         "pcie-p2p-corruption",
-        {"settings": {"world_size": 4}, "hardware": BOARD_4090, **DIED},
+        {"settings": {"world_size": 4}, "hardware": BOARD_4090, **DIED, "events": [ONE_WORKS]},
         set_to(NCCL_P2P_DISABLE=1),
     ),
 ]

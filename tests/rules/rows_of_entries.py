@@ -7,7 +7,7 @@ the test; engines that share a model among processes have a file of their own, `
 
 from forensics.model import Problem, Source
 from forensics.testing import make_checkpoint, make_events
-from rules.issue_runs import TRIED, Facts, saved, template
+from rules.issue_runs import ATTENTION, BOARDS, TRIED, Facts, saved, template
 from rules.rule_judging import GOOD, NAN, STILL, broken_file
 
 STAGES = [{"zero_optimization.stage": number} for number in range(4)]
@@ -47,6 +47,8 @@ def release(package: str, version: str) -> Facts:
 ROWS: list[tuple[str, Facts, Facts | None]] = [
     # releases
     ("framework-regression", release("unsloth", "2024.11.6") | {"events": [TRIED]}, None),
+    ("custom-kernel", {"packages": {"flash-attn-4": "4.0.0b11"}, "events": [ATTENTION]}, None),
+    ("environment-stack-regression", {**DIED, "packages": {"torch": "2.9.0+cu129"}, "events": [BOARDS]}, None),
     # adapters, tokens and data
     (
         "adapter-frozen-by-injection",

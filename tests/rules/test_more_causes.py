@@ -43,6 +43,7 @@ GUESSED: dict[str, Any] = {
     "eval_acc": [0.08, 0.05, 0.03],
     "train_acc": [0.6, 0.8, 0.9],
 }
+DIGITS = make_events(Kind.TRIED, text="I see that it fails with bf16, whereas fp32 runs normally")
 ALL_OVERFLOW: dict[str, Any] = {"events": [make_events(Kind.OVERFLOW, range(1, 7))]}
 GRAPHLESS = "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn"
 
@@ -290,6 +291,7 @@ ROWS: list[tuple[str, str, dict[str, Any], int | None]] = [
     ("attention-impl-nan", "is the only tensor", {"checkpoints": ONE}, -2),
     ("model-code-unstable", "losses of the log are numbers", {"checkpoints": ONE, **ALIVE}, -2),
     ("model-code-unstable", "a root at 0", {**ALIVE, **NONFINITE}, 3),
+    ("model-code-unstable", "more digits than bf16 has", {"events": [DIGITS]}, 3),
     ("model-code-unstable", "the backward pass broke first", {**ALIVE, **NONFINITE, "frameworks": ("peft",)}, -1),
     ("model-code-unstable", "the backward pass broke first", {**ALIVE, **NONFINITE, "packages": {"torch": "2.8"}}, -1),
     ("model-code-unstable", "DeepSpeed left its traces", {"frameworks": ("deepspeed",)}, -1),

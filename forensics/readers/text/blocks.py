@@ -83,6 +83,8 @@ def block_at(data: bytes, line: tuple[int, int], begin: int, reach: int) -> Bloc
     if form is None:
         return None
     start = _begin(data, line[0], form)
+    if start < 0:
+        return None
     if start < begin and _WORDED.search(data, start, begin):
         return None  # the window before has read it
     numbers: dict[str, float] = {}
@@ -120,7 +122,7 @@ def _heading(data: bytes, start: int) -> dict[str, float]:
 
 
 def _begin(data: bytes, start: int, form: re.Pattern[bytes]) -> int:
-    """Return where the rows begin that stand above a line without a break.
+    """Return where the rows begin that stand above a line without a break, -1 where the line heads no list.
 
     Of a list they are few, and none has a usual word: that one would have been asked before.
     """
@@ -129,7 +131,7 @@ def _begin(data: bytes, start: int, form: re.Pattern[bytes]) -> int:
         if start <= 0 or form.fullmatch(data, above, start - 1) is None:
             break
         if form is _LISTED and _WORDED.search(data, above, start - 1):
-            break
+            return -1
         start = above
     return start
 
