@@ -69,6 +69,8 @@ STATED = (
     ("When I resume from the last checkpoint the loss is much higher.", "resume-jump", (None, None), "step"),
 )
 SILENT = (
+    "My number of GPUs is 2, and other parameters are unchanged.",
+    "我只改了学习率,其他参数没有变化。",
     "My loss never became NaN.",
     "I wonder whether the loss becomes NaN with fp16.",
     "Does the loss become NaN?",

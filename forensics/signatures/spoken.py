@@ -65,10 +65,11 @@ QUANTITIES: Mapping[str, tuple[str, ...]] = {
     "rate": (_whole("learning[ _-]?rates?|lr"), "学习率"),
     "weights": (
         _whole(
-            "weights?|(?<!hyper )(?<!hyper-)param(?:eter)?s?|adapters?|embeddings?",
+            r"weights?|(?<!hyper )(?<!hyper-)(?<!other )(?<!default )(?<!same )(?<!training )param(?:eter)?s?"
+            "|adapters?|embeddings?",
             r"lora(?:[_ ][ab])?(?: weights?| layers?)?",
         ),
-        "权重|模型参数|参数",
+        "权重|模型参数|(?<!其他)(?<!其它)(?<!其余)(?<!训练)(?<!默认)(?<!超)参数",
     ),
     "output": (
         _whole("outputs?|logits?|activations?|predictions?|hidden[ _]states?|log[ _]?probs?|logps|features?"),
