@@ -15,7 +15,7 @@ from forensics.deferred.patterns import expression
 from forensics.model import Scalar, Setting, Standing
 
 STAGE = "zero_optimization.stage"
-_STAGES = frozenset({"zero_stage", "ds_stage", "deepspeed_stage", "zero_optimization_stage", "zero"})
+_STAGES = frozenset({"zero_stage", "ds_stage", "deepspeed_stage", "zero_optimization_stage"})
 _FILES = frozenset({"deepspeed", "deepspeed_config", "deepspeed_config_file", "ds_config", "ds_config_file"})
 _STRATEGIES = frozenset(
     {
@@ -36,7 +36,7 @@ axolotl: only the stage is believed, and only until the file itself is read."""
 _PRESET = expression(r"[\w\-]{1,40}")
 _STRATEGY = expression(r"(?i)(?:deepspeed|ds|zero)[-_ ]?(?:stage|zero)?[-_ ]?([0-3])(?:[-_ ]\w{1,20})?")
 _OF_THE_ENGINE = expression(r"^.{1,200}?\.((?:zero_optimization|bf16|fp16|bfloat16)\.[\w.]{1,100})$")
-_HOLDS_ONE = expression(r"(?:^|[._])(?:deepspeed|ds|engine)(?:_?config\w{0,10})?(?:\.|$)|(?:^|\.)value$")
+_HOLDS_ONE = expression(r"(?:^|[._])(?:deepspeed|ds|engine)(?:_?config\w{0,10})?(?:\.|$)")
 
 
 def with_meanings(settings: Iterable[Setting]) -> list[Setting]:
@@ -64,18 +64,22 @@ def _meant(setting: Setting) -> Iterator[Setting]:
 def _processes(given: Iterable[Setting]) -> Iterator[Setting]:
     """Yield the number of processes where only its parts were set, on each machine and of machines.
 
-    One alone is left out: `gpus: 1` may be the number of a board as well as how many there are.
+    Those of one section belong together: the nodes of a graph are no machines. One alone is left out: `gpus: 1` may be
+    the number of a board as well as how many there are.
     """
-    named: dict[str, Setting] = {}
+    parts: dict[str, dict[str, Setting]] = {}
     for setting in given:
-        if setting.group == "setting":
-            named.setdefault(setting.name.rpartition(".")[2].lower(), setting)
-    if "world_size" in named:
-        return
-    several = [found for name in sorted(_PROCESSES & named.keys()) if (_whole((found := named[name]).value) or 0) > 1]
-    machines = [number for name in sorted(_MACHINES & named.keys()) if (number := _whole(named[name].value))]
-    if several:
-        yield _named(several[0], "world_size", (_whole(several[0].value) or 0) * max([1, *machines]))
+        section, _, leaf = setting.name.rpartition(".")
+        if setting.group == "setting" and leaf.lower() == "world_size":
+            return
+        if setting.group == "setting" and leaf.lower() in _PROCESSES | _MACHINES:
+            parts.setdefault(section, {}).setdefault(leaf.lower(), setting)
+    for named in parts.values():
+        several = [named[name] for name in sorted(_PROCESSES & named.keys()) if (_whole(named[name].value) or 0) > 1]
+        machines = [number for name in sorted(_MACHINES & named.keys()) if (number := _whole(named[name].value))]
+        if several:
+            yield _named(several[0], "world_size", (_whole(several[0].value) or 0) * max([1, *machines]))
+            return
 
 
 def _named(setting: Setting, name: str, value: Scalar) -> Setting:

@@ -3,8 +3,7 @@
 Programs without number count and measure: load tests, data bases, evaluations of many models, indices of files. What
 they print has the form of a log, so its form cannot tell it from one. What a text holds as a whole can: a loss or the
 norm of a gradient, a learning rate, what a policy earned, a score that goes with a counter, or a score that learns.
-Where nothing
-does, nothing in the text is a metric.
+Where nothing does, nothing in the text is a metric.
 """
 
 from collections import defaultdict
@@ -33,6 +32,11 @@ _OF_A_MACHINE = expression(
     r"|shards?|progress|percent\w{0,3}|completed|remaining|seed)(?![a-z])"
 )
 """What is no measure of a model by its name: what a program needs of a machine, how much of something there is."""
+
+_OF_A_RATE = expression(
+    r"(?i)throughput|(?<![a-z])(?:tps|tgs|mfu|t?flops|runtime|skipped)(?![a-z])|/s(?:ec)?|per_?sec|loss[ _-]?scale"
+)
+"""Metrics that the lexicon knows and that a program without a model has as well."""
 
 COMPARES = expression(
     r"(?i)(?<![a-z])(?:id|i?dx|index|models?|name|method|dataset|data|fold|trial|seed|config\w*|lr|alpha|beta|lambda|gamma"
@@ -93,12 +97,6 @@ def _tells(name: str, parts: Sequence[tuple[Rows, int]]) -> bool:
     if _is_placed(steps, epochs):
         return role is Role.KNOWN or (varied(values, 2) and not _counts(values))
     return learns(values) and (role is Role.KNOWN or not (values == np.floor(values)).all())
-
-
-_OF_A_RATE = expression(
-    r"(?i)throughput|(?<![a-z])(?:tps|tgs|mfu|t?flops|runtime|skipped)(?![a-z])|/s(?:ec)?|per_?sec|loss[ _-]?scale"
-)
-"""Metrics that the lexicon knows and that a program without a model has as well."""
 
 
 def _is_placed(steps: Integers, epochs: Floats) -> bool:
